@@ -1,0 +1,1 @@
+//! `builtin:reviews`: placeholder, to be written.

@@ -1,0 +1,32 @@
+//! What trials run on: CPU slots and CUDA GPUs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One place where one trial at a time runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// A share of the processor.
+    Cpu {
+        /// From 0.
+        slot: usize,
+        /// Threads that the slot's worker may use, at least 1.
+        threads: usize,
+    },
+    /// The GPU with this index, in PCI bus order.
+    Cuda {
+        /// From 0.
+        index: usize,
+    },
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu { slot, .. } => write!(f, "cpu:{slot}"),
+            Self::Cuda { index } => write!(f, "cuda:{index}"),
+        }
+    }
+}

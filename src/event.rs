@@ -1,0 +1,186 @@
+//! What happens in a sweep, as the log (`events.jsonl`) and the workers' protocol say it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    device::Device,
+    metrics::Scores,
+    trial::{Failure, TrialId},
+};
+
+/// The version of the log's records; a reader refuses a later one.
+pub const LOG_VERSION: u32 = 1;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`LOG_VERSION`] of the writer.
+    pub v: u32,
+    /// Position in the log, from 1, without gaps.
+    pub seq: u64,
+    /// When, as RFC 3339 in UTC.
+    pub at: String,
+    /// The trial that the event is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialId>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// `sweep run` began, for the first time or again.
+    SweepStarted {
+        /// Version of the program.
+        version: String,
+        /// The device slots.
+        devices: Vec<Device>,
+        /// Planned trials.
+        trials: u32,
+    },
+    /// A trial was given to a worker.
+    Started {
+        /// From 1; a retry or a run after an interruption is the next one.
+        attempt: u32,
+        /// Where.
+        device: Device,
+    },
+    /// Text and model are ready, training begins.
+    Prepared(Prepared),
+    /// An evaluation on the validation set.
+    Evaluated(Evaluation),
+    /// The trial is complete.
+    Finished(Outcome),
+    /// An attempt failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether the trial will be tried again by itself.
+        retry: bool,
+    },
+    /// The attempt was stopped at the user's wish; the trial waits.
+    Interrupted,
+    /// `sweep run` ended: nothing is left to do, or it was interrupted.
+    SweepEnded {
+        /// Whether it was interrupted.
+        interrupted: bool,
+    },
+}
+
+/// What a trial trains on and with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Documents of the training set.
+    pub train_documents: usize,
+    /// Chunks of the training set.
+    pub train_chunks: usize,
+    /// Documents of the validation set.
+    pub validation_documents: usize,
+    /// Documents of the test set.
+    pub test_documents: usize,
+    /// Training documents longer than the chunk length.
+    pub long_documents: usize,
+    /// Training documents dropped since their text stands in validation or test too.
+    pub duplicates_dropped: usize,
+    /// Share of unknown tokens in the training set, 0 to 1.
+    pub unknown_share: f64,
+    /// Parameters of the model that learn.
+    pub parameters: usize,
+    /// Optimiser steps planned.
+    pub steps: u64,
+    /// Wall-clock seconds that preparing took.
+    pub seconds: f64,
+}
+
+/// One evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Epochs trained so far; a fraction when evaluating within an epoch.
+    pub epoch: f64,
+    /// Optimiser steps so far.
+    pub step: u64,
+    /// Mean training loss (with dropout) since the evaluation before.
+    pub train_loss: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// On the validation set.
+    pub validation: Scores,
+    /// Whether this is the best evaluation so far by the monitored figure.
+    pub best: bool,
+    /// Wall-clock seconds of training and evaluation so far in this attempt.
+    pub seconds: f64,
+}
+
+/// How a complete trial ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Epoch of the best parameters; a fraction when evaluating within an epoch.
+    pub best_epoch: f64,
+    /// Step of the best parameters.
+    pub best_step: u64,
+    /// Epochs trained.
+    pub epochs_run: f64,
+    /// Whether early stopping ended it before its last epoch.
+    pub stopped_early: bool,
+    /// Training loss at the best evaluation.
+    pub train_loss: f64,
+    /// On the validation set, with the best parameters.
+    pub validation: Scores,
+    /// On the test set, with the best parameters, measured once.
+    pub test: Scores,
+    /// Wall-clock seconds of the attempt that completed.
+    pub seconds: f64,
+}
+
+/// How far a running trial is. Shown live, never logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Current epoch, from 1.
+    pub epoch: usize,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Optimiser steps planned.
+    pub steps: u64,
+    /// Running mean of the training loss since the last evaluation.
+    pub train_loss: f64,
+}
+
+/// A line on a worker's standard output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerLine {
+    /// The worker can take a trial.
+    Ready {
+        /// [`LOG_VERSION`] of the worker.
+        v: u32,
+    },
+    /// How far the trial is.
+    Progress(TrialId, Progress),
+    /// Something to be logged: `prepared`, `evaluated`.
+    Event(TrialId, Event),
+    /// The trial is complete; the worker can take the next one.
+    Finished(TrialId, Outcome),
+    /// The trial failed; the worker leaves after this line.
+    Failed(TrialId, Failure),
+    /// The trial was stopped as asked; the worker can take the next one.
+    Stopped(TrialId),
+}
+
+/// A line on a worker's standard input. The end of the input means: leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerRequest {
+    /// Run the trial in this folder, which holds `trial.json`.
+    Run {
+        /// The trial.
+        trial: TrialId,
+        /// Its folder.
+        folder: std::path::PathBuf,
+    },
+    /// Stop the current trial at the next step.
+    Stop,
+}

@@ -1,0 +1,26 @@
+//! Hyperparameter sweeps for fine-tuning text classifiers, with honest numbers.
+//!
+//! A spec (TOML) becomes a plan of trials, which worker processes run one per
+//! device slot. Everything that happens is appended to one event log; live
+//! progress, resuming, the leaderboard and the pictures are folds of that log.
+//!
+//! Dependencies point down only:
+//!
+//! ```text
+//! main → cli → { executor, report, export, predict, progress }
+//! executor → scheduler → study          worker → train → metrics
+//! report, export → study                progress → event
+//! study, journal, results → spec, plan, trial, event, device, metrics
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod data;
+pub mod device;
+pub mod event;
+pub mod metrics;
+pub mod settings;
+pub mod spec;
+pub mod study;
+pub mod train;
+pub mod trial;

@@ -1,0 +1,187 @@
+//! A trial: one configuration with one seed, and how it can end.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::DataSpec,
+    settings::{Settings, Value},
+};
+
+/// A trial's number in its sweep, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TrialId(pub u32);
+
+impl fmt::Display for TrialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}", self.0)
+    }
+}
+
+/// The swept settings of a trial: name and value, in the order of the spec.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params(pub Vec<(String, Value)>);
+
+impl Serialize for Params {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Params;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of settings")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
+                let mut params = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    params.push(entry);
+                }
+                Ok(Params(params))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+impl fmt::Display for Params {
+    /// `learning_rate=3e-5 dropout=0.1`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            write!(f, "{space}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One planned trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Its number in the sweep.
+    pub id: TrialId,
+    /// What is particular to it.
+    pub params: Params,
+    /// Which of the repeats of its configuration it is, from 0.
+    pub repeat: u32,
+    /// Seeds initialisation, data order and dropout; a function of the spec's seed, `params` and `repeat`.
+    pub seed: u64,
+    /// Every setting, the swept ones included.
+    pub settings: Settings,
+}
+
+/// The contents of `trial.json`: everything that a worker needs to run the trial again by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The sweep's name.
+    pub sweep: String,
+    /// The trial.
+    pub trial: Trial,
+    /// Its data, with absolute paths.
+    pub data: DataSpec,
+}
+
+/// Where a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not started, or to be started again.
+    Waiting,
+    /// A worker has it.
+    Running,
+    /// Trained and measured.
+    Complete,
+    /// Given up.
+    Failed,
+}
+
+impl State {
+    /// The word for it in listings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Why an attempt at a trial failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The worker process could not be started.
+    Spawn,
+    /// The worker exited with this code.
+    Exit(i32),
+    /// The worker was killed by this signal.
+    Signal(i32),
+    /// The worker did not report ready in time.
+    StartupTimeout,
+    /// The worker said something that is not in the protocol.
+    Protocol,
+    /// The training loss stopped being finite at this step.
+    NonFinite {
+        /// Optimiser step, from 1.
+        step: u64,
+    },
+    /// The data could not be read or used.
+    Data,
+    /// The checkpoint could not be read or does not fit.
+    Checkpoint,
+    /// A file could not be written.
+    Disk,
+    /// A bug: the worker panicked.
+    Panic,
+}
+
+impl FailureKind {
+    /// Whether trying again in a fresh process can help: not when the same input must fail again.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Spawn
+            | Self::Exit(_)
+            | Self::Signal(_)
+            | Self::StartupTimeout
+            | Self::Protocol
+            | Self::Disk
+            | Self::Panic => true,
+            Self::NonFinite { .. } | Self::Data | Self::Checkpoint => false,
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawn => f.write_str("worker not started"),
+            Self::Exit(code) => write!(f, "worker exited with code {code}"),
+            Self::Signal(signal) => write!(f, "worker killed by signal {signal}"),
+            Self::StartupTimeout => f.write_str("worker not ready in time"),
+            Self::Protocol => f.write_str("worker broke the protocol"),
+            Self::NonFinite { step } => write!(f, "loss not finite at step {step}"),
+            Self::Data => f.write_str("data unusable"),
+            Self::Checkpoint => f.write_str("checkpoint unusable"),
+            Self::Disk => f.write_str("file not written"),
+            Self::Panic => f.write_str("worker panicked"),
+        }
+    }
+}
+
+/// A failed attempt: its kind, and the message for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What happened.
+    pub kind: FailureKind,
+    /// The details, on one line.
+    pub message: String,
+}
