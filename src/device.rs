@@ -30,3 +30,9 @@ impl fmt::Display for Device {
         }
     }
 }
+
+/// Whether NVIDIA's driver library can be found, which `burn-cuda` needs at run time.
+#[must_use]
+pub fn cuda_driver_present() -> bool {
+    std::path::Path::new("/proc/driver/nvidia/version").exists()
+}

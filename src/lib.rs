@@ -18,7 +18,10 @@
 pub mod data;
 pub mod device;
 pub mod event;
+pub mod export;
+pub mod files;
 pub mod metrics;
+pub mod predict;
 pub mod settings;
 pub mod spec;
 pub mod study;

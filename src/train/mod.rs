@@ -1,21 +1,50 @@
 //! The recipe of a trial. The only place that names burn.
+//!
+//! [`Session`] is a worker's warm state: it runs one trial after another on one
+//! device and shares what they have in common (data, tokenised text, weights).
+//! On the CPU a trial's numbers are a function of its [`Job`] alone.
 
 use std::path::{Path, PathBuf};
 
 use crate::{
-    data::DataSpec,
+    data::DataError,
     device::Device,
     event::{Evaluation, Outcome, Prepared, Progress},
-    settings::Settings,
     trial::{FailureKind, Job},
 };
+
+mod backend;
+mod config;
+mod corpus;
+mod early_stopping;
+mod evaluate;
+mod exported;
+mod heads;
+mod masks;
+mod mini;
+mod model;
+mod optimizer;
+mod outputs;
+#[cfg(all(test, feature = "flex"))]
+mod parity_tests;
+mod recipe;
+mod schedule;
+mod text;
+mod weights;
+
+pub use config::{ConfigError, EncoderConfig, MODEL_TYPES};
+pub use exported::{Exported, ExportedError};
+pub use mini::NAME as BUILTIN_MINI;
+pub use outputs::{Prediction, PredictionsError, read_predictions};
+pub use text::{TextEncoder, TextError, tokenizer_json};
+pub use weights::{Weights, WeightsError};
 
 /// What a running trial reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
     /// Text and model are ready.
     Prepared(Prepared),
-    /// A step was made; not every step is reported.
+    /// A step was made.
     Progress(Progress),
     /// The validation set was evaluated.
     Evaluated(Evaluation),
@@ -43,13 +72,67 @@ pub enum Ending {
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The training loss stopped being finite.
-    #[error("the training loss is {loss} at step {step}; a lower learning rate may help")]
+    #[error(
+        "the training loss is {loss} at step {step}; a lower learning rate or gradient clipping may help"
+    )]
     NonFinite {
         /// Optimiser step, from 1.
         step: u64,
         /// The loss.
         loss: f64,
     },
+    /// The data could not be read.
+    #[error("the data could not be used")]
+    Data(#[source] Box<DataError>),
+    /// The encoder's shape could not be read.
+    #[error("the checkpoint could not be used")]
+    Config(#[from] ConfigError),
+    /// The tokenizer could not be used.
+    #[error("the checkpoint's tokenizer could not be used")]
+    Text(#[from] TextError),
+    /// The parameters could not be used.
+    #[error("the parameters could not be used")]
+    Weights(#[from] WeightsError),
+    /// The model's folder is not one that predictions can be made with.
+    #[error("the model could not be used")]
+    Exported(#[from] ExportedError),
+    /// The tokenizer has ids that the encoder lacks.
+    #[error(
+        "the tokenizer has {tokens} tokens, the encoder only {rows} word embeddings: they do not belong together"
+    )]
+    Vocabulary {
+        /// The largest id plus one.
+        tokens: usize,
+        /// Rows of the word embeddings.
+        rows: usize,
+    },
+    /// Chunks are longer than the encoder's window.
+    #[error("chunks of {length} tokens do not fit the encoder's window of {window}")]
+    Window {
+        /// The chunk length.
+        length: usize,
+        /// The window.
+        window: usize,
+    },
+    /// A file could not be written.
+    #[error("writing {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The build lacks a backend.
+    #[error("this build cannot use {device} devices; build it again with `--features {feature}`")]
+    NoBackend {
+        /// The kind of device.
+        device: &'static str,
+        /// The feature of the package.
+        feature: &'static str,
+    },
+    /// There is no NVIDIA driver.
+    #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
+    NoDriver,
 }
 
 impl TrainError {
@@ -58,13 +141,34 @@ impl TrainError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
+            Self::Data(_) => FailureKind::Data,
+            Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
+            Self::Config(_)
+            | Self::Text(_)
+            | Self::Weights(_)
+            | Self::Exported(_)
+            | Self::Vocabulary { .. }
+            | Self::Window { .. } => FailureKind::Checkpoint,
+            Self::NoBackend { .. } | Self::NoDriver => FailureKind::Spawn,
         }
     }
 }
 
-/// A worker's warm state: the device, and what trials share (data, tokenised text, weights).
+/// What a device's backend can do.
+trait Engine {
+    fn run(
+        &mut self,
+        job: &Job,
+        folder: &Path,
+        observe: &mut dyn FnMut(Report) -> Control,
+    ) -> Result<Ending, TrainError>;
+
+    fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError>;
+}
+
+/// A worker's warm state: the device, and what trials share.
 pub struct Session {
-    device: Device,
+    engine: Box<dyn Engine>,
 }
 
 impl Session {
@@ -73,12 +177,12 @@ impl Session {
     /// # Errors
     /// When this build or this machine does not have it.
     pub fn open(device: Device) -> Result<Self, TrainError> {
-        Ok(Self { device })
+        Ok(Self { engine: backend::open(device)? })
     }
 
     /// Runs `job` and writes `metrics.csv`, `predictions.csv`, `best/` and `last/` into `folder`.
     ///
-    /// `observe` hears what happens, at least once a step, and answers whether to go on.
+    /// `observe` hears what happens, each step included, and answers whether to go on.
     ///
     /// # Errors
     /// When the trial fails; what it wrote until then stays.
@@ -88,8 +192,15 @@ impl Session {
         folder: &Path,
         observe: &mut dyn FnMut(Report) -> Control,
     ) -> Result<Ending, TrainError> {
-        let _ = (&self.device, job, folder, observe);
-        Err(TrainError::NonFinite { step: 1, loss: f64::NAN })
+        self.engine.run(job, folder, observe)
+    }
+
+    /// The probabilities of each text's classes under an exported model, in the order of `texts`.
+    ///
+    /// # Errors
+    /// When the model's files cannot be read or do not fit each other.
+    pub fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
+        self.engine.predict(model, texts)
     }
 }
 
@@ -100,24 +211,38 @@ pub struct CheckpointFacts {
     pub window: usize,
     /// Layers of the encoder.
     pub layers: usize,
-    /// Trained parameters with a classifier of two classes, for the forecast of disk use.
+    /// Parameters with a classifier of two classes, for the forecast of disk use.
     pub parameters: u64,
+}
+
+/// The shape of a checkpoint's encoder.
+///
+/// # Errors
+/// When its `config.json` is missing or damaged, or describes what is not built in.
+pub fn encoder_config(checkpoint: &str) -> Result<EncoderConfig, ConfigError> {
+    if checkpoint == mini::NAME { Ok(mini::config()) } else { EncoderConfig::read(Path::new(checkpoint)) }
 }
 
 /// Reads what a spec is checked against, without reading weights.
 ///
 /// # Errors
-/// A message that says what is wrong with the checkpoint and what to do.
+/// When the checkpoint lacks a file, or describes what is not built in.
 pub fn inspect(checkpoint: &str) -> Result<CheckpointFacts, TrainError> {
-    let _ = checkpoint;
-    Ok(CheckpointFacts { window: 512, layers: 2, parameters: 0 })
+    let config = encoder_config(checkpoint)?;
+    let tokens = TextEncoder::open(checkpoint)?.vocabulary();
+    if tokens > config.vocab_size {
+        return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
+    }
+    if checkpoint != mini::NAME {
+        let path = Path::new(checkpoint).join(exported::WEIGHTS);
+        if !path.is_file() {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(WeightsError::Read { path, source }.into());
+        }
+    }
+    Ok(CheckpointFacts {
+        window: config.max_position_embeddings,
+        layers: config.num_hidden_layers,
+        parameters: config.parameters(2),
+    })
 }
-
-/// The folder that `checkpoint` names once a spec was read: absolute, or `builtin:…`.
-#[must_use]
-pub fn resolve(checkpoint: &str, base: &Path) -> PathBuf {
-    if checkpoint.starts_with("builtin:") { PathBuf::from(checkpoint) } else { base.join(checkpoint) }
-}
-
-/// The data and settings of a trial decide all of its numbers on the CPU; nothing else may.
-pub type Inputs<'a> = (&'a DataSpec, &'a Settings, u64);

@@ -1,0 +1,278 @@
+//! `export-best`: a trial's best parameters as a Hugging Face folder.
+//!
+//! The folder opens in `transformers` and in `sweep predict`. It is made beside
+//! its place and moved there whole, so that no half-written model is ever seen.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    data::Source,
+    event::Outcome,
+    files,
+    settings::{KEYS, Pooling, Settings},
+    train::{self, BUILTIN_MINI, Exported, TextError},
+    trial::Job,
+};
+
+/// The tokenizer's files that are copied when the checkpoint has them.
+const TOKENIZER_FILES: [&str; 4] =
+    ["vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+
+/// The model code that mean pooling needs, since `transformers` has no such BERT classifier.
+const MEAN_POOLING_CODE: &str = include_str!("export/modeling_sweep.py");
+
+/// What is exported.
+pub struct Model<'a> {
+    /// The trial.
+    pub job: &'a Job,
+    /// Its folder.
+    pub folder: &'a Path,
+    /// Class names, by index.
+    pub labels: &'a [String],
+    /// Its figures.
+    pub outcome: &'a Outcome,
+}
+
+/// Why a model could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The place is taken by something that is not an exported model.
+    #[error("{path} exists and is no exported model; name another folder with --out")]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The trial has no parameters.
+    #[error("{path} is missing: the trial's best parameters are gone")]
+    Parameters {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file could not be read.
+    #[error("reading {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("writing {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The checkpoint's tokenizer is gone or damaged.
+    #[error("the checkpoint's tokenizer could not be used")]
+    Tokenizer(#[from] TextError),
+    /// The checkpoint's config is damaged.
+    #[error("{path} is no JSON")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Writes `model` to `out`. An exported model that stands there is replaced.
+///
+/// # Errors
+/// When something else stands at `out`, or a file cannot be read or written; `out` is unchanged then.
+pub fn export(model: &Model<'_>, out: &Path) -> Result<(), ExportError> {
+    if out.exists() && !is_export(out) {
+        return Err(ExportError::Taken { path: out.to_owned() });
+    }
+    let parameters = model.folder.join("best").join("model.safetensors");
+    if !parameters.is_file() {
+        return Err(ExportError::Parameters { path: parameters });
+    }
+    let write = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
+    let parent = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(parent).map_err(|source| write(parent, source))?;
+    let beside = tempfile::Builder::new()
+        .prefix(".tmp-export-")
+        .tempdir_in(parent)
+        .map_err(|source| write(parent, source))?;
+    let made = beside.path().join("model");
+    write_files(model, &parameters, &made)?;
+    if out.exists() {
+        // The old one goes with the temporary folder.
+        std::fs::rename(out, beside.path().join("old")).map_err(|source| write(out, source))?;
+    }
+    std::fs::rename(&made, out).map_err(|source| write(out, source))
+}
+
+/// Whether `folder` is empty or was written by [`export`].
+fn is_export(folder: &Path) -> bool {
+    let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
+    empty || serde_json::from_str::<Value>(&config).is_ok_and(|config| config.get("sweep").is_some())
+}
+
+fn write_files(model: &Model<'_>, parameters: &Path, made: &Path) -> Result<(), ExportError> {
+    let settings = &model.job.trial.settings;
+    let put = |name: &str, bytes: &[u8]| {
+        let path = made.join(name);
+        files::write_atomically(&path, bytes).map_err(|source| ExportError::Write { path, source })
+    };
+    let bytes = std::fs::read(parameters)
+        .map_err(|source| ExportError::Read { path: parameters.to_owned(), source })?;
+    put("model.safetensors", &bytes)?;
+    let mut config = Exported::config_json(&base_config(&settings.checkpoint)?, model.labels, settings);
+    if settings.pooling == Pooling::Mean {
+        config["architectures"] = json!(["MeanPoolingBertForSequenceClassification"]);
+        config["auto_map"] = json!({
+            "AutoModelForSequenceClassification": "modeling_sweep.MeanPoolingBertForSequenceClassification"
+        });
+        put("modeling_sweep.py", MEAN_POOLING_CODE.as_bytes())?;
+    }
+    put("config.json", format!("{config:#}\n").as_bytes())?;
+    put("tokenizer.json", train::tokenizer_json(&settings.checkpoint)?.as_bytes())?;
+    if settings.checkpoint == BUILTIN_MINI {
+        put("tokenizer_config.json", format!("{:#}\n", mini_tokenizer_config()).as_bytes())?;
+    } else {
+        for name in TOKENIZER_FILES {
+            let path = Path::new(&settings.checkpoint).join(name);
+            if path.is_file() {
+                let bytes = std::fs::read(&path).map_err(|source| ExportError::Read { path, source })?;
+                put(name, &bytes)?;
+            }
+        }
+    }
+    put("README.md", card(model).as_bytes())
+}
+
+/// The checkpoint's own `config.json`, with all that `sweep` does not read.
+fn base_config(checkpoint: &str) -> Result<Value, ExportError> {
+    if checkpoint == BUILTIN_MINI {
+        let config = train::encoder_config(checkpoint);
+        return Ok(config.map_or(Value::Null, |config| json!(config)));
+    }
+    let path = Path::new(checkpoint).join("config.json");
+    let text =
+        std::fs::read_to_string(&path).map_err(|source| ExportError::Read { path: path.clone(), source })?;
+    serde_json::from_str(&text).map_err(|source| ExportError::Config { path, source })
+}
+
+fn mini_tokenizer_config() -> Value {
+    json!({
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 256, "do_lower_case": true,
+        "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
+        "mask_token": "[MASK]", "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    })
+}
+
+/// The model card: data, settings, figures, and how to use it.
+fn card(model: &Model<'_>) -> String {
+    let Model { job, labels, outcome, .. } = model;
+    let settings = &job.trial.settings;
+    let test = &outcome.test;
+    let mut card = String::from(
+        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [sweep]\n---\n",
+    );
+    let figure = if test.positive.is_some() { "F1" } else { "Macro-F1" };
+    // Writing to a String cannot fail.
+    let _ = write!(
+        card,
+        "# {} / trial {}\n\nA text classifier with the classes {}. Fine-tuned from `{}` by `sweep`; the best of \
+         its sweep's trials by the figure that it was exported for.\n\n\
+         ## Figures\n\n| | validation | test |\n| --- | --- | --- |\n",
+        job.sweep,
+        job.trial.id,
+        labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", "),
+        checkpoint_name(&settings.checkpoint),
+    );
+    for (name, validation, test) in [
+        (figure, outcome.validation.f1, test.f1),
+        ("Precision", outcome.validation.precision, test.precision),
+        ("Recall", outcome.validation.recall, test.recall),
+        ("Accuracy", outcome.validation.accuracy, test.accuracy),
+        ("Loss", outcome.validation.loss, test.loss),
+    ] {
+        let _ = writeln!(card, "| {name} | {validation:.4} | {test:.4} |");
+    }
+    let _ = write!(
+        card,
+        "\n{figure} on the test set ({} documents) with its 95 % interval: {:.4} [{:.4}, {:.4}]. The validation set \
+         chose the epoch ({} of {}); the test set was measured once, with these parameters. Where several trials \
+         were compared by their test figures, the best of them is an optimistic estimate.\n",
+        test.confusion.total(),
+        test.f1,
+        test.f1_low,
+        test.f1_high,
+        outcome.best_epoch,
+        settings.epochs,
+    );
+    if let Some(positive) = test.positive.and_then(|positive| labels.get(positive)) {
+        let _ = writeln!(card, "\nPrecision, recall and F1 are those of the class `{positive}`.");
+    }
+    card.push_str(&data_section(job));
+    card.push_str(&settings_section(settings, job.trial.seed));
+    card.push_str(&use_section(settings));
+    card
+}
+
+/// A folder's own name: where it stood on the training machine is nobody's business.
+fn checkpoint_name(checkpoint: &str) -> String {
+    let name = Path::new(checkpoint).file_name();
+    name.map_or_else(|| checkpoint.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn data_section(job: &Job) -> String {
+    let name =
+        |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let files = match &job.data.source {
+        Source::Files { train, validation, test } => {
+            format!("train `{}`, validation `{}`, test `{}`", name(train), name(validation), name(test))
+        }
+        Source::Single { path, .. } => format!("`{}`, split at random by label", name(path)),
+        Source::Reviews { .. } => "`builtin:reviews`, generated, split at random by label".to_owned(),
+    };
+    format!("\n## Data\n\n{files}; texts in column `{}`, classes in `{}`.\n", job.data.text, job.data.label)
+}
+
+fn settings_section(settings: &Settings, seed: u64) -> String {
+    let mut section = String::from("\n## Settings\n\n| setting | value |\n| --- | --- |\n");
+    for key in KEYS {
+        let value = match key.name {
+            "checkpoint" => checkpoint_name(&settings.checkpoint),
+            _ => key.get(settings).to_string(),
+        };
+        let _ = writeln!(section, "| {} | {value} |", key.name);
+    }
+    let _ = writeln!(section, "| seed | {seed} |");
+    section
+}
+
+fn use_section(settings: &Settings) -> String {
+    let trust = match settings.pooling {
+        Pooling::Cls => "",
+        Pooling::Mean => ", trust_remote_code=True",
+    };
+    format!(
+        "\n## Use\n\n```sh\nsweep predict --model . \"a text\"\n```\n\n```python\n\
+         from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\
+         tokenizer = AutoTokenizer.from_pretrained(\".\")\n\
+         model = AutoModelForSequenceClassification.from_pretrained(\".\"{trust})\n\
+         inputs = tokenizer([\"a text\"], truncation=True, max_length={}, return_tensors=\"pt\")\n\
+         print(model.config.id2label[model(**inputs).logits.argmax(-1).item()])\n```\n\n\
+         `sweep predict` reads texts longer than {} tokens as they were read in training (`{}`, stride {}, \
+         `{}` of the chunks' logits); the lines above read their first tokens only.\n",
+        settings.chunk_length,
+        settings.chunk_length,
+        settings.long.as_str(),
+        settings.chunk_stride,
+        settings.aggregate.as_str(),
+    )
+}

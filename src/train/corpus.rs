@@ -1,0 +1,209 @@
+//! Tokenised documents, and the order in which batches take them.
+
+use std::{collections::HashMap, ops::Range};
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    masks,
+    text::{Chunking, TextEncoder, TextError},
+};
+use crate::data::{Dataset, Document};
+
+/// Batches whose documents are sorted by length together: enough to pad little, few enough to mix
+/// (`transformers`' `group_by_length` takes 50 as well).
+const SORTED_TOGETHER: usize = 50;
+
+/// The chunks of one split, document by document.
+#[derive(Debug, Default)]
+pub(crate) struct Split {
+    ids: Vec<u32>,
+    chunks: Vec<Range<usize>>,
+    documents: Vec<Range<usize>>,
+    labels: Vec<usize>,
+    /// Documents longer than the chunk length.
+    pub(crate) long: usize,
+    tokens: usize,
+    unknown: usize,
+}
+
+/// The three splits under one tokenizer and chunking.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    pub(crate) train: Split,
+    pub(crate) validation: Split,
+    pub(crate) test: Split,
+}
+
+impl Corpus {
+    pub(crate) fn new(data: &Dataset, encoder: &TextEncoder, chunking: Chunking) -> Result<Self, TextError> {
+        let split = |documents: &[Document]| {
+            let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+            let labels = documents.iter().map(|document| document.label).collect();
+            Split::new(&texts, labels, encoder, chunking)
+        };
+        Ok(Self {
+            train: split(&data.train)?,
+            validation: split(&data.validation)?,
+            test: split(&data.test)?,
+        })
+    }
+}
+
+impl Split {
+    /// `labels` may be empty when nothing but predictions is wanted.
+    pub(crate) fn new(
+        texts: &[&str],
+        labels: Vec<usize>,
+        encoder: &TextEncoder,
+        chunking: Chunking,
+    ) -> Result<Self, TextError> {
+        let mut split = Self { labels, ..Self::default() };
+        for chunked in encoder.chunk(texts, chunking)? {
+            let first = split.chunks.len();
+            split.long += usize::from(chunked.chunks.len() > 1 || chunked.tokens > chunked.chunks[0].len());
+            split.tokens += chunked.tokens;
+            split.unknown += chunked.unknown;
+            for chunk in chunked.chunks {
+                let start = split.ids.len();
+                split.ids.extend(chunk);
+                split.chunks.push(start..split.ids.len());
+            }
+            split.documents.push(first..split.chunks.len());
+        }
+        Ok(split)
+    }
+
+    /// Number of documents.
+    pub(crate) fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Number of chunks.
+    pub(crate) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// The class of a document.
+    pub(crate) fn label(&self, document: usize) -> usize {
+        self.labels[document]
+    }
+
+    /// The ids of each chunk of a document.
+    pub(crate) fn document(&self, document: usize) -> impl Iterator<Item = &[u32]> {
+        self.documents[document].clone().map(|chunk| &self.ids[self.chunks[chunk].clone()])
+    }
+
+    /// Unknown tokens as a share of all, 0 without tokens.
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^53")]
+    pub(crate) fn unknown_share(&self) -> f64 {
+        self.unknown as f64 / self.tokens.max(1) as f64
+    }
+
+    fn longest(&self, document: usize) -> usize {
+        self.document(document).map(<[u32]>::len).max().unwrap_or(0)
+    }
+
+    /// The batches of an epoch: every document once, those of like length together, the batches in
+    /// random order. A function of the split, `seed` and `epoch` alone.
+    pub(crate) fn epoch(&self, batch_size: usize, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(masks::key(&[seed, 0xDA7A, epoch as u64]));
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.shuffle(&mut rng);
+        let mut batches: Vec<Vec<usize>> = Vec::with_capacity(self.len().div_ceil(batch_size));
+        for together in order.chunks_mut(batch_size.saturating_mul(SORTED_TOGETHER)) {
+            // A stable sort: documents of equal length stay shuffled.
+            together.sort_by_key(|&document| self.longest(document));
+            batches.extend(together.chunks(batch_size).map(<[usize]>::to_vec));
+        }
+        batches.shuffle(&mut rng);
+        batches
+    }
+
+    /// Consecutive groups of `documents` whose padded chunks have at most `tokens` tokens, or one document.
+    pub(crate) fn within(&self, documents: &[usize], tokens: usize) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let (mut chunks, mut longest) = (0, 0);
+        for &document in documents {
+            let count = self.documents[document].len();
+            let length = self.longest(document).max(longest);
+            match groups.last_mut() {
+                Some(group) if (chunks + count) * length <= tokens => {
+                    group.push(document);
+                    (chunks, longest) = (chunks + count, length);
+                }
+                _ => {
+                    groups.push(vec![document]);
+                    (chunks, longest) = (count, self.longest(document));
+                }
+            }
+        }
+        groups
+    }
+
+    /// Every document, shortest first: the order for evaluation.
+    pub(crate) fn by_length(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_by_key(|&document| self.longest(document));
+        order
+    }
+}
+
+/// What a worker has tokenised: computed once for each (data, tokenizer, chunking), not for each trial.
+#[derive(Default)]
+pub(crate) struct Corpora {
+    known: HashMap<(u64, String, Chunking), std::rc::Rc<Corpus>>,
+}
+
+impl Corpora {
+    /// The corpus of `data`, whose identity is `key`, under `checkpoint`'s tokenizer.
+    pub(crate) fn get(
+        &mut self,
+        key: u64,
+        data: &Dataset,
+        checkpoint: &str,
+        chunking: Chunking,
+    ) -> Result<std::rc::Rc<Corpus>, TextError> {
+        let key = (key, checkpoint.to_owned(), chunking);
+        if let Some(corpus) = self.known.get(&key) {
+            return Ok(corpus.clone());
+        }
+        let corpus = std::rc::Rc::new(Corpus::new(data, &TextEncoder::open(checkpoint)?, chunking)?);
+        self.known.insert(key, corpus.clone());
+        Ok(corpus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{settings::LongText, train::mini};
+
+    fn split(lengths: &[usize]) -> Split {
+        let texts: Vec<String> = lengths.iter().map(|&length| "好".repeat(length)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let chunking = Chunking { length: 16, stride: 4, long: LongText::Chunk };
+        Split::new(&texts, vec![0; lengths.len()], &TextEncoder::open(mini::NAME).unwrap(), chunking).unwrap()
+    }
+
+    #[test]
+    fn an_epoch_takes_every_document_once_and_differs_from_the_next() {
+        let split = split(&(0..100).map(|index| index % 40).collect::<Vec<_>>());
+        let batches = split.epoch(8, 1, 0);
+        let mut taken: Vec<usize> = batches.concat();
+        taken.sort_unstable();
+        assert_eq!(taken, (0..100).collect::<Vec<_>>());
+        assert_eq!(batches, split.epoch(8, 1, 0));
+        assert_ne!(batches, split.epoch(8, 1, 1));
+        assert_ne!(batches, split.epoch(8, 2, 0));
+    }
+
+    #[test]
+    fn a_document_of_many_chunks_stays_in_one_group() {
+        let split = split(&[5, 200, 5, 5]);
+        let groups = split.within(&[0, 1, 2, 3], 48);
+        assert_eq!(groups, [vec![0], vec![1], vec![2, 3]]);
+        assert_eq!(split.long, 1);
+    }
+}

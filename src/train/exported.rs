@@ -1,0 +1,150 @@
+//! A model as a Hugging Face folder: what `export-best` writes and `predict` reads.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{ConfigError, EncoderConfig, text::Chunking};
+use crate::settings::{Aggregate, LongText, Pooling, Settings};
+
+/// The file with the parameters.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+
+/// A classifier in a folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exported {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The encoder's shape.
+    pub config: EncoderConfig,
+    /// Class names, by index.
+    pub labels: Vec<String>,
+    /// How texts become chunks, and chunks documents.
+    pub recipe: Recipe,
+}
+
+/// What `config.json` says under `sweep`: how the model was trained to read texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// What stands for a chunk.
+    pub pooling: Pooling,
+    /// Tokens of a chunk.
+    pub chunk_length: usize,
+    /// Tokens shared by neighbouring chunks.
+    pub chunk_stride: usize,
+    /// What becomes of longer texts.
+    pub long: LongText,
+    /// A document's logits from its chunks'.
+    pub aggregate: Aggregate,
+}
+
+/// Why a folder is no classifier.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportedError {
+    /// The encoder's shape could not be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `config.json` has no class names, or damaged ones.
+    #[error(
+        "{path} has no usable id2label: is this a classifier's folder, as `sweep export-best` writes it?"
+    )]
+    Labels {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The part under `sweep` is damaged.
+    #[error("{path}: the part under \"sweep\" is damaged")]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl Recipe {
+    /// What `settings` say.
+    #[must_use]
+    pub const fn of(settings: &Settings) -> Self {
+        Self {
+            pooling: settings.pooling,
+            chunk_length: settings.chunk_length,
+            chunk_stride: settings.chunk_stride,
+            long: settings.long,
+            aggregate: settings.aggregate,
+        }
+    }
+
+    pub(crate) const fn chunking(self) -> Chunking {
+        Chunking { length: self.chunk_length, stride: self.chunk_stride, long: self.long }
+    }
+}
+
+impl Exported {
+    /// Reads `folder/config.json`. A folder that `sweep` did not write is read as `transformers`
+    /// would: the first tokens up to the window, CLS pooling.
+    ///
+    /// # Errors
+    /// When the folder is no classifier that is supported.
+    pub fn read(folder: &Path) -> Result<Self, ExportedError> {
+        let config = EncoderConfig::read(folder)?;
+        let path = folder.join("config.json");
+        let read = || -> Option<Value> { serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok() };
+        let json = read().unwrap_or(Value::Null);
+        let labels = labels(&json).ok_or_else(|| ExportedError::Labels { path: path.clone() })?;
+        let recipe = match json.get("sweep") {
+            Some(recipe) => Recipe::deserialize(recipe)
+                .map_err(|source| ExportedError::Recipe { path: path.clone(), source })?,
+            None => Recipe {
+                pooling: Pooling::Cls,
+                chunk_length: config.max_position_embeddings,
+                chunk_stride: 0,
+                long: LongText::Head,
+                aggregate: Aggregate::Mean,
+            },
+        };
+        Ok(Self { folder: folder.to_owned(), config, labels, recipe })
+    }
+
+    /// `config.json` of a classifier over `base`, the checkpoint's own `config.json` (or what stands for it).
+    #[must_use]
+    pub fn config_json(base: &Value, labels: &[String], settings: &Settings) -> Value {
+        let mut config = base.clone();
+        let id2label: serde_json::Map<String, Value> =
+            labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect();
+        let label2id: serde_json::Map<String, Value> =
+            labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
+        if let Some(object) = config.as_object_mut() {
+            for stale in ["_name_or_path", "num_labels", "transformers_version", "torch_dtype"] {
+                object.remove(stale);
+            }
+            let entries = [
+                ("architectures", json!(["BertForSequenceClassification"])),
+                ("problem_type", json!("single_label_classification")),
+                ("id2label", Value::Object(id2label)),
+                ("label2id", Value::Object(label2id)),
+                ("hidden_dropout_prob", json!(settings.dropout)),
+                ("attention_probs_dropout_prob", json!(settings.dropout)),
+                ("torch_dtype", json!("float32")),
+                ("sweep", json!(Recipe::of(settings))),
+            ];
+            object.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+        }
+        config
+    }
+}
+
+fn labels(json: &Value) -> Option<Vec<String>> {
+    let by_id: BTreeMap<usize, &str> = json
+        .get("id2label")?
+        .as_object()?
+        .iter()
+        .map(|(id, label)| Some((id.parse().ok()?, label.as_str()?)))
+        .collect::<Option<_>>()?;
+    let contiguous = by_id.keys().copied().eq(0..by_id.len());
+    (contiguous && by_id.len() >= 2).then(|| by_id.into_values().map(str::to_owned).collect())
+}

@@ -1,0 +1,351 @@
+//! AdamW with PyTorch's arithmetic (`torch/optim/adamw.py`; Loshchilov & Hutter 2019).
+//!
+//! Biases and LayerNorm are not decayed. Where tensors live in this process's
+//! memory the update is one loop over each parameter; elsewhere it is tensor
+//! operations.
+
+use std::collections::HashMap;
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{Tensor, TensorData, backend::AutodiffBackend},
+};
+
+use super::{backend::Compute, model::Classifier};
+use crate::settings::Freeze;
+
+const BETA_1: f64 = 0.9;
+const BETA_2: f64 = 0.999;
+/// PyTorch's; burn's own AdamW has 1e-5.
+const EPSILON: f64 = 1e-8;
+
+/// A gradient or moment.
+enum Field<B: AutodiffBackend> {
+    Host(Vec<f32>),
+    /// Flat.
+    Device(Tensor<B::InnerBackend, 1>),
+}
+
+/// Gradients summed over the micro-batches of one step, by parameter name.
+pub(crate) struct Gradients<B: AutodiffBackend> {
+    fields: HashMap<String, Field<B>>,
+}
+
+/// The optimiser's state.
+pub(crate) struct AdamW<B: AutodiffBackend> {
+    moments: HashMap<String, [Field<B>; 2]>,
+    steps: i32,
+    weight_decay: f64,
+}
+
+/// Whether `name`, a path in [`Classifier`], learns.
+fn learns(name: &str, freeze: Freeze) -> bool {
+    let Some(inner) = name.strip_prefix("encoder.") else { return true };
+    match freeze {
+        Freeze::Encoder => false,
+        Freeze::Layers(0) => true,
+        Freeze::Layers(layers) => inner
+            .strip_prefix("layers.")
+            .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok())
+            .is_some_and(|layer| layer >= layers),
+    }
+}
+
+fn decays(name: &str) -> bool {
+    !(name.ends_with(".bias") || name.ends_with(".gamma") || name.ends_with(".beta"))
+}
+
+/// The path of the parameter that a walk has come to.
+#[derive(Default)]
+struct Walk {
+    path: Vec<String>,
+}
+
+impl Walk {
+    fn name(&self) -> String {
+        self.path.join(".")
+    }
+}
+
+impl<B: Compute> Gradients<B> {
+    pub(crate) fn new() -> Self {
+        Self { fields: HashMap::new() }
+    }
+
+    /// Adds the gradients of one backward pass, of the parameters that learn.
+    pub(crate) fn add(&mut self, model: &Classifier<B>, mut gradients: B::Gradients) {
+        let mut visitor = Collect { walk: Walk::default(), sums: self, gradients: &mut gradients };
+        model.visit(&mut visitor);
+    }
+
+    /// The gradients under Hugging Face's names: those of a model whose parameters they are.
+    #[cfg(test)]
+    pub(crate) fn as_weights(&self, model: &Classifier<B>) -> super::weights::Weights {
+        struct Replace<'a, B: AutodiffBackend>(Walk, &'a Gradients<B>);
+        impl<B: Compute> ModuleMapper<B> for Replace<'_, B> {
+            fn enter_module(&mut self, name: &str, _container: &str) {
+                self.0.path.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.path.pop();
+            }
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+                let Field::Host(values) = &self.1.fields[&self.0.name()] else { return param };
+                let (shape, device) = (param.val().shape(), param.val().device());
+                Param::from_data(TensorData::new(values.clone(), shape), &device)
+            }
+        }
+        model.clone().map(&mut Replace(Walk::default(), self)).weights()
+    }
+
+    /// The norm of all gradients as one vector.
+    pub(crate) fn norm(&self) -> f64 {
+        let mut names: Vec<&String> = self.fields.keys().collect();
+        // A fixed order: sums of floats depend on it.
+        names.sort();
+        let square = |name: &String| match &self.fields[name] {
+            Field::Host(values) => values
+                .chunks(4096)
+                .map(|chunk| f64::from(chunk.iter().map(|value| value * value).sum::<f32>()))
+                .sum::<f64>(),
+            Field::Device(tensor) => f64::from(tensor.clone().powi_scalar(2).sum().into_scalar()),
+        };
+        names.into_iter().map(square).sum::<f64>().sqrt()
+    }
+}
+
+struct Collect<'a, B: AutodiffBackend> {
+    walk: Walk,
+    sums: &'a mut Gradients<B>,
+    gradients: &'a mut B::Gradients,
+}
+
+impl<B: Compute> ModuleVisitor<B> for Collect<'_, B> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.walk.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.walk.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let name = self.walk.name();
+        let Some(gradient) = param.val().grad_remove(self.gradients) else { return };
+        let sums = &mut self.sums.fields;
+        if B::ON_HOST {
+            let values = super::model::values(gradient);
+            match sums.get_mut(&name) {
+                Some(Field::Host(sum)) => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
+                _ => drop(sums.insert(name, Field::Host(values))),
+            }
+        } else {
+            let flat = gradient.flatten::<1>(0, D - 1);
+            let sum = match sums.remove(&name) {
+                Some(Field::Device(sum)) => sum + flat,
+                _ => flat,
+            };
+            sums.insert(name, Field::Device(sum));
+        }
+    }
+}
+
+/// Marks what does not learn, so that no gradient is computed for it.
+pub(crate) struct Freezer {
+    walk: Walk,
+    freeze: Freeze,
+}
+
+impl Freezer {
+    pub(crate) fn new(freeze: Freeze) -> Self {
+        Self { walk: Walk::default(), freeze }
+    }
+}
+
+impl<B: Compute> ModuleMapper<B> for Freezer {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.walk.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.walk.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let learns = learns(&self.walk.name(), self.freeze);
+        param.set_require_grad(learns)
+    }
+}
+
+impl<B: Compute> AdamW<B> {
+    pub(crate) fn new(weight_decay: f64) -> Self {
+        Self { moments: HashMap::new(), steps: 0, weight_decay }
+    }
+
+    /// One step at `rate` with `gradients` times `scale` (for clipping).
+    pub(crate) fn step(
+        &mut self,
+        model: Classifier<B>,
+        gradients: Gradients<B>,
+        rate: f64,
+        scale: f64,
+    ) -> Classifier<B> {
+        self.steps += 1;
+        let update = Update {
+            rate,
+            scale,
+            correction_1: 1.0 - BETA_1.powi(self.steps),
+            correction_2: 1.0 - BETA_2.powi(self.steps),
+        };
+        model.map(&mut Apply { walk: Walk::default(), optimizer: self, gradients, update })
+    }
+}
+
+/// The numbers of one step.
+#[derive(Clone, Copy)]
+struct Update {
+    rate: f64,
+    scale: f64,
+    correction_1: f64,
+    correction_2: f64,
+}
+
+struct Apply<'a, B: AutodiffBackend> {
+    walk: Walk,
+    optimizer: &'a mut AdamW<B>,
+    gradients: Gradients<B>,
+    update: Update,
+}
+
+impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.walk.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.walk.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let name = self.walk.name();
+        let Some(gradient) = self.gradients.fields.remove(&name) else { return param };
+        let decay = if decays(&name) { self.update.rate * self.optimizer.weight_decay } else { 0.0 };
+        let (id, tensor, mapper) = param.consume();
+        let device = tensor.device();
+        let shape = tensor.shape();
+        let inner = tensor.inner();
+        let updated = match gradient {
+            Field::Host(gradient) => {
+                let mut values = super::model::values(inner);
+                let moments = self.optimizer.moments.entry(name).or_insert_with(|| {
+                    [Field::Host(vec![0.0; gradient.len()]), Field::Host(vec![0.0; gradient.len()])]
+                });
+                if let [Field::Host(first), Field::Host(second)] = moments {
+                    on_host(&mut values, &gradient, first, second, self.update, decay);
+                }
+                Tensor::from_data(TensorData::new(values, shape), &device)
+            }
+            Field::Device(gradient) => {
+                let moments = self
+                    .optimizer
+                    .moments
+                    .remove(&name)
+                    .unwrap_or_else(|| [0, 1].map(|_| Field::Device(gradient.zeros_like())));
+                let (updated, moments) =
+                    on_device(inner.flatten(0, D - 1), gradient, moments, self.update, decay);
+                self.optimizer.moments.insert(name, moments);
+                updated.reshape(shape)
+            }
+        };
+        let updated = Tensor::from_inner(updated).require_grad();
+        Param::from_mapped_value(id, updated, mapper)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
+fn on_host(
+    values: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    update: Update,
+    decay: f64,
+) {
+    let (beta_1, beta_2, epsilon) = (BETA_1 as f32, BETA_2 as f32, EPSILON as f32);
+    let (rest_1, rest_2) = ((1.0 - BETA_1) as f32, (1.0 - BETA_2) as f32);
+    let keep = (1.0 - decay) as f32;
+    let scale = update.scale as f32;
+    let step_size = (update.rate / update.correction_1) as f32;
+    let root = update.correction_2.sqrt() as f32;
+    let moments = first.iter_mut().zip(second.iter_mut());
+    for ((value, &gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
+        let gradient = gradient * scale;
+        *first = beta_1 * *first + rest_1 * gradient;
+        *second = beta_2 * *second + rest_2 * gradient * gradient;
+        *value = *value * keep - step_size * *first / (second.sqrt() / root + epsilon);
+    }
+}
+
+type OnDevice<B> = Tensor<<B as AutodiffBackend>::InnerBackend, 1>;
+
+fn on_device<B: Compute>(
+    value: OnDevice<B>,
+    gradient: OnDevice<B>,
+    moments: [Field<B>; 2],
+    update: Update,
+    decay: f64,
+) -> (OnDevice<B>, [Field<B>; 2]) {
+    let gradient = gradient * update.scale;
+    let [first, second] = moments.map(|field| match field {
+        Field::Device(tensor) => tensor,
+        Field::Host(values) => Tensor::from_data(TensorData::from(values.as_slice()), &value.device()),
+    });
+    let first = first * BETA_1 + gradient.clone() * (1.0 - BETA_1);
+    let second = second * BETA_2 + gradient.clone() * gradient * (1.0 - BETA_2);
+    let root = second.clone().sqrt() / update.correction_2.sqrt() + EPSILON;
+    let value = value * (1.0 - decay) - first.clone() / root * (update.rate / update.correction_1);
+    (value, [Field::Device(first), Field::Device(second)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frozen_layers_take_the_embeddings_with_them() {
+        assert!(learns("encoder.layers.2.output.weight", Freeze::Layers(2)));
+        assert!(!learns("encoder.layers.1.output.weight", Freeze::Layers(2)));
+        assert!(!learns("encoder.words.weight", Freeze::Layers(1)));
+        assert!(learns("encoder.words.weight", Freeze::Layers(0)));
+        assert!(!learns("encoder.layers.3.output.weight", Freeze::Encoder));
+        assert!(learns("pooler.weight", Freeze::Encoder));
+    }
+
+    #[test]
+    fn biases_and_layer_norms_do_not_decay() {
+        assert!(decays("encoder.layers.0.output.weight") && decays("encoder.words.weight"));
+        for name in ["classifier.bias", "encoder.embedding_norm.gamma", "encoder.layers.0.output_norm.beta"] {
+            assert!(!decays(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn two_steps_are_those_of_pytorch() {
+        // torch.optim.AdamW([p], lr=0.1, weight_decay=0.1), gradients [1, -2] then [0.5, 0.5], p = [1, 2].
+        let (mut values, mut first, mut second) = (vec![1.0, 2.0], vec![0.0; 2], vec![0.0; 2]);
+        for (step, gradient) in [[1.0, -2.0], [0.5, 0.5]].iter().enumerate() {
+            let steps = i32::try_from(step + 1).unwrap();
+            let update = Update {
+                rate: 0.1,
+                scale: 1.0,
+                correction_1: 1.0 - BETA_1.powi(steps),
+                correction_2: 1.0 - BETA_2.powi(steps),
+            };
+            on_host(&mut values, gradient, &mut first, &mut second, update, 0.01);
+        }
+        let expected = [0.787_882_1, 2.106_146_8];
+        for (value, expected) in values.iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-5, "{values:?}");
+        }
+    }
+}

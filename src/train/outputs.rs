@@ -1,0 +1,137 @@
+//! The files that a trial leaves besides its parameters.
+
+use std::path::{Path, PathBuf};
+
+use super::{TrainError, corpus::Split, heads};
+use crate::{data::Document, event::Evaluation, files};
+
+/// Writes `metrics.csv`: a row for each evaluation.
+///
+/// Times stand in the log only, so that the same trial leaves the same file.
+pub(crate) fn write_metrics(folder: &Path, evaluations: &[Evaluation]) -> Result<(), TrainError> {
+    let header = [
+        "epoch",
+        "step",
+        "train_loss",
+        "val_loss",
+        "val_f1",
+        "val_accuracy",
+        "val_precision",
+        "val_recall",
+        "learning_rate",
+        "best",
+    ];
+    let rows = evaluations.iter().map(|evaluation| {
+        let validation = &evaluation.validation;
+        vec![
+            evaluation.epoch.to_string(),
+            evaluation.step.to_string(),
+            evaluation.train_loss.to_string(),
+            validation.loss.to_string(),
+            validation.f1.to_string(),
+            validation.accuracy.to_string(),
+            validation.precision.to_string(),
+            validation.recall.to_string(),
+            evaluation.learning_rate.to_string(),
+            u8::from(evaluation.best).to_string(),
+        ]
+    });
+    write_csv(folder.join("metrics.csv"), header.map(str::to_owned).to_vec(), rows)
+}
+
+/// Writes `predictions.csv`: a row for each document of the test set.
+///
+/// Probabilities are written whole, so that every test figure can be computed again from the file.
+pub(crate) fn write_predictions(
+    folder: &Path,
+    labels: &[String],
+    documents: &[Document],
+    split: &Split,
+    probabilities: &[Vec<f64>],
+) -> Result<(), TrainError> {
+    let mut header = vec!["id".to_owned(), "label".to_owned(), "predicted".to_owned()];
+    header.extend(labels.iter().map(|label| format!("p_{label}")));
+    let rows = documents.iter().zip(probabilities).enumerate().map(|(index, (document, row))| {
+        let mut cells = vec![
+            document.id.to_string(),
+            labels[split.label(index)].clone(),
+            labels[heads::most_probable(row)].clone(),
+        ];
+        cells.extend(row.iter().map(f64::to_string));
+        cells
+    });
+    write_csv(folder.join("predictions.csv"), header, rows)
+}
+
+fn write_csv(
+    path: PathBuf,
+    header: Vec<String>,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<(), TrainError> {
+    let bytes = || -> Result<Vec<u8>, csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(header)?;
+        for row in rows {
+            writer.write_record(row)?;
+        }
+        writer.into_inner().map_err(|error| error.into_error().into())
+    };
+    let result =
+        bytes().map_err(std::io::Error::from).and_then(|bytes| files::write_atomically(&path, &bytes));
+    result.map_err(|source| TrainError::Write { path, source })
+}
+
+/// One row of `predictions.csv`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The document's number in its file.
+    pub id: usize,
+    /// Its class.
+    pub label: usize,
+    /// The class that was predicted.
+    pub predicted: usize,
+}
+
+/// Why `predictions.csv` could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictionsError {
+    /// The file is missing, or no CSV.
+    #[error("reading {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: csv::Error,
+    },
+    /// A row that `sweep` did not write.
+    #[error("{path}: row {row} is not a prediction")]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// From 1, without the header.
+        row: usize,
+    },
+}
+
+/// Reads `predictions.csv` of a trial.
+///
+/// # Errors
+/// When it is missing or names a class that is not in `labels`.
+pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
+    let failed = |source| PredictionsError::Read { path: path.to_owned(), source };
+    let mut reader = csv::Reader::from_path(path).map_err(failed)?;
+    let mut predictions = Vec::new();
+    for (index, record) in reader.records().enumerate() {
+        let record = record.map_err(failed)?;
+        let class = |column: usize| {
+            let name = record.get(column)?;
+            labels.iter().position(|label| label == name)
+        };
+        let prediction =
+            || Some(Prediction { id: record.get(0)?.parse().ok()?, label: class(1)?, predicted: class(2)? });
+        predictions.push(
+            prediction().ok_or_else(|| PredictionsError::Row { path: path.to_owned(), row: index + 1 })?,
+        );
+    }
+    Ok(predictions)
+}

@@ -1,0 +1,369 @@
+//! One trial from data to test figures, read from top to bottom.
+//!
+//! Validation chooses the epoch and stops the training; the test set is measured
+//! once, with the best parameters. Nothing here reads a test label before that.
+
+use std::{collections::HashMap, path::Path, rc::Rc, time::Instant};
+
+use burn::{
+    module::{AutodiffModule, Module, ModuleVisitor, Param},
+    tensor::Tensor,
+};
+
+use super::{
+    Control, Ending, Engine, Exported, Report, TrainError,
+    backend::Compute,
+    config::EncoderConfig,
+    corpus::{Corpora, Corpus, Split},
+    early_stopping::EarlyStopping,
+    encoder_config, evaluate, exported, heads,
+    masks::{self, Masks},
+    mini,
+    model::{Batch, Classifier},
+    optimizer::{AdamW, Freezer, Gradients},
+    outputs,
+    schedule::LearningRate,
+    text::{Chunking, TextEncoder},
+    weights::{Pretrained, Weights},
+};
+use crate::{
+    data::{self, DataSpec, Dataset},
+    event::{Evaluation, Outcome, Prepared, Progress},
+    settings::Settings,
+    trial::Job,
+};
+
+/// Padded tokens of one forward and backward pass; a larger batch is cut into several, whose
+/// gradients add up to the same step.
+const MICRO_BATCH_TOKENS: usize = 16_384;
+
+/// Runs trials on one device, and keeps what they share.
+pub(crate) struct Trainer<C: Compute> {
+    device: C::Device,
+    datasets: HashMap<DataSpec, (u64, Rc<Dataset>)>,
+    corpora: Corpora,
+    /// The parameters of the checkpoint that was used last.
+    checkpoint: Option<(String, Rc<Weights>)>,
+}
+
+impl<C: Compute> Trainer<C> {
+    pub(crate) fn new(device: C::Device) -> Self {
+        Self { device, datasets: HashMap::new(), corpora: Corpora::default(), checkpoint: None }
+    }
+
+    fn dataset(&mut self, spec: &DataSpec) -> Result<(u64, Rc<Dataset>), TrainError> {
+        if let Some(known) = self.datasets.get(spec) {
+            return Ok(known.clone());
+        }
+        let dataset = data::load(spec).map_err(|error| TrainError::Data(Box::new(error)))?;
+        let known = (self.datasets.len() as u64, Rc::new(dataset));
+        self.datasets.insert(spec.clone(), known.clone());
+        Ok(known)
+    }
+
+    fn weights(&mut self, checkpoint: &str) -> Result<Rc<Weights>, TrainError> {
+        if let Some((name, weights)) = &self.checkpoint
+            && name == checkpoint
+        {
+            return Ok(weights.clone());
+        }
+        let weights = Rc::new(Weights::read(&Path::new(checkpoint).join(exported::WEIGHTS))?);
+        self.checkpoint = Some((checkpoint.to_owned(), weights.clone()));
+        Ok(weights)
+    }
+
+    fn model(
+        &mut self,
+        config: &EncoderConfig,
+        settings: &Settings,
+        classes: usize,
+        seed: u64,
+    ) -> Result<Classifier<C>, TrainError> {
+        let model = if settings.checkpoint == mini::NAME {
+            Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
+        } else {
+            let weights = self.weights(&settings.checkpoint)?;
+            let source = Pretrained { weights: &weights, seed, complete: false };
+            Classifier::build(config, settings.pooling, classes, &source, &self.device)?
+        };
+        Ok(model)
+    }
+}
+
+impl<C: Compute> Engine for Trainer<C> {
+    fn run(
+        &mut self,
+        job: &Job,
+        folder: &Path,
+        observe: &mut dyn FnMut(Report) -> Control,
+    ) -> Result<Ending, TrainError> {
+        let started = Instant::now();
+        let settings = &job.trial.settings;
+        let config = encoder_config(&settings.checkpoint)?;
+        if settings.chunk_length > config.max_position_embeddings {
+            let (length, window) = (settings.chunk_length, config.max_position_embeddings);
+            return Err(TrainError::Window { length, window });
+        }
+        let (key, data) = self.dataset(&job.data)?;
+        let corpus = self.corpora.get(key, &data, &settings.checkpoint, Chunking::of(settings))?;
+        let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
+        let trial = Trial {
+            job,
+            folder,
+            data: &data,
+            corpus: &corpus,
+            config: &config,
+            device: &self.device,
+            started,
+        };
+        trial.run(Learner::new(model, &trial), observe)
+    }
+
+    fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
+        let folder = model.folder.to_string_lossy().into_owned();
+        let weights = self.weights(&folder)?;
+        let encoder = TextEncoder::open(&folder)?;
+        let split = Split::new(texts, Vec::new(), &encoder, model.recipe.chunking())?;
+        let source = Pretrained { weights: &weights, seed: 0, complete: true };
+        let classes = model.labels.len();
+        let classifier = Classifier::<C::InnerBackend>::build(
+            &model.config,
+            model.recipe.pooling,
+            classes,
+            &source,
+            &self.device,
+        )?;
+        let pad = model.config.pad_token_id;
+        Ok(evaluate::predict(&classifier, &split, pad, model.recipe.aggregate, &self.device))
+    }
+}
+
+/// What stays the same during a trial.
+struct Trial<'a, C: Compute> {
+    job: &'a Job,
+    folder: &'a Path,
+    data: &'a Dataset,
+    corpus: &'a Corpus,
+    config: &'a EncoderConfig,
+    device: &'a C::Device,
+    started: Instant,
+}
+
+/// What changes during a trial.
+struct Learner<C: Compute> {
+    model: Classifier<C>,
+    optimizer: AdamW<C>,
+    stopping: EarlyStopping,
+    evaluations: Vec<Evaluation>,
+    /// The model of the best evaluation.
+    best: Option<Classifier<C::InnerBackend>>,
+    step: u64,
+    /// Sum of the training loss since the last evaluation, and its documents.
+    loss: (f64, usize),
+}
+
+impl<C: Compute> Learner<C> {
+    fn new(model: Classifier<C>, trial: &Trial<'_, C>) -> Self {
+        let settings = &trial.job.trial.settings;
+        Self {
+            model: model.map(&mut Freezer::new(settings.freeze)),
+            optimizer: AdamW::new(settings.weight_decay),
+            stopping: EarlyStopping::new(settings),
+            evaluations: Vec::new(),
+            best: None,
+            step: 0,
+            loss: (0.0, 0),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "document counts are far below 2^53")]
+    fn train_loss(&self) -> f64 {
+        self.loss.0 / self.loss.1.max(1) as f64
+    }
+}
+
+impl<C: Compute> Trial<'_, C> {
+    fn settings(&self) -> &Settings {
+        &self.job.trial.settings
+    }
+
+    fn run(
+        &self,
+        mut learner: Learner<C>,
+        observe: &mut dyn FnMut(Report) -> Control,
+    ) -> Result<Ending, TrainError> {
+        let settings = self.settings();
+        let train = &self.corpus.train;
+        let steps_per_epoch = train.len().div_ceil(settings.batch_size) as u64;
+        let steps = steps_per_epoch * settings.epochs as u64;
+        let rate = LearningRate::new(settings, steps);
+        if observe(Report::Prepared(self.prepared(&learner, steps))) == Control::Stop {
+            return Ok(Ending::Stopped);
+        }
+        for epoch in 0..settings.epochs {
+            let batches = train.epoch(settings.batch_size, self.job.trial.seed, epoch);
+            let last = batches.len() - 1;
+            for (index, batch) in batches.iter().enumerate() {
+                let rate_now = rate.at(learner.step);
+                learner = self.step(learner, batch, rate_now)?;
+                let progress = Progress {
+                    epoch: epoch + 1,
+                    epochs: settings.epochs,
+                    step: learner.step,
+                    steps,
+                    train_loss: learner.train_loss(),
+                };
+                if observe(Report::Progress(progress)) == Control::Stop {
+                    return Ok(Ending::Stopped);
+                }
+                let due = match settings.eval_every as u64 {
+                    0 => index == last,
+                    every => learner.step % every == 0 || learner.step == steps,
+                };
+                if due {
+                    let (stop, evaluation) = self.evaluate(&mut learner, rate_now, steps_per_epoch)?;
+                    if observe(Report::Evaluated(evaluation)) == Control::Stop {
+                        return Ok(Ending::Stopped);
+                    }
+                    if stop {
+                        return self.finish(learner, steps);
+                    }
+                }
+            }
+        }
+        self.finish(learner, steps)
+    }
+
+    fn prepared(&self, learner: &Learner<C>, steps: u64) -> Prepared {
+        let mut learning = CountLearning(0);
+        learner.model.visit(&mut learning);
+        Prepared {
+            train_documents: self.corpus.train.len(),
+            train_chunks: self.corpus.train.chunks(),
+            validation_documents: self.corpus.validation.len(),
+            test_documents: self.corpus.test.len(),
+            long_documents: self.corpus.train.long,
+            duplicates_dropped: self.data.leaks.train_dropped,
+            unknown_share: self.corpus.train.unknown_share(),
+            parameters: learning.0,
+            steps,
+            seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// One optimiser step over the documents of `batch`.
+    #[expect(clippy::cast_precision_loss, reason = "batches are small")]
+    fn step(&self, mut learner: Learner<C>, batch: &[usize], rate: f64) -> Result<Learner<C>, TrainError> {
+        let settings = self.settings();
+        let train = &self.corpus.train;
+        let mut gradients = Gradients::new();
+        let mut loss = 0.0;
+        for (micro, documents) in train.within(batch, MICRO_BATCH_TOKENS).iter().enumerate() {
+            let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
+            let masks = Masks::new(settings.dropout, key, C::ON_HOST);
+            let (chunks, ranges) = evaluate::gather(train, documents);
+            let input = Batch::new(&chunks, self.config.pad_token_id, self.device);
+            let logits = heads::aggregate(learner.model.forward(&input, &masks), &ranges, settings.aggregate);
+            let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
+            let sum = heads::cross_entropy(logits, &labels);
+            loss += f64::from(sum.clone().into_scalar());
+            let backward = (sum / batch.len() as f64).backward();
+            gradients.add(&learner.model, backward);
+        }
+        learner.step += 1;
+        let norm = gradients.norm();
+        if !loss.is_finite() || !norm.is_finite() {
+            let loss = if loss.is_finite() { norm } else { loss / batch.len() as f64 };
+            return Err(TrainError::NonFinite { step: learner.step, loss });
+        }
+        learner.loss = (learner.loss.0 + loss, learner.loss.1 + batch.len());
+        // torch.nn.utils.clip_grad_norm_
+        let scale = match settings.gradient_clip {
+            limit if limit > 0.0 => (limit / (norm + 1e-6)).min(1.0),
+            _ => 1.0,
+        };
+        // By value: parameters that nothing else holds are updated in place.
+        learner.model = learner.optimizer.step(learner.model, gradients, rate, scale);
+        Ok(learner)
+    }
+
+    /// Measures the validation set, keeps what is to be kept, and says whether to stop.
+    #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
+    fn evaluate(
+        &self,
+        learner: &mut Learner<C>,
+        learning_rate: f64,
+        steps_per_epoch: u64,
+    ) -> Result<(bool, Evaluation), TrainError> {
+        let model = learner.model.valid();
+        let (validation, _) = self.measure(&model, &self.corpus.validation);
+        let judgement = learner.stopping.judge(&validation);
+        let evaluation = Evaluation {
+            epoch: learner.step as f64 / steps_per_epoch as f64,
+            step: learner.step,
+            train_loss: learner.train_loss(),
+            learning_rate,
+            validation,
+            best: judgement.best,
+            seconds: self.started.elapsed().as_secs_f64(),
+        };
+        learner.loss = (0.0, 0);
+        learner.evaluations.push(evaluation.clone());
+        let weights = model.weights();
+        weights.write(&self.folder.join("last").join(exported::WEIGHTS))?;
+        if judgement.best {
+            weights.write(&self.folder.join("best").join(exported::WEIGHTS))?;
+            learner.best = Some(model);
+        }
+        outputs::write_metrics(self.folder, &learner.evaluations)?;
+        Ok((judgement.stop, evaluation))
+    }
+
+    fn measure(
+        &self,
+        model: &Classifier<C::InnerBackend>,
+        split: &Split,
+    ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
+        let pad = self.config.pad_token_id;
+        let probabilities = evaluate::predict(model, split, pad, self.settings().aggregate, self.device);
+        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.positive);
+        (scores, probabilities)
+    }
+
+    /// Measures the test set with the best parameters.
+    fn finish(&self, learner: Learner<C>, steps: u64) -> Result<Ending, TrainError> {
+        let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
+        let (Some(best), Some(model), Some(last)) =
+            (best_evaluation, &learner.best, learner.evaluations.last())
+        else {
+            unreachable!(
+                "the last step of a trial is always evaluated, and a first evaluation is the best so far"
+            );
+        };
+        let (test, probabilities) = self.measure(model, &self.corpus.test);
+        let data = self.data;
+        outputs::write_predictions(self.folder, &data.labels, &data.test, &self.corpus.test, &probabilities)?;
+        Ok(Ending::Complete(Box::new(Outcome {
+            best_epoch: best.epoch,
+            best_step: best.step,
+            epochs_run: last.epoch,
+            stopped_early: learner.step < steps,
+            train_loss: best.train_loss,
+            validation: best.validation.clone(),
+            test,
+            seconds: self.started.elapsed().as_secs_f64(),
+        })))
+    }
+}
+
+/// Counts the parameters that learn.
+struct CountLearning(usize);
+
+impl<C: Compute> ModuleVisitor<C> for CountLearning {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<C, D>>) {
+        let tensor = param.val();
+        if tensor.is_require_grad() {
+            self.0 += tensor.shape().num_elements();
+        }
+    }
+}
