@@ -15,10 +15,12 @@
 
 #![forbid(unsafe_code)]
 
+mod chance;
 pub mod data;
 pub mod device;
 pub mod event;
 pub mod metrics;
+mod nearest;
 pub mod settings;
 pub mod spec;
 pub mod study;
