@@ -15,12 +15,14 @@
 
 #![forbid(unsafe_code)]
 
+mod chance;
 pub mod data;
 pub mod device;
 pub mod event;
 pub mod export;
 pub mod files;
 pub mod metrics;
+mod nearest;
 pub mod predict;
 pub mod settings;
 pub mod spec;

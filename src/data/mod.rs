@@ -4,7 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod duplicates;
+mod error;
+mod load;
 pub mod reviews;
+pub(crate) mod split;
+mod table;
+
+pub use error::{DataError, DataFile, RowFault};
+pub use load::{examine, load};
 
 /// Where documents come from and how they are read. Paths are absolute once a spec was read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +72,36 @@ pub struct Split {
 impl Default for Split {
     fn default() -> Self {
         Self { train: 70_000, validation: 15_000, test: 15_000 }
+    }
+}
+
+/// One of the three splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum SplitName {
+    Train,
+    Validation,
+    Test,
+}
+
+impl SplitName {
+    /// All three, in the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Its name in a spec.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl std::fmt::Display for SplitName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -129,13 +167,4 @@ pub struct Leaks {
     pub train_dropped: usize,
     /// Validation documents dropped.
     pub validation_dropped: usize,
-}
-
-/// TEMPORARY
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct DataError;
-/// TEMPORARY
-pub fn load(_: &DataSpec) -> Result<Dataset, DataError> {
-    Err(DataError)
 }

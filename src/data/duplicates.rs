@@ -1,0 +1,107 @@
+//! Texts that stand in two splits: counted, and dropped where the spec says so.
+//!
+//! A text of test is never dropped: what is measured on it stays comparable.
+
+use std::collections::HashSet;
+
+use super::{Document, Duplicates, Leaks, split::Splits};
+
+/// Counts the texts of `splits` that stand in two of them, and drops what `policy` drops.
+///
+/// Train loses what stands in validation or test, validation what stands in test.
+/// The second value is an example of a leak, if there is one.
+pub(super) fn settle(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<String>) {
+    let validation = texts(&splits.validation);
+    let test = texts(&splits.test);
+    let mut leaks = Leaks::default();
+    let mut example = None;
+    let mut train_leaks = Vec::with_capacity(splits.train.len());
+    for document in &splits.train {
+        let text = normal(&document.text);
+        let (in_validation, in_test) = (validation.contains(&text), test.contains(&text));
+        leaks.train_validation += usize::from(in_validation);
+        leaks.train_test += usize::from(in_test);
+        train_leaks.push(in_validation || in_test);
+        if in_validation || in_test {
+            example.get_or_insert(text);
+        }
+    }
+    let validation_leaks: Vec<bool> =
+        splits.validation.iter().map(|document| test.contains(&normal(&document.text))).collect();
+    leaks.validation_test = validation_leaks.iter().filter(|leak| **leak).count();
+    if example.is_none() {
+        let leaking = splits.validation.iter().zip(&validation_leaks).find(|(_, leak)| **leak);
+        example = leaking.map(|(document, _)| normal(&document.text));
+    }
+    if policy == Duplicates::Drop {
+        leaks.train_dropped = drop_marked(&mut splits.train, &train_leaks);
+        leaks.validation_dropped = drop_marked(&mut splits.validation, &validation_leaks);
+    }
+    (leaks, example)
+}
+
+fn texts(documents: &[Document]) -> HashSet<String> {
+    documents.iter().map(|document| normal(&document.text)).collect()
+}
+
+/// The text with surrounding white space gone and every other run of it as one space.
+fn normal(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !normal.is_empty() {
+            normal.push(' ');
+        }
+        normal.push_str(word);
+    }
+    normal
+}
+
+fn drop_marked(documents: &mut Vec<Document>, marks: &[bool]) -> usize {
+    let before = documents.len();
+    let mut marks = marks.iter();
+    documents.retain(|_| !marks.next().copied().unwrap_or(false));
+    before - documents.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(texts: &[&str]) -> Vec<Document> {
+        texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| Document { id: index + 1, text: (*text).to_owned(), label: index % 2 })
+            .collect()
+    }
+
+    fn splits() -> Splits {
+        Splits {
+            train: documents(&["a", " b ", "c  d", "e", "a"]),
+            validation: documents(&["b", "f", "g"]),
+            test: documents(&["c d", "g"]),
+        }
+    }
+
+    #[test]
+    fn texts_are_compared_with_white_space_ignored_and_dropped_from_the_earlier_split() {
+        let mut splits = splits();
+        let (leaks, example) = settle(&mut splits, Duplicates::Drop);
+        let counts = [leaks.train_validation, leaks.train_test, leaks.validation_test];
+        assert_eq!(counts, [1, 1, 1]);
+        assert_eq!((leaks.train_dropped, leaks.validation_dropped), (2, 1));
+        assert_eq!(example.as_deref(), Some("b"));
+        let ids = |documents: &[Document]| documents.iter().map(|document| document.id).collect::<Vec<_>>();
+        assert_eq!(ids(&splits.train), [1, 4, 5], "a duplicate within train stays");
+        assert_eq!(ids(&splits.validation), [1, 2]);
+        assert_eq!(ids(&splits.test), [1, 2]);
+    }
+
+    #[test]
+    fn keeping_duplicates_still_counts_them() {
+        let mut kept = splits();
+        let (leaks, _) = settle(&mut kept, Duplicates::Keep);
+        assert_eq!((leaks.train_validation, leaks.train_dropped), (1, 0));
+        assert_eq!(kept, splits());
+    }
+}

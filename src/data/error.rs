@@ -1,0 +1,256 @@
+//! What can be wrong with data: each fault with its file, its line, its spec key and a way out.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use super::{Leaks, SplitName};
+
+/// A file of the data set, and the key of the spec that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// `data.path`, `data.train`, `data.validation` or `data.test`.
+    pub key: &'static str,
+}
+
+impl std::fmt::Display for DataFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
+}
+
+/// Why data cannot be used.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the fields are named by the messages")]
+pub enum DataError {
+    /// Nothing is at the path, or a folder.
+    #[error("there is no file {file}")]
+    Missing { file: DataFile },
+    /// The system refused to read it.
+    #[error("could not read {file}: {source}")]
+    Read { file: DataFile, source: io::Error },
+    /// The ending says no known format.
+    #[error("the ending of {file} does not say how to read it")]
+    Ending { file: DataFile },
+    /// Bytes that are no UTF-8.
+    #[error("{file}, line {line}: byte {byte:#04x} is not UTF-8")]
+    NotUtf8 { file: DataFile, line: u64, byte: u8 },
+    /// No header, or no row under it.
+    #[error("{file} has no rows")]
+    NoRows { file: DataFile },
+    /// The header lacks a column.
+    #[error("{file} has no column `{column}`; it has {}", list(found))]
+    Column { file: DataFile, key: &'static str, column: String, found: Vec<String>, nearest: Option<String> },
+    /// The header has a column twice.
+    #[error("{file} has more than one column `{column}`")]
+    RepeatedColumn { file: DataFile, key: &'static str, column: String },
+    /// A row that cannot be read.
+    #[error("{file}, line {line}: {fault}")]
+    Row { file: DataFile, line: u64, fault: RowFault },
+    /// All labels are the same.
+    #[error("every document has the label `{label}`; a classifier needs at least two classes")]
+    OneClass { label: String },
+    /// Nearly every document has its own label.
+    #[error("{classes} different labels in {documents} documents; is this the column of the labels?")]
+    TooManyClasses { classes: usize, documents: usize },
+    /// A class that training never shows.
+    #[error("class `{label}` has no training document, but {validation} in validation and {test} in test")]
+    ClassNotInTrain { key: &'static str, label: String, validation: usize, test: usize },
+    /// The positive class is none.
+    #[error("no document has the positive label `{positive}`; the labels are {}", list(labels))]
+    Positive { positive: String, labels: Vec<String>, nearest: Option<String> },
+    /// A split without documents.
+    #[error("the {split} set is empty{}", dropped_note(*dropped))]
+    EmptySplit { key: &'static str, split: SplitName, dropped: usize },
+    /// A limit that cannot hold every class.
+    #[error("the limit of {limit} {split} documents is below the number of classes, {classes}")]
+    Limit { split: SplitName, limit: usize, classes: usize },
+    /// Texts in two splits where none were allowed.
+    #[error("{}; for example “{example}”", leaks_note(leaks))]
+    Leaks { leaks: Leaks, example: String },
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the fields are named by the messages")]
+pub enum RowFault {
+    /// Too few or too many fields.
+    #[error("{found} fields, but the header has {expected}")]
+    Fields { found: u64, expected: u64 },
+    /// A quote that no other closes.
+    #[error("a quote is opened here and never closed")]
+    OpenQuote,
+    /// The CSV reader refused it.
+    #[error("not readable as CSV: {0}")]
+    Csv(csv::Error),
+    /// Not JSON.
+    #[error("not readable as JSON: {0}")]
+    Json(serde_json::Error),
+    /// JSON, but no object.
+    #[error("{0} instead of a JSON object")]
+    NotObject(&'static str),
+    /// The object lacks a key.
+    #[error("the object has no `{column}`; it has {}", list(found))]
+    NoKey { key: &'static str, column: String, found: Vec<String> },
+    /// The text is something else.
+    #[error("`{column}` must be a text, not {found}")]
+    NotText { key: &'static str, column: String, found: &'static str },
+    /// The label is something else.
+    #[error("`{column}` must be a text or a number, not {found}")]
+    NotLabel { key: &'static str, column: String, found: &'static str },
+    /// Nothing to classify.
+    #[error("the text is empty")]
+    EmptyText,
+    /// Nothing to learn.
+    #[error("the label is empty")]
+    EmptyLabel,
+}
+
+impl DataError {
+    /// The key of the spec at fault, such as `data.text`.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Missing { file }
+            | Self::Read { file, .. }
+            | Self::Ending { file }
+            | Self::NotUtf8 { file, .. }
+            | Self::NoRows { file } => file.key,
+            Self::Row { file, fault, .. } => match fault {
+                RowFault::NoKey { key, .. }
+                | RowFault::NotText { key, .. }
+                | RowFault::NotLabel { key, .. } => key,
+                RowFault::Fields { .. }
+                | RowFault::OpenQuote
+                | RowFault::Csv(_)
+                | RowFault::Json(_)
+                | RowFault::NotObject(_)
+                | RowFault::EmptyText
+                | RowFault::EmptyLabel => file.key,
+            },
+            Self::Column { key, .. }
+            | Self::RepeatedColumn { key, .. }
+            | Self::ClassNotInTrain { key, .. }
+            | Self::EmptySplit { key, .. } => key,
+            Self::OneClass { .. } | Self::TooManyClasses { .. } => "data.label",
+            Self::Positive { .. } => "data.positive",
+            Self::Limit { split, .. } => match split {
+                SplitName::Train => "data.limit.train",
+                SplitName::Validation => "data.limit.validation",
+                SplitName::Test => "data.limit.test",
+            },
+            Self::Leaks { .. } => "data.duplicates",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::Missing { file } if file.path.is_dir() => "this is a folder; name a file in it".to_owned(),
+            Self::Missing { .. } => {
+                "paths in a spec are relative to the spec's file, paths given by --set to the working folder"
+                    .to_owned()
+            }
+            Self::Read { .. } => "check the file's permissions".to_owned(),
+            Self::Ending { .. } => "known endings: .csv, .tsv, .jsonl, .ndjson".to_owned(),
+            Self::NotUtf8 { byte, .. } => not_utf8_help(*byte),
+            Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
+            Self::Column { key, found, nearest, .. } => column_help(key, found, nearest.as_deref()),
+            Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
+            Self::Row { fault, .. } => fault.help(),
+            Self::OneClass { .. } => "check that `label` names the column of the classes".to_owned(),
+            Self::TooManyClasses { .. } => "set `label` to the column of the classes".to_owned(),
+            Self::ClassNotInTrain { .. } => {
+                "add training documents of this class, or correct the label".to_owned()
+            }
+            Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
+            Self::Positive { .. } => "set `positive` to one of them, or leave it out".to_owned(),
+            Self::EmptySplit { dropped: 1.., .. } => {
+                "duplicates = \"keep\" keeps them, at the price of flattering numbers".to_owned()
+            }
+            Self::EmptySplit { .. } => "give every split at least one document of each class".to_owned(),
+            Self::Limit { classes, .. } => format!("raise it to {classes} or more, or leave it out"),
+            Self::Leaks { .. } => {
+                "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl RowFault {
+    fn help(&self) -> String {
+        let help = match self {
+            Self::Fields { .. } => {
+                "quote fields with a comma or line break in them (.csv); a .tsv takes no tab within a text"
+            }
+            Self::OpenQuote => "close it, or write a quote that belongs to the text twice: \"\"",
+            Self::Csv(_) => "correct this line",
+            Self::Json(_) | Self::NotObject(_) => {
+                "each line of JSON Lines is one object, such as {\"text\": \"…\", \"label\": \"…\"}"
+            }
+            Self::NoKey { .. } => "add it to this line, or set `text` and `label` to the keys that are there",
+            Self::NotText { .. } | Self::NotLabel { .. } => {
+                "correct this line, or name another key in [data]"
+            }
+            Self::EmptyText | Self::EmptyLabel => "fill it in, or delete the line",
+        };
+        help.to_owned()
+    }
+}
+
+fn column_help(key: &str, found: &[String], nearest: Option<&str>) -> String {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    match (found, nearest) {
+        (_, Some(nearest)) => format!("did you mean `{name} = \"{nearest}\"`?"),
+        ([only], None) if only.contains(['\t', ';', ',', '|']) => {
+            "the columns seem to be separated otherwise: .csv means commas, .tsv means tabs".to_owned()
+        }
+        _ => format!("set `{name}` in [data] to one of them"),
+    }
+}
+
+fn not_utf8_help(byte: u8) -> String {
+    if matches!(byte, 0xfe | 0xff) {
+        "this looks like UTF-16; save the file as UTF-8".to_owned()
+    } else {
+        "save the file as UTF-8, for example with: iconv -f GB18030 -t UTF-8".to_owned()
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    if names.len() > SHOWN {
+        text.push(format!("{} more", names.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+fn dropped_note(dropped: usize) -> String {
+    match dropped {
+        0 => String::new(),
+        1 => " after its one document was dropped as a duplicate".to_owned(),
+        more => format!(" after {more} documents were dropped as duplicates"),
+    }
+}
+
+fn leaks_note(leaks: &Leaks) -> String {
+    let counts = [
+        (leaks.train_validation, "train", "validation"),
+        (leaks.train_test, "train", "test"),
+        (leaks.validation_test, "validation", "test"),
+    ];
+    let notes: Vec<String> = counts
+        .iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, from, to)| match count {
+            1 => format!("1 text of {from} stands in {to} too"),
+            _ => format!("{count} texts of {from} stand in {to} too"),
+        })
+        .collect();
+    notes.join(", ")
+}

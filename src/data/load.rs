@@ -1,0 +1,253 @@
+//! A data set from its spec: files read, labels numbered, splits made, leaks settled.
+
+use super::{
+    DataError, DataFile, DataSpec, Dataset, Document, Duplicates, Source, Split, SplitName, duplicates,
+    reviews,
+    split::{self, Splits},
+    table::{self, Row},
+};
+use crate::nearest::nearest;
+
+/// Loads the data that `spec` names.
+///
+/// The same spec and files give the same documents in the same order on every machine.
+///
+/// # Errors
+/// The first fault that [`examine`] finds.
+pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
+    // `examine` never fails without a fault.
+    examine(spec).map_err(|mut faults| faults.swap_remove(0))
+}
+
+/// As [`load`], with every fault that can be told apart from the others.
+///
+/// # Errors
+/// At least one fault: files that cannot be read, one each; else what is wrong with all of them together.
+pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
+    let (labels, mut splits) = match &spec.source {
+        Source::Files { train, validation, test } => {
+            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
+            let files = paths.map(|(path, key)| DataFile { path: path.clone(), key });
+            let [train, validation, test] = read_all(&files, spec)?;
+            let labels = labels([&train, &validation, &test]).map_err(|fault| vec![fault])?;
+            let [train, validation, test] = [train, validation, test].map(|rows| documents(rows, &labels));
+            (labels, Splits { train, validation, test })
+        }
+        Source::Single { path, split } => {
+            let [rows] = read_all(&[DataFile { path: path.clone(), key: "data.path" }], spec)?;
+            let labels = labels([&rows]).map_err(|fault| vec![fault])?;
+            let documents = documents(rows, &labels);
+            let splits = split::stratified(documents, labels.len(), *split, spec.seed);
+            (labels, splits)
+        }
+        Source::Reviews { split } => generated(*split, spec.seed),
+    };
+    settle(labels, &mut splits, spec).map_err(|fault| vec![fault])
+}
+
+fn generated(split: Split, seed: u64) -> (Vec<String>, Splits) {
+    let labels: Vec<String> = reviews::LABELS.iter().map(|label| (*label).to_owned()).collect();
+    let documents = reviews::generate(seed, reviews::DOCUMENTS);
+    let splits = split::stratified(documents, labels.len(), split, seed);
+    (labels, splits)
+}
+
+/// The rows of every file, or one fault of each that has any; the same missing column is told once.
+fn read_all<const N: usize>(files: &[DataFile; N], spec: &DataSpec) -> Result<[Vec<Row>; N], Vec<DataError>> {
+    let mut faults: Vec<DataError> = Vec::new();
+    let rows = files.each_ref().map(|file| {
+        table::read(file, spec).unwrap_or_else(|fault| {
+            if !faults.iter().any(|other| is_same_column(other, &fault)) {
+                faults.push(fault);
+            }
+            Vec::new()
+        })
+    });
+    if faults.is_empty() { Ok(rows) } else { Err(faults) }
+}
+
+fn is_same_column(one: &DataError, other: &DataError) -> bool {
+    match (one, other) {
+        (DataError::Column { key, found, .. }, DataError::Column { key: key2, found: found2, .. }) => {
+            key == key2 && found == found2
+        }
+        _ => false,
+    }
+}
+
+/// Every label once: as numbers in their order if all are numbers, else as texts in theirs.
+fn labels<const N: usize>(splits: [&Vec<Row>; N]) -> Result<Vec<String>, DataError> {
+    let documents = splits.iter().map(|rows| rows.len()).sum();
+    let mut labels: Vec<String> = splits.into_iter().flatten().map(|row| row.label.clone()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let number = |label: &String| label.parse::<f64>().ok().filter(|number| number.is_finite());
+    if labels.iter().all(|label| number(label).is_some()) {
+        labels.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
+    }
+    match labels.as_slice() {
+        [only] => Err(DataError::OneClass { label: only.clone() }),
+        many if many.len() > 100 && many.len() * 2 > documents => {
+            Err(DataError::TooManyClasses { classes: many.len(), documents })
+        }
+        _ => Ok(labels),
+    }
+}
+
+fn documents(rows: Vec<Row>, labels: &[String]) -> Vec<Document> {
+    let index: std::collections::HashMap<&str, usize> =
+        labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect();
+    rows.into_iter()
+        .filter_map(|Row { id, text, label }| {
+            index.get(label.as_str()).map(|&label| Document { id, text, label })
+        })
+        .collect()
+}
+
+/// Drops leaks, applies limits and checks what is left.
+fn settle(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<Dataset, DataError> {
+    let positive = positive(&labels, spec.positive.as_deref())?;
+    let (leaks, example) = duplicates::settle(splits, spec.duplicates);
+    if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
+        return Err(DataError::Leaks { leaks, example: shortened(&example) });
+    }
+    let dropped = [leaks.train_dropped, leaks.validation_dropped, 0];
+    for (name, dropped) in SplitName::ALL.into_iter().zip(dropped) {
+        if splits.of(name).is_empty() {
+            return Err(DataError::EmptySplit { key: key(&spec.source, name), split: name, dropped });
+        }
+        if let Some(limit) = split::limit_of(&spec.limit, name).filter(|limit| *limit < labels.len()) {
+            return Err(DataError::Limit { split: name, limit, classes: labels.len() });
+        }
+    }
+    for (class, label) in labels.iter().enumerate() {
+        let count = |name| splits.of(name).iter().filter(|document| document.label == class).count();
+        if count(SplitName::Train) == 0 {
+            let (validation, test) = (count(SplitName::Validation), count(SplitName::Test));
+            let key = key(&spec.source, SplitName::Train);
+            return Err(DataError::ClassNotInTrain { key, label: label.clone(), validation, test });
+        }
+    }
+    split::limit(splits, labels.len(), spec);
+    let Splits { train, validation, test } = std::mem::take(splits);
+    Ok(Dataset { labels, positive, train, validation, test, leaks })
+}
+
+/// The key that gives a split its documents.
+const fn key(source: &Source, split: SplitName) -> &'static str {
+    match (source, split) {
+        (Source::Single { .. } | Source::Reviews { .. }, SplitName::Train) => "data.split.train",
+        (Source::Single { .. } | Source::Reviews { .. }, SplitName::Validation) => "data.split.validation",
+        (Source::Single { .. } | Source::Reviews { .. }, SplitName::Test) => "data.split.test",
+        (Source::Files { .. }, SplitName::Train) => "data.train",
+        (Source::Files { .. }, SplitName::Validation) => "data.validation",
+        (Source::Files { .. }, SplitName::Test) => "data.test",
+    }
+}
+
+/// The index of the positive class of a binary task: the named one, else the one that sorts last.
+fn positive(labels: &[String], named: Option<&str>) -> Result<Option<usize>, DataError> {
+    let index = match named {
+        None => labels.len().checked_sub(1),
+        Some(named) => {
+            let index = labels.iter().position(|label| label == named);
+            Some(index.ok_or_else(|| DataError::Positive {
+                positive: named.to_owned(),
+                labels: labels.to_vec(),
+                nearest: nearest(named, labels.iter().map(String::as_str)).map(str::to_owned),
+            })?)
+        }
+    };
+    Ok(index.filter(|_| labels.len() == 2))
+}
+
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 30;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::data::Limit;
+
+    fn spec(folder: &Path, files: [(&str, &str); 3]) -> DataSpec {
+        let [train, validation, test] = files.map(|(name, content)| {
+            let path = folder.join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        });
+        DataSpec {
+            source: Source::Files { train, validation, test },
+            text: "text".to_owned(),
+            label: "label".to_owned(),
+            positive: None,
+            duplicates: Duplicates::Drop,
+            limit: Limit::default(),
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn labels_that_are_numbers_are_sorted_as_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let train = "text,label\na,10\nb,9\nc,2\n";
+        let spec = spec(
+            folder.path(),
+            [("a.csv", train), ("b.csv", "text,label\nd,9\n"), ("c.csv", "text,label\ne,2\n")],
+        );
+        let dataset = load(&spec).unwrap();
+        assert_eq!(dataset.labels, ["2", "9", "10"]);
+        assert_eq!(dataset.positive, None, "three classes have no positive one");
+        assert_eq!(dataset.train.iter().map(|document| document.label).collect::<Vec<_>>(), [2, 1, 0]);
+    }
+
+    #[test]
+    fn the_positive_class_is_the_named_one_or_sorts_last() {
+        let labels = ["negative".to_owned(), "positive".to_owned()];
+        assert_eq!(positive(&labels, None).unwrap(), Some(1));
+        assert_eq!(positive(&labels, Some("negative")).unwrap(), Some(0));
+        assert!(positive(&labels, Some("good")).is_err());
+    }
+
+    #[test]
+    fn a_text_of_test_is_dropped_from_train_before_a_limit_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let train = "text,label\na,0\nb,1\nc,0\nd,1\n";
+        let files = [("a.csv", train), ("b.csv", "text,label\ne,0\n"), ("c.csv", "text,label\na,0\n")];
+        let mut spec = spec(folder.path(), files);
+        spec.limit.train = Some(3);
+        let dataset = load(&spec).unwrap();
+        let ids: Vec<usize> = dataset.train.iter().map(|document| document.id).collect();
+        assert_eq!(ids, [2, 3, 4]);
+        assert_eq!(dataset.leaks.train_dropped, 1);
+    }
+
+    #[test]
+    fn every_file_that_cannot_be_read_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [("a.csv", "text,label\na,\n"), ("b.txt", "text,label\n"), ("c.csv", "text,label\n")];
+        let faults = examine(&spec(folder.path(), files)).unwrap_err();
+        let keys: Vec<&str> = faults.iter().map(DataError::key).collect();
+        assert_eq!(keys, ["data.train", "data.validation", "data.test"]);
+    }
+
+    #[test]
+    fn the_built_in_reviews_fill_all_three_splits() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spec = spec(folder.path(), [("a.csv", ""), ("b.csv", ""), ("c.csv", "")]);
+        spec.source = Source::Reviews { split: Split::default() };
+        let dataset = load(&spec).unwrap();
+        let total = dataset.train.len() + dataset.validation.len() + dataset.test.len();
+        assert_eq!(
+            total + dataset.leaks.train_dropped + dataset.leaks.validation_dropped,
+            reviews::DOCUMENTS
+        );
+        assert_eq!(load(&spec).unwrap(), dataset);
+    }
+}
