@@ -1,0 +1,241 @@
+//! A trial from its job to its files, on the built-in encoder.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sweep::{
+    data::{DataSpec, Duplicates, Limit, Source},
+    device::Device,
+    event::Outcome,
+    metrics::{Confusion, Scores},
+    settings::{Aggregate, Freeze, Monitor, Settings},
+    train::{Control, Ending, Report, Session, TrainError, Weights, read_predictions},
+    trial::{FailureKind, Job, Params, Trial, TrialId},
+};
+use tempfile::TempDir;
+
+const GOOD: [&str; 4] = ["很好", "满意", "喜欢", "推荐"];
+const BAD: [&str; 4] = ["很差", "失望", "讨厌", "后悔"];
+
+/// Texts whose label is plain, a few of them longer than a chunk.
+fn data(folder: &Path) -> DataSpec {
+    let write = |name: &str, offset: usize, count: usize| {
+        let mut text = String::from("text,label\n");
+        for index in offset..offset + count {
+            let (words, label) = if index % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
+            let word = words[index / 2 % 4];
+            let filler = "房间里的灯".repeat(index % 5);
+            text.push_str(&format!("{filler}，{word},{label}\n"));
+        }
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    DataSpec {
+        source: Source::Files {
+            train: write("train.csv", 0, 48),
+            validation: write("validation.csv", 100, 16),
+            test: write("test.csv", 200, 24),
+        },
+        text: "text".to_owned(),
+        label: "label".to_owned(),
+        positive: Some("good".to_owned()),
+        duplicates: Duplicates::Keep,
+        limit: Limit::default(),
+        seed: 1,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        chunk_length: 16,
+        chunk_stride: 4,
+        learning_rate: 3e-3,
+        epochs: 8,
+        batch_size: 8,
+        patience: 8,
+        ..Settings::default()
+    }
+}
+
+struct Bench {
+    folder: TempDir,
+    data: DataSpec,
+    session: Session,
+    trials: usize,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = data(folder.path());
+        let session = Session::open(Device::Cpu { slot: 0, threads: 1 }).unwrap();
+        Self { folder, data, session, trials: 0 }
+    }
+
+    fn run_observed(
+        &mut self,
+        settings: &Settings,
+        observe: &mut dyn FnMut(Report) -> Control,
+    ) -> (Result<Ending, TrainError>, PathBuf) {
+        self.trials += 1;
+        let folder = self.folder.path().join(format!("trial-{}", self.trials));
+        let trial = Trial {
+            id: TrialId(1),
+            params: Params::default(),
+            repeat: 0,
+            seed: 11,
+            settings: settings.clone(),
+        };
+        let job = Job { sweep: "s".to_owned(), trial, data: self.data.clone() };
+        (self.session.run(&job, &folder, observe), folder)
+    }
+
+    fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {
+        let (ending, folder) = self.run_observed(settings, &mut |_| Control::Continue);
+        match ending.unwrap() {
+            Ending::Complete(outcome) => (*outcome, folder),
+            Ending::Stopped => panic!("stopped without being asked"),
+        }
+    }
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"]
+        .map(|name| (name.to_owned(), fs::read(folder.join(name)).unwrap()))
+        .into()
+}
+
+#[test]
+fn plain_texts_are_learnt() {
+    let (outcome, _folder) = Bench::new().run(&settings());
+    assert!(outcome.test.f1 > 0.95, "{outcome:?}");
+    assert!(outcome.train_loss < 0.3);
+}
+
+#[test]
+fn the_same_trial_leaves_the_same_bytes_whatever_ran_before() {
+    let mut bench = Bench::new();
+    let (_, first) = bench.run(&settings());
+    bench.run(&Settings { dropout: 0.4, chunk_length: 12, ..settings() });
+    let (_, again) = bench.run(&settings());
+    let mut other = Bench::new();
+    let (_, elsewhere) = other.run(&settings());
+    assert_eq!(files(&first), files(&again));
+    assert_eq!(
+        fs::read(first.join("metrics.csv")).unwrap(),
+        fs::read(elsewhere.join("metrics.csv")).unwrap()
+    );
+}
+
+#[test]
+fn the_test_figures_follow_from_the_predictions_file() {
+    let mut bench = Bench::new();
+    let (outcome, folder) = bench.run(&Settings { epochs: 2, ..settings() });
+    let labels = ["bad".to_owned(), "good".to_owned()];
+    let predictions = read_predictions(&folder.join("predictions.csv"), &labels).unwrap();
+    let mut confusion = Confusion::new(2);
+    predictions.iter().for_each(|prediction| confusion.add(prediction.label, prediction.predicted));
+    let mut reader = csv::Reader::from_path(folder.join("predictions.csv")).unwrap();
+    let losses: Vec<f64> = reader
+        .records()
+        .map(|record| {
+            let record = record.unwrap();
+            let column = if &record[1] == "bad" { 3 } else { 4 };
+            -record[column].parse::<f64>().unwrap().ln()
+        })
+        .collect();
+    let loss = losses.iter().sum::<f64>() / 24.0;
+    assert_eq!(outcome.test, Scores { loss: outcome.test.loss, ..Scores::new(confusion, loss, Some(1)) });
+    assert!((outcome.test.loss - loss).abs() < 1e-12);
+}
+
+#[test]
+fn best_parameters_are_those_of_the_best_evaluation_and_not_of_the_last() {
+    let mut bench = Bench::new();
+    // So high a rate that the figures jump about.
+    let wild = Settings { learning_rate: 2e-2, epochs: 10, patience: 10, dropout: 0.0, ..settings() };
+    let (outcome, folder) = bench.run(&wild);
+    assert!(outcome.best_epoch < outcome.epochs_run, "{outcome:?}");
+    assert!((outcome.epochs_run - 10.0).abs() < 1e-9 && !outcome.stopped_early);
+    // The same trial stopped at its best epoch has the same parameters there: the schedule depends on
+    // the planned epochs only.
+    let files = files(&folder);
+    assert_ne!(files["best/model.safetensors"], files["last/model.safetensors"]);
+    let best_step = outcome.best_step;
+    let (stopped, until_best) = bench.run_observed(&wild, &mut |report| match report {
+        Report::Evaluated(evaluation) if evaluation.step == best_step => Control::Stop,
+        _ => Control::Continue,
+    });
+    assert_eq!(stopped.unwrap(), Ending::Stopped);
+    assert_eq!(files["best/model.safetensors"], fs::read(until_best.join("last/model.safetensors")).unwrap());
+}
+
+#[test]
+fn patience_ends_a_trial_that_does_not_improve() {
+    let hopeless =
+        Settings { min_delta: 100.0, patience: 2, epochs: 9, monitor: Monitor::ValLoss, ..settings() };
+    let (outcome, _) = Bench::new().run(&hopeless);
+    assert!(outcome.stopped_early);
+    assert!((outcome.epochs_run - 3.0).abs() < 1e-9);
+    assert!((outcome.best_epoch - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn evaluations_come_every_so_many_steps_and_after_the_last() {
+    let mut steps = Vec::new();
+    let often = Settings { eval_every: 4, epochs: 2, ..settings() };
+    let (ending, _) = Bench::new().run_observed(&often, &mut |report| {
+        if let Report::Evaluated(evaluation) = report {
+            steps.push((evaluation.step, evaluation.epoch));
+        }
+        Control::Continue
+    });
+    ending.unwrap();
+    assert_eq!(steps, [(4, 4.0 / 6.0), (8, 8.0 / 6.0), (12, 2.0)]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_fails_the_trial_at_its_step() {
+    let broken = Settings { learning_rate: 1e30, warmup_ratio: 0.0, gradient_clip: 0.0, ..settings() };
+    let (ending, _) = Bench::new().run_observed(&broken, &mut |_| Control::Continue);
+    let error = ending.unwrap_err();
+    assert!(matches!(error.kind(), FailureKind::NonFinite { step: 2.. }), "{error}");
+}
+
+#[test]
+fn a_frozen_encoder_stays_as_it_began_and_the_head_learns() {
+    let mut bench = Bench::new();
+    let frozen = |learning_rate| Settings { freeze: Freeze::Encoder, epochs: 1, learning_rate, ..settings() };
+    let read = |folder: &Path| Weights::read(&folder.join("last/model.safetensors")).unwrap();
+    let slow = read(&bench.run(&frozen(1e-4)).1);
+    let fast = read(&bench.run(&frozen(1e-2)).1);
+    let mut heads = 0;
+    for (name, weight) in slow.iter() {
+        let head = name.starts_with("classifier.") || name.starts_with("bert.pooler.");
+        assert_eq!(fast.get(name) == Some(weight), !head, "{name}");
+        heads += usize::from(head);
+    }
+    assert_eq!(heads, 4);
+}
+
+#[test]
+fn long_texts_are_learnt_by_either_aggregation() {
+    let mut bench = Bench::new();
+    for aggregate in [Aggregate::Mean, Aggregate::Max] {
+        let mut chunks = 0;
+        let short = Settings { chunk_length: 10, chunk_stride: 2, aggregate, ..settings() };
+        let (ending, _) = bench.run_observed(&short, &mut |report| {
+            if let Report::Prepared(prepared) = report {
+                chunks = prepared.train_chunks;
+            }
+            Control::Continue
+        });
+        let Ending::Complete(outcome) = ending.unwrap() else { panic!("stopped") };
+        assert!(chunks > 48);
+        assert!(outcome.test.f1 > 0.9, "{aggregate:?} {outcome:?}");
+    }
+}
