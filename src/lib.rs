@@ -21,6 +21,7 @@ pub mod device;
 pub mod event;
 pub mod metrics;
 mod nearest;
+pub mod plan;
 pub mod settings;
 pub mod spec;
 pub mod study;

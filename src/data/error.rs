@@ -41,14 +41,14 @@ pub enum DataError {
     #[error("{file} has no rows")]
     NoRows { file: DataFile },
     /// The header lacks a column.
-    #[error("{file} has no column `{column}`; it has {}", list(found))]
-    Column { file: DataFile, key: &'static str, column: String, found: Vec<String>, nearest: Option<String> },
+    #[error("{file} has no column `{}`; it has {}", missing.column, list(&missing.found))]
+    Column { file: DataFile, key: &'static str, missing: Box<MissingColumn> },
     /// The header has a column twice.
     #[error("{file} has more than one column `{column}`")]
     RepeatedColumn { file: DataFile, key: &'static str, column: String },
     /// A row that cannot be read.
     #[error("{file}, line {line}: {fault}")]
-    Row { file: DataFile, line: u64, fault: RowFault },
+    Row { file: DataFile, line: u64, fault: Box<RowFault> },
     /// All labels are the same.
     #[error("every document has the label `{label}`; a classifier needs at least two classes")]
     OneClass { label: String },
@@ -70,6 +70,17 @@ pub enum DataError {
     /// Texts in two splits where none were allowed.
     #[error("{}; for example “{example}”", leaks_note(leaks))]
     Leaks { leaks: Leaks, example: String },
+}
+
+/// A column that a header lacks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MissingColumn {
+    /// Its name.
+    pub column: String,
+    /// The columns that are there.
+    pub found: Vec<String>,
+    /// The one that may have been meant.
+    pub nearest: Option<String>,
 }
 
 /// What is wrong with a row.
@@ -118,7 +129,7 @@ impl DataError {
             | Self::Ending { file }
             | Self::NotUtf8 { file, .. }
             | Self::NoRows { file } => file.key,
-            Self::Row { file, fault, .. } => match fault {
+            Self::Row { file, fault, .. } => match &**fault {
                 RowFault::NoKey { key, .. }
                 | RowFault::NotText { key, .. }
                 | RowFault::NotLabel { key, .. } => key,
@@ -158,7 +169,7 @@ impl DataError {
             Self::Ending { .. } => "known endings: .csv, .tsv, .jsonl, .ndjson".to_owned(),
             Self::NotUtf8 { byte, .. } => not_utf8_help(*byte),
             Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
-            Self::Column { key, found, nearest, .. } => column_help(key, found, nearest.as_deref()),
+            Self::Column { key, missing, .. } => column_help(key, missing),
             Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
             Self::Row { fault, .. } => fault.help(),
             Self::OneClass { .. } => "check that `label` names the column of the classes".to_owned(),
@@ -202,9 +213,9 @@ impl RowFault {
     }
 }
 
-fn column_help(key: &str, found: &[String], nearest: Option<&str>) -> String {
+fn column_help(key: &str, missing: &MissingColumn) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
-    match (found, nearest) {
+    match (missing.found.as_slice(), &missing.nearest) {
         (_, Some(nearest)) => format!("did you mean `{name} = \"{nearest}\"`?"),
         ([only], None) if only.contains(['\t', ';', ',', '|']) => {
             "the columns seem to be separated otherwise: .csv means commas, .tsv means tabs".to_owned()
