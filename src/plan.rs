@@ -68,10 +68,13 @@ fn trials(spec: &Spec) -> Vec<Trial> {
                 continue;
             }
             for repeat in 0..spec.repeats {
-                let id = TrialId(u32::try_from(trials.len() + 1).unwrap_or(u32::MAX));
-                let seed = seed(spec.seed, &params, repeat);
-                let settings = settings(spec, &params);
-                trials.push(Trial { id, params: params.clone(), repeat, seed, settings });
+                trials.push(Trial {
+                    id: TrialId(u32::try_from(trials.len() + 1).unwrap_or(u32::MAX)),
+                    params: params.clone(),
+                    repeat,
+                    seed: seed(spec.seed, &params, repeat),
+                    settings: settings(spec, &params),
+                });
             }
         }
     }
@@ -311,7 +314,8 @@ mod tests {
                 ("epochs", lengths(&(1..=b).collect::<Vec<_>>())),
             ]);
             spec.repeats = repeats;
-            prop_assert_eq!(trials(&spec).len() as i64, a * b * i64::from(repeats));
+            let product = usize::try_from(a * b).unwrap() * repeats as usize;
+            prop_assert_eq!(trials(&spec).len(), product);
         }
 
         #[test]

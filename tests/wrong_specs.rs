@@ -2,6 +2,8 @@
 //!
 //! A snapshot is good when it says what is wrong, where, and what to do about it.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 
 use sweep::{
@@ -262,4 +264,31 @@ wrong! {
     many_problems_at_once: with("epochs = 2", "epochs = 0\nlerning_rate = 1e-4")
         .replace("learning_rate = { grid", "dropout = { gird")
         .replace("dev.csv", "none.csv"), set: ["batch_size=many"];
+}
+
+fn parsed(text: &str, overrides: &[String]) -> Result<spec::Spec, SpecError> {
+    let base = Path::new("/sweeps");
+    spec::parse(&spec::Origin { name: "spec.toml", text, overrides, base, working: base })
+}
+
+#[test]
+fn a_spec_cut_anywhere_is_read_or_refused_with_a_message() {
+    let text = with("train.csv", "训练.csv").replace("\"first\"", "\"第一\"");
+    for (end, _) in text.char_indices() {
+        if let Err(error) = parsed(&text[..end], &[]) {
+            assert!(error.to_string().contains("spec.toml:"), "cut at {end}: {error}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_override_of_any_kind_is_read_or_refused_with_a_message(
+        key in "(train\\.epochs|search\\.space\\.[a-z_]{0,8}|data\\.(split|limit|positive)|[a-z.]{0,12})",
+        value in "([0-9.e-]{0,6}|\\{ ?(grid|int|uniform|log_uniform) ?= ?\\[[0-9., -]{0,9}\\]? ?\\}|\\PC{0,12})",
+    ) {
+        if let Err(error) = parsed(SPEC, &[format!("{key}={value}")]) {
+            proptest::prop_assert!(error.to_string().contains(":1:") || error.to_string().contains("spec.toml:"));
+        }
+    }
 }

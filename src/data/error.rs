@@ -56,7 +56,7 @@ pub enum DataError {
     #[error("{classes} different labels in {documents} documents; is this the column of the labels?")]
     TooManyClasses { classes: usize, documents: usize },
     /// A class that training never shows.
-    #[error("class `{label}` has no training document, but {validation} in validation and {test} in test")]
+    #[error("class `{label}` has no training document (validation: {validation}, test: {test})")]
     ClassNotInTrain { key: &'static str, label: String, validation: usize, test: usize },
     /// The positive class is none.
     #[error("no document has the positive label `{positive}`; the labels are {}", list(labels))]
@@ -65,7 +65,7 @@ pub enum DataError {
     #[error("the {split} set is empty{}", dropped_note(*dropped))]
     EmptySplit { key: &'static str, split: SplitName, dropped: usize },
     /// A limit that cannot hold every class.
-    #[error("the limit of {limit} {split} documents is below the number of classes, {classes}")]
+    #[error("a limit of {limit} for {split} is below the number of classes, {classes}")]
     Limit { split: SplitName, limit: usize, classes: usize },
     /// Texts in two splits where none were allowed.
     #[error("{}; for example “{example}”", leaks_note(leaks))]
@@ -97,7 +97,7 @@ pub enum RowFault {
     #[error("not readable as CSV: {0}")]
     Csv(csv::Error),
     /// Not JSON.
-    #[error("not readable as JSON: {0}")]
+    #[error("not readable as JSON: {}", json_note(.0))]
     Json(serde_json::Error),
     /// JSON, but no object.
     #[error("{0} instead of a JSON object")]
@@ -180,7 +180,7 @@ impl DataError {
             Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
             Self::Positive { .. } => "set `positive` to one of them, or leave it out".to_owned(),
             Self::EmptySplit { dropped: 1.., .. } => {
-                "duplicates = \"keep\" keeps them, at the price of flattering numbers".to_owned()
+                "give it texts of its own; duplicates = \"keep\" would flatter every number".to_owned()
             }
             Self::EmptySplit { .. } => "give every split at least one document of each class".to_owned(),
             Self::Limit { classes, .. } => format!("raise it to {classes} or more, or leave it out"),
@@ -239,6 +239,13 @@ fn list(names: &[String]) -> String {
         text.push(format!("{} more", names.len() - SHOWN));
     }
     text.join(", ")
+}
+
+/// The fault without the line, which is always the first of its row.
+fn json_note(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
+    format!("{what}, at column {}", error.column())
 }
 
 fn dropped_note(dropped: usize) -> String {

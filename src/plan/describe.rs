@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Plan;
 use crate::{
-    data::{Dataset, Document, Source},
+    data::{Dataset, Document, Duplicates, Source},
     train::CheckpointFacts,
 };
 
@@ -125,29 +125,30 @@ fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
 fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let leaks = &dataset.leaks;
     let mut notes = Vec::new();
-    match dataset.positive.and_then(|positive| dataset.labels.get(positive)) {
-        Some(positive) if plan.data.positive.is_some() => {
-            notes.push(format!("F1 is that of class {positive}"))
+    notes.push(match dataset.positive.and_then(|positive| dataset.labels.get(positive)) {
+        Some(positive) if plan.data.positive.is_some() => format!("F1 is that of class {positive}"),
+        Some(positive) => {
+            format!("F1 is that of class {positive}, which sorts last; set `positive` in [data] to choose")
         }
-        Some(positive) => notes.push(format!(
-            "F1 is that of class {positive}, which sorts last; set `positive` in [data] to choose",
-        )),
-        None => notes.push("F1 is the mean over all classes (macro-F1)".to_owned()),
+        None => "F1 is the mean over all classes (macro-F1)".to_owned(),
+    });
+    if leaks.train_dropped > 0 {
+        let texts = counted(leaks.train_dropped, "training text");
+        notes.push(format!("dropped: {texts} standing in validation or test too"));
     }
-    if leaks.train_dropped + leaks.validation_dropped > 0 {
-        notes.push(format!(
-            "dropped: {} that stand in validation or test too, {} that stand in test too",
-            counted(leaks.train_dropped, "training text"),
-            counted(leaks.validation_dropped, "validation text"),
-        ));
-    } else if leaks.train_validation + leaks.train_test + leaks.validation_test > 0 {
-        notes.push(format!(
-            "kept, though the numbers flatter: {} that stand in validation, {} that stand in test, \
-             {} that stand in test",
-            counted(leaks.train_validation, "training text"),
-            leaks.train_test,
-            counted(leaks.validation_test, "validation text"),
-        ));
+    if leaks.validation_dropped > 0 {
+        let texts = counted(leaks.validation_dropped, "validation text");
+        notes.push(format!("dropped: {texts} standing in test too"));
+    }
+    let kept = [
+        (leaks.train_validation, "training text", "validation"),
+        (leaks.train_test, "training text", "test"),
+        (leaks.validation_test, "validation text", "test"),
+    ];
+    if plan.data.duplicates == Duplicates::Keep {
+        notes.extend(kept.iter().filter(|(count, ..)| *count > 0).map(|(count, what, other)| {
+            format!("kept, so that numbers flatter: {} standing in {other} too", counted(*count, what))
+        }));
     }
     notes
 }
@@ -186,11 +187,7 @@ fn lines(pairs: &[(&str, String)]) -> String {
 fn table(rows: &[Vec<String>], left: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column| {
-        rows.iter()
-            .filter_map(|row: &Vec<String>| row.get(column))
-            .map(|cell| cell.width())
-            .max()
-            .unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
@@ -212,7 +209,7 @@ fn table(rows: &[Vec<String>], left: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
-        data::{DataSpec, Duplicates, Leaks, Limit, Split},
+        data::{DataSpec, Leaks, Limit, Split},
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
     };

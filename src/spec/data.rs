@@ -1,10 +1,8 @@
 //! The `[data]` section.
 
-use std::path::PathBuf;
-
 use super::{
     document::{Content, Entry, Node},
-    section::{Reader, found},
+    section::{Reader, absolute, found},
 };
 use crate::{
     data::{DataSpec, Duplicates, Limit, Source, Split, SplitName, split::WHOLE},
@@ -25,7 +23,7 @@ const TOLERANCE: f64 = 1e-6;
 pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let root = reader.root;
     if root.get("data").is_none() {
-        reader.findings.error(root.at, "the spec has no [data]", NO_DATA);
+        reader.findings.error(root.at, "the spec has no [data]", format!("add [data] with {SOURCES}"));
         return None;
     }
     let table = reader.table(root, "data")?;
@@ -57,8 +55,8 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     })
 }
 
-const NO_DATA: &str = "add [data] with path = \"builtin:reviews\", path = \"reviews.csv\", \
-                       or train, validation and test";
+/// The ways to name data.
+const SOURCES: &str = "path = \"builtin:reviews\", path = \"reviews.csv\", or train, validation and test";
 
 fn source(reader: &mut Reader<'_>, table: &Node) -> Option<Source> {
     let files = SplitName::ALL.map(|name| table.get(name.as_str()));
@@ -72,7 +70,7 @@ fn source(reader: &mut Reader<'_>, table: &Node) -> Option<Source> {
         (Some(path), None) => single(reader, table, path),
         (None, Some(_)) => three(reader, table, files),
         (None, None) => {
-            reader.findings.error(table.at, "[data] names no file", NO_DATA);
+            reader.findings.error(table.at, "[data] names no file", format!("add {SOURCES}"));
             None
         }
     }
@@ -92,7 +90,7 @@ fn single(reader: &mut Reader<'_>, table: &Node, path: &Entry) -> Option<Source>
         reader.findings.error(path.node.at, message, format!("the built-in data is \"{REVIEWS}\""));
         return None;
     }
-    Some(Source::Single { path: absolute(reader, path, &text), split: split? })
+    Some(Source::Single { path: absolute(&text, reader.base(path.node.at)), split: split? })
 }
 
 fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&Entry>; 3]) -> Option<Source> {
@@ -109,13 +107,9 @@ fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&Entry>; 3]) -> O
             reader.findings.error(table.at, message, help);
             return None;
         };
-        reader.text(entry).map(|text| absolute(reader, entry, &text))
+        reader.text(entry).map(|text| absolute(&text, reader.base(entry.node.at)))
     });
     Some(Source::Files { train: train?, validation: validation?, test: test? })
-}
-
-fn absolute(reader: &Reader<'_>, entry: &Entry, text: &str) -> PathBuf {
-    reader.base(entry.node.at).join(text).components().collect()
 }
 
 fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Split> {

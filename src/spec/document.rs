@@ -95,11 +95,7 @@ pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut
         // What follows an error on its line is most often its echo.
         if last_line.replace(line) != Some(line) {
             let at = At { source, start: span.start, end: span.end };
-            findings.error(
-                at,
-                format!("not readable as TOML: {}", error.message()),
-                syntax_help(error.message()),
-            );
+            findings.error(at, syntax_message(error.message()), syntax_help(error.message()));
         }
     }
     let start = At { source, start: 0, end: 0 };
@@ -113,9 +109,22 @@ pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut
     errors.is_empty().then_some(root)
 }
 
+fn syntax_message(message: &str) -> String {
+    // The TOML reader takes any bare word that begins like `true` or `false` for one of them.
+    if is_bare_word(message) {
+        "not readable as TOML: neither a number nor a text in quotes".to_owned()
+    } else {
+        format!("not readable as TOML: {message}")
+    }
+}
+
+fn is_bare_word(message: &str) -> bool {
+    message.starts_with("invalid boolean") || message.contains("must be quoted")
+}
+
 fn syntax_help(message: &str) -> &'static str {
     match message {
-        _ if message.contains("must be quoted") => "write texts in quotes: \"…\"",
+        _ if is_bare_word(message) => "write texts in quotes: \"…\"",
         "duplicate key" => "each key and each [table] may stand once; remove or join them",
         _ => "a line is `key = value`, a comment or a [table]; lists are [1, 2], inline tables { a = 1 }",
     }
@@ -202,8 +211,11 @@ fn override_value(value: &str, source: usize, offset: usize, findings: &mut Find
         Err(error) if value.starts_with(['{', '[', '"', '\'']) => {
             let span = error.span().unwrap_or(0..0);
             let at = At { source, start: span.start + offset, end: span.end + offset };
-            let message = format!("not readable as TOML: {}", error.message());
-            findings.error(at, message, "quote the whole override for the shell: --set 'key={ … }'");
+            findings.error(
+                at,
+                syntax_message(error.message()),
+                "quote the whole override for the shell: --set 'key={ … }'",
+            );
             None
         }
         Err(_) => Some(Node { at, content: Content::Text(value.to_owned()) }),

@@ -3,12 +3,16 @@
 use std::{fmt, sync::Arc};
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode,
-    SourceSpan,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    Severity, SourceCode, SourceSpan, SpanContents,
 };
 
 /// A text that a spec is made of: the file, or an override given on the command line.
-pub(super) type Source = Arc<NamedSource<String>>;
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
 
 /// One thing that is wrong with a spec, or, as a warning, one that is probably not meant.
 #[derive(Clone, Debug)]
@@ -22,7 +26,7 @@ pub struct Problem {
 /// Where in which text.
 #[derive(Clone, Debug)]
 struct Place {
-    source: Source,
+    source: Arc<Source>,
     /// Position in the list of sources; the file is 0.
     order: usize,
     span: SourceSpan,
@@ -54,6 +58,7 @@ impl Problem {
     /// Draws the problem with its line, a caret and its help.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
+        // Without colour, plain ASCII: it may end in a log.
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
         let mut text = String::new();
         // Paths are long and tell most when whole, so the terminal may wrap, we do not.
@@ -61,7 +66,7 @@ impl Problem {
             .with_width(100)
             .with_wrap_lines(false)
             .without_syntax_highlighting()
-            .with_context_lines(0);
+            .with_context_lines(1);
         if handler.render_report(&mut text, self).is_err() {
             text.clone_from(&self.message);
         }
@@ -100,6 +105,34 @@ impl Diagnostic for Problem {
     }
 }
 
+impl SourceCode for Source {
+    /// The lines of `span` and no others, whole if any context is asked for. Columns count characters.
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let (start, end) = (span.offset(), span.offset() + span.len());
+        let before = self.text.get(..start).ok_or(MietteError::OutOfBounds)?;
+        let after = self.text.get(end..).ok_or(MietteError::OutOfBounds)?;
+        let whole = lines_before + lines_after > 0;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = end + after.find('\n').unwrap_or(after.len());
+        let (from, to) = if whole { (line_start, line_end) } else { (start, end) };
+        let data = self.text.get(from..to).ok_or(MietteError::OutOfBounds)?;
+        let column = self.text.get(line_start..from).map_or(0, |left| left.chars().count());
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            data.as_bytes(),
+            (from, to - from).into(),
+            before.matches('\n').count(),
+            column,
+            data.lines().count(),
+        )))
+    }
+}
+
 /// Why a spec cannot be run: every problem of it, in the order of its text.
 #[derive(Clone, Debug)]
 pub struct SpecError {
@@ -125,10 +158,20 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
+/// The span of `at` in `text`; where nothing is left of a line to point at, its last character.
+fn visible(text: &str, at: At) -> SourceSpan {
+    let before = text.get(..at.start).unwrap_or(text);
+    let at_end = at.start == at.end && text.get(at.start..).is_none_or(str::is_empty);
+    match before.chars().next_back() {
+        Some(last) if at_end && last != '\n' => (before.len() - last.len_utf8(), last.len_utf8()).into(),
+        _ => (before.len(), at.end.min(text.len()).saturating_sub(before.len())).into(),
+    }
+}
+
 /// Collects what reading a spec finds.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    sources: Vec<Source>,
+    sources: Vec<Arc<Source>>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -136,7 +179,7 @@ pub(super) struct Findings {
 impl Findings {
     /// Adds a text and returns its index.
     pub(super) fn add_source(&mut self, name: &str, text: &str) -> usize {
-        self.sources.push(Arc::new(NamedSource::new(name, text.to_owned())));
+        self.sources.push(Arc::new(Source { name: name.to_owned(), text: text.to_owned() }));
         self.sources.len() - 1
     }
 
@@ -156,7 +199,7 @@ impl Findings {
         let place = self.sources.get(at.source).map(|source| Place {
             source: Arc::clone(source),
             order: at.source,
-            span: (at.start, at.end.saturating_sub(at.start)).into(),
+            span: visible(&source.text, at),
         });
         Problem { message, help: Some(help).filter(|help| !help.is_empty()), place, severity }
     }

@@ -184,7 +184,8 @@ impl<'a> Reader<'a> {
             return Some(&entry.node);
         }
         let message = format!("`{name}` must be a table, not {}", entry.node.content.kind());
-        self.findings.error(entry.node.at, message, "see the README for what stands in it");
+        let help = format!("write [{name}] on a line of its own, and its keys below it");
+        self.findings.error(entry.node.at, message, help);
         None
     }
 
@@ -219,7 +220,12 @@ impl<'a> Reader<'a> {
 
 /// The absolute path of a checkpoint written as `text`, or the name of a built-in one.
 pub(crate) fn resolve(text: &str, base: &Path) -> String {
-    crate::train::resolve(text, base).components().collect::<PathBuf>().display().to_string()
+    if text.starts_with("builtin:") { text.to_owned() } else { absolute(text, base).display().to_string() }
+}
+
+/// `text` as a path from `base`, without `.` and doubled slashes.
+pub(super) fn absolute(text: &str, base: &Path) -> PathBuf {
+    base.join(text).components().collect()
 }
 
 fn unknown_help(key: &str, known: &[&str]) -> String {

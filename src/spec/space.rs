@@ -26,16 +26,27 @@ pub(super) fn read(reader: &mut Reader<'_>, draft: &mut Draft) {
             reader.findings.error(entry.key_at, message, unknown_help(entry));
             continue;
         };
-        if root.get(key.section.name()).is_some_and(|section| section.node.get(key.name).is_some()) {
-            let message = format!("`{}` is both fixed in [{}] and swept", key.name, key.section.name());
-            let help = "remove one of the two; a single value can be swept as { grid = [value] }";
-            reader.findings.error(entry.key_at, message, help);
+        if let Some(fixed) = root.get(key.section.name()).and_then(|section| section.node.get(key.name)) {
+            refuse_fixed(reader, key, entry, fixed);
             draft.chosen.retain(|chosen| chosen.key.name != key.name);
         }
         if let Some((domain, values)) = domain(reader, key, entry) {
             draft.space.push(Parameter { name: key.name.to_owned(), domain });
             draft.chosen.push(Chosen { key, values });
         }
+    }
+}
+
+/// A setting is fixed or swept, not both; an override is blamed rather than the file.
+fn refuse_fixed(reader: &mut Reader<'_>, key: &Key, swept: &Entry, fixed: &Entry) {
+    let name = key.name;
+    let message = format!("`{name}` is both fixed in [{}] and swept in [search.space]", key.section.name());
+    if fixed.node.at.source > 0 {
+        let value = found(&fixed.node.content);
+        let help = format!("to try this value only: --set 'search.space.{name}={{ grid = [{value}] }}'");
+        reader.findings.error(fixed.key_at, message, help);
+    } else {
+        reader.findings.error(swept.key_at, message, format!("remove one of the two `{name}`"));
     }
 }
 
@@ -76,42 +87,42 @@ fn unknown_help(entry: &Entry) -> String {
 type Found = (Domain, Vec<(Value, super::problem::At)>);
 
 fn domain(reader: &mut Reader<'_>, key: &'static Key, entry: &Entry) -> Option<Found> {
-    let name = key.name;
-    let forms = match &entry.node.content {
-        Content::Table(forms) => forms,
-        other => {
-            let help = match other {
-                Content::List(_) => format!("write {name} = {{ grid = […] }}"),
-                _ => {
-                    format!("fix it in [{}] instead, or write {name} = {{ grid = […] }}", key.section.name())
-                }
-            };
-            let message = format!("`{name}` says no form of search, only {}", other.kind());
-            reader.findings.error(entry.node.at, message, help);
-            return None;
-        }
-    };
-    reader.refuse_unknown(&entry.node, Some(&format!("search.space.{name}")), &FORMS);
-    let mut known = forms.iter().filter(|form| FORMS.contains(&form.key.as_str()));
-    let Some(form) = known.next() else {
-        if forms.is_empty() {
-            let help = format!("write {name} = {{ grid = […] }}, or a range");
-            reader.findings.error(entry.node.at, format!("`{name}` has nothing to search"), help);
-        }
-        return None;
-    };
-    if let Some(second) = known.next() {
-        let message = format!("`{name}` has two forms, `{}` and `{}`", form.key, second.key);
-        reader.findings.error(second.key_at, message, "keep one of them");
-        return None;
-    }
+    let form = form(reader, key, entry)?;
     let Content::List(values) = &form.node.content else {
-        let (form_name, kind) = (&form.key, form.node.content.kind());
+        let (name, form_name, kind) = (key.name, &form.key, form.node.content.kind());
         let help = format!("write {name} = {{ {form_name} = [ … ] }}");
         reader.findings.error(form.node.at, format!("`{form_name}` must be a list, not {kind}"), help);
         return None;
     };
     if form.key == "grid" { grid(reader, key, form, values) } else { range(reader, key, form, values) }
+}
+
+/// The one form that a parameter has.
+fn form<'e>(reader: &mut Reader<'_>, key: &Key, entry: &'e Entry) -> Option<&'e Entry> {
+    let name = key.name;
+    let Content::Table(forms) = &entry.node.content else {
+        let kind = entry.node.content.kind();
+        let help = match &entry.node.content {
+            Content::List(_) => format!("write {name} = {{ grid = […] }}"),
+            _ => format!("fix it in [{}] instead, or write {name} = {{ grid = […] }}", key.section.name()),
+        };
+        let message = format!("`{name}` is {kind} and does not say how to search");
+        reader.findings.error(entry.node.at, message, help);
+        return None;
+    };
+    reader.refuse_unknown(&entry.node, Some(&format!("search.space.{name}")), &FORMS);
+    let mut known = forms.iter().filter(|form| FORMS.contains(&form.key.as_str()));
+    let form = known.next();
+    if let (Some(form), Some(second)) = (form, known.next()) {
+        let message = format!("`{name}` has two forms, `{}` and `{}`", form.key, second.key);
+        reader.findings.error(second.key_at, message, "keep one of them");
+        return None;
+    }
+    if forms.is_empty() {
+        let help = format!("write {name} = {{ grid = […] }}, or a range");
+        reader.findings.error(entry.node.at, format!("`{name}` has nothing to search"), help);
+    }
+    form
 }
 
 fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node]) -> Option<Found> {
@@ -120,34 +131,26 @@ fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node
         reader.findings.error(form.node.at, message, "list at least one value, or remove the line");
         return None;
     }
-    let read: Vec<_> = values.iter().map(|node| reader.setting(key, node).map(|it| (it, node.at))).collect();
-    let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    let mut read = Vec::new();
     let mut distinct: Vec<Value> = Vec::new();
-    for (value, at) in &read {
-        if distinct.contains(value) {
+    // A value that is refused here does not keep the others from further checks.
+    for node in values {
+        let Some(value) = reader.setting(key, node) else { continue };
+        if distinct.contains(&value) {
             let message = format!("`{}` has {value} in its grid more than once", key.name);
-            reader.findings.warn(
-                *at,
-                message,
-                "equal configurations are run once; set `repeats` for several seeds",
-            );
+            let help = "equal configurations are run once; set `repeats` for several seeds";
+            reader.findings.warn(node.at, message, help);
         } else {
             distinct.push(value.clone());
         }
+        read.push((value, node.at));
     }
-    Some((Domain::Grid(distinct), read))
+    (!read.is_empty()).then_some((Domain::Grid(distinct), read))
 }
 
 fn range(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, bounds: &[Node]) -> Option<Found> {
     let name = key.name;
-    let wrong_form = match (&key.kind, form.key.as_str()) {
-        (Kind::Choice(_) | Kind::Text | Kind::Freeze, _) => Some("list its values: { grid = […] }"),
-        (Kind::Int { .. }, "uniform" | "log_uniform") => {
-            Some("it takes whole numbers: { int = [low, high] }, or a grid")
-        }
-        (Kind::Float { .. } | Kind::Int { .. }, _) => None,
-    };
-    if let Some(help) = wrong_form {
+    if let Some(help) = form_refused(key, &form.key) {
         reader.findings.error(form.key_at, format!("`{name}` cannot be drawn by `{}`", form.key), help);
         return None;
     }
@@ -157,25 +160,17 @@ fn range(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, bounds: &[Nod
         reader.findings.error(form.node.at, message, help);
         return None;
     };
-    if form.key == "log_uniform" && matches!(number(low), Some(low) if low <= 0.0) {
+    if form.key == "log_uniform" && number(low).is_some_and(|low| low <= 0.0) {
         let message = format!("the logarithmic range of `{name}` touches 0");
         let help = "start above 0, for example at 1e-6; or use { uniform = [low, high] }";
         reader.findings.error(low.at, message, help);
         return None;
     }
-    let (low_value, high_value) = (bound(reader, key, form, low), bound(reader, key, form, high));
-    let (low_value, high_value) = (low_value?, high_value?);
+    let bounds = (bound(reader, key, form, low), bound(reader, key, form, high));
+    let (low_value, high_value) = (bounds.0?, bounds.1?);
     let (from, to) = (low_value.as_f64()?, high_value.as_f64()?);
     if from >= to {
-        let (message, help) = if from > to {
-            (
-                format!("the range of `{name}` is reversed: {low_value} is above {high_value}"),
-                "swap the bounds",
-            )
-        } else {
-            (format!("the range of `{name}` holds one value only"), "widen it, or write { grid = [value] }")
-        };
-        reader.findings.error(form.node.at, message, help);
+        refuse_order(reader, form, key.name, [&low_value, &high_value], from > to);
         return None;
     }
     let domain = match (form.key.as_str(), &low.content, &high.content) {
@@ -187,10 +182,39 @@ fn range(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, bounds: &[Nod
     Some((domain, vec![(low_value, low.at), (high_value, high.at)]))
 }
 
+fn refuse_order(reader: &mut Reader<'_>, form: &Entry, name: &str, [low, high]: [&Value; 2], reversed: bool) {
+    let (message, help) = if reversed {
+        (format!("the range of `{name}` is reversed: {low} is above {high}"), "swap the bounds".to_owned())
+    } else {
+        (
+            format!("the range of `{name}` holds one value only"),
+            format!("widen it, or write {{ grid = [{low}] }}"),
+        )
+    };
+    reader.findings.error(form.node.at, message, help);
+}
+
+/// Why a form does not suit a setting, as a way out.
+fn form_refused(key: &Key, form: &str) -> Option<&'static str> {
+    match (&key.kind, form) {
+        (Kind::Choice(_) | Kind::Text | Kind::Freeze, _) => Some("list its values: { grid = […] }"),
+        (Kind::Int { .. }, "uniform" | "log_uniform") => {
+            Some("it takes whole numbers: { int = [low, high] }, or a grid")
+        }
+        (Kind::Float { .. } | Kind::Int { .. }, _) => None,
+    }
+}
+
 fn bound(reader: &mut Reader<'_>, key: &Key, form: &Entry, node: &Node) -> Option<Value> {
     if form.key == "int" && !matches!(node.content, Content::Int(_)) {
         let message = format!("a bound of `int` must be a whole number, not {}", found(&node.content));
-        reader.findings.error(node.at, message, "use { uniform = [low, high] } for other numbers");
+        let help = match key.kind {
+            Kind::Float { .. } => "use { uniform = [low, high] } for other numbers".to_owned(),
+            Kind::Int { .. } | Kind::Choice(_) | Kind::Text | Kind::Freeze => {
+                format!("`{}` must be {}", key.name, key.kind.describe())
+            }
+        };
+        reader.findings.error(node.at, message, help);
         return None;
     }
     reader.setting(key, node)
