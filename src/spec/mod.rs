@@ -124,8 +124,7 @@ pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<
     let failed = |message: String, help: &str| SpecError {
         problems: vec![Problem::without_place(message, help.to_owned())],
     };
-    let working = std::path::absolute("")
-        .or_else(|_| std::env::current_dir())
+    let working = std::env::current_dir()
         .map_err(|error| failed(format!("could not find the working folder: {error}"), "change into one"))?;
     let bytes = std::fs::read(path).map_err(|error| {
         let help = "name the TOML file of a sweep, for example sweeps/lr_dropout.toml";
