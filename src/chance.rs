@@ -1,7 +1,7 @@
 //! Chance: random numbers that depend on nothing but named parts.
 //!
 //! Everything random that a plan or a split decides comes from here: a SHA-256 of
-//! its parts seeds ChaCha8, and the arithmetic is our own, so that neither the
+//! its parts seeds `ChaCha8`, and the arithmetic is our own, so that neither the
 //! machine nor a new version of a crate changes a plan.
 
 use rand::{Rng, SeedableRng};
@@ -22,9 +22,7 @@ impl Chance {
     /// The bias is below `bound` / 2^64.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.0.next_u64()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of two u64")]
-        let upper = (product >> 64) as u64;
-        upper
+        (product >> 64) as u64
     }
 
     /// A number in [0, 1), a multiple of 2^-53.

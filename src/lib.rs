@@ -23,6 +23,7 @@ pub mod export;
 pub mod files;
 pub mod metrics;
 mod nearest;
+pub mod plan;
 pub mod predict;
 pub mod settings;
 pub mod spec;

@@ -17,13 +17,13 @@ pub(super) fn settle(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<
     let mut example = None;
     let mut train_leaks = Vec::with_capacity(splits.train.len());
     for document in &splits.train {
-        let text = normal(&document.text);
-        let (in_validation, in_test) = (validation.contains(&text), test.contains(&text));
+        let normal = normal(&document.text);
+        let (in_validation, in_test) = (validation.contains(&normal), test.contains(&normal));
         leaks.train_validation += usize::from(in_validation);
         leaks.train_test += usize::from(in_test);
         train_leaks.push(in_validation || in_test);
         if in_validation || in_test {
-            example.get_or_insert(text);
+            example.get_or_insert(normal);
         }
     }
     let validation_leaks: Vec<bool> =

@@ -41,14 +41,14 @@ pub enum DataError {
     #[error("{file} has no rows")]
     NoRows { file: DataFile },
     /// The header lacks a column.
-    #[error("{file} has no column `{column}`; it has {}", list(found))]
-    Column { file: DataFile, key: &'static str, column: String, found: Vec<String>, nearest: Option<String> },
+    #[error("{file} has no column `{}`; it has {}", missing.column, list(&missing.found))]
+    Column { file: DataFile, key: &'static str, missing: Box<MissingColumn> },
     /// The header has a column twice.
     #[error("{file} has more than one column `{column}`")]
     RepeatedColumn { file: DataFile, key: &'static str, column: String },
     /// A row that cannot be read.
     #[error("{file}, line {line}: {fault}")]
-    Row { file: DataFile, line: u64, fault: RowFault },
+    Row { file: DataFile, line: u64, fault: Box<RowFault> },
     /// All labels are the same.
     #[error("every document has the label `{label}`; a classifier needs at least two classes")]
     OneClass { label: String },
@@ -56,7 +56,7 @@ pub enum DataError {
     #[error("{classes} different labels in {documents} documents; is this the column of the labels?")]
     TooManyClasses { classes: usize, documents: usize },
     /// A class that training never shows.
-    #[error("class `{label}` has no training document, but {validation} in validation and {test} in test")]
+    #[error("class `{label}` has no training document (validation: {validation}, test: {test})")]
     ClassNotInTrain { key: &'static str, label: String, validation: usize, test: usize },
     /// The positive class is none.
     #[error("no document has the positive label `{positive}`; the labels are {}", list(labels))]
@@ -65,11 +65,22 @@ pub enum DataError {
     #[error("the {split} set is empty{}", dropped_note(*dropped))]
     EmptySplit { key: &'static str, split: SplitName, dropped: usize },
     /// A limit that cannot hold every class.
-    #[error("the limit of {limit} {split} documents is below the number of classes, {classes}")]
+    #[error("a limit of {limit} for {split} is below the number of classes, {classes}")]
     Limit { split: SplitName, limit: usize, classes: usize },
     /// Texts in two splits where none were allowed.
     #[error("{}; for example “{example}”", leaks_note(leaks))]
     Leaks { leaks: Leaks, example: String },
+}
+
+/// A column that a header lacks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MissingColumn {
+    /// Its name.
+    pub column: String,
+    /// The columns that are there.
+    pub found: Vec<String>,
+    /// The one that may have been meant.
+    pub nearest: Option<String>,
 }
 
 /// What is wrong with a row.
@@ -86,7 +97,7 @@ pub enum RowFault {
     #[error("not readable as CSV: {0}")]
     Csv(csv::Error),
     /// Not JSON.
-    #[error("not readable as JSON: {0}")]
+    #[error("not readable as JSON: {}", json_note(.0))]
     Json(serde_json::Error),
     /// JSON, but no object.
     #[error("{0} instead of a JSON object")]
@@ -118,7 +129,7 @@ impl DataError {
             | Self::Ending { file }
             | Self::NotUtf8 { file, .. }
             | Self::NoRows { file } => file.key,
-            Self::Row { file, fault, .. } => match fault {
+            Self::Row { file, fault, .. } => match &**fault {
                 RowFault::NoKey { key, .. }
                 | RowFault::NotText { key, .. }
                 | RowFault::NotLabel { key, .. } => key,
@@ -158,7 +169,7 @@ impl DataError {
             Self::Ending { .. } => "known endings: .csv, .tsv, .jsonl, .ndjson".to_owned(),
             Self::NotUtf8 { byte, .. } => not_utf8_help(*byte),
             Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
-            Self::Column { key, found, nearest, .. } => column_help(key, found, nearest.as_deref()),
+            Self::Column { key, missing, .. } => column_help(key, missing),
             Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
             Self::Row { fault, .. } => fault.help(),
             Self::OneClass { .. } => "check that `label` names the column of the classes".to_owned(),
@@ -169,7 +180,7 @@ impl DataError {
             Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
             Self::Positive { .. } => "set `positive` to one of them, or leave it out".to_owned(),
             Self::EmptySplit { dropped: 1.., .. } => {
-                "duplicates = \"keep\" keeps them, at the price of flattering numbers".to_owned()
+                "give it texts of its own; duplicates = \"keep\" would flatter every number".to_owned()
             }
             Self::EmptySplit { .. } => "give every split at least one document of each class".to_owned(),
             Self::Limit { classes, .. } => format!("raise it to {classes} or more, or leave it out"),
@@ -202,9 +213,9 @@ impl RowFault {
     }
 }
 
-fn column_help(key: &str, found: &[String], nearest: Option<&str>) -> String {
+fn column_help(key: &str, missing: &MissingColumn) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
-    match (found, nearest) {
+    match (missing.found.as_slice(), &missing.nearest) {
         (_, Some(nearest)) => format!("did you mean `{name} = \"{nearest}\"`?"),
         ([only], None) if only.contains(['\t', ';', ',', '|']) => {
             "the columns seem to be separated otherwise: .csv means commas, .tsv means tabs".to_owned()
@@ -228,6 +239,13 @@ fn list(names: &[String]) -> String {
         text.push(format!("{} more", names.len() - SHOWN));
     }
     text.join(", ")
+}
+
+/// The fault without the line, which is always the first of its row.
+fn json_note(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
+    format!("{what}, at column {}", error.column())
 }
 
 fn dropped_note(dropped: usize) -> String {

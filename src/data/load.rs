@@ -68,8 +68,8 @@ fn read_all<const N: usize>(files: &[DataFile; N], spec: &DataSpec) -> Result<[V
 
 fn is_same_column(one: &DataError, other: &DataError) -> bool {
     match (one, other) {
-        (DataError::Column { key, found, .. }, DataError::Column { key: key2, found: found2, .. }) => {
-            key == key2 && found == found2
+        (DataError::Column { key, missing, .. }, DataError::Column { key: key2, missing: missing2, .. }) => {
+            key == key2 && missing == missing2
         }
         _ => false,
     }

@@ -11,7 +11,7 @@ pub mod reviews;
 pub(crate) mod split;
 mod table;
 
-pub use error::{DataError, DataFile, RowFault};
+pub use error::{DataError, DataFile, MissingColumn, RowFault};
 pub use load::{examine, load};
 
 /// Where documents come from and how they are read. Paths are absolute once a spec was read.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     DataSpec,
-    error::{DataError, DataFile, RowFault},
+    error::{DataError, DataFile, MissingColumn, RowFault},
 };
 
 /// One row as read: a text and a label, neither of them empty.
@@ -58,7 +58,7 @@ fn format(file: &DataFile) -> Result<Format, DataError> {
 fn text<'a>(bytes: &'a [u8], file: &DataFile) -> Result<&'a str, DataError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (valid, rest) = bytes.split_at(error.valid_up_to());
-        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = valid.split(|byte| *byte == b'\n').count() as u64;
         DataError::NotUtf8 { file: file.clone(), line, byte: rest.first().copied().unwrap_or(0) }
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
@@ -107,7 +107,8 @@ fn column(header: &StringRecord, name: &str, key: &'static str, file: &DataFile)
         (None, _) => {
             let found: Vec<String> = header.iter().map(|column| column.trim().to_owned()).collect();
             let nearest = crate::nearest::nearest(name, found.iter().map(String::as_str)).map(str::to_owned);
-            Err(DataError::Column { file: file.clone(), key, column: name.to_owned(), found, nearest })
+            let missing = Box::new(MissingColumn { column: name.to_owned(), found, nearest });
+            Err(DataError::Column { file: file.clone(), key, missing })
         }
     }
 }
@@ -124,7 +125,7 @@ fn row(id: usize, text: String, label: &str) -> Result<Row, RowFault> {
 }
 
 fn fault(file: &DataFile, line: u64, fault: RowFault) -> DataError {
-    DataError::Row { file: file.clone(), line, fault }
+    DataError::Row { file: file.clone(), line, fault: Box::new(fault) }
 }
 
 fn csv_error(file: &DataFile, error: csv::Error) -> DataError {

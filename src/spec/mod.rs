@@ -1,9 +1,36 @@
-//! The spec of a sweep, read and checked.
+//! The spec of a sweep: TOML and overrides into a checked [`Spec`], or every problem at once.
+//!
+//! [`parse`] looks at nothing but its arguments; [`read`] also looks at the files that the
+//! spec names, so that what it returns can run. Nothing here writes anything.
+//!
+//! ```text
+//! document  text → tree with places       section   [model] [text] [train] [early_stopping]
+//! data      [data]                        space     [search] and [search.space]
+//! checks    what settings say together    world     what files and checkpoints say
+//! ```
+
+mod checks;
+mod data;
+mod document;
+mod problem;
+mod section;
+mod space;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+pub use problem::{Problem, SpecError};
 
 use crate::{
-    data::DataSpec,
+    data::{DataSpec, Dataset},
     settings::{Settings, Value},
+    train::CheckpointFacts,
 };
+use problem::Findings;
+pub(crate) use section::resolve;
 
 /// A spec that was read and checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +49,9 @@ pub struct Spec {
     pub samples: u32,
     /// Seeds for each configuration.
     pub repeats: u32,
+    /// The folder that swept checkpoints are relative to. They stay as written in
+    /// [`Self::space`], so that a plan's parameters and seeds do not depend on the machine.
+    pub checkpoint_base: PathBuf,
 }
 
 /// A swept setting.
@@ -44,4 +74,100 @@ pub enum Domain {
     LogUniform(f64, f64),
     /// A whole number, evenly.
     Int(i64, i64),
+}
+
+impl Domain {
+    /// Whether values are drawn rather than listed.
+    #[must_use]
+    pub const fn is_range(&self) -> bool {
+        !matches!(self, Self::Grid(_))
+    }
+}
+
+/// What a spec is read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The file's name as messages show it.
+    pub name: &'a str,
+    /// The TOML.
+    pub text: &'a str,
+    /// `key=value`, each of which replaces what the text says.
+    pub overrides: &'a [String],
+    /// What paths in the text are relative to; absolute.
+    pub base: &'a Path,
+    /// What paths in overrides are relative to; absolute.
+    pub working: &'a Path,
+}
+
+/// Facts of the checkpoint at an absolute path or of `builtin:…`, or what is wrong with it.
+pub type Inspect<'a> = dyn Fn(&str) -> Result<CheckpointFacts, String> + 'a;
+
+/// A spec together with what was learnt while checking it.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The spec.
+    pub spec: Spec,
+    /// Its data, loaded.
+    pub dataset: Dataset,
+    /// Facts of each checkpoint, by the name that [`Settings::checkpoint`] has in a trial.
+    pub checkpoints: BTreeMap<String, CheckpointFacts>,
+    /// What is probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the spec at `path`, and checks it with its data and checkpoints.
+///
+/// # Errors
+/// Every problem of the spec, the data and the checkpoints that can be told apart.
+pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
+    let name = path.display().to_string();
+    let failed = |message: String, help: &str| SpecError {
+        problems: vec![Problem::without_place(message, help.to_owned())],
+    };
+    let working = std::env::current_dir()
+        .map_err(|error| failed(format!("could not find the working folder: {error}"), "change into one"))?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        let help = "name the TOML file of a sweep, for example sweeps/lr_dropout.toml";
+        failed(format!("could not read the spec {name}: {error}"), help)
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| failed(format!("the spec {name} is not UTF-8"), "save it as UTF-8"))?;
+    let file = working.join(path);
+    let base = file.parent().unwrap_or(&working);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    check(&Origin { name: &name, text, overrides, base, working: &working }, inspect)
+}
+
+/// As [`read`], from a text.
+///
+/// # Errors
+/// As [`read`].
+pub fn check(origin: &Origin<'_>, inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
+    let mut findings = Findings::default();
+    let read = section::read(origin, &mut findings);
+    let world = read.as_ref().map(|(root, draft)| world::look(root, draft, inspect, &mut findings));
+    let warnings = findings.finish()?;
+    match (read.and_then(|(_, draft)| draft.complete()), world) {
+        (Some(spec), Some(world::World { dataset: Some(dataset), checkpoints })) => {
+            Ok(Reading { spec, dataset, checkpoints, warnings })
+        }
+        _ => Err(incomplete()),
+    }
+}
+
+/// Reads a spec from a text alone: neither data nor checkpoints are looked at.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn parse(origin: &Origin<'_>) -> Result<Spec, SpecError> {
+    let mut findings = Findings::default();
+    let read = section::read(origin, &mut findings);
+    findings.finish()?;
+    read.and_then(|(_, draft)| draft.complete()).ok_or_else(incomplete)
+}
+
+/// Each part that is missing from a draft has been reported, so this is a bug of ours.
+fn incomplete() -> SpecError {
+    let message = "the spec is incomplete, and this version cannot say where".to_owned();
+    SpecError { problems: vec![Problem::without_place(message, "please report this spec".to_owned())] }
 }

@@ -1,0 +1,282 @@
+//! A plan in words, for `sweep run --dry-run`: what would run, on what, and what it would cost.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use unicode_width::UnicodeWidthStr;
+
+use super::Plan;
+use crate::{
+    data::{Dataset, Document, Duplicates, Source},
+    train::CheckpointFacts,
+};
+
+/// Classes that are listed one by one.
+const CLASSES_SHOWN: usize = 40;
+
+/// Bytes that a trial keeps for each parameter: one `f32` in `best`, three in `last` (itself and two moments).
+const BYTES_PER_PARAMETER: u64 = 4 + 3 * 4;
+
+/// What a description is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Overview<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its data.
+    pub dataset: &'a Dataset,
+    /// Facts of each checkpoint, by its name in the trials' settings.
+    pub checkpoints: &'a BTreeMap<String, CheckpointFacts>,
+    /// Where trials would run, in words.
+    pub devices: &'a str,
+    /// Further lines on the data, such as how many texts are longer than a chunk.
+    pub notes: &'a [String],
+}
+
+/// Describes a plan: its size, its data, and every trial. Ends with a line break.
+#[must_use]
+pub fn describe(overview: &Overview<'_>) -> String {
+    let Overview { plan, dataset, notes, .. } = *overview;
+    let mut text = lines(&summary(overview));
+    text.push('\n');
+    text.push_str(&table(&data_rows(dataset), 1));
+    for note in data_notes(plan, dataset).iter().chain(notes) {
+        text.push_str(note);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(&table(&trial_rows(plan), 0));
+    text
+}
+
+fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
+    let plan = overview.plan;
+    let trials = plan.trials.len();
+    let configurations = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
+    let seeds = trials / configurations.max(1);
+    let size = match seeds {
+        1 => trials.to_string(),
+        _ => format!("{trials}: {} with {seeds} seeds each", counted(configurations, "configuration")),
+    };
+    let swept = if plan.swept.is_empty() { "nothing".to_owned() } else { plan.swept.join(", ") };
+    vec![
+        ("sweep", format!("{}, seed {}", plan.sweep, plan.seed)),
+        ("trials", size),
+        ("swept", swept),
+        ("data", source(&plan.data.source)),
+        ("devices", overview.devices.to_owned()),
+        ("disk", disk(overview)),
+    ]
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Files { train, validation, test } => {
+            format!("{}, {}, {}", train.display(), validation.display(), test.display())
+        }
+        Source::Single { path, .. } => format!("{}, divided by us", path.display()),
+        Source::Reviews { .. } => "builtin:reviews, divided by us".to_owned(),
+    }
+}
+
+/// What the saved parameters take, if every checkpoint is known.
+fn disk(overview: &Overview<'_>) -> String {
+    let parameters = |trial: &crate::trial::Trial| {
+        overview.checkpoints.get(&trial.settings.checkpoint).map(|facts| facts.parameters)
+    };
+    match overview.plan.trials.iter().map(parameters).sum::<Option<u64>>() {
+        Some(parameters) => {
+            let bytes = parameters.saturating_mul(BYTES_PER_PARAMETER);
+            format!("about {} of parameters (best and last of each trial)", size(bytes))
+        }
+        None => "unknown".to_owned(),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let bytes = bytes as f64;
+    match bytes {
+        0.0..1e9 => format!("{:.0} MB", (bytes / 1e6).ceil()),
+        _ => format!("{:.1} GB", bytes / 1e9),
+    }
+}
+
+fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
+    let splits = [&dataset.train, &dataset.validation, &dataset.test];
+    let row = |name: String, count: &dyn Fn(&[Document]) -> usize| {
+        let mut row = vec![name];
+        row.extend(splits.iter().map(|split| count(split).to_string()));
+        row
+    };
+    let mut rows = vec![["class", "train", "validation", "test"].map(str::to_owned).to_vec()];
+    for (class, label) in dataset.labels.iter().enumerate().take(CLASSES_SHOWN) {
+        rows.push(row(label.clone(), &|split| {
+            split.iter().filter(|document| document.label == class).count()
+        }));
+    }
+    if let Some(more @ 1..) = dataset.labels.len().checked_sub(CLASSES_SHOWN) {
+        rows.push(row(format!("{more} more"), &|split| {
+            split.iter().filter(|document| document.label >= CLASSES_SHOWN).count()
+        }));
+    }
+    rows.push(row("all".to_owned(), &<[Document]>::len));
+    rows
+}
+
+fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
+    let leaks = &dataset.leaks;
+    let mut notes = Vec::new();
+    notes.push(match dataset.positive.and_then(|positive| dataset.labels.get(positive)) {
+        Some(positive) if plan.data.positive.is_some() => format!("F1 is that of class {positive}"),
+        Some(positive) => {
+            format!("F1 is that of class {positive}, which sorts last; set `positive` in [data] to choose")
+        }
+        None => "F1 is the mean over all classes (macro-F1)".to_owned(),
+    });
+    if leaks.train_dropped > 0 {
+        let texts = counted(leaks.train_dropped, "training text");
+        notes.push(format!("dropped: {texts} standing in validation or test too"));
+    }
+    if leaks.validation_dropped > 0 {
+        let texts = counted(leaks.validation_dropped, "validation text");
+        notes.push(format!("dropped: {texts} standing in test too"));
+    }
+    let kept = [
+        (leaks.train_validation, "training text", "validation"),
+        (leaks.train_test, "training text", "test"),
+        (leaks.validation_test, "validation text", "test"),
+    ];
+    if plan.data.duplicates == Duplicates::Keep {
+        notes.extend(kept.iter().filter(|(count, ..)| *count > 0).map(|(count, what, other)| {
+            format!("kept, so that numbers flatter: {} standing in {other} too", counted(*count, what))
+        }));
+    }
+    notes
+}
+
+fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
+    let repeats = plan.trials.iter().any(|trial| trial.repeat > 0);
+    let mut header = vec!["trial".to_owned()];
+    header.extend(plan.swept.iter().cloned());
+    header.extend(repeats.then(|| "repeat".to_owned()));
+    header.push("seed".to_owned());
+    let mut rows = vec![header];
+    for trial in &plan.trials {
+        let mut row = vec![trial.id.to_string()];
+        row.extend(trial.params.0.iter().map(|(_, value)| value.to_string()));
+        row.extend(repeats.then(|| (trial.repeat + 1).to_string()));
+        row.push(trial.seed.to_string());
+        rows.push(row);
+    }
+    rows
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+fn lines(pairs: &[(&str, String)]) -> String {
+    pairs.iter().fold(String::new(), |mut text, (name, value)| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<8} {value}");
+        text
+    })
+}
+
+/// Columns two spaces apart: the first `left` ones and, with 0, all of them flush left; the others flush right.
+fn table(rows: &[Vec<String>], left: usize) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.width()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let space = " ".repeat(width - cell.width());
+            let (before, after) =
+                if left == 0 || column < left { ("", space.as_str()) } else { (space.as_str(), "") };
+            let _ = write!(line, "{before}{cell}{after}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::{DataSpec, Leaks, Limit, Split},
+        settings::{Settings, Value},
+        trial::{Params, Trial, TrialId},
+    };
+
+    fn documents(labels: &[usize]) -> Vec<Document> {
+        labels.iter().map(|&label| Document { id: 1, text: String::new(), label }).collect()
+    }
+
+    fn dataset(labels: [&str; 2]) -> Dataset {
+        Dataset {
+            labels: labels.map(str::to_owned).to_vec(),
+            positive: Some(1),
+            train: documents(&[0; 1200]).into_iter().chain(documents(&[1; 900])).collect(),
+            validation: documents(&[0, 1, 1]),
+            test: documents(&[0, 1]),
+            leaks: Leaks { train_test: 2, train_dropped: 2, ..Leaks::default() },
+        }
+    }
+
+    fn plan(repeats: u32) -> Plan {
+        let trials = (0..2 * repeats).map(|index| Trial {
+            id: TrialId(index + 1),
+            params: Params(vec![
+                ("learning_rate".to_owned(), Value::Float(if index < repeats { 3e-5 } else { 1.25e-4 })),
+                ("pooling".to_owned(), Value::Text("cls".to_owned())),
+            ]),
+            repeat: index % repeats,
+            seed: 1000 * u64::from(index),
+            settings: Settings::default(),
+        });
+        Plan {
+            sweep: "first".to_owned(),
+            seed: 42,
+            labels: Vec::new(),
+            positive: Some(1),
+            swept: vec!["learning_rate".to_owned(), "pooling".to_owned()],
+            data: DataSpec {
+                source: Source::Reviews { split: Split::default() },
+                text: "text".to_owned(),
+                label: "label".to_owned(),
+                positive: None,
+                duplicates: Duplicates::Drop,
+                limit: Limit::default(),
+                seed: 42,
+            },
+            trials: trials.collect(),
+        }
+    }
+
+    fn described(plan: &Plan, notes: &[String]) -> String {
+        let facts = CheckpointFacts { window: 512, layers: 2, parameters: 110_000_000 };
+        let checkpoints = BTreeMap::from([("builtin:mini".to_owned(), facts)]);
+        let dataset = dataset(["差评", "positive"]);
+        let devices = "2 x cpu, 1 thread each";
+        describe(&Overview { plan, dataset: &dataset, checkpoints: &checkpoints, devices, notes })
+    }
+
+    #[test]
+    fn a_plan_is_described_with_its_size_its_data_and_its_trials() {
+        insta::assert_snapshot!(described(
+            &plan(1),
+            &["31 training texts are longer than a chunk".to_owned()]
+        ));
+    }
+
+    #[test]
+    fn repeats_are_told_apart() {
+        insta::assert_snapshot!(described(&plan(2), &[]));
+    }
+}

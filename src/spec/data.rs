@@ -1,0 +1,226 @@
+//! The `[data]` section.
+
+use super::{
+    document::{Content, Entry, Node},
+    section::{Reader, absolute, found},
+};
+use crate::{
+    data::{DataSpec, Duplicates, Limit, Source, Split, SplitName, split::WHOLE},
+    nearest::nearest,
+};
+
+/// Every key of the section.
+pub(super) const KEYS: [&str; 10] =
+    ["path", "split", "train", "validation", "test", "text", "label", "positive", "duplicates", "limit"];
+
+/// The data that the package brings along.
+const REVIEWS: &str = "builtin:reviews";
+
+/// How far the shares may be from summing to 1.
+const TOLERANCE: f64 = 1e-6;
+
+/// Reads the section; what is missing or wrong is noted, and then there is none.
+pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
+    let root = reader.root;
+    if root.get("data").is_none() {
+        reader.findings.error(root.at, "the spec has no [data]", format!("add [data] with {SOURCES}"));
+        return None;
+    }
+    let table = reader.table(root, "data")?;
+    reader.refuse_unknown(table, Some("data"), &KEYS);
+    let source = source(reader, table);
+    let text = column(reader, table, "text");
+    let label = column(reader, table, "label");
+    let positive = match table.get("positive") {
+        Some(entry) => positive(reader, entry).map(Some),
+        None => Some(None),
+    };
+    let duplicates = duplicates(reader, table);
+    let limit = limit(reader, table);
+    let (text, label) = (text?, label?);
+    if text == label {
+        let at = root.place(if table.get("label").is_some() { "data.label" } else { "data.text" });
+        let message = format!("`text` and `label` name the same column, `{text}`");
+        reader.findings.error(at, message, "a row needs a text and a label of its own");
+        return None;
+    }
+    Some(DataSpec {
+        source: source?,
+        text,
+        label,
+        positive: positive?,
+        duplicates: duplicates?,
+        limit: limit?,
+        seed,
+    })
+}
+
+/// The ways to name data.
+const SOURCES: &str = "path = \"builtin:reviews\", path = \"reviews.csv\", or train, validation and test";
+
+fn source(reader: &mut Reader<'_>, table: &Node) -> Option<Source> {
+    let files = SplitName::ALL.map(|name| table.get(name.as_str()));
+    match (table.get("path"), files.iter().flatten().next()) {
+        (Some(path), Some(file)) => {
+            let message = format!("both `path` and `{}` name the data", file.key);
+            let help = "keep `path` (one file, divided by `split`), or `train`, `validation` and `test`";
+            reader.findings.error(path.key_at, message, help);
+            None
+        }
+        (Some(path), None) => single(reader, table, path),
+        (None, Some(_)) => three(reader, table, files),
+        (None, None) => {
+            reader.findings.error(table.at, "[data] names no file", format!("add {SOURCES}"));
+            None
+        }
+    }
+}
+
+fn single(reader: &mut Reader<'_>, table: &Node, path: &Entry) -> Option<Source> {
+    let split = match table.get("split") {
+        Some(_) => split(reader, table),
+        None => Some(Split::default()),
+    };
+    let text = reader.text(path)?;
+    if text == REVIEWS {
+        return Some(Source::Reviews { split: split? });
+    }
+    if text.starts_with("builtin:") {
+        let message = format!("there is no built-in data `{text}`");
+        reader.findings.error(path.node.at, message, format!("the built-in data is \"{REVIEWS}\""));
+        return None;
+    }
+    Some(Source::Single { path: absolute(&text, reader.base(path.node.at)), split: split? })
+}
+
+fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&Entry>; 3]) -> Option<Source> {
+    if let Some(split) = table.get("split") {
+        let help = "remove it, or give one file as `path`";
+        reader.findings.error(split.key_at, "`split` divides one file, but three are given", help);
+    }
+    let mut names = SplitName::ALL.iter();
+    let [train, validation, test] = files.map(|file| {
+        let name = names.next().map_or("", |name| name.as_str());
+        let Some(entry) = file else {
+            let message = format!("[data] has no `{name}` file");
+            let help = format!("add {name} = \"…\", or give one file as `path` and let it be divided");
+            reader.findings.error(table.at, message, help);
+            return None;
+        };
+        reader.text(entry).map(|text| absolute(&text, reader.base(entry.node.at)))
+    });
+    Some(Source::Files { train: train?, validation: validation?, test: test? })
+}
+
+fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Split> {
+    let before = reader.table(table, "split")?;
+    reader.refuse_unknown(before, Some("data.split"), &SplitName::ALL.map(SplitName::as_str));
+    let [train, validation, test] = SplitName::ALL.map(|name| share(reader, before, name));
+    let (train, validation, test) = (train?, validation?, test?);
+    let sum = train + validation + test;
+    if (sum - 1.0).abs() > TOLERANCE {
+        let sum = (sum * 1e6).round() / 1e6;
+        let message = format!("the shares of `split` sum to {sum}, not to 1");
+        let help = "for example split = { train = 0.70, validation = 0.15, test = 0.15 }";
+        reader.findings.error(before.at, message, help);
+        return None;
+    }
+    let (validation, test) = (parts(validation), parts(test));
+    let train = WHOLE.saturating_sub(validation + test);
+    Some(Split { train, validation, test })
+}
+
+/// A share that leaves its split something; in (0, 1).
+fn share(reader: &mut Reader<'_>, split: &Node, name: SplitName) -> Option<f64> {
+    let name = name.as_str();
+    let Some(entry) = split.get(name) else {
+        let help = format!("add {name} = 0.15, or the like; all three must sum to 1");
+        reader.findings.error(split.at, format!("`split` has no share for {name}"), help);
+        return None;
+    };
+    let share = match entry.node.content {
+        Content::Float(share) => share,
+        #[expect(clippy::cast_precision_loss, reason = "only 0 and 1 could be meant")]
+        Content::Int(share) => share as f64,
+        _ => f64::NAN,
+    };
+    if share > 0.0 && share < 1.0 && parts(share) > 0 {
+        return Some(share);
+    }
+    let message = if share == 0.0 {
+        format!("a share of 0 leaves the {name} set empty")
+    } else {
+        format!("the share of {name} must be a number between 0 and 1, not {}", found(&entry.node.content))
+    };
+    let help = "validation stops the training and test measures it: all three are needed";
+    reader.findings.error(entry.node.at, message, help);
+    None
+}
+
+fn parts(share: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share is in (0, 1), so this is in 0..=100,000"
+    )]
+    let parts = (share * f64::from(WHOLE)).round() as u32;
+    parts
+}
+
+fn column(reader: &mut Reader<'_>, table: &Node, name: &str) -> Option<String> {
+    match table.get(name) {
+        Some(entry) => reader.text(entry),
+        None => Some(name.to_owned()),
+    }
+}
+
+/// A label, which people write as a number when it is one.
+fn positive(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
+    match &entry.node.content {
+        Content::Int(int) => Some(int.to_string()),
+        Content::Truth(truth) => Some(truth.to_string()),
+        _ => reader.text(entry).map(|text| text.trim().to_owned()),
+    }
+}
+
+fn duplicates(reader: &mut Reader<'_>, table: &Node) -> Option<Duplicates> {
+    let Some(entry) = table.get("duplicates") else { return Some(Duplicates::Drop) };
+    let policies = [("drop", Duplicates::Drop), ("error", Duplicates::Error), ("keep", Duplicates::Keep)];
+    let text = match &entry.node.content {
+        Content::Text(text) => text.as_str(),
+        _ => "",
+    };
+    let policy = policies.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
+    if policy.is_none() {
+        let found = found(&entry.node.content);
+        let message = format!("`duplicates` must be one of \"drop\", \"error\", \"keep\", not {found}");
+        let help = nearest(text, policies.iter().map(|(name, _)| *name)).map_or_else(
+            || "\"drop\" takes texts out of train that stand in validation or test too".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        reader.findings.error(entry.node.at, message, help);
+    }
+    policy
+}
+
+fn limit(reader: &mut Reader<'_>, table: &Node) -> Option<Limit> {
+    if table.get("limit").is_none() {
+        return Some(Limit::default());
+    }
+    let limits = reader.table(table, "limit")?;
+    reader.refuse_unknown(limits, Some("data.limit"), &SplitName::ALL.map(SplitName::as_str));
+    let [train, validation, test] = SplitName::ALL.map(|name| {
+        let Some(entry) = limits.get(name.as_str()) else { return Some(None) };
+        let limit = match entry.node.content {
+            Content::Int(limit) => usize::try_from(limit).ok().filter(|limit| *limit > 0),
+            _ => None,
+        };
+        if limit.is_none() {
+            let found = found(&entry.node.content);
+            let message = format!("the limit of {name} must be a whole number of at least 1, not {found}");
+            reader.findings.error(entry.node.at, message, "it is the largest number of documents kept");
+        }
+        limit.map(Some)
+    });
+    Some(Limit { train: train?, validation: validation?, test: test? })
+}

@@ -1,0 +1,305 @@
+//! A spec as a tree in which every key and value knows its place, overrides included.
+//!
+//! Nothing here knows which keys a spec has; only how a bare setting in an override is
+//! written out (`epochs` for `train.epochs`) is looked up in [`KEYS`].
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::problem::{At, Findings};
+use crate::settings::KEYS;
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) at: At,
+    pub(super) content: Content,
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Content {
+    Text(String),
+    Int(i64),
+    Float(f64),
+    Truth(bool),
+    /// A date or a time.
+    Date(String),
+    /// A whole number beyond 64 bits.
+    Huge,
+    List(Vec<Node>),
+    Table(Vec<Entry>),
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_at: At,
+    pub(super) node: Node,
+}
+
+impl Content {
+    /// What this is, for messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::Int(_) => "a whole number",
+            Self::Float(_) => "a number",
+            Self::Truth(_) => "a truth value",
+            Self::Date(_) => "a date",
+            Self::Huge => "a number beyond 64 bits",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+impl Node {
+    /// The value of `key`, if this is a table that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        match &self.content {
+            Content::Table(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// The place of the value at a dotted path, or else of the nearest table around it.
+    pub(super) fn place(&self, path: &str) -> At {
+        let mut node = self;
+        for key in path.split('.') {
+            match node.get(key) {
+                Some(entry) => node = &entry.node,
+                None => break,
+            }
+        }
+        node.at
+    }
+
+    /// The value at a dotted path.
+    pub(super) fn find(&self, path: &str) -> Option<&Node> {
+        path.split('.').try_fold(self, |node, key| node.get(key).map(|entry| &entry.node))
+    }
+}
+
+/// Parses `text` and applies `overrides`; `None` when the text is no TOML.
+pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut Findings) -> Option<Node> {
+    let source = findings.add_source(name, text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut last_line = None;
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        let line = text.get(..span.start).unwrap_or(text).matches('\n').count();
+        // What follows an error on its line is most often its echo.
+        if last_line.replace(line) != Some(line) {
+            let at = At { source, start: span.start, end: span.end };
+            findings.error(at, syntax_message(error.message()), syntax_help(error.message()));
+        }
+    }
+    let start = At { source, start: 0, end: 0 };
+    let mut root = Node { at: start, content: Content::Table(entries(table.into_inner(), source, 0)) };
+    for text in overrides {
+        let source = findings.add_source("--set", text);
+        if let Some((path, node)) = parse_override(text, source, findings) {
+            put(&mut root, &path, node, findings);
+        }
+    }
+    errors.is_empty().then_some(root)
+}
+
+fn syntax_message(message: &str) -> String {
+    // The TOML reader takes any bare word that begins like `true` or `false` for one of them.
+    if is_bare_word(message) {
+        "not readable as TOML: neither a number nor a text in quotes".to_owned()
+    } else {
+        format!("not readable as TOML: {message}")
+    }
+}
+
+fn is_bare_word(message: &str) -> bool {
+    message.starts_with("invalid boolean") || message.contains("must be quoted")
+}
+
+fn syntax_help(message: &str) -> &'static str {
+    match message {
+        _ if is_bare_word(message) => "write texts in quotes: \"…\"",
+        "duplicate key" => "each key and each [table] may stand once; remove or join them",
+        _ => "a line is `key = value`, a comment or a [table]; lists are [1, 2], inline tables { a = 1 }",
+    }
+}
+
+fn entries(table: DeTable<'_>, source: usize, offset: usize) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = table
+        .into_iter()
+        .map(|(key, value)| {
+            let key_at = at(&key, source, offset);
+            Entry { key: key.into_inner().into_owned(), key_at, node: node(value, source, offset) }
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.key_at.start);
+    entries
+}
+
+fn at<T>(spanned: &Spanned<T>, source: usize, offset: usize) -> At {
+    let span = spanned.span();
+    At { source, start: span.start + offset, end: span.end + offset }
+}
+
+fn node(value: Spanned<DeValue<'_>>, source: usize, offset: usize) -> Node {
+    let at = at(&value, source, offset);
+    let content = match value.into_inner() {
+        DeValue::String(text) => Content::Text(text.into_owned()),
+        DeValue::Integer(int) => {
+            i64::from_str_radix(int.as_str(), int.radix()).map_or(Content::Huge, Content::Int)
+        }
+        DeValue::Float(float) => Content::Float(float.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(truth) => Content::Truth(truth),
+        DeValue::Datetime(date) => Content::Date(date.to_string()),
+        DeValue::Array(list) => {
+            Content::List(list.into_iter().map(|value| node(value, source, offset)).collect())
+        }
+        DeValue::Table(table) => Content::Table(entries(table, source, offset)),
+    };
+    Node { at, content }
+}
+
+/// A key of an override, and its place.
+type Step = (String, At);
+
+fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<(Vec<Step>, Node)> {
+    let whole = At { source, start: 0, end: text.len() };
+    let Some((key, value)) = text.split_once('=').filter(|(key, value)| {
+        !value.trim().is_empty() && key.split('.').all(|step| !step.trim().is_empty())
+    }) else {
+        findings.error(whole, "an override is `key=value`", "for example: --set train.epochs=2");
+        return None;
+    };
+    let mut start = 0;
+    let mut path: Vec<Step> = Vec::new();
+    for step in key.split('.') {
+        path.push((step.trim().to_owned(), At { source, start, end: start + step.len() }));
+        start += step.len() + 1;
+    }
+    if let [(name, at)] = path.as_slice()
+        && let Some(table) = table_of(name)
+    {
+        let at = *at;
+        path.splice(0..0, table.split('.').map(|step| (step.to_owned(), at)));
+    }
+    let offset = key.len() + 1 + (value.len() - value.trim_start().len());
+    override_value(value.trim(), source, offset, findings).map(|node| (path, node))
+}
+
+/// The table in which a key stands that is given alone.
+fn table_of(name: &str) -> Option<&'static str> {
+    match name {
+        "samples" | "repeats" | "space" => Some("search"),
+        _ => KEYS.iter().find(|key| key.name == name).map(|key| key.section.name()),
+    }
+}
+
+/// TOML, or a bare text where it is none.
+fn override_value(value: &str, source: usize, offset: usize, findings: &mut Findings) -> Option<Node> {
+    let at = At { source, start: offset, end: offset + value.len() };
+    match DeValue::parse(value) {
+        Ok(parsed) => Some(match node(parsed, source, offset) {
+            Node { content: Content::Date(_), .. } => Node { at, content: Content::Text(value.to_owned()) },
+            node => node,
+        }),
+        Err(error) if value.starts_with(['{', '[', '"', '\'']) => {
+            let span = error.span().unwrap_or(0..0);
+            let at = At { source, start: span.start + offset, end: span.end + offset };
+            findings.error(
+                at,
+                syntax_message(error.message()),
+                "quote the whole override for the shell: --set 'key={ … }'",
+            );
+            None
+        }
+        Err(_) => Some(Node { at, content: Content::Text(value.to_owned()) }),
+    }
+}
+
+/// Puts `node` at `path`, in the place of what stands there.
+fn put(root: &mut Node, path: &[Step], node: Node, findings: &mut Findings) {
+    let Some((key, key_at)) = path.first().cloned() else {
+        *root = node;
+        return;
+    };
+    let rest = path.get(1..).unwrap_or(&[]);
+    let kind = root.content.kind();
+    let Content::Table(entries) = &mut root.content else {
+        let message = format!("`{key}` cannot be set inside {kind}");
+        findings.error(key_at, message, "set the key before the dot instead");
+        return;
+    };
+    let position = entries.iter().position(|entry| entry.key == key).unwrap_or_else(|| {
+        let empty = Node { at: key_at, content: Content::Table(Vec::new()) };
+        entries.push(Entry { key, key_at, node: empty });
+        entries.len() - 1
+    });
+    if let Some(entry) = entries.get_mut(position) {
+        if rest.is_empty() {
+            entry.key_at = key_at;
+        }
+        put(&mut entry.node, rest, node, findings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str, overrides: &[&str]) -> Node {
+        let mut findings = Findings::default();
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        let tree = parse("a.toml", text, &overrides, &mut findings).unwrap();
+        findings.finish().unwrap();
+        tree
+    }
+
+    fn content(tree: &Node, path: &str) -> Content {
+        tree.find(path).unwrap().content.clone()
+    }
+
+    #[test]
+    fn keys_stay_in_the_order_of_the_text() {
+        let tree = tree("[space]\nz = 1\na = 2\nm.b = 3\n", &["space.b=4", "space.z=5"]);
+        let Content::Table(entries) = content(&tree, "space") else { panic!("no table") };
+        let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(keys, ["z", "a", "m", "b"]);
+    }
+
+    #[test]
+    fn an_override_is_toml_or_else_a_bare_text() {
+        let tree =
+            tree("", &["a.b=2", "a.c=models/x", "a.d={ grid = [1e-5] }", "a.e = 'x=y'", "a.f=2024-01-01"]);
+        assert_eq!(content(&tree, "a.b"), Content::Int(2));
+        assert_eq!(content(&tree, "a.c"), Content::Text("models/x".to_owned()));
+        assert!(matches!(content(&tree, "a.d.grid"), Content::List(_)));
+        assert_eq!(content(&tree, "a.e"), Content::Text("x=y".to_owned()));
+        assert_eq!(content(&tree, "a.f"), Content::Text("2024-01-01".to_owned()));
+    }
+
+    #[test]
+    fn a_bare_setting_in_an_override_finds_its_table() {
+        let tree = tree("[train]\nepochs = 5\n", &["epochs=2", "samples=3", "name=x"]);
+        assert_eq!(content(&tree, "train.epochs"), Content::Int(2));
+        assert_eq!(content(&tree, "search.samples"), Content::Int(3));
+        assert_eq!(content(&tree, "name"), Content::Text("x".to_owned()));
+    }
+
+    #[test]
+    fn places_are_byte_offsets_into_their_own_source() {
+        let text = "name = \"é\"\n[train]\nepochs = 5\n";
+        let tree = tree(text, &["train.batch_size= 8"]);
+        let at = tree.place("train.epochs");
+        assert_eq!((at.source, &text[at.start..at.end]), (0, "5"));
+        let at = tree.place("train.batch_size");
+        assert_eq!((at.source, at.start, at.end), (1, 18, 19));
+        let at = tree.place("train.patience");
+        assert_eq!(&text[at.start..at.end], "[train]", "what is missing is at its table");
+    }
+}

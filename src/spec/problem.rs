@@ -1,0 +1,218 @@
+//! Everything that is wrong with a spec, each thing with its place and a way out.
+
+use std::{fmt, sync::Arc};
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    Severity, SourceCode, SourceSpan, SpanContents,
+};
+
+/// A text that a spec is made of: the file, or an override given on the command line.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
+
+/// One thing that is wrong with a spec, or, as a warning, one that is probably not meant.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    message: String,
+    help: Option<String>,
+    place: Option<Place>,
+    severity: Severity,
+}
+
+/// Where in which text.
+#[derive(Clone, Debug)]
+struct Place {
+    source: Arc<Source>,
+    /// Position in the list of sources; the file is 0.
+    order: usize,
+    span: SourceSpan,
+}
+
+/// A place in one of a spec's sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    /// Index into the sources; the file is 0.
+    pub(super) source: usize,
+    /// First byte.
+    pub(super) start: usize,
+    /// One past the last byte.
+    pub(super) end: usize,
+}
+
+impl Problem {
+    /// A problem of something other than a text, such as a file that is not there.
+    pub(super) fn without_place(message: String, help: String) -> Self {
+        Self { message, help: Some(help), place: None, severity: Severity::Error }
+    }
+
+    /// What is wrong, on one line.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Draws the problem with its line, a caret and its help.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        // Without colour, plain ASCII: it may end in a log.
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+        let mut text = String::new();
+        // Paths are long and tell most when whole, so the terminal may wrap, we do not.
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(100)
+            .with_wrap_lines(false)
+            .without_syntax_highlighting()
+            .with_context_lines(1);
+        if handler.render_report(&mut text, self).is_err() {
+            text.clone_from(&self.message);
+        }
+        text
+    }
+
+    fn order(&self) -> (usize, usize) {
+        self.place.as_ref().map_or((0, 0), |place| (place.order, place.span.offset()))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Diagnostic for Problem {
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.place.as_ref().map(|place| &*place.source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.place.as_ref()?;
+        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(None, place.span))))
+    }
+}
+
+impl SourceCode for Source {
+    /// The lines of `span` and no others, whole if any context is asked for. Columns count characters.
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let (start, end) = (span.offset(), span.offset() + span.len());
+        let before = self.text.get(..start).ok_or(MietteError::OutOfBounds)?;
+        let after = self.text.get(end..).ok_or(MietteError::OutOfBounds)?;
+        let whole = lines_before + lines_after > 0;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = end + after.find('\n').unwrap_or(after.len());
+        let (from, to) = if whole { (line_start, line_end) } else { (start, end) };
+        let data = self.text.get(from..to).ok_or(MietteError::OutOfBounds)?;
+        let column = self.text.get(line_start..from).map_or(0, |left| left.chars().count());
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            data.as_bytes(),
+            (from, to - from).into(),
+            before.matches('\n').count(),
+            column,
+            data.lines().count(),
+        )))
+    }
+}
+
+/// Why a spec cannot be run: every problem of it, in the order of its text.
+#[derive(Clone, Debug)]
+pub struct SpecError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl SpecError {
+    /// Draws every problem, and says how many there are.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let text: String = self.problems.iter().map(|problem| problem.render(colour) + "\n").collect();
+        let (count, plural) = (self.problems.len(), if self.problems.len() == 1 { "" } else { "s" });
+        format!("{text}{count} problem{plural} in the spec; nothing was started\n")
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// The span of `at` in `text`; where nothing is left of a line to point at, its last character.
+fn visible(text: &str, at: At) -> SourceSpan {
+    let before = text.get(..at.start).unwrap_or(text);
+    let at_end = at.start == at.end && text.get(at.start..).is_none_or(str::is_empty);
+    match before.chars().next_back() {
+        Some(last) if at_end && last != '\n' => (before.len() - last.len_utf8(), last.len_utf8()).into(),
+        _ => (before.len(), at.end.min(text.len()).saturating_sub(before.len())).into(),
+    }
+}
+
+/// Collects what reading a spec finds.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    sources: Vec<Arc<Source>>,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Findings {
+    /// Adds a text and returns its index.
+    pub(super) fn add_source(&mut self, name: &str, text: &str) -> usize {
+        self.sources.push(Arc::new(Source { name: name.to_owned(), text: text.to_owned() }));
+        self.sources.len() - 1
+    }
+
+    /// Notes that something is wrong at `at`.
+    pub(super) fn error(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
+        let problem = self.problem(at, message.into(), help.into(), Severity::Error);
+        self.errors.push(problem);
+    }
+
+    /// Notes that something at `at` is probably not meant.
+    pub(super) fn warn(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
+        let problem = self.problem(at, message.into(), help.into(), Severity::Warning);
+        self.warnings.push(problem);
+    }
+
+    fn problem(&self, at: At, message: String, help: String, severity: Severity) -> Problem {
+        let place = self.sources.get(at.source).map(|source| Place {
+            source: Arc::clone(source),
+            order: at.source,
+            span: visible(&source.text, at),
+        });
+        Problem { message, help: Some(help).filter(|help| !help.is_empty()), place, severity }
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// The warnings, or, if anything is wrong, all that is wrong; each in the order of the text.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, SpecError> {
+        self.errors.sort_by_key(Problem::order);
+        self.warnings.sort_by_key(Problem::order);
+        if self.errors.is_empty() { Ok(self.warnings) } else { Err(SpecError { problems: self.errors }) }
+    }
+}
