@@ -15,12 +15,21 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod data;
 pub mod device;
 pub mod event;
+pub mod executor;
+pub mod journal;
+pub mod machine;
 pub mod metrics;
+pub mod plan;
+pub mod progress;
+pub mod results;
+pub mod scheduler;
 pub mod settings;
 pub mod spec;
 pub mod study;
 pub mod train;
 pub mod trial;
+pub mod worker;
