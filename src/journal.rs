@@ -90,6 +90,11 @@ pub fn replay(path: &Path) -> Result<Replay, JournalError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         bytes => bytes.map_err(io_error("read", path))?,
     };
+    read(path, &bytes)
+}
+
+/// The records in `bytes`, which stand in `path`.
+fn read(path: &Path, bytes: &[u8]) -> Result<Replay, JournalError> {
     let mut replay = Replay::default();
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
@@ -244,8 +249,7 @@ mod tests {
             let records = written(&path, &events);
             let bytes = fs::read(&path).unwrap();
             for cut in 0..=bytes.len() {
-                fs::write(&path, &bytes[..cut]).unwrap();
-                let found = replay(&path).unwrap();
+                let found = read(&path, &bytes[..cut]).unwrap();
                 let breaks = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count();
                 prop_assert_eq!(&found.records, &records[..breaks]);
                 prop_assert_eq!(found.torn_bytes == 0, cut == 0 || bytes[cut - 1] == b'\n');

@@ -6,7 +6,8 @@
 //! Invariants: a slot has at most one process and one trial; a slot is free when
 //! its worker was reaped or has reported, never when it was signalled; a trial
 //! has one terminal event in a run at most; a failed attempt is repeated once, in
-//! a fresh process, if that can help; no trial is lost.
+//! a fresh process and after the old one was reaped, if that can help; no trial
+//! is lost.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -97,8 +98,20 @@ enum Held {
     Starting(TrialId),
     /// A process at work.
     Busy(TrialId),
-    /// A process that ends; the trial is one whose fate depends on how it was made to end.
-    Ending(Option<TrialId>),
+    /// A process that ends, and what is done once it was reaped.
+    Ending(Then),
+}
+
+/// What is done about a trial once the process that had it was reaped. Not before: until then that
+/// process may write into the trial's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// Nothing is left to do.
+    Nothing,
+    /// It is tried once more.
+    Retry(TrialId),
+    /// It is logged as interrupted.
+    PutBack(TrialId),
 }
 
 /// The state of one run.
@@ -207,7 +220,7 @@ impl Scheduler {
                 out.push(Action::Run { slot, trial });
             }
             _ => {
-                self.hold(slot, Held::Ending(None));
+                self.hold(slot, Held::Ending(Then::Nothing));
                 out.push(Action::Leave(slot));
             }
         }
@@ -246,8 +259,8 @@ impl Scheduler {
             }
             WorkerLine::Finished(_, outcome) => self.finished(slot, trial, outcome, out),
             WorkerLine::Failed(_, failure) => {
-                self.hold(slot, Held::Ending(None));
-                self.failed(trial, failure, out);
+                let then = self.failed(trial, failure, out);
+                self.hold(slot, Held::Ending(then));
                 out.push(Action::Leave(slot));
             }
             WorkerLine::Stopped(_) if self.interrupts > 0 => {
@@ -280,40 +293,51 @@ impl Scheduler {
     /// Fails a slot's trial by the process's fault, and ends the process.
     fn kill(&mut self, slot: Slot, failure: Failure, out: &mut Vec<Action>) {
         if let Held::Starting(trial) | Held::Busy(trial) = self.held(slot) {
-            self.hold(slot, Held::Ending(None));
-            self.failed(trial, failure, out);
+            let then = self.failed(trial, failure, out);
+            self.hold(slot, Held::Ending(then));
             out.push(Action::Kill(slot));
         }
     }
 
     fn spawn_failed(&mut self, slot: Slot, message: String, out: &mut Vec<Action>) {
-        let held = self.held(slot);
-        self.hold(slot, Held::Nothing);
-        if let Held::Starting(trial) | Held::Busy(trial) | Held::Ending(Some(trial)) = held {
-            self.failed(trial, Failure { kind: FailureKind::Spawn, message }, out);
+        if let Held::Starting(trial) = self.held(slot) {
+            self.hold(slot, Held::Nothing);
+            let then = self.failed(trial, Failure { kind: FailureKind::Spawn, message }, out);
+            self.settle(then, out);
         }
     }
 
     fn exited(&mut self, slot: Slot, exit: Exit, out: &mut Vec<Action>) {
         let held = self.held(slot);
         self.hold(slot, Held::Nothing);
-        match held {
-            Held::Nothing | Held::Ending(None) => {}
-            Held::Ending(Some(trial)) => self.put_back(trial, out),
-            // Ctrl-C in some terminals reaches workers too: an end while stopping is no failure.
-            Held::Starting(trial) | Held::Busy(trial) if self.interrupts > 0 => self.put_back(trial, out),
+        let then = match held {
+            Held::Nothing => Then::Nothing,
+            Held::Ending(then) => then,
+            // The second interrupt ends workers, and so may whoever uttered the first: no failure.
+            Held::Starting(trial) | Held::Busy(trial) if self.interrupts > 0 => Then::PutBack(trial),
             Held::Starting(trial) | Held::Busy(trial) => self.failed(trial, exit.failure(), out),
+        };
+        self.settle(then, out);
+    }
+
+    /// Does what was left for when the process is gone.
+    fn settle(&mut self, then: Then, out: &mut Vec<Action>) {
+        match then {
+            Then::Nothing => {}
+            Then::Retry(trial) => {
+                self.interrupted |= self.interrupts > 0;
+                self.waiting.push_back(trial);
+            }
+            Then::PutBack(trial) => self.put_back(trial, out),
         }
     }
 
-    /// Logs a failed attempt and queues the trial again, if that can help.
-    fn failed(&mut self, trial: TrialId, failure: Failure, out: &mut Vec<Action>) {
+    /// Logs a failed attempt; the answer is what to do once its process was reaped.
+    fn failed(&mut self, trial: TrialId, failure: Failure, out: &mut Vec<Action>) -> Then {
         let made = self.attempts.get(&trial).map_or(0, |(_, now)| *now);
         let retry = failure.kind.is_retryable() && made < ATTEMPTS_MAX && self.interrupts == 0;
-        if retry {
-            self.waiting.push_back(trial);
-        }
         out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
+        if retry { Then::Retry(trial) } else { Then::Nothing }
     }
 
     /// Logs that an attempt was stopped as wished; the next run takes the trial up.
@@ -331,7 +355,7 @@ impl Scheduler {
                 (Held::Busy(_), 1) => out.push(Action::Stop(slot)),
                 // It has no trial yet that it could stop.
                 (Held::Starting(trial), 1) => {
-                    self.hold(slot, Held::Ending(Some(trial)));
+                    self.hold(slot, Held::Ending(Then::PutBack(trial)));
                     out.push(Action::Leave(slot));
                 }
                 (Held::Starting(_) | Held::Busy(_) | Held::Ending(_), 2) => out.push(Action::Terminate(slot)),

@@ -108,9 +108,21 @@ fn a_killed_worker_costs_one_retry_in_a_fresh_process() {
 }
 
 #[test]
-fn a_second_attempt_never_runs_in_a_worker_that_is_already_warm() {
+fn a_second_attempt_waits_until_the_process_of_the_first_was_reaped() {
     let mut scheduler = busy(2, 2);
-    scheduler.step(Input::Line(SLOT, WorkerLine::Failed(T1, failure(FailureKind::Panic))));
+    scheduler.step(Input::Exited(Slot(1), Exit::Code(1)));
+    scheduler.step(Input::Line(Slot(1), READY));
+    scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
+    scheduler.step(Input::Garbage(SLOT, "noise".to_owned()));
+    // A free device is there, but the old process may still write into the trial's folder.
+    assert_eq!(scheduler.step(Input::Exited(Slot(1), Exit::Code(0))), []);
+    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Signal(9))), [started(T1, 2), spawn(T1)]);
+}
+
+#[test]
+fn a_second_attempt_never_runs_in_a_worker_that_is_already_warm() {
+    let mut scheduler = busy(2, 3);
+    scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
     let actions = scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
     assert_eq!(actions[1..], [Action::Leave(Slot(1))]);
 }

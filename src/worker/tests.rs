@@ -28,7 +28,7 @@ fn request(folder: &Path) -> String {
 /// Input that holds back everything after its first part until it is released.
 struct Held {
     first: io::Cursor<String>,
-    release: mpsc::Receiver<()>,
+    release: Option<mpsc::Receiver<()>>,
     rest: io::Cursor<String>,
 }
 
@@ -36,7 +36,9 @@ impl Read for Held {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.first.read(buffer)? {
             0 => {
-                let _ = self.release.recv();
+                if let Some(release) = self.release.take() {
+                    let _ = release.recv();
+                }
                 self.rest.read(buffer)
             }
             count => Ok(count),
@@ -61,7 +63,7 @@ fn serve_one(train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
     let folder = folder();
     let (sender, release) = mpsc::channel();
     let first = io::Cursor::new(request(folder.path()));
-    let input = Held { first, release, rest: io::Cursor::default() };
+    let input = Held { first, release: Some(release), rest: io::Cursor::default() };
     serve(input, &mut |job, path, observe| {
         let ending = train(job, path, observe);
         sender.send(()).unwrap();
@@ -138,7 +140,11 @@ fn a_stop_reaches_the_trial_and_is_answered() {
     let folder = folder();
     let (sender, release) = mpsc::channel();
     let rest = serde_json::to_string(&WorkerRequest::Stop).unwrap() + "\n";
-    let input = Held { first: io::Cursor::new(request(folder.path())), release, rest: io::Cursor::new(rest) };
+    let input = Held {
+        first: io::Cursor::new(request(folder.path())),
+        release: Some(release),
+        rest: io::Cursor::new(rest),
+    };
     let (lines, _) = serve(input, &mut |_, _, observe| {
         assert_eq!(observe(Report::Progress(progress(1))), Control::Continue);
         sender.send(()).unwrap();
@@ -214,7 +220,11 @@ fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
     }
     let folder = folder();
     let (sender, release) = mpsc::channel();
-    let input = Held { first: io::Cursor::new(request(folder.path())), release, rest: io::Cursor::default() };
+    let input = Held {
+        first: io::Cursor::new(request(folder.path())),
+        release: Some(release),
+        rest: io::Cursor::default(),
+    };
     let requests = Requests::listen(BufReader::new(input), || {});
     let server = Server { output: Closing(false), requests, last_panic: Arc::default() };
     let left = server.serve(&mut |_, _, observe| {
