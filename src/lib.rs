@@ -16,17 +16,25 @@
 #![forbid(unsafe_code)]
 
 mod chance;
+pub mod cli;
 pub mod data;
 pub mod device;
 pub mod event;
+pub mod executor;
 pub mod export;
 pub mod files;
+pub mod journal;
+pub mod machine;
 pub mod metrics;
 mod nearest;
 pub mod plan;
 pub mod predict;
+pub mod progress;
+pub mod results;
+pub mod scheduler;
 pub mod settings;
 pub mod spec;
 pub mod study;
 pub mod train;
 pub mod trial;
+pub mod worker;

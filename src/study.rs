@@ -2,8 +2,9 @@
 
 use crate::{
     device::Device,
-    event::{Evaluation, Outcome, Prepared},
-    trial::{Failure, State, Trial},
+    event::{Evaluation, Event, Outcome, Prepared, Record},
+    plan::Plan,
+    trial::{Failure, FailureKind, State, Trial, TrialId},
 };
 
 /// A sweep as far as its log tells.
@@ -40,4 +41,269 @@ pub struct TrialRecord {
     pub outcome: Option<Outcome>,
     /// The latest failure, also when a retry followed.
     pub failure: Option<Failure>,
+}
+
+/// Why a record does not fit a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StudyError {
+    /// The plan has no such trial.
+    #[error("record {seq} of the log is about trial {trial}, which the plan does not have")]
+    UnknownTrial {
+        /// The record.
+        seq: u64,
+        /// Its trial.
+        trial: TrialId,
+    },
+    /// The event is about a trial, and the record names none.
+    #[error("record {seq} of the log names no trial")]
+    NoTrial {
+        /// The record.
+        seq: u64,
+    },
+}
+
+/// How many trials stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[expect(missing_docs, reason = "the names are those of the states")]
+pub struct Counts {
+    pub waiting: usize,
+    pub running: usize,
+    pub complete: usize,
+    pub failed: usize,
+}
+
+impl Study {
+    /// The sweep before anything happened: every trial waits.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            sweep: plan.sweep.clone(),
+            labels: plan.labels.clone(),
+            positive: plan.positive,
+            swept: plan.swept.clone(),
+            trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
+        }
+    }
+
+    /// The sweep after `records`.
+    ///
+    /// # Errors
+    /// When a record does not fit the plan.
+    pub fn replay(plan: &Plan, records: &[Record]) -> Result<Self, StudyError> {
+        let mut study = Self::new(plan);
+        records.iter().try_for_each(|record| study.apply(record))?;
+        Ok(study)
+    }
+
+    /// Takes in one more record.
+    ///
+    /// # Errors
+    /// When it does not fit the plan; nothing changes then.
+    pub fn apply(&mut self, record: &Record) -> Result<(), StudyError> {
+        match &record.event {
+            // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
+            Event::SweepStarted { .. } => self.settle(),
+            Event::SweepEnded { .. } => {}
+            Event::Started { attempt, device } => self.find(record)?.start(*attempt, *device),
+            Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
+            Event::Evaluated(evaluation) => self.find(record)?.evaluations.push(evaluation.clone()),
+            Event::Finished(outcome) => {
+                let trial = self.find(record)?;
+                trial.state = State::Complete;
+                trial.outcome = Some(outcome.clone());
+            }
+            Event::Failed { failure, retry } => {
+                let trial = self.find(record)?;
+                trial.state = if *retry { State::Waiting } else { State::Failed };
+                trial.failure = Some(failure.clone());
+            }
+            Event::Interrupted => self.find(record)?.state = State::Waiting,
+        }
+        Ok(())
+    }
+
+    /// Lets every running trial wait: for when no orchestrator is left that could run it.
+    pub fn settle(&mut self) {
+        for trial in &mut self.trials {
+            if trial.state == State::Running {
+                trial.state = State::Waiting;
+            }
+        }
+    }
+
+    fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {
+        let id = record.trial.ok_or(StudyError::NoTrial { seq: record.seq })?;
+        let found = self.trials.iter_mut().find(|trial| trial.trial.id == id);
+        found.ok_or(StudyError::UnknownTrial { seq: record.seq, trial: id })
+    }
+
+    /// The trial numbered `id`.
+    #[must_use]
+    pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
+        self.trials.iter().find(|trial| trial.trial.id == id)
+    }
+
+    /// How many trials stand where.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for trial in &self.trials {
+            *match trial.state {
+                State::Waiting => &mut counts.waiting,
+                State::Running => &mut counts.running,
+                State::Complete => &mut counts.complete,
+                State::Failed => &mut counts.failed,
+            } += 1;
+        }
+        counts
+    }
+
+    /// The trials that a run has to do, in the order of the plan, with the attempts they had.
+    #[must_use]
+    pub fn to_run(&self) -> Vec<(TrialId, u32)> {
+        let due = self.trials.iter().filter(|trial| trial.is_due());
+        due.map(|trial| (trial.trial.id, trial.attempts)).collect()
+    }
+}
+
+impl TrialRecord {
+    /// `trial`, waiting.
+    #[must_use]
+    pub fn new(trial: Trial) -> Self {
+        Self {
+            trial,
+            state: State::Waiting,
+            attempts: 0,
+            device: None,
+            prepared: None,
+            evaluations: Vec::new(),
+            outcome: None,
+            failure: None,
+        }
+    }
+
+    fn start(&mut self, attempt: u32, device: Device) {
+        self.state = State::Running;
+        self.attempts = attempt;
+        self.device = Some(device);
+        self.prepared = None;
+        self.evaluations.clear();
+        self.outcome = None;
+    }
+
+    /// Whether a run has to do it. A failed trial is tried again by the next run, since a full
+    /// disk or a missing file may have been mended; not so a loss that stopped being finite,
+    /// which the same numbers bring about again.
+    fn is_due(&self) -> bool {
+        match self.state {
+            State::Waiting | State::Running => true,
+            State::Complete => false,
+            State::Failed => {
+                !matches!(self.failure, Some(Failure { kind: FailureKind::NonFinite { .. }, .. }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{
+        data::{DataSpec, Duplicates, Limit, Source, Split},
+        settings::Settings,
+        trial::Params,
+    };
+
+    /// A plan of `trials` equal trials on the built-in data.
+    pub(crate) fn plan(trials: u32) -> Plan {
+        let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
+        let (text, label) = ("text".to_owned(), "label".to_owned());
+        let data = DataSpec {
+            source,
+            text,
+            label,
+            positive: None,
+            duplicates: Duplicates::Drop,
+            limit: Limit::default(),
+            seed: 1,
+        };
+        let trial = |id| Trial {
+            id: TrialId(id),
+            params: Params::default(),
+            repeat: 0,
+            seed: 1,
+            settings: Settings::default(),
+        };
+        Plan {
+            sweep: "test".to_owned(),
+            seed: 1,
+            labels: vec!["0".to_owned(), "1".to_owned()],
+            positive: Some(1),
+            swept: Vec::new(),
+            data,
+            trials: (1..=trials).map(trial).collect(),
+        }
+    }
+
+    fn study(events: &[(u32, Event)]) -> Result<Study, StudyError> {
+        let records: Vec<Record> = events
+            .iter()
+            .zip(1..)
+            .map(|((trial, event), seq)| Record {
+                v: 1,
+                seq,
+                at: String::new(),
+                trial: (*trial > 0).then_some(TrialId(*trial)),
+                event: event.clone(),
+            })
+            .collect();
+        Study::replay(&plan(2), &records)
+    }
+
+    fn started(attempt: u32) -> Event {
+        Event::Started { attempt, device: Device::Cpu { slot: 0, threads: 1 } }
+    }
+
+    fn failed(kind: FailureKind, retry: bool) -> Event {
+        Event::Failed { failure: Failure { kind, message: "m".to_owned() }, retry }
+    }
+
+    #[test]
+    fn a_trial_that_ran_when_the_orchestrator_died_waits_once_it_begins_again() {
+        let begun = Event::SweepStarted { version: "0".to_owned(), devices: vec![], trials: 2 };
+        let study = study(&[(0, begun.clone()), (1, started(1)), (0, begun)]).unwrap();
+        assert_eq!(study.trials[0].state, State::Waiting);
+        assert_eq!(study.to_run(), [(TrialId(1), 1), (TrialId(2), 0)]);
+    }
+
+    #[test]
+    fn a_record_about_an_unknown_trial_is_refused() {
+        let error = study(&[(3, started(1))]).unwrap_err();
+        assert_eq!(error, StudyError::UnknownTrial { seq: 1, trial: TrialId(3) });
+    }
+
+    #[test]
+    fn a_trials_event_without_a_trial_is_refused() {
+        assert_eq!(study(&[(0, Event::Interrupted)]).unwrap_err(), StudyError::NoTrial { seq: 1 });
+    }
+
+    #[test]
+    fn a_failure_followed_by_a_retry_is_remembered_while_the_trial_waits() {
+        let study = study(&[(1, started(1)), (1, failed(FailureKind::Signal(9), true))]).unwrap();
+        assert_eq!((study.trials[0].state, study.trials[0].attempts), (State::Waiting, 1));
+        assert_eq!(study.trials[0].failure.as_ref().unwrap().kind, FailureKind::Signal(9));
+    }
+
+    #[test]
+    fn the_next_run_tries_failed_trials_again_but_not_those_whose_loss_was_not_finite() {
+        let study = study(&[
+            (1, failed(FailureKind::Data, false)),
+            (2, failed(FailureKind::NonFinite { step: 3 }, false)),
+        ])
+        .unwrap();
+        assert_eq!(study.to_run(), [(TrialId(1), 0)]);
+        assert_eq!(study.counts(), Counts { failed: 2, ..Counts::default() });
+    }
 }

@@ -1,0 +1,214 @@
+//! The command line: what is asked for, who does it, and the exit code.
+//!
+//! Results go to standard output, everything else to standard error. A reader
+//! that closes standard output early (`sweep leaderboard | head -1`) is no error.
+
+mod devices;
+mod exit;
+mod listing;
+mod pending;
+mod run;
+mod status;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::exit::Exit;
+use self::exit::Stop;
+use crate::{
+    device::Device,
+    journal,
+    plan::Plan,
+    results::{Results, SweepFolder, read_json},
+    study::Study,
+    worker,
+};
+
+/// Hyperparameter sweeps for fine-tuning text classifiers, with honest numbers.
+#[derive(Debug, Parser)]
+#[command(name = "sweep", version, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Folder of all results
+    #[arg(long, global = true, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a sweep; run again after an interruption, it goes on where it stopped
+    Run(run::RunArgs),
+    /// Show the ranked trials of a sweep
+    Leaderboard(listing::LeaderboardArgs),
+    /// Write the best trial's model as a Hugging Face folder
+    ExportBest(listing::ExportArgs),
+    /// Draw every picture and the HTML page again from the log
+    Report(SweepArgs),
+    /// Classify texts given as arguments, or lines or CSV from standard input
+    Predict(listing::PredictArgs),
+    /// Show what runs, what waits and how long it will take
+    Status(status::StatusArgs),
+    /// Show what this machine offers
+    Devices(devices::DevicesArgs),
+    /// Serve trials on one device (started by `run`)
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+#[derive(Debug, Args)]
+struct SweepArgs {
+    /// Name of the sweep; the newest by default
+    sweep: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct WorkerArgs {
+    /// cpu:SLOT or cuda:INDEX
+    #[arg(long)]
+    device: String,
+    /// Threads that training may use
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+}
+
+/// How trials are ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rank {
+    /// By F1 on the test set, highest first
+    TestF1,
+    /// By F1 on the validation set, highest first
+    ValF1,
+    /// By loss on the validation set, lowest first
+    ValLoss,
+}
+
+/// How a listing is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// Runs the program with its arguments.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and go to standard output.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
+        }
+    };
+    match dispatch(cli) {
+        Ok(exit) => exit,
+        Err(stop) => {
+            if !stop.message.is_empty() {
+                let _ = writeln!(io::stderr(), "error: {}", stop.message);
+            }
+            stop.exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Stop> {
+    let results = Results::new(cli.results);
+    match cli.command {
+        Command::Run(args) => run::run(&args, &results),
+        Command::Leaderboard(args) => listing::leaderboard(&args, &results),
+        Command::ExportBest(args) => listing::export_best(&args, &results),
+        Command::Report(args) => listing::report(&args, &results),
+        Command::Predict(args) => listing::predict(&args),
+        Command::Status(args) => status::status(&args, &results),
+        Command::Devices(args) => devices::devices(&args),
+        Command::Worker(args) => serve(&args),
+    }
+}
+
+fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
+    let number = |text: &str| text.parse::<usize>().ok();
+    let device = match args.device.split_once(':') {
+        Some(("cpu", slot)) => number(slot).map(|slot| Device::Cpu { slot, threads: args.threads.into() }),
+        Some(("cuda", index)) => number(index).map(|index| Device::Cuda { index }),
+        Some(_) | None => None,
+    };
+    let device = device.ok_or_else(|| Stop::usage(format!("unknown device `{}`", args.device)))?;
+    Ok(match worker::run(device) {
+        worker::Left::Quietly => Exit::Complete,
+        worker::Left::AfterFailure => Exit::Internal,
+    })
+}
+
+/// A sweep as its folder tells, without writing there.
+struct Opened {
+    folder: SweepFolder,
+    plan: Plan,
+    log: journal::Replay,
+    study: Study,
+}
+
+/// Reads the sweep called `name`, or the newest one.
+fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
+    let folder = results.find(name)?;
+    let plan: Plan = read_json(&folder.plan())?;
+    let log = journal::replay(&folder.log())?;
+    let study = Study::replay(&plan, &log.records)?;
+    Ok(Opened { folder, plan, log, study })
+}
+
+/// Writes `text` to standard output.
+fn print(text: &str) -> Result<(), Stop> {
+    let mut out = io::stdout().lock();
+    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+}
+
+/// Writes `value` to standard output as indented JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Stop> {
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+    print(&(text + "\n"))
+}
+
+/// Rows as a table: columns as wide as their widest cell, two spaces between them.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_worker_command_is_not_shown() {
+        assert!(!Cli::command().render_long_help().to_string().contains("worker"));
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = |cells: [&str; 2]| cells.map(ToOwned::to_owned).to_vec();
+        assert_eq!(table(&[row(["a", "b"]), row(["long", ""])]), "a     b\nlong\n");
+    }
+}

@@ -1,0 +1,137 @@
+//! `sweep status`: what runs, what waits, how long it will take.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Exit, Format, Opened, Stop, SweepArgs, open, print, print_json, table};
+use crate::{
+    event::Event,
+    progress::duration,
+    results::{Holder, Results},
+    study::{Counts, TrialRecord},
+    trial::{Params, State, TrialId},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    sweep: SweepArgs,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// What `--format json` writes.
+#[derive(Serialize)]
+struct Status {
+    sweep: String,
+    /// The orchestrator that works on it now.
+    running_in: Option<Holder>,
+    counts: Counts,
+    /// Estimated seconds to the end, from the trials that are complete.
+    seconds_left: Option<f64>,
+    trials: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    trial: TrialId,
+    state: State,
+    params: Params,
+    attempts: u32,
+    device: Option<String>,
+    epoch: Option<f64>,
+    train_loss: Option<f64>,
+    val_loss: Option<f64>,
+    val_f1: Option<f64>,
+    failure: Option<String>,
+}
+
+pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop> {
+    let mut opened = open(results, args.sweep.sweep.as_deref())?;
+    let running_in = opened.folder.holder();
+    if running_in.is_none() {
+        opened.study.settle();
+    }
+    let status = Status {
+        sweep: opened.study.sweep.clone(),
+        running_in,
+        counts: opened.study.counts(),
+        seconds_left: seconds_left(&opened),
+        trials: opened.study.trials.iter().map(row).collect(),
+    };
+    match args.format {
+        Format::Json => print_json(&status)?,
+        Format::Table => print(&describe(&status))?,
+    }
+    Ok(Exit::Complete)
+}
+
+fn row(record: &TrialRecord) -> Row {
+    let last = record.evaluations.last();
+    Row {
+        trial: record.trial.id,
+        state: record.state,
+        params: record.trial.params.clone(),
+        attempts: record.attempts,
+        device: record.device.map(|device| device.to_string()),
+        epoch: last.map(|last| last.epoch),
+        train_loss: last.map(|last| last.train_loss),
+        val_loss: last.map(|last| last.validation.loss),
+        val_f1: last.map(|last| last.validation.f1),
+        failure: record.failure.as_ref().map(|failure| failure.message.clone()),
+    }
+}
+
+/// What is left, at the mean time of the complete trials, on the devices of the latest run. A
+/// running trial counts half. `None` without a complete trial, or with nothing left.
+fn seconds_left(opened: &Opened) -> Option<f64> {
+    let seconds: Vec<f64> =
+        opened.study.trials.iter().filter_map(|trial| Some(trial.outcome.as_ref()?.seconds)).collect();
+    let devices = opened.log.records.iter().rev().find_map(|record| match &record.event {
+        Event::SweepStarted { devices, .. } => Some(devices.len()),
+        _ => None,
+    })?;
+    let counts = opened.study.counts();
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let left = number(counts.waiting) + 0.5 * number(counts.running);
+    let mean = seconds.iter().sum::<f64>() / number(seconds.len());
+    (left > 0.0 && !seconds.is_empty())
+        .then(|| mean * left / number(devices.clamp(1, opened.study.trials.len())))
+}
+
+fn describe(status: &Status) -> String {
+    let Counts { waiting, running, complete, failed } = status.counts;
+    let runner = status.running_in.as_ref().map_or_else(|| "not running".to_owned(), Holder::to_string);
+    let left = status.seconds_left.map_or_else(String::new, |seconds| {
+        format!(", about {} left", duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+    });
+    let head = format!(
+        "{} ({runner}): {complete} complete, {failed} failed, {running} running, {waiting} waiting{left}\n\n",
+        status.sweep
+    );
+    let names = ["trial", "state", "device", "epoch", "train loss", "val loss", "val F1", "parameters"];
+    let mut rows = vec![names.map(ToOwned::to_owned).to_vec()];
+    rows.extend(status.trials.iter().map(cells));
+    head + &table(&rows)
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let figure = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
+    let mut last = row.params.to_string();
+    if let (State::Failed, Some(failure)) = (row.state, &row.failure) {
+        last = format!("{last} ({failure})");
+    }
+    vec![
+        row.trial.to_string(),
+        row.state.as_str().to_owned(),
+        row.device.clone().unwrap_or_default(),
+        row.epoch.map_or_else(String::new, |epoch| format!("{epoch:.2}")),
+        figure(row.train_loss),
+        figure(row.val_loss),
+        figure(row.val_f1),
+        last,
+    ]
+}

@@ -1,0 +1,310 @@
+//! The log of a sweep, `events.jsonl`: appended and synced, replayed on every start.
+//!
+//! A record counts once its line break is on disk. A crash can therefore leave a
+//! torn last line and nothing worse; the next writer cuts it off. Anything else
+//! that does not read is refused: a log with a hole would lie about a sweep.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    event::{Event, LOG_VERSION, Record},
+    trial::TrialId,
+};
+
+/// Why a log cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file cannot be read or written.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A later version of the program wrote it.
+    #[error(
+        "{} line {line} was written by a later version (log format {found}, this program reads up to {LOG_VERSION})",
+        path.display()
+    )]
+    Version {
+        /// The log.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// The record's version.
+        found: u32,
+    },
+    /// A record is missing or stands twice.
+    #[error(
+        "{} line {line} has number {found} where {expected} should stand: the log was edited or damaged",
+        path.display()
+    )]
+    Gap {
+        /// The log.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// The number that should stand there.
+        expected: u64,
+        /// The number that does.
+        found: u64,
+    },
+    /// A whole line is not a record.
+    #[error("{} line {line} is not a record: {source}", path.display())]
+    Corrupt {
+        /// The log.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// What a log held.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replay {
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// Bytes of the torn last line, which do not count; 0 when the log is whole.
+    pub torn_bytes: u64,
+    whole_bytes: u64,
+}
+
+/// Reads a log; one that does not exist holds nothing.
+///
+/// # Errors
+/// When the file cannot be read, or holds anything but records in order.
+pub fn replay(path: &Path) -> Result<Replay, JournalError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        bytes => bytes.map_err(io_error("read", path))?,
+    };
+    read(path, &bytes)
+}
+
+/// The records in `bytes`, which stand in `path`.
+fn read(path: &Path, bytes: &[u8]) -> Result<Replay, JournalError> {
+    let mut replay = Replay::default();
+    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
+        let whole = line.ends_with(b"\n");
+        match parse(line) {
+            _ if !whole => break,
+            // A line whose bytes never reached the disk before its line break did.
+            Err(Bad::Json(error)) if !error.is_data() && lines.peek().is_none() => break,
+            Err(Bad::Json(source)) => {
+                return Err(JournalError::Corrupt { path: path.to_owned(), line: index + 1, source });
+            }
+            Err(Bad::Version(found)) => {
+                return Err(JournalError::Version { path: path.to_owned(), line: index + 1, found });
+            }
+            Ok(record) => {
+                let expected = index as u64 + 1;
+                if record.seq != expected {
+                    let (path, found) = (path.to_owned(), record.seq);
+                    return Err(JournalError::Gap { path, line: index + 1, expected, found });
+                }
+                replay.records.push(record);
+                replay.whole_bytes += line.len() as u64;
+            }
+        }
+    }
+    replay.torn_bytes = bytes.len() as u64 - replay.whole_bytes;
+    Ok(replay)
+}
+
+enum Bad {
+    Json(serde_json::Error),
+    Version(u32),
+}
+
+fn parse(line: &[u8]) -> Result<Record, Bad> {
+    /// The version is read by itself: the rest of a later version's record need not be known here.
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u32,
+    }
+    let Versioned { v } = serde_json::from_slice(line).map_err(Bad::Json)?;
+    if v > LOG_VERSION {
+        return Err(Bad::Version(v));
+    }
+    serde_json::from_slice(line).map_err(Bad::Json)
+}
+
+fn io_error<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
+    move |source| JournalError::Io { operation, path: path.to_owned(), source }
+}
+
+/// A log open for appending. Its sweep's lock must be held.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    next_seq: u64,
+}
+
+impl Journal {
+    /// Opens the log, or makes it; a torn last line is cut off.
+    ///
+    /// # Errors
+    /// As [`replay`], or when the file cannot be written.
+    pub fn open(path: &Path) -> Result<(Self, Replay), JournalError> {
+        let replay = replay(path)?;
+        let file = File::options().create(true).append(true).open(path).map_err(io_error("open", path))?;
+        if replay.torn_bytes > 0 {
+            file.set_len(replay.whole_bytes).map_err(io_error("truncate", path))?;
+        }
+        file.sync_all().map_err(io_error("sync", path))?;
+        if let Some(folder) = path.parent() {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(io_error("sync", folder))?;
+        }
+        let next_seq = replay.records.len() as u64 + 1;
+        Ok((Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq }, replay))
+    }
+
+    /// Appends a record and returns it once it is on disk.
+    ///
+    /// # Errors
+    /// When it cannot be written; the log is as before then, as far as the disk allows.
+    pub fn append(
+        &mut self,
+        trial: Option<TrialId>,
+        event: Event,
+        at: SystemTime,
+    ) -> Result<Record, JournalError> {
+        let at = humantime::format_rfc3339_millis(at).to_string();
+        let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
+        let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.file.write_all(&line)?;
+            self.file.sync_data()?;
+            Ok(line.len() as u64)
+        });
+        match written {
+            Ok(bytes) => {
+                self.length += bytes;
+                self.next_seq += 1;
+                Ok(record)
+            }
+            Err(source) => {
+                // Half a line before the next record would make the log unreadable.
+                let _ = self.file.set_len(self.length);
+                Err(io_error("append to", &self.path)(source))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        device::Device,
+        trial::{Failure, FailureKind},
+    };
+
+    fn events() -> impl Strategy<Value = Vec<(Option<TrialId>, Event)>> {
+        let event = prop_oneof![
+            (1_u32..4, 0_usize..3).prop_map(|(attempt, slot)| Event::Started {
+                attempt,
+                device: Device::Cpu { slot, threads: 1 }
+            }),
+            (".{0,12}", any::<bool>()).prop_map(|(message, retry)| Event::Failed {
+                failure: Failure { kind: FailureKind::Signal(9), message },
+                retry
+            }),
+            any::<bool>().prop_map(|interrupted| Event::SweepEnded { interrupted }),
+            Just(Event::Interrupted),
+        ];
+        prop::collection::vec((prop::option::of((1_u32..9).prop_map(TrialId)), event), 1..6)
+    }
+
+    fn written(path: &Path, events: &[(Option<TrialId>, Event)]) -> Vec<Record> {
+        let (mut journal, _) = Journal::open(path).unwrap();
+        let at = SystemTime::UNIX_EPOCH;
+        events.iter().map(|(trial, event)| journal.append(*trial, event.clone(), at).unwrap()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_log_cut_at_any_byte_replays_to_a_prefix_and_can_be_appended_to(events in events()) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("events.jsonl");
+            let records = written(&path, &events);
+            let bytes = fs::read(&path).unwrap();
+            for cut in 0..=bytes.len() {
+                let found = read(&path, &bytes[..cut]).unwrap();
+                let breaks = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count();
+                prop_assert_eq!(&found.records, &records[..breaks]);
+                prop_assert_eq!(found.torn_bytes == 0, cut == 0 || bytes[cut - 1] == b'\n');
+            }
+            let cut = bytes.len() - 1;
+            fs::write(&path, &bytes[..cut]).unwrap();
+            let (mut journal, _) = Journal::open(&path).unwrap();
+            journal.append(None, Event::Interrupted, SystemTime::UNIX_EPOCH).unwrap();
+            let again = replay(&path).unwrap();
+            prop_assert_eq!(again.records.len(), records.len());
+            prop_assert_eq!(again.torn_bytes, 0);
+        }
+    }
+
+    fn refused(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        fs::write(&path, text).unwrap();
+        let message = Journal::open(&path).unwrap_err().to_string();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "a refused log stays as it is");
+        message.replace(&format!("{}/", folder.path().display()), "")
+    }
+
+    const FIRST: &str = "{\"v\":1,\"seq\":1,\"at\":\"x\",\"event\":\"interrupted\"}\n";
+
+    #[test]
+    fn a_missing_record_is_refused() {
+        let text = format!("{FIRST}{}", FIRST.replace("\"seq\":1", "\"seq\":3"));
+        assert_eq!(
+            refused(&text),
+            "events.jsonl line 2 has number 3 where 2 should stand: the log was edited or damaged"
+        );
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_refused_whatever_else_it_says() {
+        let text = format!("{FIRST}{{\"v\":2,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
+        assert_eq!(
+            refused(&text),
+            "events.jsonl line 2 was written by a later version (log format 2, this program reads up to 1)"
+        );
+    }
+
+    #[test]
+    fn garbage_before_the_last_line_is_refused() {
+        assert!(refused(&format!("garbage\n{FIRST}")).starts_with("events.jsonl line 1 is not a record"));
+    }
+
+    #[test]
+    fn a_last_line_of_garbage_is_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        fs::write(&path, format!("{FIRST}\0\0\0\n")).unwrap();
+        let (_, replay) = Journal::open(&path).unwrap();
+        assert_eq!((replay.records.len(), replay.torn_bytes), (1, 4));
+        assert_eq!(fs::read_to_string(&path).unwrap(), FIRST);
+    }
+}

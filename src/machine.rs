@@ -1,0 +1,341 @@
+//! What this machine offers, and which of it a run uses.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use serde::Serialize;
+
+use crate::device::Device;
+
+/// Why devices cannot be used as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// It is no device's name.
+    #[error("unknown device `{0}`; write auto, cpu, cpu:2 (a number of slots) or cuda:0,cuda:1")]
+    Unknown(String),
+    /// It stands twice.
+    #[error("device `{0}` stands twice in the list")]
+    Twice(String),
+    /// `auto` chooses by itself.
+    #[error("`auto` stands alone, not in a list")]
+    AutoInList,
+    /// No slot at all was asked for.
+    #[error("`cpu:0` is no slot; write cpu:1 or more")]
+    NoSlot,
+    /// More slots than this machine could ever feed.
+    #[error("`cpu:{slots}` is too much: this machine has {cores} cores, so at most cpu:{max}")]
+    TooManySlots {
+        /// Asked for.
+        slots: usize,
+        /// Cores of the machine.
+        cores: usize,
+        /// The largest number of slots that is taken.
+        max: usize,
+    },
+    /// This program was built without GPU support.
+    #[error("`{0}` needs a build with the cuda feature: cargo build --release --features cuda")]
+    NoCudaBuild(String),
+    /// The GPU is not there.
+    #[error("`cuda:{index}` is not there: this machine has {}", gpus(*found))]
+    NoGpu {
+        /// Asked for.
+        index: usize,
+        /// GPUs found.
+        found: usize,
+    },
+}
+
+fn gpus(found: usize) -> String {
+    match found {
+        0 => "no NVIDIA GPU (or no driver)".to_owned(),
+        1 => "one GPU, cuda:0".to_owned(),
+        found => format!("{found} GPUs, cuda:0 to cuda:{}", found - 1),
+    }
+}
+
+/// What this machine and this build offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// Threads that this process may use at once (affinity and cgroup limits count).
+    pub cores: usize,
+    /// The processor's name, if known.
+    pub processor: Option<String>,
+    /// Bytes of memory, if known.
+    pub memory_bytes: Option<u64>,
+    /// Bytes of memory that are free or could be freed, if known.
+    pub memory_available_bytes: Option<u64>,
+    /// NVIDIA GPUs in PCI bus order, `cuda:0` first.
+    pub gpus: Vec<Gpu>,
+    /// Whether this program can use GPUs.
+    pub cuda_build: bool,
+}
+
+/// One NVIDIA GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gpu {
+    /// Its place in PCI bus order.
+    pub index: usize,
+    /// Its model.
+    pub name: String,
+    /// Its address on the PCI bus.
+    pub bus: String,
+    /// Bytes of its memory, if known.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Machine {
+    /// Looks at this machine; at its GPUs only `with_gpus`, since asking a broken driver can take long.
+    #[must_use]
+    pub fn detect(with_gpus: bool) -> Self {
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        Self {
+            cores: thread::available_parallelism().map_or(1, Into::into),
+            processor: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text)),
+            memory_bytes: memory(&meminfo, "MemTotal:"),
+            memory_available_bytes: memory(&meminfo, "MemAvailable:"),
+            gpus: if with_gpus { found_gpus() } else { Vec::new() },
+            cuda_build: cfg!(feature = "cuda"),
+        }
+    }
+
+    /// The device slots that `choice` names: `auto`, or a list of `cpu`, `cpu:N` and `cuda:I`.
+    ///
+    /// # Errors
+    /// When a device is unknown, stands twice, or is not there.
+    pub fn slots(&self, choice: &str) -> Result<Vec<Device>, DeviceError> {
+        if choice.trim() == "auto" {
+            let gpus = self.gpus.iter().map(|gpu| Device::Cuda { index: gpu.index });
+            let gpus: Vec<Device> = if self.cuda_build { gpus.collect() } else { Vec::new() };
+            return Ok(if gpus.is_empty() { self.cpu(self.cores) } else { gpus });
+        }
+        let mut devices = Vec::new();
+        let mut has_cpu = false;
+        for name in choice.split(',').map(str::trim) {
+            let unknown = || DeviceError::Unknown(name.to_owned());
+            let (kind, number) = name.split_once(':').map_or((name, None), |(kind, n)| (kind, Some(n)));
+            let number = number.map(|n| n.parse::<usize>().map_err(|_| unknown())).transpose()?;
+            let added = match (kind, number) {
+                ("auto", None) => return Err(DeviceError::AutoInList),
+                ("cpu", _) if has_cpu => return Err(DeviceError::Twice(name.to_owned())),
+                ("cpu", slots) => {
+                    has_cpu = true;
+                    self.cpu_slots(slots.unwrap_or(self.cores))?
+                }
+                ("cuda", Some(index)) => vec![self.gpu(name, index)?],
+                _ => return Err(unknown()),
+            };
+            if added.iter().any(|device| devices.contains(device)) {
+                return Err(DeviceError::Twice(name.to_owned()));
+            }
+            devices.extend(added);
+        }
+        Ok(devices)
+    }
+
+    fn cpu_slots(&self, slots: usize) -> Result<Vec<Device>, DeviceError> {
+        // More slots than cores make sense when trials wait for the disk; not without end.
+        let max = self.cores.saturating_mul(8).max(64);
+        match slots {
+            0 => Err(DeviceError::NoSlot),
+            slots if slots > max => Err(DeviceError::TooManySlots { slots, cores: self.cores, max }),
+            slots => Ok(self.cpu(slots)),
+        }
+    }
+
+    /// `slots` shares of the processor, as even as they can be.
+    fn cpu(&self, slots: usize) -> Vec<Device> {
+        let slots = slots.max(1);
+        let (each, over) = (self.cores / slots, self.cores % slots);
+        let share = |slot| (each + usize::from(slot < over)).max(1);
+        (0..slots).map(|slot| Device::Cpu { slot, threads: share(slot) }).collect()
+    }
+
+    fn gpu(&self, name: &str, index: usize) -> Result<Device, DeviceError> {
+        if !self.cuda_build {
+            return Err(DeviceError::NoCudaBuild(name.to_owned()));
+        }
+        if index >= self.gpus.len() {
+            return Err(DeviceError::NoGpu { index, found: self.gpus.len() });
+        }
+        Ok(Device::Cuda { index })
+    }
+}
+
+/// What the worker of `device` finds in `CUDA_VISIBLE_DEVICES`, so that its own GPU is the only
+/// one that it sees; `inherited` is what this process found there.
+#[must_use]
+pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
+    let inherited = inherited.map(str::trim).filter(|list| !list.is_empty());
+    let entry = inherited.and_then(|list| list.split(',').map(str::trim).nth(index));
+    entry.map_or_else(|| index.to_string(), ToOwned::to_owned)
+}
+
+fn processor(cpuinfo: &str) -> Option<String> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    line.split_once(':').map(|(_, name)| name.trim().to_owned())
+}
+
+fn memory(meminfo: &str, key: &str) -> Option<u64> {
+    let line = meminfo.lines().find(|line| line.starts_with(key))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+fn found_gpus() -> Vec<Gpu> {
+    let query = ["--query-gpu=name,pci.bus_id,memory.total", "--format=csv,noheader,nounits"];
+    let asked = Command::new("nvidia-smi").args(query).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let answer = asked.ok().filter(|output| output.status.success());
+    let mut all = answer.map(|output| smi(&String::from_utf8_lossy(&output.stdout))).unwrap_or_default();
+    if all.is_empty() {
+        all = driver(Path::new("/proc/driver/nvidia/gpus"));
+    }
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    visible_among(&all, visible.as_deref())
+}
+
+/// GPUs as `nvidia-smi` lists them, which is in PCI bus order.
+fn smi(text: &str) -> Vec<Gpu> {
+    let gpu = |(index, line): (usize, &str)| {
+        let mut fields = line.split(',').map(str::trim);
+        let (name, bus) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+        let mebibytes = fields.next().and_then(|field| field.parse::<u64>().ok());
+        let memory_bytes = mebibytes.and_then(|mebibytes| mebibytes.checked_mul(1 << 20));
+        Some(Gpu { index, name, bus, memory_bytes })
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).enumerate().filter_map(gpu).collect()
+}
+
+/// GPUs as the NVIDIA driver lists them: one folder each, named by the bus address.
+fn driver(folder: &Path) -> Vec<Gpu> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let gpu = |(index, path): (usize, PathBuf)| {
+        let information = fs::read_to_string(path.join("information")).unwrap_or_default();
+        let model = information.lines().find_map(|line| line.strip_prefix("Model:"));
+        let bus = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Gpu { index, name: model.map_or("NVIDIA GPU", str::trim).to_owned(), bus, memory_bytes: None }
+    };
+    paths.into_iter().enumerate().map(gpu).collect()
+}
+
+/// Those of `all` that `visible` (the value of `CUDA_VISIBLE_DEVICES`) names, numbered anew as
+/// CUDA does it; all without it. Names other than plain numbers are counted, not looked up.
+fn visible_among(all: &[Gpu], visible: Option<&str>) -> Vec<Gpu> {
+    let Some(list) = visible.map(str::trim) else { return all.to_vec() };
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "-1");
+    let pick = |(index, name): (usize, &str)| match name.parse::<usize>() {
+        Ok(number) => all.get(number).map(|gpu| Gpu { index, ..gpu.clone() }),
+        Err(_) => Some(Gpu { index, name: name.to_owned(), bus: String::new(), memory_bytes: None }),
+    };
+    // CUDA ignores everything from the first entry on that names no GPU.
+    names.enumerate().map_while(pick).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(cores: usize, gpus: usize, cuda_build: bool) -> Machine {
+        let gpu = |index| Gpu { index, name: format!("GPU {index}"), bus: String::new(), memory_bytes: None };
+        Machine {
+            cores,
+            processor: None,
+            memory_bytes: None,
+            memory_available_bytes: None,
+            gpus: (0..gpus).map(gpu).collect(),
+            cuda_build,
+        }
+    }
+
+    fn threads(devices: &[Device]) -> Vec<usize> {
+        devices
+            .iter()
+            .map(|device| match device {
+                Device::Cpu { threads, .. } => *threads,
+                Device::Cuda { .. } => 0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn auto_is_one_slot_of_one_thread_for_each_core() {
+        assert_eq!(threads(&machine(4, 0, true).slots("auto").unwrap()), [1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn auto_takes_gpus_only_when_this_build_can_use_them() {
+        let gpus = [Device::Cuda { index: 0 }, Device::Cuda { index: 1 }];
+        assert_eq!(machine(1, 2, true).slots("auto").unwrap(), gpus);
+        assert_eq!(threads(&machine(1, 2, false).slots("auto").unwrap()), [1]);
+    }
+
+    #[test]
+    fn threads_are_shared_out_fairly_and_no_slot_goes_without() {
+        assert_eq!(threads(&machine(8, 0, false).slots("cpu:3").unwrap()), [3, 3, 2]);
+        assert_eq!(threads(&machine(2, 0, false).slots("cpu:4").unwrap()), [1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn lists_may_mix_devices() {
+        assert_eq!(machine(2, 2, true).slots("cuda:1, cpu:1").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn wrong_lists_say_what_is_wrong() {
+        let message = |choice: &str| machine(2, 1, true).slots(choice).unwrap_err().to_string();
+        assert!(message("gpu").starts_with("unknown device `gpu`"));
+        assert!(message("").starts_with("unknown device ``"));
+        assert!(message("cpu:x").starts_with("unknown device `cpu:x`"));
+        assert!(message("cuda").starts_with("unknown device `cuda`"));
+        assert_eq!(message("cuda:0,cuda:0"), "device `cuda:0` stands twice in the list");
+        assert_eq!(message("cpu,cpu:2"), "device `cpu:2` stands twice in the list");
+        assert_eq!(message("auto,cpu"), "`auto` stands alone, not in a list");
+        assert_eq!(message("cuda:1"), "`cuda:1` is not there: this machine has one GPU, cuda:0");
+        assert_eq!(message("cpu:0"), "`cpu:0` is no slot; write cpu:1 or more");
+        assert!(message("cpu:100000").contains("too much"));
+        let without = machine(2, 1, false).slots("cuda:0").unwrap_err();
+        assert_eq!(without, DeviceError::NoCudaBuild("cuda:0".to_owned()));
+    }
+
+    #[test]
+    fn a_worker_sees_its_own_gpu_among_those_that_this_process_may_use() {
+        assert_eq!(visible_gpu(1, None), "1");
+        assert_eq!(visible_gpu(1, Some("2, 5")), "5");
+        let all = machine(1, 6, true).gpus;
+        let names: Vec<String> = visible_among(&all, Some("2,5")).into_iter().map(|gpu| gpu.name).collect();
+        assert_eq!(names, ["GPU 2", "GPU 5"]);
+        assert_eq!(visible_among(&all, Some("")), []);
+    }
+
+    #[test]
+    fn gpus_are_read_from_what_the_drivers_tool_prints() {
+        let gpus = smi("NVIDIA H100 80GB HBM3, 00000000:04:00.0, 81559\nOther, 00000000:05:00.0, [N/A]\n");
+        assert_eq!(
+            (gpus[0].name.as_str(), gpus[0].memory_bytes),
+            ("NVIDIA H100 80GB HBM3", Some(81_559 << 20))
+        );
+        assert_eq!((gpus[1].index, gpus[1].memory_bytes), (1, None));
+    }
+
+    #[test]
+    fn gpus_are_read_from_the_drivers_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        for (bus, model) in [("0000:05:00.0", "B"), ("0000:04:00.0", "A")] {
+            fs::create_dir(folder.path().join(bus)).unwrap();
+            fs::write(folder.path().join(bus).join("information"), format!("Model: \t {model}\n")).unwrap();
+        }
+        let names: Vec<String> = driver(folder.path()).into_iter().map(|gpu| gpu.name).collect();
+        assert_eq!(names, ["A", "B"]);
+    }
+
+    #[test]
+    fn memory_and_processor_are_read_from_the_kernels_files() {
+        assert_eq!(memory("MemTotal:       16 kB\n", "MemTotal:"), Some(16 * 1024));
+        assert_eq!(processor("model name\t: Some CPU\n"), Some("Some CPU".to_owned()));
+    }
+}

@@ -1,0 +1,395 @@
+//! What people see while a sweep runs: bars on a terminal, plain lines elsewhere.
+//!
+//! Everything goes to standard error, and nothing that happens there (a closed
+//! terminal, a full disk behind a redirection) is allowed to disturb the sweep.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{
+    device::Device,
+    event::{Evaluation, Event, Outcome, Progress, Record},
+    results::SweepFolder,
+    study::{Study, TrialRecord},
+    trial::{Failure, State, TrialId},
+};
+
+/// Bar positions of one trial, so that the bar moves within trials too.
+const TRIAL_TICKS: f64 = 1000.0;
+
+/// The display of one run.
+pub struct Display {
+    bars: Option<Bars>,
+    out: Box<dyn Write>,
+}
+
+impl Display {
+    /// A display of `study` on standard error; bars if that is a terminal.
+    #[must_use]
+    pub fn new(study: &Study, is_terminal: bool) -> Self {
+        Self { bars: is_terminal.then(|| Bars::new(study)), out: Box::new(io::stderr()) }
+    }
+
+    /// Shows what a record says.
+    pub fn logged(&mut self, record: &Record, study: &Study) {
+        match &mut self.bars {
+            Some(bars) => bars.logged(record, study),
+            None => {
+                if let Some(line) = line(record, study) {
+                    self.print(&line);
+                }
+            }
+        }
+    }
+
+    /// Shows how far a trial is; on a terminal only.
+    pub fn moved(&mut self, trial: TrialId, progress: &Progress) {
+        if let Some(bars) = &mut self.bars {
+            bars.moved(trial, progress);
+        }
+    }
+
+    /// Tells what the user's wish to stop, uttered for the `times`-th time, leads to.
+    pub fn stopping(&mut self, times: u32) {
+        self.print(match times {
+            1 => "stopping: running trials end at their next step (again: end the workers)",
+            2 => "stopping: workers are told to end (again: kill them)",
+            _ => "stopping: workers are killed",
+        });
+    }
+
+    /// Prints a line that people should see.
+    pub fn print(&mut self, text: &str) {
+        match &self.bars {
+            Some(bars) => _ = bars.all.println(text),
+            None => _ = writeln!(self.out, "{text}"),
+        }
+    }
+
+    /// Takes the bars away.
+    pub fn close(&mut self) {
+        if let Some(bars) = self.bars.take() {
+            _ = bars.all.clear();
+        }
+    }
+}
+
+/// The bars of a terminal: one for the sweep, one line for each running trial.
+struct Bars {
+    all: MultiProgress,
+    sweep: ProgressBar,
+    trials: BTreeMap<TrialId, Running>,
+    forecast: Forecast,
+}
+
+struct Running {
+    bar: ProgressBar,
+    share: f64,
+    evaluation: Option<Evaluation>,
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("━╸─"))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "few trials, each a positive share"
+)]
+fn ticks(trials: f64) -> u64 {
+    (trials * TRIAL_TICKS) as u64
+}
+
+fn ended(study: &Study) -> usize {
+    let counts = study.counts();
+    counts.complete + counts.failed
+}
+
+impl Bars {
+    fn new(study: &Study) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let forecast = Forecast::new(Instant::now(), study);
+        let sweep = all.add(ProgressBar::new(ticks(forecast.total)));
+        sweep.set_style(style("{prefix} {bar:30.cyan} {msg} · {elapsed} so far"));
+        sweep.set_prefix(study.sweep.clone());
+        let mut bars = Self { all, sweep, trials: BTreeMap::new(), forecast };
+        bars.update(ended(study));
+        bars.sweep.enable_steady_tick(Duration::from_secs(1));
+        bars
+    }
+
+    fn update(&mut self, ended: usize) {
+        self.forecast.ended = count(ended);
+        let running: f64 = self.trials.values().map(|trial| trial.share).sum();
+        self.sweep.set_position(ticks(self.forecast.ended + running));
+        let left = self.forecast.left(Instant::now(), running);
+        let left = left.map_or_else(String::new, |left| format!(" · about {} left", duration(left)));
+        self.sweep.set_message(format!("{ended}/{} trials{left}", self.forecast.total));
+    }
+
+    fn logged(&mut self, record: &Record, study: &Study) {
+        if let Some(id) = record.trial {
+            match &record.event {
+                Event::Started { .. } => self.open(id, study),
+                Event::Evaluated(evaluation) => {
+                    if let Some(trial) = self.trials.get_mut(&id) {
+                        trial.evaluation = Some(evaluation.clone());
+                    }
+                }
+                Event::Finished(_) | Event::Failed { .. } | Event::Interrupted => {
+                    if let Some(trial) = self.trials.remove(&id) {
+                        trial.bar.finish_and_clear();
+                        self.all.remove(&trial.bar);
+                    }
+                    if let (Event::Failed { .. }, Some(line)) = (&record.event, line(record, study)) {
+                        _ = self.all.println(line);
+                    }
+                }
+                Event::Prepared(_) | Event::SweepStarted { .. } | Event::SweepEnded { .. } => {}
+            }
+        }
+        self.update(ended(study));
+    }
+
+    fn open(&mut self, id: TrialId, study: &Study) {
+        let bar = self.all.add(ProgressBar::new(1));
+        bar.set_style(style("  {prefix} {bar:12.green} {msg}"));
+        let record = study.trial(id);
+        let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
+        let params = record.map_or_else(String::new, |record| record.trial.params.to_string());
+        bar.set_prefix(format!("{id} {device} {params}"));
+        bar.set_message("starts");
+        self.trials.insert(id, Running { bar, share: 0.0, evaluation: None });
+    }
+
+    fn moved(&mut self, id: TrialId, progress: &Progress) {
+        let Some(trial) = self.trials.get_mut(&id) else { return };
+        trial.share = share(progress);
+        trial.bar.set_length(progress.steps);
+        trial.bar.set_position(progress.step);
+        trial.bar.set_message(message(progress, trial.evaluation.as_ref()));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of trials")]
+        let ended = self.forecast.ended as usize;
+        self.update(ended);
+    }
+}
+
+fn message(progress: &Progress, evaluation: Option<&Evaluation>) -> String {
+    let Progress { epoch, epochs, step, steps, train_loss } = progress;
+    let last = evaluation.map_or_else(String::new, |evaluation| {
+        let scores = &evaluation.validation;
+        format!(" · validation loss {:.3}, F1 {:.3}", scores.loss, scores.f1)
+    });
+    format!("epoch {epoch}/{epochs} · step {step}/{steps} · loss {train_loss:.3}{last}")
+}
+
+fn count(trials: usize) -> f64 {
+    f64::from(u32::try_from(trials).unwrap_or(u32::MAX))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "steps are far below 2^53")]
+fn share(progress: &Progress) -> f64 {
+    if progress.steps == 0 { 0.0 } else { (progress.step as f64 / progress.steps as f64).min(1.0) }
+}
+
+/// How long a run will take, from how long it took so far.
+struct Forecast {
+    since: Instant,
+    before: f64,
+    total: f64,
+    ended: f64,
+}
+
+impl Forecast {
+    fn new(since: Instant, study: &Study) -> Self {
+        let before = count(ended(study));
+        Self { since, before, total: count(study.trials.len()), ended: before }
+    }
+
+    /// The time left, when `running` trials' worth of work is done on those that run. Trials that
+    /// stop early make it shorter. Without any progress there is nothing to tell.
+    fn left(&self, now: Instant, running: f64) -> Option<Duration> {
+        let done = self.ended + running - self.before;
+        let rest = self.total - self.ended - running;
+        let elapsed = now.duration_since(self.since).as_secs_f64();
+        let seconds = elapsed * rest / done;
+        (done > 0.01).then(|| Duration::try_from_secs_f64(seconds.max(0.0)).ok()).flatten()
+    }
+}
+
+/// A span of time as people say it: `45 s`, `2 min 10 s`, `1 h 5 min`.
+#[must_use]
+pub fn duration(span: Duration) -> String {
+    let seconds = span.as_secs() + u64::from(span.subsec_millis() >= 500);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A record as one line, if it is worth one.
+fn line(record: &Record, study: &Study) -> Option<String> {
+    let counts = study.counts();
+    let total = study.trials.len();
+    match (record.trial, &record.event) {
+        (_, Event::SweepStarted { devices, .. }) => Some(begun(study, devices)),
+        (_, Event::SweepEnded { interrupted: true }) => {
+            let left = total - counts.complete - counts.failed;
+            Some(format!("interrupted: {left} of {total} trials wait; the same command goes on with them"))
+        }
+        (Some(id), Event::Started { attempt, device }) => {
+            let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
+            let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            Some(format!("trial {id} starts on {device}{again}: {params}"))
+        }
+        (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),
+        (Some(id), Event::Finished(outcome)) => {
+            Some(format!("{} ({}/{total})", finished(id, outcome), counts.complete + counts.failed))
+        }
+        (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
+        (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
+        (_, Event::SweepEnded { interrupted: false } | Event::Prepared(_)) | (None, _) => None,
+    }
+}
+
+fn begun(study: &Study, devices: &[Device]) -> String {
+    let complete = study.counts().complete;
+    let done = if complete > 0 { format!(", {complete} of them complete") } else { String::new() };
+    let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+    format!("sweep {}: {} trials{done}, on {}", study.sweep, study.trials.len(), devices.join(", "))
+}
+
+fn evaluated(id: TrialId, evaluation: &Evaluation) -> String {
+    let Evaluation { epoch, train_loss, validation, best, .. } = evaluation;
+    let best = if *best { ", the best so far" } else { "" };
+    format!(
+        "trial {id} epoch {epoch:.4}: train loss {train_loss:.4}, validation loss {:.4}, F1 {:.4}{best}",
+        validation.loss, validation.f1
+    )
+    .replace(".0000:", ":")
+}
+
+fn finished(id: TrialId, outcome: &Outcome) -> String {
+    let span = duration(Duration::try_from_secs_f64(outcome.seconds).unwrap_or_default());
+    let early = if outcome.stopped_early { ", stopped early" } else { "" };
+    format!("trial {id} is complete after {span}{early}: test F1 {:.4}", outcome.test.f1)
+}
+
+fn failed(id: TrialId, failure: &Failure, retry: bool) -> String {
+    let then = if retry { "; it is tried once more" } else { "" };
+    format!("trial {id} failed: {}{then}", failure.message)
+}
+
+/// Writes what came of a run: counts, failures, the top of the leaderboard (as `leaderboard`
+/// gives it), and where to look.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn summary(
+    out: &mut dyn Write,
+    study: &Study,
+    leaderboard: &str,
+    folder: &SweepFolder,
+) -> io::Result<()> {
+    let counts = study.counts();
+    let mut parts = vec![format!("{} of {} trials complete", counts.complete, study.trials.len())];
+    if counts.failed > 0 {
+        parts.push(format!("{} failed", counts.failed));
+    }
+    if counts.waiting + counts.running > 0 {
+        parts.push(format!("{} wait", counts.waiting + counts.running));
+    }
+    writeln!(out, "{}: {}", study.sweep, parts.join(", "))?;
+    let is_failed = |record: &&TrialRecord| record.state == State::Failed;
+    for record in study.trials.iter().filter(is_failed) {
+        let message = record.failure.as_ref().map_or("", |failure| &failure.message);
+        writeln!(out, "  trial {} ({}) failed: {message}", record.trial.id, record.trial.params)?;
+    }
+    if !leaderboard.is_empty() {
+        writeln!(out, "\n{}\n", leaderboard.trim_end())?;
+    }
+    let mut place = |what: &str, path: &Path| -> io::Result<()> {
+        if path.exists() { writeln!(out, "{what:<9} {}", path.display()) } else { Ok(()) }
+    };
+    place("overview", &folder.overview())?;
+    place("report", &folder.report())?;
+    place("results", folder.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{study::tests::plan, trial::FailureKind};
+
+    fn record(trial: u32, event: Event) -> Record {
+        Record { v: 1, seq: 1, at: String::new(), trial: Some(TrialId(trial)), event }
+    }
+
+    #[test]
+    fn a_failure_says_whether_it_is_tried_again() {
+        let study = Study::new(&plan(2));
+        let failure = Failure { kind: FailureKind::Signal(9), message: "killed".to_owned() };
+        let text =
+            |retry| line(&record(2, Event::Failed { failure: failure.clone(), retry }), &study).unwrap();
+        assert_eq!(text(true), "trial 0002 failed: killed; it is tried once more");
+        assert_eq!(text(false), "trial 0002 failed: killed");
+    }
+
+    #[test]
+    fn a_second_attempt_says_so() {
+        let study = Study::new(&plan(1));
+        let event = Event::Started { attempt: 2, device: Device::Cuda { index: 1 } };
+        assert_eq!(line(&record(1, event), &study).unwrap(), "trial 0001 starts on cuda:1 (attempt 2): ");
+    }
+
+    #[test]
+    fn an_interrupted_sweep_says_how_to_go_on() {
+        let study = Study::new(&plan(3));
+        let record = Record { trial: None, ..record(1, Event::SweepEnded { interrupted: true }) };
+        let text = line(&record, &study).unwrap();
+        assert_eq!(text, "interrupted: 3 of 3 trials wait; the same command goes on with them");
+    }
+
+    #[test]
+    fn the_time_left_counts_only_what_this_run_did() {
+        let since = Instant::now();
+        let forecast = Forecast { since, before: 4.0, total: 10.0, ended: 5.0 };
+        let now = since + Duration::from_secs(60);
+        assert_eq!(forecast.left(now, 1.0), Some(Duration::from_secs(120)));
+        assert_eq!(Forecast { before: 5.0, ..forecast }.left(now, 0.0), None);
+    }
+
+    #[test]
+    fn spans_of_time_are_said_in_two_units_at_most() {
+        let texts = [0.4, 59.4, 130.0, 3900.0].map(|s| duration(Duration::from_secs_f64(s)));
+        assert_eq!(texts, ["0 s", "59 s", "2 min 10 s", "1 h 5 min"]);
+    }
+
+    #[test]
+    fn the_summary_names_failures_and_only_pictures_that_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = crate::results::Results::new(folder.path()).sweep("test");
+        std::fs::create_dir(sweep.path()).unwrap();
+        std::fs::write(sweep.overview(), "").unwrap();
+        let mut study = Study::new(&plan(2));
+        let failure = Failure { kind: FailureKind::Data, message: "no such file".to_owned() };
+        study.apply(&record(1, Event::Failed { failure, retry: false })).unwrap();
+        let mut out = Vec::new();
+        summary(&mut out, &study, "rank\n1\n", &sweep).unwrap();
+        let text = String::from_utf8(out).unwrap().replace(&folder.path().display().to_string(), "results");
+        assert_eq!(
+            text,
+            "test: 0 of 2 trials complete, 1 failed, 1 wait\n  trial 0001 () failed: no such file\n\n\
+             rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n"
+        );
+    }
+}

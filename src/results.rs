@@ -1,0 +1,556 @@
+//! Every path under the results folder, atomic writes into it, and its lock.
+//!
+//! A sweep's folder is ours when it holds `plan.json`; nothing else is ever
+//! emptied. One orchestrator at a time holds a folder's lock: the kernel drops
+//! it when the process ends, however it ends, so a stale lock cannot exist.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::trial::TrialId;
+
+/// What a sweep may leave directly in its folder; `plan.json` last, since it makes the folder ours.
+const OURS: [&str; 9] = [
+    "trials",
+    "events.jsonl",
+    "leaderboard.csv",
+    "leaderboard.json",
+    "leaderboard.md",
+    "report.html",
+    "overview.png",
+    "sweep.toml",
+    "plan.json",
+];
+
+/// Why results cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// Another orchestrator works in the folder.
+    #[error("{} is locked by {holder}; wait for it, or end it first", folder.display())]
+    Locked {
+        /// The sweep's folder.
+        folder: PathBuf,
+        /// Who holds the lock.
+        holder: Holder,
+    },
+    /// The folder holds something that is not a sweep.
+    #[error(
+        "{} holds files but no plan.json, so it is not a sweep's folder; choose another name or --results folder",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// There is no sweep at all.
+    #[error("{} holds no sweep; `sweep run SPEC` makes one", .0.display())]
+    Empty(PathBuf),
+    /// There is no sweep of this name.
+    #[error("no sweep `{name}` in {}{}", root.display(), there_are(known))]
+    Unknown {
+        /// The results folder.
+        root: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file's contents are not what they should be.
+    #[error("{} cannot be understood: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+fn there_are(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; there are: {}", names.join(", ")) }
+}
+
+impl ResultsError {
+    /// For `map_err`: what was attempted on which path.
+    pub(crate) fn io<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Self + 'a {
+        move |source| Self::Io { operation, path: path.to_owned(), source }
+    }
+}
+
+/// Who holds a lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The machine's name.
+    pub host: String,
+    /// The process; 0 when unknown.
+    pub pid: u32,
+    /// Since when, as RFC 3339 in UTC.
+    pub since: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.pid == 0 {
+            // The holder has the lock, but has not written its name yet.
+            return f.write_str("another process");
+        }
+        write!(f, "pid {} on {} since {}", self.pid, self.host, self.since)
+    }
+}
+
+impl Holder {
+    fn this_process() -> Self {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname")
+            .or_else(|_| std::env::var("HOSTNAME"))
+            .map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned());
+        let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        Self { host, pid: std::process::id(), since }
+    }
+}
+
+/// The folder with all sweeps.
+#[derive(Clone, Debug)]
+pub struct Results {
+    root: PathBuf,
+}
+
+impl Results {
+    /// The results in `root`, which need not exist.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder of the sweep called `name`, which need not exist.
+    #[must_use]
+    pub fn sweep(&self, name: &str) -> SweepFolder {
+        SweepFolder { path: self.root.join(name) }
+    }
+
+    /// Every sweep's folder, the one with the newest log first.
+    ///
+    /// # Errors
+    /// When the results folder exists and cannot be read.
+    pub fn list(&self) -> Result<Vec<SweepFolder>, ResultsError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(ResultsError::io("read", &self.root))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(ResultsError::io("read", &self.root))?.path();
+            let sweep = SweepFolder { path };
+            if let Some(changed) = sweep.changed() {
+                found.push((changed, sweep));
+            }
+        }
+        found.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.path.cmp(&other.path)));
+        Ok(found.into_iter().map(|(_, sweep)| sweep).collect())
+    }
+
+    /// The sweep called `name`, or the newest one.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, name: Option<&str>) -> Result<SweepFolder, ResultsError> {
+        let sweeps = self.list()?;
+        match name {
+            None => sweeps.into_iter().next().ok_or_else(|| ResultsError::Empty(self.root.clone())),
+            Some(name) => {
+                let known = sweeps.iter().map(SweepFolder::name).collect();
+                sweeps.into_iter().find(|sweep| sweep.name() == name).ok_or_else(|| ResultsError::Unknown {
+                    root: self.root.clone(),
+                    name: name.to_owned(),
+                    known,
+                })
+            }
+        }
+    }
+}
+
+/// One sweep's folder, `results/<name>/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepFolder {
+    path: PathBuf,
+}
+
+impl SweepFolder {
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The sweep's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// `sweep.toml`: the spec as it ran.
+    #[must_use]
+    pub fn spec(&self) -> PathBuf {
+        self.path.join("sweep.toml")
+    }
+
+    /// `plan.json`: the trials.
+    #[must_use]
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// `events.jsonl`: the log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    /// `leaderboard.<extension>`.
+    #[must_use]
+    pub fn leaderboard(&self, extension: &str) -> PathBuf {
+        self.path.join(format!("leaderboard.{extension}"))
+    }
+
+    /// `report.html`.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// `overview.png`.
+    #[must_use]
+    pub fn overview(&self) -> PathBuf {
+        self.path.join("overview.png")
+    }
+
+    /// The folder of one trial.
+    #[must_use]
+    pub fn trial(&self, id: TrialId) -> TrialFolder {
+        TrialFolder { path: self.path.join("trials").join(id.to_string()) }
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path.join(".lock")
+    }
+
+    /// When the log, or else the plan, was last written; `None` when this is no sweep's folder.
+    fn changed(&self) -> Option<SystemTime> {
+        let plan = fs::metadata(self.plan()).ok()?;
+        fs::metadata(self.log()).unwrap_or(plan).modified().ok()
+    }
+
+    /// Makes the folder if need be and takes its lock, until the returned value is dropped.
+    ///
+    /// # Errors
+    /// [`ResultsError::Locked`] when somebody else holds it; [`ResultsError::Foreign`] when
+    /// the folder holds something else than a sweep.
+    pub fn lock(&self) -> Result<Lock, ResultsError> {
+        fs::create_dir_all(&self.path).map_err(ResultsError::io("create", &self.path))?;
+        if !self.is_ours_or_empty()? {
+            return Err(ResultsError::Foreign(self.path.clone()));
+        }
+        let path = self.lock_file();
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(ResultsError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(ResultsError::Locked {
+                    folder: self.path.clone(),
+                    holder: read_holder(&mut file),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(ResultsError::io("lock", &path)(source)),
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.write_all(&serde_json::to_vec(&Holder::this_process())?)
+        };
+        write(&mut file).map_err(ResultsError::io("write", &path))?;
+        Ok(Lock { file })
+    }
+
+    /// Who works in the folder now, if anybody does.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        let mut file = File::open(self.lock_file()).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(read_holder(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
+    fn is_ours_or_empty(&self) -> Result<bool, ResultsError> {
+        if self.plan().exists() {
+            return Ok(true);
+        }
+        for entry in fs::read_dir(&self.path).map_err(ResultsError::io("read", &self.path))? {
+            let name = entry.map_err(ResultsError::io("read", &self.path))?.file_name();
+            // A lock or a half-written plan: a run that was killed before it began.
+            if !name.to_string_lossy().starts_with('.') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes what an earlier run of the sweep left; files that no sweep writes stay.
+    ///
+    /// # Errors
+    /// When something cannot be removed; the folder is still a sweep's then.
+    pub fn clear(&self, lock: &Lock) -> Result<(), ResultsError> {
+        let _ = lock;
+        for name in OURS {
+            let path = self.path.join(name);
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(ResultsError::io("remove", &path))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// The right to write into a sweep's folder.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Only courtesy: closing the file gives the lock back too.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// One trial's folder, `results/<name>/trials/0003/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrialFolder {
+    path: PathBuf,
+}
+
+impl TrialFolder {
+    /// The trial in `path`.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `trial.json`: everything a worker needs.
+    #[must_use]
+    pub fn job(&self) -> PathBuf {
+        self.path.join("trial.json")
+    }
+
+    /// `metrics.csv`: one row for each evaluation.
+    #[must_use]
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.csv")
+    }
+
+    /// `curve.png`.
+    #[must_use]
+    pub fn curve(&self) -> PathBuf {
+        self.path.join("curve.png")
+    }
+
+    /// `confusion.png`.
+    #[must_use]
+    pub fn confusion(&self) -> PathBuf {
+        self.path.join("confusion.png")
+    }
+
+    /// `predictions.csv`: the test set.
+    #[must_use]
+    pub fn predictions(&self) -> PathBuf {
+        self.path.join("predictions.csv")
+    }
+
+    /// `best/`: the parameters of the best epoch.
+    #[must_use]
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+
+    /// `last/`: the latest parameters, and all that resuming needs.
+    #[must_use]
+    pub fn last(&self) -> PathBuf {
+        self.path.join("last")
+    }
+
+    /// `worker.log`: what the worker wrote to its standard error.
+    #[must_use]
+    pub fn worker_log(&self) -> PathBuf {
+        self.path.join("worker.log")
+    }
+}
+
+/// Puts `bytes` into the file `path` so that a reader, or a crash at any instant, sees the old
+/// contents or the new, never a mixture.
+///
+/// # Errors
+/// When the folder cannot be written; `path` is unchanged then.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // Temporary files are private by default; results are for whomever the umask admits.
+    let mode = fs::Permissions::from_mode(0o666);
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix(".writing-").permissions(mode).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(ResultsError::io("write", path))
+}
+
+/// As [`write_atomic`], with `value` as indented JSON and a final line break.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
+    write_atomic(path, json(path, value)?.as_bytes())
+}
+
+/// The contents that [`write_json`] would give to `path`.
+///
+/// # Errors
+/// When `value` has no JSON form.
+pub fn json(path: &Path, value: &impl Serialize) -> Result<String, ResultsError> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|source| ResultsError::Json { path: path.to_owned(), source })?;
+    Ok(text + "\n")
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
+    let text = fs::read_to_string(path).map_err(ResultsError::io("read", path))?;
+    serde_json::from_str(&text).map_err(|source| ResultsError::Json { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results() -> (tempfile::TempDir, Results) {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::new(folder.path().join("results"));
+        (folder, results)
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_and_names_the_holder() {
+        let (_folder, results) = results();
+        let sweep = results.sweep("one");
+        let lock = sweep.lock().unwrap();
+        let message = sweep.lock().unwrap_err().to_string();
+        assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
+        assert_eq!(sweep.holder().unwrap().pid, std::process::id());
+        drop(lock);
+        assert_eq!(sweep.holder(), None);
+        sweep.lock().unwrap();
+    }
+
+    #[test]
+    fn a_folder_with_somebody_elses_files_is_never_taken() {
+        let (_folder, results) = results();
+        let sweep = results.sweep("photos");
+        fs::create_dir_all(sweep.path()).unwrap();
+        fs::write(sweep.path().join("holiday.jpg"), "x").unwrap();
+        assert!(matches!(sweep.lock(), Err(ResultsError::Foreign(_))));
+    }
+
+    #[test]
+    fn clearing_removes_what_sweeps_write_and_nothing_else() {
+        let (_folder, results) = results();
+        let sweep = results.sweep("one");
+        let lock = sweep.lock().unwrap();
+        fs::write(sweep.plan(), "{}").unwrap();
+        fs::create_dir_all(sweep.trial(TrialId(1)).path()).unwrap();
+        fs::write(sweep.path().join("notes.txt"), "mine").unwrap();
+        sweep.clear(&lock).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(sweep.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".lock", "notes.txt"]);
+    }
+
+    #[test]
+    fn the_newest_sweep_is_the_one_whose_log_changed_last() {
+        let (_folder, results) = results();
+        for (name, seconds) in [("old", 10), ("new", 30), ("middle", 20)] {
+            let sweep = results.sweep(name);
+            fs::create_dir_all(sweep.path()).unwrap();
+            fs::write(sweep.plan(), "{}").unwrap();
+            let log = File::create(sweep.log()).unwrap();
+            log.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        }
+        assert_eq!(results.find(None).unwrap().name(), "new");
+        let message = results.find(Some("other")).unwrap_err().to_string();
+        assert!(message.ends_with("there are: new, middle, old"), "{message}");
+    }
+
+    #[test]
+    fn results_that_do_not_exist_hold_no_sweep() {
+        let (_folder, results) = results();
+        assert!(matches!(results.find(None), Err(ResultsError::Empty(_))));
+    }
+
+    #[test]
+    fn an_atomic_write_replaces_the_file_and_leaves_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_atomic(&path, b"old").unwrap();
+        write_atomic(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_atomic_write_that_fails_leaves_the_old_contents() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), "x").unwrap();
+        assert!(write_atomic(&path, b"new").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

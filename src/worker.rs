@@ -1,0 +1,246 @@
+//! The process around [`crate::train`]: requests on standard input, lines on standard output.
+//!
+//! It owns the folder of the trial that it was told to run and nothing else. It
+//! leaves when its input ends (its parent died, or has no more work), when its
+//! output is closed, and after any failure: a fresh process is the only clean one.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    device::Device,
+    event::{Event, LOG_VERSION, WorkerLine, WorkerRequest},
+    results::{TrialFolder, read_json},
+    train::{Control, Ending, Report, Session, TrainError},
+    trial::{Failure, FailureKind, Job, TrialId},
+};
+
+/// Between two lines about a trial's progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// From the end of the input to the end of the process, if training does not come to a stop before.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a worker left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Its input or its output ended.
+    Quietly,
+    /// Its trial failed.
+    AfterFailure,
+}
+
+/// Runs one trial: job, folder, and whom to tell; what [`Session::run`] does.
+type Train<'a> = dyn FnMut(&Job, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
+
+/// Serves trials on `device` until there is no more to do, on this process's standard streams.
+pub fn run(device: Device) -> Left {
+    let last_panic = record_panics();
+    let mut session = None;
+    let mut train = |job: &Job, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
+        // Not before the first trial: what is wrong with a device is that trial's failure.
+        let session: &mut Session = match &mut session {
+            Some(session) => session,
+            empty => empty.insert(Session::open(device)?),
+        };
+        session.run(job, folder, observe)
+    };
+    let at_end = || {
+        thread::sleep(GRACE);
+        // Everything in a trial's folder is written atomically, so that no moment is a wrong one.
+        #[expect(clippy::exit, reason = "the main thread may be in a long step, and nobody waits for it")]
+        std::process::exit(1);
+    };
+    let requests = Requests::listen(BufReader::new(io::stdin()), at_end);
+    Server { output: io::stdout(), requests, last_panic }.serve(&mut train)
+}
+
+/// Keeps the text of the latest panic, with its place, besides printing it.
+fn record_panics() -> Arc<Mutex<String>> {
+    let last = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&last);
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string();
+        print(info);
+    }));
+    last
+}
+
+/// What the orchestrator wants, as a thread hears it.
+struct Requests {
+    trials: mpsc::Receiver<(TrialId, PathBuf)>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Requests {
+    /// Listens to `input`; `at_end` is called on the listening thread once it ended.
+    fn listen(input: impl BufRead + Send + 'static, at_end: impl FnOnce() + Send + 'static) -> Self {
+        let (sender, trials) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&stop);
+        thread::spawn(move || {
+            for line in input.lines().map_while(Result::ok) {
+                match serde_json::from_str(&line) {
+                    Ok(WorkerRequest::Run { trial, folder }) => {
+                        // Here and not where the trial starts: a stop may follow at once.
+                        heard.store(false, Ordering::SeqCst);
+                        if sender.send((trial, folder)).is_err() {
+                            break;
+                        }
+                    }
+                    Ok(WorkerRequest::Stop) => heard.store(true, Ordering::SeqCst),
+                    Err(_) => break,
+                }
+            }
+            heard.store(true, Ordering::SeqCst);
+            drop(sender);
+            at_end();
+        });
+        Self { trials, stop }
+    }
+}
+
+struct Server<W> {
+    output: W,
+    requests: Requests,
+    last_panic: Arc<Mutex<String>>,
+}
+
+/// The output is closed: nobody listens any more.
+struct Closed;
+
+impl<W: Write> Server<W> {
+    fn serve(mut self, train: &mut Train<'_>) -> Left {
+        if say(&mut self.output, &WorkerLine::Ready { v: LOG_VERSION }).is_err() {
+            return Left::Quietly;
+        }
+        while let Ok((trial, folder)) = self.requests.trials.recv() {
+            let line = match self.attempt(trial, &folder, train) {
+                Ok(line) => line,
+                Err(Closed) => return Left::Quietly,
+            };
+            let failed = matches!(line, WorkerLine::Failed(..));
+            if say(&mut self.output, &line).is_err() {
+                return Left::Quietly;
+            }
+            if failed {
+                return Left::AfterFailure;
+            }
+        }
+        Left::Quietly
+    }
+
+    /// Runs one trial; the answer is the line that tells how it ended.
+    fn attempt(&mut self, id: TrialId, path: &Path, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
+        let folder = TrialFolder::new(path);
+        let job: Job = match read_json(&folder.job()) {
+            Ok(job) => job,
+            Err(error) => return Ok(failed(id, FailureKind::Disk, &error.to_string())),
+        };
+        let mut reporter = Reporter {
+            trial: id,
+            output: &mut self.output,
+            stop: &self.requests.stop,
+            told: None,
+            not_finite: None,
+            is_closed: false,
+        };
+        // After a panic nothing of the trial is used again: the process leaves.
+        let ending = catch_unwind(AssertUnwindSafe(|| {
+            train(&job, folder.path(), &mut |report| reporter.hear(report))
+        }));
+        if reporter.is_closed {
+            return Err(Closed);
+        }
+        if let (Ok(Ok(_)), Some(step)) = (&ending, reporter.not_finite) {
+            return Ok(loss_not_finite(id, step));
+        }
+        Ok(match ending {
+            Err(_) => {
+                let text = self.last_panic.lock().unwrap_or_else(PoisonError::into_inner);
+                failed(id, FailureKind::Panic, &text)
+            }
+            Ok(Err(error)) => failed(id, error.kind(), &error.to_string()),
+            Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
+            Ok(Ok(Ending::Complete(outcome))) => {
+                let losses = [outcome.train_loss, outcome.validation.loss, outcome.test.loss];
+                if losses.iter().all(|loss| loss.is_finite()) {
+                    WorkerLine::Finished(id, *outcome)
+                } else {
+                    loss_not_finite(id, outcome.best_step)
+                }
+            }
+        })
+    }
+}
+
+/// Passes a trial's reports on.
+struct Reporter<'a, W> {
+    trial: TrialId,
+    output: &'a mut W,
+    stop: &'a AtomicBool,
+    /// When progress was last told.
+    told: Option<Instant>,
+    /// The step of an evaluation whose loss has no number.
+    not_finite: Option<u64>,
+    is_closed: bool,
+}
+
+impl<W: Write> Reporter<'_, W> {
+    fn hear(&mut self, report: Report) -> Control {
+        let line = match report {
+            Report::Prepared(prepared) => Some(WorkerLine::Event(self.trial, Event::Prepared(prepared))),
+            // JSON has no word for such a loss, and no evaluation after it would be better.
+            Report::Evaluated(evaluation)
+                if !(evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite()) =>
+            {
+                self.not_finite = Some(evaluation.step);
+                return Control::Stop;
+            }
+            Report::Evaluated(evaluation) => {
+                Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
+            }
+            Report::Progress(progress) => {
+                let is_due = self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY);
+                (is_due && progress.train_loss.is_finite()).then(|| {
+                    self.told = Some(Instant::now());
+                    WorkerLine::Progress(self.trial, progress)
+                })
+            }
+        };
+        if let Some(line) = line {
+            self.is_closed |= say(self.output, &line).is_err();
+        }
+        if self.is_closed || self.stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+    }
+}
+
+fn say(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
+    let mut bytes = serde_json::to_vec(line).map_err(|_| Closed)?;
+    bytes.push(b'\n');
+    output.write_all(&bytes).and_then(|()| output.flush()).map_err(|_| Closed)
+}
+
+fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    WorkerLine::Failed(trial, Failure { kind, message })
+}
+
+fn loss_not_finite(trial: TrialId, step: u64) -> WorkerLine {
+    let message = format!("a loss is not finite at step {step}; a lower learning rate may help");
+    failed(trial, FailureKind::NonFinite { step }, &message)
+}
+
+#[cfg(test)]
+#[path = "worker/tests.rs"]
+mod tests;

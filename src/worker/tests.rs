@@ -1,0 +1,236 @@
+//! The protocol from the worker's side, with training that does what a test says.
+
+use std::io::Read;
+
+use super::*;
+use crate::{
+    event::{Evaluation, Outcome, Progress},
+    metrics::{Confusion, Scores},
+    results::write_json,
+    study,
+};
+
+const ONE: TrialId = TrialId(1);
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = study::tests::plan(1);
+    let job = Job { sweep: plan.sweep, trial: plan.trials[0].clone(), data: plan.data };
+    write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
+    folder
+}
+
+fn request(folder: &Path) -> String {
+    let request = WorkerRequest::Run { trial: ONE, folder: folder.to_owned() };
+    serde_json::to_string(&request).unwrap() + "\n"
+}
+
+/// Input that holds back everything after its first part until it is released.
+struct Held {
+    first: io::Cursor<String>,
+    release: Option<mpsc::Receiver<()>>,
+    rest: io::Cursor<String>,
+}
+
+impl Read for Held {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.first.read(buffer)? {
+            0 => {
+                if let Some(release) = self.release.take() {
+                    let _ = release.recv();
+                }
+                self.rest.read(buffer)
+            }
+            count => Ok(count),
+        }
+    }
+}
+
+/// Serves `input` and answers what was said after `ready`, and why the worker left.
+fn serve(input: impl Read + Send + 'static, train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
+    let mut output = Vec::new();
+    let requests = Requests::listen(BufReader::new(input), || {});
+    let last_panic = Arc::new(Mutex::new("panicked at\nsomewhere".to_owned()));
+    let left = Server { output: &mut output, requests, last_panic }.serve(train);
+    let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let mut lines: Vec<WorkerLine> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+    assert_eq!(lines.remove(0), WorkerLine::Ready { v: LOG_VERSION });
+    (lines, left)
+}
+
+/// As `serve`, with input that ends only when the last trial has.
+fn serve_one(train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
+    let folder = folder();
+    let (sender, release) = mpsc::channel();
+    let first = io::Cursor::new(request(folder.path()));
+    let input = Held { first, release: Some(release), rest: io::Cursor::default() };
+    serve(input, &mut |job, path, observe| {
+        let ending = train(job, path, observe);
+        sender.send(()).unwrap();
+        ending
+    })
+}
+
+fn scores(loss: f64) -> Scores {
+    Scores { loss, ..Scores::new(Confusion::new(2), 0.5, Some(1)) }
+}
+
+fn outcome(test_loss: f64) -> Outcome {
+    Outcome {
+        best_epoch: 1.0,
+        best_step: 8,
+        epochs_run: 1.0,
+        stopped_early: false,
+        train_loss: 0.5,
+        validation: scores(0.5),
+        test: scores(test_loss),
+        seconds: 1.0,
+    }
+}
+
+fn evaluation(loss: f64) -> Evaluation {
+    Evaluation {
+        epoch: 1.0,
+        step: 8,
+        train_loss: 0.5,
+        learning_rate: 1e-4,
+        validation: scores(loss),
+        best: true,
+        seconds: 1.0,
+    }
+}
+
+fn progress(step: u64) -> Progress {
+    Progress { epoch: 1, epochs: 1, step, steps: 1000, train_loss: 0.5 }
+}
+
+fn kind(lines: &[WorkerLine]) -> FailureKind {
+    match lines.last() {
+        Some(WorkerLine::Failed(ONE, failure)) => failure.kind.clone(),
+        other => panic!("not a failure: {other:?}"),
+    }
+}
+
+#[test]
+fn a_complete_trial_is_reported_and_the_worker_leaves_with_its_input() {
+    let (lines, left) = serve_one(&mut |job, _, observe| {
+        assert_eq!(job.trial.id, ONE);
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Control::Continue);
+        Ok(Ending::Complete(Box::new(outcome(0.5))))
+    });
+    let evaluated = WorkerLine::Event(ONE, Event::Evaluated(evaluation(0.5)));
+    assert_eq!(lines, [evaluated, WorkerLine::Finished(ONE, outcome(0.5))]);
+    assert_eq!(left, Left::Quietly);
+}
+
+#[test]
+fn progress_is_told_a_few_times_a_second_however_fast_steps_are() {
+    let begun = Instant::now();
+    let (lines, _) = serve_one(&mut |_, _, observe| {
+        (1..=1000).for_each(|step| _ = observe(Report::Progress(progress(step))));
+        Ok(Ending::Stopped)
+    });
+    let most = 1 + begun.elapsed().as_millis() / PROGRESS_EVERY.as_millis();
+    assert_eq!(lines[0], WorkerLine::Progress(ONE, progress(1)));
+    assert!((lines.len() - 1) as u128 <= most, "{} lines", lines.len() - 1);
+}
+
+#[test]
+fn a_stop_reaches_the_trial_and_is_answered() {
+    let folder = folder();
+    let (sender, release) = mpsc::channel();
+    let rest = serde_json::to_string(&WorkerRequest::Stop).unwrap() + "\n";
+    let input = Held {
+        first: io::Cursor::new(request(folder.path())),
+        release: Some(release),
+        rest: io::Cursor::new(rest),
+    };
+    let (lines, _) = serve(input, &mut |_, _, observe| {
+        assert_eq!(observe(Report::Progress(progress(1))), Control::Continue);
+        sender.send(()).unwrap();
+        while observe(Report::Progress(progress(2))) == Control::Continue {
+            thread::yield_now();
+        }
+        Ok(Ending::Stopped)
+    });
+    assert_eq!(lines.last(), Some(&WorkerLine::Stopped(ONE)));
+}
+
+#[test]
+fn the_end_of_the_input_stops_a_running_trial() {
+    let folder = folder();
+    let (lines, left) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, observe| {
+        while observe(Report::Progress(progress(1))) == Control::Continue {
+            thread::yield_now();
+        }
+        Ok(Ending::Stopped)
+    });
+    assert_eq!((lines.last(), left), (Some(&WorkerLine::Stopped(ONE)), Left::Quietly));
+}
+
+#[test]
+fn a_panic_is_a_failure_with_its_text_on_one_line() {
+    let (lines, left) = serve_one_panicking();
+    let message = "panicked at somewhere".to_owned();
+    assert_eq!(lines, [WorkerLine::Failed(ONE, Failure { kind: FailureKind::Panic, message })]);
+    assert_eq!(left, Left::AfterFailure);
+}
+
+fn serve_one_panicking() -> (Vec<WorkerLine>, Left) {
+    let folder = folder();
+    // Unwinds without the hook, which would print into the test's output.
+    serve(io::Cursor::new(request(folder.path())), &mut |_, _, _| std::panic::resume_unwind(Box::new(())))
+}
+
+#[test]
+fn a_validation_loss_that_is_not_finite_fails_the_trial_with_its_step() {
+    let (lines, left) = serve_one(&mut |_, _, observe| {
+        assert_eq!(observe(Report::Evaluated(evaluation(f64::NAN))), Control::Stop);
+        Ok(Ending::Stopped)
+    });
+    assert_eq!((kind(&lines), left), (FailureKind::NonFinite { step: 8 }, Left::AfterFailure));
+}
+
+#[test]
+fn a_test_loss_that_is_not_finite_is_never_reported_as_an_outcome() {
+    let (lines, _) = serve_one(&mut |_, _, _| Ok(Ending::Complete(Box::new(outcome(f64::INFINITY)))));
+    assert_eq!(kind(&lines), FailureKind::NonFinite { step: 8 });
+}
+
+#[test]
+fn a_missing_trial_file_fails_the_trial() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lines, _) =
+        serve(io::Cursor::new(request(folder.path())), &mut |_, _, _| unreachable!("there is no job"));
+    assert_eq!(kind(&lines), FailureKind::Disk);
+}
+
+#[test]
+fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
+    /// Takes the first line and no other.
+    struct Closing(bool);
+    impl Write for Closing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(bytes.len()) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.0 = true;
+            Ok(())
+        }
+    }
+    let folder = folder();
+    let (sender, release) = mpsc::channel();
+    let input = Held {
+        first: io::Cursor::new(request(folder.path())),
+        release: Some(release),
+        rest: io::Cursor::default(),
+    };
+    let requests = Requests::listen(BufReader::new(input), || {});
+    let server = Server { output: Closing(false), requests, last_panic: Arc::default() };
+    let left = server.serve(&mut |_, _, observe| {
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Control::Stop);
+        Ok(Ending::Stopped)
+    });
+    drop(sender);
+    assert_eq!(left, Left::Quietly);
+}

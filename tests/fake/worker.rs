@@ -1,0 +1,179 @@
+//! A worker that trains nothing and misbehaves as told, for `tests/faults.rs`.
+//!
+//! It looks for its orders beside itself, in `<name of the program>.script`. A line
+//! is `TRIAL ATTEMPT DEED`, with `*` for any trial or attempt; the first that fits
+//! counts, and without one the trial completes. `start DEED` is about the start.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, Write},
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use rustix::process::{Pid, Signal, getpid, kill_process};
+use sweep::{
+    event::{Evaluation, Event, LOG_VERSION, Outcome, Progress, WorkerLine, WorkerRequest},
+    metrics::{Confusion, Scores},
+    trial::{Failure, FailureKind, TrialId},
+};
+
+fn main() -> ExitCode {
+    let program = env::args().next().unwrap_or_default();
+    let script = fs::read_to_string(format!("{program}.script")).unwrap_or_default();
+    let mut requests = io::stdin().lock().lines().map_while(Result::ok);
+    if script.lines().any(|line| line == "start unready") {
+        // Until the input ends or a signal comes.
+        return if requests.next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    say(&WorkerLine::Ready { v: LOG_VERSION });
+    while let Some(line) = requests.next() {
+        if let Ok(WorkerRequest::Run { trial, folder }) = serde_json::from_str(&line) {
+            let attempt = note_attempt(&folder);
+            if let Some(code) = obey(deed(&script, trial, attempt), trial, &mut requests) {
+                return code;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Notes this process in the trial's folder; the answer is the number of the attempt.
+fn note_attempt(folder: &Path) -> usize {
+    let path = folder.join("pids");
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(&path, format!("{before}{}\n", std::process::id())).expect("the folder of a trial is writable");
+    before.lines().count() + 1
+}
+
+fn deed(script: &str, trial: TrialId, attempt: usize) -> &str {
+    let fits = |word: Option<&str>, number: &str| word.is_some_and(|word| word == "*" || word == number);
+    let (trial, attempt) = (trial.0.to_string(), attempt.to_string());
+    let found = script.lines().find_map(|line| {
+        let mut words = line.splitn(3, ' ');
+        (fits(words.next(), &trial) && fits(words.next(), &attempt)).then(|| words.next()).flatten()
+    });
+    found.unwrap_or("complete")
+}
+
+/// Does what is told; an exit code ends the process.
+fn obey(deed: &str, trial: TrialId, requests: &mut impl Iterator<Item = String>) -> Option<ExitCode> {
+    match deed {
+        "complete" => complete(trial),
+        "killed" => {
+            say(&evaluated(trial));
+            die();
+        }
+        "killed-before-a-word" => die(),
+        "garbage" => println!("loss: 0.3"),
+        "foreign" => say(&WorkerLine::Finished(TrialId(trial.0 + 1), outcome())),
+        "half-a-line" => {
+            print!("{{\"finished\":[");
+            io::stdout().flush().expect("standard output is open");
+            return Some(ExitCode::SUCCESS);
+        }
+        "mute" => return Some(ExitCode::SUCCESS),
+        "flood" => {
+            let noise = vec![b'x'; 1 << 20];
+            (0..10).for_each(|_| io::stderr().write_all(&noise).expect("standard error is read"));
+            complete(trial);
+        }
+        "no-number" => {
+            let failure =
+                Failure { kind: FailureKind::NonFinite { step: 7 }, message: "no number".to_owned() };
+            say(&WorkerLine::Failed(trial, failure));
+            return Some(ExitCode::FAILURE);
+        }
+        "failed-and-stays" => {
+            let failure = Failure { kind: FailureKind::Data, message: "no data".to_owned() };
+            say(&WorkerLine::Failed(trial, failure));
+            wait_for_a_signal();
+        }
+        "grandchild" => {
+            // It inherits the pipes and holds them open when its parent is gone.
+            Command::new("sleep").arg("600").spawn().expect("sleep is a program");
+            die();
+        }
+        "until-stopped" => {
+            say(&evaluated(trial));
+            requests.next();
+            say(&WorkerLine::Stopped(trial));
+        }
+        "until-terminated" => {
+            say(&evaluated(trial));
+            wait_for_a_signal();
+        }
+        "until-killed" => until_killed(trial),
+        other => panic!("no such deed: {other}"),
+    }
+    None
+}
+
+fn complete(trial: TrialId) {
+    say(&WorkerLine::Progress(trial, Progress { epoch: 1, epochs: 1, step: 1, steps: 2, train_loss: 0.5 }));
+    say(&evaluated(trial));
+    say(&WorkerLine::Finished(trial, outcome()));
+}
+
+fn wait_for_a_signal() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Takes SIGTERM in and does nothing about it.
+fn until_killed(trial: TrialId) -> ! {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let kind = tokio::signal::unix::SignalKind::terminate();
+        let mut terminate = tokio::signal::unix::signal(kind).expect("signals can be caught");
+        say(&evaluated(trial));
+        loop {
+            terminate.recv().await;
+            eprintln!("not yet");
+        }
+    })
+}
+
+fn die() -> ! {
+    let me: Pid = getpid();
+    kill_process(me, Signal::KILL).expect("a process may kill itself");
+    wait_for_a_signal()
+}
+
+#[expect(clippy::print_stdout, reason = "the protocol goes there")]
+fn say(line: &WorkerLine) {
+    println!("{}", serde_json::to_string(line).expect("a line has a JSON form"));
+}
+
+fn scores() -> Scores {
+    let mut confusion = Confusion::new(2);
+    confusion.add(1, 1);
+    Scores::new(confusion, 0.5, Some(1))
+}
+
+fn evaluated(trial: TrialId) -> WorkerLine {
+    let evaluation = Evaluation {
+        epoch: 1.0,
+        step: 1,
+        train_loss: 0.5,
+        learning_rate: 1e-4,
+        validation: scores(),
+        best: true,
+        seconds: 0.1,
+    };
+    WorkerLine::Event(trial, Event::Evaluated(evaluation))
+}
+
+fn outcome() -> Outcome {
+    Outcome {
+        best_epoch: 1.0,
+        best_step: 1,
+        epochs_run: 1.0,
+        stopped_early: false,
+        train_loss: 0.5,
+        validation: scores(),
+        test: scores(),
+        seconds: 0.1,
+    }
+}
