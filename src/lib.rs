@@ -18,9 +18,12 @@
 pub mod data;
 pub mod device;
 pub mod event;
+pub mod leaderboard;
 pub mod metrics;
+pub mod report;
 pub mod settings;
 pub mod spec;
 pub mod study;
 pub mod train;
 pub mod trial;
+pub mod verdict;

@@ -1,0 +1,3 @@
+//! Pictures.
+#[cfg(test)]
+pub(crate) mod samples;
