@@ -15,9 +15,12 @@ pub const NOTHING: &str = "–";
 /// A share or a score in 0 to 1 with three digits: `.912`, `1.000`; [`NOTHING`] unless finite.
 #[must_use]
 pub fn share(figure: f64) -> String {
+    if !figure.is_finite() || figure.abs() >= 1e3 {
+        // No share; three hundred digits would say no more.
+        return number(figure);
+    }
     let text = format!("{figure:.3}");
     match text.strip_prefix("0.") {
-        _ if !figure.is_finite() => NOTHING.to_owned(),
         Some(digits) => format!(".{digits}"),
         None => text,
     }
@@ -37,8 +40,8 @@ pub fn number(figure: f64) -> String {
         return NOTHING.to_owned();
     }
     // Through its own digits, so that 0.1 + 0.2 is 0.3.
-    let rounded = format!("{figure:.3e}").parse().unwrap_or(figure);
-    Value::Float(rounded).to_string()
+    let rounded = format!("{figure:.3e}").parse().ok().filter(|rounded: &f64| rounded.is_finite());
+    Value::Float(rounded.unwrap_or(figure)).to_string()
 }
 
 /// A setting's value as a table shows it: numbers as [`number`] does, texts made [`plain`].
@@ -121,6 +124,7 @@ mod tests {
         assert_eq!(share(1.0), "1.000");
         assert_eq!(share(0.0), ".000");
         assert_eq!(share(f64::NAN), NOTHING);
+        assert_eq!(share(1e300), "1e300");
         assert_eq!(interval(0.893, 0.928), "[.893, .928]");
     }
 
@@ -130,6 +134,7 @@ mod tests {
         assert_eq!(number(3e-5), "3e-5");
         assert_eq!(number(123_456.0), "123500");
         assert_eq!(number(f64::INFINITY), NOTHING);
+        assert!(number(f64::MAX).starts_with("1.797"), "{}", number(f64::MAX));
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl Tally {
         }
     }
 
+    /// Becomes equal to `other`, which has as many classes, without a new allocation.
+    fn reset(&mut self, other: &Self) {
+        self.hits.copy_from_slice(&other.hits);
+        self.predicted.copy_from_slice(&other.predicted);
+    }
+
     fn f1(&self, target: Target, truths: &[i64]) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
         let class_f1 = |class: usize| match self.predicted[class] + truths[class] {
@@ -154,8 +160,11 @@ pub(super) fn p_value(
     let observed = difference(&tallies) - 1e-12;
     let mut rng = ChaCha8Rng::seed_from_u64(0x5eed);
     let mut exceeded = 0;
+    let mut shuffled = tallies.clone();
     for round in 1..=rounds {
-        let mut shuffled = tallies.clone();
+        for (shuffled, tally) in shuffled.iter_mut().zip(&tallies) {
+            shuffled.reset(tally);
+        }
         for (&group, &documents) in &groups {
             swap(&mut shuffled, group, i64::from(coins(documents, &mut rng)));
         }

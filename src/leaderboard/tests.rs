@@ -132,10 +132,7 @@ fn csv_has_one_field_for_each_heading_in_every_row() {
     let field = |row: usize, name: &str| {
         rows[row].get(headings.iter().position(|heading| heading == name).unwrap()).unwrap().to_owned()
     };
-    assert_eq!(
-        (field(0, "rank"), field(0, "test_fn"), field(0, "learning_rate")),
-        pairs("1", "20", "1e-5")
-    );
+    assert_eq!((field(0, "rank"), field(0, "test_fn"), field(0, "learning_rate")), pairs("1", "20", "1e-5"));
     assert_eq!((field(1, "rank"), field(1, "test_fn"), field(1, "state")), pairs("", "", "failed"));
     assert_eq!(field(1, "reason"), "worker exited with code 101: it stopped\nthere");
 }
