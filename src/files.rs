@@ -1,10 +1,17 @@
 //! Writing files so that none is ever seen half-written.
 
-use std::{fs::File, io, io::Write, path::Path};
+use std::{
+    fs::{File, Permissions},
+    io,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 /// Writes `bytes` to `path`: to a temporary file beside it, synced, then renamed.
 ///
-/// The folder is created if it is missing.
+/// A reader, or a crash at any instant, sees the old contents or the new, never a mixture. The
+/// folder is created if it is missing.
 ///
 /// # Errors
 /// When any step fails; what stood at `path` before is untouched then.
@@ -14,26 +21,13 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    // Temporary files are private by default; results are for whomever the umask admits.
+    let mode = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".writing-").permissions(mode).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    // Temporary files are private; results are as readable as any other file.
-    let mode = File::open(folder)?.metadata()?.permissions();
-    std::fs::set_permissions(file.path(), readable(&mode))?;
     file.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
-}
-
-/// A file's permissions from its folder's: the same without execution.
-#[cfg(unix)]
-fn readable(folder: &std::fs::Permissions) -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(folder.mode() & 0o666)
-}
-
-#[cfg(not(unix))]
-fn readable(folder: &std::fs::Permissions) -> std::fs::Permissions {
-    folder.clone()
 }
 
 #[cfg(test)]

@@ -7,14 +7,13 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::trial::TrialId;
+use crate::{files, trial::TrialId};
 
 /// What a sweep may leave directly in its folder; `plan.json` last, since it makes the folder ours.
 const OURS: [&str; 9] = [
@@ -423,20 +422,7 @@ impl TrialFolder {
 /// # Errors
 /// When the folder cannot be written; `path` is unchanged then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // Temporary files are private by default; results are for whomever the umask admits.
-    let mode = fs::Permissions::from_mode(0o666);
-    let write = || {
-        let mut file = tempfile::Builder::new().prefix(".writing-").permissions(mode).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(ResultsError::io("write", path))
+    files::write_atomically(path, bytes).map_err(ResultsError::io("write", path))
 }
 
 /// As [`write_atomic`], with `value` as indented JSON and a final line break.

@@ -19,6 +19,7 @@ use std::{
 
 use crate::{
     device::Device,
+    error_chain::chain,
     event::{Event, LOG_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
     train::{Control, Ending, Report, Session, TrainError},
@@ -145,7 +146,7 @@ impl<W: Write> Server<W> {
         let folder = TrialFolder::new(path);
         let job: Job = match read_json(&folder.job()) {
             Ok(job) => job,
-            Err(error) => return Ok(failed(id, FailureKind::Disk, &error.to_string())),
+            Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),
         };
         let mut reporter = Reporter {
             trial: id,
@@ -170,7 +171,7 @@ impl<W: Write> Server<W> {
                 let text = self.last_panic.lock().unwrap_or_else(PoisonError::into_inner);
                 failed(id, FailureKind::Panic, &text)
             }
-            Ok(Err(error)) => failed(id, error.kind(), &error.to_string()),
+            Ok(Err(error)) => failed(id, error.kind(), &chain(&error)),
             Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
             Ok(Ok(Ending::Complete(outcome))) => {
                 let losses = [outcome.train_loss, outcome.validation.loss, outcome.test.loss];

@@ -10,9 +10,10 @@ use sweep::{
     data::{DataSpec, Duplicates, Limit, Source},
     device::Device,
     event::Outcome,
+    leaderboard::read_predictions,
     metrics::{Confusion, Scores},
     settings::{Aggregate, Freeze, Monitor, Settings},
-    train::{Control, Ending, Report, Session, TrainError, Weights, read_predictions},
+    train::{Control, Ending, Report, Session, TrainError, Weights},
     trial::{FailureKind, Job, Params, Trial, TrialId},
 };
 use tempfile::TempDir;

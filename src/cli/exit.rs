@@ -10,6 +10,7 @@ use crate::{
     journal::JournalError,
     machine::DeviceError,
     results::ResultsError,
+    spec::SpecError,
     study::{Counts, StudyError},
 };
 
@@ -82,6 +83,11 @@ impl Stop {
     /// Wrong arguments, or a wrong spec.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, message: message.into() }
+    }
+
+    /// A spec with its problems, each drawn.
+    pub(super) fn spec(error: &SpecError, colour: bool) -> Self {
+        Self::usage(format!("the spec cannot be run\n\n{}", error.render(colour).trim_end()))
     }
 
     /// Results that cannot be used.

@@ -4,8 +4,17 @@ use std::{io, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Format, Rank, Stop, SweepArgs, open, pending, print};
-use crate::results::Results;
+use super::{Exit, Opened, Rank, Stop, SweepArgs, open, print, show};
+use crate::{
+    error_chain::chain,
+    export::{Model, export},
+    leaderboard::RankBy,
+    machine::Machine,
+    predict::{self, PredictError, Texts},
+    results::{Results, read_json},
+    train::{Exported, Session},
+    trial::Job,
+};
 
 /// How the leaderboard is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,17 +27,6 @@ enum Table {
     Csv,
     /// For documents
     Markdown,
-}
-
-impl Table {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Json => "json",
-            Self::Csv => "csv",
-            Self::Markdown => "markdown",
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -61,42 +59,95 @@ pub(super) struct PredictArgs {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// How the answer is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Texts to classify; without any, those of standard input
+    #[arg(long, value_enum, default_value_t = Predicted::Table)]
+    format: Predicted,
+    /// Standard input is a CSV with a header, and the texts stand in this column
+    #[arg(long, value_name = "NAME", conflicts_with = "texts")]
+    column: Option<String>,
+    /// Where the model runs: cpu or cuda:0
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Texts to classify; without any, each line of standard input is one
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
 }
 
+/// How predictions are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Predicted {
+    /// For people: class, probability, text
+    Table,
+    /// For programs: every class's probability
+    Json,
+    /// For spreadsheets: every class's probability
+    Csv,
+}
+
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
     let opened = open(results, args.sweep.sweep.as_deref())?;
-    print(&pending::leaderboard(&opened.study, args.format.as_str(), args.rank, None))?;
+    let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
+    print(&match args.format {
+        Table::Table => board.to_table(),
+        Table::Json => board.to_json(),
+        Table::Csv => board.to_csv(),
+        Table::Markdown => board.to_markdown(),
+    })?;
     Ok(Exit::Complete)
 }
 
 pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, Stop> {
-    let opened = open(results, args.sweep.sweep.as_deref())?;
-    let sweep = (&opened.folder, &opened.plan, &opened.study);
-    let out = pending::export_best(sweep, args.rank, args.out.as_deref());
-    print(&format!("{}\n", out.map_err(Stop::results)?.display()))?;
+    let Opened { folder, plan, study, .. } = open(results, args.sweep.sweep.as_deref())?;
+    let board = show::leaderboard(&folder, &study, args.rank.by());
+    let best = board.leader().and_then(|row| study.trials.iter().find(|record| record.trial.id == row.trial));
+    let Some((record, outcome)) = best.and_then(|record| Some((record, record.outcome.as_ref()?))) else {
+        let message = format!("no trial of {} is complete yet, so there is no best one", plan.sweep);
+        return Err(Stop { exit: Exit::NoneComplete, message });
+    };
+    let trial = folder.trial(record.trial.id);
+    let job: Job = read_json(&trial.job())?;
+    let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome };
+    let out = args.out.clone().unwrap_or_else(|| folder.path().join("best-model"));
+    export(&model, &out).map_err(|error| Stop::results(chain(&error)))?;
+    print(&format!(
+        "{}: trial {} ({}), the best by {}\n",
+        out.display(),
+        record.trial.id,
+        record.trial.params,
+        args.rank.by().describe()
+    ))?;
     Ok(Exit::Complete)
 }
 
 pub(super) fn report(args: &SweepArgs, results: &Results) -> Result<Exit, Stop> {
-    let opened = open(results, args.sweep.as_deref())?;
-    let (folder, study) = (&opened.folder, &opened.study);
+    let Opened { folder, study, .. } = open(results, args.sweep.as_deref())?;
     let trials: Vec<_> = study.trials.iter().map(|trial| trial.trial.id).collect();
-    pending::draw_trials(folder, study, &trials)
-        .and_then(|()| pending::write_leaderboard(folder, study))
-        .and_then(|()| pending::draw_sweep(folder, study))
-        .map_err(Stop::results)?;
+    let board = show::leaderboard(&folder, &study, RankBy::TestF1);
+    show::draw_trials(&folder, &study, &trials)
+        .and_then(|()| show::write_leaderboard(&folder, &board))
+        .and_then(|()| show::draw_sweep(&folder, &study, &board))
+        .map_err(|error| Stop::results(chain(&*error)))?;
     print(&format!("{}\n", folder.report().display()))?;
     Ok(Exit::Complete)
 }
 
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
-    let json = args.format == Format::Json;
-    let answer = pending::predict(&args.model, &args.texts, &mut io::stdin().lock(), json);
-    print(&answer.map_err(|error| Stop::usage(error.to_string()))?)?;
-    Ok(Exit::Complete)
+    let model = Exported::read(&args.model).map_err(|error| Stop::usage(chain(&error)))?;
+    let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
+    let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
+    let mut session = Session::open(device).map_err(|error| Stop::usage(chain(&error)))?;
+    let texts = match &args.column {
+        Some(column) => Texts::Column(Box::new(io::stdin().lock()), column.clone()),
+        None if args.texts.is_empty() => Texts::Lines(Box::new(io::stdin().lock())),
+        None => Texts::Given(args.texts.clone()),
+    };
+    let format = match args.format {
+        Predicted::Table => predict::Format::Table,
+        Predicted::Json => predict::Format::Json,
+        Predicted::Csv => predict::Format::Csv,
+    };
+    match predict::predict(&mut session, &model, texts, format, &mut io::stdout().lock()) {
+        Err(PredictError::Write(error)) => Err(error.into()),
+        Err(error) => Err(Stop::usage(chain(&error))),
+        Ok(()) => Ok(Exit::Complete),
+    }
 }

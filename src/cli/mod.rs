@@ -6,8 +6,8 @@
 mod devices;
 mod exit;
 mod listing;
-mod pending;
 mod run;
+mod show;
 mod status;
 
 use std::{
@@ -22,6 +22,7 @@ use self::exit::Stop;
 use crate::{
     device::Device,
     journal,
+    leaderboard::RankBy,
     plan::Plan,
     results::{Results, SweepFolder, read_json},
     study::Study,
@@ -87,6 +88,16 @@ enum Rank {
     ValLoss,
 }
 
+impl Rank {
+    const fn by(self) -> RankBy {
+        match self {
+            Self::TestF1 => RankBy::TestF1,
+            Self::ValF1 => RankBy::ValF1,
+            Self::ValLoss => RankBy::ValLoss,
+        }
+    }
+}
+
 /// How a listing is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -111,7 +122,7 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(stop) => {
             if !stop.message.is_empty() {
-                let _ = writeln!(io::stderr(), "error: {}", stop.message);
+                eprint_lossy(&format!("error: {}\n", stop.message));
             }
             stop.exit
         }
@@ -167,6 +178,11 @@ fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
 fn print(text: &str) -> Result<(), Stop> {
     let mut out = io::stdout().lock();
     Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+}
+
+/// Writes `text` to standard error, if anybody listens there.
+fn eprint_lossy(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes `value` to standard output as indented JSON.

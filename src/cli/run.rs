@@ -8,16 +8,20 @@ use std::{
 
 use clap::Args;
 
-use super::{Exit, Rank, Stop, pending, print, table};
+use super::{Exit, Stop, eprint_lossy, print, show};
 use crate::{
     device::Device,
+    error_chain::chain,
     executor::{self, Draw, Ended, Note, Run, Workers},
     journal,
+    leaderboard::RankBy,
     machine::Machine,
-    plan::Plan,
+    plan::{self, Overview, Plan},
     progress::{self, Display},
     results::{Lock, Results, SweepFolder, json, write_atomic},
+    spec,
     study::Study,
+    train,
 };
 
 /// Rows of the leaderboard in the summary.
@@ -42,16 +46,31 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
-    let read = pending::read_spec(&args.spec, &args.set).map_err(Stop::usage)?;
+    let colour = io::stderr().is_terminal();
+    let inspect = |checkpoint: &str| train::inspect(checkpoint).map_err(|error| chain(&error));
+    let reading = spec::read(&args.spec, &args.set, &inspect).map_err(|error| Stop::spec(&error, colour))?;
+    for warning in &reading.warnings {
+        eprint_lossy(&warning.render(colour));
+    }
     let devices = devices(&args.devices)?;
+    let plan = Plan::new(&reading.spec, &reading.dataset);
     if args.dry_run {
-        print(&describe(&read.plan, &devices))?;
+        let devices = devices_line(&devices);
+        let overview = Overview {
+            plan: &plan,
+            dataset: &reading.dataset,
+            checkpoints: &reading.checkpoints,
+            devices: &devices,
+            notes: &[],
+        };
+        print(&plan::describe(&overview))?;
         return Ok(Exit::Complete);
     }
-    let folder = results.sweep(&read.plan.sweep);
+    drop(reading);
+    let folder = results.sweep(&plan.sweep);
     let lock = folder.lock()?;
-    prepare(&folder, &lock, &read, args.fresh)?;
-    let ended = execute(&folder, &read.plan, devices)?;
+    prepare(&folder, &lock, &plan, args)?;
+    let ended = execute(&folder, &plan, devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
     drop(lock);
@@ -63,25 +82,35 @@ fn devices(choice: &str) -> Result<Vec<Device>, Stop> {
     Ok(Machine::detect(with_gpus).slots(choice)?)
 }
 
-fn describe(plan: &Plan, devices: &[Device]) -> String {
-    let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
-    let mut rows = vec![vec!["trial".to_owned(), "seed".to_owned()]];
-    rows[0].extend(plan.swept.iter().cloned());
-    for trial in &plan.trials {
-        let mut row = vec![trial.id.to_string(), trial.seed.to_string()];
-        row.extend(trial.params.0.iter().map(|(_, value)| value.to_string()));
-        rows.push(row);
+/// `cpu:0, cpu:1 (1 thread each)`
+fn devices_line(devices: &[Device]) -> String {
+    let describe = |device: &Device| match device {
+        Device::Cpu { threads: 1, .. } => format!("{device} (1 thread)"),
+        Device::Cpu { threads, .. } => format!("{device} ({threads} threads)"),
+        Device::Cuda { .. } => device.to_string(),
+    };
+    devices.iter().map(describe).collect::<Vec<_>>().join(", ")
+}
+
+/// The spec as it ran: its text, below the command that ran it.
+fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
+    let text = fs::read_to_string(&args.spec)
+        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
+    let mut command = format!("# sweep run {}", args.spec.display());
+    for set in &args.set {
+        // One line whatever the override holds, so that the file stays TOML.
+        command += &format!(" --set {:?}", set);
     }
-    format!("{}: {} trials on {}\n\n{}", plan.sweep, plan.trials.len(), names.join(","), table(&rows))
+    Ok(format!("{command}\n{text}"))
 }
 
 /// Makes the folder hold this plan and the state that its log tells of.
-fn prepare(folder: &SweepFolder, lock: &Lock, read: &pending::Read_, fresh: bool) -> Result<(), Stop> {
-    if fresh {
+fn prepare(folder: &SweepFolder, lock: &Lock, plan: &Plan, args: &RunArgs) -> Result<(), Stop> {
+    if args.fresh {
         folder.clear(lock)?;
     }
     let path = folder.plan();
-    let text = json(&path, &read.plan)?;
+    let text = json(&path, plan)?;
     match fs::read_to_string(&path) {
         Ok(found) if found == text => Ok(()),
         Ok(_) => Err(Stop::usage(format!(
@@ -91,7 +120,7 @@ fn prepare(folder: &SweepFolder, lock: &Lock, read: &pending::Read_, fresh: bool
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             write_atomic(&path, text.as_bytes())?;
-            Ok(write_atomic(&folder.spec(), read.text.as_bytes())?)
+            Ok(write_atomic(&folder.spec(), spec_as_run(args)?.as_bytes())?)
         }
         Err(error) => Err(Stop::results(format!("cannot read {}: {error}", path.display()))),
     }
@@ -119,18 +148,18 @@ fn execute(folder: &SweepFolder, plan: &Plan, devices: Vec<Device>) -> Result<En
 
 fn draw(folder: SweepFolder) -> Draw {
     Box::new(move |study, trials| {
-        pending::draw_trials(&folder, study, trials)?;
-        pending::write_leaderboard(&folder, study)
+        show::draw_trials(&folder, study, trials)?;
+        show::write_leaderboard(&folder, &show::leaderboard(&folder, study, RankBy::TestF1))
     })
 }
 
 /// Draws the sweep as it stands and says what came of it.
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
-    pending::write_leaderboard(folder, study)
-        .and_then(|()| pending::draw_sweep(folder, study))
-        .map_err(Stop::results)?;
-    let leaderboard = pending::leaderboard(study, "table", Rank::TestF1, Some(TOP));
-    match progress::summary(&mut io::stdout().lock(), study, &leaderboard, folder) {
+    let board = show::leaderboard(folder, study, RankBy::TestF1);
+    show::write_leaderboard(folder, &board)
+        .and_then(|()| show::draw_sweep(folder, study, &board))
+        .map_err(|error| Stop::results(chain(&*error)))?;
+    match progress::summary(&mut io::stdout().lock(), study, &board.top(TOP).to_table(), folder) {
         // The exit code tells what came of the run, whoever reads the summary.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),

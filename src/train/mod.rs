@@ -35,7 +35,6 @@ mod weights;
 pub use config::{ConfigError, EncoderConfig, MODEL_TYPES};
 pub use exported::{Exported, ExportedError};
 pub use mini::NAME as BUILTIN_MINI;
-pub use outputs::{Prediction, PredictionsError, read_predictions};
 pub use text::{TextEncoder, TextError, tokenizer_json};
 pub use weights::{Weights, WeightsError};
 

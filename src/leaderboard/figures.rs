@@ -1,0 +1,160 @@
+//! How figures and texts are shown to people: in tables, pictures and pages alike.
+//!
+//! What a label or a message says is data: it never moves the cursor, turns the
+//! direction of the text or breaks a line.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::settings::Value;
+
+/// Stands behind the F1 of a trial that is not distinguishable from the leader.
+pub const TIE_MARK: &str = "≈";
+/// Stands where there is no figure.
+pub const NOTHING: &str = "–";
+
+/// A share or a score in 0 to 1 with three digits: `.912`, `1.000`; [`NOTHING`] unless finite.
+#[must_use]
+pub fn share(figure: f64) -> String {
+    if !figure.is_finite() || figure.abs() >= 1e3 {
+        // No share; three hundred digits would say no more.
+        return number(figure);
+    }
+    let text = format!("{figure:.3}");
+    match text.strip_prefix("0.") {
+        Some(digits) => format!(".{digits}"),
+        None => text,
+    }
+}
+
+/// An interval of shares: `[.893, .928]`.
+#[must_use]
+pub fn interval(low: f64, high: f64) -> String {
+    format!("[{}, {}]", share(low), share(high))
+}
+
+/// A number with at most four significant digits, shortest form: `3e-5`, `0.1234`, `12.5`;
+/// [`NOTHING`] unless finite.
+#[must_use]
+pub fn number(figure: f64) -> String {
+    if !figure.is_finite() {
+        return NOTHING.to_owned();
+    }
+    // Through its own digits, so that 0.1 + 0.2 is 0.3.
+    let rounded = format!("{figure:.3e}").parse().ok().filter(|rounded: &f64| rounded.is_finite());
+    Value::Float(rounded.unwrap_or(figure)).to_string()
+}
+
+/// A setting's value as a table shows it: numbers as [`number`] does, texts made [`plain`].
+#[must_use]
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Int(int) => int.to_string(),
+        Value::Float(float) => number(*float),
+        Value::Text(text) => plain(text),
+    }
+}
+
+/// A duration: `8.4 s`, `3 min 07 s`, `2 h 05 min`; [`NOTHING`] unless finite and not negative.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NOTHING.to_owned();
+    }
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; `as` saturates")]
+    let whole = seconds.round() as u64;
+    if whole < 3600 {
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    } else {
+        format!("{} h {:02} min", whole / 3600, whole % 3600 / 60)
+    }
+}
+
+/// `text` on one line: control characters become spaces, and those that turn the direction of
+/// the text or take no room are dropped.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .filter_map(|c| match c {
+            c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' => Some(' '),
+            '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => None,
+            c => Some(c),
+        })
+        .collect()
+}
+
+/// `text` in at most `columns` terminal columns, its middle replaced by `…` where it is longer:
+/// the ends of paths and names are what tells them apart.
+#[must_use]
+pub fn shorten(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(1);
+    let head: String = take(text.chars(), room - room / 2);
+    let tail: String = take(text.chars().rev(), room / 2);
+    format!("{head}…{}", tail.chars().rev().collect::<String>())
+}
+
+fn take(chars: impl Iterator<Item = char>, columns: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= columns
+        })
+        .collect()
+}
+
+/// Terminal columns that `text` takes.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_have_three_digits_and_no_leading_zero() {
+        assert_eq!(share(0.912_49), ".912");
+        assert_eq!(share(1.0), "1.000");
+        assert_eq!(share(0.0), ".000");
+        assert_eq!(share(f64::NAN), NOTHING);
+        assert_eq!(share(1e300), "1e300");
+        assert_eq!(interval(0.893, 0.928), "[.893, .928]");
+    }
+
+    #[test]
+    fn numbers_have_four_digits_and_no_rounding_noise() {
+        assert_eq!(number(0.1 + 0.2), "0.3");
+        assert_eq!(number(3e-5), "3e-5");
+        assert_eq!(number(123_456.0), "123500");
+        assert_eq!(number(f64::INFINITY), NOTHING);
+        assert!(number(f64::MAX).starts_with("1.797"), "{}", number(f64::MAX));
+    }
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        assert_eq!(duration(8.44), "8.4 s");
+        assert_eq!(duration(59.96), "1 min 00 s");
+        assert_eq!(duration(7_512.0), "2 h 05 min");
+        assert_eq!(duration(f64::NAN), NOTHING);
+    }
+
+    #[test]
+    fn a_label_cannot_speak_to_the_terminal() {
+        assert_eq!(plain("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}"), "a [31mb  cd ");
+    }
+
+    #[test]
+    fn long_texts_keep_both_ends_and_wide_characters_count_twice() {
+        assert_eq!(shorten("google-bert/bert-base-chinese", 11), "googl…inese");
+        assert_eq!(shorten("情感分类模型甲", 8), "情感…甲");
+        assert!(columns(&shorten("情感分类模型甲", 8)) <= 8);
+        assert_eq!(shorten("ab", 0), "…");
+    }
+}

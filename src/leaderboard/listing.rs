@@ -1,0 +1,255 @@
+//! The leaderboard as a table, Markdown, CSV and JSON.
+//!
+//! JSON and CSV carry every digit and every character; tables are for people and
+//! carry neither control characters nor more digits than can be told apart.
+
+use std::fmt::Write as _;
+
+use super::{Counts, Leaderboard, Row, TestFigures, figures};
+use crate::trial::State;
+
+/// Widest column of a swept setting, in terminal columns.
+const PARAM_COLUMNS: usize = 24;
+/// Widest reason of a failure in a note.
+const REASON_COLUMNS: usize = 160;
+
+struct Column {
+    heading: String,
+    right: bool,
+    cell: Box<dyn Fn(&Row) -> String>,
+}
+
+impl Column {
+    fn new(heading: &str, right: bool, cell: impl Fn(&Row) -> String + 'static) -> Self {
+        Self { heading: figures::plain(heading), right, cell: Box::new(cell) }
+    }
+}
+
+fn or_nothing<T>(figure: Option<T>, show: impl Fn(T) -> String) -> String {
+    figure.map_or_else(|| figures::NOTHING.to_owned(), show)
+}
+
+fn param(row: &Row, name: &str) -> String {
+    let value = row.params.0.iter().find(|(key, _)| key == name);
+    or_nothing(value, |(_, value)| figures::shorten(&figures::value(value), PARAM_COLUMNS))
+}
+
+fn test_f1(row: &Row) -> String {
+    or_nothing(row.test.as_ref(), |test| {
+        let mark = if row.tied { figures::TIE_MARK } else { " " };
+        format!("{} {} {mark}", figures::share(test.f1), figures::interval(test.f1_low, test.f1_high))
+    })
+}
+
+impl Leaderboard {
+    fn columns(&self) -> Vec<Column> {
+        let mut columns = vec![
+            Column::new("rank", true, |row| or_nothing(row.rank, |rank| rank.to_string())),
+            Column::new("trial", true, |row| row.trial.to_string()),
+        ];
+        if self.rows.iter().any(|row| row.state != State::Complete) {
+            columns.push(Column::new("state", false, |row| row.state.as_str().to_owned()));
+        }
+        for name in &self.swept {
+            let key = name.clone();
+            columns.push(Column::new(name, true, move |row| param(row, &key)));
+        }
+        let mut seeds: Vec<_> = self.rows.iter().map(|row| &row.params).map(ToString::to_string).collect();
+        seeds.sort_unstable();
+        if seeds.windows(2).any(|pair| pair[0] == pair[1]) {
+            columns.push(Column::new("seed", true, |row| row.seed.to_string()));
+        }
+        columns.extend([
+            Column::new("test F1 [95 %]  ", false, test_f1),
+            Column::new("accuracy", true, |row| {
+                or_nothing(row.test.as_ref(), |test| figures::share(test.accuracy))
+            }),
+            Column::new("val F1", true, |row| or_nothing(row.val_f1, figures::share)),
+            Column::new("val loss", true, |row| or_nothing(row.val_loss, loss)),
+            Column::new("train loss", true, |row| or_nothing(row.train_loss, loss)),
+            Column::new("best epoch", true, |row| or_nothing(row.best_epoch, figures::number)),
+            Column::new("verdict", false, |row| or_nothing(row.verdict, |v| v.to_string())),
+            Column::new("time", true, |row| or_nothing(row.seconds, figures::duration)),
+            Column::new("device", false, |row| or_nothing(row.device.as_deref(), figures::plain)),
+        ]);
+        columns
+    }
+
+    /// The headings and cells that a table shows, for every row.
+    pub(crate) fn cells(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let columns = self.columns();
+        let row = |row: &Row| columns.iter().map(|column| (column.cell)(row).trim_end().to_owned()).collect();
+        (
+            columns.iter().map(|column| column.heading.trim_end().to_owned()).collect(),
+            self.rows.iter().map(row).collect(),
+        )
+    }
+
+    /// Why trials failed: a sentence each.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = String> {
+        self.rows.iter().filter_map(|row| {
+            let reason = figures::shorten(&figures::plain(row.reason.as_ref()?), REASON_COLUMNS);
+            Some(format!("Trial {} failed: {reason}", row.trial))
+        })
+    }
+
+    /// Aligned columns for a terminal, then the footnotes. Ends with a line break.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        let columns = self.columns();
+        let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|column| column.heading.clone()).collect()];
+        lines.extend(self.rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()));
+        let widths: Vec<usize> = (0..columns.len())
+            .map(|at| lines.iter().map(|line| figures::columns(&line[at])).max().unwrap_or(0))
+            .collect();
+        let mut table = String::new();
+        for line in &lines {
+            let mut text = String::new();
+            for ((cell, column), width) in line.iter().zip(&columns).zip(&widths) {
+                let pad = " ".repeat(width - figures::columns(cell));
+                let (before, after) = if column.right { (pad.as_str(), "") } else { ("", pad.as_str()) };
+                let _ = write!(text, "{before}{cell}{after}  ");
+            }
+            table.push_str(text.trim_end());
+            table.push('\n');
+        }
+        let notes: Vec<String> = self.footnotes().into_iter().chain(self.failures()).collect();
+        if !notes.is_empty() {
+            let _ = write!(table, "\n{}\n", notes.join("\n"));
+        }
+        table
+    }
+
+    /// A Markdown document: heading, table, footnotes.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let columns = self.columns();
+        let mut text = format!(
+            "# {}\n\nRanked by {}.\n\n",
+            markdown(&figures::plain(&self.sweep)),
+            self.rank_by.describe()
+        );
+        let mut line = |cells: Vec<String>| {
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+        };
+        line(columns.iter().map(|column| markdown(column.heading.trim_end())).collect());
+        line(columns.iter().map(|column| if column.right { "--:" } else { "---" }.to_owned()).collect());
+        for row in &self.rows {
+            line(columns.iter().map(|column| markdown((column.cell)(row).trim_end())).collect());
+        }
+        for note in self.footnotes().into_iter().chain(self.failures()) {
+            let _ = write!(text, "\n{}\n", markdown(&note));
+        }
+        text
+    }
+
+    /// A JSON array of rows, with a line break at its end. A figure that is not finite is `null`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(&self.rows).unwrap_or_else(|error| {
+            unreachable!("rows hold text, numbers and maps with text keys only: {error}")
+        });
+        text.push('\n');
+        text
+    }
+
+    /// One line a row, after one with the headings: the fields of a JSON row, the swept settings
+    /// by their names, test figures with `test_` before them.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let binary = self
+            .rows
+            .iter()
+            .filter_map(|row| row.test.as_ref())
+            .all(|test| matches!(test.counts, Counts::Binary { .. }));
+        let records = std::iter::once(self.csv_headings(binary))
+            .chain(self.rows.iter().map(|row| self.csv_row(row, binary)));
+        for record in records {
+            if let Err(error) = writer.write_record(record) {
+                unreachable!("writing to memory, each record with as many fields as the first: {error}");
+            }
+        }
+        let bytes = writer.into_inner().unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn csv_headings(&self, binary: bool) -> Vec<String> {
+        let counts: &[&str] = if binary { &["tp", "fp", "tn", "fn"] } else { &["confusion"] };
+        let test = ["loss", "accuracy", "precision", "recall", "f1", "f1_low", "f1_high"];
+        let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let mut headings = own(&["rank", "trial", "state"]);
+        headings.extend(self.swept.iter().cloned());
+        headings.extend(own(&["seed", "best_epoch", "epochs_run", "stopped_early"]));
+        headings.extend(own(&["train_loss", "val_loss", "val_f1"]));
+        headings.extend(test.iter().chain(counts).map(|name| format!("test_{name}")));
+        headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason"]));
+        headings
+    }
+
+    fn csv_row(&self, row: &Row, binary: bool) -> Vec<String> {
+        let mut fields = vec![text(row.rank), row.trial.0.to_string(), row.state.as_str().to_owned()];
+        fields.extend(
+            self.swept
+                .iter()
+                .map(|name| text(row.params.0.iter().find(|(key, _)| key == name).map(|(_, value)| value))),
+        );
+        fields.extend([row.seed.to_string(), text(row.best_epoch), text(row.epochs_run)]);
+        fields.extend([text(row.stopped_early), text(row.train_loss), text(row.val_loss), text(row.val_f1)]);
+        fields.extend(csv_test(row.test.as_ref(), binary));
+        fields.extend([
+            text(row.verdict),
+            text(row.seconds),
+            text(row.device.as_ref()),
+            row.tied.to_string(),
+        ]);
+        fields.extend([text(row.p_value), text(row.reason.as_ref())]);
+        fields
+    }
+}
+
+fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
+    let counts = if binary { 4 } else { 1 };
+    let Some(test) = test else { return vec![String::new(); 7 + counts] };
+    let mut fields: Vec<String> =
+        [test.loss, test.accuracy, test.precision, test.recall, test.f1, test.f1_low, test.f1_high]
+            .iter()
+            .map(f64::to_string)
+            .collect();
+    match &test.counts {
+        Counts::Binary { tp, fp, tn, fn_ } if binary => {
+            fields.extend([tp, fp, tn, fn_].map(ToString::to_string));
+        }
+        Counts::Binary { tp, fp, tn, fn_ } => fields.push(format!("[[{tn},{fp}],[{fn_},{tp}]]")),
+        Counts::Matrix { confusion } => {
+            let row = |row: &Vec<u64>| {
+                format!("[{}]", row.iter().map(u64::to_string).collect::<Vec<_>>().join(","))
+            };
+            fields.push(format!("[{}]", confusion.rows().iter().map(row).collect::<Vec<_>>().join(",")));
+        }
+    }
+    fields
+}
+
+fn text<T: ToString>(field: Option<T>) -> String {
+    field.map_or_else(String::new, |field| field.to_string())
+}
+
+fn loss(loss: f64) -> String {
+    if loss.is_finite() && loss.abs() < 1e5 { format!("{loss:.3}") } else { figures::number(loss) }
+}
+
+/// `text` so that Markdown shows it as it is.
+fn markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '|' | '\\' | '`' | '*' | '_' => escaped.extend(['\\', c]),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,361 @@
+//! The ranked trials, and how far the ranking can be believed.
+//!
+//! A [`Leaderboard`] is computed from a [`Study`] and the predictions on the test set;
+//! it reads no log and writes no file. Every trial is in it: those without a figure to
+//! rank by come last, without a rank.
+
+use serde::Serialize;
+
+use crate::{
+    event::Evaluation,
+    metrics::{Confusion, Scores, Target},
+    study::{Study, TrialRecord},
+    trial::{Params, State, TrialId},
+    verdict::{self, Verdict},
+};
+
+pub mod figures;
+mod listing;
+mod paired;
+
+pub use paired::{Prediction, PredictionsError, read_predictions};
+
+/// Level of the paired tests, after correction.
+const LEVEL: f64 = 0.05;
+
+/// The figure that ranks trials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RankBy {
+    /// Test F1, higher is better.
+    #[default]
+    TestF1,
+    /// Validation F1 of the best parameters, higher is better.
+    ValF1,
+    /// Validation loss of the best parameters, lower is better.
+    ValLoss,
+}
+
+impl RankBy {
+    /// Every spelling, in the order of the variants.
+    pub const NAMES: &'static [&'static str] = &["test-f1", "val-f1", "val-loss"];
+
+    /// The spelling on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TestF1 => "test-f1",
+            Self::ValF1 => "val-f1",
+            Self::ValLoss => "val-loss",
+        }
+    }
+
+    /// The variant spelled `text`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::TestF1, Self::ValF1, Self::ValLoss].into_iter().find(|each| each.as_str() == text)
+    }
+
+    /// The figure in words.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::TestF1 => "test F1",
+            Self::ValF1 => "validation F1",
+            Self::ValLoss => "validation loss",
+        }
+    }
+
+    /// What sorts trials, ascending; `None` unless complete and finite.
+    fn key(self, record: &TrialRecord) -> Option<f64> {
+        let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
+        let key = match self {
+            Self::TestF1 => -outcome.test.f1,
+            Self::ValF1 => -outcome.validation.f1,
+            Self::ValLoss => outcome.validation.loss,
+        };
+        key.is_finite().then_some(key)
+    }
+}
+
+/// The trials of a sweep, best first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaderboard {
+    /// The sweep's name.
+    pub sweep: String,
+    /// What ranks.
+    pub rank_by: RankBy,
+    /// Names of the swept settings, in the order of the spec.
+    pub swept: Vec<String>,
+    /// One row a trial: ranked ones, then the others in the order of the plan.
+    pub rows: Vec<Row>,
+    /// Paired tests against the leader.
+    pub comparisons: usize,
+    /// The complete trial with the highest validation F1 (then the lowest validation loss).
+    pub chosen_by_validation: Option<TrialId>,
+}
+
+/// One trial. Serialised, it is one row of `leaderboard.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// From 1; equal figures share a rank. `None` without a figure to rank by.
+    pub rank: Option<usize>,
+    /// The trial.
+    pub trial: TrialId,
+    /// Where it stands.
+    pub state: State,
+    /// The swept settings.
+    pub params: Params,
+    /// The trial's seed.
+    pub seed: u64,
+    /// Epoch of the best parameters (so far, unless complete).
+    pub best_epoch: Option<f64>,
+    /// Epochs trained.
+    pub epochs_run: Option<f64>,
+    /// Whether early stopping ended it; `None` unless complete.
+    pub stopped_early: Option<bool>,
+    /// Training loss at the best evaluation.
+    pub train_loss: Option<f64>,
+    /// Validation loss at the best evaluation.
+    pub val_loss: Option<f64>,
+    /// Validation F1 at the best evaluation.
+    pub val_f1: Option<f64>,
+    /// On the test set; `None` unless complete.
+    pub test: Option<TestFigures>,
+    /// What its curve says.
+    pub verdict: Option<Verdict>,
+    /// Wall-clock seconds of the latest attempt.
+    pub seconds: Option<f64>,
+    /// Where the latest attempt ran.
+    pub device: Option<String>,
+    /// Whether its test F1 is not distinguishable from the leader's. False for the leader itself
+    /// and where no test was made.
+    pub tied: bool,
+    /// Of the paired test against the leader, corrected over all comparisons.
+    pub p_value: Option<f64>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+/// Figures on the test set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "named and described as in `metrics::Scores`")]
+pub struct TestFigures {
+    pub loss: f64,
+    pub accuracy: f64,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1: f64,
+    pub f1_low: f64,
+    pub f1_high: f64,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// The counts behind the figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Counts {
+    /// In a binary task, of the positive class.
+    #[expect(missing_docs, reason = "the usual names")]
+    Binary {
+        tp: u64,
+        fp: u64,
+        tn: u64,
+        #[serde(rename = "fn")]
+        fn_: u64,
+    },
+    /// With more classes.
+    Matrix {
+        /// Row: true, column: predicted.
+        confusion: Confusion,
+    },
+}
+
+impl From<&Scores> for TestFigures {
+    fn from(scores: &Scores) -> Self {
+        let confusion = &scores.confusion;
+        let counts = match scores.positive.filter(|&class| class < confusion.classes()) {
+            Some(class) => Counts::Binary {
+                tp: confusion.true_positives(class),
+                fp: confusion.false_positives(class),
+                tn: confusion.true_negatives(class),
+                fn_: confusion.false_negatives(class),
+            },
+            None => Counts::Matrix { confusion: confusion.clone() },
+        };
+        Self {
+            loss: scores.loss,
+            accuracy: scores.accuracy,
+            precision: scores.precision,
+            recall: scores.recall,
+            f1: scores.f1,
+            f1_low: scores.f1_low,
+            f1_high: scores.f1_high,
+            counts,
+        }
+    }
+}
+
+impl Row {
+    fn new(record: &TrialRecord) -> Self {
+        let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete);
+        let best = best_evaluation(&record.evaluations);
+        let last = record.evaluations.last();
+        let validation = outcome.map(|o| &o.validation).or(best.map(|b| &b.validation));
+        Self {
+            rank: None,
+            trial: record.trial.id,
+            state: record.state,
+            params: record.trial.params.clone(),
+            seed: record.trial.seed,
+            best_epoch: outcome.map(|o| o.best_epoch).or(best.map(|b| b.epoch)),
+            epochs_run: outcome.map(|o| o.epochs_run).or(last.map(|l| l.epoch)),
+            stopped_early: outcome.map(|o| o.stopped_early),
+            train_loss: outcome.map(|o| o.train_loss).or(best.map(|b| b.train_loss)),
+            val_loss: validation.map(|v| v.loss),
+            val_f1: validation.map(|v| v.f1),
+            test: outcome.map(|o| TestFigures::from(&o.test)),
+            verdict: verdict::judge(record),
+            seconds: outcome.map(|o| o.seconds).or(last.map(|l| l.seconds)),
+            device: record.device.map(|device| device.to_string()),
+            tied: false,
+            p_value: None,
+            reason: record.failure.as_ref().filter(|_| record.state == State::Failed).map(|failure| {
+                if failure.message.is_empty() {
+                    failure.kind.to_string()
+                } else {
+                    format!("{}: {}", failure.kind, failure.message)
+                }
+            }),
+        }
+    }
+}
+
+/// The best evaluation so far by the monitored figure.
+pub(crate) fn best_evaluation(evaluations: &[Evaluation]) -> Option<&Evaluation> {
+    evaluations.iter().rev().find(|each| each.best)
+}
+
+/// Ranks the trials of `study`.
+///
+/// `predictions` gives a trial's predictions on the test set, where there are any; the
+/// ranked trials that have them are compared with the leader's by a paired test of test F1.
+#[must_use]
+pub fn build(
+    study: &Study,
+    rank_by: RankBy,
+    predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
+) -> Leaderboard {
+    let mut order: Vec<(Option<f64>, &TrialRecord)> =
+        study.trials.iter().map(|record| (rank_by.key(record), record)).collect();
+    // Stable: equal figures, and trials without one, keep the order of the plan.
+    order.sort_by(|(a, _), (b, _)| match (a, b) {
+        (Some(a), Some(b)) => a.total_cmp(b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+    let mut rows: Vec<Row> = Vec::with_capacity(order.len());
+    let mut previous: Option<(f64, usize)> = None;
+    for (position, (key, record)) in order.into_iter().enumerate() {
+        let rank = key.map(|key| match previous {
+            Some((figure, rank)) if figure.total_cmp(&key).is_eq() => rank,
+            _ => position + 1,
+        });
+        previous = key.zip(rank);
+        rows.push(Row { rank, ..Row::new(record) });
+    }
+    let comparisons = compare(&mut rows, Target::of(study.positive), predictions);
+    Leaderboard {
+        sweep: study.sweep.clone(),
+        rank_by,
+        swept: study.swept.clone(),
+        rows,
+        comparisons,
+        chosen_by_validation: chosen_by_validation(study),
+    }
+}
+
+/// Fills in what the paired tests say; returns how many there were.
+fn compare(
+    rows: &mut [Row],
+    target: Target,
+    predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
+) -> usize {
+    let Some((leader, others)) = rows.split_first_mut() else { return 0 };
+    let Some(best) = leader.rank.and_then(|_| predictions(leader.trial)) else { return 0 };
+    let rounds = paired::rounds(others.iter().filter(|row| row.rank.is_some()).count());
+    let (tested, values): (Vec<&mut Row>, Vec<f64>) = others
+        .iter_mut()
+        .filter(|row| row.rank.is_some())
+        .filter_map(|row| {
+            let value = paired::p_value(&best, &predictions(row.trial)?, target, rounds)?;
+            Some((row, value))
+        })
+        .unzip();
+    for (row, value) in tested.into_iter().zip(paired::holm(&values)) {
+        row.p_value = Some(value);
+        row.tied = value > LEVEL;
+    }
+    values.len()
+}
+
+fn chosen_by_validation(study: &Study) -> Option<TrialId> {
+    let ranked = |by: RankBy, record: &TrialRecord| by.key(record).unwrap_or(f64::INFINITY);
+    study
+        .trials
+        .iter()
+        .filter(|record| RankBy::ValF1.key(record).is_some())
+        .min_by(|a, b| {
+            ranked(RankBy::ValF1, a)
+                .total_cmp(&ranked(RankBy::ValF1, b))
+                .then(ranked(RankBy::ValLoss, a).total_cmp(&ranked(RankBy::ValLoss, b)))
+        })
+        .map(|record| record.trial.id)
+}
+
+impl Leaderboard {
+    /// The trial on top, if one is ranked.
+    #[must_use]
+    pub fn leader(&self) -> Option<&Row> {
+        self.rows.first().filter(|row| row.rank.is_some())
+    }
+
+    /// The same ranking with its first `rows` rows only.
+    #[must_use]
+    pub fn top(&self, rows: usize) -> Self {
+        let mut top = self.clone();
+        top.rows.truncate(rows);
+        top
+    }
+
+    /// What a reader must know to believe the ranking no further than it goes: whole sentences.
+    #[must_use]
+    pub fn footnotes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let tied = self.rows.iter().filter(|row| row.tied).count();
+        if self.comparisons > 0 {
+            let mark = figures::TIE_MARK;
+            notes.push(format!(
+                "{mark} not distinguishable from the leader: {tied} of {} compared by a paired \
+                 approximate randomisation test of test F1 (p > .05 after Holm's correction).",
+                self.comparisons,
+            ));
+        }
+        notes.extend(self.optimism());
+        notes
+    }
+
+    fn optimism(&self) -> Option<String> {
+        let leader = self.leader().filter(|_| self.rank_by == RankBy::TestF1)?;
+        let row = self.rows.iter().find(|row| Some(row.trial) == self.chosen_by_validation)?;
+        let f1 = row.test.as_ref().map_or(f64::NAN, |test| test.f1);
+        let choice = if row.trial == leader.trial {
+            "validation F1 chooses the same trial".to_owned()
+        } else {
+            format!("validation F1 would have chosen trial {} (test F1 {})", row.trial, figures::share(f1))
+        };
+        Some(format!("Picking the winner by its test score is optimistic; {choice}."))
+    }
+}
+
+#[cfg(test)]
+mod tests;

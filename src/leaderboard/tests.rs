@@ -1,0 +1,175 @@
+use super::*;
+use crate::{
+    metrics::Confusion,
+    report::samples::{failed, record, scores, study},
+    trial::FailureKind,
+};
+
+fn none(_: TrialId) -> Option<Vec<Prediction>> {
+    None
+}
+
+/// A complete trial with this many of 200 wrong on the test set.
+fn trial(id: u32, wrong: u64) -> TrialRecord {
+    let mut record = record(id, &[0.6, 0.5]);
+    record.outcome.as_mut().unwrap().test = scores(wrong, 0.4);
+    record
+}
+
+/// Predictions in accord with [`trial`].
+fn predictions(wrong: u64) -> Vec<Prediction> {
+    (0..400)
+        .map(|id| {
+            let label = (id % 2) as usize;
+            Prediction { id, label, predicted: if id / 2 < wrong { 1 - label } else { label } }
+        })
+        .collect()
+}
+
+fn ranks(board: &Leaderboard) -> Vec<(Option<usize>, u32)> {
+    board.rows.iter().map(|row| (row.rank, row.trial.0)).collect()
+}
+
+#[test]
+fn equal_figures_share_a_rank_and_the_next_one_counts_them() {
+    let study = study(vec![trial(1, 30), trial(2, 20), trial(3, 10), trial(4, 20)]);
+    let board = build(&study, RankBy::TestF1, &none);
+    assert_eq!(ranks(&board), [(Some(1), 3), (Some(2), 2), (Some(2), 4), (Some(4), 1)]);
+}
+
+#[test]
+fn failed_and_unfinished_trials_come_last_without_a_rank_but_with_their_reason() {
+    let mut waiting = record(2, &[]);
+    waiting.state = State::Waiting;
+    waiting.outcome = None;
+    let broken = failed(record(1, &[0.6]), FailureKind::NonFinite { step: 7 });
+    let board = build(&study(vec![broken, waiting, trial(3, 20)]), RankBy::TestF1, &none);
+    assert_eq!(ranks(&board), [(Some(1), 3), (None, 1), (None, 2)]);
+    assert_eq!(board.rows[1].reason.as_deref(), Some("loss not finite at step 7: it stopped\nthere"));
+    assert_eq!(board.rows[1].val_loss, Some(0.6));
+    assert_eq!(board.rows[2].state, State::Waiting);
+}
+
+#[test]
+fn each_key_ranks_in_its_own_direction() {
+    let low_loss = record(1, &[0.3]);
+    let mut high_f1 = record(2, &[0.5]);
+    high_f1.outcome.as_mut().unwrap().validation = scores(0, 0.5);
+    let study = study(vec![low_loss, high_f1]);
+    assert_eq!(build(&study, RankBy::ValLoss, &none).rows[0].trial, TrialId(1));
+    assert_eq!(build(&study, RankBy::ValF1, &none).rows[0].trial, TrialId(2));
+    for name in RankBy::NAMES {
+        assert_eq!(RankBy::parse(name).unwrap().as_str(), *name);
+    }
+    assert_eq!(RankBy::parse("f1"), None);
+}
+
+#[test]
+fn a_complete_trial_whose_figure_is_not_finite_has_no_rank() {
+    let mut odd = trial(1, 10);
+    odd.outcome.as_mut().unwrap().test.f1 = f64::NAN;
+    let board = build(&study(vec![odd, trial(2, 50)]), RankBy::TestF1, &none);
+    assert_eq!(ranks(&board), [(Some(1), 2), (None, 1)]);
+}
+
+#[test]
+fn a_trial_one_point_behind_is_tied_and_one_twenty_behind_is_not() {
+    let study = study(vec![trial(1, 10), trial(2, 12), trial(3, 60)]);
+    let board = build(&study, RankBy::TestF1, &|id| Some(predictions([10, 12, 60][id.0 as usize - 1])));
+    assert_eq!(board.rows.iter().map(|row| row.tied).collect::<Vec<_>>(), [false, true, false]);
+    assert!(board.rows[2].p_value.unwrap() < 0.01 && board.rows[0].p_value.is_none());
+    assert_eq!(board.comparisons, 2);
+    assert!(board.footnotes()[0].contains("1 of 2"), "{:?}", board.footnotes());
+}
+
+#[test]
+fn the_footnote_names_the_trial_that_validation_would_have_chosen() {
+    let mut lucky = trial(1, 5);
+    lucky.outcome.as_mut().unwrap().validation = scores(60, 0.6);
+    let mut sound = trial(2, 8);
+    sound.outcome.as_mut().unwrap().validation = scores(20, 0.3);
+    let study = study(vec![lucky, sound]);
+    let note = build(&study, RankBy::TestF1, &none).footnotes().pop().unwrap();
+    assert!(note.contains("validation F1 would have chosen trial 0002 (test F1 .960)"), "{note}");
+    assert!(build(&study, RankBy::ValF1, &none).footnotes().is_empty());
+}
+
+#[test]
+fn a_json_row_has_the_promised_fields_in_order() {
+    let board = build(&study(vec![trial(1, 20)]), RankBy::TestF1, &none);
+    let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let promised = "rank trial state params seed best_epoch epochs_run stopped_early train_loss val_loss \
+                    val_f1 test verdict seconds device tied p_value reason";
+    assert_eq!(keys(&rows[0]).join(" "), promised);
+    let test = "loss accuracy precision recall f1 f1_low f1_high tp fp tn fn";
+    assert_eq!(keys(&rows[0]["test"]).join(" "), test);
+    assert_eq!(rows[0]["test"]["fn"], 20);
+    assert_eq!(rows[0]["params"]["dropout"], 0.1);
+}
+
+#[test]
+fn with_three_classes_a_row_holds_the_matrix() {
+    let mut confusion = Confusion::new(3);
+    confusion.add(0, 2);
+    let mut many = trial(1, 20);
+    many.outcome.as_mut().unwrap().test = Scores::new(confusion, 1.0, None);
+    let board = build(&study(vec![many]), RankBy::TestF1, &none);
+    let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
+    assert_eq!(rows[0]["test"]["confusion"][0][2], 1);
+    assert!(rows[0]["test"].get("tp").is_none());
+    assert!(board.to_csv().contains("\"[[0,0,1],[0,0,0],[0,0,0]]\""), "{}", board.to_csv());
+}
+
+#[test]
+fn csv_has_one_field_for_each_heading_in_every_row() {
+    let broken = failed(record(2, &[0.6]), FailureKind::Exit(101));
+    let board = build(&study(vec![trial(1, 20), broken]), RankBy::TestF1, &none);
+    let text = board.to_csv();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let headings = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let field = |row: usize, name: &str| {
+        rows[row].get(headings.iter().position(|heading| heading == name).unwrap()).unwrap().to_owned()
+    };
+    assert_eq!((field(0, "rank"), field(0, "test_fn"), field(0, "learning_rate")), pairs("1", "20", "1e-5"));
+    assert_eq!((field(1, "rank"), field(1, "test_fn"), field(1, "state")), pairs("", "", "failed"));
+    assert_eq!(field(1, "reason"), "worker exited with code 101: it stopped\nthere");
+}
+
+fn pairs(a: &str, b: &str, c: &str) -> (String, String, String) {
+    (a.to_owned(), b.to_owned(), c.to_owned())
+}
+
+#[test]
+fn table_columns_line_up_behind_wide_characters() {
+    let mut first = trial(1, 20);
+    first.trial.params.0[1].1 = crate::settings::Value::Text("中文模型".to_owned());
+    let board = build(&study(vec![first, trial(2, 30)]), RankBy::TestF1, &none);
+    let table = board.to_table();
+    let at: Vec<usize> = table
+        .lines()
+        .take(3)
+        .map(|line| figures::columns(&line[..line.find(['[']).expect("an interval in every row")]))
+        .collect();
+    // Heading and rows differ in what stands before the bracket: `test F1 ` against `.900 `.
+    assert_eq!((at[0] - "test F1 ".len(), at[1], at[2]), (at[1] - ".900 ".len(), at[1], at[1]), "{table}");
+}
+
+#[test]
+fn texts_reach_neither_the_terminal_nor_the_markup() {
+    let mut nasty = trial(1, 20);
+    nasty.trial.params.0[1].1 = crate::settings::Value::Text("\u{1b}[2J|<b>".to_owned());
+    let board = build(&study(vec![nasty]), RankBy::TestF1, &none);
+    assert!(!board.to_table().contains('\u{1b}'));
+    let markdown = board.to_markdown();
+    assert!(markdown.contains("[2J\\|&lt;b&gt;") && !markdown.contains('\u{1b}'), "{markdown}");
+}
+
+#[test]
+fn a_study_without_a_trial_is_a_table_of_headings() {
+    let board = build(&study(Vec::new()), RankBy::TestF1, &none);
+    assert!(board.leader().is_none());
+    assert_eq!(board.to_table().lines().count(), 1);
+    assert_eq!(board.to_json(), "[]\n");
+}

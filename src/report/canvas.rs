@@ -1,0 +1,364 @@
+//! A bitmap to draw on, in logical pixels, and its PNG.
+//!
+//! Plotters' bitmap backend fills shapes without smoothing their edges, so everything is
+//! drawn [`SCALE`] times as large and averaged. Coordinates are finite and start at the
+//! upper left; what lies outside is cut off.
+
+use plotters::{
+    backend::{BitMapBackend, DrawingBackend},
+    style::{RGBColor, ShapeStyle},
+};
+
+use super::{
+    ReportError,
+    palette::Colour,
+    text::{self, Glyph},
+};
+
+/// Device pixels for each logical pixel, in both directions.
+const SCALE: u32 = 3;
+/// [`SCALE`] as a factor of lengths.
+const FACTOR: f64 = SCALE as f64;
+
+/// A place, in logical pixels from the upper left.
+pub(super) type Point = (f64, f64);
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stroke {
+    /// Its colour.
+    pub(super) colour: Colour,
+    /// Its width in logical pixels.
+    pub(super) width: f64,
+    /// Length of a dash and of a gap in logical pixels; both 0: a solid line.
+    pub(super) dash: (f64, f64),
+}
+
+impl Stroke {
+    /// A solid line.
+    pub(super) const fn solid(colour: Colour, width: f64) -> Self {
+        Self { colour, width, dash: (0.0, 0.0) }
+    }
+}
+
+/// A rectangle between two corners.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Area {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+impl Area {
+    pub(super) fn width(&self) -> f64 {
+        self.right - self.left
+    }
+
+    pub(super) fn height(&self) -> f64 {
+        self.bottom - self.top
+    }
+}
+
+/// Which point of a text a place names, horizontally.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    /// Its beginning.
+    Start,
+    /// Its middle.
+    Middle,
+    /// Its end.
+    End,
+}
+
+/// How a text looks. Its place is vertically the middle of its capitals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
+    /// Height of an em in logical pixels.
+    pub(super) size: f64,
+    /// Its colour.
+    pub(super) colour: Colour,
+    /// Whether it is bold.
+    pub(super) bold: bool,
+    /// What its place means.
+    pub(super) anchor: Anchor,
+    /// Whether it runs upwards.
+    pub(super) upwards: bool,
+}
+
+impl Label {
+    /// A text that starts at its place and runs to the right.
+    pub(super) const fn new(size: f64, colour: Colour) -> Self {
+        Self { size, colour, bold: false, anchor: Anchor::Start, upwards: false }
+    }
+
+    pub(super) const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub(super) const fn anchor(self, anchor: Anchor) -> Self {
+        Self { anchor, ..self }
+    }
+
+    pub(super) const fn upwards(self) -> Self {
+        Self { upwards: true, ..self }
+    }
+}
+
+/// The bitmap. The first failure of a drawing call is kept and comes out of [`Canvas::png`].
+pub(super) struct Canvas {
+    size: (u32, u32),
+    pixels: Vec<u8>,
+    failure: Option<ReportError>,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and what is far outside is cut off")]
+fn device(length: f64) -> i32 {
+    ((length * FACTOR).round() as i32).clamp(-20_000, 20_000)
+}
+
+fn filled(colour: Colour) -> ShapeStyle {
+    ShapeStyle { color: RGBColor(colour.0, colour.1, colour.2).into(), filled: true, stroke_width: 1 }
+}
+
+impl Canvas {
+    /// A white bitmap of this many logical pixels.
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        let pixels = vec![255; width as usize * height as usize * 3 * (SCALE * SCALE) as usize];
+        Self { size: (width, height), pixels, failure: None }
+    }
+
+    /// Width and height in logical pixels.
+    pub(super) fn size(&self) -> (f64, f64) {
+        (f64::from(self.size.0), f64::from(self.size.1))
+    }
+
+    fn device_size(&self) -> (u32, u32) {
+        (self.size.0 * SCALE, self.size.1 * SCALE)
+    }
+
+    fn draw<E: std::error::Error + Send + Sync>(
+        &mut self,
+        shape: impl FnOnce(&mut BitMapBackend<'_>) -> Result<(), E>,
+    ) {
+        let size = self.device_size();
+        if let Err(error) = shape(&mut BitMapBackend::with_buffer(&mut self.pixels, size)) {
+            self.failure.get_or_insert(ReportError::Drawing { message: error.to_string() });
+        }
+    }
+
+    /// Fills `area`.
+    pub(super) fn rectangle(&mut self, area: Area, colour: Colour) {
+        let from = (device(area.left), device(area.top));
+        let to = (device(area.right), device(area.bottom));
+        if to.0 > from.0 && to.1 > from.1 {
+            self.draw(|backend| backend.draw_rect(from, to, &filled(colour), true));
+        }
+    }
+
+    /// Fills a polygon.
+    pub(super) fn polygon(&mut self, corners: &[Point], colour: Colour) {
+        let corners: Vec<_> = corners.iter().map(|&(x, y)| (device(x), device(y))).collect();
+        self.draw(|backend| backend.fill_polygon(corners, &filled(colour)));
+    }
+
+    /// Fills a circle.
+    pub(super) fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
+        let centre = (device(centre.0), device(centre.1));
+        let radius = device(radius).unsigned_abs();
+        self.draw(|backend| backend.draw_circle(centre, radius, &filled(colour), true));
+    }
+
+    /// Draws lines from point to point, with round joints and ends.
+    pub(super) fn line(&mut self, points: &[Point], stroke: Stroke) {
+        if stroke.dash.0 > 0.0 && stroke.dash.1 > 0.0 {
+            for dash in dashes(points, stroke.dash) {
+                self.solid(&dash, stroke);
+            }
+        } else {
+            self.solid(points, stroke);
+        }
+    }
+
+    fn solid(&mut self, points: &[Point], stroke: Stroke) {
+        let half = stroke.width / 2.0;
+        for pair in points.windows(2) {
+            let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+            let length = (x1 - x0).hypot(y1 - y0);
+            if length > 0.0 {
+                let (dx, dy) = ((y1 - y0) / length * half, (x0 - x1) / length * half);
+                let corners =
+                    [(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)];
+                self.polygon(&corners, stroke.colour);
+            }
+        }
+        if half >= 0.75 {
+            for &point in points {
+                self.disc(point, half - 0.5 / FACTOR, stroke.colour);
+            }
+        }
+    }
+
+    /// Writes `text`. Characters that no font has become □.
+    pub(super) fn text(&mut self, (x, y): Point, text: &str, label: Label) {
+        let (x, y, size) = (x * FACTOR, y * FACTOR, label.size * FACTOR);
+        let width = text::width(text, size, label.bold);
+        let shift = match label.anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => -width / 2.0,
+            Anchor::End => -width,
+        };
+        let drop = text::capital_height(size) / 2.0;
+        let (origin, turn): (Point, fn(i32, i32) -> (i32, i32)) = if label.upwards {
+            ((x + drop, y - shift), |along, down| (down, -along))
+        } else {
+            ((x + shift, y + drop), |along, down| (along, down))
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+        let origin = (origin.0.round() as i32, origin.1.round() as i32);
+        for glyph in text::glyphs(text, size, label.bold) {
+            self.glyph(&glyph, origin, turn, label.colour);
+        }
+    }
+
+    fn glyph(&mut self, glyph: &Glyph, origin: (i32, i32), turn: fn(i32, i32) -> (i32, i32), colour: Colour) {
+        glyph.draw(|along, down, cover| {
+            let (x, y) = turn(along, down);
+            self.blend(origin.0.saturating_add(x), origin.1.saturating_add(y), colour, cover);
+        });
+    }
+
+    fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f32) {
+        let (width, height) = self.device_size();
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
+        if x >= width || y >= height {
+            return;
+        }
+        let at = (y as usize * width as usize + x as usize) * 3;
+        let ink = [colour.0, colour.1, colour.2];
+        for (channel, ink) in self.pixels[at..at + 3].iter_mut().zip(ink) {
+            let mixed = f32::from(*channel) + (f32::from(ink) - f32::from(*channel)) * cover.clamp(0.0, 1.0);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 255")]
+            let mixed = mixed.round() as u8;
+            *channel = mixed;
+        }
+    }
+
+    /// The picture as a PNG file.
+    ///
+    /// # Errors
+    /// When something could not be drawn or encoded.
+    pub(super) fn png(self) -> Result<Vec<u8>, ReportError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.size.0, self.size.1);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(ReportError::Encoding)?;
+        writer.write_image_data(&self.averaged()).map_err(ReportError::Encoding)?;
+        writer.finish().map_err(ReportError::Encoding)?;
+        Ok(bytes)
+    }
+
+    /// Each logical pixel as the mean of its device pixels.
+    fn averaged(&self) -> Vec<u8> {
+        let width = self.size.0 as usize;
+        let stride = width * SCALE as usize * 3;
+        let mut sums = vec![0_u32; width * 3];
+        let mut averaged = Vec::with_capacity(width * self.size.1 as usize * 3);
+        for rows in self.pixels.chunks_exact(stride * SCALE as usize) {
+            sums.fill(0);
+            for row in rows.chunks_exact(stride) {
+                for (sum, block) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * SCALE as usize)) {
+                    for pixel in block.chunks_exact(3) {
+                        for (sum, &channel) in sum.iter_mut().zip(pixel) {
+                            *sum += u32::from(channel);
+                        }
+                    }
+                }
+            }
+            let count = SCALE * SCALE;
+            averaged
+                .extend(sums.iter().map(|&sum| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX)));
+        }
+        averaged
+    }
+}
+
+/// The dashes of a line through `points`.
+fn dashes(points: &[Point], (dash, gap): (f64, f64)) -> Vec<Vec<Point>> {
+    let (mut pieces, mut piece): (Vec<Vec<Point>>, Vec<Point>) = (Vec::new(), Vec::new());
+    let (mut drawing, mut left) = (true, dash);
+    piece.extend(points.first());
+    for pair in points.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        let length = (to.0 - from.0).hypot(to.1 - from.1);
+        let mut done = 0.0;
+        while length - done > left {
+            done += left;
+            let share = done / length;
+            let point = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+            if drawing {
+                piece.push(point);
+                pieces.push(std::mem::take(&mut piece));
+            } else {
+                piece.push(point);
+            }
+            drawing = !drawing;
+            left = if drawing { dash } else { gap };
+        }
+        left -= length - done;
+        if drawing {
+            piece.push(to);
+        }
+    }
+    if piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::palette::{BLUE, INK};
+
+    fn decoded(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        (info.width, info.height, pixels)
+    }
+
+    #[test]
+    fn a_picture_has_its_logical_size_and_its_colours() {
+        let mut canvas = Canvas::new(40, 20);
+        canvas.rectangle(Area { left: 10.0, top: 5.0, right: 20.0, bottom: 15.0 }, BLUE);
+        let (width, height, pixels) = decoded(&canvas.png().unwrap());
+        assert_eq!((width, height), (40, 20));
+        let pixel = |x: usize, y: usize| &pixels[(y * 40 + x) * 3..][..3];
+        assert_eq!(pixel(10, 5), [BLUE.0, BLUE.1, BLUE.2]);
+        assert_eq!(pixel(19, 14), [BLUE.0, BLUE.1, BLUE.2]);
+        assert_eq!(pixel(20, 15), [255, 255, 255]);
+    }
+
+    #[test]
+    fn what_lies_outside_is_cut_off_whatever_its_size() {
+        let mut canvas = Canvas::new(10, 10);
+        canvas.line(&[(-1e9, 5.0), (1e9, f64::NAN)], Stroke::solid(INK, 2.0));
+        canvas.disc((1e12, -1e12), 3.0, INK);
+        canvas.text((9.0, 9.0), "cut 中文", Label::new(20.0, INK));
+        canvas.text((0.0, 0.0), "cut", Label::new(20.0, INK).upwards());
+        assert!(canvas.png().is_ok());
+    }
+
+    #[test]
+    fn dashes_and_gaps_have_their_lengths_around_a_corner() {
+        let pieces = dashes(&[(0.0, 0.0), (5.0, 0.0), (5.0, 10.0)], (4.0, 2.0));
+        assert_eq!(pieces[0], [(0.0, 0.0), (4.0, 0.0)]);
+        assert_eq!(pieces[1], [(5.0, 1.0), (5.0, 5.0)]);
+        assert_eq!(pieces[2], [(5.0, 7.0), (5.0, 10.0)]);
+    }
+}

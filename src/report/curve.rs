@@ -1,0 +1,316 @@
+//! The picture of one trial: how its losses and its validation F1 went.
+
+use super::{
+    ReportError,
+    axis::{Axis, Tick},
+    canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
+    palette::{BLUE, Colour, GREEN, INK, ORANGE, SOFT, VERMILLION, WHITE},
+    panel::{Frame, LEGEND_HEIGHT, Marker, Panel, Sample, TITLE_SIZE, legend},
+    text,
+};
+use crate::{
+    event::Evaluation,
+    leaderboard::{best_evaluation, figures},
+    study::{Study, TrialRecord},
+    trial::State,
+};
+
+const WIDTH: u32 = 1200;
+const HEIGHT: u32 = 900;
+/// Left and right edges of the plot areas.
+const EDGES: (f64, f64) = (104.0, 1164.0);
+/// Points above which markers would touch each other.
+const MARKERS_MAX: usize = 60;
+/// Evaluations from which on overfitting is judged by smoothed losses.
+const SMOOTH_FROM: usize = 16;
+/// A factor between losses above which their axis is logarithmic.
+const LOSS_FACTOR: f64 = 50.0;
+
+/// Draws the picture.
+pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, ReportError> {
+    let evaluations = &record.evaluations;
+    if evaluations.is_empty() {
+        return Err(ReportError::NothingToDraw { trial: record.trial.id, what: "evaluation" });
+    }
+    let mut canvas = Canvas::new(WIDTH, HEIGHT);
+    let below = head(&mut canvas, record, study);
+    let x = Axis::of_epochs(evaluations.iter().map(|each| each.epoch));
+    let x_ticks = x.epoch_ticks();
+    let best = best_epoch(record).filter(|epoch| x.position(*epoch).is_some());
+    let mut losses = Panel { area: area(below + LEGEND_HEIGHT + 34.0, 550.0), x, y: loss_axis(evaluations) };
+    if best.is_none() {
+        losses.area.top -= 16.0;
+    }
+    let f1 = Panel { area: area(628.0, 826.0), x, y: f1_axis(evaluations) };
+    draw_losses(&mut canvas, &losses, record, &x_ticks);
+    draw_f1(&mut canvas, &f1, record, &x_ticks);
+    canvas.png()
+}
+
+fn area(top: f64, bottom: f64) -> Area {
+    Area { left: EDGES.0, top, right: EDGES.1, bottom }
+}
+
+/// Writes title, parameters and outcome; returns where they end.
+fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study) -> f64 {
+    let room = f64::from(WIDTH) - 2.0 * 36.0;
+    let title = format!("{} · trial {}{}", study.sweep, record.trial.id, state_in_title(record));
+    // Bold is wider than what `fit` measures.
+    canvas.text((36.0, 36.0), &text::fit(&title, 24.0, room * 0.87), Label::new(24.0, INK).bold());
+    let parts: Vec<String> = record
+        .trial
+        .params
+        .0
+        .iter()
+        .map(|(name, value)| format!("{name} = {}", figures::shorten(&figures::value(value), 44)))
+        .collect();
+    let mut y = 70.0;
+    for line in text::wrap(&parts, "    ", TITLE_SIZE, (room, 2)) {
+        canvas.text((36.0, y), &line, Label::new(TITLE_SIZE, INK));
+        y += 25.0;
+    }
+    canvas.text((36.0, y), &text::fit(&summary(record), TITLE_SIZE, room), Label::new(TITLE_SIZE, SOFT));
+    y + 34.0
+}
+
+fn state_in_title(record: &TrialRecord) -> String {
+    let epoch = record.evaluations.last().map_or(0.0, |last| last.epoch);
+    match (record.state, &record.failure) {
+        (State::Failed, Some(failure)) => {
+            format!(" · failed after epoch {}: {}", figures::number(epoch), failure.kind)
+        }
+        (State::Failed, None) => " · failed".to_owned(),
+        (State::Waiting | State::Running, _) => format!(" · {}", record.state.as_str()),
+        (State::Complete, _) => String::new(),
+    }
+}
+
+fn summary(record: &TrialRecord) -> String {
+    let planned = record.trial.settings.epochs;
+    let run = record.outcome.as_ref().map(|outcome| outcome.epochs_run);
+    let run = run.or(record.evaluations.last().map(|last| last.epoch)).unwrap_or(0.0);
+    let mut parts = vec![format!("{} of {planned} epochs", figures::number(run))];
+    if let Some(outcome) = &record.outcome {
+        if outcome.stopped_early {
+            parts[0].push_str(", stopped early");
+        }
+        let test = &outcome.test;
+        parts.push(format!(
+            "test F1 {} {}",
+            figures::share(test.f1),
+            figures::interval(test.f1_low, test.f1_high)
+        ));
+        parts.push(format!("test accuracy {}", figures::share(test.accuracy)));
+    }
+    parts.join(" · ")
+}
+
+fn best_epoch(record: &TrialRecord) -> Option<f64> {
+    let outcome = record.outcome.as_ref().map(|outcome| outcome.best_epoch);
+    outcome.or(best_evaluation(&record.evaluations).map(|best| best.epoch))
+}
+
+fn loss_axis(evaluations: &[Evaluation]) -> Axis {
+    let losses = evaluations.iter().flat_map(|each| [each.train_loss, each.validation.loss]);
+    Axis::around(losses, 0.07, LOSS_FACTOR)
+}
+
+fn f1_axis(evaluations: &[Evaluation]) -> Axis {
+    let ends = evaluations.iter().flat_map(|each| [each.validation.f1_low, each.validation.f1_high]);
+    let (low, high) = ends
+        .filter(|end| end.is_finite())
+        .fold((1.0_f64, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
+    if low > high {
+        return Axis::linear(0.0, 1.0);
+    }
+    let margin = (0.06 * (high - low)).max(0.005);
+    Axis::linear((low - margin).max(-0.02), (high + margin).min(1.02))
+}
+
+/// Stretches of epochs in which validation loss rises while training loss falls, joined where
+/// they meet. A loss that is not finite neither rises nor falls.
+///
+/// Many evaluations are noisy ones, whose ups and downs say nothing: from [`SMOOTH_FROM`] on,
+/// each loss is the mean over its neighbourhood before it is compared.
+pub(super) fn overfitting(evaluations: &[Evaluation]) -> Vec<(f64, f64)> {
+    let losses = |loss: fn(&Evaluation) -> f64| smoothed(&evaluations.iter().map(loss).collect::<Vec<_>>());
+    let (training, validation) = (losses(|each| each.train_loss), losses(|each| each.validation.loss));
+    let mut stretches: Vec<(f64, f64)> = Vec::new();
+    for (index, pair) in evaluations.windows(2).enumerate() {
+        let step = |losses: &[f64]| losses[index + 1] - losses[index];
+        let (rise, fall) = (step(&validation), -step(&training));
+        let is_step = |step: f64| step > 0.0 && step.is_finite();
+        if !is_step(rise) || !is_step(fall) {
+            continue;
+        }
+        match stretches.last_mut() {
+            #[expect(clippy::float_cmp, reason = "the same field of the same evaluation")]
+            Some(last) if last.1 == pair[0].epoch => last.1 = pair[1].epoch,
+            _ => stretches.push((pair[0].epoch, pair[1].epoch)),
+        }
+    }
+    stretches
+}
+
+/// Each loss, or with many of them its mean with an eighth of all around it; as many as `losses`.
+fn smoothed(losses: &[f64]) -> Vec<f64> {
+    let half = if losses.len() < SMOOTH_FROM { 0 } else { losses.len() / 16 };
+    (0..losses.len())
+        .map(|at| {
+            // The same number on both sides, so that a slope stays a slope up to the ends.
+            let half = half.min(at).min(losses.len() - 1 - at);
+            let near = &losses[at - half..=at + half];
+            #[expect(clippy::cast_precision_loss, reason = "few evaluations")]
+            let count = near.len() as f64;
+            near.iter().sum::<f64>() / count
+        })
+        .collect()
+}
+
+fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
+    let evaluations = &record.evaluations;
+    let shade = ORANGE.mix(WHITE, 0.76);
+    let stretches = overfitting(evaluations);
+    for &(from, to) in &stretches {
+        if let (Some(left), Some(right)) = (panel.across(from), panel.across(to)) {
+            canvas.rectangle(Area { left, right, ..panel.area }, shade);
+        }
+    }
+    let y_title = if panel.y.is_log() { "cross-entropy (nats, log scale)" } else { "cross-entropy (nats)" };
+    let y_ticks = panel.y.ticks(7);
+    panel.frame(canvas, &Frame { x_title: None, y_title, x_ticks, y_ticks: &y_ticks });
+    best_line(canvas, panel, record);
+    best_name(canvas, panel, record);
+    let train = Stroke { dash: (10.0, 6.0), ..Stroke::solid(BLUE, 2.6) };
+    let validation = Stroke::solid(VERMILLION, 2.6);
+    let markers = markers(evaluations);
+    let points = |loss: fn(&Evaluation) -> f64| -> Vec<Point> {
+        evaluations.iter().map(|each| (each.epoch, loss(each))).collect()
+    };
+    panel.curve(canvas, &points(|each| each.train_loss), train, markers.0);
+    panel.curve(canvas, &points(|each| each.validation.loss), validation, markers.1);
+    let mut entries = vec![
+        (Sample::Line(train, markers.0), "training loss"),
+        (Sample::Line(validation, markers.1), "validation loss"),
+    ];
+    if !stretches.is_empty() {
+        entries.push((Sample::Patch(shade), "overfitting: validation rises, training falls"));
+    }
+    let above = if best_epoch(record).is_some() { 44.0 } else { 28.0 };
+    legend(canvas, (EDGES.0, panel.area.top - above), &entries);
+}
+
+fn markers(evaluations: &[Evaluation]) -> (Marker, Marker) {
+    if evaluations.len() > MARKERS_MAX {
+        (Marker::None, Marker::None)
+    } else {
+        (Marker::Square, Marker::Disc)
+    }
+}
+
+fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
+    let evaluations = &record.evaluations;
+    let band = GREEN.mix(WHITE, 0.84);
+    draw_band(canvas, panel, evaluations, band);
+    let y_ticks: Vec<Tick> =
+        panel.y.ticks(5).into_iter().filter(|tick| (0.0..=1.0).contains(&tick.at)).collect();
+    panel.frame(canvas, &Frame { x_title: Some("epoch"), y_title: "F1", x_ticks, y_ticks: &y_ticks });
+    best_line(canvas, panel, record);
+    let stroke = Stroke::solid(GREEN, 2.6);
+    let points: Vec<Point> = evaluations.iter().map(|each| (each.epoch, each.validation.f1)).collect();
+    let marker = markers(evaluations).1;
+    panel.curve(canvas, &points, stroke, marker);
+    let name = if evaluations.iter().any(|each| each.validation.positive.is_some()) {
+        "validation F1"
+    } else {
+        "validation macro-F1"
+    };
+    let entries = [(Sample::Line(stroke, marker), name), (Sample::Patch(band), "its 95 % interval")];
+    legend(canvas, (EDGES.0, panel.area.top - 24.0), &entries);
+}
+
+/// The interval of F1 around its curve; around a single point, a bar.
+fn draw_band(canvas: &mut Canvas, panel: &Panel, evaluations: &[Evaluation], colour: Colour) {
+    let ends: Vec<Option<(Point, Point)>> = evaluations
+        .iter()
+        .map(|each| {
+            let low = panel.at((each.epoch, each.validation.f1_low))?;
+            Some((low, panel.at((each.epoch, each.validation.f1_high))?))
+        })
+        .collect();
+    for pair in ends.windows(2) {
+        if let [Some((low0, high0)), Some((low1, high1))] = *pair {
+            canvas.polygon(&[low0, low1, high1, high0], colour);
+        }
+    }
+    if let [Some((low, high))] = ends[..] {
+        canvas.rectangle(Area { left: low.0 - 9.0, top: high.1, right: low.0 + 9.0, bottom: low.1 }, colour);
+    }
+}
+
+/// A vertical line at the best epoch: below the curves, so that their markers stay whole.
+fn best_line(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
+    if let Some(x) = best_epoch(record).and_then(|epoch| panel.across(epoch)) {
+        let stroke = Stroke { dash: (3.0, 4.0), ..Stroke::solid(INK, 1.6) };
+        canvas.line(&[(x, panel.area.top), (x, panel.area.bottom)], stroke);
+    }
+}
+
+/// Names the best epoch and its figures above the panel.
+fn best_name(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
+    let Some((epoch, x)) = best_epoch(record).and_then(|epoch| Some((epoch, panel.across(epoch)?))) else {
+        return;
+    };
+    let evaluation =
+        record.evaluations.iter().min_by(|a, b| (a.epoch - epoch).abs().total_cmp(&(b.epoch - epoch).abs()));
+    let figures = evaluation.map_or_else(String::new, |best| {
+        let (loss, f1) = (figures::number(best.validation.loss), figures::share(best.validation.f1));
+        format!(" (validation loss {loss}, F1 {f1})")
+    });
+    let name = format!("best: epoch {}{figures}", figures::number(epoch));
+    let name = text::fit(&name, TITLE_SIZE, panel.area.width());
+    let half = text::width(&name, TITLE_SIZE, false) / 2.0;
+    let middle = x.clamp(EDGES.0 + half, EDGES.1 - half);
+    canvas.text((middle, panel.area.top - 14.0), &name, Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::record;
+
+    #[test]
+    fn stretches_where_only_validation_rises_are_shaded_and_joined() {
+        let trial = record(1, &[0.6, 0.5, 0.55, 0.60, 0.58, 0.59]);
+        assert_eq!(overfitting(&trial.evaluations), [(2.0, 4.0), (5.0, 6.0)]);
+    }
+
+    #[test]
+    fn losses_that_rise_together_are_no_overfitting() {
+        let mut trial = record(1, &[0.6, 0.7]);
+        trial.evaluations[1].train_loss = 0.9;
+        assert!(overfitting(&trial.evaluations).is_empty());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_not_shaded() {
+        let mut trial = record(1, &[0.6, f64::INFINITY, f64::NAN, 0.7]);
+        assert!(overfitting(&trial.evaluations).is_empty());
+        trial.evaluations[3].validation.loss = f64::NAN;
+        assert!(overfitting(&trial.evaluations).is_empty());
+    }
+
+    #[test]
+    fn the_jitter_of_many_evaluations_does_not_cut_the_stretch_to_pieces() {
+        let losses: Vec<f64> = (0..160)
+            .map(|index| {
+                let jitter = if index % 2 == 0 { 0.01 } else { -0.01 };
+                (f64::from(index) / 80.0 - 1.0).abs() + 0.2 + jitter
+            })
+            .collect();
+        let trial = record(1, &losses);
+        let stretches = overfitting(&trial.evaluations);
+        let longest = stretches.iter().map(|(from, to)| to - from).fold(0.0, f64::max);
+        assert!(longest > 60.0 && stretches.len() <= 12, "{stretches:?}");
+    }
+}

@@ -1,0 +1,164 @@
+//! The page that holds the pictures: one file without scripts, which asks no server for anything.
+//!
+//! Whatever comes from data, spec or error messages is escaped.
+
+use std::fmt::Write as _;
+
+use crate::{
+    leaderboard::{Leaderboard, figures},
+    study::{Study, TrialRecord},
+    trial::TrialId,
+};
+
+const STYLE: &str = "\
+:root { color-scheme: light dark; --line: #d5d5d5; --soft: #5c5c5c; --back: #fff; --ink: #222; --card: #f6f6f6 }
+@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; --back: #181818; --ink: #e8e8e8; --card: #242424 } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1500px; margin: 2rem auto; padding: 0 1rem; background: var(--back); color: var(--ink) }
+h1, h2 { line-height: 1.2 } h2 { margin-top: 2.5rem }
+img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: left }
+th { position: sticky; top: 0; background: var(--back) }
+tr.best td { font-weight: 600 } td a { color: inherit }
+.soft { color: var(--soft) }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem }
+figure { margin: 0 } figcaption { margin-top: .3rem; overflow-wrap: anywhere }
+pre { background: var(--card); padding: 1rem; overflow-x: auto; border-radius: 4px }
+";
+
+/// The page of a sweep: overview, leaderboard, each trial's pictures, and the spec.
+///
+/// Its links are relative: it stands beside `overview.png` and `trials/`.
+#[must_use]
+pub fn page(study: &Study, board: &Leaderboard, spec: &str) -> String {
+    let name = escape(&study.sweep);
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{name} · sweep</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n\
+         <p><img src=\"overview.png\" alt=\"Validation curves of all trials, and test F1 by swept setting\"></p>\n"
+    );
+    leaderboard(&mut html, board);
+    trials(&mut html, study, board);
+    let _ = write!(html, "<h2>Spec</h2>\n<pre>{}</pre>\n</body>\n</html>\n", escape(spec));
+    html
+}
+
+fn leaderboard(html: &mut String, board: &Leaderboard) {
+    let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", board.rank_by.describe());
+    let (headings, rows) = board.cells();
+    html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
+    for heading in &headings {
+        let _ = write!(html, "<th>{}</th>", escape(heading));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for (row, cells) in board.rows.iter().zip(&rows) {
+        let best = board.leader().is_some_and(|leader| leader.trial == row.trial);
+        html.push_str(if best { "<tr class=\"best\">" } else { "<tr>" });
+        for (heading, cell) in headings.iter().zip(cells) {
+            let cell = escape(cell);
+            let _ = if heading == "trial" {
+                write!(html, "<td><a href=\"#trial-{}\">{cell}</a></td>", row.trial)
+            } else {
+                write!(html, "<td>{cell}</td>")
+            };
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+    for note in board.footnotes().into_iter().chain(board.failures()) {
+        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&note));
+    }
+}
+
+fn trials(html: &mut String, study: &Study, board: &Leaderboard) {
+    html.push_str("<h2>Trials</h2>\n<div class=\"grid\">\n");
+    for row in &board.rows {
+        let Some(record) = study.trials.iter().find(|record| record.trial.id == row.trial) else { continue };
+        let rank = row.rank.map_or_else(|| row.state.as_str().to_owned(), |rank| format!("rank {rank}"));
+        let _ = writeln!(html, "<figure id=\"trial-{}\">", row.trial);
+        pictures(html, record);
+        let verdict = row.verdict.map_or_else(String::new, |verdict| format!(" · {verdict}"));
+        let params: Vec<String> =
+            row.params.0.iter().map(|(name, value)| format!("{name} = {}", figures::value(value))).collect();
+        let _ = writeln!(
+            html,
+            "<figcaption><b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span></figcaption>\n</figure>",
+            row.trial,
+            escape(&params.join(", "))
+        );
+    }
+    html.push_str("</div>\n");
+}
+
+fn pictures(html: &mut String, record: &TrialRecord) {
+    let id: TrialId = record.trial.id;
+    if record.evaluations.is_empty() {
+        html.push_str("<p class=\"soft\">No evaluation yet.</p>\n");
+    } else {
+        let path = format!("trials/{id}/curve.png");
+        let _ = writeln!(
+            html,
+            "<a href=\"{path}\"><img loading=\"lazy\" width=\"1200\" height=\"900\" src=\"{path}\" \
+             alt=\"Losses and validation F1 of trial {id}\"></a>"
+        );
+    }
+    if record.outcome.is_some() {
+        let _ = writeln!(html, "<a href=\"trials/{id}/confusion.png\">Confusion on the test set</a>");
+    }
+}
+
+/// `text` as HTML shows it, in an element or in a quoted attribute; line breaks stay.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(c),
+            c if c.is_control() => {}
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        leaderboard::{RankBy, build},
+        report::samples::{failed, record, study},
+        settings::Value,
+        trial::FailureKind,
+    };
+
+    #[test]
+    fn nothing_from_outside_becomes_markup() {
+        let mut nasty = failed(record(1, &[0.5]), FailureKind::Data);
+        nasty.trial.params.0[1].1 = Value::Text("\"><script>a</script>".to_owned());
+        nasty.failure.as_mut().unwrap().message = "<img src=x onerror=y>".to_owned();
+        let mut study = study(vec![nasty]);
+        study.sweep = "<i>'s & co</i>".to_owned();
+        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "# </pre><script>");
+        assert!(!html.contains("<script") && !html.contains("<img src=x") && !html.contains("<i>"), "{html}");
+        assert!(html.contains("&lt;i&gt;&#39;s &amp; co"));
+        assert!(html.contains("# &lt;/pre&gt;&lt;script&gt;"));
+    }
+
+    #[test]
+    fn each_trial_has_its_pictures_as_far_as_they_exist() {
+        let mut waiting = record(3, &[]);
+        waiting.state = crate::trial::State::Waiting;
+        let study = study(vec![record(1, &[0.5]), failed(record(2, &[0.5]), FailureKind::Exit(1)), waiting]);
+        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "");
+        let has = |picture: &str| html.contains(&format!("trials/{picture}.png"));
+        assert!(has("0001/curve") && has("0001/confusion") && has("0002/curve"));
+        assert!(!has("0002/confusion") && !has("0003/curve"));
+        assert!(!html.contains("http"));
+    }
+}

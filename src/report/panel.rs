@@ -1,0 +1,181 @@
+//! A plot area with its axes, grid and titles, and the legends that stand above it.
+
+use super::{
+    axis::{Axis, Tick},
+    canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
+    palette::{Colour, GRID, INK, SOFT, WHITE},
+    text,
+};
+
+/// Size of the figures at ticks.
+pub(super) const TICK_SIZE: f64 = 16.0;
+/// Size of axis titles and legends.
+pub(super) const TITLE_SIZE: f64 = 17.0;
+/// Height of a line of legend.
+pub(super) const LEGEND_HEIGHT: f64 = 26.0;
+
+/// A plot area. Values outside of its axes are drawn at its edge.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panel {
+    /// Where the data stand.
+    pub(super) area: Area,
+    /// From left to right.
+    pub(super) x: Axis,
+    /// From bottom to top.
+    pub(super) y: Axis,
+}
+
+/// What stands along the axes.
+pub(super) struct Frame<'a> {
+    /// Below the area; no titles nor figures when `None`.
+    pub(super) x_title: Option<&'a str>,
+    /// To its left, upwards.
+    pub(super) y_title: &'a str,
+    /// Marks on the horizontal axis.
+    pub(super) x_ticks: &'a [Tick],
+    /// Marks on the vertical axis.
+    pub(super) y_ticks: &'a [Tick],
+}
+
+/// How a legend shows what it names.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sample {
+    /// A line with markers.
+    Line(Stroke, Marker),
+    /// A filled area.
+    Patch(Colour),
+    /// A marker.
+    Mark(Marker, Colour),
+}
+
+/// How a point is marked; shapes differ, so that colour alone decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marker {
+    /// Nothing.
+    None,
+    /// A disc.
+    Disc,
+    /// A square.
+    Square,
+    /// A star with five points.
+    Star,
+}
+
+impl Panel {
+    /// The horizontal place of `value`.
+    pub(super) fn across(&self, value: f64) -> Option<f64> {
+        Some(self.area.left + self.x.position(value)? * self.area.width())
+    }
+
+    /// The vertical place of `value`.
+    pub(super) fn down(&self, value: f64) -> Option<f64> {
+        Some(self.area.bottom - self.y.position(value)? * self.area.height())
+    }
+
+    /// The place of a pair of values.
+    pub(super) fn at(&self, (x, y): Point) -> Option<Point> {
+        Some((self.across(x)?, self.down(y)?))
+    }
+
+    /// Draws a line through `points`, interrupted where one is not finite, with a marker at each.
+    pub(super) fn curve(&self, canvas: &mut Canvas, points: &[Point], stroke: Stroke, marker: Marker) {
+        let places: Vec<Option<Point>> = points.iter().map(|&point| self.at(point)).collect();
+        for run in places.split(Option::is_none) {
+            let run: Vec<Point> = run.iter().copied().flatten().collect();
+            canvas.line(&run, stroke);
+        }
+        for &place in places.iter().flatten() {
+            mark(canvas, place, marker, 2.0 + 1.5 * stroke.width, stroke.colour);
+        }
+    }
+
+    /// Draws grid, frame, figures and titles: before the data.
+    pub(super) fn frame(&self, canvas: &mut Canvas, frame: &Frame<'_>) {
+        let Area { left, top, right, bottom } = self.area;
+        let figure = Label::new(TICK_SIZE, INK);
+        let mut widest = 0.0_f64;
+        for tick in frame.y_ticks {
+            let Some(y) = self.down(tick.at) else { continue };
+            canvas.line(&[(left, y), (right, y)], Stroke::solid(GRID, 1.0));
+            canvas.text((left - 9.0, y), &tick.label, figure.anchor(Anchor::End));
+            widest = widest.max(text::width(&tick.label, TICK_SIZE, false));
+        }
+        let mut taken = f64::NEG_INFINITY;
+        for tick in frame.x_ticks {
+            let Some(x) = self.across(tick.at) else { continue };
+            canvas.line(&[(x, top), (x, bottom)], Stroke::solid(GRID, 1.0));
+            let half = text::width(&tick.label, TICK_SIZE, false) / 2.0;
+            if frame.x_title.is_some() && x - half > taken {
+                canvas.text((x, bottom + 17.0), &tick.label, figure.anchor(Anchor::Middle));
+                taken = x + half + 10.0;
+            }
+        }
+        let corners = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)];
+        canvas.line(&corners, Stroke::solid(SOFT, 1.0));
+        let title = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle);
+        let middle = (top + bottom) / 2.0;
+        canvas.text((left - 9.0 - widest - 20.0, middle), frame.y_title, title.upwards());
+        if let Some(x_title) = frame.x_title {
+            let x_title = text::fit(x_title, TITLE_SIZE, self.area.width());
+            canvas.text(((left + right) / 2.0, bottom + 44.0), &x_title, title);
+        }
+    }
+}
+
+/// Draws a marker with a white rim, so that it stands out from lines.
+pub(super) fn mark(canvas: &mut Canvas, centre: Point, marker: Marker, radius: f64, colour: Colour) {
+    let square = |canvas: &mut Canvas, half: f64, colour| {
+        let (x, y) = centre;
+        canvas.rectangle(Area { left: x - half, top: y - half, right: x + half, bottom: y + half }, colour);
+    };
+    match marker {
+        Marker::None => {}
+        Marker::Disc => {
+            canvas.disc(centre, radius + 1.2, WHITE);
+            canvas.disc(centre, radius, colour);
+        }
+        Marker::Square => {
+            square(canvas, radius + 0.4, WHITE);
+            square(canvas, radius - 0.8, colour);
+        }
+        Marker::Star => {
+            canvas.polygon(&star(centre, radius * 1.9 + 2.4), WHITE);
+            canvas.polygon(&star(centre, radius * 1.9), colour);
+        }
+    }
+}
+
+fn star(centre: Point, radius: f64) -> Vec<Point> {
+    (0..10_u8)
+        .map(|corner| {
+            let angle = f64::from(corner) * std::f64::consts::PI / 5.0;
+            let reach = if corner % 2 == 0 { radius } else { radius * 0.42 };
+            (centre.0 + reach * angle.sin(), centre.1 - reach * angle.cos())
+        })
+        .collect()
+}
+
+/// Writes a legend from `start` to the right, outside of every plot area; returns where it ends.
+pub(super) fn legend(canvas: &mut Canvas, start: Point, entries: &[(Sample, &str)]) -> f64 {
+    let (mut x, y) = start;
+    for (sample, name) in entries {
+        let width = match sample {
+            Sample::Line(stroke, marker) => {
+                canvas.line(&[(x, y), (x + 40.0, y)], *stroke);
+                mark(canvas, (x + 20.0, y), *marker, 2.0 + 1.5 * stroke.width, stroke.colour);
+                40.0
+            }
+            Sample::Patch(colour) => {
+                canvas.rectangle(Area { left: x, top: y - 8.0, right: x + 26.0, bottom: y + 8.0 }, *colour);
+                26.0
+            }
+            Sample::Mark(marker, colour) => {
+                mark(canvas, (x + 9.0, y), *marker, 5.5, *colour);
+                18.0
+            }
+        };
+        canvas.text((x + width + 8.0, y), name, Label::new(TITLE_SIZE, INK));
+        x += width + 8.0 + text::width(name, TITLE_SIZE, false) + 26.0;
+    }
+    x - 26.0
+}

@@ -1,0 +1,132 @@
+use super::{
+    samples::{failed, record, scores, study},
+    *,
+};
+use crate::{
+    leaderboard::{RankBy, build},
+    metrics::{Confusion, Scores},
+    settings::Value,
+    trial::{FailureKind, State},
+};
+
+/// Width and height of a PNG whose every pixel could be read.
+fn size(path: &Path) -> (u32, u32) {
+    let file = io::BufReader::new(std::fs::File::open(path).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert!(pixels.iter().any(|&channel| channel != 255), "a blank picture");
+    (info.width, info.height)
+}
+
+fn picture(draw: impl FnOnce(&Path) -> Result<(), ReportError>) -> Result<(u32, u32), ReportError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture.png");
+    draw(&path)?;
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "a temporary file was left: {files:?}");
+    Ok(size(&path))
+}
+
+fn overview(study: &Study) -> (u32, u32) {
+    let board = build(study, RankBy::TestF1, &|_| None);
+    picture(|path| draw_overview(study, &board, path)).unwrap()
+}
+
+#[test]
+fn a_trial_has_a_curve_of_the_promised_size_from_its_first_evaluation_on() {
+    let study = study(Vec::new());
+    for losses in [&[0.5][..], &[0.6, 0.5, 0.7]] {
+        assert_eq!(picture(|path| draw_curve(&record(1, losses), &study, path)).unwrap(), (1200, 900));
+    }
+    let broken = failed(record(1, &[0.5]), FailureKind::NonFinite { step: 3 });
+    assert_eq!(picture(|path| draw_curve(&broken, &study, path)).unwrap(), (1200, 900));
+}
+
+#[test]
+fn a_trial_without_an_evaluation_has_no_curve_and_one_without_a_test_no_confusion() {
+    let study = study(Vec::new());
+    let waiting = failed(record(1, &[]), FailureKind::Spawn);
+    for result in [
+        picture(|path| draw_curve(&waiting, &study, path)),
+        picture(|path| draw_confusion(&waiting, &study, path)),
+    ] {
+        assert!(matches!(result, Err(ReportError::NothingToDraw { trial: TrialId(1), .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn no_figure_however_odd_keeps_a_picture_from_being_drawn() {
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, f64::MAX, f64::MIN_POSITIVE];
+    let study = study(Vec::new());
+    for figure in odd {
+        let mut trial = record(1, &[0.5, figure, 0.6, figure]);
+        for evaluation in &mut trial.evaluations[1..] {
+            evaluation.train_loss = figure;
+            evaluation.validation.f1 = figure;
+            evaluation.validation.f1_low = figure;
+            evaluation.epoch = figure;
+        }
+        trial.outcome.as_mut().unwrap().best_epoch = figure;
+        picture(|path| draw_curve(&trial, &study, path)).unwrap();
+        let mut test = scores(3, figure);
+        test.f1_low = figure;
+        trial.outcome.as_mut().unwrap().test = test;
+        trial.trial.params.0[0].1 = Value::Float(figure);
+        overview(&samples::study(vec![trial, record(2, &[figure])]));
+    }
+}
+
+#[test]
+fn a_confusion_of_any_number_of_classes_is_drawn() {
+    for classes in [1, 2, 20, 200] {
+        let mut confusion = Confusion::new(classes);
+        for document in 0..classes * 7 {
+            confusion.add(document % classes, document * document % classes);
+        }
+        let mut trial = record(1, &[0.5]);
+        trial.outcome.as_mut().unwrap().test = Scores::new(confusion, 0.4, None);
+        let (width, height) = picture(|path| draw_confusion(&trial, &study(Vec::new()), path)).unwrap();
+        assert!(width >= 760 && height >= 400, "{width}x{height}");
+    }
+}
+
+#[test]
+fn an_overview_grows_with_the_swept_settings_and_not_with_the_trials() {
+    let many = |trials: u32| study((1..=trials).map(|id| record(id, &[0.6, 0.5])).collect());
+    let two = overview(&many(3));
+    assert_eq!(two, overview(&many(300)));
+    let mut none = many(3);
+    none.swept.clear();
+    assert_eq!(overview(&none), two);
+    let mut eight = many(3);
+    eight.swept = (0..8).map(|index| format!("setting_{index}")).collect();
+    assert!(overview(&eight).1 > two.1 + 700);
+    assert!(two.0 >= 1400 && two.1 >= 1000);
+}
+
+#[test]
+fn a_sweep_that_only_waits_or_failed_has_an_overview_too() {
+    let mut waiting = record(1, &[]);
+    waiting.state = State::Waiting;
+    overview(&study(vec![waiting]));
+    overview(&study(vec![failed(record(1, &[0.5]), FailureKind::Panic)]));
+    overview(&study(Vec::new()));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_says_where() {
+    let result = draw_curve(&record(1, &[0.5]), &study(Vec::new()), Path::new("/nowhere/at/all/curve.png"));
+    assert_eq!(result.unwrap_err().to_string(), "writing /nowhere/at/all/curve.png");
+}
+
+#[cfg(unix)]
+#[test]
+fn pictures_can_be_read_by_others_as_far_as_the_mask_allows() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+    std::fs::write(folder.path().join("plain"), "").unwrap();
+    draw_curve(&record(1, &[0.5]), &study(Vec::new()), &folder.path().join("curve.png")).unwrap();
+    assert_eq!(mode("curve.png"), mode("plain"));
+}

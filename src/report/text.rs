@@ -1,0 +1,217 @@
+//! Text in pictures: which font has a character, how wide a text is, where its glyphs stand.
+//!
+//! The fonts are in the binary; nothing is asked of the system. Each character takes the first
+//! font that has it, so that Chinese class names and Latin figures stand on one line.
+
+use std::sync::LazyLock;
+
+use ab_glyph::{Font, FontRef, GlyphId, OutlinedGlyph, PxScale, ScaleFont, point};
+
+use crate::leaderboard::figures;
+
+/// Stands for a character that no font has.
+const MISSING: char = '□';
+
+struct Fonts {
+    latin: FontRef<'static>,
+    latin_bold: FontRef<'static>,
+    cjk: FontRef<'static>,
+}
+
+static FONTS: LazyLock<Fonts> = LazyLock::new(|| {
+    let font = |bytes| FontRef::try_from_slice(bytes).expect("the fonts in the binary are whole");
+    Fonts {
+        latin: font(include_bytes!("fonts/DejaVuSans-Subset.ttf")),
+        latin_bold: font(include_bytes!("fonts/DejaVuSans-Bold-Subset.ttf")),
+        cjk: font(include_bytes!("fonts/DroidSansFallback-GB2312.ttf")),
+    }
+});
+
+/// The font that draws a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Face {
+    Latin,
+    Cjk,
+}
+
+fn has(font: &FontRef<'_>, c: char) -> bool {
+    font.glyph_id(c) != GlyphId(0)
+}
+
+/// The font for `c` and the character it draws: `c`, or [`MISSING`].
+fn face(c: char) -> (Face, char) {
+    if has(&FONTS.latin, c) {
+        (Face::Latin, c)
+    } else if has(&FONTS.cjk, c) {
+        (Face::Cjk, c)
+    } else {
+        (Face::Latin, MISSING)
+    }
+}
+
+fn font(face: Face, bold: bool) -> &'static FontRef<'static> {
+    match (face, bold) {
+        (Face::Latin, false) => &FONTS.latin,
+        (Face::Latin, true) => &FONTS.latin_bold,
+        (Face::Cjk, _) => &FONTS.cjk,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "sizes of a few pixels")]
+fn scale(font: &FontRef<'_>, em: f64) -> PxScale {
+    // ab_glyph scales by the height of a line, we by the em.
+    let units = font.units_per_em().unwrap_or(1000.0);
+    PxScale::from(em as f32 * font.height_unscaled() / units)
+}
+
+/// Walks over the characters of `text` at `em` pixels: font, scale, glyph, and its place on the line.
+fn walk(
+    text: &str,
+    em: f64,
+    bold: bool,
+    mut each: impl FnMut(&'static FontRef<'static>, PxScale, GlyphId, f32),
+) -> f64 {
+    let mut along = 0.0_f32;
+    let mut previous: Option<(Face, GlyphId)> = None;
+    for c in figures::plain(text).chars() {
+        let (face, c) = face(c);
+        let font = font(face, bold);
+        let scale = scale(font, em);
+        let scaled = font.as_scaled(scale);
+        let glyph = scaled.glyph_id(c);
+        if let Some((_, before)) = previous.filter(|(before, _)| *before == face) {
+            along += scaled.kern(before, glyph);
+        }
+        each(font, scale, glyph, along);
+        along += scaled.h_advance(glyph);
+        previous = Some((face, glyph));
+    }
+    f64::from(along)
+}
+
+/// Width of `text` at `em` pixels.
+pub(super) fn width(text: &str, em: f64, bold: bool) -> f64 {
+    walk(text, em, bold, |_, _, _, _| ())
+}
+
+/// Height of a capital letter at `em` pixels.
+pub(super) fn capital_height(em: f64) -> f64 {
+    // DejaVu Sans: 1493 of 2048.
+    0.729 * em
+}
+
+/// A glyph with its place: from the beginning of the base line, rightwards and downwards.
+pub(super) struct Glyph(OutlinedGlyph);
+
+impl Glyph {
+    /// Calls `pixel` for each pixel with its place and how much of it is covered, 0 to 1.
+    pub(super) fn draw(&self, mut pixel: impl FnMut(i32, i32, f32)) {
+        let bounds = self.0.px_bounds();
+        #[expect(clippy::cast_possible_truncation, reason = "whole numbers; `as` saturates")]
+        let (left, top) = (bounds.min.x as i32, bounds.min.y as i32);
+        self.0.draw(|x, y, cover| {
+            let at = |offset: u32, start: i32| start.saturating_add_unsigned(offset);
+            pixel(at(x, left), at(y, top), cover);
+        });
+    }
+}
+
+/// The glyphs of `text` at `em` pixels.
+pub(super) fn glyphs(text: &str, em: f64, bold: bool) -> Vec<Glyph> {
+    let mut glyphs = Vec::new();
+    walk(text, em, bold, |font, scale, id, along| {
+        let glyph = id.with_scale_and_position(scale, point(along, 0.0));
+        glyphs.extend(font.outline_glyph(glyph).map(Glyph));
+    });
+    glyphs
+}
+
+/// `text` in at most `room` pixels, its middle replaced by `…` where it is wider.
+pub(super) fn fit(text: &str, em: f64, room: f64) -> String {
+    // No picture holds more; measuring all of a long message for each character dropped would take long.
+    let text = figures::shorten(&figures::plain(text), 400);
+    let mut fitting = text.clone();
+    let mut kept = text.chars().count();
+    while width(&fitting, em, false) > room && kept > 1 {
+        kept -= 1;
+        let tail = kept / 2;
+        let head: String = text.chars().take(kept - tail).collect();
+        let skipped = text.chars().count() - tail;
+        fitting = format!("{head}…{}", text.chars().skip(skipped).collect::<String>());
+    }
+    fitting
+}
+
+/// `parts`, joined by `between`, on at most `lines` lines of `room` pixels; a part that is wider than
+/// a line is shortened, and those that the last line cannot hold are counted there.
+pub(super) fn wrap(parts: &[String], between: &str, em: f64, (room, lines): (f64, usize)) -> Vec<String> {
+    let mut wrapped: Vec<String> = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let part = fit(part, em, room);
+        let rest = parts.len() - index - 1;
+        let count = |rest: usize| if rest == 0 { String::new() } else { format!("{between}+ {rest} more") };
+        let is_last = wrapped.len() >= lines;
+        match wrapped.last_mut() {
+            Some(line) => {
+                let longer = format!("{line}{between}{part}");
+                // On the last line, room is kept for the count of what may not fit.
+                let counted = if is_last { count(rest) } else { String::new() };
+                if width(&format!("{longer}{counted}"), em, false) <= room {
+                    *line = longer;
+                } else if is_last {
+                    line.push_str(&count(rest + 1));
+                    break;
+                } else {
+                    wrapped.push(part);
+                }
+            }
+            None => wrapped.push(part),
+        }
+    }
+    wrapped.iter().map(|line| fit(line, em, room)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hanzi_take_the_cjk_font_and_latin_letters_the_other() {
+        assert_eq!(face('好'), (Face::Cjk, '好'));
+        assert_eq!(face('，'), (Face::Cjk, '，'));
+        for c in ['a', 'é', 'Ω', 'Ж', '…', '≈', '–'] {
+            assert_eq!(face(c), (Face::Latin, c));
+        }
+    }
+
+    #[test]
+    fn a_character_of_neither_font_is_a_box_and_takes_room() {
+        assert_eq!(face('🦀'), (Face::Latin, MISSING));
+        assert!(has(&FONTS.latin, MISSING) && has(&FONTS.latin_bold, MISSING));
+        assert!(width("🦀", 16.0, false) > 8.0);
+    }
+
+    #[test]
+    fn a_hanzi_is_about_an_em_wide() {
+        assert!((width("好", 20.0, false) - 20.0).abs() < 1.0, "{}", width("好", 20.0, false));
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_to_its_room_and_keeps_its_ends() {
+        let name = "models/google-bert-base-chinese-finetuned";
+        let fitted = fit(name, 16.0, 120.0);
+        assert!(width(&fitted, 16.0, false) <= 120.0);
+        assert!(fitted.starts_with("mode") && fitted.ends_with("ned") && fitted.contains('…'), "{fitted}");
+        assert_eq!(fit("short", 16.0, 120.0), "short");
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_counted_on_the_last_line() {
+        let parts: Vec<String> = (0..30).map(|index| format!("parameter_{index}=0.1")).collect();
+        let lines = wrap(&parts, "  ", 16.0, (400.0, 2));
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| width(line, 16.0, false) <= 400.0), "{lines:?}");
+        let shown: usize = lines.iter().map(|line| line.matches("parameter").count()).sum();
+        assert!(lines[1].ends_with(&format!("+ {} more", 30 - shown)), "{lines:?}");
+    }
+}
