@@ -100,8 +100,8 @@ fn judge_complete(record: &TrialRecord) -> Verdict {
 pub fn generalisation_loss(evaluations: &[Evaluation]) -> Option<f64> {
     let mut losses = evaluations.iter().map(|each| each.validation.loss).filter(|loss| loss.is_finite());
     let first = losses.next()?;
-    let (least, last) = losses.fold((first, first), |(least, _), loss| (least.min(loss), loss));
-    Some(if last <= least { 0.0 } else { 100.0 * (last / least - 1.0) })
+    let (minimum, last) = losses.fold((first, first), |(minimum, _), loss| (minimum.min(loss), loss));
+    Some(if last <= minimum { 0.0 } else { 100.0 * (last / minimum - 1.0) })
 }
 
 #[cfg(test)]

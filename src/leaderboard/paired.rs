@@ -87,8 +87,8 @@ pub(super) fn rounds(comparisons: usize) -> u32 {
     u32::try_from(comparisons).unwrap_or(u32::MAX).saturating_mul(ROUNDS_PER_COMPARISON).max(ROUNDS_MIN)
 }
 
-/// What F1 needs: by class, documents hit and documents predicted.
-#[derive(Clone, Default)]
+/// What F1 needs, by class, documents hit and documents predicted.
+#[derive(Clone)]
 struct Tally {
     hits: Vec<i64>,
     predicted: Vec<i64>,
@@ -139,21 +139,7 @@ pub(super) fn p_value(
     target: Target,
     rounds: u32,
 ) -> Option<f64> {
-    let same = |(a, b): (&Prediction, &Prediction)| a.id == b.id && a.label == b.label;
-    if first.len() != second.len() || !first.iter().zip(second).all(same) {
-        return None;
-    }
-    let classes = first.iter().chain(second).map(|each| each.label.max(each.predicted) + 1).max()?;
-    let (mut truths, mut tallies) = (vec![0; classes], [Tally::new(classes), Tally::new(classes)]);
-    let mut groups: BTreeMap<Group, u32> = BTreeMap::new();
-    for (a, b) in first.iter().zip(second) {
-        truths[a.label] += 1;
-        tallies[0].add(a.label, a.predicted, 1);
-        tallies[1].add(b.label, b.predicted, 1);
-        if a.predicted != b.predicted {
-            *groups.entry((a.label, a.predicted, b.predicted)).or_default() += 1;
-        }
-    }
+    let Pairs { truths, tallies, groups } = pairs(first, second)?;
     let difference =
         |tallies: &[Tally; 2]| (tallies[0].f1(target, &truths) - tallies[1].f1(target, &truths)).abs();
     // Sums in another order may differ in their last bits.
@@ -174,6 +160,36 @@ pub(super) fn p_value(
         }
     }
     Some(f64::from(exceeded + 1) / f64::from(rounds + 1))
+}
+
+/// What a test of two models needs of their predictions.
+struct Pairs {
+    /// Documents by true class.
+    truths: Vec<i64>,
+    /// Of the first model and of the second.
+    tallies: [Tally; 2],
+    /// Sizes of the groups.
+    groups: BTreeMap<Group, u32>,
+}
+
+/// `None` when the two are not about the same documents, or about none.
+fn pairs(first: &[Prediction], second: &[Prediction]) -> Option<Pairs> {
+    let same = |(a, b): (&Prediction, &Prediction)| a.id == b.id && a.label == b.label;
+    if first.len() != second.len() || !first.iter().zip(second).all(same) {
+        return None;
+    }
+    let classes = first.iter().chain(second).map(|each| each.label.max(each.predicted) + 1).max()?;
+    let (mut truths, mut tallies) = (vec![0; classes], [Tally::new(classes), Tally::new(classes)]);
+    let mut groups: BTreeMap<Group, u32> = BTreeMap::new();
+    for (a, b) in first.iter().zip(second) {
+        truths[a.label] += 1;
+        tallies[0].add(a.label, a.predicted, 1);
+        tallies[1].add(b.label, b.predicted, 1);
+        if a.predicted != b.predicted {
+            *groups.entry((a.label, a.predicted, b.predicted)).or_default() += 1;
+        }
+    }
+    Some(Pairs { truths, tallies, groups })
 }
 
 fn swap([first, second]: &mut [Tally; 2], (truth, a, b): Group, documents: i64) {

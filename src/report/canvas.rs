@@ -23,6 +23,9 @@ const FACTOR: f64 = SCALE as f64;
 /// A place, in logical pixels from the upper left.
 pub(super) type Point = (f64, f64);
 
+/// From along and below the base line of a text to right and down, in device pixels.
+type Turn = fn(i32, i32) -> (i32, i32);
+
 /// How a line looks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stroke {
@@ -57,6 +60,10 @@ impl Area {
 
     pub(super) fn height(&self) -> f64 {
         self.bottom - self.top
+    }
+
+    pub(super) fn middle(&self) -> Point {
+        (f64::midpoint(self.left, self.right), f64::midpoint(self.top, self.bottom))
     }
 }
 
@@ -209,7 +216,7 @@ impl Canvas {
             Anchor::End => -width,
         };
         let drop = text::capital_height(size) / 2.0;
-        let (origin, turn): (Point, fn(i32, i32) -> (i32, i32)) = if label.upwards {
+        let (origin, turn): (Point, Turn) = if label.upwards {
             ((x + drop, y - shift), |along, down| (down, -along))
         } else {
             ((x + shift, y + drop), |along, down| (along, down))
@@ -221,7 +228,7 @@ impl Canvas {
         }
     }
 
-    fn glyph(&mut self, glyph: &Glyph, origin: (i32, i32), turn: fn(i32, i32) -> (i32, i32), colour: Colour) {
+    fn glyph(&mut self, glyph: &Glyph, origin: (i32, i32), turn: Turn, colour: Colour) {
         glyph.draw(|along, down, cover| {
             let (x, y) = turn(along, down);
             self.blend(origin.0.saturating_add(x), origin.1.saturating_add(y), colour, cover);

@@ -45,9 +45,9 @@ impl Layout {
         let below = if upright { 30.0 } else { widest.min(NAME_ROOM) + 16.0 } + 48.0;
         let matrix = Area { left, top: HEAD, right: left + side, bottom: HEAD + side };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2,000 pixels")]
-        let size = |length: f64| length.ceil() as u32;
-        let width = size((matrix.right + 150.0).max(760.0));
-        Self { cell, matrix, width, height: size(matrix.bottom + below), upright }
+        let pixels = |length: f64| length.ceil() as u32;
+        let width = pixels((matrix.right + 150.0).max(760.0));
+        Self { cell, matrix, width, height: pixels(matrix.bottom + below), upright }
     }
 }
 
@@ -153,7 +153,7 @@ fn class_names(canvas: &mut Canvas, layout: &Layout, names: &[String]) {
         }
     }
     let title = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle);
-    let (across, down) = ((matrix.left + matrix.right) / 2.0, (matrix.top + matrix.bottom) / 2.0);
+    let (across, down) = matrix.middle();
     canvas.text((across, canvas.size().1 - 24.0), "predicted class", title);
     canvas.text((40.0, down), "true class", title.upwards());
 }
@@ -177,7 +177,7 @@ fn scale(canvas: &mut Canvas, matrix: Area) {
         canvas.text((right + 9.0, y), &format!("{percent} %"), Label::new(TICK_SIZE, INK));
     }
     canvas.text(
-        (right + 70.0, (top + bottom) / 2.0),
+        (right + 70.0, matrix.middle().1),
         "share of the true class",
         Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle).upwards(),
     );

@@ -226,7 +226,7 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
     }
     let title = format!("rank by {}", board.rank_by.describe());
     let label = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle).upwards();
-    canvas.text((right + 64.0, (top + bottom) / 2.0), &title, label);
+    canvas.text((right + 64.0, area.middle().1), &title, label);
 }
 
 /// A setting and its value in each ranked trial.
@@ -279,7 +279,7 @@ fn draw_settings(canvas: &mut Canvas, settings: &[Setting], ranked: &[Ranked<'_>
         (Sample::Mark(Marker::Star, VERMILLION), best),
         (Sample::Mark(Marker::Disc, super::palette::ranked(0.3)), trial),
     ];
-    let entries = if ranked.len() > 1 { &entries[..] } else { &entries[..1] };
+    let entries = &entries[..ranked.len().min(2)];
     legend(canvas, (CURVES.left, SETTINGS_TOP + 6.0), entries);
     let across = across(settings.len());
     #[expect(clippy::cast_precision_loss, reason = "few settings")]
@@ -383,8 +383,7 @@ fn places(spread: &Spread, values: &BTreeMap<TrialId, Value>) -> BTreeMap<TrialI
 }
 
 fn empty(canvas: &mut Canvas, area: Area, note: &str) {
-    let middle = ((area.left + area.right) / 2.0, (area.top + area.bottom) / 2.0);
-    canvas.text(middle, note, Label::new(18.0, SOFT).anchor(Anchor::Middle));
+    canvas.text(area.middle(), note, Label::new(18.0, SOFT).anchor(Anchor::Middle));
 }
 
 #[cfg(test)]

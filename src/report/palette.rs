@@ -79,11 +79,14 @@ pub(super) fn ranked(share: f64) -> Colour {
     VIRIDIS[below].mix(VIRIDIS[below + 1], at.fract())
 }
 
+/// The dark end of [`heat`].
+const DARK: Colour = Colour(0x0b, 0x2f, 0x5b);
+/// Its middle.
+const MIDDLE: Colour = Colour(0x5b, 0x9b, 0xc8);
+
 /// The colour of a share of documents: white for 0, dark blue for 1.
 pub(super) fn heat(share: f64) -> Colour {
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
-    const DARK: Colour = Colour(0x0b, 0x2f, 0x5b);
-    const MIDDLE: Colour = Colour(0x5b, 0x9b, 0xc8);
     if share < 0.5 { WHITE.mix(MIDDLE, share * 2.0) } else { MIDDLE.mix(DARK, share * 2.0 - 1.0) }
 }
 

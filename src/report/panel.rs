@@ -113,11 +113,11 @@ impl Panel {
         let corners = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)];
         canvas.line(&corners, Stroke::solid(SOFT, 1.0));
         let title = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle);
-        let middle = (top + bottom) / 2.0;
-        canvas.text((left - 9.0 - widest - 20.0, middle), frame.y_title, title.upwards());
+        let middle = self.area.middle();
+        canvas.text((left - 9.0 - widest - 20.0, middle.1), frame.y_title, title.upwards());
         if let Some(x_title) = frame.x_title {
             let x_title = text::fit(x_title, TITLE_SIZE, self.area.width());
-            canvas.text(((left + right) / 2.0, bottom + 44.0), &x_title, title);
+            canvas.text((middle.0, bottom + 44.0), &x_title, title);
         }
     }
 }

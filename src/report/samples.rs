@@ -1,5 +1,13 @@
 //! Made-up trials and sweeps for the tests of everything that shows results.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "made-up numbers are small"
+)]
+
 use crate::{
     device::Device,
     event::{Evaluation, Outcome},
@@ -48,13 +56,15 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         test: scores(wrong(evaluation.validation.loss) + 4, evaluation.validation.loss + 0.02),
         seconds: 3.0 * val_losses.len() as f64,
     });
-    let params = Params(vec![
-        ("learning_rate".to_owned(), Value::Float(1e-5 * f64::from(id))),
-        ("dropout".to_owned(), Value::Float(0.1)),
-    ]);
     let settings = Settings { epochs: val_losses.len().max(1), ..Settings::default() };
     TrialRecord {
-        trial: Trial { id: TrialId(id), params, repeat: 0, seed: 1_000 + u64::from(id), settings },
+        trial: Trial {
+            id: TrialId(id),
+            params: params(id),
+            repeat: 0,
+            seed: 1_000 + u64::from(id),
+            settings,
+        },
         state: State::Complete,
         attempts: 1,
         device: Some(Device::Cpu { slot: 0, threads: 1 }),
@@ -63,6 +73,13 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         outcome,
         failure: None,
     }
+}
+
+fn params(id: u32) -> Params {
+    Params(vec![
+        ("learning_rate".to_owned(), Value::Float(1e-5 * f64::from(id))),
+        ("dropout".to_owned(), Value::Float(0.1)),
+    ])
 }
 
 /// `record`, failed for `kind` after its evaluations.
