@@ -35,6 +35,7 @@ pub enum Exit {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a few a second, none kept")]
 pub enum Input {
     /// The run begins. Comes first, and once.
     Begin,
@@ -56,6 +57,7 @@ pub enum Input {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a few a second, none kept")]
 pub enum Action {
     /// Start the slot's worker; its first trial will be `trial`.
     Spawn {
@@ -405,9 +407,10 @@ impl Exit {
             Self::Code(0) => (FailureKind::Exit(0), "the worker left without a word".to_owned()),
             Self::Code(code) => (FailureKind::Exit(code), format!("the worker exited with code {code}")),
             // Nobody else kills with it as a rule: the kernel, or a batch system, ran out of memory.
-            Self::Signal(9) => {
-                (FailureKind::Signal(9), "the worker was killed (signal 9); out of memory?".to_owned())
-            }
+            Self::Signal(9) => (
+                FailureKind::Signal(9),
+                "the worker was killed (signal 9), as happens when memory runs out".to_owned(),
+            ),
             Self::Signal(signal) => {
                 (FailureKind::Signal(signal), format!("the worker was killed by signal {signal}"))
             }

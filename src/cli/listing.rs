@@ -9,7 +9,7 @@ use crate::results::Results;
 
 /// How the leaderboard is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Table {
+enum Layout {
     /// For people
     Table,
     /// For programs: every field
@@ -20,7 +20,7 @@ enum Table {
     Markdown,
 }
 
-impl Table {
+impl Layout {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",
@@ -36,8 +36,8 @@ pub(super) struct LeaderboardArgs {
     #[command(flatten)]
     sweep: SweepArgs,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Table::Table)]
-    format: Table,
+    #[arg(long, value_enum, default_value_t = Layout::Table)]
+    format: Layout,
     /// What decides
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
@@ -78,7 +78,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let opened = open(results, args.sweep.sweep.as_deref())?;
     let sweep = (&opened.folder, &opened.plan, &opened.study);
     let out = pending::export_best(sweep, args.rank, args.out.as_deref());
-    print(&format!("{}\n", out.map_err(Stop::results)?.display()))?;
+    print(&format!("{}\n", out.map_err(|error| Stop::results(&error))?.display()))?;
     Ok(Exit::Complete)
 }
 
@@ -89,7 +89,7 @@ pub(super) fn report(args: &SweepArgs, results: &Results) -> Result<Exit, Stop> 
     pending::draw_trials(folder, study, &trials)
         .and_then(|()| pending::write_leaderboard(folder, study))
         .and_then(|()| pending::draw_sweep(folder, study))
-        .map_err(Stop::results)?;
+        .map_err(|error| Stop::results(&error))?;
     print(&format!("{}\n", folder.report().display()))?;
     Ok(Exit::Complete)
 }

@@ -11,20 +11,21 @@ use super::Rank;
 use crate::{plan::Plan, results::SweepFolder, settings::Value, study::Study, trial::TrialId};
 
 /// A spec that was read: its plan, and its text with the overrides taken in.
-pub(super) struct Read_ {
+pub(super) struct SpecRead {
     pub(super) plan: Plan,
     pub(super) text: String,
 }
 
 /// Reads a spec; here: a plan as JSON.
-pub(super) fn read_spec(path: &Path, overrides: &[String]) -> Result<Read_, String> {
+pub(super) fn read_spec(path: &Path, overrides: &[String]) -> Result<SpecRead, String> {
     let _ = overrides;
     let text =
         fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let plan = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(Read_ { plan, text })
+    Ok(SpecRead { plan, text })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a stand-in")]
 /// Draws the curve and the confusion matrix of each of `trials`.
 pub(super) fn draw_trials(
     folder: &SweepFolder,
@@ -35,6 +36,7 @@ pub(super) fn draw_trials(
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a stand-in")]
 /// Writes `leaderboard.{csv,json,md}`.
 pub(super) fn write_leaderboard(
     folder: &SweepFolder,
@@ -44,6 +46,7 @@ pub(super) fn write_leaderboard(
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a stand-in")]
 /// Draws `overview.png` and writes `report.html`.
 pub(super) fn draw_sweep(folder: &SweepFolder, study: &Study) -> Result<(), Box<dyn Error + Send + Sync>> {
     let _ = (folder, study);

@@ -16,7 +16,7 @@ use crate::{
     machine::Machine,
     plan::Plan,
     progress::{self, Display},
-    results::{Lock, Results, SweepFolder, json, write_atomic},
+    results::{Results, SweepFolder, json, write_atomic},
     study::Study,
 };
 
@@ -50,7 +50,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     }
     let folder = results.sweep(&read.plan.sweep);
     let lock = folder.lock()?;
-    prepare(&folder, &lock, &read, args.fresh)?;
+    if args.fresh {
+        folder.clear(&lock)?;
+    }
+    prepare(&folder, &read.plan, &read.text)?;
     let ended = execute(&folder, &read.plan, devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
@@ -75,13 +78,10 @@ fn describe(plan: &Plan, devices: &[Device]) -> String {
     format!("{}: {} trials on {}\n\n{}", plan.sweep, plan.trials.len(), names.join(","), table(&rows))
 }
 
-/// Makes the folder hold this plan and the state that its log tells of.
-fn prepare(folder: &SweepFolder, lock: &Lock, read: &pending::Read_, fresh: bool) -> Result<(), Stop> {
-    if fresh {
-        folder.clear(lock)?;
-    }
+/// Makes the folder hold this plan, with the spec that it comes from, unless it does already.
+fn prepare(folder: &SweepFolder, plan: &Plan, spec: &str) -> Result<(), Stop> {
     let path = folder.plan();
-    let text = json(&path, &read.plan)?;
+    let text = json(&path, plan)?;
     match fs::read_to_string(&path) {
         Ok(found) if found == text => Ok(()),
         Ok(_) => Err(Stop::usage(format!(
@@ -91,20 +91,20 @@ fn prepare(folder: &SweepFolder, lock: &Lock, read: &pending::Read_, fresh: bool
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             write_atomic(&path, text.as_bytes())?;
-            Ok(write_atomic(&folder.spec(), read.text.as_bytes())?)
+            Ok(write_atomic(&folder.spec(), spec.as_bytes())?)
         }
-        Err(error) => Err(Stop::results(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => Err(Stop::results(&format!("cannot read {}: {error}", path.display()))),
     }
 }
 
 fn execute(folder: &SweepFolder, plan: &Plan, devices: Vec<Device>) -> Result<Ended, Stop> {
     let study = Study::replay(plan, &journal::replay(&folder.log())?.records)?;
     let mut display = Display::new(&study, io::stderr().is_terminal());
-    let workers = Workers::of_this_program().map_err(Stop::internal)?;
+    let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
     let run = Run { folder: folder.clone(), plan: plan.clone(), devices, workers };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(Stop::internal)?.block_on(async {
-        let interrupts = executor::interrupts().map_err(Stop::internal)?;
+    let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
+        let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
         let mut watch = |note: Note<'_>| match note {
             Note::Logged(record, study) => display.logged(record, study),
             Note::Moved(trial, progress) => display.moved(trial, progress),
@@ -128,11 +128,44 @@ fn draw(folder: SweepFolder) -> Draw {
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     pending::write_leaderboard(folder, study)
         .and_then(|()| pending::draw_sweep(folder, study))
-        .map_err(Stop::results)?;
+        .map_err(|error| Stop::results(&error))?;
     let leaderboard = pending::leaderboard(study, "table", Rank::TestF1, Some(TOP));
     match progress::summary(&mut io::stdout().lock(), study, &leaderboard, folder) {
         // The exit code tells what came of the run, whoever reads the summary.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study;
+
+    #[test]
+    fn the_same_plan_goes_on_and_another_one_under_its_name_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Results::new(root.path()).sweep("test");
+        let lock = folder.lock().unwrap();
+        let plan = study::tests::plan(2);
+        prepare(&folder, &plan, "the spec").unwrap();
+        prepare(&folder, &plan, "the spec, with a comment").unwrap();
+        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "the spec");
+
+        let other = study::tests::plan(3);
+        let stop = prepare(&folder, &other, "").unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.message.contains("--fresh"), "{}", stop.message);
+
+        folder.clear(&lock).unwrap();
+        prepare(&folder, &other, "another spec").unwrap();
+        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "another spec");
+    }
+
+    #[test]
+    fn a_plan_is_shown_as_a_table() {
+        let devices = [Device::Cpu { slot: 0, threads: 1 }];
+        let text = describe(&study::tests::plan(1), &devices);
+        assert_eq!(text, "test: 1 trials on cpu:0\n\ntrial  seed\n0001   1\n");
     }
 }

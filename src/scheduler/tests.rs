@@ -264,6 +264,7 @@ const DEEDS: [Deed; 14] = [
 struct World {
     scheduler: Scheduler,
     /// A process for each slot, with the trial that it was told to run.
+    #[expect(clippy::option_option, reason = "no process, and a process without a trial")]
     processes: Vec<Option<Option<TrialId>>>,
     attempts: BTreeMap<TrialId, u32>,
     terminal: BTreeMap<TrialId, u32>,
