@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::metrics::{Confusion, Scores};
+use crate::{
+    event::Progress,
+    metrics::{Confusion, Scores},
+};
 
 const SLOT: Slot = Slot(0);
 const T1: TrialId = TrialId(1);
