@@ -10,7 +10,7 @@
 //! main → cli → { executor, report, export, predict, progress }
 //! executor → scheduler → study          worker → train → metrics
 //! report, export → study                progress → event
-//! study, journal, results → spec, plan, trial, event, device, metrics
+//! study, journal, results, machine → spec, plan, trial, event, device, metrics
 //! ```
 
 #![forbid(unsafe_code)]

@@ -136,6 +136,9 @@ impl Bars {
     }
 
     fn logged(&mut self, record: &Record, study: &Study) {
+        if let (Event::SweepEnded { .. }, Some(line)) = (&record.event, line(record, study)) {
+            _ = self.all.println(line);
+        }
         if let Some(id) = record.trial {
             match &record.event {
                 Event::Started { .. } => self.open(id, study),
@@ -161,7 +164,7 @@ impl Bars {
 
     fn open(&mut self, id: TrialId, study: &Study) {
         let bar = self.all.add(ProgressBar::new(1));
-        bar.set_style(style("  {prefix} {bar:12.green} {msg}"));
+        bar.set_style(style("  {prefix} {bar:12.green} {wide_msg}"));
         let record = study.trial(id);
         let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
         let params = record.map_or_else(String::new, |record| record.trial.params.to_string());
@@ -363,8 +366,8 @@ mod tests {
     fn the_time_left_counts_only_what_this_run_did() {
         let since = Instant::now();
         let forecast = Forecast { since, before: 4.0, total: 10.0, ended: 5.0 };
-        let now = since + Duration::from_secs(60);
-        assert_eq!(forecast.left(now, 1.0), Some(Duration::from_secs(120)));
+        let now = since + Duration::from_mins(1);
+        assert_eq!(forecast.left(now, 1.0), Some(Duration::from_mins(2)));
         assert_eq!(Forecast { before: 5.0, ..forecast }.left(now, 0.0), None);
     }
 

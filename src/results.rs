@@ -4,16 +4,20 @@
 //! emptied. One orchestrator at a time holds a folder's lock: the kernel drops
 //! it when the process ends, however it ends, so a stale lock cannot exist.
 
+mod files;
+mod lock;
+
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Read, Seek, Write},
+    fs, io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use serde::{Deserialize, Serialize};
-
-use crate::{files, trial::TrialId};
+pub use self::{
+    files::{json, read_json, write_atomic, write_json},
+    lock::{Holder, Lock},
+};
+use crate::trial::TrialId;
 
 /// What a sweep may leave directly in its folder; `plan.json` last, since it makes the folder ours.
 const OURS: [&str; 9] = [
@@ -86,37 +90,6 @@ impl ResultsError {
     /// For `map_err`: what was attempted on which path.
     pub(crate) fn io<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Self + 'a {
         move |source| Self::Io { operation, path: path.to_owned(), source }
-    }
-}
-
-/// Who holds a lock.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The machine's name.
-    pub host: String,
-    /// The process; 0 when unknown.
-    pub pid: u32,
-    /// Since when, as RFC 3339 in UTC.
-    pub since: String,
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.pid == 0 {
-            // The holder has the lock, but has not written its name yet.
-            return f.write_str("another process");
-        }
-        write!(f, "pid {} on {} since {}", self.pid, self.host, self.since)
-    }
-}
-
-impl Holder {
-    fn this_process() -> Self {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname")
-            .or_else(|_| std::env::var("HOSTNAME"))
-            .map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned());
-        let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        Self { host, pid: std::process::id(), since }
     }
 }
 
@@ -261,40 +234,13 @@ impl SweepFolder {
         if !self.is_ours_or_empty()? {
             return Err(ResultsError::Foreign(self.path.clone()));
         }
-        let path = self.lock_file();
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(ResultsError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ResultsError::Locked {
-                    folder: self.path.clone(),
-                    holder: read_holder(&mut file),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(ResultsError::io("lock", &path)(source)),
-        }
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.write_all(&serde_json::to_vec(&Holder::this_process())?)
-        };
-        write(&mut file).map_err(ResultsError::io("write", &path))?;
-        Ok(Lock { file })
+        Lock::take(&self.path, &self.lock_file())
     }
 
     /// Who works in the folder now, if anybody does.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
-        let mut file = File::open(self.lock_file()).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(read_holder(&mut file)),
-            Ok(()) | Err(TryLockError::Error(_)) => None,
-        }
+        lock::holder(&self.lock_file())
     }
 
     fn is_ours_or_empty(&self) -> Result<bool, ResultsError> {
@@ -326,25 +272,6 @@ impl SweepFolder {
             }
         }
         Ok(())
-    }
-}
-
-fn read_holder(file: &mut File) -> Holder {
-    let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
-    read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
-}
-
-/// The right to write into a sweep's folder.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Only courtesy: closing the file gives the lock back too.
-        let _ = self.file.set_len(0);
     }
 }
 
@@ -416,44 +343,10 @@ impl TrialFolder {
     }
 }
 
-/// Puts `bytes` into the file `path` so that a reader, or a crash at any instant, sees the old
-/// contents or the new, never a mixture.
-///
-/// # Errors
-/// When the folder cannot be written; `path` is unchanged then.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
-    files::write_atomically(path, bytes).map_err(ResultsError::io("write", path))
-}
-
-/// As [`write_atomic`], with `value` as indented JSON and a final line break.
-///
-/// # Errors
-/// As [`write_atomic`].
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
-    write_atomic(path, json(path, value)?.as_bytes())
-}
-
-/// The contents that [`write_json`] would give to `path`.
-///
-/// # Errors
-/// When `value` has no JSON form.
-pub fn json(path: &Path, value: &impl Serialize) -> Result<String, ResultsError> {
-    let text = serde_json::to_string_pretty(value);
-    let text = text.map_err(|source| ResultsError::Json { path: path.to_owned(), source })?;
-    Ok(text + "\n")
-}
-
-/// Reads a JSON file.
-///
-/// # Errors
-/// When it cannot be read or understood.
-pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
-    let text = fs::read_to_string(path).map_err(ResultsError::io("read", path))?;
-    serde_json::from_str(&text).map_err(|source| ResultsError::Json { path: path.to_owned(), source })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn results() -> (tempfile::TempDir, Results) {
@@ -518,25 +411,5 @@ mod tests {
     fn results_that_do_not_exist_hold_no_sweep() {
         let (_folder, results) = results();
         assert!(matches!(results.find(None), Err(ResultsError::Empty(_))));
-    }
-
-    #[test]
-    fn an_atomic_write_replaces_the_file_and_leaves_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        write_atomic(&path, b"old").unwrap();
-        write_atomic(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn an_atomic_write_that_fails_leaves_the_old_contents() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        fs::create_dir(&path).unwrap();
-        fs::write(path.join("inside"), "x").unwrap();
-        assert!(write_atomic(&path, b"new").is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

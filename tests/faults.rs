@@ -1,5 +1,7 @@
 //! Whole runs with real processes that fail in every way that a worker can.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
+
 use std::{
     fs,
     path::PathBuf,
@@ -7,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Signal, getpid, kill_process};
 use sweep::{
     data::{DataSpec, Duplicates, Limit, Source, Split},
     device::Device,
@@ -68,7 +71,7 @@ impl Bench {
         fs::create_dir_all(folder.path()).unwrap();
         let devices = (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect();
         // Long enough that a busy machine never makes a test fail; nothing here waits for it.
-        let workers = Workers { program, startup: Duration::from_secs(60), leave: Duration::from_secs(60) };
+        let workers = Workers { program, startup: Duration::from_mins(1), leave: Duration::from_mins(1) };
         let run = Run { folder, plan: plan(trials), devices, workers };
         let bench = Self { root, run, drawn: Arc::default() };
         bench.script(script);
@@ -346,4 +349,13 @@ async fn drawing_that_fails_is_told_and_ends_nothing() {
     let ended = executor::run(bench.run.clone(), interrupts, draw, &mut watch).await.unwrap();
     assert_eq!(states(&ended.study), [State::Complete]);
     assert_eq!(troubles, ["cannot draw: no paper"]);
+}
+
+#[tokio::test]
+async fn the_signals_of_a_closing_terminal_are_wishes_to_stop() {
+    let mut interrupts = executor::interrupts().unwrap();
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+        kill_process(getpid(), signal).unwrap();
+        assert_eq!(interrupts.recv().await, Some(()));
+    }
 }

@@ -91,31 +91,31 @@ impl Stop {
     }
 
     /// Results that cannot be used.
-    pub(super) fn results(error: impl ToString) -> Self {
+    pub(super) fn results(error: &impl ToString) -> Self {
         Self { exit: Exit::Results, message: error.to_string() }
     }
 
     /// A bug, or a strange system.
-    pub(super) fn internal(error: impl ToString) -> Self {
+    pub(super) fn internal(error: &impl ToString) -> Self {
         Self { exit: Exit::Internal, message: error.to_string() }
     }
 }
 
 impl From<ResultsError> for Stop {
     fn from(error: ResultsError) -> Self {
-        Self::results(error)
+        Self::results(&error)
     }
 }
 
 impl From<JournalError> for Stop {
     fn from(error: JournalError) -> Self {
-        Self::results(error)
+        Self::results(&error)
     }
 }
 
 impl From<StudyError> for Stop {
     fn from(error: StudyError) -> Self {
-        Self::results(error)
+        Self::results(&error)
     }
 }
 
@@ -124,7 +124,7 @@ impl From<ExecutorError> for Stop {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
-                Self::results(error)
+                Self::results(&error)
             }
         }
     }
@@ -141,7 +141,7 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self { exit: Exit::Complete, message: String::new() },
-            _ => Self::internal(format!("cannot write the output: {error}")),
+            _ => Self::internal(&format!("cannot write the output: {error}")),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// How the leaderboard is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Table {
+enum Layout {
     /// For people
     Table,
     /// For programs: every field
@@ -34,8 +34,8 @@ pub(super) struct LeaderboardArgs {
     #[command(flatten)]
     sweep: SweepArgs,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Table::Table)]
-    format: Table,
+    #[arg(long, value_enum, default_value_t = Layout::Table)]
+    format: Layout,
     /// What decides
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
@@ -87,10 +87,10 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
     let opened = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
     print(&match args.format {
-        Table::Table => board.to_table(),
-        Table::Json => board.to_json(),
-        Table::Csv => board.to_csv(),
-        Table::Markdown => board.to_markdown(),
+        Layout::Table => board.to_table(),
+        Layout::Json => board.to_json(),
+        Layout::Csv => board.to_csv(),
+        Layout::Markdown => board.to_markdown(),
     })?;
     Ok(Exit::Complete)
 }
@@ -107,7 +107,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let job: Job = read_json(&trial.job())?;
     let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome };
     let out = args.out.clone().unwrap_or_else(|| folder.path().join("best-model"));
-    export(&model, &out).map_err(|error| Stop::results(chain(&error)))?;
+    export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
     print(&format!(
         "{}: trial {} ({}), the best by {}\n",
         out.display(),
@@ -125,7 +125,7 @@ pub(super) fn report(args: &SweepArgs, results: &Results) -> Result<Exit, Stop> 
     show::draw_trials(&folder, &study, &trials)
         .and_then(|()| show::write_leaderboard(&folder, &board))
         .and_then(|()| show::draw_sweep(&folder, &study, &board))
-        .map_err(|error| Stop::results(chain(&*error)))?;
+        .map_err(|error| Stop::results(&chain(&*error)))?;
     print(&format!("{}\n", folder.report().display()))?;
     Ok(Exit::Complete)
 }

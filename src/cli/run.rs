@@ -18,7 +18,7 @@ use crate::{
     machine::Machine,
     plan::{self, Overview, Plan},
     progress::{self, Display},
-    results::{Lock, Results, SweepFolder, json, write_atomic},
+    results::{Results, SweepFolder, json, write_atomic},
     spec,
     study::Study,
     train,
@@ -69,7 +69,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     drop(reading);
     let folder = results.sweep(&plan.sweep);
     let lock = folder.lock()?;
-    prepare(&folder, &lock, &plan, args)?;
+    if args.fresh {
+        folder.clear(&lock)?;
+    }
+    prepare(&folder, &plan, &spec_as_run(args)?)?;
     let ended = execute(&folder, &plan, devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
@@ -104,11 +107,8 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     Ok(format!("{command}\n{text}"))
 }
 
-/// Makes the folder hold this plan and the state that its log tells of.
-fn prepare(folder: &SweepFolder, lock: &Lock, plan: &Plan, args: &RunArgs) -> Result<(), Stop> {
-    if args.fresh {
-        folder.clear(lock)?;
-    }
+/// Makes the folder hold this plan, with the spec that it comes from, unless it does already.
+fn prepare(folder: &SweepFolder, plan: &Plan, spec: &str) -> Result<(), Stop> {
     let path = folder.plan();
     let text = json(&path, plan)?;
     match fs::read_to_string(&path) {
@@ -120,20 +120,20 @@ fn prepare(folder: &SweepFolder, lock: &Lock, plan: &Plan, args: &RunArgs) -> Re
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             write_atomic(&path, text.as_bytes())?;
-            Ok(write_atomic(&folder.spec(), spec_as_run(args)?.as_bytes())?)
+            Ok(write_atomic(&folder.spec(), spec.as_bytes())?)
         }
-        Err(error) => Err(Stop::results(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => Err(Stop::results(&format!("cannot read {}: {error}", path.display()))),
     }
 }
 
 fn execute(folder: &SweepFolder, plan: &Plan, devices: Vec<Device>) -> Result<Ended, Stop> {
     let study = Study::replay(plan, &journal::replay(&folder.log())?.records)?;
     let mut display = Display::new(&study, io::stderr().is_terminal());
-    let workers = Workers::of_this_program().map_err(Stop::internal)?;
+    let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
     let run = Run { folder: folder.clone(), plan: plan.clone(), devices, workers };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(Stop::internal)?.block_on(async {
-        let interrupts = executor::interrupts().map_err(Stop::internal)?;
+    let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
+        let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
         let mut watch = |note: Note<'_>| match note {
             Note::Logged(record, study) => display.logged(record, study),
             Note::Moved(trial, progress) => display.moved(trial, progress),
@@ -158,10 +158,42 @@ fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     let board = show::leaderboard(folder, study, RankBy::TestF1);
     show::write_leaderboard(folder, &board)
         .and_then(|()| show::draw_sweep(folder, study, &board))
-        .map_err(|error| Stop::results(chain(&*error)))?;
+        .map_err(|error| Stop::results(&chain(&*error)))?;
     match progress::summary(&mut io::stdout().lock(), study, &board.top(TOP).to_table(), folder) {
         // The exit code tells what came of the run, whoever reads the summary.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study;
+
+    #[test]
+    fn the_same_plan_goes_on_and_another_one_under_its_name_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Results::new(root.path()).sweep("test");
+        let lock = folder.lock().unwrap();
+        let plan = study::tests::plan(2);
+        prepare(&folder, &plan, "the spec").unwrap();
+        prepare(&folder, &plan, "the spec, with a comment").unwrap();
+        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "the spec");
+
+        let other = study::tests::plan(3);
+        let stop = prepare(&folder, &other, "").unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.message.contains("--fresh"), "{}", stop.message);
+
+        folder.clear(&lock).unwrap();
+        prepare(&folder, &other, "another spec").unwrap();
+        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "another spec");
+    }
+
+    #[test]
+    fn devices_are_named_with_their_threads() {
+        let devices = [Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
+        assert_eq!(devices_line(&devices), "cpu:0 (1 thread), cpu:1 (2 threads)");
     }
 }

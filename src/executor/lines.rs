@@ -60,16 +60,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 }
 
 fn parse(line: &[u8]) -> Said {
-    match serde_json::from_slice(line) {
-        Ok(line) => Said::Line(Box::new(line)),
-        Err(_) => {
-            let text = String::from_utf8_lossy(line);
-            let text = text.trim_end();
-            let quote: String = text.chars().take(QUOTE_MAX).collect();
-            let dots = if quote.len() < text.len() { "…" } else { "" };
-            Said::Garbage(format!("a line that is not in the protocol: {quote:?}{dots}"))
-        }
+    if let Ok(line) = serde_json::from_slice(line) {
+        return Said::Line(Box::new(line));
     }
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end();
+    let quote: String = text.chars().take(QUOTE_MAX).collect();
+    let dots = if quote.len() < text.len() { "…" } else { "" };
+    Said::Garbage(format!("a line that is not in the protocol: {quote:?}{dots}"))
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Workers {
     pub fn of_this_program() -> io::Result<Self> {
         let program = std::env::current_exe()?;
         // Starting takes milliseconds; a minute is for a cold network disk.
-        Ok(Self { program, startup: Duration::from_secs(60), leave: Duration::from_secs(10) })
+        Ok(Self { program, startup: Duration::from_mins(1), leave: Duration::from_secs(10) })
     }
 }
 
@@ -135,13 +135,12 @@ pub async fn run(
         tokio::select! {
             Some(input) = inbox.recv() => state.handle(input)?,
             Some(trouble) = troubles.recv() => (state.watch)(Note::Trouble(trouble)),
-            interrupt = interrupts.recv(), if listening => match interrupt {
-                None => listening = false,
-                Some(()) => {
-                    stops += 1;
-                    (state.watch)(Note::Stopping(stops));
-                    state.handle(Input::Interrupt)?;
-                }
+            interrupt = interrupts.recv(), if listening => if interrupt.is_some() {
+                stops += 1;
+                (state.watch)(Note::Stopping(stops));
+                state.handle(Input::Interrupt)?;
+            } else {
+                listening = false;
             },
         }
     }
@@ -165,7 +164,7 @@ struct Loop<'a> {
 }
 
 impl<'a> Loop<'a> {
-    #[expect(clippy::type_complexity, reason = "the loop and the two channels that it listens to")]
+    /// Reads the log; the answer is the loop and the two channels that it has to listen to.
     fn open(
         run: Run,
         draw: Draw,

@@ -149,12 +149,11 @@ impl Watcher {
                 },
                 // What a dead process said is read afterwards, for a limited time.
                 status = self.child.wait() => break status,
-                said = self.lines.next(), if is_open => match said {
-                    Some(said) => self.pass_on(said).await,
-                    None => {
-                        is_open = false;
-                        self.expect_end();
-                    }
+                said = self.lines.next(), if is_open => if let Some(said) = said {
+                    self.pass_on(said).await;
+                } else {
+                    is_open = false;
+                    self.expect_end();
                 },
                 () = sleep_until(alarm), if self.alarm.is_some() => {
                     if let Some((_, input)) = self.alarm.take() {
@@ -164,7 +163,7 @@ impl Watcher {
             }
         };
         self.drain(is_open).await;
-        let exit = exit(status);
+        let exit = exit(&status);
         self.report(Input::Exited(self.slot, exit)).await;
     }
 
@@ -241,7 +240,7 @@ impl Watcher {
     }
 }
 
-fn exit(status: io::Result<ExitStatus>) -> Exit {
+fn exit(status: &io::Result<ExitStatus>) -> Exit {
     match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Exit::Code(code),

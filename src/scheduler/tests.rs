@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::metrics::{Confusion, Scores};
+use crate::{
+    event::Progress,
+    metrics::{Confusion, Scores},
+};
 
 const SLOT: Slot = Slot(0);
 const T1: TrialId = TrialId(1);
@@ -264,6 +267,7 @@ const DEEDS: [Deed; 14] = [
 struct World {
     scheduler: Scheduler,
     /// A process for each slot, with the trial that it was told to run.
+    #[expect(clippy::option_option, reason = "no process, and a process without a trial")]
     processes: Vec<Option<Option<TrialId>>>,
     attempts: BTreeMap<TrialId, u32>,
     terminal: BTreeMap<TrialId, u32>,

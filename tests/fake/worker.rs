@@ -8,7 +8,7 @@ use std::{
     env, fs,
     io::{self, BufRead, Write},
     path::Path,
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode},
 };
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -65,11 +65,10 @@ fn obey(deed: &str, trial: TrialId, requests: &mut impl Iterator<Item = String>)
             die();
         }
         "killed-before-a-word" => die(),
-        "garbage" => println!("loss: 0.3"),
+        "garbage" => write("loss: 0.3\n"),
         "foreign" => say(&WorkerLine::Finished(TrialId(trial.0 + 1), outcome())),
         "half-a-line" => {
-            print!("{{\"finished\":[");
-            io::stdout().flush().expect("standard output is open");
+            write("{\"finished\":[");
             return Some(ExitCode::SUCCESS);
         }
         "mute" => return Some(ExitCode::SUCCESS),
@@ -91,8 +90,8 @@ fn obey(deed: &str, trial: TrialId, requests: &mut impl Iterator<Item = String>)
         }
         "grandchild" => {
             // It inherits the pipes and holds them open when its parent is gone.
-            Command::new("sleep").arg("600").spawn().expect("sleep is a program");
-            die();
+            let child = Command::new("sleep").arg("600").spawn();
+            die_beside(child.expect("sleep is a program"));
         }
         "until-stopped" => {
             say(&evaluated(trial));
@@ -135,15 +134,24 @@ fn until_killed(trial: TrialId) -> ! {
     })
 }
 
+fn die_beside(child: Child) -> ! {
+    std::mem::forget(child);
+    die()
+}
+
 fn die() -> ! {
     let me: Pid = getpid();
     kill_process(me, Signal::KILL).expect("a process may kill itself");
     wait_for_a_signal()
 }
 
-#[expect(clippy::print_stdout, reason = "the protocol goes there")]
 fn say(line: &WorkerLine) {
-    println!("{}", serde_json::to_string(line).expect("a line has a JSON form"));
+    write(&(serde_json::to_string(line).expect("a line has a JSON form") + "\n"));
+}
+
+fn write(text: &str) {
+    let mut out = io::stdout();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).expect("standard output is open");
 }
 
 fn scores() -> Scores {
