@@ -18,13 +18,16 @@ mod phrases;
 #[cfg(test)]
 mod tests;
 
-use phrases::{Aspect, Domain};
+use phrases::Aspect;
 
 /// Class names, by [`Document::label`].
 pub const LABELS: [&str; 2] = ["negative", "positive"];
 
 /// Documents of `builtin:reviews`.
-pub const DOCUMENTS: usize = 3_000;
+pub const DOCUMENTS: usize = 4_000;
+
+/// Between and after clauses.
+const PUNCTUATION: &[&str] = &["，", "。", "！"];
 
 /// Labels turned over, in thousandths.
 const NOISE_PERMILLE: u32 = 25;
@@ -34,7 +37,7 @@ const NOISE_PERMILLE: u32 = 25;
 /// A longer list begins with the shorter one. 2–3 % of the labels are wrong on purpose.
 #[must_use]
 pub fn generate(seed: u64, documents: usize) -> Vec<Document> {
-    let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
+    let mut draw = Draw::seeded(seed);
     (1..=documents)
         .map(|id| {
             let review = compose(&mut draw);
@@ -62,7 +65,7 @@ pub fn vocabulary() -> Vec<char> {
         phrases::HEARSAY,
         phrases::OPENERS,
         phrases::FILLERS,
-        &["，。！"],
+        PUNCTUATION,
     ];
     let of_domains = phrases::DOMAINS.iter().flat_map(|domain| {
         let of_aspects = domain
@@ -136,75 +139,70 @@ fn verdict(opinions: &[Opinion]) -> bool {
     sum > 0
 }
 
-/// Draws a review's structure, then its words.
+/// Draws a review's structure, then its words; no filler and no aspect comes twice.
 fn compose(draw: &mut Draw) -> Review {
     let domain = draw.pick(phrases::DOMAINS);
     let opinions = structure(draw);
     let long = draw.chance(40);
+    let mut aspects = domain.aspects.to_vec();
+    let mut fillers = [domain.fillers, phrases::FILLERS].concat();
     let mut clauses: Vec<String> = Vec::new();
     for opinion in &opinions {
-        let fillers = if long { 3 + draw.below(6) } else { draw.below(5) / 3 };
-        clauses.extend((0..fillers).map(|_| filler(draw, &domain)));
-        clauses.push(clause(draw, &domain, *opinion));
+        let count = if long { 4 + draw.below(6) } else { draw.below(5) / 3 };
+        clauses.extend((0..count).filter_map(|_| draw.take(&mut fillers)).map(str::to_owned));
+        clauses.extend(draw.take(&mut aspects).map(|aspect| clause(draw, &aspect, *opinion)));
     }
     if draw.chance(300) {
-        clauses.push(filler(draw, &domain));
+        clauses.extend(draw.take(&mut fillers).map(str::to_owned));
     }
-    let mut text = String::new();
-    for (index, clause) in clauses.iter().enumerate() {
-        text.push_str(clause);
-        text.push(match index + 1 == clauses.len() {
-            false => '，',
-            true if draw.chance(200) => '！',
-            true => '。',
-        });
-    }
+    let end = if draw.chance(200) { '！' } else { '。' };
+    let mut text = clauses.join("，");
+    text.push(end);
     Review { text, positive: verdict(&opinions) }
 }
 
-/// Draws who says what: the mean of a review is decided here.
+/// Draws who says what: the sentiment of a review is decided here.
 fn structure(draw: &mut Draw) -> Vec<Opinion> {
     let positive = draw.chance(500);
-    let opinion = |draw: &mut Draw, positive: bool, role: Role| Opinion {
-        positive,
-        strength: draw.pick(&[Strength::Mild, Strength::Plain, Strength::Plain, Strength::Strong]),
-        role,
-    };
     match draw.below(100) {
-        0..57 => {
-            let count = 1 + draw.below(3);
-            (0..count).map(|_| opinion(draw, positive, Role::Plain)).collect()
-        }
+        0..57 => (0..=draw.below(3)).map(|_| opinion(draw, positive, Role::Plain)).collect(),
         57..59 => {
             let strong = Opinion { positive, strength: Strength::Strong, role: Role::Plain };
             let mild = Opinion { positive: !positive, strength: Strength::Mild, role: Role::Plain };
-            if draw.chance(500) { vec![strong, mild] } else { vec![mild, strong] }
+            in_any_order(draw, strong, mild)
         }
         59..89 => {
             let mut opinions = vec![opinion(draw, !positive, Role::Plain)];
             if draw.chance(300) {
-                let first = draw.chance(500);
-                opinions.push(opinion(draw, first, Role::Plain));
+                let second = draw.chance(500);
+                opinions.push(opinion(draw, second, Role::Plain));
             }
             opinions.push(opinion(draw, positive, Role::Decisive));
             opinions
         }
-        89..95 => {
+        form => {
             let counted = opinion(draw, positive, Role::Plain);
-            let conceded = opinion(draw, !positive, Role::Conceded);
-            if draw.chance(500) { vec![counted, conceded] } else { vec![conceded, counted] }
-        }
-        _ => {
-            let counted = opinion(draw, positive, Role::Plain);
-            let reported = opinion(draw, !positive, Role::Reported);
-            if draw.chance(500) { vec![counted, reported] } else { vec![reported, counted] }
+            let role = if form < 95 { Role::Conceded } else { Role::Reported };
+            let discounted = opinion(draw, !positive, role);
+            in_any_order(draw, counted, discounted)
         }
     }
 }
 
+fn opinion(draw: &mut Draw, positive: bool, role: Role) -> Opinion {
+    let strength = draw.pick(&[Strength::Mild, Strength::Plain, Strength::Plain, Strength::Strong]);
+    Opinion { positive, strength, role }
+}
+
+fn in_any_order(draw: &mut Draw, one: Opinion, other: Opinion) -> Vec<Opinion> {
+    if draw.chance(500) { vec![one, other] } else { vec![other, one] }
+}
+
 /// Words for `opinion`: opener, negation, aspect, adverb, predicate.
-fn clause(draw: &mut Draw, domain: &Domain, opinion: Opinion) -> String {
-    let aspect = draw.pick(domain.aspects);
+///
+/// Only plain clauses are negated, so that no opinion is turned over by one marker and
+/// discounted by another; a strong opinion is never the negation of its opposite.
+fn clause(draw: &mut Draw, aspect: &Aspect, opinion: Opinion) -> String {
     let opener = match opinion.role {
         Role::Plain if draw.chance(200) => draw.pick(phrases::OPENERS),
         Role::Plain => "",
@@ -213,29 +211,26 @@ fn clause(draw: &mut Draw, domain: &Domain, opinion: Opinion) -> String {
         Role::Reported => draw.pick(phrases::HEARSAY),
     };
     let name = aspect.name;
-    match draw.below(100) {
-        0..18 if opinion.role == Role::Plain && opinion.strength != Strength::Strong => {
-            let predicate = predicate(draw, &aspect, !opinion.positive);
-            if draw.chance(700) {
-                let not = draw.pick(phrases::NOT_BEFORE);
-                format!("{opener}{not}{name}{}{predicate}", draw.pick(phrases::PLAIN))
-            } else {
-                let not = draw.pick(phrases::NOT_WITHIN);
-                format!("{opener}{name}{not}{predicate}")
-            }
-        }
-        draw_of_form => {
-            let affirmed = if draw_of_form >= 97 { draw.pick(phrases::NOT_NOT) } else { "" };
-            let adverb = draw.pick(match (opinion.strength, opinion.positive) {
-                (Strength::Mild, true) => phrases::MILD_GOOD,
-                (Strength::Mild, false) => phrases::MILD_BAD,
-                (Strength::Plain, _) => phrases::PLAIN,
-                (Strength::Strong, _) => phrases::STRONG,
-            });
-            let predicate = predicate(draw, &aspect, opinion.positive);
-            format!("{opener}{affirmed}{name}{adverb}{predicate}")
-        }
+    let form = draw.below(100);
+    if form < 18 && opinion.role == Role::Plain && opinion.strength != Strength::Strong {
+        let opposite = predicate(draw, aspect, !opinion.positive);
+        return if draw.chance(700) {
+            let (not, adverb) = (draw.pick(phrases::NOT_BEFORE), draw.pick(phrases::PLAIN));
+            format!("{opener}{not}{name}{adverb}{opposite}")
+        } else {
+            let not = draw.pick(phrases::NOT_WITHIN);
+            format!("{opener}{name}{not}{opposite}")
+        };
     }
+    let affirmed = if form >= 97 { draw.pick(phrases::NOT_NOT) } else { "" };
+    let adverb = draw.pick(match (opinion.strength, opinion.positive) {
+        (Strength::Mild, true) => phrases::MILD_GOOD,
+        (Strength::Mild, false) => phrases::MILD_BAD,
+        (Strength::Plain, _) => phrases::PLAIN,
+        (Strength::Strong, _) => phrases::STRONG,
+    });
+    let predicate = predicate(draw, aspect, opinion.positive);
+    format!("{opener}{affirmed}{name}{adverb}{predicate}")
 }
 
 fn predicate(draw: &mut Draw, aspect: &Aspect, positive: bool) -> &'static str {
@@ -248,18 +243,18 @@ fn predicate(draw: &mut Draw, aspect: &Aspect, positive: bool) -> &'static str {
     })
 }
 
-fn filler(draw: &mut Draw, domain: &Domain) -> String {
-    let of_domain = draw.chance(600);
-    draw.pick(if of_domain { domain.fillers } else { phrases::FILLERS }).to_owned()
-}
-
 /// Integer draws from one stream.
 struct Draw(ChaCha8Rng);
 
 impl Draw {
-    /// A number below `bound`, which is positive; the bias is below `bound` in 2^32.
+    fn seeded(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A number below `bound`; some are likelier than others by `bound` in 2^32.
     fn below(&mut self, bound: u32) -> u32 {
-        ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
+        let [_, _, _, _, high @ ..] = (u64::from(self.0.next_u32()) * u64::from(bound)).to_le_bytes();
+        u32::from_le_bytes(high)
     }
 
     /// True in `permille` of a thousand draws.
@@ -267,8 +262,15 @@ impl Draw {
         self.below(1000) < permille
     }
 
-    /// One of `items`, which are not empty.
+    /// One of `items`: a table of ours, never empty.
     fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len() as u32) as usize]
+        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        items[self.below(count) as usize]
+    }
+
+    /// One of `items`, taken out of them; `None` when none is left.
+    fn take<T>(&mut self, items: &mut Vec<T>) -> Option<T> {
+        let count = u32::try_from(items.len()).ok().filter(|count| *count > 0)?;
+        Some(items.swap_remove(self.below(count) as usize))
     }
 }
