@@ -1,11 +1,11 @@
 //! `builtin:reviews`: Chinese reviews of hotels, restaurants, books and electronics, made from a seed.
 //!
 //! A review is a row of clauses; its sentiment is a rule of their structure
-//! ([`verdict`]), not of the words alone: negation turns an opinion over, a
+//! (`verdict`), not of the words alone: negation turns an opinion over, a
 //! conceded or reported opinion does not count, and a clause after 但 decides.
 //! Markers stand several characters before the word they act on, so that counts
 //! of short character sequences see only half of it. All decisions are integer
-//! arithmetic on a ChaCha8 stream: the same texts on every machine.
+//! arithmetic on a `ChaCha8Rng` stream: the same texts on every machine.
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -24,7 +24,7 @@ use phrases::Aspect;
 pub const LABELS: [&str; 2] = ["negative", "positive"];
 
 /// Documents of `builtin:reviews`.
-pub const DOCUMENTS: usize = 4_000;
+pub const DOCUMENTS: usize = 3_600;
 
 /// Between and after clauses.
 const PUNCTUATION: &[&str] = &["，", "。", "！"];
@@ -165,13 +165,13 @@ fn compose(draw: &mut Draw) -> Review {
 fn structure(draw: &mut Draw) -> Vec<Opinion> {
     let positive = draw.chance(500);
     match draw.below(100) {
-        0..57 => (0..=draw.below(3)).map(|_| opinion(draw, positive, Role::Plain)).collect(),
-        57..59 => {
+        0..60 => (0..=draw.below(3)).map(|_| opinion(draw, positive, Role::Plain)).collect(),
+        60..62 => {
             let strong = Opinion { positive, strength: Strength::Strong, role: Role::Plain };
             let mild = Opinion { positive: !positive, strength: Strength::Mild, role: Role::Plain };
             in_any_order(draw, strong, mild)
         }
-        59..89 => {
+        62..92 => {
             let mut opinions = vec![opinion(draw, !positive, Role::Plain)];
             if draw.chance(300) {
                 let second = draw.chance(500);
@@ -182,7 +182,7 @@ fn structure(draw: &mut Draw) -> Vec<Opinion> {
         }
         form => {
             let counted = opinion(draw, positive, Role::Plain);
-            let role = if form < 95 { Role::Conceded } else { Role::Reported };
+            let role = if form < 97 { Role::Conceded } else { Role::Reported };
             let discounted = opinion(draw, !positive, role);
             in_any_order(draw, counted, discounted)
         }
@@ -234,7 +234,7 @@ fn clause(draw: &mut Draw, aspect: &Aspect, opinion: Opinion) -> String {
 }
 
 fn predicate(draw: &mut Draw, aspect: &Aspect, positive: bool) -> &'static str {
-    let general = draw.chance(750);
+    let general = draw.chance(820);
     draw.pick(match (general, positive) {
         (true, true) => phrases::GOOD,
         (true, false) => phrases::BAD,
