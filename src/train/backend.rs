@@ -6,11 +6,11 @@
 use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
 
-use super::{Engine, TrainError, recipe::Trainer};
+use super::{Engine, TrainError, ops::Fused, recipe::Trainer};
 use crate::device::Device;
 
 /// A backend that trials can be trained on.
-pub(crate) trait Compute: AutodiffBackend<FloatElem = f32> {
+pub(crate) trait Compute: AutodiffBackend<FloatElem = f32, InnerBackend: Fused> + Fused {
     /// Whether tensors live in this process's memory, so that plain loops over
     /// them cost no transfer: dropout masks and AdamW then run as such loops.
     const ON_HOST: bool;

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use burn::tensor::backend::Backend;
-
 use super::{
     corpus::Split,
     heads,
     masks::Masks,
     model::{self, Batch, Classifier},
+    ops::Fused,
 };
 use crate::{
     metrics::{Confusion, Scores},
@@ -19,17 +18,16 @@ use crate::{
 const TOKENS: usize = 8_192;
 
 /// The probabilities of each document's classes, in the split's order.
-pub(crate) fn predict<B: Backend>(
+pub(crate) fn predict<B: Fused>(
     model: &Classifier<B>,
     split: &Split,
-    pad: u32,
     aggregate: Aggregate,
     device: &B::Device,
 ) -> Vec<Vec<f64>> {
     let mut all = vec![Vec::new(); split.len()];
     for documents in split.within(&split.by_length(), TOKENS) {
         let (chunks, ranges) = gather(split, &documents);
-        let logits = model.forward(&Batch::new(&chunks, pad, device), &Masks::off());
+        let logits = model.forward(&Batch::new(&chunks, device), &Masks::off());
         let logits = heads::aggregate(logits, &ranges, aggregate);
         let [_, classes] = logits.dims();
         for (&document, row) in documents.iter().zip(model::values(logits).chunks_exact(classes)) {

@@ -6,17 +6,25 @@
 
 use std::cell::Cell;
 
-use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Distribution, Shape, Tensor, TensorData, backend::Backend};
 
 /// Weyl increment of SplitMix64 (Steele et al., OOPSLA 2014): spreads neighbouring counters.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The masks of one forward pass.
+/// The masks of one forward pass: one [`Drop`] for each place in the model, in the order of the pass.
 pub(crate) struct Masks {
     rate: f64,
     key: u64,
     on_host: bool,
     place: Cell<u64>,
+}
+
+/// Dropout at one place: zeroes a share of the elements and scales the others by 1/(1 − rate).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drop {
+    rate: f64,
+    key: u64,
+    on_host: bool,
 }
 
 /// SplitMix64's finaliser.
@@ -42,52 +50,154 @@ impl Masks {
         Self { rate, key, on_host, place: Cell::new(0) }
     }
 
-    /// Zeroes a share `rate` of the elements and scales the others by 1/(1 − rate).
-    ///
-    /// Each call of one pass is a place of its own.
-    pub(crate) fn apply<B: Backend, const D: usize>(&self, tensor: Tensor<B, D>) -> Tensor<B, D> {
-        if self.rate <= 0.0 {
-            return tensor;
-        }
+    /// Dropout at the next place.
+    pub(crate) fn next(&self) -> Drop {
         let place = self.place.replace(self.place.get() + 1);
-        let key = key(&[self.key, place]);
-        let shape = tensor.shape();
-        let device = tensor.device();
-        let mask = if self.on_host {
-            let values = values(self.rate, key, shape.num_elements());
-            Tensor::from_data(TensorData::new(values, shape), &device)
-        } else {
-            B::seed(&device, key);
-            let kept: Tensor<B, D> = Tensor::random(shape, Distribution::Bernoulli(1.0 - self.rate), &device);
-            kept.mul_scalar(1.0 / (1.0 - self.rate))
-        };
-        tensor.mul(mask)
+        Drop { rate: self.rate, key: key(&[self.key, place]), on_host: self.on_host }
     }
 }
 
-/// The mask: 0 with probability `rate` (to 2⁻³²), else 1/(1 − rate). Two elements from each hash.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate in [0, 1) times 2^32 is a u32; the halves of a hash are its low and high words"
-)]
-fn values(rate: f64, key: u64, elements: usize) -> Vec<f32> {
-    let threshold = (rate * 4_294_967_296.0) as u32;
-    let scale = (1.0 / (1.0 - rate)) as f32;
-    let mut mask = vec![0.0_f32; elements];
-    for (index, pair) in mask.chunks_mut(2).enumerate() {
-        let hash = mix(key.wrapping_add((index as u64 + 1).wrapping_mul(GOLDEN)));
-        let halves = [hash as u32, (hash >> 32) as u32];
-        for (element, half) in pair.iter_mut().zip(halves) {
-            *element = if half < threshold { 0.0 } else { scale };
+impl Drop {
+    /// None.
+    pub(crate) const fn off() -> Self {
+        Self { rate: 0.0, key: 0, on_host: true }
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn is_off(self) -> bool {
+        self.rate <= 0.0
+    }
+
+    /// On elements numbered row-major.
+    pub(crate) fn apply<B: Backend, const D: usize>(self, tensor: Tensor<B, D>) -> Tensor<B, D> {
+        if self.is_off() {
+            return tensor;
+        }
+        let (shape, device) = (tensor.shape(), tensor.device());
+        if !self.on_host {
+            return tensor.mul(self.on_device(shape, &device));
+        }
+        let mut mask = vec![0.0; shape.num_elements()];
+        self.fill(&mut mask, 0);
+        tensor.mul(Tensor::from_data(TensorData::new(mask, shape), &device))
+    }
+
+    /// On elements whose numbers `number` tells from their place. On a device of its own memory the
+    /// masks are that device's, and the numbers mean nothing.
+    pub(crate) fn apply_numbered<B: Backend>(
+        self,
+        tensor: Tensor<B, 4>,
+        number: impl Fn([usize; 4]) -> usize,
+    ) -> Tensor<B, 4> {
+        if self.is_off() {
+            return tensor;
+        }
+        let (shape, device) = (tensor.shape(), tensor.device());
+        if !self.on_host {
+            return tensor.mul(self.on_device(shape, &device));
+        }
+        let [first, second, third, fourth] = tensor.dims();
+        let mut mask = Vec::with_capacity(first * second * third * fourth);
+        for a in 0..first {
+            for b in 0..second {
+                for c in 0..third {
+                    mask.extend((0..fourth).map(|d| self.factor(number([a, b, c, d]))));
+                }
+            }
+        }
+        tensor.mul(Tensor::from_data(TensorData::new(mask, shape), &device))
+    }
+
+    fn on_device<B: Backend, const D: usize>(self, shape: Shape, device: &B::Device) -> Tensor<B, D> {
+        B::seed(device, self.key);
+        let kept: Tensor<B, D> = Tensor::random(shape, Distribution::Bernoulli(1.0 - self.rate), device);
+        kept.mul_scalar(1.0 / (1.0 - self.rate))
+    }
+
+    /// Below it, 32 random bits drop their element: the rate to 2⁻³².
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate in [0, 1) times 2^32 is a u32"
+    )]
+    fn threshold(self) -> u32 {
+        (self.rate * 4_294_967_296.0) as u32
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+    fn scale(self) -> f32 {
+        (1.0 / (1.0 - self.rate)) as f32
+    }
+
+    /// The random bits of elements 2 · `pair` and 2 · `pair` + 1.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the low and the high word")]
+    const fn bits(self, pair: usize) -> [u32; 2] {
+        let hash = mix(self.key.wrapping_add((pair as u64 + 1).wrapping_mul(GOLDEN)));
+        [hash as u32, (hash >> 32) as u32]
+    }
+
+    /// What the element of this number is multiplied by.
+    fn factor(self, number: usize) -> f32 {
+        let dropped = !self.is_off() && self.bits(number / 2)[number % 2] < self.threshold();
+        if dropped { 0.0 } else { self.scale() }
+    }
+
+    /// What elements `first`, `first` + 1, … are multiplied by; all ones when it is off.
+    #[inline(always)]
+    pub(crate) fn fill(self, mask: &mut [f32], first: usize) {
+        if self.is_off() {
+            mask.fill(1.0);
+            return;
+        }
+        let (threshold, scale) = (self.threshold(), self.scale());
+        let odd = (first % 2).min(mask.len());
+        let (head, mask) = mask.split_at_mut(odd);
+        for element in head {
+            *element = self.factor(first);
+        }
+        let first = (first + odd) / 2;
+        let (pairs, last) = mask.as_chunks_mut::<2>();
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            let bits = self.bits(first + index);
+            for (element, bits) in pair.iter_mut().zip(bits) {
+                *element = if bits < threshold { 0.0 } else { scale };
+            }
+        }
+        for element in last {
+            *element = self.factor(2 * (first + pairs.len()));
         }
     }
-    mask
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn values(rate: f64, key: u64, elements: usize) -> Vec<f32> {
+        let mut mask = vec![0.0; elements];
+        Drop { rate, key, on_host: true }.fill(&mut mask, 0);
+        mask
+    }
+
+    #[test]
+    fn a_mask_in_pieces_is_the_mask_as_a_whole() {
+        let drop = Drop { rate: 0.4, key: 5, on_host: true };
+        let whole = values(0.4, 5, 40);
+        for (first, length) in [(0, 0), (0, 7), (3, 8), (5, 1), (11, 20), (39, 1)] {
+            let mut piece = vec![9.0; length];
+            drop.fill(&mut piece, first);
+            assert_eq!(piece, whole[first..first + length]);
+        }
+        assert!((0..40).all(|number| drop.factor(number) == whole[number]));
+    }
+
+    #[test]
+    fn without_dropout_a_used_mask_becomes_ones() {
+        let mut mask = [0.0, 2.0, 0.0];
+        Drop::off().fill(&mut mask, 1);
+        assert_eq!(mask, [1.0; 3]);
+    }
 
     #[expect(clippy::cast_precision_loss, reason = "small counts")]
     fn dropped(mask: &[f32]) -> f64 {

@@ -23,6 +23,7 @@ mod heads;
 mod masks;
 mod mini;
 mod model;
+mod ops;
 mod optimizer;
 mod outputs;
 #[cfg(all(test, feature = "flex"))]

@@ -3,70 +3,102 @@
 //! Post-LayerNorm, exact GELU; dropout on the embeddings, the attention
 //! probabilities, the attention output and the feed-forward output, none inside
 //! the feed-forward block (`transformers`, `models/bert/modeling_bert.py`).
-//! Query, key and value come of one product. Callers hand over a [`Batch`] and
-//! get logits; how tokens are laid out in between is this file's own affair.
+//! Query, key and value come of one product. Tokens are packed, without padding;
+//! the operations between the products are those of [`Fused`]. Callers hand over
+//! a [`Batch`] and get logits; the layout is this file's own affair.
+
+use std::sync::Arc;
 
 use burn::{
     module::{Module, Param},
-    nn::{Embedding, LayerNorm, LayerNormConfig, Linear},
-    tensor::{Int, Tensor, TensorData, activation, backend::Backend},
+    nn::{Embedding, Linear},
+    tensor::{Int, Tensor, TensorData, backend::Backend},
 };
 
 use super::{
     config::EncoderConfig,
-    masks::Masks,
+    masks::{Drop, Masks},
+    ops::{Attention, Fused, Norm, Packing, Queries},
     weights::{Fresh, Source, Weights, WeightsError},
 };
 use crate::settings::Pooling;
 
-/// Added to the scores of padding: its probability becomes exactly 0.
-const MASKED: f32 = -1e9;
-
-/// Chunks, padded to the longest.
+/// Chunks, one after another.
 pub(crate) struct Batch<B: Backend> {
-    /// Token ids, `[chunks, tokens]`.
-    ids: Tensor<B, 2, Int>,
-    /// 0, or [`MASKED`] for padding, `[chunks, 1, 1, tokens]`; `None` without padding.
-    scores: Option<Tensor<B, 4>>,
-    /// 1 over the chunk's length, 0 for padding, `[chunks, tokens, 1]`.
-    shares: Tensor<B, 3>,
+    /// Token ids, `[tokens]`.
+    ids: Tensor<B, 1, Int>,
+    /// Each token's place in its chunk, `[tokens]`.
+    positions: Tensor<B, 1, Int>,
+    packing: Arc<Packing>,
 }
 
 impl<B: Backend> Batch<B> {
-    /// Pads `chunks` (none empty) with `pad` to the longest.
-    pub(crate) fn new(chunks: &[&[u32]], pad: u32, device: &B::Device) -> Self {
-        let longest = chunks.iter().map(|chunk| chunk.len()).max().unwrap_or(0);
-        let cells = chunks.len() * longest;
-        let (mut ids, mut scores, mut shares) =
-            (vec![pad.cast_signed(); cells], vec![MASKED; cells], vec![0.0; cells]);
-        for (row, chunk) in chunks.iter().enumerate() {
-            let start = row * longest;
-            #[expect(clippy::cast_precision_loss, reason = "a chunk's length is far below 2^24")]
-            let share = 1.0 / chunk.len() as f32;
-            for (offset, id) in chunk.iter().enumerate() {
-                ids[start + offset] = id.cast_signed();
-                scores[start + offset] = 0.0;
-                shares[start + offset] = share;
-            }
+    /// A batch of `chunks`, none of them empty.
+    pub(crate) fn new(chunks: &[&[u32]], device: &B::Device) -> Self {
+        let mut starts = vec![0];
+        let (mut ids, mut positions) = (Vec::new(), Vec::new());
+        for chunk in chunks {
+            ids.extend(chunk.iter().map(|id| id.cast_signed()));
+            positions.extend((0..).take(chunk.len()));
+            starts.push(ids.len());
         }
-        let padded = chunks.iter().any(|chunk| chunk.len() < longest);
         Self {
-            ids: Tensor::from_data(TensorData::new(ids, [chunks.len(), longest]), device),
-            scores: padded
-                .then(|| Tensor::from_data(TensorData::new(scores, [chunks.len(), 1, 1, longest]), device)),
-            shares: Tensor::from_data(TensorData::new(shares, [chunks.len(), longest, 1]), device),
+            ids: indices(ids, device),
+            positions: indices(positions, device),
+            packing: Arc::new(Packing { starts }),
         }
     }
+
+    /// The row of each chunk's first token.
+    fn firsts(&self) -> Tensor<B, 1, Int> {
+        let starts = &self.packing.starts[..self.packing.sequences()];
+        let rows = starts.iter().map(|&row| i32::try_from(row).unwrap_or(i32::MAX)).collect();
+        indices(rows, &self.ids.device())
+    }
+
+    /// `[chunks, tokens]`: one over its length for each token of a chunk.
+    fn shares(&self) -> Tensor<B, 2> {
+        let (chunks, rows) = (self.packing.sequences(), self.packing.rows());
+        let mut shares = vec![0.0_f32; chunks * rows];
+        for chunk in 0..chunks {
+            let (start, length) = self.packing.sequence(chunk);
+            #[expect(clippy::cast_precision_loss, reason = "a chunk's length is far below 2^24")]
+            shares[chunk * rows + start..][..length].fill(1.0 / length as f32);
+        }
+        Tensor::from_data(TensorData::new(shares, [chunks, rows]), &self.ids.device())
+    }
+}
+
+fn indices<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}
+
+#[derive(Module, Debug)]
+struct LayerNorm<B: Backend> {
+    gamma: Param<Tensor<B, 1>>,
+    beta: Param<Tensor<B, 1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+/// A matrix and a bias that the operation after the product adds.
+#[derive(Module, Debug)]
+struct Product<B: Backend> {
+    /// `[inputs, outputs]`
+    weight: Param<Tensor<B, 2>>,
+    /// `[outputs]`
+    bias: Param<Tensor<B, 1>>,
 }
 
 #[derive(Module, Debug)]
 struct Layer<B: Backend> {
-    /// `[hidden, 3 · hidden]`: query, key, value.
-    projections: Linear<B>,
-    attention_output: Linear<B>,
+    /// Query, key, value: `[hidden, 3 · hidden]`.
+    projections: Product<B>,
+    attention_output: Product<B>,
     attention_norm: LayerNorm<B>,
-    intermediate: Linear<B>,
-    output: Linear<B>,
+    intermediate: Product<B>,
+    output: Product<B>,
     output_norm: LayerNorm<B>,
     #[module(skip)]
     heads: usize,
@@ -90,73 +122,76 @@ pub(crate) struct Classifier<B: Backend> {
     classifier: Linear<B>,
 }
 
-impl<B: Backend> Layer<B> {
-    /// `hidden`: `[chunks, tokens, width]`.
-    fn forward(&self, hidden: Tensor<B, 3>, scores: Option<&Tensor<B, 4>>, masks: &Masks) -> Tensor<B, 3> {
-        let [chunks, tokens, width] = hidden.dims();
-        let flat = hidden.reshape([chunks * tokens, width]);
-        let attended = self.attend(flat.clone(), scores, masks, [chunks, tokens]);
-        let attended = masks.apply(self.attention_output.forward(attended));
-        let flat = self.attention_norm.forward(attended + flat);
-        let inner = activation::gelu(self.intermediate.forward(flat.clone()));
-        let inner = masks.apply(self.output.forward(inner));
-        self.output_norm.forward(inner + flat).reshape([chunks, tokens, width])
+impl<B: Fused> LayerNorm<B> {
+    fn forward(
+        &self,
+        input: Tensor<B, 2>,
+        bias: Tensor<B, 1>,
+        residual: Tensor<B, 2>,
+        [before, after]: [Drop; 2],
+    ) -> Tensor<B, 2> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        B::residual_norm(Norm { input, bias, residual, gamma, beta, epsilon: self.epsilon, before, after })
+    }
+}
+
+impl<B: Fused> Layer<B> {
+    /// `hidden`: `[tokens, width]`; the result has a row for each query.
+    fn forward(
+        &self,
+        hidden: Tensor<B, 2>,
+        batch: &Batch<B>,
+        masks: &Masks,
+        queries: Queries,
+    ) -> Tensor<B, 2> {
+        let attention =
+            Attention { packing: batch.packing.clone(), heads: self.heads, queries, drop: masks.next() };
+        let projected = hidden.clone().matmul(self.projections.weight.val());
+        let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
+        let residual = match queries {
+            Queries::All => hidden,
+            Queries::First => hidden.select(0, batch.firsts()),
+        };
+        let output = attended.matmul(self.attention_output.weight.val());
+        let drops = [masks.next(), Drop::off()];
+        let attended = self.attention_norm.forward(output, self.attention_output.bias.val(), residual, drops);
+        let inner = attended.clone().matmul(self.intermediate.weight.val());
+        let inner = B::bias_gelu(inner, self.intermediate.bias.val()).matmul(self.output.weight.val());
+        let drops = [masks.next(), Drop::off()];
+        self.output_norm.forward(inner, self.output.bias.val(), attended, drops)
+    }
+}
+
+impl<B: Fused> Classifier<B> {
+    /// Logits of each chunk, `[chunks, classes]`.
+    pub(crate) fn forward(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
+        let pooled = match &self.pooler {
+            // Of the last layer, only the first tokens are read.
+            Some(pooler) => pooler.forward(self.encode(batch, masks, Queries::First)).tanh(),
+            None => batch.shares().matmul(self.encode(batch, masks, Queries::All)),
+        };
+        self.classifier.forward(masks.next().apply(pooled))
     }
 
-    /// Softmax attention; `flat` and the result: `[chunks · tokens, width]`.
-    fn attend(
-        &self,
-        flat: Tensor<B, 2>,
-        scores: Option<&Tensor<B, 4>>,
-        masks: &Masks,
-        [chunks, tokens]: [usize; 2],
-    ) -> Tensor<B, 2> {
-        let [_, width] = flat.dims();
-        let size = width / self.heads;
-        let projected = self.projections.forward(flat).reshape([chunks, tokens, 3 * self.heads, size]);
-        let projected = projected.swap_dims(1, 2);
-        let part = |index: usize| projected.clone().narrow(1, index * self.heads, self.heads);
-        #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
-        let scale = 1.0 / (size as f64).sqrt();
-        let mut logits = part(0).mul_scalar(scale).matmul(part(1).swap_dims(2, 3));
-        if let Some(scores) = scores {
-            logits = logits + scores.clone();
+    /// Hidden states of the last layer, a row for each of its queries.
+    pub(crate) fn encode(&self, batch: &Batch<B>, masks: &Masks, queries: Queries) -> Tensor<B, 2> {
+        let encoder = &self.encoder;
+        let words = encoder.words.weight.val().select(0, batch.ids.clone());
+        let positions = encoder.positions.weight.val().select(0, batch.positions.clone());
+        let [_, width] = words.dims();
+        let token_type = encoder.token_types.weight.val().narrow(0, 0, 1).reshape([width]);
+        let drops = [Drop::off(), masks.next()];
+        let mut hidden = encoder.embedding_norm.forward(words, token_type, positions, drops);
+        let last = encoder.layers.len() - 1;
+        for (index, layer) in encoder.layers.iter().enumerate() {
+            let queries = if index == last { queries } else { Queries::All };
+            hidden = layer.forward(hidden, batch, masks, queries);
         }
-        let probabilities = masks.apply(activation::softmax(logits, 3));
-        probabilities.matmul(part(2)).swap_dims(1, 2).reshape([chunks * tokens, width])
+        hidden
     }
 }
 
 impl<B: Backend> Classifier<B> {
-    /// Logits of each chunk, `[chunks, classes]`.
-    pub(crate) fn forward(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
-        let hidden = self.encode(batch, masks);
-        let [chunks, _, width] = hidden.dims();
-        let pooled = match &self.pooler {
-            Some(pooler) => {
-                let first = hidden.narrow(1, 0, 1).reshape([chunks, width]);
-                pooler.forward(first).tanh()
-            }
-            None => hidden.mul(batch.shares.clone()).sum_dim(1).reshape([chunks, width]),
-        };
-        self.classifier.forward(masks.apply(pooled))
-    }
-
-    /// Hidden states of the last layer, `[chunks, tokens, width]`.
-    pub(crate) fn encode(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 3> {
-        let encoder = &self.encoder;
-        let [_, tokens] = batch.ids.dims();
-        let words = encoder.words.forward(batch.ids.clone());
-        let positions = encoder.positions.weight.val().narrow(0, 0, tokens).unsqueeze::<3>();
-        let token_type = encoder.token_types.weight.val().narrow(0, 0, 1).unsqueeze::<3>();
-        let embedded = encoder.embedding_norm.forward(words + positions + token_type);
-        let mut hidden = masks.apply(embedded);
-        for layer in &encoder.layers {
-            hidden = layer.forward(hidden, batch.scores.as_ref(), masks);
-        }
-        hidden
-    }
-
     /// Builds the model from named parameters.
     ///
     /// # Errors
@@ -186,10 +221,10 @@ impl<B: Backend> Classifier<B> {
                 layers,
             },
             pooler: match pooling {
-                Pooling::Cls => Some(builder.linear(&["bert.pooler.dense".to_owned()], width, width)?),
+                Pooling::Cls => Some(builder.linear("bert.pooler.dense", width, width)?),
                 Pooling::Mean => None,
             },
-            classifier: builder.linear(&["classifier".to_owned()], width, classes)?,
+            classifier: builder.linear("classifier", width, classes)?,
         })
     }
 
@@ -208,17 +243,20 @@ impl<B: Backend> Classifier<B> {
         save_norm(&mut weights, "bert.embeddings.LayerNorm", &encoder.embedding_norm);
         for (index, layer) in encoder.layers.iter().enumerate() {
             let names = LayerNames::new(index);
-            save_linear(&mut weights, &names.projections, &layer.projections);
-            save_linear(&mut weights, &[names.attention_output], &layer.attention_output);
+            let mut save = |names: &[String], product: &Product<B>| {
+                save_product(&mut weights, names, product.weight.val(), product.bias.val());
+            };
+            save(&names.projections, &layer.projections);
+            save(&[names.attention_output], &layer.attention_output);
+            save(&[names.intermediate], &layer.intermediate);
+            save(&[names.output], &layer.output);
             save_norm(&mut weights, &names.attention_norm, &layer.attention_norm);
-            save_linear(&mut weights, &[names.intermediate], &layer.intermediate);
-            save_linear(&mut weights, &[names.output], &layer.output);
             save_norm(&mut weights, &names.output_norm, &layer.output_norm);
         }
         if let Some(pooler) = &self.pooler {
-            save_linear(&mut weights, &["bert.pooler.dense".to_owned()], pooler);
+            save_linear(&mut weights, "bert.pooler.dense", pooler);
         }
-        save_linear(&mut weights, &["classifier".to_owned()], &self.classifier);
+        save_linear(&mut weights, "classifier", &self.classifier);
         weights
     }
 }
@@ -258,18 +296,23 @@ impl<B: Backend> Builder<'_, B> {
         let names = LayerNames::new(index);
         let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
         Ok(Layer {
-            projections: self.linear(&names.projections, width, width)?,
-            attention_output: self.linear(&[names.attention_output], width, width)?,
+            projections: self.product(&names.projections, width, width)?,
+            attention_output: self.product(&[names.attention_output], width, width)?,
             attention_norm: self.norm(&names.attention_norm)?,
-            intermediate: self.linear(&[names.intermediate], width, inner)?,
-            output: self.linear(&[names.output], inner, width)?,
+            intermediate: self.product(&[names.intermediate], width, inner)?,
+            output: self.product(&[names.output], inner, width)?,
             output_norm: self.norm(&names.output_norm)?,
             heads: self.config.num_attention_heads,
         })
     }
 
-    /// One layer for several Hugging Face ones over the same input, side by side.
-    fn linear(&self, names: &[String], inputs: usize, outputs: usize) -> Result<Linear<B>, WeightsError> {
+    fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear<B>, WeightsError> {
+        let Product { weight, bias } = self.product(&[name.to_owned()], inputs, outputs)?;
+        Ok(Linear { weight, bias: Some(bias) })
+    }
+
+    /// One product for several Hugging Face layers over the same input, side by side.
+    fn product(&self, names: &[String], inputs: usize, outputs: usize) -> Result<Product<B>, WeightsError> {
         let columns = names.len() * outputs;
         let mut weight = vec![0.0; inputs * columns];
         let mut bias = Vec::with_capacity(columns);
@@ -283,7 +326,7 @@ impl<B: Backend> Builder<'_, B> {
             }
             bias.extend(self.source.take(&format!("{name}.bias"), &[outputs], Fresh::Zeros)?);
         }
-        Ok(Linear { weight: self.param(weight, [inputs, columns]), bias: Some(self.param(bias, [columns])) })
+        Ok(Product { weight: self.param(weight, [inputs, columns]), bias: self.param(bias, [columns]) })
     }
 
     fn embedding(&self, name: &str, rows: usize) -> Result<Embedding<B>, WeightsError> {
@@ -295,11 +338,13 @@ impl<B: Backend> Builder<'_, B> {
 
     fn norm(&self, name: &str) -> Result<LayerNorm<B>, WeightsError> {
         let width = self.config.hidden_size;
-        let mut norm = LayerNormConfig::new(width).with_epsilon(self.config.layer_norm_eps).init(self.device);
-        norm.gamma = self.param(self.source.take(&format!("{name}.weight"), &[width], Fresh::Ones)?, [width]);
-        norm.beta =
-            Some(self.param(self.source.take(&format!("{name}.bias"), &[width], Fresh::Zeros)?, [width]));
-        Ok(norm)
+        let gamma = self.source.take(&format!("{name}.weight"), &[width], Fresh::Ones)?;
+        let beta = self.source.take(&format!("{name}.bias"), &[width], Fresh::Zeros)?;
+        Ok(LayerNorm {
+            gamma: self.param(gamma, [width]),
+            beta: self.param(beta, [width]),
+            epsilon: self.config.layer_norm_eps,
+        })
     }
 
     fn param<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<B, D>> {
@@ -313,24 +358,31 @@ pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f3
     data.into_vec().unwrap_or_else(|error| unreachable!("converted to f32 just before: {error:?}"))
 }
 
-fn save_linear<B: Backend>(weights: &mut Weights, names: &[String], linear: &Linear<B>) {
-    let [inputs, columns] = linear.weight.val().dims();
+/// Takes [`Builder::product`] apart again.
+fn save_product<B: Backend>(
+    weights: &mut Weights,
+    names: &[String],
+    weight: Tensor<B, 2>,
+    bias: Tensor<B, 1>,
+) {
+    let [inputs, columns] = weight.dims();
     let outputs = columns / names.len();
-    let rows = values(linear.weight.val().transpose());
-    for (name, rows) in names.iter().zip(rows.chunks_exact(outputs * inputs)) {
+    let (rows, bias) = (values(weight.transpose()), values(bias));
+    let parts = rows.chunks_exact(outputs * inputs).zip(bias.chunks_exact(outputs));
+    for (name, (rows, bias)) in names.iter().zip(parts) {
         weights.insert(format!("{name}.weight"), vec![outputs, inputs], rows.to_vec());
+        weights.insert(format!("{name}.bias"), vec![outputs], bias.to_vec());
     }
+}
+
+fn save_linear<B: Backend>(weights: &mut Weights, name: &str, linear: &Linear<B>) {
     if let Some(bias) = &linear.bias {
-        for (name, bias) in names.iter().zip(values(bias.val()).chunks_exact(outputs)) {
-            weights.insert(format!("{name}.bias"), vec![outputs], bias.to_vec());
-        }
+        save_product(weights, &[name.to_owned()], linear.weight.val(), bias.val());
     }
 }
 
 fn save_norm<B: Backend>(weights: &mut Weights, name: &str, norm: &LayerNorm<B>) {
     let width = norm.gamma.val().dims()[0];
     weights.insert(format!("{name}.weight"), vec![width], values(norm.gamma.val()));
-    if let Some(beta) = &norm.beta {
-        weights.insert(format!("{name}.bias"), vec![width], values(beta.val()));
-    }
+    weights.insert(format!("{name}.bias"), vec![width], values(norm.beta.val()));
 }

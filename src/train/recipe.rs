@@ -107,15 +107,7 @@ impl<C: Compute> Engine for Trainer<C> {
         let (key, data) = self.dataset(&job.data)?;
         let corpus = self.corpora.get(key, &data, &settings.checkpoint, Chunking::of(settings))?;
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
-        let trial = Trial {
-            job,
-            folder,
-            data: &data,
-            corpus: &corpus,
-            config: &config,
-            device: &self.device,
-            started,
-        };
+        let trial = Trial { job, folder, data: &data, corpus: &corpus, device: &self.device, started };
         trial.run(Learner::new(model, &trial), observe)
     }
 
@@ -133,8 +125,7 @@ impl<C: Compute> Engine for Trainer<C> {
             &source,
             &self.device,
         )?;
-        let pad = model.config.pad_token_id;
-        Ok(evaluate::predict(&classifier, &split, pad, model.recipe.aggregate, &self.device))
+        Ok(evaluate::predict(&classifier, &split, model.recipe.aggregate, &self.device))
     }
 }
 
@@ -144,7 +135,6 @@ struct Trial<'a, C: Compute> {
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
-    config: &'a EncoderConfig,
     device: &'a C::Device,
     started: Instant,
 }
@@ -262,7 +252,7 @@ impl<C: Compute> Trial<'_, C> {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
             let (chunks, ranges) = evaluate::gather(train, documents);
-            let input = Batch::new(&chunks, self.config.pad_token_id, self.device);
+            let input = Batch::new(&chunks, self.device);
             let logits = heads::aggregate(learner.model.forward(&input, &masks), &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
             let sum = heads::cross_entropy(logits, &labels);
@@ -324,8 +314,7 @@ impl<C: Compute> Trial<'_, C> {
         model: &Classifier<C::InnerBackend>,
         split: &Split,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
-        let pad = self.config.pad_token_id;
-        let probabilities = evaluate::predict(model, split, pad, self.settings().aggregate, self.device);
+        let probabilities = evaluate::predict(model, split, self.settings().aggregate, self.device);
         let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.positive);
         (scores, probabilities)
     }

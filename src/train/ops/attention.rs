@@ -1,0 +1,263 @@
+//! Softmax attention within each sequence of a packed batch, and its gradient.
+//!
+//! Each head of a sequence is a handful of small matrix products out of the
+//! cache. Probabilities are kept for the gradient; dropout masks are drawn again.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::{
+    Attention,
+    kernels::{dot, exp},
+    product::{Matrix, Multiply},
+};
+
+/// What attention gives: its result, and what its gradient needs.
+pub(super) struct AttentionOutput {
+    /// `[queries, width]`
+    pub(super) output: Vec<f32>,
+    /// Queries, keys and values with their bias, `[rows, 3 · width]`.
+    pub(super) projected: Vec<f32>,
+    /// Before dropout, by sequence, head, query, key.
+    pub(super) probabilities: Vec<f32>,
+}
+
+/// See [`super::Fused::packed_attention`].
+pub(super) fn attention(projected: &[f32], bias: &[f32], attention: &Attention) -> AttentionOutput {
+    let width = bias.len() / 3;
+    let mut biased = projected.to_vec();
+    for row in biased.chunks_exact_mut(bias.len()) {
+        row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+    }
+    let firsts = attention.firsts();
+    let sequences = attention.packing.sequences();
+    let mut probabilities = vec![0.0; firsts[sequences]];
+    let queries: Vec<usize> =
+        (0..sequences).map(|index| attention.queries(attention.packing.sequence(index).1)).collect();
+    let mut output = vec![0.0; queries.iter().sum::<usize>() * width];
+    let sizes = |index: usize| (queries[index] * width, firsts[index + 1] - firsts[index]);
+    let mut tasks = Vec::with_capacity(sequences);
+    let (mut outputs, mut rest) = (output.as_mut_slice(), probabilities.as_mut_slice());
+    for index in 0..sequences {
+        let (rows, elements) = sizes(index);
+        let (output, later) = outputs.split_at_mut(rows);
+        let (probabilities, rest_later) = rest.split_at_mut(elements);
+        (outputs, rest) = (later, rest_later);
+        tasks.push((index, output, probabilities));
+    }
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, output, probabilities)| {
+        let (start, length) = attention.packing.sequence(index);
+        let sequence = Sequence {
+            projected: &biased[start * 3 * width..(start + length) * 3 * width],
+            width,
+            length,
+            queries: queries[index],
+            size: width / attention.heads,
+        };
+        for head in 0..attention.heads {
+            let elements = sequence.queries * length;
+            let probabilities = &mut probabilities[head * elements..(head + 1) * elements];
+            let first = firsts[index] + head * elements;
+            scratch.forward(sequence, head, attention, first, probabilities, output);
+        }
+    });
+    AttentionOutput { output, projected: biased, probabilities }
+}
+
+/// The gradients of [`attention`] by projections and bias.
+pub(super) fn attention_backward(
+    projected: &[f32],
+    probabilities: &[f32],
+    width: usize,
+    attention: &Attention,
+    gradient: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let firsts = attention.firsts();
+    let mut result = vec![0.0; projected.len()];
+    let mut tasks = Vec::with_capacity(attention.packing.sequences());
+    let (mut results, mut gradients) = (result.as_mut_slice(), gradient);
+    for index in 0..attention.packing.sequences() {
+        let (start, length) = attention.packing.sequence(index);
+        let queries = attention.queries(length);
+        let sequence = Sequence {
+            projected: &projected[start * 3 * width..(start + length) * 3 * width],
+            width,
+            length,
+            queries,
+            size: width / attention.heads,
+        };
+        let (result, later) = results.split_at_mut(length * 3 * width);
+        let (gradient, rest) = gradients.split_at(queries * width);
+        (results, gradients) = (later, rest);
+        tasks.push((index, sequence, result, gradient));
+    }
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, sequence, result, gradient)| {
+        for head in 0..attention.heads {
+            let elements = sequence.queries * sequence.length;
+            let first = firsts[index] + head * elements;
+            let probabilities = &probabilities[first..first + elements];
+            scratch.backward(sequence, head, attention, first, probabilities, gradient, result);
+        }
+    });
+    let mut bias = vec![0.0; 3 * width];
+    for row in result.chunks_exact(3 * width) {
+        bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    }
+    (result, bias)
+}
+
+/// One sequence.
+#[derive(Clone, Copy)]
+struct Sequence<'a> {
+    projected: &'a [f32],
+    width: usize,
+    length: usize,
+    queries: usize,
+    /// Of a head.
+    size: usize,
+}
+
+impl Sequence<'_> {
+    /// A head's part of queries (0), keys (1) or values (2), in rows, times `factor`.
+    fn part(self, which: usize, head: usize, rows: usize, factor: f32, into: &mut Matrix) {
+        into.reset(rows, self.size);
+        let column = which * self.width + head * self.size;
+        for row in 0..rows {
+            let source = &self.projected[row * 3 * self.width + column..][..self.size];
+            into.row_mut(row).iter_mut().zip(source).for_each(|(place, value)| *place = value * factor);
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
+    fn scale(self) -> f32 {
+        1.0 / (self.size as f32).sqrt()
+    }
+}
+
+/// Matrices that are used again and again.
+#[derive(Default)]
+struct Scratch {
+    queries: Matrix,
+    keys: Matrix,
+    values: Matrix,
+    turned: Matrix,
+    scores: Matrix,
+    result: Matrix,
+    gradient: Matrix,
+    mask: Vec<f32>,
+}
+
+impl Scratch {
+    fn forward(
+        &mut self,
+        sequence: Sequence<'_>,
+        head: usize,
+        attention: &Attention,
+        first: usize,
+        probabilities: &mut [f32],
+        output: &mut [f32],
+    ) {
+        let arch = Arch::new();
+        let Sequence { length, queries, size, width, .. } = sequence;
+        sequence.part(0, head, queries, sequence.scale(), &mut self.queries);
+        sequence.part(1, head, length, 1.0, &mut self.keys);
+        sequence.part(2, head, length, 1.0, &mut self.values);
+        arch.dispatch(|| self.turned.transpose(&self.keys, length, size));
+        let (a, b, c) = (&self.queries, &self.turned, &mut self.scores);
+        arch.dispatch(Multiply { a, b, c, rows: queries, depth: size });
+        self.mask.resize(length, 1.0);
+        arch.dispatch(|| {
+            for row in 0..queries {
+                let scores = &mut self.scores.row_mut(row)[..length];
+                softmax(scores);
+                probabilities[row * length..][..length].copy_from_slice(scores);
+                if !attention.drop.is_off() {
+                    attention.drop.fill(&mut self.mask, first + row * length);
+                    scores.iter_mut().zip(&self.mask).for_each(|(score, mask)| *score *= mask);
+                }
+            }
+        });
+        let (a, b, c) = (&self.scores, &self.values, &mut self.result);
+        arch.dispatch(Multiply { a, b, c, rows: queries, depth: length });
+        for row in 0..queries {
+            output[row * width + head * size..][..size].copy_from_slice(&self.result.row(row)[..size]);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "slices of one head, each used once")]
+    fn backward(
+        &mut self,
+        sequence: Sequence<'_>,
+        head: usize,
+        attention: &Attention,
+        first: usize,
+        probabilities: &[f32],
+        gradient: &[f32],
+        result: &mut [f32],
+    ) {
+        let arch = Arch::new();
+        let Sequence { length, queries, size, width, .. } = sequence;
+        let mut put = |which: usize, rows: usize, factor: f32, from: &Matrix| {
+            for row in 0..rows {
+                let place = &mut result[row * 3 * width + which * width + head * size..][..size];
+                place.iter_mut().zip(from.row(row)).for_each(|(place, value)| *place = value * factor);
+            }
+        };
+        self.gradient.reset(queries, size);
+        for row in 0..queries {
+            let source = &gradient[row * width + head * size..][..size];
+            self.gradient.row_mut(row)[..size].copy_from_slice(source);
+        }
+        // By the probabilities after dropout.
+        sequence.part(2, head, length, 1.0, &mut self.values);
+        arch.dispatch(|| self.turned.transpose(&self.values, length, size));
+        let (a, b, c) = (&self.gradient, &self.turned, &mut self.scores);
+        arch.dispatch(Multiply { a, b, c, rows: queries, depth: size });
+        // `keys` holds the dropped-out probabilities, `scores` becomes the gradient by the scores.
+        self.keys.reset(queries, length);
+        self.mask.resize(length, 1.0);
+        arch.dispatch(|| {
+            for row in 0..queries {
+                attention.drop.fill(&mut self.mask, first + row * length);
+                let probabilities = &probabilities[row * length..][..length];
+                let (scores, dropped) = (&mut self.scores.row_mut(row)[..length], self.keys.row_mut(row));
+                for (((score, dropped), probability), mask) in
+                    scores.iter_mut().zip(dropped).zip(probabilities).zip(&self.mask)
+                {
+                    *dropped = probability * mask;
+                    *score *= mask;
+                }
+                let along = dot(scores, probabilities);
+                for (score, probability) in scores.iter_mut().zip(probabilities) {
+                    *score = probability * (*score - along);
+                }
+            }
+            self.turned.transpose(&self.keys, queries, length);
+        });
+        let (a, b, c) = (&self.turned, &self.gradient, &mut self.result);
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: queries });
+        put(2, length, 1.0, &self.result);
+        sequence.part(1, head, length, 1.0, &mut self.keys);
+        let (a, b, c) = (&self.scores, &self.keys, &mut self.result);
+        arch.dispatch(Multiply { a, b, c, rows: queries, depth: length });
+        put(0, queries, sequence.scale(), &self.result);
+        sequence.part(0, head, queries, sequence.scale(), &mut self.queries);
+        arch.dispatch(|| self.turned.transpose(&self.scores, queries, length));
+        let (a, b, c) = (&self.turned, &self.queries, &mut self.result);
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: queries });
+        put(1, length, 1.0, &self.result);
+    }
+}
+
+#[inline(always)]
+fn softmax(scores: &mut [f32]) {
+    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for score in &mut *scores {
+        *score = exp((*score - highest).max(-87.0));
+    }
+    let sum: f32 = scores.iter().sum();
+    let inverse = 1.0 / sum;
+    for score in scores {
+        *score *= inverse;
+    }
+}

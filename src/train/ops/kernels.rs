@@ -1,0 +1,336 @@
+//! Row-wise loops: bias + GELU, and bias + dropout + residual + LayerNorm, with their gradients.
+//!
+//! Rows are taken in blocks of a fixed number, so that sums over rows are the
+//! same however many threads share the blocks.
+
+use rayon::prelude::*;
+
+use crate::train::masks::Drop;
+
+/// Rows of a block.
+const BLOCK: usize = 64;
+
+/// 2^n by its bits, and a polynomial for the rest (Cephes `expf`): relative error under 2e-7.
+///
+/// `x` from −87 to 88.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    // Adding and taking away 1.5 · 2^23 rounds to the nearest whole number, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let whole = shifted - ROUND;
+    let rest = x - whole * 0.693_359_375 + whole * 2.121_944_4e-4;
+    let mut series = 1.987_569_1e-4;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+        series = series * rest + coefficient;
+    }
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    (series * rest * rest + rest + 1.0) * power
+}
+
+/// The normal distribution's cumulative share at `x`, and exp(−x²/2).
+///
+/// Abramowitz and Stegun 7.1.26: absolute error under 2e-7.
+#[inline(always)]
+fn normal(x: f32) -> (f32, f32) {
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let e = exp((-z * z).max(-87.0));
+    let mut series = 1.061_405_4;
+    for coefficient in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+        series = series * t + coefficient;
+    }
+    let tail = 0.5 * series * t * e;
+    (if x < 0.0 { tail } else { 1.0 - tail }, e)
+}
+
+/// GELU(input + bias).
+pub(super) fn gelu(input: &[f32], bias: &[f32]) -> Vec<f32> {
+    let width = bias.len();
+    let mut output = vec![0.0; input.len()];
+    output.par_chunks_mut(BLOCK * width).zip(input.par_chunks(BLOCK * width)).for_each(|(output, input)| {
+        pulp::Arch::new().dispatch(|| {
+            for (output, input) in output.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
+                for ((output, &input), &bias) in output.iter_mut().zip(input).zip(bias) {
+                    let x = input + bias;
+                    *output = x * normal(x).0;
+                }
+            }
+        });
+    });
+    output
+}
+
+/// The gradients of [`gelu`] by input and bias.
+pub(super) fn gelu_backward(input: &[f32], bias: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let width = bias.len();
+    let mut result = vec![0.0; input.len()];
+    let blocks: Vec<Vec<f32>> = result
+        .par_chunks_mut(BLOCK * width)
+        .zip(input.par_chunks(BLOCK * width))
+        .zip(gradient.par_chunks(BLOCK * width))
+        .map(|((result, input), gradient)| {
+            let mut sums = vec![0.0; width];
+            pulp::Arch::new().dispatch(|| {
+                for ((result, input), gradient) in result
+                    .chunks_exact_mut(width)
+                    .zip(input.chunks_exact(width))
+                    .zip(gradient.chunks_exact(width))
+                {
+                    for (((result, &input), &gradient), &bias) in
+                        result.iter_mut().zip(input).zip(gradient).zip(bias)
+                    {
+                        let x = input + bias;
+                        let (share, e) = normal(x);
+                        *result = gradient * (share + x * e * 0.398_942_3);
+                    }
+                    for (sum, &result) in sums.iter_mut().zip(&*result) {
+                        *sum += result;
+                    }
+                }
+            });
+            sums
+        })
+        .collect();
+    (result, add_up(blocks, width))
+}
+
+/// Sums of columns, block by block in order.
+fn add_up(blocks: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
+    let mut total = vec![0.0; width];
+    for block in blocks {
+        total.iter_mut().zip(block).for_each(|(total, value)| *total += value);
+    }
+    total
+}
+
+/// The slices and numbers of a norm; see [`super::Norm`].
+#[derive(Clone, Copy)]
+pub(super) struct NormInput<'a> {
+    pub(super) input: &'a [f32],
+    pub(super) bias: &'a [f32],
+    pub(super) residual: &'a [f32],
+    pub(super) gamma: &'a [f32],
+    pub(super) beta: &'a [f32],
+    pub(super) epsilon: f32,
+    pub(super) before: Drop,
+    pub(super) after: Drop,
+}
+
+/// What a norm gives: its result, and what its gradient needs.
+pub(super) struct NormOutput {
+    pub(super) output: Vec<f32>,
+    /// The rows before gamma and beta.
+    pub(super) normal: Vec<f32>,
+    /// 1 / standard deviation of each row.
+    pub(super) inverse: Vec<f32>,
+}
+
+/// See [`super::Fused::residual_norm`].
+pub(super) fn norm(norm: NormInput<'_>) -> NormOutput {
+    let width = norm.gamma.len();
+    let rows = norm.input.len() / width;
+    let mut result = NormOutput {
+        output: vec![0.0; rows * width],
+        normal: vec![0.0; rows * width],
+        inverse: vec![0.0; rows],
+    };
+    result
+        .output
+        .par_chunks_mut(BLOCK * width)
+        .zip(result.normal.par_chunks_mut(BLOCK * width))
+        .zip(result.inverse.par_chunks_mut(BLOCK))
+        .enumerate()
+        .for_each(|(block, ((output, normal), inverse))| {
+            let mut mask = vec![1.0; width];
+            pulp::Arch::new().dispatch(|| {
+                for (offset, inverse) in inverse.iter_mut().enumerate() {
+                    let row = block * BLOCK + offset;
+                    let place = offset * width..(offset + 1) * width;
+                    let (output, normal) = (&mut output[place.clone()], &mut normal[place]);
+                    *inverse = norm_row(norm, row, output, normal, &mut mask);
+                }
+            });
+        });
+    result
+}
+
+#[inline(always)]
+#[expect(clippy::cast_precision_loss, reason = "a width is far below 2^24")]
+fn norm_row(
+    norm: NormInput<'_>,
+    row: usize,
+    output: &mut [f32],
+    normal: &mut [f32],
+    mask: &mut [f32],
+) -> f32 {
+    let width = output.len();
+    let place = row * width..(row + 1) * width;
+    norm.before.fill(mask, row * width);
+    let inputs = norm.input[place.clone()].iter().zip(norm.bias).zip(&norm.residual[place]).zip(&*mask);
+    for (sum, (((&input, &bias), &residual), &mask)) in normal.iter_mut().zip(inputs) {
+        *sum = (input + bias) * mask + residual;
+    }
+    let mean = sum(normal) / width as f32;
+    for value in &mut *normal {
+        *value -= mean;
+    }
+    let variance = dot(normal, normal) / width as f32;
+    let inverse = 1.0 / (variance + norm.epsilon).sqrt();
+    norm.after.fill(mask, row * width);
+    let scale = norm.gamma.iter().zip(norm.beta).zip(&*mask);
+    for ((output, normal), ((&gamma, &beta), &mask)) in output.iter_mut().zip(normal).zip(scale) {
+        *normal *= inverse;
+        *output = (*normal * gamma + beta) * mask;
+    }
+    inverse
+}
+
+/// A sum in 16 lanes, which the compiler adds up side by side.
+#[inline(always)]
+fn sum(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [0.0_f32; 16];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
+/// As [`sum`], of products.
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut lanes = [0.0_f32; 16];
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+/// The gradients of [`norm`].
+pub(super) struct NormGradient {
+    pub(super) input: Vec<f32>,
+    pub(super) bias: Vec<f32>,
+    pub(super) residual: Vec<f32>,
+    pub(super) gamma: Vec<f32>,
+    pub(super) beta: Vec<f32>,
+}
+
+/// What a norm's gradient is made from.
+#[derive(Clone, Copy)]
+pub(super) struct NormState<'a> {
+    pub(super) gamma: &'a [f32],
+    pub(super) normal: &'a [f32],
+    pub(super) inverse: &'a [f32],
+    pub(super) before: Drop,
+    pub(super) after: Drop,
+}
+
+pub(super) fn norm_backward(state: NormState<'_>, gradient: &[f32]) -> NormGradient {
+    let width = state.gamma.len();
+    let rows = state.inverse.len();
+    let (mut input, mut residual) = (vec![0.0; rows * width], vec![0.0; rows * width]);
+    let blocks: Vec<[Vec<f32>; 3]> = input
+        .par_chunks_mut(BLOCK * width)
+        .zip(residual.par_chunks_mut(BLOCK * width))
+        .enumerate()
+        .map(|(block, (input, residual))| {
+            let mut sums = [0; 3].map(|_| vec![0.0; width]);
+            let mut mask = vec![1.0; width];
+            pulp::Arch::new().dispatch(|| {
+                for (offset, (input, residual)) in
+                    input.chunks_exact_mut(width).zip(residual.chunks_exact_mut(width)).enumerate()
+                {
+                    let row = block * BLOCK + offset;
+                    let place = row * width..(row + 1) * width;
+                    let row = Row {
+                        row,
+                        normal: &state.normal[place.clone()],
+                        gradient: &gradient[place],
+                        inverse: state.inverse[row],
+                    };
+                    norm_row_backward(state, row, input, residual, &mut mask, &mut sums);
+                }
+            });
+            sums
+        })
+        .collect();
+    let mut columns: [Vec<Vec<f32>>; 3] = Default::default();
+    for block in blocks {
+        for (column, sums) in columns.iter_mut().zip(block) {
+            column.push(sums);
+        }
+    }
+    let [bias, gamma, beta] = columns.map(|blocks| add_up(blocks, width));
+    NormGradient { input, bias, residual, gamma, beta }
+}
+
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    row: usize,
+    normal: &'a [f32],
+    gradient: &'a [f32],
+    inverse: f32,
+}
+
+#[inline(always)]
+#[expect(clippy::cast_precision_loss, reason = "a width is far below 2^24")]
+fn norm_row_backward(
+    state: NormState<'_>,
+    row: Row<'_>,
+    input: &mut [f32],
+    residual: &mut [f32],
+    mask: &mut [f32],
+    [bias, gamma, beta]: &mut [Vec<f32>; 3],
+) {
+    let width = input.len();
+    // Slices of one known length need no check at each element.
+    let (residual, mask, scale) = (&mut residual[..width], &mut mask[..width], &state.gamma[..width]);
+    let (bias, gamma, beta) = (&mut bias[..width], &mut gamma[..width], &mut beta[..width]);
+    let (normal, incoming) = (&row.normal[..width], &row.gradient[..width]);
+    state.after.fill(mask, row.row * width);
+    // `residual` holds the gradient by the normalised row at first.
+    for index in 0..width {
+        let gradient = incoming[index] * mask[index];
+        gamma[index] += gradient * normal[index];
+        beta[index] += gradient;
+        residual[index] = gradient * scale[index];
+    }
+    let mean = sum(residual) / width as f32;
+    let along = dot(residual, normal) / width as f32;
+    state.before.fill(mask, row.row * width);
+    for index in 0..width {
+        let gradient = row.inverse * (residual[index] - mean - normal[index] * along);
+        residual[index] = gradient;
+        input[index] = gradient * mask[index];
+        bias[index] += input[index];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_that_of_the_library() {
+        for step in -8_700_i16..8_800 {
+            let x = f32::from(step) * 0.01;
+            let expected = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / expected - 1.0).abs() < 3e-7, "{x}");
+        }
+    }
+
+    #[test]
+    fn gelu_is_exact_to_the_precision_of_a_float() {
+        for step in -1_200_i16..1_200 {
+            let x = f32::from(step) * 0.01;
+            let expected = 0.5 * f64::from(x) * libm::erfc(-f64::from(x) / std::f64::consts::SQRT_2);
+            assert!((f64::from(gelu(&[x], &[0.0])[0]) - expected).abs() < 1e-6, "{x}");
+        }
+    }
+}

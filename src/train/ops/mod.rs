@@ -1,0 +1,148 @@
+//! The encoder's own operations: one form in plain tensor operations, one fused for the CPU.
+//!
+//! Hidden states are packed: the tokens of all sequences of a batch one after
+//! another, `[tokens, width]`, no padding. [`Fused`] is the interface; a backend
+//! takes the plain form ([`plain`]) or overrides it ([`flex`], whose loops and
+//! hand-written gradients stand in [`kernels`] and [`attention`]). Both forms
+//! draw the same dropout masks on the CPU and are tested equal.
+
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, backend::Backend};
+
+use super::masks::Drop;
+
+#[cfg(feature = "flex")]
+mod attention;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
+mod kernels;
+#[cfg(feature = "flex")]
+mod product;
+
+mod plain;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+/// Where each sequence of a packed batch stands.
+#[derive(Debug)]
+pub(crate) struct Packing {
+    /// The first row of each sequence, and the number of rows at last.
+    pub(crate) starts: Vec<usize>,
+}
+
+impl Packing {
+    /// Number of sequences.
+    pub(crate) fn sequences(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// First row and length of a sequence.
+    pub(crate) fn sequence(&self, index: usize) -> (usize, usize) {
+        (self.starts[index], self.starts[index + 1] - self.starts[index])
+    }
+
+    /// The longest sequence.
+    pub(crate) fn longest(&self) -> usize {
+        (0..self.sequences()).map(|index| self.sequence(index).1).max().unwrap_or(0)
+    }
+}
+
+/// Which tokens attend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queries {
+    /// Every token: one row of output for each row of input.
+    All,
+    /// The first of each sequence, all that CLS pooling reads of the last layer: one row a sequence.
+    First,
+}
+
+/// What [`Fused::packed_attention`] needs besides tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct Attention {
+    pub(crate) packing: Arc<Packing>,
+    pub(crate) heads: usize,
+    pub(crate) queries: Queries,
+    /// On the probabilities. Element (sequence, head, query, key) has the number
+    /// `first(sequence) + (head · queries + query) · length + key`, where `first` counts the elements
+    /// of the sequences before.
+    pub(crate) drop: Drop,
+}
+
+impl Attention {
+    /// Queries of a sequence of `length` tokens.
+    pub(crate) fn queries(&self, length: usize) -> usize {
+        match self.queries {
+            Queries::All => length,
+            Queries::First => length.min(1),
+        }
+    }
+
+    /// The number of the first probability of each sequence, and of all at last.
+    pub(crate) fn firsts(&self) -> Vec<usize> {
+        let mut firsts = vec![0];
+        for index in 0..self.packing.sequences() {
+            let (_, length) = self.packing.sequence(index);
+            firsts.push(firsts[index] + self.heads * self.queries(length) * length);
+        }
+        firsts
+    }
+}
+
+/// What [`Fused::residual_norm`] takes.
+pub(crate) struct Norm<B: Backend> {
+    /// `[rows, width]`
+    pub(crate) input: Tensor<B, 2>,
+    /// Added to each row of the input, `[width]`.
+    pub(crate) bias: Tensor<B, 1>,
+    /// `[rows, width]`
+    pub(crate) residual: Tensor<B, 2>,
+    /// `[width]`
+    pub(crate) gamma: Tensor<B, 1>,
+    /// `[width]`
+    pub(crate) beta: Tensor<B, 1>,
+    /// Added to the variance.
+    pub(crate) epsilon: f64,
+    /// On input + bias.
+    pub(crate) before: Drop,
+    /// On the result.
+    pub(crate) after: Drop,
+}
+
+/// The operations. Element numbers of dropout masks are row-major places, if nothing else is said.
+pub(crate) trait Fused: Backend {
+    /// GELU(input + bias), exact; `[rows, width]`, `[width]`.
+    fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
+        plain::gelu(input, bias)
+    }
+
+    /// after(LayerNorm(before(input + bias) + residual)), `[rows, width]`.
+    fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
+        plain::norm(norm)
+    }
+
+    /// Softmax attention within each sequence. `projected`: queries, keys and values side by side,
+    /// `[rows, 3 · width]`, to which `bias`, `[3 · width]`, is added. Result: `[queries, width]`.
+    fn packed_attention(
+        projected: Tensor<Self, 2>,
+        bias: Tensor<Self, 1>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        plain::attention(projected, bias, attention)
+    }
+}
+
+#[cfg(feature = "ndarray")]
+impl Fused for burn::backend::NdArray {}
+#[cfg(feature = "ndarray")]
+impl Fused for burn::backend::Autodiff<burn::backend::NdArray> {}
+#[cfg(feature = "cuda")]
+impl Fused for burn::backend::Cuda {}
+#[cfg(feature = "cuda")]
+impl Fused for burn::backend::Autodiff<burn::backend::Cuda> {}

@@ -1,0 +1,90 @@
+//! The operations in plain tensor operations, for any backend.
+
+use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
+
+use super::{Attention, Norm};
+
+/// Added to the scores of padding: its probability becomes exactly 0.
+const MASKED: f32 = -1e9;
+
+pub(super) fn gelu<B: Backend>(input: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {
+    activation::gelu(input + bias.unsqueeze())
+}
+
+pub(super) fn norm<B: Backend>(norm: Norm<B>) -> Tensor<B, 2> {
+    let sum = norm.before.apply(norm.input + norm.bias.unsqueeze()) + norm.residual;
+    let centred = sum.clone() - sum.mean_dim(1);
+    let variance = centred.clone().powi_scalar(2).mean_dim(1);
+    let normal = centred / (variance + norm.epsilon).sqrt();
+    norm.after.apply(normal * norm.gamma.unsqueeze() + norm.beta.unsqueeze())
+}
+
+/// Pads every sequence to the longest, and takes the padding out again.
+pub(super) fn attention<B: Backend>(
+    projected: Tensor<B, 2>,
+    bias: Tensor<B, 1>,
+    attention: &Attention,
+) -> Tensor<B, 2> {
+    let device = projected.device();
+    let [_, columns] = projected.dims();
+    let (heads, width) = (attention.heads, columns / 3);
+    let size = width / heads;
+    let (sequences, longest) = (attention.packing.sequences(), attention.packing.longest());
+    let places = Places::new(attention);
+    let padded = (projected + bias.unsqueeze()).select(0, indices(&places.padded, &device));
+    let padded = padded.reshape([sequences, longest, 3 * heads, size]).swap_dims(1, 2);
+    let part = |index: usize| padded.clone().narrow(1, index * heads, heads);
+    #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
+    let scale = 1.0 / (size as f64).sqrt();
+    let asking = attention.queries(longest);
+    let queries = part(0).narrow(2, 0, asking).mul_scalar(scale);
+    let scores = TensorData::new(places.scores.clone(), [sequences, 1, 1, longest]);
+    let logits = queries.matmul(part(1).swap_dims(2, 3)) + Tensor::from_data(scores, &device);
+    let probabilities = activation::softmax(logits, 3);
+    let probabilities = attention.drop.apply_numbered(probabilities, |[sequence, head, query, key]| {
+        places.number(attention, [sequence, head, query, key])
+    });
+    let attended = probabilities.matmul(part(2)).swap_dims(1, 2).reshape([sequences * asking, width]);
+    attended.select(0, indices(&places.packed, &device))
+}
+
+fn indices<B: Backend>(places: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
+    let places: Vec<i32> = places.iter().map(|&place| i32::try_from(place).unwrap_or(i32::MAX)).collect();
+    Tensor::from_data(TensorData::from(places.as_slice()), device)
+}
+
+/// Where rows go when sequences are padded, and come from when they are not any more.
+struct Places {
+    /// For each padded row, the packed row in it; padding repeats its sequence's first row.
+    padded: Vec<usize>,
+    /// 0, or [`MASKED`] for padding, for each padded row.
+    scores: Vec<f32>,
+    /// For each packed row of output, its padded row.
+    packed: Vec<usize>,
+    firsts: Vec<usize>,
+}
+
+impl Places {
+    fn new(attention: &Attention) -> Self {
+        let packing = &attention.packing;
+        let longest = packing.longest();
+        let asking = attention.queries(longest);
+        let mut places =
+            Self { padded: Vec::new(), scores: Vec::new(), packed: Vec::new(), firsts: attention.firsts() };
+        for sequence in 0..packing.sequences() {
+            let (start, length) = packing.sequence(sequence);
+            for place in 0..longest {
+                places.padded.push(if place < length { start + place } else { start });
+                places.scores.push(if place < length { 0.0 } else { MASKED });
+            }
+            places.packed.extend((0..attention.queries(length)).map(|place| sequence * asking + place));
+        }
+        places
+    }
+
+    /// The number of a probability; padding's are those of others, which does no harm.
+    fn number(&self, attention: &Attention, [sequence, head, query, key]: [usize; 4]) -> usize {
+        let (_, length) = attention.packing.sequence(sequence);
+        self.firsts[sequence] + (head * attention.queries(length) + query) * length + key
+    }
+}

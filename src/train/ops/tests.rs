@@ -1,0 +1,198 @@
+//! The fused operations against the plain ones, and their gradients against differences.
+
+use std::sync::Arc;
+
+use burn::{
+    backend::{Autodiff, Flex, flex::FlexDevice},
+    tensor::{Tensor, TensorData},
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Attention, Fused, Norm, Packing, Queries, plain};
+use crate::train::{masks::Masks, model::values};
+
+type Backend = Autodiff<Flex>;
+type Matrix = Tensor<Backend, 2>;
+type Vector = Tensor<Backend, 1>;
+
+const WIDTH: usize = 24;
+const LENGTHS: [usize; 5] = [7, 1, 20, 13, 3];
+
+struct Draw(ChaCha8Rng);
+
+impl Draw {
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.0.random_range(-1.5..1.5)).collect()
+    }
+
+    fn matrix(&mut self, rows: usize, columns: usize) -> Matrix {
+        Tensor::from_data(TensorData::new(self.values(rows * columns), [rows, columns]), &FlexDevice)
+            .require_grad()
+    }
+
+    fn vector(&mut self, width: usize) -> Vector {
+        Tensor::from_data(TensorData::new(self.values(width), [width]), &FlexDevice).require_grad()
+    }
+}
+
+fn draw() -> Draw {
+    Draw(ChaCha8Rng::seed_from_u64(5))
+}
+
+fn attention_of(queries: Queries, rate: f64) -> Attention {
+    let mut starts = vec![0];
+    LENGTHS.iter().for_each(|length| starts.push(starts.last().unwrap() + length));
+    let drop = Masks::new(rate, 9, true).next();
+    Attention { packing: Arc::new(Packing { starts }), heads: 3, queries, drop }
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(1e-3_f32, |scale, value| scale.max(value.abs()));
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= tolerance * scale, "{worst} of {scale}");
+}
+
+/// The output and the gradient of a weighted sum of it by each input.
+fn gradients(output: Matrix, matrices: &[&Matrix], vectors: &[&Vector]) -> Vec<Vec<f32>> {
+    let [rows, columns] = output.dims();
+    let weights = Draw(ChaCha8Rng::seed_from_u64(77)).matrix(rows, columns).detach();
+    let mut all = vec![values(output.clone().inner())];
+    let found = (output * weights).sum().backward();
+    all.extend(matrices.iter().map(|input| values(input.grad(&found).unwrap())));
+    all.extend(vectors.iter().map(|input| values(input.grad(&found).unwrap())));
+    all
+}
+
+fn same(fused: &[Vec<f32>], plain: &[Vec<f32>]) {
+    assert_eq!(fused.len(), plain.len());
+    fused.iter().zip(plain).for_each(|(fused, plain)| close(fused, plain, 1e-4));
+}
+
+#[test]
+fn fused_gelu_equals_the_plain_one_with_its_gradients() {
+    let (x, bias) = (draw().matrix(150, WIDTH), draw().vector(WIDTH));
+    let run = |output: Matrix| gradients(output, &[&x], &[&bias]);
+    same(&run(Backend::bias_gelu(x.clone(), bias.clone())), &run(plain::gelu(x.clone(), bias.clone())));
+}
+
+#[test]
+fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
+    for (before, after) in [(0.0, 0.0), (0.3, 0.0), (0.0, 0.3), (0.2, 0.4)] {
+        let mut draw = draw();
+        // An odd width, so that rows begin in the middle of a pair of mask elements; several blocks of rows.
+        let width = WIDTH + 1;
+        let matrices = [draw.matrix(150, width), draw.matrix(150, width)];
+        let vectors = [draw.vector(width), draw.vector(width), draw.vector(width)];
+        let make = || {
+            let [input, residual] = matrices.clone();
+            let [bias, gamma, beta] = vectors.clone();
+            let (before, after) = (Masks::new(before, 1, true).next(), Masks::new(after, 2, true).next());
+            Norm { input, bias, residual, gamma, beta, epsilon: 1e-12, before, after }
+        };
+        let run = |output: Matrix| gradients(output, &matrices.each_ref(), &vectors.each_ref());
+        same(&run(Backend::residual_norm(make())), &run(plain::norm(make())));
+    }
+}
+
+#[test]
+fn fused_attention_equals_the_plain_one_with_its_gradients_and_masks() {
+    for queries in [Queries::All, Queries::First] {
+        for rate in [0.0, 0.3] {
+            let mut draw = draw();
+            let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
+            let attention = attention_of(queries, rate);
+            let run = |output: Matrix| gradients(output, &[&x], &[&bias]);
+            let plain = run(plain::attention(x.clone(), bias.clone(), &attention));
+            same(&run(Backend::packed_attention(x.clone(), bias.clone(), &attention)), &plain);
+        }
+    }
+}
+
+/// Compares the gradient along a random direction with the difference quotient, dropout on.
+fn along_a_direction(inputs: usize, function: &dyn Fn(&[f32]) -> (f64, Vec<f32>)) {
+    let mut draw = draw();
+    let (point, direction) = (draw.values(inputs), draw.values(inputs));
+    let step = 1e-2;
+    let moved = |sign: f32| -> Vec<f32> {
+        point.iter().zip(&direction).map(|(value, change)| value + sign * step * change).collect()
+    };
+    let quotient = (function(&moved(1.0)).0 - function(&moved(-1.0)).0) / (2.0 * f64::from(step));
+    let (_, gradient) = function(&point);
+    let product: f64 = gradient.iter().zip(&direction).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+    assert!((quotient - product).abs() < 1e-2 * product.abs().max(1.0), "{quotient} {product}");
+}
+
+fn weighted(output: Matrix, input: &Matrix) -> (f64, Vec<f32>) {
+    let [rows, columns] = output.dims();
+    let weights = Draw(ChaCha8Rng::seed_from_u64(78)).matrix(rows, columns).detach();
+    let product = values(output.clone().inner()).into_iter().zip(values(weights.clone().inner()));
+    let sum = product.map(|(a, b)| f64::from(a) * f64::from(b)).sum();
+    let gradients = (output * weights).sum().backward();
+    (sum, values(input.grad(&gradients).unwrap()))
+}
+
+fn matrix(values: &[f32], columns: usize) -> Matrix {
+    let rows = values.len() / columns;
+    Tensor::from_data(TensorData::new(values.to_vec(), [rows, columns]), &FlexDevice).require_grad()
+}
+
+#[test]
+fn the_gradient_of_gelu_is_its_slope() {
+    let bias = draw().vector(WIDTH);
+    along_a_direction(90 * WIDTH, &|point| {
+        let input = matrix(point, WIDTH);
+        weighted(Backend::bias_gelu(input.clone(), bias.clone()), &input)
+    });
+}
+
+#[test]
+fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
+    let mut draw = draw();
+    let (residual, bias) = (draw.matrix(90, WIDTH).detach(), draw.vector(WIDTH));
+    let (gamma, beta) = (draw.vector(WIDTH), draw.vector(WIDTH));
+    along_a_direction(90 * WIDTH, &|point| {
+        let input = matrix(point, WIDTH);
+        let (before, after) = (Masks::new(0.2, 3, true).next(), Masks::new(0.2, 4, true).next());
+        let norm = Norm {
+            input: input.clone(),
+            bias: bias.clone(),
+            residual: residual.clone(),
+            gamma: gamma.clone(),
+            beta: beta.clone(),
+            epsilon: 1e-5,
+            before,
+            after,
+        };
+        weighted(Backend::residual_norm(norm), &input)
+    });
+}
+
+#[test]
+fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
+    let bias = draw().vector(3 * WIDTH);
+    for queries in [Queries::All, Queries::First] {
+        let attention = attention_of(queries, 0.25);
+        along_a_direction(LENGTHS.iter().sum::<usize>() * 3 * WIDTH, &|point| {
+            let input = matrix(point, 3 * WIDTH);
+            weighted(Backend::packed_attention(input.clone(), bias.clone(), &attention), &input)
+        });
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut draw = draw();
+            let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
+            let attended =
+                Backend::packed_attention(x.clone(), bias.clone(), &attention_of(Queries::All, 0.2));
+            let inner = draw.vector(WIDTH);
+            gradients(Backend::bias_gelu(attended, inner.clone()), &[&x], &[&bias, &inner])
+        })
+    };
+    assert_eq!(run(1), run(4));
+}
