@@ -9,6 +9,7 @@ mod listing;
 mod run;
 mod show;
 mod status;
+mod texts;
 
 use std::{
     io::{self, Write},

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Exit, Stop, eprint_lossy, print, show};
+use super::{Exit, Stop, eprint_lossy, print, show, texts};
 use crate::{
     device::Device,
     error_chain::chain,
@@ -61,7 +61,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
             dataset: &reading.dataset,
             checkpoints: &reading.checkpoints,
             devices: &devices,
-            notes: &[],
+            notes: &texts::notes(&plan, &reading.dataset),
         };
         print(&plan::describe(&overview))?;
         return Ok(Exit::Complete);

@@ -141,7 +141,7 @@ impl EncoderConfig {
                 return Err(format!("{key} is {size}"));
             }
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(
                 "num_attention_heads {} does not divide hidden_size {}",
                 self.num_attention_heads, self.hidden_size

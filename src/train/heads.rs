@@ -78,7 +78,6 @@ pub(crate) fn most_probable(probabilities: &[f64]) -> usize {
 }
 
 #[cfg(all(test, feature = "flex"))]
-#[expect(clippy::single_range_in_vec_init, reason = "a document's chunks are a range")]
 mod tests {
     use burn::backend::Flex;
 

@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use burn::tensor::{Distribution, Shape, Tensor, TensorData, backend::Backend};
 
-/// Weyl increment of SplitMix64 (Steele et al., OOPSLA 2014): spreads neighbouring counters.
+/// Weyl increment of `SplitMix64` (Steele et al., OOPSLA 2014): spreads neighbouring counters.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The masks of one forward pass: one [`Drop`] for each place in the model, in the order of the pass.
@@ -27,7 +27,7 @@ pub(crate) struct Drop {
     on_host: bool,
 }
 
-/// SplitMix64's finaliser.
+/// `SplitMix64`'s finaliser.
 pub(crate) const fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -156,16 +156,16 @@ impl Drop {
         for element in head {
             *element = self.factor(first);
         }
-        let first = (first + odd) / 2;
+        let begin = first.div_ceil(2);
         let (pairs, last) = mask.as_chunks_mut::<2>();
         for (index, pair) in pairs.iter_mut().enumerate() {
-            let bits = self.bits(first + index);
+            let bits = self.bits(begin + index);
             for (element, bits) in pair.iter_mut().zip(bits) {
                 *element = if bits < threshold { 0.0 } else { scale };
             }
         }
         for element in last {
-            *element = self.factor(2 * (first + pairs.len()));
+            *element = self.factor(2 * (begin + pairs.len()));
         }
     }
 }

@@ -36,7 +36,7 @@ mod weights;
 pub use config::{ConfigError, EncoderConfig, MODEL_TYPES};
 pub use exported::{Exported, ExportedError};
 pub use mini::NAME as BUILTIN_MINI;
-pub use text::{TextEncoder, TextError, tokenizer_json};
+pub use text::{Chunked, Chunking, TextEncoder, TextError, tokenizer_json};
 pub use weights::{Weights, WeightsError};
 
 /// What a running trial reports.

@@ -119,7 +119,7 @@ pub(crate) struct Classifier<B: Backend> {
     encoder: Encoder<B>,
     /// Dense and tanh over the first token; without it chunks are mean-pooled.
     pooler: Option<Linear<B>>,
-    classifier: Linear<B>,
+    head: Linear<B>,
 }
 
 impl<B: Fused> LayerNorm<B> {
@@ -170,7 +170,7 @@ impl<B: Fused> Classifier<B> {
             Some(pooler) => pooler.forward(self.encode(batch, masks, Queries::First)).tanh(),
             None => batch.shares().matmul(self.encode(batch, masks, Queries::All)),
         };
-        self.classifier.forward(masks.next().apply(pooled))
+        self.head.forward(masks.next().apply(pooled))
     }
 
     /// Hidden states of the last layer, a row for each of its queries.
@@ -224,7 +224,7 @@ impl<B: Backend> Classifier<B> {
                 Pooling::Cls => Some(builder.linear("bert.pooler.dense", width, width)?),
                 Pooling::Mean => None,
             },
-            classifier: builder.linear("classifier", width, classes)?,
+            head: builder.linear("classifier", width, classes)?,
         })
     }
 
@@ -256,7 +256,7 @@ impl<B: Backend> Classifier<B> {
         if let Some(pooler) = &self.pooler {
             save_linear(&mut weights, "bert.pooler.dense", pooler);
         }
-        save_linear(&mut weights, "classifier", &self.classifier);
+        save_linear(&mut weights, "classifier", &self.head);
         weights
     }
 }

@@ -52,7 +52,8 @@ fn learns(name: &str, freeze: Freeze) -> bool {
 }
 
 fn decays(name: &str) -> bool {
-    !(name.ends_with(".bias") || name.ends_with(".gamma") || name.ends_with(".beta"))
+    let own = name.rsplit('.').next();
+    !matches!(own, Some("bias" | "gamma" | "beta"))
 }
 
 /// The path of the parameter that a walk has come to.

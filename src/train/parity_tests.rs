@@ -2,6 +2,8 @@
 //!
 //! The reference is committed; `tests/fixtures/make_tiny_bert.py` made it.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
+
 use std::path::PathBuf;
 
 use burn::{

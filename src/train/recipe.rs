@@ -208,7 +208,7 @@ impl<C: Compute> Trial<'_, C> {
                 }
                 let due = match settings.eval_every as u64 {
                     0 => index == last,
-                    every => learner.step % every == 0 || learner.step == steps,
+                    every => learner.step.is_multiple_of(every) || learner.step == steps,
                 };
                 if due {
                     let (stop, evaluation) = self.evaluate(&mut learner, rate_now, steps_per_epoch)?;
@@ -216,12 +216,12 @@ impl<C: Compute> Trial<'_, C> {
                         return Ok(Ending::Stopped);
                     }
                     if stop {
-                        return self.finish(learner, steps);
+                        return self.finish(&learner, steps);
                     }
                 }
             }
         }
-        self.finish(learner, steps)
+        self.finish(&learner, steps)
     }
 
     fn prepared(&self, learner: &Learner<C>, steps: u64) -> Prepared {
@@ -320,7 +320,7 @@ impl<C: Compute> Trial<'_, C> {
     }
 
     /// Measures the test set with the best parameters.
-    fn finish(&self, learner: Learner<C>, steps: u64) -> Result<Ending, TrainError> {
+    fn finish(&self, learner: &Learner<C>, steps: u64) -> Result<Ending, TrainError> {
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
         let (Some(best), Some(model), Some(last)) =
             (best_evaluation, &learner.best, learner.evaluations.last())

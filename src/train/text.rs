@@ -131,12 +131,14 @@ impl TextEncoder {
         } else {
             Path::new(checkpoint).join("tokenizer.json")
         };
-        Self::from_json(tokenizer_json(checkpoint)?.as_bytes(), path)
+        Self::from_json(tokenizer_json(checkpoint)?.as_bytes(), &path)
     }
 
-    fn from_json(json: &[u8], path: PathBuf) -> Result<Self, TextError> {
-        let unusable =
-            |error: tokenizers::Error| TextError::Tokenizer { path: path.clone(), reason: error.to_string() };
+    fn from_json(json: &[u8], path: &Path) -> Result<Self, TextError> {
+        let unusable = |error: tokenizers::Error| TextError::Tokenizer {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(unusable)?;
         // A file may carry the truncation of its last use; chunks are ours to cut.
         tokenizer.with_truncation(None).map_err(unusable)?;

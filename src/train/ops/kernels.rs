@@ -19,9 +19,9 @@ pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let whole = shifted - ROUND;
-    let rest = x - whole * 0.693_359_375 + whole * 2.121_944_4e-4;
+    let rest = x - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
     let mut series = 1.987_569_1e-4;
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         series = series * rest + coefficient;
     }
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
@@ -249,7 +249,7 @@ pub(super) fn norm_backward(state: NormState<'_>, gradient: &[f32]) -> NormGradi
                     let row = block * BLOCK + offset;
                     let place = row * width..(row + 1) * width;
                     let row = Row {
-                        row,
+                        number: row,
                         normal: &state.normal[place.clone()],
                         gradient: &gradient[place],
                         inverse: state.inverse[row],
@@ -272,7 +272,7 @@ pub(super) fn norm_backward(state: NormState<'_>, gradient: &[f32]) -> NormGradi
 
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    row: usize,
+    number: usize,
     normal: &'a [f32],
     gradient: &'a [f32],
     inverse: f32,
@@ -293,7 +293,7 @@ fn norm_row_backward(
     let (residual, mask, scale) = (&mut residual[..width], &mut mask[..width], &state.gamma[..width]);
     let (bias, gamma, beta) = (&mut bias[..width], &mut gamma[..width], &mut beta[..width]);
     let (normal, incoming) = (&row.normal[..width], &row.gradient[..width]);
-    state.after.fill(mask, row.row * width);
+    state.after.fill(mask, row.number * width);
     // `residual` holds the gradient by the normalised row at first.
     for index in 0..width {
         let gradient = incoming[index] * mask[index];
@@ -303,7 +303,7 @@ fn norm_row_backward(
     }
     let mean = sum(residual) / width as f32;
     let along = dot(residual, normal) / width as f32;
-    state.before.fill(mask, row.row * width);
+    state.before.fill(mask, row.number * width);
     for index in 0..width {
         let gradient = row.inverse * (residual[index] - mean - normal[index] * along);
         residual[index] = gradient;

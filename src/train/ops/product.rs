@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn a_product_of_any_size_is_that_of_the_definition() {
         for (rows, depth, columns) in [(1, 1, 1), (3, 5, 17), (4, 16, 16), (9, 33, 40)] {
-            let value = |row: usize, column: usize| ((row * 7 + column * 3) % 11) as f32 - 5.0;
+            let value = |row: usize, column: usize| {
+                f32::from(u8::try_from((row * 7 + column * 3) % 11).unwrap()) - 5.0
+            };
             let (mut a, mut b, mut c) = (Matrix::default(), Matrix::default(), Matrix::default());
             a.reset(rows, depth);
             b.reset(depth, columns);

@@ -1,5 +1,7 @@
 //! The fused operations against the plain ones, and their gradients against differences.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
+
 use std::sync::Arc;
 
 use burn::{
@@ -42,7 +44,9 @@ fn draw() -> Draw {
 
 fn attention_of(queries: Queries, rate: f64) -> Attention {
     let mut starts = vec![0];
-    LENGTHS.iter().for_each(|length| starts.push(starts.last().unwrap() + length));
+    for length in LENGTHS {
+        starts.push(starts.last().unwrap() + length);
+    }
     let drop = Masks::new(rate, 9, true).next();
     Attention { packing: Arc::new(Packing { starts }), heads: 3, queries, drop }
 }
@@ -111,7 +115,7 @@ fn fused_attention_equals_the_plain_one_with_its_gradients_and_masks() {
 }
 
 /// Compares the gradient along a random direction with the difference quotient, dropout on.
-fn along_a_direction(inputs: usize, function: &dyn Fn(&[f32]) -> (f64, Vec<f32>)) {
+fn along_a_direction(inputs: usize, function: impl Fn(&[f32]) -> (f64, Vec<f32>)) {
     let mut draw = draw();
     let (point, direction) = (draw.values(inputs), draw.values(inputs));
     let step = 1e-2;
@@ -141,7 +145,7 @@ fn matrix(values: &[f32], columns: usize) -> Matrix {
 #[test]
 fn the_gradient_of_gelu_is_its_slope() {
     let bias = draw().vector(WIDTH);
-    along_a_direction(90 * WIDTH, &|point| {
+    along_a_direction(90 * WIDTH, |point| {
         let input = matrix(point, WIDTH);
         weighted(Backend::bias_gelu(input.clone(), bias.clone()), &input)
     });
@@ -152,7 +156,7 @@ fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
     let mut draw = draw();
     let (residual, bias) = (draw.matrix(90, WIDTH).detach(), draw.vector(WIDTH));
     let (gamma, beta) = (draw.vector(WIDTH), draw.vector(WIDTH));
-    along_a_direction(90 * WIDTH, &|point| {
+    along_a_direction(90 * WIDTH, |point| {
         let input = matrix(point, WIDTH);
         let (before, after) = (Masks::new(0.2, 3, true).next(), Masks::new(0.2, 4, true).next());
         let norm = Norm {
@@ -174,7 +178,7 @@ fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
     let bias = draw().vector(3 * WIDTH);
     for queries in [Queries::All, Queries::First] {
         let attention = attention_of(queries, 0.25);
-        along_a_direction(LENGTHS.iter().sum::<usize>() * 3 * WIDTH, &|point| {
+        along_a_direction(LENGTHS.iter().sum::<usize>() * 3 * WIDTH, |point| {
             let input = matrix(point, 3 * WIDTH);
             weighted(Backend::packed_attention(input.clone(), bias.clone(), &attention), &input)
         });

@@ -1,0 +1,47 @@
+//! What the dry run says of the texts: how many are long, how much of them the tokenizer knows.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    data::Dataset,
+    error_chain::chain,
+    plan::Plan,
+    settings::LongText,
+    train::{Chunking, TextEncoder},
+};
+
+/// Above it the tokenizer probably does not fit the texts.
+const UNKNOWN_SHARE_MAX: f64 = 0.02;
+
+/// A line for each tokenizer and chunk length of the plan, about the training texts.
+pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
+    let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
+    let settings = plan.trials.iter().map(|trial| &trial.settings);
+    let pairs: BTreeSet<(&str, usize)> =
+        settings.map(|settings| (settings.checkpoint.as_str(), settings.chunk_length)).collect();
+    pairs.into_iter().map(|(checkpoint, length)| note(checkpoint, length, &texts)).collect()
+}
+
+fn note(checkpoint: &str, length: usize, texts: &[&str]) -> String {
+    let chunking = Chunking { length, stride: 0, long: LongText::Chunk };
+    let chunked = match TextEncoder::open(checkpoint).and_then(|encoder| encoder.chunk(texts, chunking)) {
+        Ok(chunked) => chunked,
+        Err(error) => return format!("texts cannot be tokenised: {}", chain(&error)),
+    };
+    let long = chunked.iter().filter(|text| text.chunks.len() > 1).count();
+    let tokens: usize = chunked.iter().map(|text| text.tokens).sum();
+    let unknown: usize = chunked.iter().map(|text| text.unknown).sum();
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^53")]
+    let share = unknown as f64 / tokens.max(1) as f64;
+    let warning = if share > UNKNOWN_SHARE_MAX {
+        "; that is much: does this tokenizer fit the language and the case of the texts?"
+    } else {
+        ""
+    };
+    format!(
+        "{long} of {} training texts are longer than a chunk of {length} tokens; {:.1} % of their tokens are \
+         unknown to the tokenizer{warning}",
+        texts.len(),
+        share * 100.0,
+    )
+}
