@@ -236,8 +236,10 @@ fn data_section(job: &Job) -> String {
         Source::Files { train, validation, test } => {
             format!("train `{}`, validation `{}`, test `{}`", name(train), name(validation), name(test))
         }
-        Source::Single { path, .. } => format!("`{}`, split at random by label", name(path)),
-        Source::Reviews { .. } => "`builtin:reviews`, generated, split at random by label".to_owned(),
+        Source::Single { path, .. } => format!("`{}`, split at random within each class", name(path)),
+        Source::Reviews { .. } => {
+            "`builtin:reviews`, generated, split at random within each class".to_owned()
+        }
     };
     format!("\n## Data\n\n{files}; texts in column `{}`, classes in `{}`.\n", job.data.text, job.data.label)
 }

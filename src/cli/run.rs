@@ -99,11 +99,9 @@ fn devices_line(devices: &[Device]) -> String {
 fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     let text = fs::read_to_string(&args.spec)
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
-    let mut command = format!("# sweep run {}", args.spec.display());
-    for set in &args.set {
-        // One line whatever the override holds, so that the file stays TOML.
-        command += &format!(" --set {:?}", set);
-    }
+    // Quoted, so that the comment is one line whatever an override holds.
+    let sets: String = args.set.iter().map(|set| format!(" --set {set:?}")).collect();
+    let command = format!("# sweep run {:?}{sets}", args.spec);
     Ok(format!("{command}\n{text}"))
 }
 

@@ -13,8 +13,8 @@ use crate::{
 /// Classes that are listed one by one.
 const CLASSES_SHOWN: usize = 40;
 
-/// Bytes that a trial keeps for each parameter: one `f32` in `best`, three in `last` (itself and two moments).
-const BYTES_PER_PARAMETER: u64 = 4 + 3 * 4;
+/// Bytes that a trial keeps for each parameter: an `f32` in `best`, another in `last`.
+const BYTES_PER_PARAMETER: u64 = 2 * 4;
 
 /// What a description is made of.
 #[derive(Clone, Copy, Debug)]
