@@ -18,7 +18,7 @@ h1, h2 { line-height: 1.2 } h2 { margin-top: 2.5rem }
 img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: left }
+th, td { padding: .3rem .55rem; font-size: .92rem; border-bottom: 1px solid var(--line); text-align: left }
 th { position: sticky; top: 0; background: var(--back) }
 tr.best td { font-weight: 600 } td a { color: inherit }
 .soft { color: var(--soft) }
