@@ -1,7 +1,10 @@
 //! A trial from its job to its files, on the built-in encoder.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
+
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -29,7 +32,7 @@ fn data(folder: &Path) -> DataSpec {
             let (words, label) = if index % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
             let word = words[index / 2 % 4];
             let filler = "房间里的灯".repeat(index % 5);
-            text.push_str(&format!("{filler}，{word},{label}\n"));
+            writeln!(text, "{filler}，{word},{label}").unwrap();
         }
         let path = folder.join(name);
         fs::write(&path, text).unwrap();
@@ -139,7 +142,9 @@ fn the_test_figures_follow_from_the_predictions_file() {
     let labels = ["bad".to_owned(), "good".to_owned()];
     let predictions = read_predictions(&folder.join("predictions.csv"), &labels).unwrap();
     let mut confusion = Confusion::new(2);
-    predictions.iter().for_each(|prediction| confusion.add(prediction.label, prediction.predicted));
+    for prediction in &predictions {
+        confusion.add(prediction.label, prediction.predicted);
+    }
     let mut reader = csv::Reader::from_path(folder.join("predictions.csv")).unwrap();
     let losses: Vec<f64> = reader
         .records()

@@ -1,6 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{self, IsTerminal},
     path::PathBuf,
@@ -101,8 +102,8 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
     let mut command = format!("# sweep run {}", args.spec.display());
     for set in &args.set {
-        // One line whatever the override holds, so that the file stays TOML.
-        command += &format!(" --set {:?}", set);
+        // One line whatever the override holds, so that the file stays TOML. A text takes every write.
+        let _ = write!(command, " --set {set:?}");
     }
     Ok(format!("{command}\n{text}"))
 }
