@@ -122,7 +122,7 @@ fn write_data(spec: &Spec) {
     for path in files {
         let tab = if path.extension().unwrap() == "tsv" { '\t' } else { ',' };
         let row = |number: usize| {
-            let label = if number % 2 == 0 { positive } else { "0" };
+            let label = [positive, "0"][number % 2];
             format!("{} {number}{tab}{label}\n", path.file_stem().unwrap().display())
         };
         let header = format!("{}{tab}{}\n", spec.data.text, spec.data.label);
@@ -170,7 +170,7 @@ fn every_override_that_is_shown_is_taken() {
                 None => given.split_whitespace().next().unwrap().to_owned(),
             })
             .collect();
-        let spec = run.split_whitespace().find(|word| word.ends_with(".toml")).unwrap();
+        let spec = run.split_whitespace().find(|word| word.contains(".toml")).unwrap();
         let text = fs::read_to_string(root().join(spec)).unwrap();
         if let Err(error) = parse(&text, &overrides) {
             panic!("{run}\n{}", error.render(false));
