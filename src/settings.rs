@@ -337,8 +337,8 @@ impl Kind {
             (Self::Float { min, min_included, max, max_included }, Value::Int(_) | Value::Float(_)) => {
                 value.as_f64().is_some_and(|float| {
                     float.is_finite()
-                        && (float > *min || (*min_included && float == *min))
-                        && (float < *max || (*max_included && float == *max))
+                        && (float > *min || (*min_included && float >= *min))
+                        && (float < *max || (*max_included && float <= *max))
                 })
             }
             (Self::Choice(names), Value::Text(text)) => names.contains(&text.as_str()),

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -31,7 +32,7 @@ fn data(folder: &Path) -> DataSpec {
             let (words, label) = if index % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
             let word = words[index / 2 % 4];
             let filler = "房间里的灯".repeat(index % 5);
-            text += &[filler.as_str(), "，", word, ",", label, "\n"].concat();
+            writeln!(text, "{filler}，{word},{label}").unwrap();
         }
         let path = folder.join(name);
         fs::write(&path, text).unwrap();

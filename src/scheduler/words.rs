@@ -6,7 +6,7 @@ use crate::{
     trial::{Failure, FailureKind, TrialId},
 };
 
-/// A device's place in the list given to [`Scheduler::new`].
+/// A device's place in the list given to [`Scheduler::new`](super::Scheduler::new).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub usize);
 
