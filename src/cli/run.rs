@@ -1,6 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{self, IsTerminal},
     path::PathBuf,
@@ -99,9 +100,11 @@ fn devices_line(devices: &[Device]) -> String {
 fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     let text = fs::read_to_string(&args.spec)
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
-    // Quoted, so that the comment is one line whatever an override holds.
-    let sets: String = args.set.iter().map(|set| format!(" --set {set:?}")).collect();
-    let command = format!("# sweep run {:?}{sets}", args.spec);
+    // Escaped, so that the comment is one line whatever a path or an override holds.
+    let mut command = format!("# sweep run {}", args.spec.display().to_string().escape_debug());
+    for set in &args.set {
+        let _ = write!(command, " --set {set:?}");
+    }
     Ok(format!("{command}\n{text}"))
 }
 
