@@ -30,6 +30,8 @@ use super::{
 };
 use crate::settings::{Pooling, Settings};
 
+mod real;
+
 type Backend = Autodiff<Flex>;
 
 #[derive(Deserialize)]
