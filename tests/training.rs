@@ -230,6 +230,24 @@ fn a_frozen_encoder_stays_as_it_began_and_the_head_learns() {
 }
 
 #[test]
+fn trials_over_one_frozen_encoder_share_its_work_and_no_figure() {
+    let checkpoint = checkpoint("tiny-roberta");
+    let path = checkpoint.path().to_str().unwrap().to_owned();
+    let frozen = Settings { checkpoint: path, freeze: Freeze::Encoder, ..settings() };
+    let mut warm = Bench::new();
+    for other in [Pooling::Mean, Pooling::Cls] {
+        warm.run(&Settings { pooling: other, learning_rate: 1e-4, ..frozen.clone() });
+    }
+    let (_, warm_folder) = warm.run(&frozen);
+    let mut cold = Bench::new();
+    let (_, cold_folder) = cold.run(&frozen);
+    assert_eq!(files(&warm_folder), files(&cold_folder));
+    // As many frozen layers as there are is the whole encoder.
+    let (_, layers) = cold.run(&Settings { freeze: Freeze::Layers(2), ..frozen });
+    assert_eq!(files(&layers), files(&cold_folder));
+}
+
+#[test]
 fn long_texts_are_learnt_by_either_aggregation() {
     let mut bench = Bench::new();
     for aggregate in [Aggregate::Mean, Aggregate::Max] {

@@ -124,13 +124,10 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome, precision };
     let out = args.out.clone().unwrap_or_else(|| folder.path().join("best-model"));
     export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
-    print(&format!(
-        "{}: trial {} ({}), the best by {}\n",
-        out.display(),
-        record.trial.id,
-        record.trial.params,
-        args.rank.by().describe()
-    ))?;
+    let params = record.trial.params.to_string();
+    let params = if params.is_empty() { params } else { format!(" ({params})") };
+    let (id, by) = (record.trial.id, args.rank.by().describe());
+    print(&format!("{}: trial {id}{params}, the best by {by}\n", out.display()))?;
     Ok(Exit::Complete)
 }
 

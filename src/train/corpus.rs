@@ -108,6 +108,11 @@ impl Split {
         self.labels[document]
     }
 
+    /// The numbers of a document's chunks in this split.
+    pub(crate) fn places(&self, document: usize) -> Range<usize> {
+        self.documents[document].clone()
+    }
+
     /// The ids of each chunk of a document.
     pub(crate) fn document(&self, document: usize) -> impl Iterator<Item = &[u32]> {
         self.documents[document].clone().map(|chunk| &self.ids[self.chunks[chunk].clone()])

@@ -22,6 +22,7 @@ mod early_stopping;
 mod evaluate;
 mod exported;
 mod family;
+mod features;
 mod heads;
 mod layout;
 mod masks;

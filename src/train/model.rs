@@ -175,19 +175,31 @@ impl<B: Fused> Layer<B> {
 impl<B: Fused> Classifier<B> {
     /// Logits of each chunk, `[chunks, classes]`.
     pub(crate) fn forward(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
+        self.classify(self.pool(batch, masks), masks)
+    }
+
+    /// What the encoder makes of each chunk, `[chunks, width]`: its first token's hidden state, or their mean.
+    pub(crate) fn pool(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
+        match &self.pooler {
+            // Of the last layer, only the first tokens are read.
+            Some(_) => self.encode(batch, masks, Queries::First),
+            None => batch.shares().matmul(self.encode(batch, masks, Queries::All)),
+        }
+    }
+
+    /// Logits, `[chunks, classes]`, from what [`Self::pool`] gives.
+    pub(crate) fn classify(&self, pooled: Tensor<B, 2>, masks: &Masks) -> Tensor<B, 2> {
         let head = &self.family.head;
         let pooled = match &self.pooler {
             Some(pooler) => {
-                // Of the last layer, only the first tokens are read.
-                let firsts = self.encode(batch, masks, Queries::First);
-                let firsts = if head.dropout_first { masks.next().apply(firsts) } else { firsts };
-                let dense = pooler.forward(firsts);
+                let pooled = if head.dropout_first { masks.next().apply(pooled) } else { pooled };
+                let dense = pooler.forward(pooled);
                 match head.activation {
                     HeadActivation::Tanh => dense.tanh(),
                     HeadActivation::Relu => relu(dense),
                 }
             }
-            None => batch.shares().matmul(self.encode(batch, masks, Queries::All)),
+            None => pooled,
         };
         self.head.forward(masks.next().apply(pooled))
     }

@@ -18,6 +18,7 @@ use super::{
     corpus::{Corpora, Corpus, Split},
     early_stopping::EarlyStopping,
     encoder_config, evaluate, exported,
+    features::{self, Features, Frozen},
     heads::{self, Objective},
     layout,
     masks::{self, Masks},
@@ -45,13 +46,20 @@ pub(crate) struct Trainer<C: Compute> {
     device: C::Device,
     datasets: HashMap<DataSpec, (u64, Rc<Dataset>)>,
     corpora: Corpora,
+    features: features::Known,
     /// The parameters of the checkpoint that was used last.
     checkpoint: Option<(String, Rc<Weights>)>,
 }
 
 impl<C: Compute> Trainer<C> {
     pub(crate) fn new(device: C::Device) -> Self {
-        Self { device, datasets: HashMap::new(), corpora: Corpora::default(), checkpoint: None }
+        Self {
+            device,
+            datasets: HashMap::new(),
+            corpora: Corpora::default(),
+            features: features::Known::default(),
+            checkpoint: None,
+        }
     }
 
     fn dataset(&mut self, spec: &DataSpec) -> Result<(u64, Rc<Dataset>), TrainError> {
@@ -113,9 +121,14 @@ impl<C: Compute> Engine for Trainer<C> {
         let (key, data) = self.dataset(&job.data)?;
         let corpus = self.corpora.get(key, &data, settings)?;
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
+        let frozen = features::is_whole(settings.freeze, config.num_hidden_layers).then(|| {
+            let fresh = settings.checkpoint == mini::NAME;
+            let key = features::Key::new(&corpus, settings, job.trial.seed, fresh);
+            self.features.get(key, &corpus, &model.valid(), &self.device)
+        });
         let objective = Objective::new(settings, &corpus.train.class_counts(data.labels.len()));
         let device = &self.device;
-        let trial = Trial { job, folder, data: &data, corpus: &corpus, objective, device, started };
+        let trial = Trial { job, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
         let rates = Rates::new(settings, config.num_hidden_layers);
         trial.run(Learner::new(model, rates, settings), observe)
     }
@@ -136,7 +149,7 @@ impl<C: Compute> Engine for Trainer<C> {
             &source,
             &self.device,
         )?;
-        Ok(evaluate::predict(&classifier, &split, model.recipe.aggregate, &self.device))
+        Ok(evaluate::predict(&classifier, &split, None, model.recipe.aggregate, &self.device))
     }
 }
 
@@ -162,6 +175,8 @@ struct Trial<'a, C: Compute> {
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
+    /// What the encoder makes of the corpus, if it does not learn.
+    frozen: Option<Rc<Frozen>>,
     objective: Objective,
     device: &'a C::Device,
     started: Instant,
@@ -282,8 +297,14 @@ impl<C: Compute> Trial<'_, C> {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
             let (chunks, ranges) = evaluate::gather(train, &documents);
-            let input = Batch::new(&chunks, self.device);
-            let logits = heads::aggregate(learner.model.forward(&input, &masks), &ranges, settings.aggregate);
+            let logits = match &self.frozen {
+                Some(frozen) => {
+                    let rows = frozen.train.rows(train, &documents, self.device);
+                    learner.model.classify(rows, &masks)
+                }
+                None => learner.model.forward(&Batch::new(&chunks, self.device), &masks),
+            };
+            let logits = heads::aggregate(logits, &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
             loss += heads::cross_entropy(&model::values(logits.clone().inner()), &labels);
             let backward = (self.objective.sum(logits, &labels) / total).backward();
@@ -315,7 +336,8 @@ impl<C: Compute> Trial<'_, C> {
         steps_per_epoch: u64,
     ) -> Result<(bool, Evaluation), TrainError> {
         let model = learner.model.valid();
-        let (validation, _) = self.measure(&model, &self.corpus.validation);
+        let features = self.frozen.as_ref().map(|frozen| &frozen.validation);
+        let (validation, _) = self.measure(&model, &self.corpus.validation, features);
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
             epoch: learner.step as f64 / steps_per_epoch as f64,
@@ -342,8 +364,9 @@ impl<C: Compute> Trial<'_, C> {
         &self,
         model: &Classifier<C::InnerBackend>,
         split: &Split,
+        features: Option<&Features>,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
-        let probabilities = evaluate::predict(model, split, self.settings().aggregate, self.device);
+        let probabilities = evaluate::predict(model, split, features, self.settings().aggregate, self.device);
         let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.positive);
         (scores, probabilities)
     }
@@ -358,7 +381,8 @@ impl<C: Compute> Trial<'_, C> {
                 "the last step of a trial is always evaluated, and a first evaluation is the best so far"
             );
         };
-        let (test, probabilities) = self.measure(model, &self.corpus.test);
+        let features = self.frozen.as_ref().map(|frozen| &frozen.test);
+        let (test, probabilities) = self.measure(model, &self.corpus.test, features);
         let data = self.data;
         outputs::write_predictions(self.folder, &data.labels, &data.test, &self.corpus.test, &probabilities)?;
         Ok(Ending::Complete(Box::new(Outcome {
