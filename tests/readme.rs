@@ -16,7 +16,7 @@ use sweep::{
     data::Source,
     event::{Event, Outcome, Record},
     leaderboard::{self, RankBy},
-    metrics::{Confusion, Scores},
+    metrics::{Average, Confusion, Scores},
     plan::Plan,
     results::Results,
     settings::{KEYS, Key, Section, Settings, Value},
@@ -305,13 +305,14 @@ fn study(classes: usize) -> Study {
         seed: 0,
         labels: (0..classes).map(|class| class.to_string()).collect(),
         positive: (classes == 2).then_some(1),
+        average: (classes > 2).then_some(Average::Macro),
         swept: vec!["dropout".to_owned()],
         data: parse(SMALLEST, &[]).unwrap().data,
         trials: vec![],
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
     plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });
-    let scores = Scores::new(Confusion::new(classes), 0.5, plan.positive);
+    let scores = Scores::new(Confusion::new(classes), 0.5, plan.target());
     let outcome = Outcome {
         best_epoch: 1.0,
         best_step: 1,

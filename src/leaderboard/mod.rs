@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     event::Evaluation,
-    metrics::{Confusion, Scores, Target},
+    metrics::{Average, Confusion, Rates, Scores, Target},
     study::{Study, TrialRecord},
     trial::{Params, State, TrialId},
     verdict::{self, Verdict},
@@ -84,6 +84,8 @@ pub struct Leaderboard {
     pub sweep: String,
     /// What ranks.
     pub rank_by: RankBy,
+    /// Which F1 counts.
+    pub target: Target,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// One row a trial: ranked ones, then the others in the order of the plan.
@@ -149,6 +151,35 @@ pub struct TestFigures {
     pub f1_high: f64,
     #[serde(flatten)]
     pub counts: Counts,
+    /// With more than two classes: each average, whichever of them counts.
+    #[serde(flatten)]
+    pub averages: Option<Averages>,
+    /// By class, in the order of the labels.
+    pub classes: Vec<ClassFigures>,
+}
+
+/// Each average F1 of a task with more than two classes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "described at `metrics::Average`")]
+pub struct Averages {
+    pub macro_f1: f64,
+    pub micro_f1: f64,
+    pub weighted_f1: f64,
+}
+
+/// Figures of one class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassFigures {
+    /// Its name.
+    pub label: String,
+    /// TP / (TP + FP).
+    pub precision: f64,
+    /// TP / (TP + FN).
+    pub recall: f64,
+    /// 2 TP / (2 TP + FP + FN).
+    pub f1: f64,
+    /// Documents of the class.
+    pub support: u64,
 }
 
 /// The counts behind the figures.
@@ -171,8 +202,32 @@ pub enum Counts {
     },
 }
 
-impl From<&Scores> for TestFigures {
-    fn from(scores: &Scores) -> Self {
+impl Averages {
+    /// Of `confusion`, which has more than two classes.
+    fn of(confusion: &Confusion) -> Self {
+        let f1 = |average| confusion.rates(Target::Average(average)).f1;
+        Self {
+            macro_f1: f1(Average::Macro),
+            micro_f1: f1(Average::Micro),
+            weighted_f1: f1(Average::Weighted),
+        }
+    }
+}
+
+impl ClassFigures {
+    /// Of every class of `confusion`, by the name that `labels` give it, or else its index.
+    pub(crate) fn of(confusion: &Confusion, labels: &[String]) -> Vec<Self> {
+        let figures = |class: usize| {
+            let Rates { precision, recall, f1 } = confusion.rates(Target::Class(class));
+            let label = labels.get(class).cloned().unwrap_or_else(|| class.to_string());
+            Self { label, precision, recall, f1, support: confusion.support(class) }
+        };
+        (0..confusion.classes()).map(figures).collect()
+    }
+}
+
+impl TestFigures {
+    fn new(scores: &Scores, labels: &[String]) -> Self {
         let confusion = &scores.confusion;
         let counts = match scores.positive.filter(|&class| class < confusion.classes()) {
             Some(class) => Counts::Binary {
@@ -192,12 +247,14 @@ impl From<&Scores> for TestFigures {
             f1_low: scores.f1_low,
             f1_high: scores.f1_high,
             counts,
+            averages: (confusion.classes() > 2).then(|| Averages::of(confusion)),
+            classes: ClassFigures::of(confusion, labels),
         }
     }
 }
 
 impl Row {
-    fn new(record: &TrialRecord) -> Self {
+    fn new(record: &TrialRecord, labels: &[String]) -> Self {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete);
         let best = best_evaluation(&record.evaluations);
         let last = record.evaluations.last();
@@ -214,7 +271,7 @@ impl Row {
             train_loss: outcome.map(|o| o.train_loss).or(best.map(|b| b.train_loss)),
             val_loss: validation.map(|v| v.loss),
             val_f1: validation.map(|v| v.f1),
-            test: outcome.map(|o| TestFigures::from(&o.test)),
+            test: outcome.map(|o| TestFigures::new(&o.test, labels)),
             verdict: verdict::judge(record),
             seconds: outcome.map(|o| o.seconds).or(last.map(|l| l.seconds)),
             device: record.device.map(|device| device.to_string()),
@@ -261,12 +318,13 @@ pub fn build(
             _ => position + 1,
         });
         previous = key.zip(rank);
-        rows.push(Row { rank, ..Row::new(record) });
+        rows.push(Row { rank, ..Row::new(record, &study.labels) });
     }
-    let comparisons = compare(&mut rows, Target::of(study.positive), predictions);
+    let comparisons = compare(&mut rows, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
+        target: study.target,
         swept: study.swept.clone(),
         rows,
         comparisons,

@@ -22,8 +22,9 @@ use super::{
     model::{Batch, Classifier},
     optimizer::{AdamW, Freezer, Gradients},
     outputs,
+    predictor::Predictor,
     schedule::LearningRate,
-    text::{Chunking, TextEncoder},
+    text::Chunking,
     weights::{Pretrained, Weights},
 };
 use crate::{
@@ -44,11 +45,14 @@ pub(crate) struct Trainer<C: Compute> {
     corpora: Corpora,
     /// The parameters of the checkpoint that was used last.
     checkpoint: Option<(String, Rc<Weights>)>,
+    /// The model that predicted last.
+    predictor: Option<Predictor<C>>,
 }
 
 impl<C: Compute> Trainer<C> {
     pub(crate) fn new(device: C::Device) -> Self {
-        Self { device, datasets: HashMap::new(), corpora: Corpora::default(), checkpoint: None }
+        let (datasets, corpora) = (HashMap::new(), Corpora::default());
+        Self { device, datasets, corpora, checkpoint: None, predictor: None }
     }
 
     fn dataset(&mut self, spec: &DataSpec) -> Result<(u64, Rc<Dataset>), TrainError> {
@@ -112,20 +116,13 @@ impl<C: Compute> Engine for Trainer<C> {
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
-        let folder = model.folder.to_string_lossy().into_owned();
-        let weights = self.weights(&folder)?;
-        let encoder = TextEncoder::open(&folder)?;
-        let split = Split::new(texts, Vec::new(), &encoder, model.recipe.chunking())?;
-        let source = Pretrained { weights: &weights, seed: 0, complete: true };
-        let classes = model.labels.len();
-        let classifier = Classifier::<C::InnerBackend>::build(
-            &model.config,
-            model.recipe.pooling,
-            classes,
-            &source,
-            &self.device,
-        )?;
-        Ok(evaluate::predict(&classifier, &split, model.recipe.aggregate, &self.device))
+        let predictor = match self.predictor.take() {
+            Some(known) if known.is_of(model) => known,
+            _ => Predictor::open(model, &self.device)?,
+        };
+        let probabilities = predictor.predict(texts, &self.device);
+        self.predictor = Some(predictor);
+        probabilities
     }
 }
 
@@ -315,7 +312,7 @@ impl<C: Compute> Trial<'_, C> {
         split: &Split,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
         let probabilities = evaluate::predict(model, split, self.settings().aggregate, self.device);
-        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.positive);
+        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
         (scores, probabilities)
     }
 
