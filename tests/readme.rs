@@ -234,6 +234,7 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
         ("### [data]", "split", split),
         ("### [data]", "text", format!("{:?}", spec.data.text)),
         ("### [data]", "label", format!("{:?}", spec.data.label)),
+        ("### [data]", "average", format!("{:?}", Average::default().as_str())),
         ("### [data]", "duplicates", duplicates),
         ("### [search]", "samples", spec.samples.to_string()),
         ("### [search]", "repeats", spec.repeats.to_string()),
@@ -331,11 +332,16 @@ fn study(classes: usize) -> Study {
 #[test]
 fn every_field_of_the_leaderboard_is_described_and_no_other() {
     let mut fields = BTreeSet::new();
+    let described = rows(&section("## Results"));
     for classes in [2, 3] {
         let board = leaderboard::build(&study(classes), RankBy::TestF1, &|_| None);
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
         let row = rows[0].as_object().unwrap();
         fields.extend(row.keys().chain(row["test"].as_object().unwrap().keys()).cloned());
+        let classes = described.iter().find(|row| row[0] == "`classes`").unwrap();
+        for name in rows[0]["test"]["classes"][0].as_object().unwrap().keys() {
+            assert!(classes[1].contains(&format!("`{name}`")), "{name}");
+        }
     }
     assert_eq!(names(&section("## Results")), fields);
 }

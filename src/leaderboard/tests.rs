@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    metrics::{Average, Confusion},
+    metrics::{Average, Confusion, Scores},
     report::samples::{failed, record, scores, study},
     trial::FailureKind,
 };
