@@ -9,6 +9,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::LazyLock,
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -86,8 +87,13 @@ impl Model {
     /// What `sweep predict` says to `input`.
     fn answer(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut child = self.start(arguments);
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        child.wait_with_output().unwrap()
+        let mut stdin = child.stdin.take().unwrap();
+        // On a thread: answers come, and must be read, before the input ends. After a wrong row
+        // nobody reads the rest of it.
+        thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(input).ok());
+            child.wait_with_output().unwrap()
+        })
     }
 }
 
