@@ -10,6 +10,7 @@ use crate::{
     export::{Model, export},
     leaderboard::RankBy,
     results::{Results, read_json},
+    train::Precision,
     trial::Job,
 };
 
@@ -45,9 +46,21 @@ pub(super) struct ExportArgs {
     /// Folder to write the model to
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Type of the parameters
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    dtype: Dtype,
     /// What decides which trial is the best
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
+}
+
+/// Type of exported parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dtype {
+    /// 32 bits
+    F32,
+    /// 16 bits: half the size
+    F16,
 }
 
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
@@ -72,7 +85,11 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     };
     let trial = folder.trial(record.trial.id);
     let job: Job = read_json(&trial.job())?;
-    let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome };
+    let precision = match args.dtype {
+        Dtype::F32 => Precision::F32,
+        Dtype::F16 => Precision::F16,
+    };
+    let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome, precision };
     let out = args.out.clone().unwrap_or_else(|| folder.path().join("best-model"));
     export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
     print(&format!(

@@ -1,14 +1,10 @@
 //! A classifier from its folder, kept for one block of texts after another.
 
 use super::{
-    Exported, TrainError,
-    backend::Compute,
-    corpus::Split,
-    evaluate, exported,
-    model::Classifier,
-    text::TextEncoder,
-    weights::{Pretrained, Weights},
+    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, model::Classifier,
+    recipe::fit, text::TextEncoder, weights::Pretrained,
 };
+use crate::settings::Lowercase;
 
 /// A model that is ready to classify.
 pub(crate) struct Predictor<C: Compute> {
@@ -20,11 +16,14 @@ pub(crate) struct Predictor<C: Compute> {
 impl<C: Compute> Predictor<C> {
     /// Reads the tokenizer and the parameters of `model`.
     pub(crate) fn open(model: &Exported, device: &C::Device) -> Result<Self, TrainError> {
-        let encoder = TextEncoder::open(&model.folder.to_string_lossy())?;
-        let weights = Weights::read(&model.folder.join(exported::WEIGHTS))?;
-        let source = Pretrained { weights: &weights, seed: 0, complete: true };
-        let (pooling, classes) = (model.recipe.pooling, model.labels.len());
-        let classifier = Classifier::build(&model.config, pooling, classes, &source, device)?;
+        let Exported { folder, config, recipe, .. } = model;
+        let encoder = TextEncoder::open(&folder.to_string_lossy(), Lowercase::Tokenizer)?;
+        let weights = Catalog::open(folder)?.load()?;
+        let classes = model.labels.len();
+        fit(config, recipe.pooling, classes, true, &weights, folder)?;
+        let family = config.family();
+        let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: true };
+        let classifier = Classifier::build(config, recipe.pooling, classes, &source, device)?;
         Ok(Self { model: model.clone(), encoder, classifier })
     }
 

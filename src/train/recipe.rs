@@ -13,24 +13,26 @@ use burn::{
 use super::{
     Control, Ending, Engine, Exported, Report, TrainError,
     backend::Compute,
+    checkpoint::Catalog,
     config::EncoderConfig,
     corpus::{Corpora, Corpus, Split},
     early_stopping::EarlyStopping,
-    encoder_config, evaluate, exported, heads,
+    encoder_config, evaluate, exported,
+    heads::{self, Objective},
+    layout,
     masks::{self, Masks},
     mini,
-    model::{Batch, Classifier},
-    optimizer::{AdamW, Freezer, Gradients},
+    model::{self, Batch, Classifier},
+    optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
     predictor::Predictor,
     schedule::LearningRate,
-    text::Chunking,
-    weights::{Pretrained, Weights},
+    weights::{Precision, Pretrained, Weights},
 };
 use crate::{
     data::{self, DataSpec, Dataset},
     event::{Evaluation, Outcome, Prepared, Progress},
-    settings::Settings,
+    settings::{Pooling, Settings},
     trial::Job,
 };
 
@@ -71,7 +73,7 @@ impl<C: Compute> Trainer<C> {
         {
             return Ok(weights.clone());
         }
-        let weights = Rc::new(Weights::read(&Path::new(checkpoint).join(exported::WEIGHTS))?);
+        let weights = Rc::new(Catalog::open(Path::new(checkpoint))?.load()?);
         self.checkpoint = Some((checkpoint.to_owned(), weights.clone()));
         Ok(weights)
     }
@@ -87,7 +89,10 @@ impl<C: Compute> Trainer<C> {
             Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
         } else {
             let weights = self.weights(&settings.checkpoint)?;
-            let source = Pretrained { weights: &weights, seed, complete: false };
+            let (family, folder) = (config.family(), Path::new(&settings.checkpoint));
+            fit(config, settings.pooling, classes, false, &weights, folder)?;
+            let anew = layout::top(config, settings.reinit_layers);
+            let source = Pretrained { weights: &weights, family, seed, anew, complete: false };
             Classifier::build(config, settings.pooling, classes, &source, &self.device)?
         };
         Ok(model)
@@ -104,15 +109,18 @@ impl<C: Compute> Engine for Trainer<C> {
         let started = Instant::now();
         let settings = &job.trial.settings;
         let config = encoder_config(&settings.checkpoint)?;
-        if settings.chunk_length > config.max_position_embeddings {
-            let (length, window) = (settings.chunk_length, config.max_position_embeddings);
+        if settings.chunk_length > config.window() {
+            let (length, window) = (settings.chunk_length, config.window());
             return Err(TrainError::Window { length, window });
         }
         let (key, data) = self.dataset(&job.data)?;
-        let corpus = self.corpora.get(key, &data, &settings.checkpoint, Chunking::of(settings))?;
+        let corpus = self.corpora.get(key, &data, settings)?;
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
-        let trial = Trial { job, folder, data: &data, corpus: &corpus, device: &self.device, started };
-        trial.run(Learner::new(model, &trial), observe)
+        let objective = Objective::new(settings, &corpus.train.class_counts(data.labels.len()));
+        let device = &self.device;
+        let trial = Trial { job, folder, data: &data, corpus: &corpus, objective, device, started };
+        let rates = Rates::new(settings, config.num_hidden_layers);
+        trial.run(Learner::new(model, rates, settings), observe)
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
@@ -126,12 +134,29 @@ impl<C: Compute> Engine for Trainer<C> {
     }
 }
 
+/// Compares the tensors of a checkpoint in `folder` with the model's.
+pub(crate) fn fit(
+    config: &EncoderConfig,
+    pooling: Pooling,
+    classes: usize,
+    complete: bool,
+    weights: &Weights,
+    folder: &Path,
+) -> Result<(), TrainError> {
+    let shapes = weights.iter().map(|(name, stored)| (name, stored.shape.as_slice()));
+    match layout::fit(&layout::parameters(config, pooling, classes), config.family(), complete, shapes) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(TrainError::Misfit { folder: folder.to_owned(), source }),
+    }
+}
+
 /// What stays the same during a trial.
 struct Trial<'a, C: Compute> {
     job: &'a Job,
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
+    objective: Objective,
     device: &'a C::Device,
     started: Instant,
 }
@@ -150,11 +175,10 @@ struct Learner<C: Compute> {
 }
 
 impl<C: Compute> Learner<C> {
-    fn new(model: Classifier<C>, trial: &Trial<'_, C>) -> Self {
-        let settings = &trial.job.trial.settings;
+    fn new(model: Classifier<C>, rates: Rates, settings: &Settings) -> Self {
         Self {
             model: model.map(&mut Freezer::new(settings.freeze)),
-            optimizer: AdamW::new(settings.weight_decay),
+            optimizer: AdamW::new(settings.weight_decay, rates),
             stopping: EarlyStopping::new(settings),
             evaluations: Vec::new(),
             best: None,
@@ -225,7 +249,7 @@ impl<C: Compute> Trial<'_, C> {
         let mut learning = CountLearning(0);
         learner.model.visit(&mut learning);
         Prepared {
-            train_documents: self.corpus.train.len(),
+            train_documents: self.data.train.len(),
             train_chunks: self.corpus.train.chunks(),
             validation_documents: self.corpus.validation.len(),
             test_documents: self.corpus.test.len(),
@@ -245,16 +269,18 @@ impl<C: Compute> Trial<'_, C> {
         let train = &self.corpus.train;
         let mut gradients = Gradients::new();
         let mut loss = 0.0;
-        for (micro, documents) in train.within(batch, MICRO_BATCH_TOKENS).iter().enumerate() {
+        let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
+        let parts = batch.chunks(batch.len().div_ceil(settings.gradient_accumulation));
+        let parts = parts.flat_map(|part| train.within(part, MICRO_BATCH_TOKENS));
+        for (micro, documents) in parts.enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
-            let (chunks, ranges) = evaluate::gather(train, documents);
+            let (chunks, ranges) = evaluate::gather(train, &documents);
             let input = Batch::new(&chunks, self.device);
             let logits = heads::aggregate(learner.model.forward(&input, &masks), &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
-            let sum = heads::cross_entropy(logits, &labels);
-            loss += f64::from(sum.clone().into_scalar());
-            let backward = (sum / batch.len() as f64).backward();
+            loss += heads::cross_entropy(&model::values(logits.clone().inner()), &labels);
+            let backward = (self.objective.sum(logits, &labels) / total).backward();
             gradients.add(&learner.model, backward);
         }
         learner.step += 1;
@@ -297,9 +323,9 @@ impl<C: Compute> Trial<'_, C> {
         learner.loss = (0.0, 0);
         learner.evaluations.push(evaluation.clone());
         let weights = model.weights();
-        weights.write(&self.folder.join("last").join(exported::WEIGHTS))?;
+        weights.write(&self.folder.join("last").join(exported::WEIGHTS), Precision::F32)?;
         if judgement.best {
-            weights.write(&self.folder.join("best").join(exported::WEIGHTS))?;
+            weights.write(&self.folder.join("best").join(exported::WEIGHTS), Precision::F32)?;
             learner.best = Some(model);
         }
         outputs::write_metrics(self.folder, &learner.evaluations)?;
