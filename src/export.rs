@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 
 use crate::{
     data::Source,
+    display,
     event::Outcome,
     files,
+    leaderboard::ClassFigures,
+    metrics::{Average, Scores, Target},
     settings::{KEYS, Lowercase, Pooling, Settings},
     train::{
         self, BUILTIN_MINI, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision,
@@ -272,7 +275,12 @@ fn card(model: &Model<'_>) -> String {
     let mut card = String::from(
         "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [sweep]\n---\n",
     );
-    let figure = if test.positive.is_some() { "F1" } else { "Macro-F1" };
+    let figure = match test.target() {
+        Target::Class(_) => "F1",
+        Target::Average(Average::Macro) => "Macro-F1",
+        Target::Average(Average::Micro) => "Micro-F1",
+        Target::Average(Average::Weighted) => "Weighted F1",
+    };
     // Writing to a String cannot fail.
     let _ = write!(
         card,
@@ -308,10 +316,30 @@ fn card(model: &Model<'_>) -> String {
     if let Some(positive) = test.positive.and_then(|positive| labels.get(positive)) {
         let _ = writeln!(card, "\nPrecision, recall and F1 are those of the class `{positive}`.");
     }
+    card.push_str(&classes_table(test, labels));
     card.push_str(&data_section(job));
     card.push_str(&settings_section(settings, job.trial.seed));
     card.push_str(&use_section(settings));
     card
+}
+
+/// The test set by class.
+fn classes_table(test: &Scores, labels: &[String]) -> String {
+    let mut table = String::from(
+        "\nThe test set by class:\n\n| class | precision | recall | F1 | documents |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for class in ClassFigures::of(&test.confusion, labels) {
+        let label = display::markdown(&display::plain(&class.label));
+        let ClassFigures { precision, recall, f1, support, .. } = class;
+        let _ = writeln!(table, "| {label} | {precision:.4} | {recall:.4} | {f1:.4} | {support} |");
+    }
+    if test.positive.is_none() {
+        let f1 = |average| test.confusion.rates(Target::Average(average)).f1;
+        let [macro_f1, micro, weighted] = Average::ALL.map(f1);
+        let _ = writeln!(table, "\nMacro-F1 {macro_f1:.4}, micro-F1 {micro:.4}, weighted F1 {weighted:.4}.");
+    }
+    table
 }
 
 /// A folder's own name: where it stood on the training machine is nobody's business.

@@ -4,12 +4,15 @@
 //! A ratio whose denominator is 0 is 0 (as scikit-learn's `zero_division=0`): a
 //! class that is never predicted has precision 0, a class that never occurs has
 //! recall 0, and F1 is 0 when precision and recall are.
+//!
+//! Averages are scikit-learn's with all classes of the task as its `labels`: a class
+//! that a set does not show counts in the macro mean, with 0.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Resamples of the bootstrap behind the interval of macro-F1.
+/// Resamples of the bootstrap behind the intervals of macro and weighted F1.
 const RESAMPLES: usize = 2_000;
 /// Two-sided 95 % quantile of the normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
@@ -21,16 +24,30 @@ pub struct Confusion {
     rows: Vec<Vec<u64>>,
 }
 
+/// How the classes' figures become one, with more than two classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Average {
+    /// The unweighted mean over all classes.
+    #[default]
+    Macro,
+    /// From the counts of all classes together. Each document has one class, so precision,
+    /// recall and F1 are all equal to the accuracy.
+    Micro,
+    /// The mean weighted by each class's documents. The recall is equal to the accuracy.
+    Weighted,
+}
+
 /// Which F1 counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// That of this class, in a binary task.
     Class(usize),
-    /// The unweighted mean over all classes.
-    Macro,
+    /// This average over all classes.
+    Average(Average),
 }
 
-/// Precision, recall and F1 of one class, or their macro means.
+/// Precision, recall and F1 of one class, or an average of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// TP / (TP + FP).
@@ -48,7 +65,7 @@ pub struct Scores {
     pub loss: f64,
     /// Share of documents classified rightly.
     pub accuracy: f64,
-    /// Of the positive class; macro mean when there are more than two classes.
+    /// Of the positive class; an average when there are more than two classes.
     pub precision: f64,
     /// As `precision`.
     pub recall: f64,
@@ -63,6 +80,9 @@ pub struct Scores {
     /// The positive class in a binary task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive: Option<usize>,
+    /// Which average precision, recall and F1 are; `None` with a positive class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
 }
 
 fn ratio(numerator: u64, denominator: u64) -> f64 {
@@ -101,6 +121,12 @@ impl Confusion {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.rows.iter().flatten().sum()
+    }
+
+    /// Documents of `class`: its support.
+    #[must_use]
+    pub fn support(&self, class: usize) -> u64 {
+        self.rows[class].iter().sum()
     }
 
     /// Documents of `class` that were predicted as `class`.
@@ -152,25 +178,39 @@ impl Confusion {
                     f1: ratio(2 * hit, 2 * hit + false_hit + miss),
                 }
             }
-            Target::Macro => {
-                let each: Vec<Rates> =
-                    (0..self.classes()).map(|class| self.rates(Target::Class(class))).collect();
-                let mean = |figure: fn(&Rates) -> f64| {
-                    #[expect(clippy::cast_precision_loss, reason = "few classes")]
-                    let classes = each.len().max(1) as f64;
-                    each.iter().map(figure).sum::<f64>() / classes
-                };
-                Rates { precision: mean(|r| r.precision), recall: mean(|r| r.recall), f1: mean(|r| r.f1) }
+            Target::Average(Average::Micro) => {
+                // Every error is one class's false positive and another's false negative.
+                let accuracy = self.accuracy();
+                Rates { precision: accuracy, recall: accuracy, f1: accuracy }
             }
+            Target::Average(Average::Macro) => self.mean(|_| 1),
+            Target::Average(Average::Weighted) => self.mean(|class| self.support(class)),
         }
+    }
+
+    /// The mean of the classes' rates with these weights; 0 when all weights are 0.
+    #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
+    fn mean(&self, weight: impl Fn(usize) -> u64) -> Rates {
+        let mut sum = Rates { precision: 0.0, recall: 0.0, f1: 0.0 };
+        let mut weights = 0;
+        for class in 0..self.classes() {
+            let (rates, weight) = (self.rates(Target::Class(class)), weight(class));
+            sum.precision += rates.precision * weight as f64;
+            sum.recall += rates.recall * weight as f64;
+            sum.f1 += rates.f1 * weight as f64;
+            weights += weight;
+        }
+        let weights = weights.max(1) as f64;
+        Rates { precision: sum.precision / weights, recall: sum.recall / weights, f1: sum.f1 / weights }
     }
 
     /// The 95 % interval of `target`'s F1.
     ///
     /// One class: F1/(2 − F1) = TP/(TP + FP + FN) is a proportion, so its Wilson
-    /// interval maps to one of F1 (Takahashi et al., arXiv 2309.14621). Macro: a
-    /// bootstrap from the counts, each true class resampled by itself, with a
-    /// fixed seed, so that the same counts give the same interval.
+    /// interval maps to one of F1 (Takahashi et al., arXiv 2309.14621). Micro: the
+    /// accuracy is a proportion of all documents, and has its Wilson interval. Macro
+    /// and weighted: a bootstrap from the counts, each true class resampled by itself,
+    /// with a fixed seed, so that the same counts give the same interval.
     #[must_use]
     pub fn f1_interval(&self, target: Target) -> (f64, f64) {
         match target {
@@ -180,11 +220,15 @@ impl Confusion {
                     wilson(hit, hit + self.false_positives(class) + self.false_negatives(class));
                 (2.0 * low / (1.0 + low), 2.0 * high / (1.0 + high))
             }
-            Target::Macro => self.bootstrap_macro_f1(),
+            Target::Average(Average::Micro) => {
+                let hits = (0..self.classes()).map(|class| self.true_positives(class)).sum();
+                wilson(hits, self.total())
+            }
+            Target::Average(Average::Macro | Average::Weighted) => self.bootstrap_f1(target),
         }
     }
 
-    fn bootstrap_macro_f1(&self) -> (f64, f64) {
+    fn bootstrap_f1(&self, target: Target) -> (f64, f64) {
         if self.total() == 0 {
             return (0.0, 1.0);
         }
@@ -192,7 +236,7 @@ impl Confusion {
         let mut f1s: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
                 let rows = self.rows.iter().map(|row| resample(row, &mut rng)).collect();
-                Self { rows }.rates(Target::Macro).f1
+                Self { rows }.rates(target).f1
             })
             .collect();
         f1s.sort_by(f64::total_cmp);
@@ -231,19 +275,77 @@ pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
-impl Target {
-    /// The F1 that counts for a task with this positive class, if it has one.
+impl Average {
+    /// Every average, in the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Macro, Self::Micro, Self::Weighted];
+
+    /// The spelling in a spec.
     #[must_use]
-    pub fn of(positive: Option<usize>) -> Self {
-        positive.map_or(Self::Macro, Self::Class)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Macro => "macro",
+            Self::Micro => "micro",
+            Self::Weighted => "weighted",
+        }
+    }
+
+    /// The average spelled `text`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|each| each.as_str() == text)
+    }
+
+    /// The name of its F1 within a sentence.
+    #[must_use]
+    pub const fn f1_name(self) -> &'static str {
+        match self {
+            Self::Macro => "macro-F1",
+            Self::Micro => "micro-F1",
+            Self::Weighted => "weighted F1",
+        }
+    }
+}
+
+impl Target {
+    /// The F1 that counts for a task with this positive class, or else this average; macro
+    /// when neither is said.
+    #[must_use]
+    pub fn of(positive: Option<usize>, average: Option<Average>) -> Self {
+        positive.map_or(Self::Average(average.unwrap_or_default()), Self::Class)
+    }
+
+    /// The positive class of a binary task.
+    #[must_use]
+    pub const fn positive(self) -> Option<usize> {
+        match self {
+            Self::Class(class) => Some(class),
+            Self::Average(_) => None,
+        }
+    }
+
+    /// The average of a task with more classes.
+    #[must_use]
+    pub const fn average(self) -> Option<Average> {
+        match self {
+            Self::Class(_) => None,
+            Self::Average(average) => Some(average),
+        }
+    }
+
+    /// The name of the F1 within a sentence: `F1`, `macro-F1`, `micro-F1` or `weighted F1`.
+    #[must_use]
+    pub const fn f1_name(self) -> &'static str {
+        match self {
+            Self::Class(_) => "F1",
+            Self::Average(average) => average.f1_name(),
+        }
     }
 }
 
 impl Scores {
     /// The figures that follow from `confusion` and the mean cross-entropy `loss`.
     #[must_use]
-    pub fn new(confusion: Confusion, loss: f64, positive: Option<usize>) -> Self {
-        let target = Target::of(positive);
+    pub fn new(confusion: Confusion, loss: f64, target: Target) -> Self {
         let rates = confusion.rates(target);
         let (f1_low, f1_high) = confusion.f1_interval(target);
         Self {
@@ -255,73 +357,18 @@ impl Scores {
             f1_low,
             f1_high,
             confusion,
-            positive,
+            positive: target.positive(),
+            average: target.average(),
         }
+    }
+
+    /// Which F1 [`Self::f1`] is.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target::of(self.positive, self.average)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn confusion(rows: &[&[u64]]) -> Confusion {
-        Confusion { rows: rows.iter().map(|row| row.to_vec()).collect() }
-    }
-
-    #[test]
-    fn binary_figures_follow_from_the_four_counts() {
-        let counts = confusion(&[&[50, 10], &[5, 35]]);
-        let rates = counts.rates(Target::Class(1));
-        assert!((rates.precision - 35.0 / 45.0).abs() < 1e-12);
-        assert!((rates.recall - 35.0 / 40.0).abs() < 1e-12);
-        assert!((rates.f1 - 70.0 / 85.0).abs() < 1e-12);
-        assert_eq!(counts.true_negatives(1), 50);
-        assert!((counts.accuracy() - 0.85).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_class_never_predicted_has_precision_and_f1_zero() {
-        let rates = confusion(&[&[5, 0], &[5, 0]]).rates(Target::Class(1));
-        assert_eq!(rates, Rates { precision: 0.0, recall: 0.0, f1: 0.0 });
-    }
-
-    #[test]
-    fn the_interval_of_f1_is_about_as_wide_as_the_delta_method_says() {
-        // n = 500, F1 = .909: ±2.6 points at 95 % (simulated sd 0.01357).
-        let counts = confusion(&[&[225, 25], &[20, 230]]);
-        let (low, high) = counts.f1_interval(Target::Class(1));
-        assert!((high - low - 2.0 * 0.0263).abs() < 0.003, "{low} {high}");
-    }
-
-    #[test]
-    fn the_macro_interval_is_the_same_each_time_and_holds_the_estimate() {
-        let counts = confusion(&[&[30, 5, 5], &[4, 40, 2], &[1, 3, 20]]);
-        let (low, high) = counts.f1_interval(Target::Macro);
-        assert_eq!((low, high), counts.f1_interval(Target::Macro));
-        let f1 = counts.rates(Target::Macro).f1;
-        assert!(low < f1 && f1 < high && high - low < 0.2);
-    }
-
-    proptest! {
-        #[test]
-        fn counts_add_up_whatever_is_counted(pairs in prop::collection::vec((0_usize..4, 0_usize..4), 0..200)) {
-            let mut counts = Confusion::new(4);
-            for &(truth, predicted) in &pairs {
-                counts.add(truth, predicted);
-            }
-            prop_assert_eq!(counts.total(), pairs.len() as u64);
-            let right = pairs.iter().filter(|(truth, predicted)| truth == predicted).count() as u64;
-            prop_assert!((counts.accuracy() - ratio(right, pairs.len() as u64)).abs() < 1e-12);
-            for class in 0..4 {
-                let all = counts.true_positives(class) + counts.false_positives(class)
-                    + counts.false_negatives(class) + counts.true_negatives(class);
-                prop_assert_eq!(all, pairs.len() as u64);
-                let rates = counts.rates(Target::Class(class));
-                let (low, high) = counts.f1_interval(Target::Class(class));
-                prop_assert!(low <= rates.f1 + 1e-9 && rates.f1 <= high + 1e-9);
-            }
-        }
-    }
-}
+#[path = "metrics/tests.rs"]
+mod tests;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     chance::{Chance, digest},
     data::{DataSpec, Dataset},
+    metrics::{Average, Target},
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
     trial::{Params, Trial, TrialId},
@@ -32,6 +33,9 @@ pub struct Plan {
     pub labels: Vec<String>,
     /// The class whose F1 counts; `None` with more than two classes.
     pub positive: Option<usize>,
+    /// The average that counts with more than two classes; absent with a positive class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// The data.
@@ -48,11 +52,18 @@ impl Plan {
             sweep: spec.name.clone(),
             seed: spec.seed,
             labels: dataset.labels.clone(),
-            positive: dataset.positive,
+            positive: dataset.target.positive(),
+            average: dataset.target.average(),
             swept: spec.space.iter().map(|parameter| parameter.name.clone()).collect(),
             data: spec.data.clone(),
             trials: trials(spec),
         }
+    }
+
+    /// Which F1 counts.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target::of(self.positive, self.average)
     }
 }
 
@@ -199,6 +210,7 @@ mod tests {
             text: "text".to_owned(),
             label: "label".to_owned(),
             positive: None,
+            average: None,
             duplicates: Duplicates::Drop,
             limit: Limit::default(),
             seed: 42,
@@ -294,6 +306,7 @@ mod tests {
             seed: spec.seed,
             labels: vec!["0".to_owned(), "1".to_owned()],
             positive: Some(1),
+            average: None,
             swept: Vec::new(),
             data: spec.data.clone(),
             trials: trials(&spec),

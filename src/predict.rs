@@ -1,34 +1,28 @@
-//! `sweep predict`: texts in, classes and probabilities out, a block at a time.
+//! `sweep predict`: texts in, classes and probabilities out, a window at a time.
+//!
+//! A window is read, classified in batches of like length, and written in the order of the
+//! input before the next one is read: memory does not grow with the input, and a pipe shows
+//! results early. The first windows are small and each is twice the one before, since a large
+//! model takes minutes for a large one.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Write};
 
-use serde_json::{Map, json};
+use crate::{
+    data::TableError,
+    train::{Exported, Session, TrainError},
+};
 
-use crate::train::{Exported, Session, TrainError};
+mod input;
+mod output;
 
-/// Texts that are classified together: memory stays bounded, batches stay full.
-const BLOCK: usize = 512;
+pub use input::Texts;
+pub use output::Format;
+use output::Output;
 
-/// The form of the results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people: a line a text.
-    Table,
-    /// One array of objects.
-    Json,
-    /// With a header.
-    Csv,
-}
-
-/// Where texts come from.
-pub enum Texts<'a> {
-    /// The command line.
-    Given(Vec<String>),
-    /// One on each line; empty lines are texts too, so that results keep their place.
-    Lines(Box<dyn BufRead + 'a>),
-    /// A column of a CSV with a header.
-    Column(Box<dyn Read + 'a>, String),
-}
+/// Texts of the first window, and of the largest.
+const WINDOW: (usize, usize) = (32, 2_048);
+/// Bytes of text after which a window is full, however few its texts are.
+const WINDOW_BYTES: usize = 4 << 20;
 
 /// Why texts could not be classified.
 #[derive(Debug, thiserror::Error)]
@@ -36,24 +30,19 @@ pub enum PredictError {
     /// The model failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The input is not UTF-8, or could not be read.
-    #[error("reading line {line} of standard input")]
-    Line {
-        /// From 1.
-        line: usize,
-        /// Why.
-        source: io::Error,
+    /// The input cannot be read on.
+    #[error("{input}: {error}{}", input::help(error))]
+    Input {
+        /// The file, or standard input.
+        input: String,
+        /// What is wrong with it, and where.
+        error: TableError,
     },
-    /// The input is no CSV.
-    #[error("reading CSV from standard input")]
-    Csv(#[source] csv::Error),
-    /// The column is not there.
-    #[error("standard input has no column `{column}`; its columns: {}", found.join(", "))]
-    Column {
-        /// What was asked for.
-        column: String,
-        /// What is there.
-        found: Vec<String>,
+    /// An argument holds no text.
+    #[error("text {number} is empty; give each text in quotes")]
+    EmptyText {
+        /// From 1.
+        number: usize,
     },
     /// The results could not be written.
     #[error("writing the results")]
@@ -71,130 +60,56 @@ pub fn predict(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), PredictError> {
-    let mut writer = Writer { out, format, labels: &model.labels, written: 0 };
-    writer.begin().map_err(PredictError::Write)?;
-    let mut block = Vec::with_capacity(BLOCK);
-    let mut failed = None;
-    for text in iterate(texts)? {
-        match text {
-            Ok(text) => block.push(text),
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+    let mut texts = texts.open()?;
+    let mut output = Output::new(out, format, &model.labels);
+    let mut size = WINDOW.0;
+    loop {
+        let (window, error) = read_window(&mut texts, size);
+        let is_last = error.is_some() || window.is_empty();
+        if !window.is_empty() {
+            let texts: Vec<&str> = window.iter().map(String::as_str).collect();
+            let probabilities = session.predict(model, &texts)?;
+            output.write(&texts, &probabilities).map_err(PredictError::Write)?;
         }
-        if block.len() == BLOCK {
-            classify(session, model, &mut block, &mut writer)?;
+        if is_last {
+            output.end().map_err(PredictError::Write)?;
+            return error.map_or(Ok(()), Err);
         }
-    }
-    classify(session, model, &mut block, &mut writer)?;
-    writer.end().map_err(PredictError::Write)?;
-    failed.map_or(Ok(()), Err)
-}
-
-type TextResult = Result<String, PredictError>;
-
-fn iterate<'a>(texts: Texts<'a>) -> Result<Box<dyn Iterator<Item = TextResult> + 'a>, PredictError> {
-    Ok(match texts {
-        Texts::Given(texts) => Box::new(texts.into_iter().map(Ok)),
-        Texts::Lines(reader) => Box::new(
-            reader
-                .lines()
-                .enumerate()
-                .map(|(index, line)| line.map_err(|source| PredictError::Line { line: index + 1, source })),
-        ),
-        Texts::Column(reader, column) => {
-            let mut reader = csv::Reader::from_reader(reader);
-            let header = reader.headers().map_err(PredictError::Csv)?.clone();
-            let Some(place) = header.iter().position(|name| name == column) else {
-                let found = header.iter().map(str::to_owned).collect();
-                return Err(PredictError::Column { column, found });
-            };
-            Box::new(reader.into_records().map(move |record| {
-                let record = record.map_err(PredictError::Csv)?;
-                Ok(record.get(place).unwrap_or_default().to_owned())
-            }))
-        }
-    })
-}
-
-fn classify(
-    session: &mut Session,
-    model: &Exported,
-    block: &mut Vec<String>,
-    writer: &mut Writer<'_>,
-) -> Result<(), PredictError> {
-    if block.is_empty() {
-        return Ok(());
-    }
-    let texts: Vec<&str> = block.iter().map(String::as_str).collect();
-    for (text, probabilities) in texts.iter().zip(session.predict(model, &texts)?) {
-        writer.write(text, &probabilities).map_err(PredictError::Write)?;
-    }
-    block.clear();
-    Ok(())
-}
-
-struct Writer<'a> {
-    out: &'a mut dyn Write,
-    format: Format,
-    labels: &'a [String],
-    written: usize,
-}
-
-impl Writer<'_> {
-    fn begin(&mut self) -> io::Result<()> {
-        match self.format {
-            Format::Table => Ok(()),
-            Format::Json => self.out.write_all(b"["),
-            Format::Csv => {
-                let mut header = vec!["text".to_owned(), "label".to_owned()];
-                header.extend(self.labels.iter().map(|label| format!("p_{label}")));
-                self.csv_row(&header)
-            }
-        }
-    }
-
-    fn write(&mut self, text: &str, probabilities: &[f64]) -> io::Result<()> {
-        let best = (0..probabilities.len())
-            .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
-        let label = &self.labels[best];
-        match self.format {
-            Format::Table => {
-                writeln!(self.out, "{}\t{:.4}\t{}", printable(label), probabilities[best], printable(text))?;
-            }
-            Format::Json => {
-                let each: Map<_, _> =
-                    self.labels.iter().cloned().zip(probabilities.iter().map(|&p| json!(p))).collect();
-                let object = json!({ "text": text, "label": label, "probabilities": each });
-                let comma = if self.written == 0 { "\n" } else { ",\n" };
-                write!(self.out, "{comma}{object}")?;
-            }
-            Format::Csv => {
-                let mut row = vec![text.to_owned(), label.clone()];
-                row.extend(probabilities.iter().map(f64::to_string));
-                self.csv_row(&row)?;
-            }
-        }
-        self.written += 1;
-        Ok(())
-    }
-
-    fn csv_row(&mut self, row: &[String]) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(&mut *self.out);
-        writer.write_record(row)?;
-        writer.flush()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        if self.format == Format::Json {
-            self.out.write_all(b"\n]\n")?;
-        }
-        self.out.flush()
+        size = (2 * size).min(WINDOW.1);
     }
 }
 
-/// `text` on one line, without control characters: a text must not drive the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+/// The next texts, none at the end of the input, and what comes behind them if it is an error.
+fn read_window(
+    texts: &mut dyn Iterator<Item = Result<String, PredictError>>,
+    size: usize,
+) -> (Vec<String>, Option<PredictError>) {
+    let (mut window, mut bytes) = (Vec::new(), 0);
+    while window.len() < size && bytes < WINDOW_BYTES {
+        match texts.next() {
+            Some(Ok(text)) => {
+                bytes += text.len();
+                window.push(text);
+            }
+            Some(Err(error)) => return (window, Some(error)),
+            None => break,
+        }
+    }
+    (window, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_ends_at_its_size_at_many_bytes_and_before_an_error() {
+        let texts = |count: usize, length: usize| (0..count).map(move |_| Ok("a".repeat(length)));
+        assert_eq!(read_window(&mut texts(9, 1), 4).0.len(), 4);
+        assert_eq!(read_window(&mut texts(9, WINDOW_BYTES / 2), 9).0.len(), 2);
+        assert_eq!(read_window(&mut texts(3, 1), 9).0.len(), 3);
+        let broken = || Err(PredictError::EmptyText { number: 3 });
+        let (window, error) = read_window(&mut texts(2, 1).chain(std::iter::once_with(broken)), 9);
+        assert!(window.len() == 2 && matches!(error, Some(PredictError::EmptyText { number: 3 })));
+    }
 }

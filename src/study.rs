@@ -3,6 +3,7 @@
 use crate::{
     device::Device,
     event::{Evaluation, Event, Outcome, Prepared, Record},
+    metrics::Target,
     plan::Plan,
     trial::{Failure, FailureKind, State, Trial, TrialId},
 };
@@ -14,8 +15,8 @@ pub struct Study {
     pub sweep: String,
     /// Class names.
     pub labels: Vec<String>,
-    /// The class whose F1 counts; `None`: macro.
-    pub positive: Option<usize>,
+    /// Which F1 counts.
+    pub target: Target,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// Every planned trial, in the order of the plan.
@@ -79,7 +80,7 @@ impl Study {
         Self {
             sweep: plan.sweep.clone(),
             labels: plan.labels.clone(),
-            positive: plan.positive,
+            target: plan.target(),
             swept: plan.swept.clone(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
         }
@@ -225,6 +226,7 @@ pub(crate) mod tests {
             text,
             label,
             positive: None,
+            average: None,
             duplicates: Duplicates::Drop,
             limit: Limit::default(),
             seed: 1,
@@ -241,6 +243,7 @@ pub(crate) mod tests {
             seed: 1,
             labels: vec!["0".to_owned(), "1".to_owned()],
             positive: Some(1),
+            average: None,
             swept: Vec::new(),
             data,
             trials: (1..=trials).map(trial).collect(),

@@ -16,7 +16,7 @@ use sweep::{
     data::Source,
     event::{Event, Outcome, Record},
     leaderboard::{self, RankBy},
-    metrics::{Confusion, Scores},
+    metrics::{Average, Confusion, Scores},
     plan::Plan,
     results::Results,
     settings::{KEYS, Key, Section, Settings, Value},
@@ -234,6 +234,7 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
         ("### [data]", "split", split),
         ("### [data]", "text", format!("{:?}", spec.data.text)),
         ("### [data]", "label", format!("{:?}", spec.data.label)),
+        ("### [data]", "average", format!("{:?}", Average::default().as_str())),
         ("### [data]", "duplicates", duplicates),
         ("### [search]", "samples", spec.samples.to_string()),
         ("### [search]", "repeats", spec.repeats.to_string()),
@@ -305,13 +306,14 @@ fn study(classes: usize) -> Study {
         seed: 0,
         labels: (0..classes).map(|class| class.to_string()).collect(),
         positive: (classes == 2).then_some(1),
+        average: (classes > 2).then_some(Average::Macro),
         swept: vec!["dropout".to_owned()],
         data: parse(SMALLEST, &[]).unwrap().data,
         trials: vec![],
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
     plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });
-    let scores = Scores::new(Confusion::new(classes), 0.5, plan.positive);
+    let scores = Scores::new(Confusion::new(classes), 0.5, plan.target());
     let outcome = Outcome {
         best_epoch: 1.0,
         best_step: 1,
@@ -330,11 +332,16 @@ fn study(classes: usize) -> Study {
 #[test]
 fn every_field_of_the_leaderboard_is_described_and_no_other() {
     let mut fields = BTreeSet::new();
+    let described = rows(&section("## Results"));
     for classes in [2, 3] {
         let board = leaderboard::build(&study(classes), RankBy::TestF1, &|_| None);
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
         let row = rows[0].as_object().unwrap();
         fields.extend(row.keys().chain(row["test"].as_object().unwrap().keys()).cloned());
+        let classes = described.iter().find(|row| row[0] == "`classes`").unwrap();
+        for name in rows[0]["test"]["classes"][0].as_object().unwrap().keys() {
+            assert!(classes[1].contains(&format!("`{name}`")), "{name}");
+        }
     }
     assert_eq!(names(&section("## Results")), fields);
 }

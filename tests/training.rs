@@ -14,7 +14,7 @@ use sweep::{
     device::Device,
     event::Outcome,
     leaderboard::read_predictions,
-    metrics::{Confusion, Scores},
+    metrics::{Confusion, Scores, Target},
     settings::{Aggregate, ClassWeights, Freeze, Monitor, Pooling, Settings, TrainOn},
     train::{Catalog, Control, Ending, Report, Session, TrainError},
     trial::{FailureKind, Job, Params, Trial, TrialId},
@@ -47,6 +47,7 @@ fn data(folder: &Path) -> DataSpec {
         text: "text".to_owned(),
         label: "label".to_owned(),
         positive: Some("good".to_owned()),
+        average: None,
         duplicates: Duplicates::Keep,
         limit: Limit::default(),
         seed: 1,
@@ -155,7 +156,10 @@ fn the_test_figures_follow_from_the_predictions_file() {
         })
         .collect();
     let loss = losses.iter().sum::<f64>() / 24.0;
-    assert_eq!(outcome.test, Scores { loss: outcome.test.loss, ..Scores::new(confusion, loss, Some(1)) });
+    assert_eq!(
+        outcome.test,
+        Scores { loss: outcome.test.loss, ..Scores::new(confusion, loss, Target::Class(1)) }
+    );
     assert!((outcome.test.loss - loss).abs() < 1e-12);
 }
 

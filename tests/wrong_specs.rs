@@ -225,6 +225,7 @@ wrong! {
     a_built_in_data_set_that_is_unknown: single("path = \"builtin:review\"");
     text_and_label_in_one_column: data("text = \"label\"");
     a_policy_for_duplicates_that_is_unknown: data("duplicates = \"dropp\"");
+    an_average_that_is_unknown: data("average = \"wieghted\"");
     a_limit_of_nothing: data("limit = { train = 0 }");
     a_limit_below_the_number_of_classes: data("limit = { train = 1 }");
 }
@@ -254,6 +255,8 @@ wrong! {
     ];
     a_class_that_training_never_shows: SPEC, files: [("test.csv", "text,label\n好,1\n一般,2\n".as_bytes())];
     a_positive_label_that_is_none: data("positive = \"yes\"");
+    an_average_of_two_classes: data("average = \"weighted\"");
+    a_label_that_would_speak_to_the_terminal: SPEC, files: [("test.csv", "text,label\n好,1\n坏,\"\u{1b}[31m, 0\"\n".as_bytes())];
     leaks_where_none_are_allowed: data("duplicates = \"error\""), files: [("test.csv", "text,label\n 房间很大,1\n隔音太差,0\n".as_bytes())];
     a_test_set_that_is_the_training_set: with("test.csv", "train.csv");
     a_class_too_small_to_be_split: single("path = \"one.csv\""), files: [("one.csv", "text,label\n好,1\n坏,0\n".as_bytes())];

@@ -1,6 +1,6 @@
-//! Commands that read a sweep's results or a model and say what stands there.
+//! Commands that read a sweep's results and say what stands there.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -9,10 +9,8 @@ use crate::{
     error_chain::chain,
     export::{Model, export},
     leaderboard::RankBy,
-    machine::Machine,
-    predict::{self, PredictError, Texts},
     results::{Results, read_json},
-    train::{Exported, Precision, Session},
+    train::Precision,
     trial::Job,
 };
 
@@ -56,25 +54,6 @@ pub(super) struct ExportArgs {
     rank: Rank,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct PredictArgs {
-    /// Folder of an exported model
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t = Predicted::Table)]
-    format: Predicted,
-    /// Standard input is a CSV with a header, and the texts stand in this column
-    #[arg(long, value_name = "NAME", conflicts_with = "texts")]
-    column: Option<String>,
-    /// Where the model runs: cpu or cuda:0
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Texts to classify; without any, each line of standard input is one
-    #[arg(value_name = "TEXT")]
-    texts: Vec<String>,
-}
-
 /// Type of exported parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Dtype {
@@ -82,17 +61,6 @@ enum Dtype {
     F32,
     /// 16 bits: half the size
     F16,
-}
-
-/// How predictions are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Predicted {
-    /// For people: class, probability, text
-    Table,
-    /// For programs: every class's probability
-    Json,
-    /// For spreadsheets: every class's probability
-    Csv,
 }
 
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
@@ -141,26 +109,4 @@ pub(super) fn report(args: &SweepArgs, results: &Results) -> Result<Exit, Stop> 
         .map_err(|error| Stop::results(&chain(&*error)))?;
     print(&format!("{}\n", folder.report().display()))?;
     Ok(Exit::Complete)
-}
-
-pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
-    let model = Exported::read(&args.model).map_err(|error| Stop::usage(chain(&error)))?;
-    let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
-    let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
-    let mut session = Session::open(device).map_err(|error| Stop::usage(chain(&error)))?;
-    let texts = match &args.column {
-        Some(column) => Texts::Column(Box::new(io::stdin().lock()), column.clone()),
-        None if args.texts.is_empty() => Texts::Lines(Box::new(io::stdin().lock())),
-        None => Texts::Given(args.texts.clone()),
-    };
-    let format = match args.format {
-        Predicted::Table => predict::Format::Table,
-        Predicted::Json => predict::Format::Json,
-        Predicted::Csv => predict::Format::Csv,
-    };
-    match predict::predict(&mut session, &model, texts, format, &mut io::stdout().lock()) {
-        Err(PredictError::Write(error)) => Err(error.into()),
-        Err(error) => Err(Stop::usage(chain(&error))),
-        Ok(()) => Ok(Exit::Complete),
-    }
 }

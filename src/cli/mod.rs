@@ -6,6 +6,7 @@
 mod devices;
 mod exit;
 mod listing;
+mod predict;
 mod run;
 mod show;
 mod status;
@@ -51,8 +52,8 @@ enum Command {
     ExportBest(listing::ExportArgs),
     /// Draw every picture and the HTML page again from the log
     Report(SweepArgs),
-    /// Classify texts given as arguments, or lines or CSV from standard input
-    Predict(listing::PredictArgs),
+    /// Classify texts given as arguments, or those of a file or of standard input
+    Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
     Status(status::StatusArgs),
     /// Show what this machine offers
@@ -137,7 +138,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Leaderboard(args) => listing::leaderboard(&args, &results),
         Command::ExportBest(args) => listing::export_best(&args, &results),
         Command::Report(args) => listing::report(&args, &results),
-        Command::Predict(args) => listing::predict(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Status(args) => status::status(&args, &results),
         Command::Devices(args) => devices::devices(&args),
         Command::Worker(args) => serve(&args),

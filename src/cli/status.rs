@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Exit, Format, Opened, Stop, SweepArgs, open, print, print_json, table};
 use crate::{
+    display::plain,
     event::Event,
     progress::duration,
     results::{Holder, Results},
@@ -122,7 +123,7 @@ fn cells(row: &Row) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
     let mut last = row.params.to_string();
     if let (State::Failed, Some(failure)) = (row.state, &row.failure) {
-        last = format!("{last} ({failure})");
+        last = format!("{last} ({})", plain(failure));
     }
     vec![
         row.trial.to_string(),

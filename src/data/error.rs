@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use super::{Leaks, SplitName};
+use crate::metrics::Average;
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,9 @@ pub enum DataError {
     /// The positive class is none.
     #[error("no document has the positive label `{positive}`; the labels are {}", list(labels))]
     Positive { positive: String, labels: Vec<String>, nearest: Option<String> },
+    /// An average where there is a positive class.
+    #[error("`average` is \"{}\", but with two classes F1 is that of the positive one, `{positive}`", average.as_str())]
+    Average { average: Average, positive: String },
     /// A split without documents.
     #[error("the {split} set is empty{}", dropped_note(*dropped))]
     EmptySplit { key: &'static str, split: SplitName, dropped: usize },
@@ -83,6 +87,30 @@ pub struct MissingColumn {
     pub nearest: Option<String>,
 }
 
+/// Why a table cannot be read on.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the fields are named by the messages")]
+pub enum TableError {
+    /// The system refused to read it.
+    #[error("line {line} could not be read: {source}")]
+    Read { line: u64, source: io::Error },
+    /// Bytes that are no UTF-8.
+    #[error("line {line}: byte {byte:#04x} is not UTF-8")]
+    NotUtf8 { line: u64, byte: u8 },
+    /// Nothing but blank lines.
+    #[error("there is no header")]
+    NoHeader,
+    /// The header lacks a column; `key` of a spec names it.
+    #[error("there is no column `{}`; there are {}", missing.column, list(&missing.found))]
+    Column { key: &'static str, missing: Box<MissingColumn> },
+    /// The header has a column twice.
+    #[error("there is more than one column `{column}`")]
+    RepeatedColumn { key: &'static str, column: String },
+    /// A row that cannot be read.
+    #[error("line {line}: {fault}")]
+    Row { line: u64, fault: Box<RowFault> },
+}
+
 /// What is wrong with a row.
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
@@ -93,9 +121,6 @@ pub enum RowFault {
     /// A quote that no other closes.
     #[error("a quote is opened here and never closed")]
     OpenQuote,
-    /// The CSV reader refused it.
-    #[error("not readable as CSV: {0}")]
-    Csv(csv::Error),
     /// Not JSON.
     #[error("not readable as JSON: {}", json_note(.0))]
     Json(serde_json::Error),
@@ -135,7 +160,6 @@ impl DataError {
                 | RowFault::NotLabel { key, .. } => key,
                 RowFault::Fields { .. }
                 | RowFault::OpenQuote
-                | RowFault::Csv(_)
                 | RowFault::Json(_)
                 | RowFault::NotObject(_)
                 | RowFault::EmptyText
@@ -147,6 +171,7 @@ impl DataError {
             | Self::EmptySplit { key, .. } => key,
             Self::OneClass { .. } | Self::TooManyClasses { .. } => "data.label",
             Self::Positive { .. } => "data.positive",
+            Self::Average { .. } => "data.average",
             Self::Limit { split, .. } => match split {
                 SplitName::Train => "data.limit.train",
                 SplitName::Validation => "data.limit.validation",
@@ -179,6 +204,9 @@ impl DataError {
             }
             Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
             Self::Positive { .. } => "set `positive` to one of them, or leave it out".to_owned(),
+            Self::Average { .. } => {
+                "remove it; `positive` in [data] chooses the class whose F1 counts".to_owned()
+            }
             Self::EmptySplit { dropped: 1.., .. } => {
                 "give it texts of its own; duplicates = \"keep\" would flatter every number".to_owned()
             }
@@ -192,14 +220,34 @@ impl DataError {
     }
 }
 
+impl TableError {
+    /// What is wrong with the row that starts on `line`.
+    pub(super) fn row(line: u64, fault: RowFault) -> Self {
+        Self::Row { line, fault: Box::new(fault) }
+    }
+
+    /// The same of a file that a spec names.
+    pub(super) fn in_file(self, file: &DataFile) -> DataError {
+        let file = file.clone();
+        match self {
+            Self::Read { source, .. } => DataError::Read { file, source },
+            Self::NotUtf8 { line, byte } => DataError::NotUtf8 { file, line, byte },
+            Self::NoHeader => DataError::NoRows { file },
+            Self::Column { key, missing } => DataError::Column { file, key, missing },
+            Self::RepeatedColumn { key, column } => DataError::RepeatedColumn { file, key, column },
+            Self::Row { line, fault } => DataError::Row { file, line, fault },
+        }
+    }
+}
+
 impl RowFault {
-    fn help(&self) -> String {
+    /// What to do about it in a file that a spec names.
+    pub(crate) fn help(&self) -> String {
         let help = match self {
             Self::Fields { .. } => {
                 "quote fields with a comma or line break in them (.csv); a .tsv takes no tab within a text"
             }
             Self::OpenQuote => "close it, or write a quote that belongs to the text twice: \"\"",
-            Self::Csv(_) => "correct this line",
             Self::Json(_) | Self::NotObject(_) => {
                 "each line of JSON Lines is one object, such as {\"text\": \"…\", \"label\": \"…\"}"
             }
@@ -224,7 +272,7 @@ fn column_help(key: &str, missing: &MissingColumn) -> String {
     }
 }
 
-fn not_utf8_help(byte: u8) -> String {
+pub(crate) fn not_utf8_help(byte: u8) -> String {
     if matches!(byte, 0xfe | 0xff) {
         "this looks like UTF-16; save the file as UTF-8".to_owned()
     } else {

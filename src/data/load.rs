@@ -6,7 +6,7 @@ use super::{
     split::{self, Splits},
     table::{self, Row},
 };
-use crate::nearest::nearest;
+use crate::{metrics::Target, nearest::nearest};
 
 /// Loads the data that `spec` names.
 ///
@@ -106,7 +106,7 @@ fn documents(rows: Vec<Row>, labels: &[String]) -> Vec<Document> {
 
 /// Drops leaks, applies limits and checks what is left.
 fn settle(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<Dataset, DataError> {
-    let positive = positive(&labels, spec.positive.as_deref())?;
+    let target = target(&labels, spec)?;
     let (leaks, example) = duplicates::settle(splits, spec.duplicates);
     if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
         return Err(DataError::Leaks { leaks, example: shortened(&example) });
@@ -130,7 +130,7 @@ fn settle(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<D
     }
     split::limit(splits, labels.len(), spec);
     let Splits { train, validation, test } = std::mem::take(splits);
-    Ok(Dataset { labels, positive, train, validation, test, leaks })
+    Ok(Dataset { labels, target, train, validation, test, leaks })
 }
 
 /// The key that gives a split its documents.
@@ -142,6 +142,15 @@ const fn key(source: &Source, split: SplitName) -> &'static str {
         (Source::Files { .. }, SplitName::Train) => "data.train",
         (Source::Files { .. }, SplitName::Validation) => "data.validation",
         (Source::Files { .. }, SplitName::Test) => "data.test",
+    }
+}
+
+/// Which F1 counts. An average of two classes' F1 is refused: the positive class's would be expected.
+fn target(labels: &[String], spec: &DataSpec) -> Result<Target, DataError> {
+    let positive = positive(labels, spec.positive.as_deref())?;
+    match (positive.and_then(|class| labels.get(class)), spec.average) {
+        (Some(positive), Some(average)) => Err(DataError::Average { average, positive: positive.clone() }),
+        (Some(_) | None, average) => Ok(Target::of(positive, average)),
     }
 }
 
@@ -174,7 +183,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::data::Limit;
+    use crate::{data::Limit, metrics::Average};
 
     fn spec(folder: &Path, files: [(&str, &str); 3]) -> DataSpec {
         let [train, validation, test] = files.map(|(name, content)| {
@@ -187,6 +196,7 @@ mod tests {
             text: "text".to_owned(),
             label: "label".to_owned(),
             positive: None,
+            average: None,
             duplicates: Duplicates::Drop,
             limit: Limit::default(),
             seed: 1,
@@ -203,7 +213,7 @@ mod tests {
         );
         let dataset = load(&spec).unwrap();
         assert_eq!(dataset.labels, ["2", "9", "10"]);
-        assert_eq!(dataset.positive, None, "three classes have no positive one");
+        assert_eq!(dataset.target, Target::Average(Average::Macro), "three classes have no positive one");
         assert_eq!(dataset.train.iter().map(|document| document.label).collect::<Vec<_>>(), [2, 1, 0]);
     }
 
@@ -213,6 +223,19 @@ mod tests {
         assert_eq!(positive(&labels, None).unwrap(), Some(1));
         assert_eq!(positive(&labels, Some("negative")).unwrap(), Some(0));
         assert!(positive(&labels, Some("good")).is_err());
+    }
+
+    #[test]
+    fn an_average_counts_with_three_classes_and_is_refused_with_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let (b, c) = (("b.csv", "text,label\nd,x\n"), ("c.csv", "text,label\ne,y\n"));
+        let mut three = spec(folder.path(), [("a.csv", "text,label\na,x\nb,y\nc,z\n"), b, c]);
+        three.average = Some(Average::Weighted);
+        assert_eq!(load(&three).unwrap().target, Target::Average(Average::Weighted));
+        let mut two = spec(folder.path(), [("a.csv", "text,label\na,x\nb,y\n"), b, c]);
+        assert_eq!(load(&two).unwrap().target, Target::Class(1));
+        two.average = Some(Average::Macro);
+        assert!(matches!(load(&two), Err(DataError::Average { positive, .. }) if positive == "y"));
     }
 
     #[test]

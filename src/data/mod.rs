@@ -4,15 +4,19 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::{Average, Target};
+
 mod duplicates;
 mod error;
 mod load;
+mod records;
 pub mod reviews;
 pub(crate) mod split;
-mod table;
+pub(crate) mod table;
 
-pub use error::{DataError, DataFile, MissingColumn, RowFault};
+pub use error::{DataError, DataFile, MissingColumn, RowFault, TableError};
 pub use load::{examine, load};
+pub use table::TableFormat;
 
 /// Where documents come from and how they are read. Paths are absolute once a spec was read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub struct DataSpec {
     pub label: String,
     /// The class whose F1 counts in a binary task.
     pub positive: Option<String>,
+    /// The average that counts with more than two classes, if the spec says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
     /// What is done about texts of validation or test that stand in train too.
     pub duplicates: Duplicates,
     /// Documents kept of each split.
@@ -142,8 +149,8 @@ pub struct Document {
 pub struct Dataset {
     /// Class names, sorted (as numbers when all are numbers).
     pub labels: Vec<String>,
-    /// The class whose F1 counts; `None` with more than two classes.
-    pub positive: Option<usize>,
+    /// Which F1 counts: the positive class's, or with more than two classes an average.
+    pub target: Target,
     /// Training set.
     pub train: Vec<Document>,
     /// Validation set.

@@ -175,6 +175,7 @@ mod tests {
             text: "text".to_owned(),
             label: "label".to_owned(),
             positive: None,
+            average: None,
             duplicates: Duplicates::Keep,
             limit: Limit { train: Some(train), validation: None, test: None },
             seed: 7,

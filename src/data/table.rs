@@ -1,18 +1,74 @@
-//! Files into rows: CSV, TSV and JSON Lines, told apart by their ending.
+//! Tables into rows: CSV, TSV, JSON Lines and plain lines, read one row at a time.
 //!
-//! `.csv` follows RFC 4180. In `.tsv` a quote is a character like any other, since
-//! texts are full of them; a text there holds neither tab nor line break. A byte order
-//! mark and CRLF line ends are tolerated everywhere; bytes that are not UTF-8 are not.
+//! CSV follows RFC 4180. In TSV a quote is a character like any other, since texts are
+//! full of them; a text there holds neither tab nor line break. A byte order mark and
+//! CRLF line ends are tolerated everywhere; bytes that are not UTF-8 are not.
 
-use csv::{ReaderBuilder, StringRecord};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Cursor, Read},
+    path::Path,
+};
+
 use serde_json::Value;
 
 use super::{
     DataSpec,
-    error::{DataError, DataFile, MissingColumn, RowFault},
+    error::{DataError, DataFile, MissingColumn, RowFault, TableError},
+    records::{self, Delimited, Records},
 };
 
-/// One row as read: a text and a label, neither of them empty.
+pub(crate) use super::error::not_utf8_help;
+
+/// The keys of a spec that name columns.
+const TEXT_KEY: &str = "data.text";
+const LABEL_KEY: &str = "data.label";
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableFormat {
+    /// A text on each line, and nothing else.
+    Lines,
+    /// RFC 4180, with a header.
+    Csv,
+    /// Columns separated by tabs, with a header.
+    Tsv,
+    /// An object on each line.
+    JsonLines,
+}
+
+impl TableFormat {
+    /// What the ending of `path` says: `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
+    #[must_use]
+    pub fn of_ending(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "tsv" => Some(Self::Tsv),
+            "jsonl" | "ndjson" => Some(Self::JsonLines),
+            _ => None,
+        }
+    }
+}
+
+/// The columns that are wanted of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    pub(crate) text: String,
+    pub(crate) label: Option<String>,
+}
+
+/// What stands in the wanted columns of a row; neither is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cells {
+    pub(crate) text: String,
+    /// Without surrounding white space; empty if no label is wanted.
+    pub(crate) label: String,
+}
+
+/// Rows as they are read.
+pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Result<Cells, TableError>> + 'a>;
+
+/// One row of a file: a text and a label, neither of them empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// From 1, without the header.
@@ -22,161 +78,130 @@ pub(super) struct Row {
     pub(super) label: String,
 }
 
-/// The endings that are read.
-enum Format {
-    Csv,
-    Tsv,
-    JsonLines,
-}
-
 /// Reads every row of `file`.
 pub(super) fn read(file: &DataFile, spec: &DataSpec) -> Result<Vec<Row>, DataError> {
-    let format = format(file)?;
+    let format =
+        TableFormat::of_ending(&file.path).ok_or_else(|| DataError::Ending { file: file.clone() })?;
     if !file.path.is_file() {
         return Err(DataError::Missing { file: file.clone() });
     }
-    let bytes = std::fs::read(&file.path).map_err(|source| DataError::Read { file: file.clone(), source })?;
-    let text = text(&bytes, file)?;
-    let rows = match format {
-        Format::Csv => csv_rows(text, file, spec, true),
-        Format::Tsv => csv_rows(text, file, spec, false),
-        Format::JsonLines => json_rows(text, file, spec),
-    }?;
-    if rows.is_empty() { Err(DataError::NoRows { file: file.clone() }) } else { Ok(rows) }
+    let input = File::open(&file.path).map_err(|source| DataError::Read { file: file.clone(), source })?;
+    let columns = Columns { text: spec.text.clone(), label: Some(spec.label.clone()) };
+    let told = |error: TableError| error.in_file(file);
+    let mut found = Vec::new();
+    for cells in rows(BufReader::with_capacity(1 << 16, input), format, columns).map_err(told)? {
+        let Cells { text, label } = cells.map_err(told)?;
+        found.push(Row { id: found.len() + 1, text, label });
+    }
+    if found.is_empty() { Err(DataError::NoRows { file: file.clone() }) } else { Ok(found) }
 }
 
-fn format(file: &DataFile) -> Result<Format, DataError> {
-    let ending = file.path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
-    match ending.to_ascii_lowercase().as_str() {
-        "csv" => Ok(Format::Csv),
-        "tsv" => Ok(Format::Tsv),
-        "jsonl" | "ndjson" => Ok(Format::JsonLines),
-        _ => Err(DataError::Ending { file: file.clone() }),
+/// The rows of a table, one at a time; the first fault ends what can be relied on.
+///
+/// # Errors
+/// When the header cannot be read or lacks a column.
+pub(crate) fn rows<'a>(
+    input: impl BufRead + 'a,
+    format: TableFormat,
+    columns: Columns,
+) -> Result<Rows<'a>, TableError> {
+    let input = without_mark(input).map_err(|source| TableError::Read { line: 1, source })?;
+    match format {
+        TableFormat::Lines => Ok(Box::new(lines(input).map(|line| {
+            let (line, text) = line?;
+            cells(text, None).map_err(|fault| TableError::row(line, fault))
+        }))),
+        TableFormat::Csv => delimited(Records::new(input, Delimited::Commas), &columns),
+        TableFormat::Tsv => delimited(Records::new(input, Delimited::Tabs), &columns),
+        TableFormat::JsonLines => Ok(Box::new(lines(input).filter_map(move |line| match line {
+            Ok((_, text)) if text.trim().is_empty() => None,
+            Ok((line, text)) => {
+                Some(json_cells(&text, &columns).map_err(|fault| TableError::row(line, fault)))
+            }
+            Err(error) => Some(Err(error)),
+        }))),
     }
 }
 
-fn text<'a>(bytes: &'a [u8], file: &DataFile) -> Result<&'a str, DataError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let (valid, rest) = bytes.split_at(error.valid_up_to());
-        let line = valid.split(|byte| *byte == b'\n').count() as u64;
-        DataError::NotUtf8 { file: file.clone(), line, byte: rest.first().copied().unwrap_or(0) }
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+/// `input` behind its byte order mark, if it has one.
+fn without_mark<R: BufRead>(mut input: R) -> io::Result<io::Chain<Cursor<Vec<u8>>, R>> {
+    let mut start = Vec::new();
+    // Byte by byte: a pipe may hold no more than one yet, and waits for nothing else then.
+    for expected in *b"\xef\xbb\xbf" {
+        let byte = input.by_ref().bytes().next().transpose()?;
+        start.extend(byte);
+        if byte != Some(expected) {
+            return Ok(Cursor::new(start).chain(input));
+        }
+    }
+    Ok(Cursor::new(Vec::new()).chain(input))
 }
 
-/// Rows of a table with a header; `quotes`: commas and RFC 4180, else tabs and no quoting.
-fn csv_rows(text: &str, file: &DataFile, spec: &DataSpec, quotes: bool) -> Result<Vec<Row>, DataError> {
-    if quotes && let Some(line) = open_quote(text) {
-        return Err(fault(file, line, RowFault::OpenQuote));
-    }
-    let delimiter = if quotes { b',' } else { b'\t' };
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).quoting(quotes).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| csv_error(file, error))?.clone();
-    if header.is_empty() {
-        return Err(DataError::NoRows { file: file.clone() });
-    }
-    let text_at = column(&header, &spec.text, "data.text", file)?;
-    let label_at = column(&header, &spec.label, "data.label", file)?;
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| csv_error(file, error))?;
-        let line = line_of(text, &record);
-        let field = |at: usize| record.get(at).unwrap_or("").to_owned();
-        rows.push(row(rows.len() + 1, field(text_at), &field(label_at)).map_err(|it| fault(file, line, it))?);
-    }
-    Ok(rows)
+/// Lines with their numbers, from 1, without their ends.
+fn lines(mut input: impl BufRead) -> impl Iterator<Item = Result<(u64, String), TableError>> {
+    (1..).map_while(move |line| {
+        let mut bytes = Vec::new();
+        match input.read_until(b'\n', &mut bytes) {
+            Ok(0) => None,
+            Ok(_) => {
+                for end in *b"\n\r" {
+                    if bytes.last() == Some(&end) {
+                        bytes.pop();
+                    }
+                }
+                Some(records::text(bytes, line).map(|text| (line, text)))
+            }
+            Err(source) => Some(Err(TableError::Read { line, source })),
+        }
+    })
 }
 
-/// The line on which a record starts, from 1; blank lines before it are not its own.
-fn line_of(text: &str, record: &StringRecord) -> u64 {
-    let Some(position) = record.position() else { return 1 };
-    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let rest = text.get(start..).unwrap_or("");
-    let blank = rest.len() - rest.trim_start_matches(['\n', '\r']).len();
-    let skipped = rest.get(..blank).unwrap_or("").matches('\n').count();
-    position.line() + skipped as u64
+fn delimited<'a, R: BufRead + 'a>(
+    mut records: Records<R>,
+    columns: &Columns,
+) -> Result<Rows<'a>, TableError> {
+    let header = records.read()?.ok_or(TableError::NoHeader)?.fields;
+    let text_at = column(&header, &columns.text, TEXT_KEY)?;
+    let label_at = columns.label.as_ref().map(|label| column(&header, label, LABEL_KEY)).transpose()?;
+    Ok(Box::new(std::iter::from_fn(move || records.read().transpose()).map(move |record| {
+        let mut record = record?;
+        let fault = |fault| TableError::row(record.line, fault);
+        let (found, expected) = (record.fields.len() as u64, header.len() as u64);
+        if found != expected {
+            return Err(fault(RowFault::Fields { found, expected }));
+        }
+        let label = label_at.map(|at| std::mem::take(&mut record.fields[at]));
+        cells(std::mem::take(&mut record.fields[text_at]), label.as_deref()).map_err(fault)
+    })))
 }
 
-fn column(header: &StringRecord, name: &str, key: &'static str, file: &DataFile) -> Result<usize, DataError> {
+fn column(header: &[String], name: &str, key: &'static str) -> Result<usize, TableError> {
     let mut places = header.iter().enumerate().filter(|(_, column)| column.trim() == name);
     match (places.next(), places.next()) {
         (Some((place, _)), None) => Ok(place),
-        (Some(_), Some(_)) => {
-            Err(DataError::RepeatedColumn { file: file.clone(), key, column: name.to_owned() })
-        }
+        (Some(_), Some(_)) => Err(TableError::RepeatedColumn { key, column: name.to_owned() }),
         (None, _) => {
             let found: Vec<String> = header.iter().map(|column| column.trim().to_owned()).collect();
             let nearest = crate::nearest::nearest(name, found.iter().map(String::as_str)).map(str::to_owned);
             let missing = Box::new(MissingColumn { column: name.to_owned(), found, nearest });
-            Err(DataError::Column { file: file.clone(), key, missing })
+            Err(TableError::Column { key, missing })
         }
     }
 }
 
-fn row(id: usize, text: String, label: &str) -> Result<Row, RowFault> {
-    let label = label.trim();
+/// `label`: `None` if none is wanted.
+fn cells(text: String, label: Option<&str>) -> Result<Cells, RowFault> {
+    let label = label.map(str::trim);
     if text.trim().is_empty() {
         Err(RowFault::EmptyText)
-    } else if label.is_empty() {
+    } else if label.is_some_and(str::is_empty) {
         Err(RowFault::EmptyLabel)
     } else {
-        Ok(Row { id, text, label: label.to_owned() })
+        Ok(Cells { text, label: label.unwrap_or_default().to_owned() })
     }
 }
 
-fn fault(file: &DataFile, line: u64, fault: RowFault) -> DataError {
-    DataError::Row { file: file.clone(), line, fault: Box::new(fault) }
-}
-
-fn csv_error(file: &DataFile, error: csv::Error) -> DataError {
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            fault(file, line, RowFault::Fields { found: *len, expected: *expected_len })
-        }
-        _ => fault(file, line, RowFault::Csv(error)),
-    }
-}
-
-/// The line of a quote that no other closes.
-///
-/// The CSV reader takes the rest of the file as one field then, and loses its rows.
-fn open_quote(text: &str) -> Option<u64> {
-    #[derive(PartialEq)]
-    enum At {
-        Start,
-        Plain,
-        Quoted,
-        Closed,
-    }
-    let (mut at, mut line, mut opened) = (At::Start, 1, 0);
-    for byte in text.bytes() {
-        at = match (at, byte) {
-            (At::Start, b'"') => {
-                opened = line;
-                At::Quoted
-            }
-            (At::Quoted, b'"') => At::Closed,
-            (At::Quoted, _) | (At::Closed, b'"') => At::Quoted,
-            (At::Start | At::Plain | At::Closed, b',' | b'\n' | b'\r') => At::Start,
-            (At::Start | At::Plain | At::Closed, _) => At::Plain,
-        };
-        line += u64::from(byte == b'\n');
-    }
-    (at == At::Quoted).then_some(opened)
-}
-
-fn json_rows(text: &str, file: &DataFile, spec: &DataSpec) -> Result<Vec<Row>, DataError> {
-    let mut rows = Vec::new();
-    for (line, content) in (1..).zip(text.lines()) {
-        if !content.trim().is_empty() {
-            rows.push(json_row(rows.len() + 1, content, spec).map_err(|it| fault(file, line, it))?);
-        }
-    }
-    Ok(rows)
-}
-
-fn json_row(id: usize, line: &str, spec: &DataSpec) -> Result<Row, RowFault> {
+fn json_cells(line: &str, columns: &Columns) -> Result<Cells, RowFault> {
     let object = match serde_json::from_str(line).map_err(RowFault::Json)? {
         Value::Object(object) => object,
         other => return Err(RowFault::NotObject(kind(&other))),
@@ -188,23 +213,24 @@ fn json_row(id: usize, line: &str, spec: &DataSpec) -> Result<Row, RowFault> {
             found: object.keys().cloned().collect(),
         })
     };
-    let text = match field("data.text", &spec.text)? {
+    let text = match field(TEXT_KEY, &columns.text)? {
         Value::String(text) => text.clone(),
         other => {
-            let (column, found) = (spec.text.clone(), kind(other));
-            return Err(RowFault::NotText { key: "data.text", column, found });
+            let (column, found) = (columns.text.clone(), kind(other));
+            return Err(RowFault::NotText { key: TEXT_KEY, column, found });
         }
     };
-    let label = match field("data.label", &spec.label)? {
+    let Some(column) = &columns.label else { return cells(text, None) };
+    let label = match field(LABEL_KEY, column)? {
         Value::String(label) => label.clone(),
         Value::Number(number) => number.to_string(),
         Value::Bool(truth) => truth.to_string(),
         other => {
-            let (column, found) = (spec.label.clone(), kind(other));
-            return Err(RowFault::NotLabel { key: "data.label", column, found });
+            let (column, found) = (column.clone(), kind(other));
+            return Err(RowFault::NotLabel { key: LABEL_KEY, column, found });
         }
     };
-    row(id, text, &label)
+    cells(text, Some(&label))
 }
 
 const fn kind(value: &Value) -> &'static str {
@@ -229,6 +255,7 @@ mod tests {
             text: "text".to_owned(),
             label: "label".to_owned(),
             positive: None,
+            average: None,
             duplicates: Duplicates::Drop,
             limit: Limit::default(),
             seed: 0,
@@ -300,5 +327,27 @@ mod tests {
     fn bytes_that_are_not_utf8_are_refused_with_their_line() {
         let error = rows_of("a.csv", b"text,label\na,1\n\xc4\xe3,0\n").unwrap_err();
         assert!(matches!(error, DataError::NotUtf8 { line: 3, byte: 0xc4, .. }), "{error}");
+    }
+
+    /// The texts of a table in which no label is wanted.
+    fn texts(format: TableFormat, content: &str) -> Result<Vec<String>, TableError> {
+        let columns = Columns { text: "text".to_owned(), label: None };
+        rows(content.as_bytes(), format, columns)?.map(|cells| Ok(cells?.text)).collect()
+    }
+
+    #[test]
+    fn without_a_label_any_table_with_the_column_will_do() {
+        assert_eq!(texts(TableFormat::Csv, "a,text\n1,好\n").unwrap(), ["好"]);
+        assert_eq!(texts(TableFormat::Tsv, "text\tb\n\"好\t\n").unwrap(), ["\"好"]);
+        assert_eq!(texts(TableFormat::JsonLines, "\u{feff}{\"text\":\"好\"}\r\n\n").unwrap(), ["好"]);
+        assert_eq!(texts(TableFormat::Lines, "\u{feff}好, \"a\"\r\n b ").unwrap(), ["好, \"a\"", " b "]);
+        assert_eq!(texts(TableFormat::Lines, "\u{fffd}").unwrap(), ["\u{fffd}"]);
+        assert!(texts(TableFormat::Lines, "").unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_empty_line_is_a_fault_where_each_line_is_a_text() {
+        let error = texts(TableFormat::Lines, "a\n\nb\n").unwrap_err();
+        assert_eq!(error.to_string(), "line 2: the text is empty");
     }
 }

@@ -126,19 +126,19 @@ impl Leaderboard {
         let columns = self.columns();
         let mut text = format!(
             "# {}\n\nRanked by {}.\n\n",
-            markdown(&figures::plain(&self.sweep)),
+            figures::markdown(&figures::plain(&self.sweep)),
             self.rank_by.describe()
         );
         let mut line = |cells: Vec<String>| {
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         };
-        line(columns.iter().map(|column| markdown(column.heading.trim_end())).collect());
+        line(columns.iter().map(|column| figures::markdown(column.heading.trim_end())).collect());
         line(columns.iter().map(|column| if column.right { "--:" } else { "---" }.to_owned()).collect());
         for row in &self.rows {
-            line(columns.iter().map(|column| markdown((column.cell)(row).trim_end())).collect());
+            line(columns.iter().map(|column| figures::markdown((column.cell)(row).trim_end())).collect());
         }
         for note in self.footnotes().into_iter().chain(self.failures()) {
-            let _ = write!(text, "\n{}\n", markdown(&note));
+            let _ = write!(text, "\n{}\n", figures::markdown(&note));
         }
         text
     }
@@ -158,11 +158,7 @@ impl Leaderboard {
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let binary = self
-            .rows
-            .iter()
-            .filter_map(|row| row.test.as_ref())
-            .all(|test| matches!(test.counts, Counts::Binary { .. }));
+        let binary = self.target.positive().is_some();
         let records = std::iter::once(self.csv_headings(binary))
             .chain(self.rows.iter().map(|row| self.csv_row(row, binary)));
         for record in records {
@@ -175,7 +171,11 @@ impl Leaderboard {
     }
 
     fn csv_headings(&self, binary: bool) -> Vec<String> {
-        let counts: &[&str] = if binary { &["tp", "fp", "tn", "fn"] } else { &["confusion"] };
+        let counts: &[&str] = if binary {
+            &["tp", "fp", "tn", "fn"]
+        } else {
+            &["confusion", "macro_f1", "micro_f1", "weighted_f1"]
+        };
         let test = ["loss", "accuracy", "precision", "recall", "f1", "f1_low", "f1_high"];
         let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let mut headings = own(&["rank", "trial", "state"]);
@@ -209,8 +209,8 @@ impl Leaderboard {
 }
 
 fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
-    let counts = if binary { 4 } else { 1 };
-    let Some(test) = test else { return vec![String::new(); 7 + counts] };
+    // Either way, eleven of them.
+    let Some(test) = test else { return vec![String::new(); 11] };
     let mut fields: Vec<String> =
         [test.loss, test.accuracy, test.precision, test.recall, test.f1, test.f1_low, test.f1_high]
             .iter()
@@ -228,6 +228,11 @@ fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
             fields.push(format!("[{}]", confusion.rows().iter().map(row).collect::<Vec<_>>().join(",")));
         }
     }
+    if !binary {
+        let averages = test.averages.as_ref();
+        let averages = averages.map(|each| [each.macro_f1, each.micro_f1, each.weighted_f1]);
+        fields.extend(averages.map_or_else(Default::default, |each| each.map(|f1| f1.to_string())));
+    }
     fields
 }
 
@@ -237,19 +242,4 @@ fn text<T: ToString>(field: Option<T>) -> String {
 
 fn loss(loss: f64) -> String {
     if loss.is_finite() && loss.abs() < 1e5 { format!("{loss:.3}") } else { figures::number(loss) }
-}
-
-/// `text` so that Markdown shows it as it is.
-fn markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '|' | '\\' | '`' | '*' | '_' => escaped.extend(['\\', c]),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     event::Evaluation,
-    metrics::{Confusion, Scores, Target},
+    metrics::Target,
     study::{Study, TrialRecord},
     trial::{Params, State, TrialId},
     verdict::{self, Verdict},
@@ -17,8 +17,10 @@ use crate::{
 pub mod figures;
 mod listing;
 mod paired;
+mod test_figures;
 
 pub use paired::{Prediction, PredictionsError, read_predictions};
+pub use test_figures::{Averages, ClassFigures, Counts, TestFigures};
 
 /// Level of the paired tests, after correction.
 const LEVEL: f64 = 0.05;
@@ -84,6 +86,8 @@ pub struct Leaderboard {
     pub sweep: String,
     /// What ranks.
     pub rank_by: RankBy,
+    /// Which F1 counts.
+    pub target: Target,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// One row a trial: ranked ones, then the others in the order of the plan.
@@ -136,68 +140,8 @@ pub struct Row {
     pub reason: Option<String>,
 }
 
-/// Figures on the test set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "named and described as in `metrics::Scores`")]
-pub struct TestFigures {
-    pub loss: f64,
-    pub accuracy: f64,
-    pub precision: f64,
-    pub recall: f64,
-    pub f1: f64,
-    pub f1_low: f64,
-    pub f1_high: f64,
-    #[serde(flatten)]
-    pub counts: Counts,
-}
-
-/// The counts behind the figures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Counts {
-    /// In a binary task, of the positive class.
-    #[expect(missing_docs, reason = "the usual names")]
-    Binary {
-        tp: u64,
-        fp: u64,
-        tn: u64,
-        #[serde(rename = "fn")]
-        fn_: u64,
-    },
-    /// With more classes.
-    Matrix {
-        /// Row: true, column: predicted.
-        confusion: Confusion,
-    },
-}
-
-impl From<&Scores> for TestFigures {
-    fn from(scores: &Scores) -> Self {
-        let confusion = &scores.confusion;
-        let counts = match scores.positive.filter(|&class| class < confusion.classes()) {
-            Some(class) => Counts::Binary {
-                tp: confusion.true_positives(class),
-                fp: confusion.false_positives(class),
-                tn: confusion.true_negatives(class),
-                fn_: confusion.false_negatives(class),
-            },
-            None => Counts::Matrix { confusion: confusion.clone() },
-        };
-        Self {
-            loss: scores.loss,
-            accuracy: scores.accuracy,
-            precision: scores.precision,
-            recall: scores.recall,
-            f1: scores.f1,
-            f1_low: scores.f1_low,
-            f1_high: scores.f1_high,
-            counts,
-        }
-    }
-}
-
 impl Row {
-    fn new(record: &TrialRecord) -> Self {
+    fn new(record: &TrialRecord, labels: &[String]) -> Self {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete);
         let best = best_evaluation(&record.evaluations);
         let last = record.evaluations.last();
@@ -214,7 +158,7 @@ impl Row {
             train_loss: outcome.map(|o| o.train_loss).or(best.map(|b| b.train_loss)),
             val_loss: validation.map(|v| v.loss),
             val_f1: validation.map(|v| v.f1),
-            test: outcome.map(|o| TestFigures::from(&o.test)),
+            test: outcome.map(|o| TestFigures::new(&o.test, labels)),
             verdict: verdict::judge(record),
             seconds: outcome.map(|o| o.seconds).or(last.map(|l| l.seconds)),
             device: record.device.map(|device| device.to_string()),
@@ -261,12 +205,13 @@ pub fn build(
             _ => position + 1,
         });
         previous = key.zip(rank);
-        rows.push(Row { rank, ..Row::new(record) });
+        rows.push(Row { rank, ..Row::new(record, &study.labels) });
     }
-    let comparisons = compare(&mut rows, Target::of(study.positive), predictions);
+    let comparisons = compare(&mut rows, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
+        target: study.target,
         swept: study.swept.clone(),
         rows,
         comparisons,

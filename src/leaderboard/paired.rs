@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::metrics::Target;
+use crate::metrics::{Average, Target};
 
 /// The fewest rounds of a test.
 const ROUNDS_MIN: u32 = 2_000;
@@ -121,8 +121,20 @@ impl Tally {
         match target {
             Target::Class(class) if class < truths.len() => class_f1(class),
             Target::Class(_) => 0.0,
-            #[expect(clippy::cast_precision_loss, reason = "few classes")]
-            Target::Macro => (0..truths.len()).map(class_f1).sum::<f64>() / truths.len().max(1) as f64,
+            Target::Average(average) => self.average_f1(average, truths, class_f1),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
+    fn average_f1(&self, average: Average, truths: &[i64], class_f1: impl Fn(usize) -> f64) -> f64 {
+        let documents = truths.iter().sum::<i64>().max(1) as f64;
+        match average {
+            Average::Macro => (0..truths.len()).map(class_f1).sum::<f64>() / truths.len().max(1) as f64,
+            Average::Micro => self.hits.iter().sum::<i64>() as f64 / documents,
+            Average::Weighted => {
+                let weighted = |(class, &truths): (usize, &i64)| truths as f64 * class_f1(class);
+                truths.iter().enumerate().map(weighted).sum::<f64>() / documents
+            }
         }
     }
 }
@@ -224,6 +236,7 @@ pub(super) fn holm(p_values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Confusion;
 
     /// Predictions on 400 documents of two classes, wrong where `wrong` says so.
     fn predictions(wrong: impl Fn(u64) -> bool) -> Vec<Prediction> {
@@ -248,7 +261,7 @@ mod tests {
     #[test]
     fn twenty_points_of_f1_are_told_apart_and_one_point_is_not() {
         let good = predictions(|id| id % 10 == 0);
-        for target in [Target::Class(1), Target::Macro] {
+        for target in Average::ALL.map(Target::Average).into_iter().chain([Target::Class(1)]) {
             assert!(p(&good, &predictions(|id| id % 10 < 3), target) < 0.001);
             assert!(p(&good, &predictions(|id| id % 10 == 1 || id % 100 == 0), target) > 0.3);
         }
@@ -271,12 +284,48 @@ mod tests {
     }
 
     #[test]
+    fn an_f1_that_weighs_classes_by_their_documents_hardly_sees_a_rare_one() {
+        // 20 of 400 documents are of the third class: one model knows it, the other never names it,
+        // but is better at the first two.
+        let documents = |rare: usize, wrong: fn(u64) -> bool| -> Vec<Prediction> {
+            let predict = |id: u64| {
+                if id < 20 {
+                    return Prediction { id, label: 2, predicted: rare };
+                }
+                let label = (id % 2) as usize;
+                Prediction { id, label, predicted: if wrong(id) { 1 - label } else { label } }
+            };
+            (0..400).map(predict).collect()
+        };
+        let knows = documents(2, |id| id % 10 == 0);
+        let ignores = documents(0, |id| id % 25 == 0);
+        let p = |average| p(&knows, &ignores, Target::Average(average));
+        assert!(p(Average::Macro) < 0.001, "{}", p(Average::Macro));
+        assert!(p(Average::Micro) > 0.5 && p(Average::Weighted) > 0.05);
+    }
+
+    #[test]
+    fn a_tallys_f1_is_that_of_the_same_counts_in_a_matrix() {
+        let predicted = |id: u64| [(0, 0), (0, 2), (1, 1), (2, 1), (2, 2), (2, 2), (3, 3)][(id % 7) as usize];
+        let model: Vec<Prediction> =
+            (0..70).map(|id| Prediction { id, label: predicted(id).0, predicted: predicted(id).1 }).collect();
+        let mut counts = Confusion::new(4);
+        for each in &model {
+            counts.add(each.label, each.predicted);
+        }
+        let Pairs { truths, tallies, .. } = pairs(&model, &model).unwrap();
+        for target in Average::ALL.map(Target::Average) {
+            assert!((tallies[0].f1(target, &truths) - counts.rates(target).f1).abs() < 1e-12, "{target:?}");
+        }
+    }
+
+    #[test]
     fn models_measured_on_other_documents_are_not_compared() {
         let model = predictions(|_| false);
-        assert_eq!(p_value(&model, &model[1..], Target::Macro, 10), None);
+        assert_eq!(p_value(&model, &model[1..], Target::Average(Average::Macro), 10), None);
         let mut other = model.clone();
         other[3].id = 9_999;
-        assert_eq!(p_value(&model, &other, Target::Macro, 10), None);
+        assert_eq!(p_value(&model, &other, Target::Average(Average::Macro), 10), None);
     }
 
     #[test]

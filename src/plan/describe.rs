@@ -7,6 +7,8 @@ use unicode_width::UnicodeWidthStr;
 use super::Plan;
 use crate::{
     data::{Dataset, Document, Duplicates, Source},
+    display::plain,
+    metrics::{Average, Target},
     train::CheckpointFacts,
 };
 
@@ -109,7 +111,7 @@ fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
     };
     let mut rows = vec![["class", "train", "validation", "test"].map(str::to_owned).to_vec()];
     for (class, label) in dataset.labels.iter().enumerate().take(CLASSES_SHOWN) {
-        rows.push(row(label.clone(), &|split| {
+        rows.push(row(plain(label), &|split| {
             split.iter().filter(|document| document.label == class).count()
         }));
     }
@@ -125,13 +127,7 @@ fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
 fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let leaks = &dataset.leaks;
     let mut notes = Vec::new();
-    notes.push(match dataset.positive.and_then(|positive| dataset.labels.get(positive)) {
-        Some(positive) if plan.data.positive.is_some() => format!("F1 is that of class {positive}"),
-        Some(positive) => {
-            format!("F1 is that of class {positive}, which sorts last; set `positive` in [data] to choose")
-        }
-        None => "F1 is the mean over all classes (macro-F1)".to_owned(),
-    });
+    notes.push(f1_note(plan, dataset));
     if leaks.train_dropped > 0 {
         let texts = counted(leaks.train_dropped, "training text");
         notes.push(format!("dropped: {texts} standing in validation or test too"));
@@ -151,6 +147,27 @@ fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
         }));
     }
     notes
+}
+
+/// Which F1 counts.
+fn f1_note(plan: &Plan, dataset: &Dataset) -> String {
+    match dataset.target {
+        Target::Class(class) => {
+            let positive = dataset.labels.get(class).map_or_else(String::new, |label| plain(label));
+            let chosen = match plan.data.positive {
+                Some(_) => "",
+                None => ", which sorts last; set `positive` in [data] to choose",
+            };
+            format!("F1 is that of class {positive}{chosen}")
+        }
+        Target::Average(Average::Macro) => "F1 is the mean over all classes (macro-F1)".to_owned(),
+        Target::Average(Average::Micro) => {
+            "F1 is that of all classes' counts together (micro-F1), which is the accuracy".to_owned()
+        }
+        Target::Average(Average::Weighted) => {
+            "F1 is the mean over all classes, weighted by their documents (weighted F1)".to_owned()
+        }
+    }
 }
 
 fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
@@ -221,7 +238,7 @@ mod tests {
     fn dataset(labels: [&str; 2]) -> Dataset {
         Dataset {
             labels: labels.map(str::to_owned).to_vec(),
-            positive: Some(1),
+            target: Target::Class(1),
             train: documents(&[0; 1200]).into_iter().chain(documents(&[1; 900])).collect(),
             validation: documents(&[0, 1, 1]),
             test: documents(&[0, 1]),
@@ -245,12 +262,14 @@ mod tests {
             seed: 42,
             labels: Vec::new(),
             positive: Some(1),
+            average: None,
             swept: vec!["learning_rate".to_owned(), "pooling".to_owned()],
             data: DataSpec {
                 source: Source::Reviews { split: Split::default() },
                 text: "text".to_owned(),
                 label: "label".to_owned(),
                 positive: None,
+                average: None,
                 duplicates: Duplicates::Drop,
                 limit: Limit::default(),
                 seed: 42,

@@ -85,7 +85,7 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study, test: &Scores)
         "{} documents · accuracy {} · {} {} {}",
         test.confusion.total(),
         figures::share(test.accuracy),
-        if test.positive.is_some() { "F1" } else { "macro-F1" },
+        test.target().f1_name(),
         figures::share(test.f1),
         figures::interval(test.f1_low, test.f1_high),
     );

@@ -220,12 +220,9 @@ fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[
     let points: Vec<Point> = evaluations.iter().map(|each| (each.epoch, each.validation.f1)).collect();
     let marker = markers(evaluations).1;
     panel.curve(canvas, &points, stroke, marker);
-    let name = if evaluations.iter().any(|each| each.validation.positive.is_some()) {
-        "validation F1"
-    } else {
-        "validation macro-F1"
-    };
-    let entries = [(Sample::Line(stroke, marker), name), (Sample::Patch(band), "its 95 % interval")];
+    let f1 = evaluations.last().map_or("F1", |last| last.validation.target().f1_name());
+    let name = format!("validation {f1}");
+    let entries = [(Sample::Line(stroke, marker), name.as_str()), (Sample::Patch(band), "its 95 % interval")];
     legend(canvas, (EDGES.0, panel.area.top - 24.0), &entries);
 }
 

@@ -48,7 +48,8 @@ pub(super) fn png(study: &Study, board: &Leaderboard) -> Result<Vec<u8>, ReportE
     let ranked = shades(board);
     head(&mut canvas, study, board);
     draw_curves(&mut canvas, study, board, &ranked);
-    draw_settings(&mut canvas, &settings, &ranked);
+    let f1 = format!("test {}", board.target.f1_name());
+    draw_settings(&mut canvas, (&settings, &f1), &ranked);
     canvas.png()
 }
 
@@ -76,7 +77,7 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
         |row| {
             let f1 = row.test.as_ref().map_or_else(String::new, |test| {
                 let interval = figures::interval(test.f1_low, test.f1_high);
-                format!("test F1 {} {interval}", figures::share(test.f1))
+                format!("test {} {} {interval}", board.target.f1_name(), figures::share(test.f1))
             });
             let tied = board.rows.iter().filter(|row| row.tied).count();
             let tied =
@@ -262,22 +263,24 @@ const fn across(settings: usize) -> usize {
     }
 }
 
-fn draw_settings(canvas: &mut Canvas, settings: &[Setting], ranked: &[Ranked<'_>]) {
+/// `f1`: the name of the figure on the vertical axes.
+fn draw_settings(canvas: &mut Canvas, (settings, f1): (&[Setting], &str), ranked: &[Ranked<'_>]) {
     let intervals = ranked.len() <= INTERVALS_MAX;
     let tests =
         || ranked.iter().filter(|trial| intervals || trial.leads).filter_map(|trial| trial.row.test.as_ref());
     let f1s = ranked.iter().filter_map(|trial| trial.row.test.as_ref()).map(|test| test.f1);
     let y =
         Axis::around(f1s.chain(tests().flat_map(|test| [test.f1_low, test.f1_high])), 0.05, f64::INFINITY);
-    let trial = if intervals { "trial, with the 95 % interval of its test F1" } else { "trial" };
+    let trial =
+        if intervals { format!("trial, with the 95 % interval of its {f1}") } else { "trial".to_owned() };
     let best = if intervals && ranked.len() > 1 {
-        "best trial"
+        "best trial".to_owned()
     } else {
-        "best trial, with the 95 % interval of its test F1"
+        format!("best trial, with the 95 % interval of its {f1}")
     };
     let entries = [
-        (Sample::Mark(Marker::Star, VERMILLION), best),
-        (Sample::Mark(Marker::Disc, super::palette::ranked(0.3)), trial),
+        (Sample::Mark(Marker::Star, VERMILLION), best.as_str()),
+        (Sample::Mark(Marker::Disc, super::palette::ranked(0.3)), trial.as_str()),
     ];
     let entries = &entries[..ranked.len().min(2)];
     legend(canvas, (CURVES.left, SETTINGS_TOP + 6.0), entries);
@@ -291,13 +294,15 @@ fn draw_settings(canvas: &mut Canvas, settings: &[Setting], ranked: &[Ranked<'_>
         let top = SETTINGS_TOP + row * SETTINGS_HEIGHT + 34.0;
         let right = if index % across == across - 1 { RIGHT } else { left + pitch - 84.0 };
         let area = Area { left, top, right, bottom: top + 276.0 };
-        draw_setting(canvas, (setting, area, y), ranked, intervals);
+        // One title a row: the panels of a row share their vertical axis.
+        let y_title = if column == 0.0 { f1 } else { "" };
+        draw_setting(canvas, (setting, area, y, y_title), ranked, intervals);
     }
 }
 
 fn draw_setting(
     canvas: &mut Canvas,
-    (setting, area, y): (&Setting, Area, Axis),
+    (setting, area, y, y_title): (&Setting, Area, Axis, &str),
     ranked: &[Ranked<'_>],
     intervals: bool,
 ) {
@@ -307,8 +312,6 @@ fn draw_setting(
     let panel = Panel { area, x, y };
     let title = if x.is_log() { format!("{} (log scale)", setting.name) } else { setting.name.clone() };
     let y_ticks: Vec<Tick> = y.ticks(6).into_iter().filter(|tick| (0.0..=1.0).contains(&tick.at)).collect();
-    // One title a row: the panels of a row share their vertical axis.
-    let y_title = if area.left < MARGIN + 100.0 { "test F1" } else { "" };
     let frame = Frame { x_title: Some(&title), y_title, x_ticks: &x_ticks, y_ticks: &y_ticks };
     panel.frame(canvas, &frame);
     if ranked.is_empty() {

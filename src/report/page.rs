@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    leaderboard::{Leaderboard, figures},
+    leaderboard::{Averages, Leaderboard, figures},
     study::{Study, TrialRecord},
     trial::TrialId,
 };
@@ -40,6 +40,7 @@ pub fn page(study: &Study, board: &Leaderboard, spec: &str) -> String {
          <p><img src=\"overview.png\" alt=\"Validation curves of all trials, and test F1 by swept setting\"></p>\n"
     );
     leaderboard(&mut html, board);
+    classes(&mut html, board);
     trials(&mut html, study, board);
     let _ = write!(html, "<h2>Spec</h2>\n<pre>{}</pre>\n</body>\n</html>\n", escape(spec));
     html
@@ -69,6 +70,41 @@ fn leaderboard(html: &mut String, board: &Leaderboard) {
     html.push_str("</tbody></table></div>\n");
     for note in board.footnotes().into_iter().chain(board.failures()) {
         let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&note));
+    }
+}
+
+/// What the best trial makes of each class of the test set.
+fn classes(html: &mut String, board: &Leaderboard) {
+    let Some((leader, test)) = board.leader().and_then(|row| Some((row, row.test.as_ref()?))) else { return };
+    let _ = write!(
+        html,
+        "<h2>Classes</h2>\n<p>The test set by class, in trial <a href=\"#trial-{0}\">{0}</a>, the best by {1}.</p>\n\
+         <div class=\"wide\"><table>\n<thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>\
+         <th>documents</th></tr></thead>\n<tbody>\n",
+        leader.trial,
+        board.rank_by.describe(),
+    );
+    for class in &test.classes {
+        let _ = writeln!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escape(&class.label),
+            figures::share(class.precision),
+            figures::share(class.recall),
+            figures::share(class.f1),
+            class.support,
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+    if let Some(Averages { macro_f1, micro_f1, weighted_f1 }) = test.averages {
+        let _ = writeln!(
+            html,
+            "<p class=\"soft\">macro-F1 {}, micro-F1 {}, weighted F1 {}; what ranks here is {}.</p>",
+            figures::share(macro_f1),
+            figures::share(micro_f1),
+            figures::share(weighted_f1),
+            board.target.f1_name(),
+        );
     }
 }
 
@@ -132,6 +168,7 @@ mod tests {
     use super::*;
     use crate::{
         leaderboard::{RankBy, build},
+        metrics::{Average, Confusion, Scores, Target},
         report::samples::{failed, record, study},
         settings::Value,
         trial::FailureKind,
@@ -148,6 +185,40 @@ mod tests {
         assert!(!html.contains("<script") && !html.contains("<img src=x") && !html.contains("<i>"), "{html}");
         assert!(html.contains("&lt;i&gt;&#39;s &amp; co"));
         assert!(html.contains("# &lt;/pre&gt;&lt;script&gt;"));
+    }
+
+    #[test]
+    fn the_best_trial_is_shown_by_class_with_names_as_they_are() {
+        let study = study(vec![record(1, &[0.5]), record(2, &[0.4])]);
+        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "");
+        assert!(html.contains("<a href=\"#trial-0002\">0002</a>, the best by test F1"), "{html}");
+        // 44 of 200 wrong in each class.
+        let row = |label: &str| {
+            format!("<tr><td>{label}</td><td>.780</td><td>.780</td><td>.780</td><td>200</td></tr>")
+        };
+        assert!(html.contains(&row("差评")) && html.contains(&row("好评")), "{html}");
+        assert!(!html.contains("macro-F1"));
+    }
+
+    #[test]
+    fn more_than_two_classes_have_their_averages_below_the_table() {
+        let target = Target::Average(Average::Weighted);
+        let mut three = record(1, &[0.5]);
+        let mut counts = Confusion::new(3);
+        for (truth, predicted) in [(0, 0), (1, 1), (2, 2), (2, 0)] {
+            counts.add(truth, predicted);
+        }
+        three.outcome.as_mut().unwrap().test = Scores::new(counts, 0.5, target);
+        let labels = ["<a>", "b & c", "d"].map(str::to_owned).to_vec();
+        let study = Study { labels, target, ..study(vec![three]) };
+        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "");
+        assert!(
+            html.contains("<tr><td>&lt;a&gt;</td><td>.500</td><td>1.000</td><td>.667</td><td>1</td></tr>")
+        );
+        assert!(
+            html.contains("macro-F1 .778, micro-F1 .750, weighted F1 .750; what ranks here is weighted F1."),
+            "{html}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@
 use crate::{
     device::Device,
     event::{Evaluation, Outcome},
-    metrics::{Confusion, Scores},
+    metrics::{Confusion, Scores, Target},
     settings::{Settings, Value},
     study::{Study, TrialRecord},
     trial::{Failure, FailureKind, Params, State, Trial, TrialId},
@@ -24,7 +24,7 @@ pub(crate) fn scores(wrong: u64, loss: f64) -> Scores {
         let truth = document % 2;
         confusion.add(truth, if (document / 2) < wrong as usize { 1 - truth } else { truth });
     }
-    Scores::new(confusion, loss, Some(1))
+    Scores::new(confusion, loss, Target::Class(1))
 }
 
 /// A complete trial with one evaluation an epoch, of these validation losses; its training loss
@@ -95,7 +95,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
     Study {
         sweep: "reviews".to_owned(),
         labels: vec!["差评".to_owned(), "好评".to_owned()],
-        positive: Some(1),
+        target: Target::Class(1),
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         trials,
     }

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     leaderboard::{RankBy, build},
-    metrics::{Confusion, Scores},
+    metrics::{Average, Confusion, Scores, Target},
     settings::Value,
     trial::{FailureKind, State},
 };
@@ -85,7 +85,7 @@ fn a_confusion_of_any_number_of_classes_is_drawn() {
             confusion.add(document % classes, document * document % classes);
         }
         let mut trial = record(1, &[0.5]);
-        trial.outcome.as_mut().unwrap().test = Scores::new(confusion, 0.4, None);
+        trial.outcome.as_mut().unwrap().test = Scores::new(confusion, 0.4, Target::Average(Average::Macro));
         let (width, height) = picture(|path| draw_confusion(&trial, &study(Vec::new()), path)).unwrap();
         assert!(width >= 760 && height >= 400, "{width}x{height}");
     }

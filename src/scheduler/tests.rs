@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     event::Progress,
-    metrics::{Confusion, Scores},
+    metrics::{Confusion, Scores, Target},
 };
 
 const SLOT: Slot = Slot(0);
@@ -33,7 +33,7 @@ fn busy(slots: usize, trials: u32) -> Scheduler {
 }
 
 fn outcome() -> Outcome {
-    let scores = Scores::new(Confusion::new(2), 0.5, Some(1));
+    let scores = Scores::new(Confusion::new(2), 0.5, Target::Class(1));
     Outcome {
         best_epoch: 1.0,
         best_step: 1,

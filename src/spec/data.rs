@@ -6,12 +6,24 @@ use super::{
 };
 use crate::{
     data::{DataSpec, Duplicates, Limit, Source, Split, SplitName, split::WHOLE},
+    metrics::Average,
     nearest::nearest,
 };
 
 /// Every key of the section.
-pub(super) const KEYS: [&str; 10] =
-    ["path", "split", "train", "validation", "test", "text", "label", "positive", "duplicates", "limit"];
+pub(super) const KEYS: [&str; 11] = [
+    "path",
+    "split",
+    "train",
+    "validation",
+    "test",
+    "text",
+    "label",
+    "positive",
+    "average",
+    "duplicates",
+    "limit",
+];
 
 /// The data that the package brings along.
 const REVIEWS: &str = "builtin:reviews";
@@ -35,6 +47,10 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         Some(entry) => positive(reader, entry).map(Some),
         None => Some(None),
     };
+    let average = match table.get("average") {
+        Some(entry) => average(reader, entry).map(Some),
+        None => Some(None),
+    };
     let duplicates = duplicates(reader, table);
     let limit = limit(reader, table);
     let (text, label) = (text?, label?);
@@ -49,6 +65,7 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         text,
         label,
         positive: positive?,
+        average: average?,
         duplicates: duplicates?,
         limit: limit?,
         seed,
@@ -186,21 +203,30 @@ fn positive(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
 fn duplicates(reader: &mut Reader<'_>, table: &Node) -> Option<Duplicates> {
     let Some(entry) = table.get("duplicates") else { return Some(Duplicates::Drop) };
     let policies = [("drop", Duplicates::Drop), ("error", Duplicates::Error), ("keep", Duplicates::Keep)];
+    let help = "\"drop\" takes texts out of train that stand in validation or test too";
+    choice(reader, entry, &policies, help)
+}
+
+fn average(reader: &mut Reader<'_>, entry: &Entry) -> Option<Average> {
+    let averages = Average::ALL.map(|average| (average.as_str(), average));
+    choice(reader, entry, &averages, "\"macro\" counts every class alike, \"weighted\" by its documents")
+}
+
+/// The one of `choices` that is named.
+fn choice<T: Copy>(reader: &mut Reader<'_>, entry: &Entry, choices: &[(&str, T)], help: &str) -> Option<T> {
     let text = match &entry.node.content {
         Content::Text(text) => text.as_str(),
         _ => "",
     };
-    let policy = policies.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
-    if policy.is_none() {
-        let found = found(&entry.node.content);
-        let message = format!("`duplicates` must be one of \"drop\", \"error\", \"keep\", not {found}");
-        let help = nearest(text, policies.iter().map(|(name, _)| *name)).map_or_else(
-            || "\"drop\" takes texts out of train that stand in validation or test too".to_owned(),
-            |near| format!("did you mean \"{near}\"?"),
-        );
-        reader.findings.error(entry.node.at, message, help);
+    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+    if chosen.is_none() {
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let (key, names, found) = (&entry.key, names.join(", "), found(&entry.node.content));
+        let help = nearest(text, choices.iter().map(|(name, _)| *name))
+            .map_or_else(|| help.to_owned(), |near| format!("did you mean \"{near}\"?"));
+        reader.findings.error(entry.node.at, format!("`{key}` must be one of {names}, not {found}"), help);
     }
-    policy
+    chosen
 }
 
 fn limit(reader: &mut Reader<'_>, table: &Node) -> Option<Limit> {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     data::{self, Dataset},
+    display::plain,
     settings::Value,
     train::CheckpointFacts,
 };
@@ -36,17 +37,16 @@ fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Datase
             if spec.positive.is_some() && classes > 2 {
                 let message =
                     format!("`positive` counts in a binary task only, and there are {classes} classes");
-                findings.warn(
-                    root.place("data.positive"),
-                    message,
-                    "macro-F1 over all classes counts instead",
-                );
+                let help = format!("{} over all classes counts instead", dataset.target.f1_name());
+                findings.warn(root.place("data.positive"), message, help);
             }
             Some(dataset)
         }
         Err(faults) => {
             for fault in faults {
-                findings.error(root.place(fault.key()), fault.to_string(), fault.help());
+                // Both may quote labels, columns and texts of the data.
+                let (message, help) = (plain(&fault.to_string()), plain(&fault.help()));
+                findings.error(root.place(fault.key()), message, help);
             }
             None
         }

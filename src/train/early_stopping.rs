@@ -60,7 +60,7 @@ impl EarlyStopping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Confusion;
+    use crate::metrics::{Confusion, Target};
 
     fn judge_losses(patience: usize, min_delta: f64, losses: &[f64]) -> Vec<(bool, bool)> {
         let settings = Settings { patience, min_delta, ..Settings::default() };
@@ -68,7 +68,7 @@ mod tests {
         losses
             .iter()
             .map(|&loss| {
-                let judgement = stopping.judge(&Scores::new(Confusion::new(2), loss, Some(1)));
+                let judgement = stopping.judge(&Scores::new(Confusion::new(2), loss, Target::Class(1)));
                 (judgement.best, judgement.stop)
             })
             .collect()

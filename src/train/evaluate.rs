@@ -11,7 +11,7 @@ use super::{
     ops::Fused,
 };
 use crate::{
-    metrics::{Confusion, Scores},
+    metrics::{Confusion, Scores, Target},
     settings::Aggregate,
 };
 
@@ -58,12 +58,7 @@ pub(crate) fn gather<'a>(split: &'a Split, documents: &[usize]) -> (Vec<&'a [u32
 
 /// The figures of `probabilities`, one row a document of `split`.
 #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
-pub(crate) fn score(
-    split: &Split,
-    probabilities: &[Vec<f64>],
-    classes: usize,
-    positive: Option<usize>,
-) -> Scores {
+pub(crate) fn score(split: &Split, probabilities: &[Vec<f64>], classes: usize, target: Target) -> Scores {
     let mut confusion = Confusion::new(classes);
     let mut loss = 0.0;
     for (document, row) in probabilities.iter().enumerate() {
@@ -71,5 +66,5 @@ pub(crate) fn score(
         confusion.add(label, heads::most_probable(row));
         loss -= row[label].ln();
     }
-    Scores::new(confusion, loss / probabilities.len().max(1) as f64, positive)
+    Scores::new(confusion, loss / probabilities.len().max(1) as f64, target)
 }

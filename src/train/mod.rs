@@ -33,6 +33,7 @@ mod optimizer;
 mod outputs;
 #[cfg(all(test, feature = "flex"))]
 mod parity_tests;
+mod predictor;
 mod recipe;
 mod schedule;
 mod text;
@@ -219,6 +220,8 @@ impl Session {
     }
 
     /// The probabilities of each text's classes under an exported model, in the order of `texts`.
+    ///
+    /// The model is read the first time, and kept until another one is asked for.
     ///
     /// # Errors
     /// When the model's files cannot be read or do not fit each other.

@@ -188,20 +188,20 @@ impl<B: Fused> Classifier<B> {
     }
 
     /// Logits, `[chunks, classes]`, from what [`Self::pool`] gives.
-    pub(crate) fn classify(&self, pooled: Tensor<B, 2>, masks: &Masks) -> Tensor<B, 2> {
+    pub(crate) fn classify(&self, chunks: Tensor<B, 2>, masks: &Masks) -> Tensor<B, 2> {
         let head = &self.family.head;
-        let pooled = match &self.pooler {
+        let chunks = match &self.pooler {
             Some(pooler) => {
-                let pooled = if head.dropout_first { masks.next().apply(pooled) } else { pooled };
-                let dense = pooler.forward(pooled);
+                let chunks = if head.dropout_first { masks.next().apply(chunks) } else { chunks };
+                let dense = pooler.forward(chunks);
                 match head.activation {
                     HeadActivation::Tanh => dense.tanh(),
                     HeadActivation::Relu => relu(dense),
                 }
             }
-            None => pooled,
+            None => chunks,
         };
-        self.head.forward(masks.next().apply(pooled))
+        self.head.forward(masks.next().apply(chunks))
     }
 
     /// Hidden states of the last layer, a row for each of its queries.

@@ -26,14 +26,14 @@ use super::{
     model::{self, Batch, Classifier},
     optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
+    predictor::Predictor,
     schedule::LearningRate,
-    text::TextEncoder,
     weights::{Precision, Pretrained, Weights},
 };
 use crate::{
     data::{self, DataSpec, Dataset},
     event::{Evaluation, Outcome, Prepared, Progress},
-    settings::{Lowercase, Pooling, Settings},
+    settings::{Pooling, Settings},
     trial::Job,
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Trainer<C: Compute> {
     features: features::Known,
     /// The parameters of the checkpoint that was used last.
     checkpoint: Option<(String, Rc<Weights>)>,
+    /// The model that predicted last.
+    predictor: Option<Predictor<C>>,
 }
 
 impl<C: Compute> Trainer<C> {
@@ -59,6 +61,7 @@ impl<C: Compute> Trainer<C> {
             corpora: Corpora::default(),
             features: features::Known::default(),
             checkpoint: None,
+            predictor: None,
         }
     }
 
@@ -134,27 +137,18 @@ impl<C: Compute> Engine for Trainer<C> {
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
-        let folder = model.folder.to_string_lossy().into_owned();
-        let weights = self.weights(&folder)?;
-        let encoder = TextEncoder::open(&folder, Lowercase::Tokenizer)?;
-        let split = Split::new(texts, Vec::new(), &encoder, model.recipe.chunking())?;
-        let classes = model.labels.len();
-        fit(&model.config, model.recipe.pooling, classes, true, &weights, &model.folder)?;
-        let family = model.config.family();
-        let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: true };
-        let classifier = Classifier::<C::InnerBackend>::build(
-            &model.config,
-            model.recipe.pooling,
-            classes,
-            &source,
-            &self.device,
-        )?;
-        Ok(evaluate::predict(&classifier, &split, None, model.recipe.aggregate, &self.device))
+        let predictor = match self.predictor.take() {
+            Some(known) if known.is_of(model) => known,
+            _ => Predictor::open(model, &self.device)?,
+        };
+        let probabilities = predictor.predict(texts, &self.device);
+        self.predictor = Some(predictor);
+        probabilities
     }
 }
 
 /// Compares the tensors of a checkpoint in `folder` with the model's.
-fn fit(
+pub(crate) fn fit(
     config: &EncoderConfig,
     pooling: Pooling,
     classes: usize,
@@ -367,7 +361,7 @@ impl<C: Compute> Trial<'_, C> {
         features: Option<&Features>,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
         let probabilities = evaluate::predict(model, split, features, self.settings().aggregate, self.device);
-        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.positive);
+        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
         (scores, probabilities)
     }
 

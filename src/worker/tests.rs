@@ -5,7 +5,7 @@ use std::io::Read;
 use super::*;
 use crate::{
     event::{Evaluation, Outcome, Progress},
-    metrics::{Confusion, Scores},
+    metrics::{Confusion, Scores, Target},
     results::write_json,
     study,
 };
@@ -72,7 +72,7 @@ fn serve_one(train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
 }
 
 fn scores(loss: f64) -> Scores {
-    Scores { loss, ..Scores::new(Confusion::new(2), 0.5, Some(1)) }
+    Scores { loss, ..Scores::new(Confusion::new(2), 0.5, Target::Class(1)) }
 }
 
 fn outcome(test_loss: f64) -> Outcome {

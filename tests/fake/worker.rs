@@ -14,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use sweep::{
     event::{Evaluation, Event, LOG_VERSION, Outcome, Progress, WorkerLine, WorkerRequest},
-    metrics::{Confusion, Scores},
+    metrics::{Confusion, Scores, Target},
     trial::{Failure, FailureKind, TrialId},
 };
 
@@ -157,7 +157,7 @@ fn write(text: &str) {
 fn scores() -> Scores {
     let mut confusion = Confusion::new(2);
     confusion.add(1, 1);
-    Scores::new(confusion, 0.5, Some(1))
+    Scores::new(confusion, 0.5, Target::Class(1))
 }
 
 fn evaluated(trial: TrialId) -> WorkerLine {

@@ -1,7 +1,7 @@
 //! The same with real checkpoints, where `SWEEP_MODELS` names their folder.
 //!
-//! `tests/fixtures/make_references.py` made the references. With `--nocapture` a
-//! table of the largest differences is shown.
+//! `tests/fixtures/make_references.py` made the references. A table of the
+//! largest differences is shown.
 
 use std::io::Write as _;
 
@@ -115,7 +115,7 @@ fn check(models: &Path, name: &str) {
         let scale = (1.0 / (gradients.norm() + 1e-6)).min(1.0);
         model = optimizer.step(model, gradients, rate.at(step as u64), scale);
     }
-    println!(
+    say(&format!(
         "{name:<10} hidden states {hidden:.1e}  logits {logits_error:.1e} (alone {alone:.1e})  \
          gradients {gradient:.1e} ({} of them, worst {worst})  30 steps {steps:.1e}",
         errors.len()
@@ -127,25 +127,21 @@ fn check(models: &Path, name: &str) {
 }
 
 /// Past the test harness, which hides what a test that passes prints.
-fn skip(why: &str) {
-    writeln!(
-        std::io::stderr(),
-        "SKIPPED real_checkpoints_compute_what_transformers_and_pytorch_compute: {why}"
-    )
-    .unwrap();
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 #[test]
 fn real_checkpoints_compute_what_transformers_and_pytorch_compute() {
     let Some(models) = std::env::var_os("SWEEP_MODELS").map(PathBuf::from) else {
-        skip("SWEEP_MODELS does not name a folder with m3e-small and minilm");
+        say("SKIPPED parity with real checkpoints: SWEEP_MODELS does not name a folder with m3e-small and minilm");
         return;
     };
     for name in ["m3e-small", "minilm"] {
         if models.join(name).is_dir() {
             check(&models, name);
         } else {
-            skip(&format!("{} is not there", models.join(name).display()));
+            say(&format!("SKIPPED parity with a real checkpoint: {} is not there", models.join(name).display()));
         }
     }
 }

@@ -1,0 +1,40 @@
+//! A classifier from its folder, kept for one block of texts after another.
+
+use super::{
+    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, model::Classifier,
+    recipe::fit, text::TextEncoder, weights::Pretrained,
+};
+use crate::settings::Lowercase;
+
+/// A model that is ready to classify.
+pub(crate) struct Predictor<C: Compute> {
+    model: Exported,
+    encoder: TextEncoder,
+    classifier: Classifier<C::InnerBackend>,
+}
+
+impl<C: Compute> Predictor<C> {
+    /// Reads the tokenizer and the parameters of `model`.
+    pub(crate) fn open(model: &Exported, device: &C::Device) -> Result<Self, TrainError> {
+        let Exported { folder, config, recipe, .. } = model;
+        let encoder = TextEncoder::open(&folder.to_string_lossy(), Lowercase::Tokenizer)?;
+        let weights = Catalog::open(folder)?.load()?;
+        let classes = model.labels.len();
+        fit(config, recipe.pooling, classes, true, &weights, folder)?;
+        let family = config.family();
+        let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: true };
+        let classifier = Classifier::build(config, recipe.pooling, classes, &source, device)?;
+        Ok(Self { model: model.clone(), encoder, classifier })
+    }
+
+    /// Whether it was opened from `model`.
+    pub(crate) fn is_of(&self, model: &Exported) -> bool {
+        self.model == *model
+    }
+
+    /// The probabilities of each text's classes, in the order of `texts`; batches are of like length.
+    pub(crate) fn predict(&self, texts: &[&str], device: &C::Device) -> Result<Vec<Vec<f64>>, TrainError> {
+        let split = Split::new(texts, Vec::new(), &self.encoder, self.model.recipe.chunking())?;
+        Ok(evaluate::predict(&self.classifier, &split, None, self.model.recipe.aggregate, device))
+    }
+}
