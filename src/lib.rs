@@ -19,6 +19,7 @@ mod chance;
 pub mod cli;
 pub mod data;
 pub mod device;
+pub mod display;
 mod error_chain;
 pub mod event;
 pub mod executor;

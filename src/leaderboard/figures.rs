@@ -1,10 +1,6 @@
-//! How figures and texts are shown to people: in tables, pictures and pages alike.
-//!
-//! What a label or a message says is data: it never moves the cursor, turns the
-//! direction of the text or breaks a line.
+//! How figures are shown to people: in tables, pictures and pages alike.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
+pub use crate::display::{columns, markdown, plain, shorten};
 use crate::settings::Value;
 
 /// Stands behind the F1 of a trial that is not distinguishable from the leader.
@@ -72,48 +68,6 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// `text` on one line: control characters become spaces, and those that turn the direction of
-/// the text or take no room are dropped.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' => Some(' '),
-            '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => None,
-            c => Some(c),
-        })
-        .collect()
-}
-
-/// `text` in at most `columns` terminal columns, its middle replaced by `…` where it is longer:
-/// the ends of paths and names are what tells them apart.
-#[must_use]
-pub fn shorten(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let room = columns.saturating_sub(1);
-    let head: String = take(text.chars(), room - room / 2);
-    let tail: String = take(text.chars().rev(), room / 2);
-    format!("{head}…{}", tail.chars().rev().collect::<String>())
-}
-
-fn take(chars: impl Iterator<Item = char>, columns: usize) -> String {
-    let mut used = 0;
-    chars
-        .take_while(|c| {
-            used += c.width().unwrap_or(0);
-            used <= columns
-        })
-        .collect()
-}
-
-/// Terminal columns that `text` takes.
-#[must_use]
-pub fn columns(text: &str) -> usize {
-    text.width()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,18 +97,5 @@ mod tests {
         assert_eq!(duration(59.96), "1 min 00 s");
         assert_eq!(duration(7_512.0), "2 h 05 min");
         assert_eq!(duration(f64::NAN), NOTHING);
-    }
-
-    #[test]
-    fn a_label_cannot_speak_to_the_terminal() {
-        assert_eq!(plain("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}"), "a [31mb  cd ");
-    }
-
-    #[test]
-    fn long_texts_keep_both_ends_and_wide_characters_count_twice() {
-        assert_eq!(shorten("google-bert/bert-base-chinese", 11), "googl…inese");
-        assert_eq!(shorten("情感分类模型甲", 8), "情感…甲");
-        assert!(columns(&shorten("情感分类模型甲", 8)) <= 8);
-        assert_eq!(shorten("ab", 0), "…");
     }
 }

@@ -126,19 +126,19 @@ impl Leaderboard {
         let columns = self.columns();
         let mut text = format!(
             "# {}\n\nRanked by {}.\n\n",
-            markdown(&figures::plain(&self.sweep)),
+            figures::markdown(&figures::plain(&self.sweep)),
             self.rank_by.describe()
         );
         let mut line = |cells: Vec<String>| {
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         };
-        line(columns.iter().map(|column| markdown(column.heading.trim_end())).collect());
+        line(columns.iter().map(|column| figures::markdown(column.heading.trim_end())).collect());
         line(columns.iter().map(|column| if column.right { "--:" } else { "---" }.to_owned()).collect());
         for row in &self.rows {
-            line(columns.iter().map(|column| markdown((column.cell)(row).trim_end())).collect());
+            line(columns.iter().map(|column| figures::markdown((column.cell)(row).trim_end())).collect());
         }
         for note in self.footnotes().into_iter().chain(self.failures()) {
-            let _ = write!(text, "\n{}\n", markdown(&note));
+            let _ = write!(text, "\n{}\n", figures::markdown(&note));
         }
         text
     }
@@ -237,19 +237,4 @@ fn text<T: ToString>(field: Option<T>) -> String {
 
 fn loss(loss: f64) -> String {
     if loss.is_finite() && loss.abs() < 1e5 { format!("{loss:.3}") } else { figures::number(loss) }
-}
-
-/// `text` so that Markdown shows it as it is.
-fn markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '|' | '\\' | '`' | '*' | '_' => escaped.extend(['\\', c]),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::Plan;
 use crate::{
     data::{Dataset, Document, Duplicates, Source},
+    display::plain,
     train::CheckpointFacts,
 };
 
@@ -39,7 +40,7 @@ pub fn describe(overview: &Overview<'_>) -> String {
     text.push('\n');
     text.push_str(&table(&data_rows(dataset), 1));
     for note in data_notes(plan, dataset).iter().chain(notes) {
-        text.push_str(note);
+        text.push_str(&plain(note));
         text.push('\n');
     }
     text.push('\n');
@@ -178,20 +179,22 @@ fn counted(count: usize, what: &str) -> String {
 fn lines(pairs: &[(&str, String)]) -> String {
     pairs.iter().fold(String::new(), |mut text, (name, value)| {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<8} {value}");
+        let _ = writeln!(text, "{name:<8} {}", plain(value));
         text
     })
 }
 
 /// Columns two spaces apart: the first `left` ones and, with 0, all of them flush left; the others flush right.
 fn table(rows: &[Vec<String>], left: usize) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let space = " ".repeat(width - cell.width());
@@ -278,5 +281,15 @@ mod tests {
     #[test]
     fn repeats_are_told_apart() {
         insta::assert_snapshot!(described(&plan(2), &[]));
+    #[test]
+    fn a_label_cannot_speak_to_the_terminal() {
+        let dataset = dataset(["\u{1b}[2Jbad", "\u{1b}]0;good\u{7}"]);
+        let (plan, checkpoints) = (plan(1), BTreeMap::new());
+        let overview =
+            Overview { plan: &plan, dataset: &dataset, checkpoints: &checkpoints, devices: "", notes: &[] };
+        let text = describe(&overview);
+        assert!(text.contains("[2Jbad") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+
     }
 }
