@@ -47,7 +47,10 @@ pub struct TrialRecord {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StudyError {
     /// The plan has no such trial.
-    #[error("record {seq} of the log is about trial {trial}, which the plan does not have")]
+    #[error(
+        "record {seq} of the log is about trial {trial}, which the plan does not have; forget the sweep's results: \
+         sweep run SPEC --fresh"
+    )]
     UnknownTrial {
         /// The record.
         seq: u64,
@@ -55,7 +58,7 @@ pub enum StudyError {
         trial: TrialId,
     },
     /// The event is about a trial, and the record names none.
-    #[error("record {seq} of the log names no trial")]
+    #[error("record {seq} of the log names no trial; forget the sweep's results: sweep run SPEC --fresh")]
     NoTrial {
         /// The record.
         seq: u64,
