@@ -87,7 +87,7 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
     let opened = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
     print(&match args.format {
-        Layout::Table => board.to_table(),
+        Layout::Table => board.to_table_within(terminal_width(), usize::MAX),
         Layout::Json => board.to_json(),
         Layout::Csv => board.to_csv(),
         Layout::Markdown => board.to_markdown(),

@@ -208,6 +208,17 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Stop> {
 }
 
 /// Rows as a table: columns as wide as their widest cell, two spaces between them.
+/// Columns of the terminal that standard output is, or what `COLUMNS` says they are; `None` when
+/// it is no terminal.
+fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let asked = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    said.filter(|width| *width > 0).or_else(|| asked().filter(|width| *width > 0))
+}
+
 fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();

@@ -78,7 +78,7 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
                 let interval = figures::interval(test.f1_low, test.f1_high);
                 format!("test F1 {} {interval}", figures::share(test.f1))
             });
-            let tied = board.rows.iter().filter(|row| row.tied).count();
+            let tied = board.rows.iter().filter(|row| row.tied == Some(true)).count();
             let tied =
                 if tied == 0 { String::new() } else { format!(", {tied} not distinguishable from it") };
             format!("Best by {}: trial {} · {f1}{tied}", board.rank_by.describe(), row.trial)
