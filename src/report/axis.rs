@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn learning_rates_have_ticks_at_ones_and_threes() {
-        let axis = Axis::of_setting([1e-5, 3e-4].into_iter());
+        let axis = Axis::of_setting([1e-5, 3e-4].into_iter(), None);
         assert!(axis.is_log());
         assert_eq!(labels(axis, 4), ["1e-5", "3e-5", "1e-4", "3e-4"]);
     }
@@ -272,11 +272,11 @@ mod tests {
     #[test]
     fn a_grid_has_columns_in_order_and_random_draws_have_an_axis() {
         let grid: Vec<Value> = [0.3, 0.1, 0.3, 0.1].map(Value::Float).to_vec();
-        assert_eq!(spread(&grid), Spread::Columns(vec![Value::Float(0.1), Value::Float(0.3)]));
+        assert_eq!(spread(&grid, None), Spread::Columns(vec![Value::Float(0.1), Value::Float(0.3)]));
         let draws: Vec<Value> = (1..9).map(|draw| Value::Float(f64::from(draw) * 1e-5)).collect();
-        assert!(matches!(spread(&draws), Spread::Numbers(axis) if !axis.is_log()));
+        assert!(matches!(spread(&draws, None), Spread::Numbers(axis) if !axis.is_log()));
         let mixed = [Value::Text("encoder".to_owned()), Value::Int(2), Value::Int(0)];
-        assert!(matches!(spread(&mixed), Spread::Columns(columns) if columns[0] == Value::Int(0)));
-        assert_eq!(spread(&[]), Spread::Columns(Vec::new()));
+        assert!(matches!(spread(&mixed, None), Spread::Columns(columns) if columns[0] == Value::Int(0)));
+        assert_eq!(spread(&[], None), Spread::Columns(Vec::new()));
     }
 }

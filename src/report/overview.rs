@@ -72,7 +72,7 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
     let title = format!("{} · {}", study.sweep, counts(study));
     canvas.text((MARGIN, 38.0), &text::fit(&title, 25.0, room * 0.87), Label::new(25.0, INK).bold());
     let best = board.leader().map_or_else(
-        || "No trial is complete yet.".to_owned(),
+        || no_leader(study).to_owned(),
         |row| {
             let f1 = row.test.as_ref().map_or_else(String::new, |test| {
                 let interval = figures::interval(test.f1_low, test.f1_high);
@@ -96,6 +96,18 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
 }
 
 fn counts(study: &Study) -> String {
+fn no_leader(study: &Study) -> &'static str {
+    if !study.is_over() {
+        "No trial is complete yet."
+    } else if study.trials.is_empty() {
+        "There is no trial."
+    } else if study.counts().complete == 0 {
+        "No trial is complete: every one failed."
+    } else {
+        "No trial has a figure to rank by."
+    }
+}
+
     let count = |state: State| study.trials.iter().filter(|record| record.state == state).count();
     let trials = study.trials.len();
     let mut parts = vec![format!("{trials} trial{}", if trials == 1 { "" } else { "s" })];
@@ -216,7 +228,7 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
             .into_iter()
             .filter(|tick| (tick.at - tick.at.round()).abs() < 1e-9)
             .filter(|tick| axis.position(tick.at).is_some_and(|at| (0.1..=0.9).contains(&at)))
-            .map(|tick| (tick.at, tick.label)),
+            .map(|tick| (tick.at, format!("{:.0}", tick.at))),
     );
     for (rank, name) in marks {
         let Some(position) = axis.position(rank) else { continue };
@@ -391,7 +403,8 @@ mod tests {
     use super::*;
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{record, study},
+        report::samples::{failed, record, study},
+        trial::FailureKind,
     };
 
     #[test]
@@ -418,6 +431,15 @@ mod tests {
     fn the_best_trial_has_a_colour_of_its_own_and_shades_grow_lighter() {
         let study = study((1..=5).map(|id| record(id, &[0.1 * f64::from(id)])).collect());
         let board = build(&study, RankBy::TestF1, &|_| None);
+    #[test]
+    fn a_sweep_without_a_leader_says_whether_one_may_come() {
+        let mut waiting = record(1, &[]);
+        waiting.state = State::Waiting;
+        assert_eq!(no_leader(&study(vec![waiting])), "No trial is complete yet.");
+        let broken = failed(record(1, &[0.5]), FailureKind::Panic);
+        assert_eq!(no_leader(&study(vec![broken])), "No trial is complete: every one failed.");
+    }
+
         let shades = shades(&board);
         assert_eq!(shades[0].colour, VERMILLION);
         assert!(shades[1..].windows(2).all(|pair| pair[0].colour.luminance() < pair[1].colour.luminance()));
