@@ -1,9 +1,11 @@
 //! A sweep's state: the fold of its events over its plan.
 
+use std::collections::BTreeMap;
+
 use crate::{
     device::Device,
     event::{Evaluation, Event, Outcome, Prepared, Record},
-    plan::Plan,
+    plan::{Plan, Scale},
     trial::{Failure, FailureKind, State, Trial, TrialId},
 };
 
@@ -18,6 +20,8 @@ pub struct Study {
     pub positive: Option<usize>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
+    /// The scales of those swept settings that have a range.
+    pub scales: BTreeMap<String, Scale>,
     /// Every planned trial, in the order of the plan.
     pub trials: Vec<TrialRecord>,
 }
@@ -84,6 +88,7 @@ impl Study {
             labels: plan.labels.clone(),
             positive: plan.positive,
             swept: plan.swept.clone(),
+            scales: plan.scales.clone(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
         }
     }
@@ -134,6 +139,14 @@ impl Study {
         }
     }
 
+    /// Lets complete trials wait: for when what they left behind is gone.
+    pub fn reopen(&mut self, trials: &[TrialId]) {
+        for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
+            record.state = State::Waiting;
+            record.outcome = None;
+        }
+    }
+
     fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {
         let id = record.trial.ok_or(StudyError::NoTrial { seq: record.seq })?;
         let found = self.trials.iter_mut().find(|trial| trial.trial.id == id);
@@ -159,6 +172,13 @@ impl Study {
             } += 1;
         }
         counts
+    }
+
+    /// Whether no trial waits or runs.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let counts = self.counts();
+        counts.waiting + counts.running == 0
     }
 
     /// The trials that a run has to do, in the order of the plan, with the attempts they had.
@@ -215,6 +235,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         data::{DataSpec, Duplicates, Limit, Source, Split},
+        fingerprint::Fingerprints,
         settings::Settings,
         trial::Params,
     };
@@ -245,7 +266,9 @@ pub(crate) mod tests {
             labels: vec!["0".to_owned(), "1".to_owned()],
             positive: Some(1),
             swept: Vec::new(),
+            scales: BTreeMap::new(),
             data,
+            fingerprints: Fingerprints::default(),
             trials: (1..=trials).map(trial).collect(),
         }
     }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{BufRead, BufReader, Write},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -75,8 +77,6 @@ fn a_damaged_log_ends_with_5_and_says_where() {
     let output = output(root.path(), &["status"]);
     assert_eq!(output.status.code(), Some(5));
     assert!(stderr(&output).contains("events.jsonl line 1 is not a record"), "{}", stderr(&output));
-}
-
     assert!(stderr(&output).contains("--fresh"), "{}", stderr(&output));
 }
 
@@ -100,6 +100,8 @@ fn results_whose_path_is_not_utf8_are_refused_before_anything_is_made() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("is not UTF-8"), "{}", stderr(&output));
     assert!(!results.exists());
+}
+
 #[test]
 fn status_and_devices_speak_json() {
     let root = results();

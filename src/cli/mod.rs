@@ -6,6 +6,7 @@
 mod devices;
 mod exit;
 mod listing;
+mod prepare;
 mod run;
 mod show;
 mod status;
@@ -178,7 +179,6 @@ fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
     Ok(Opened { folder, plan, log, study })
 }
 
-/// Writes `text` to standard output.
 /// The plan in `folder`, if there is one.
 fn read_plan(folder: &SweepFolder) -> Result<Option<Plan>, Stop> {
     let path = folder.plan();
@@ -191,6 +191,7 @@ fn read_plan(folder: &SweepFolder) -> Result<Option<Plan>, Stop> {
     })
 }
 
+/// Writes `text` to standard output.
 fn print(text: &str) -> Result<(), Stop> {
     let mut out = io::stdout().lock();
     Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
@@ -207,7 +208,6 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Stop> {
     print(&(text + "\n"))
 }
 
-/// Rows as a table: columns as wide as their widest cell, two spaces between them.
 /// Columns of the terminal that standard output is, or what `COLUMNS` says they are; `None` when
 /// it is no terminal.
 fn terminal_width() -> Option<usize> {
@@ -219,6 +219,7 @@ fn terminal_width() -> Option<usize> {
     said.filter(|width| *width > 0).or_else(|| asked().filter(|width| *width > 0))
 }
 
+/// Rows as a table: columns as wide as their widest cell, two spaces between them.
 fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
@@ -255,6 +256,6 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let row = |cells: [&str; 2]| cells.map(ToOwned::to_owned).to_vec();
         assert_eq!(table(&[row(["a", "b"]), row(["long", ""])]), "a     b\nlong\n");
+        assert_eq!(table(&[row(["差评", "b"]), row(["\u{1b}[2J", "c"])]), "差评  b\n [2J  c\n");
     }
 }
-        assert_eq!(table(&[row(["差评", "b"]), row(["\u{1b}[2J", "c"])]), "差评  b\n [2J  c\n");

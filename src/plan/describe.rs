@@ -213,6 +213,7 @@ mod tests {
     use super::*;
     use crate::{
         data::{DataSpec, Leaks, Limit, Split},
+        fingerprint::Fingerprints,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
     };
@@ -258,6 +259,8 @@ mod tests {
                 limit: Limit::default(),
                 seed: 42,
             },
+            scales: BTreeMap::new(),
+            fingerprints: Fingerprints::default(),
             trials: trials.collect(),
         }
     }
@@ -279,9 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn repeats_are_told_apart() {
-        insta::assert_snapshot!(described(&plan(2), &[]));
-    #[test]
     fn a_label_cannot_speak_to_the_terminal() {
         let dataset = dataset(["\u{1b}[2Jbad", "\u{1b}]0;good\u{7}"]);
         let (plan, checkpoints) = (plan(1), BTreeMap::new());
@@ -291,5 +291,8 @@ mod tests {
         assert!(text.contains("[2Jbad") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     }
 
+    #[test]
+    fn repeats_are_told_apart() {
+        insta::assert_snapshot!(described(&plan(2), &[]));
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     leaderboard::{Leaderboard, Row, figures},
+    plan::Scale,
     settings::Value,
     study::{Study, TrialRecord},
     trial::{State, TrialId},
@@ -95,7 +96,6 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
     }
 }
 
-fn counts(study: &Study) -> String {
 fn no_leader(study: &Study) -> &'static str {
     if !study.is_over() {
         "No trial is complete yet."
@@ -108,6 +108,7 @@ fn no_leader(study: &Study) -> &'static str {
     }
 }
 
+fn counts(study: &Study) -> String {
     let count = |state: State| study.trials.iter().filter(|record| record.state == state).count();
     let trials = study.trials.len();
     let mut parts = vec![format!("{trials} trial{}", if trials == 1 { "" } else { "s" })];
@@ -244,6 +245,8 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
 /// A setting and its value in each ranked trial.
 struct Setting {
     name: String,
+    /// That of its range, if it has one.
+    scale: Option<Scale>,
     values: BTreeMap<TrialId, Value>,
 }
 
@@ -252,7 +255,7 @@ fn settings(study: &Study, board: &Leaderboard) -> Vec<Setting> {
     let ranked = || board.rows.iter().filter(|row| row.rank.is_some());
     if study.swept.is_empty() {
         let values = ranked().map(|row| (row.trial, Value::Int(i64::from(row.trial.0)))).collect();
-        return vec![Setting { name: "trial".to_owned(), values }];
+        return vec![Setting { name: "trial".to_owned(), scale: Some(Scale::Linear), values }];
     }
     let value = |row: &Row, name: &String| {
         let found = row.params.0.iter().find(|(key, _)| key == name);
@@ -260,6 +263,7 @@ fn settings(study: &Study, board: &Leaderboard) -> Vec<Setting> {
     };
     let setting = |name: &String| Setting {
         name: name.clone(),
+        scale: study.scales.get(name).copied(),
         values: ranked().filter_map(|row| value(row, name)).collect(),
     };
     study.swept.iter().map(setting).collect()
@@ -314,7 +318,7 @@ fn draw_setting(
     intervals: bool,
 ) {
     let values: Vec<Value> = setting.values.values().cloned().collect();
-    let spread = spread(&values);
+    let spread = spread(&values, setting.scale);
     let (x, x_ticks) = horizontal(&spread, &values, area.width());
     let panel = Panel { area, x, y };
     let title = if x.is_log() { format!("{} (log scale)", setting.name) } else { setting.name.clone() };
@@ -428,10 +432,6 @@ mod tests {
     }
 
     #[test]
-    fn the_best_trial_has_a_colour_of_its_own_and_shades_grow_lighter() {
-        let study = study((1..=5).map(|id| record(id, &[0.1 * f64::from(id)])).collect());
-        let board = build(&study, RankBy::TestF1, &|_| None);
-    #[test]
     fn a_sweep_without_a_leader_says_whether_one_may_come() {
         let mut waiting = record(1, &[]);
         waiting.state = State::Waiting;
@@ -440,6 +440,10 @@ mod tests {
         assert_eq!(no_leader(&study(vec![broken])), "No trial is complete: every one failed.");
     }
 
+    #[test]
+    fn the_best_trial_has_a_colour_of_its_own_and_shades_grow_lighter() {
+        let study = study((1..=5).map(|id| record(id, &[0.1 * f64::from(id)])).collect());
+        let board = build(&study, RankBy::TestF1, &|_| None);
         let shades = shades(&board);
         assert_eq!(shades[0].colour, VERMILLION);
         assert!(shades[1..].windows(2).all(|pair| pair[0].colour.luminance() < pair[1].colour.luminance()));
