@@ -18,6 +18,10 @@ use crate::{
     trial::TrialId,
 };
 
+/// What helps when a log is damaged.
+pub(crate) const RESTART: &str =
+    "put a copy in its place, or forget the sweep's results: sweep run SPEC --fresh";
+
 /// Why a log cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -33,7 +37,8 @@ pub enum JournalError {
     },
     /// A later version of the program wrote it.
     #[error(
-        "{} line {line} was written by a later version (log format {found}, this program reads up to {LOG_VERSION})",
+        "{} line {line} was written by a later version (log format {found}, this program reads up to {LOG_VERSION}); \
+         use that version, or forget the sweep's results: sweep run SPEC --fresh",
         path.display()
     )]
     Version {
@@ -46,7 +51,7 @@ pub enum JournalError {
     },
     /// A record is missing or stands twice.
     #[error(
-        "{} line {line} has number {found} where {expected} should stand: the log was edited or damaged",
+        "{} line {line} has number {found} where {expected} should stand: the log was edited or damaged; {RESTART}",
         path.display()
     )]
     Gap {
@@ -60,7 +65,7 @@ pub enum JournalError {
         found: u64,
     },
     /// A whole line is not a record.
-    #[error("{} line {line} is not a record: {source}", path.display())]
+    #[error("{} line {line} is not a record: {source}; {RESTART}", path.display())]
     Corrupt {
         /// The log.
         path: PathBuf,
@@ -280,7 +285,9 @@ mod tests {
         let text = format!("{FIRST}{}", FIRST.replace("\"seq\":1", "\"seq\":3"));
         assert_eq!(
             refused(&text),
-            "events.jsonl line 2 has number 3 where 2 should stand: the log was edited or damaged"
+            format!(
+                "events.jsonl line 2 has number 3 where 2 should stand: the log was edited or damaged; {RESTART}"
+            )
         );
     }
 
@@ -289,13 +296,15 @@ mod tests {
         let text = format!("{FIRST}{{\"v\":2,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
         assert_eq!(
             refused(&text),
-            "events.jsonl line 2 was written by a later version (log format 2, this program reads up to 1)"
+            "events.jsonl line 2 was written by a later version (log format 2, this program reads up to 1); \
+             use that version, or forget the sweep's results: sweep run SPEC --fresh"
         );
     }
 
     #[test]
     fn garbage_before_the_last_line_is_refused() {
-        assert!(refused(&format!("garbage\n{FIRST}")).starts_with("events.jsonl line 1 is not a record"));
+        let message = refused(&format!("garbage\n{FIRST}"));
+        assert!(message.starts_with("events.jsonl line 1 is not a record") && message.contains("--fresh"));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod event;
 pub mod executor;
 pub mod export;
 pub mod files;
+pub mod fingerprint;
 pub mod journal;
 pub mod leaderboard;
 pub mod machine;

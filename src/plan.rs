@@ -7,8 +7,9 @@
 //! its repeat: another grid value or another draw leaves every other trial as it was.
 
 mod describe;
+mod differences;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 pub use describe::{Overview, describe};
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,22 @@ use serde::{Deserialize, Serialize};
 use crate::{
     chance::{Chance, digest},
     data::{DataSpec, Dataset},
+    fingerprint::{DataDigests, Fingerprints},
     metrics::{Average, Target},
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
     trial::{Params, Trial, TrialId},
 };
+
+/// How the numbers of a range are drawn, and so how an axis of them is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Evenly.
+    Linear,
+    /// Evenly by their logarithm.
+    Log,
+}
 
 /// The trials of a sweep and what they share: the contents of `plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,14 +50,20 @@ pub struct Plan {
     pub average: Option<Average>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
+    /// The scales of those swept settings that have a range.
+    #[serde(default)]
+    pub scales: BTreeMap<String, Scale>,
     /// The data.
     pub data: DataSpec,
+    /// Digests of the data and, once its files were read, of the checkpoints.
+    #[serde(default)]
+    pub fingerprints: Fingerprints,
     /// The trials, numbered from 1 in this order.
     pub trials: Vec<Trial>,
 }
 
 impl Plan {
-    /// The trials of `spec`, whose data is `dataset`.
+    /// The trials of `spec`, whose data is `dataset`; the checkpoints have no digests yet.
     #[must_use]
     pub fn new(spec: &Spec, dataset: &Dataset) -> Self {
         Self {
@@ -55,7 +73,9 @@ impl Plan {
             positive: dataset.target.positive(),
             average: dataset.target.average(),
             swept: spec.space.iter().map(|parameter| parameter.name.clone()).collect(),
+            scales: scales(spec),
             data: spec.data.clone(),
+            fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
             trials: trials(spec),
         }
     }
@@ -65,6 +85,16 @@ impl Plan {
     pub fn target(&self) -> Target {
         Target::of(self.positive, self.average)
     }
+}
+
+/// The scale of each swept setting that is drawn.
+fn scales(spec: &Spec) -> BTreeMap<String, Scale> {
+    let scale = |parameter: &Parameter| match parameter.domain {
+        Domain::Grid(_) => None,
+        Domain::Uniform(..) | Domain::Int(..) => Some((parameter.name.clone(), Scale::Linear)),
+        Domain::LogUniform(..) => Some((parameter.name.clone(), Scale::Log)),
+    };
+    spec.space.iter().filter_map(scale).collect()
 }
 
 /// Every trial of `spec`; equal configurations once.
@@ -308,11 +338,20 @@ mod tests {
             positive: Some(1),
             average: None,
             swept: Vec::new(),
+            scales: scales(&spec),
             data: spec.data.clone(),
+            fingerprints: Fingerprints::default(),
             trials: trials(&spec),
         };
+        assert_eq!(plan.scales["learning_rate"], Scale::Log);
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+        let mut old: serde_json::Value = serde_json::from_str(&json).unwrap();
+        for field in ["fingerprints", "scales"] {
+            old.as_object_mut().unwrap().remove(field).unwrap();
+        }
+        let old: Plan = serde_json::from_value(old).unwrap();
+        assert_eq!((old.fingerprints, old.trials), (Fingerprints::default(), plan.trials));
     }
 
     fn without_ids(trials: Vec<Trial>) -> Vec<(Params, u32, u64)> {

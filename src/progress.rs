@@ -3,6 +3,8 @@
 //! Everything goes to standard error, and nothing that happens there (a closed
 //! terminal, a full disk behind a redirection) is allowed to disturb the sweep.
 
+mod terminal;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -12,8 +14,10 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use self::terminal::HiddenControls;
 use crate::{
     device::Device,
+    display::plain,
     event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
     results::SweepFolder,
     study::{Study, TrialRecord},
@@ -69,6 +73,7 @@ impl Display {
 
     /// Prints a line that people should see.
     pub fn print(&mut self, text: &str) {
+        let text = plain(text);
         match &self.bars {
             Some(bars) => _ = bars.all.println(text),
             None => _ = writeln!(self.out, "{text}"),
@@ -89,6 +94,9 @@ struct Bars {
     sweep: ProgressBar,
     trials: BTreeMap<TrialId, Running>,
     forecast: Forecast,
+    /// Until the bars are gone.
+    #[expect(dead_code, reason = "its end does the work")]
+    controls: HiddenControls,
 }
 
 struct Running {
@@ -123,7 +131,8 @@ impl Bars {
         let sweep = all.add(ProgressBar::new(ticks(forecast.total)));
         sweep.set_style(style("{prefix} {bar:30.cyan} {msg} · {elapsed} so far"));
         sweep.set_prefix(study.sweep.clone());
-        let mut bars = Self { all, sweep, trials: BTreeMap::new(), forecast };
+        let (trials, controls) = (BTreeMap::new(), HiddenControls::begin());
+        let mut bars = Self { all, sweep, trials, forecast, controls };
         bars.update(ended(study));
         bars.sweep.enable_steady_tick(Duration::from_secs(1));
         bars
@@ -135,12 +144,13 @@ impl Bars {
         self.sweep.set_position(ticks(self.forecast.ended + running));
         let left = self.forecast.left(Instant::now(), running);
         let left = left.map_or_else(String::new, |left| format!(" · about {} left", duration(left)));
-        self.sweep.set_message(format!("{ended}/{} trials{left}", self.forecast.total));
+        let plural = if self.forecast.total > 1.0 { "s" } else { "" };
+        self.sweep.set_message(format!("{ended}/{} trial{plural}{left}", self.forecast.total));
     }
 
     fn logged(&mut self, record: &Record, study: &Study) {
         if let (Event::SweepEnded { .. }, Some(line)) = (&record.event, line(record, study)) {
-            _ = self.all.println(line);
+            _ = self.all.println(plain(&line));
         }
         if let Some(id) = record.trial {
             match &record.event {
@@ -156,7 +166,7 @@ impl Bars {
                         self.all.remove(&trial.bar);
                     }
                     if let (Event::Failed { .. }, Some(line)) = (&record.event, line(record, study)) {
-                        _ = self.all.println(line);
+                        _ = self.all.println(plain(&line));
                     }
                 }
                 Event::Prepared(_) => {
@@ -176,7 +186,7 @@ impl Bars {
         let record = study.trial(id);
         let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
         let params = record.map_or_else(String::new, |record| record.trial.params.to_string());
-        bar.set_prefix(format!("{id} {device} {params}"));
+        bar.set_prefix(plain(format!("{id} {device} {params}").trim_end()));
         bar.set_message("starts");
         self.trials.insert(id, Running { bar, share: 0.0, evaluation: None });
     }
@@ -269,12 +279,15 @@ fn line(record: &Record, study: &Study) -> Option<String> {
         (_, Event::SweepStarted { devices, .. }) => Some(begun(study, devices)),
         (_, Event::SweepEnded { interrupted: true }) => {
             let left = total - counts.complete - counts.failed;
-            Some(format!("interrupted: {left} of {total} trials wait; the same command goes on with them"))
+            let (wait, them) = if left == 1 { ("waits", "it") } else { ("wait", "them") };
+            let all = counted(total, "trial");
+            Some(format!("interrupted: {left} of {all} {wait}; the same command goes on with {them}"))
         }
         (Some(id), Event::Started { attempt, device }) => {
             let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-            Some(format!("trial {id} starts on {device}{again}: {params}"))
+            let params = if params.is_empty() { params } else { format!(": {params}") };
+            Some(format!("trial {id} starts on {device}{again}{params}"))
         }
         (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),
         (Some(id), Event::Finished(outcome)) => {
@@ -291,7 +304,17 @@ fn begun(study: &Study, devices: &[Device]) -> String {
     let complete = study.counts().complete;
     let done = if complete > 0 { format!(", {complete} of them complete") } else { String::new() };
     let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
-    format!("sweep {}: {} trials{done}, on {}", study.sweep, study.trials.len(), devices.join(", "))
+    format!(
+        "sweep {}: {}{done}, on {}",
+        study.sweep,
+        counted(study.trials.len(), "trial"),
+        devices.join(", ")
+    )
+}
+
+/// `1 trial`, `2 trials`
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn evaluated(id: TrialId, evaluation: &Evaluation) -> String {
@@ -327,18 +350,21 @@ pub fn summary(
     folder: &SweepFolder,
 ) -> io::Result<()> {
     let counts = study.counts();
-    let mut parts = vec![format!("{} of {} trials complete", counts.complete, study.trials.len())];
+    let mut parts = vec![format!("{} of {} complete", counts.complete, counted(study.trials.len(), "trial"))];
     if counts.failed > 0 {
         parts.push(format!("{} failed", counts.failed));
     }
     if counts.waiting + counts.running > 0 {
-        parts.push(format!("{} wait", counts.waiting + counts.running));
+        let waiting = counts.waiting + counts.running;
+        parts.push(format!("{waiting} wait{}", if waiting == 1 { "s" } else { "" }));
     }
     writeln!(out, "{}: {}", study.sweep, parts.join(", "))?;
     let is_failed = |record: &&TrialRecord| record.state == State::Failed;
     for record in study.trials.iter().filter(is_failed) {
         let message = record.failure.as_ref().map_or("", |failure| &failure.message);
-        writeln!(out, "  trial {} ({}) failed: {message}", record.trial.id, record.trial.params)?;
+        let params = record.trial.params.to_string();
+        let params = if params.is_empty() { params } else { format!(" ({params})") };
+        writeln!(out, "  {}", plain(&format!("trial {}{params} failed: {message}", record.trial.id)))?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
@@ -352,93 +378,4 @@ pub fn summary(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{study::tests::plan, trial::FailureKind};
-
-    fn record(trial: u32, event: Event) -> Record {
-        Record { v: 1, seq: 1, at: String::new(), trial: Some(TrialId(trial)), event }
-    }
-
-    #[test]
-    fn a_failure_says_whether_it_is_tried_again() {
-        let study = Study::new(&plan(2));
-        let failure = Failure { kind: FailureKind::Signal(9), message: "killed".to_owned() };
-        let text =
-            |retry| line(&record(2, Event::Failed { failure: failure.clone(), retry }), &study).unwrap();
-        assert_eq!(text(true), "trial 0002 failed: killed; it is tried once more");
-        assert_eq!(text(false), "trial 0002 failed: killed");
-    }
-
-    #[test]
-    fn a_second_attempt_says_so() {
-        let study = Study::new(&plan(1));
-        let event = Event::Started { attempt: 2, device: Device::Cuda { index: 1 } };
-        assert_eq!(line(&record(1, event), &study).unwrap(), "trial 0001 starts on cuda:1 (attempt 2): ");
-    }
-
-    #[test]
-    fn a_tokenizer_that_does_not_know_the_texts_is_warned_of_once() {
-        let mut study = Study::new(&plan(2));
-        let prepared = |share: f64| Prepared {
-            train_documents: 10,
-            train_chunks: 10,
-            validation_documents: 1,
-            test_documents: 1,
-            long_documents: 0,
-            duplicates_dropped: 0,
-            unknown_share: share,
-            parameters: 1,
-            steps: 1,
-            seconds: 0.0,
-        };
-        assert_eq!(line(&record(1, Event::Prepared(prepared(0.02))), &study), None);
-        let warned = record(1, Event::Prepared(prepared(0.031)));
-        let text = line(&warned, &study).unwrap();
-        assert!(text.starts_with("warning: 3.1 % of the training texts' tokens are unknown"), "{text}");
-        study.apply(&warned).unwrap();
-        assert_eq!(line(&record(2, Event::Prepared(prepared(0.031))), &study), None);
-    }
-
-    #[test]
-    fn an_interrupted_sweep_says_how_to_go_on() {
-        let study = Study::new(&plan(3));
-        let record = Record { trial: None, ..record(1, Event::SweepEnded { interrupted: true }) };
-        let text = line(&record, &study).unwrap();
-        assert_eq!(text, "interrupted: 3 of 3 trials wait; the same command goes on with them");
-    }
-
-    #[test]
-    fn the_time_left_counts_only_what_this_run_did() {
-        let since = Instant::now();
-        let forecast = Forecast { since, before: 4.0, total: 10.0, ended: 5.0 };
-        let now = since + Duration::from_mins(1);
-        assert_eq!(forecast.left(now, 1.0), Some(Duration::from_mins(2)));
-        assert_eq!(Forecast { before: 5.0, ..forecast }.left(now, 0.0), None);
-    }
-
-    #[test]
-    fn spans_of_time_are_said_in_two_units_at_most() {
-        let texts = [0.4, 59.4, 130.0, 3900.0].map(|s| duration(Duration::from_secs_f64(s)));
-        assert_eq!(texts, ["0 s", "59 s", "2 min 10 s", "1 h 5 min"]);
-    }
-
-    #[test]
-    fn the_summary_names_failures_and_only_pictures_that_exist() {
-        let folder = tempfile::tempdir().unwrap();
-        let sweep = crate::results::Results::new(folder.path()).sweep("test");
-        std::fs::create_dir(sweep.path()).unwrap();
-        std::fs::write(sweep.overview(), "").unwrap();
-        let mut study = Study::new(&plan(2));
-        let failure = Failure { kind: FailureKind::Data, message: "no such file".to_owned() };
-        study.apply(&record(1, Event::Failed { failure, retry: false })).unwrap();
-        let mut out = Vec::new();
-        summary(&mut out, &study, "rank\n1\n", &sweep).unwrap();
-        let text = String::from_utf8(out).unwrap().replace(&folder.path().display().to_string(), "results");
-        assert_eq!(
-            text,
-            "test: 0 of 2 trials complete, 1 failed, 1 wait\n  trial 0001 () failed: no such file\n\n\
-             rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n"
-        );
-    }
-}
+mod tests;

@@ -106,6 +106,12 @@ impl Results {
         Self { root: root.into() }
     }
 
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder of the sweep called `name`, which need not exist.
     #[must_use]
     pub fn sweep(&self, name: &str) -> SweepFolder {
@@ -206,6 +212,12 @@ impl SweepFolder {
     #[must_use]
     pub fn overview(&self) -> PathBuf {
         self.path.join("overview.png")
+    }
+
+    /// `best-model/`: where `export-best` writes unless told otherwise. Not of the run.
+    #[must_use]
+    pub fn best_model(&self) -> PathBuf {
+        self.path.join("best-model")
     }
 
     /// The folder of one trial.
@@ -328,6 +340,12 @@ impl TrialFolder {
     #[must_use]
     pub fn best(&self) -> PathBuf {
         self.path.join("best")
+    }
+
+    /// `best/model.safetensors`: the parameters themselves.
+    #[must_use]
+    pub fn best_parameters(&self) -> PathBuf {
+        self.best().join("model.safetensors")
     }
 
     /// `last/`: the latest parameters, and all that resuming needs.

@@ -90,6 +90,9 @@ impl Scheduler {
             Input::SpawnFailed(slot, message) => self.spawn_failed(slot, message, out),
             Input::Line(slot, line) => self.line(slot, line, out),
             Input::Garbage(slot, message) => self.protocol(slot, message, out),
+            Input::Unsent(slot, message) => {
+                self.kill(slot, Failure { kind: FailureKind::Spawn, message }, out);
+            }
             Input::StartupTimeout(slot) => self.startup_timeout(slot, out),
             Input::LeaveTimeout(slot) => {
                 if matches!(self.held(slot), Held::Ending(_)) {

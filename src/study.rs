@@ -1,10 +1,12 @@
 //! A sweep's state: the fold of its events over its plan.
 
+use std::collections::BTreeMap;
+
 use crate::{
     device::Device,
     event::{Evaluation, Event, Outcome, Prepared, Record},
     metrics::Target,
-    plan::Plan,
+    plan::{Plan, Scale},
     trial::{Failure, FailureKind, State, Trial, TrialId},
 };
 
@@ -19,6 +21,8 @@ pub struct Study {
     pub target: Target,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
+    /// The scales of those swept settings that have a range.
+    pub scales: BTreeMap<String, Scale>,
     /// Every planned trial, in the order of the plan.
     pub trials: Vec<TrialRecord>,
 }
@@ -48,7 +52,10 @@ pub struct TrialRecord {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StudyError {
     /// The plan has no such trial.
-    #[error("record {seq} of the log is about trial {trial}, which the plan does not have")]
+    #[error(
+        "record {seq} of the log is about trial {trial}, which the plan does not have; forget the sweep's results: \
+         sweep run SPEC --fresh"
+    )]
     UnknownTrial {
         /// The record.
         seq: u64,
@@ -56,7 +63,7 @@ pub enum StudyError {
         trial: TrialId,
     },
     /// The event is about a trial, and the record names none.
-    #[error("record {seq} of the log names no trial")]
+    #[error("record {seq} of the log names no trial; forget the sweep's results: sweep run SPEC --fresh")]
     NoTrial {
         /// The record.
         seq: u64,
@@ -82,6 +89,7 @@ impl Study {
             labels: plan.labels.clone(),
             target: plan.target(),
             swept: plan.swept.clone(),
+            scales: plan.scales.clone(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
         }
     }
@@ -132,6 +140,14 @@ impl Study {
         }
     }
 
+    /// Lets complete trials wait: for when what they left behind is gone.
+    pub fn reopen(&mut self, trials: &[TrialId]) {
+        for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
+            record.state = State::Waiting;
+            record.outcome = None;
+        }
+    }
+
     fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {
         let id = record.trial.ok_or(StudyError::NoTrial { seq: record.seq })?;
         let found = self.trials.iter_mut().find(|trial| trial.trial.id == id);
@@ -157,6 +173,13 @@ impl Study {
             } += 1;
         }
         counts
+    }
+
+    /// Whether no trial waits or runs.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let counts = self.counts();
+        counts.waiting + counts.running == 0
     }
 
     /// The trials that a run has to do, in the order of the plan, with the attempts they had.
@@ -213,6 +236,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         data::{DataSpec, Duplicates, Limit, Source, Split},
+        fingerprint::Fingerprints,
         settings::Settings,
         trial::Params,
     };
@@ -245,7 +269,9 @@ pub(crate) mod tests {
             positive: Some(1),
             average: None,
             swept: Vec::new(),
+            scales: BTreeMap::new(),
             data,
+            fingerprints: Fingerprints::default(),
             trials: (1..=trials).map(trial).collect(),
         }
     }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{BufRead, BufReader, Write},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -75,6 +77,29 @@ fn a_damaged_log_ends_with_5_and_says_where() {
     let output = output(root.path(), &["status"]);
     assert_eq!(output.status.code(), Some(5));
     assert!(stderr(&output).contains("events.jsonl line 1 is not a record"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--fresh"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_plan_that_is_cut_off_ends_with_5_and_says_how_to_go_on() {
+    let root = results();
+    fs::write(root.path().join("demo/plan.json"), &PLAN[..PLAN.len() / 2]).unwrap();
+    let output = output(root.path(), &["leaderboard"]);
+    assert_eq!(output.status.code(), Some(5));
+    assert!(stderr(&output).contains("plan.json is damaged or cut off"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--fresh"), "{}", stderr(&output));
+}
+
+#[test]
+fn results_whose_path_is_not_utf8_are_refused_before_anything_is_made() {
+    let root = tempfile::tempdir().unwrap();
+    let spec = root.path().join("a.toml");
+    fs::write(&spec, "name = \"a\"\n[data]\npath = \"builtin:reviews\"\n").unwrap();
+    let results = root.path().join(OsStr::from_bytes(b"r\xff"));
+    let output = output(&results, &["run", spec.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("is not UTF-8"), "{}", stderr(&output));
+    assert!(!results.exists());
 }
 
 #[test]

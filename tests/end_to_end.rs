@@ -312,6 +312,71 @@ fn a_complete_sweep_is_not_trained_again() {
 }
 
 #[test]
+fn changed_data_is_refused_and_a_moved_project_goes_on() {
+    let place = Place::new();
+    assert_eq!(place.run("cpu:2").status.code(), Some(0));
+    let before = place.findings();
+    let csv = fs::read_to_string(place.path("tiny.csv")).unwrap();
+    fs::write(place.path("tiny.csv"), csv.replacen("，第0次,good", "，第0次,bad", 1)).unwrap();
+    let refused = place.run("cpu:2");
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("tiny.csv holds other documents than before") && said.contains("--fresh"),
+        "{said}"
+    );
+    fs::write(place.path("tiny.csv"), csv).unwrap();
+
+    let moved = Place(tempfile::tempdir().unwrap());
+    for name in ["tiny.csv", "tiny.toml", "results"] {
+        fs::rename(place.path(name), moved.path(name)).unwrap();
+    }
+    let again = moved.run("cpu:2");
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    assert_eq!(moved.starts(), (1..=TRIALS).map(|id| (id, 1)).collect());
+    moved.findings().assert_equal(&before);
+    let plan = fs::read_to_string(moved.folder().plan()).unwrap();
+    assert!(plan.contains(moved.path("tiny.csv").to_str().unwrap()), "{plan}");
+}
+
+#[test]
+fn pictures_that_are_missing_are_drawn_and_a_trial_without_its_parameters_runs_again() {
+    let place = Place::new();
+    assert_eq!(place.run("cpu:2").status.code(), Some(0));
+    let before = place.findings();
+    fs::remove_file(place.trial(1).curve()).unwrap();
+    fs::remove_file(place.trial(1).confusion()).unwrap();
+    fs::remove_dir_all(place.trial(3).best()).unwrap();
+    let again = place.run("cpu:2");
+    let said = text(&again.stderr);
+    assert_eq!(again.status.code(), Some(0), "{said}");
+    assert!(said.contains("trial 0003 is complete, but"), "{said}");
+    assert_eq!(place.starts(), [(1, 1), (2, 1), (3, 2), (4, 1)].into());
+    assert!(place.trial(1).curve().exists() && place.trial(1).confusion().exists());
+    place.findings().assert_equal(&before);
+
+    fs::remove_file(place.folder().overview()).unwrap();
+    // Nothing can be moved to where a folder with a file stands, as nothing can onto a full disk.
+    fs::create_dir_all(place.folder().overview().join("in the way")).unwrap();
+    let undrawn = place.run("cpu:2");
+    let (shown, said) = (text(&undrawn.stdout), text(&undrawn.stderr));
+    assert_eq!(undrawn.status.code(), Some(5), "{said}");
+    assert!(shown.contains("4 of 4 trials complete") && shown.contains("test F1"), "{shown}");
+    assert!(said.contains("overview.png"), "{said}");
+}
+
+#[test]
+fn without_the_best_parameters_the_export_says_how_to_have_them_again() {
+    let place = Place::new();
+    assert_eq!(place.run("cpu:2").status.code(), Some(0));
+    let best = u32::try_from(place.leaderboard()[0]["trial"].as_u64().unwrap()).unwrap();
+    fs::remove_dir_all(place.trial(best).path()).unwrap();
+    let exported = place.output(&["export-best", "tiny"]);
+    assert_eq!(exported.status.code(), Some(5));
+    assert!(text(&exported.stderr).contains("run the sweep again"), "{}", text(&exported.stderr));
+}
+
+#[test]
 fn a_killed_worker_costs_one_retry() {
     let place = Place::new();
     let running = place.start("cpu:1", "trial 0002 starts");

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -15,6 +18,7 @@ use sweep::{
     device::Device,
     event::{Event, Record},
     executor::{self, Ended, Note, Run, Workers},
+    fingerprint::Fingerprints,
     journal,
     plan::Plan,
     results::{Results, SweepFolder, read_json},
@@ -59,7 +63,9 @@ fn plan(trials: u32) -> Plan {
         positive: Some(1),
         average: None,
         swept: Vec::new(),
+        scales: BTreeMap::new(),
         data,
+        fingerprints: Fingerprints::default(),
         trials: (1..=trials).map(trial).collect(),
     }
 }
@@ -74,7 +80,7 @@ impl Bench {
         let devices = (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect();
         // Long enough that a busy machine never makes a test fail; nothing here waits for it.
         let workers = Workers { program, startup: Duration::from_mins(1), leave: Duration::from_mins(1) };
-        let run = Run { folder, plan: plan(trials), devices, workers };
+        let run = Run { folder, plan: plan(trials), again: Vec::new(), devices, workers };
         let bench = Self { root, run, drawn: Arc::default() };
         bench.script(script);
         bench
@@ -259,6 +265,30 @@ async fn a_program_that_cannot_be_started_fails_every_trial_and_the_run_ends() {
     let ended = bench.run().await;
     assert_eq!(states(&ended.study), [State::Failed; 2]);
     assert_eq!(bench.failures(ONE), [(FailureKind::Spawn, true), (FailureKind::Spawn, false)]);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_named_to_a_worker_fails_its_trials_and_the_run_ends() {
+    let mut bench = Bench::new(1, 2, "");
+    let folder = bench.root.path().join(OsStr::from_bytes(b"r\xff"));
+    bench.run.folder = Results::new(folder).sweep("faults");
+    fs::create_dir_all(bench.folder().path()).unwrap();
+    let ended = bench.run().await;
+    assert_eq!(states(&ended.study), [State::Failed; 2]);
+    assert_eq!(bench.failures(TWO), [(FailureKind::Spawn, true), (FailureKind::Spawn, false)]);
+    let message = &ended.study.trials[0].failure.as_ref().unwrap().message;
+    assert!(message.contains("UTF-8"), "{message}");
+}
+
+#[tokio::test]
+async fn a_complete_trial_whose_files_are_gone_is_run_again_and_no_other() {
+    let mut bench = Bench::new(1, 2, "");
+    bench.run().await;
+    bench.run.again = vec![TWO];
+    let ended = bench.run().await;
+    assert_eq!(states(&ended.study), [State::Complete; 2]);
+    assert_eq!((bench.pids(ONE).len(), bench.pids(TWO).len()), (1, 2));
+    assert_eq!(Study::replay(&bench.run.plan, &bench.records()).unwrap(), ended.study);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -15,6 +15,7 @@ use std::{
 use sweep::{
     data::Source,
     event::{Event, Outcome, Record},
+    fingerprint::Fingerprints,
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
     plan::Plan,
@@ -308,6 +309,8 @@ fn study(classes: usize) -> Study {
         positive: (classes == 2).then_some(1),
         average: (classes > 2).then_some(Average::Macro),
         swept: vec!["dropout".to_owned()],
+        scales: BTreeMap::new(),
+        fingerprints: Fingerprints::default(),
         data: parse(SMALLEST, &[]).unwrap().data,
         trials: vec![],
     };

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Opened, Rank, Stop, SweepArgs, open, print, show};
+use super::{Exit, Opened, Rank, Stop, SweepArgs, open, prepare, print, show, terminal_width};
 use crate::{
+    display::plain,
     error_chain::chain,
     export::{Model, export},
     leaderboard::RankBy,
-    results::{Results, read_json},
+    results::Results,
     train::Precision,
     trial::Job,
 };
@@ -67,7 +68,7 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
     let opened = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
     print(&match args.format {
-        Layout::Table => board.to_table(),
+        Layout::Table => board.to_table_within(terminal_width(), usize::MAX),
         Layout::Json => board.to_json(),
         Layout::Csv => board.to_csv(),
         Layout::Markdown => board.to_markdown(),
@@ -80,22 +81,26 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let board = show::leaderboard(&folder, &study, args.rank.by());
     let best = board.leader().and_then(|row| study.trials.iter().find(|record| record.trial.id == row.trial));
     let Some((record, outcome)) = best.and_then(|record| Some((record, record.outcome.as_ref()?))) else {
-        let message = format!("no trial of {} is complete yet, so there is no best one", plan.sweep);
+        let why = if study.is_over() { "every trial of it failed" } else { "none is complete yet" };
+        let message = format!("{} has no best trial: {why}", plan.sweep);
         return Err(Stop { exit: Exit::NoneComplete, message });
     };
     let trial = folder.trial(record.trial.id);
-    let job: Job = read_json(&trial.job())?;
+    if let Some(stop) = prepare::missing_parameters(&folder, record.trial.id) {
+        return Err(stop);
+    }
+    let job = Job { sweep: plan.sweep.clone(), trial: record.trial.clone(), data: plan.data.clone() };
     let precision = match args.dtype {
         Dtype::F32 => Precision::F32,
         Dtype::F16 => Precision::F16,
     };
     let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome, precision };
-    let out = args.out.clone().unwrap_or_else(|| folder.path().join("best-model"));
+    let out = args.out.clone().unwrap_or_else(|| folder.best_model());
     export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
     let params = record.trial.params.to_string();
-    let params = if params.is_empty() { params } else { format!(" ({params})") };
-    let (id, by) = (record.trial.id, args.rank.by().describe());
-    print(&format!("{}: trial {id}{params}, the best by {by}\n", out.display()))?;
+    let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
+    let (id, rank) = (record.trial.id, args.rank.by().describe());
+    print(&format!("{}: trial {id}{params}, the best by {rank}\n", out.display()))?;
     Ok(Exit::Complete)
 }
 

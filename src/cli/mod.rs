@@ -7,13 +7,15 @@ mod devices;
 mod exit;
 mod listing;
 mod predict;
+mod prepare;
 mod run;
 mod show;
 mod status;
 mod texts;
 
 use std::{
-    io::{self, Write},
+    fs,
+    io::{self, IsTerminal, Write},
     path::PathBuf,
 };
 
@@ -23,10 +25,11 @@ pub use self::exit::Exit;
 use self::exit::Stop;
 use crate::{
     device::Device,
-    journal,
+    display::{columns, plain},
+    journal::{self, RESTART},
     leaderboard::RankBy,
     plan::Plan,
-    results::{Results, SweepFolder, read_json},
+    results::{Results, SweepFolder},
     study::Study,
     worker,
 };
@@ -170,10 +173,23 @@ struct Opened {
 /// Reads the sweep called `name`, or the newest one.
 fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
     let folder = results.find(name)?;
-    let plan: Plan = read_json(&folder.plan())?;
+    let plan = read_plan(&folder)?;
+    let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
     let log = journal::replay(&folder.log())?;
     let study = Study::replay(&plan, &log.records)?;
     Ok(Opened { folder, plan, log, study })
+}
+
+/// The plan in `folder`, if there is one.
+fn read_plan(folder: &SweepFolder) -> Result<Option<Plan>, Stop> {
+    let path = folder.plan();
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(|error| Stop::results(&format!("cannot read {}: {error}", path.display())))?,
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        Stop::results(&format!("{} is damaged or cut off ({error}); {RESTART}", path.display()))
+    })
 }
 
 /// Writes `text` to standard output.
@@ -193,16 +209,29 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Stop> {
     print(&(text + "\n"))
 }
 
+/// Columns of the terminal that standard output is, or what `COLUMNS` says they are; `None` when
+/// it is no terminal.
+fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let asked = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    said.filter(|width| *width > 0).or_else(|| asked().filter(|width| *width > 0))
+}
+
 /// Rows as a table: columns as wide as their widest cell, two spaces between them.
 fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let widths: Vec<usize> = (0..count).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let pad = |(cell, width): (&String, &usize)| cell.clone() + &" ".repeat(width - columns(cell));
+        let cells: Vec<String> = row.iter().zip(&widths).map(pad).collect();
         cells.join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
@@ -228,5 +257,6 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let row = |cells: [&str; 2]| cells.map(ToOwned::to_owned).to_vec();
         assert_eq!(table(&[row(["a", "b"]), row(["long", ""])]), "a     b\nlong\n");
+        assert_eq!(table(&[row(["差评", "b"]), row(["\u{1b}[2J", "c"])]), "差评  b\n [2J  c\n");
     }
 }

@@ -9,20 +9,21 @@ use std::{
 
 use clap::Args;
 
-use super::{Exit, Stop, eprint_lossy, print, show, texts};
+use super::{Exit, Stop, eprint_lossy, prepare, print, show, terminal_width, texts};
 use crate::{
     device::Device,
     error_chain::chain,
     executor::{self, Draw, Ended, Note, Run, Workers},
-    journal,
+    fingerprint, journal,
     leaderboard::RankBy,
     machine::Machine,
     plan::{self, Overview, Plan},
     progress::{self, Display},
-    results::{Results, SweepFolder, json, write_atomic},
+    results::{Results, SweepFolder},
     spec,
     study::Study,
     train,
+    trial::TrialId,
 };
 
 /// Rows of the leaderboard in the summary.
@@ -48,13 +49,15 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let colour = io::stderr().is_terminal();
+    prepare::check_paths(&args.spec, results)?;
     let inspect = |checkpoint: &str| train::inspect(checkpoint).map_err(|error| chain(&error));
     let reading = spec::read(&args.spec, &args.set, &inspect).map_err(|error| Stop::spec(&error, colour))?;
     for warning in &reading.warnings {
         eprint_lossy(&warning.render(colour));
     }
     let devices = devices(&args.devices)?;
-    let plan = Plan::new(&reading.spec, &reading.dataset);
+    let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    prepare::check_data_paths(&plan)?;
     if args.dry_run {
         let devices = devices_line(&devices);
         let overview = Overview {
@@ -68,13 +71,18 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         return Ok(Exit::Complete);
     }
     drop(reading);
+    let names = plan.trials.iter().map(|trial| trial.settings.checkpoint.as_str());
+    plan.fingerprints.checkpoints =
+        fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
     let folder = results.sweep(&plan.sweep);
     let lock = folder.lock()?;
     if args.fresh {
-        folder.clear(&lock)?;
+        prepare::forget(&folder, &lock)?;
     }
-    prepare(&folder, &plan, &spec_as_run(args)?)?;
-    let ended = execute(&folder, &plan, devices)?;
+    prepare::prepare(&folder, &plan, &spec_as_run(args)?)?;
+    let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
+    let again = prepare::reopen(&folder, &mut study);
+    let ended = execute(&folder, &plan, (&study, again), devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
     drop(lock);
@@ -108,30 +116,20 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     Ok(format!("{command}\n{text}"))
 }
 
-/// Makes the folder hold this plan, with the spec that it comes from, unless it does already.
-fn prepare(folder: &SweepFolder, plan: &Plan, spec: &str) -> Result<(), Stop> {
-    let path = folder.plan();
-    let text = json(&path, plan)?;
-    match fs::read_to_string(&path) {
-        Ok(found) if found == text => Ok(()),
-        Ok(_) => Err(Stop::usage(format!(
-            "{} holds another plan under the same name; give the spec a new name, or --fresh to forget \
-             those results",
-            folder.path().display()
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            write_atomic(&path, text.as_bytes())?;
-            Ok(write_atomic(&folder.spec(), spec.as_bytes())?)
-        }
-        Err(error) => Err(Stop::results(&format!("cannot read {}: {error}", path.display()))),
+/// Runs what is left of `study`; its trials `again` too, although the log says that they are complete.
+fn execute(
+    folder: &SweepFolder,
+    plan: &Plan,
+    (study, again): (&Study, Vec<TrialId>),
+    devices: Vec<Device>,
+) -> Result<Ended, Stop> {
+    // Before anything else, since a run that was killed may have left trials without pictures.
+    if let Err(error) = show::draw_missing(folder, study) {
+        eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
     }
-}
-
-fn execute(folder: &SweepFolder, plan: &Plan, devices: Vec<Device>) -> Result<Ended, Stop> {
-    let study = Study::replay(plan, &journal::replay(&folder.log())?.records)?;
-    let mut display = Display::new(&study, io::stderr().is_terminal());
+    let mut display = Display::new(study, io::stderr().is_terminal());
     let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
-    let run = Run { folder: folder.clone(), plan: plan.clone(), devices, workers };
+    let run = Run { folder: folder.clone(), plan: plan.clone(), again, devices, workers };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
         let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
@@ -157,40 +155,22 @@ fn draw(folder: SweepFolder) -> Draw {
 /// Draws the sweep as it stands and says what came of it.
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     let board = show::leaderboard(folder, study, RankBy::TestF1);
-    show::write_leaderboard(folder, &board)
-        .and_then(|()| show::draw_sweep(folder, study, &board))
-        .map_err(|error| Stop::results(&chain(&*error)))?;
-    match progress::summary(&mut io::stdout().lock(), study, &board.top(TOP).to_table(), folder) {
+    let drawn = show::draw_missing(folder, study)
+        .and_then(|()| show::write_leaderboard(folder, &board))
+        .and_then(|()| show::draw_sweep(folder, study, &board));
+    let table = board.to_table_within(terminal_width(), TOP);
+    match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
         // The exit code tells what came of the run, whoever reads the summary.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
     }
+    // Told last: a disk that is full does not take the figures away.
+    drawn.map_err(|error| Stop::results(&chain(&*error)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study;
-
-    #[test]
-    fn the_same_plan_goes_on_and_another_one_under_its_name_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = Results::new(root.path()).sweep("test");
-        let lock = folder.lock().unwrap();
-        let plan = study::tests::plan(2);
-        prepare(&folder, &plan, "the spec").unwrap();
-        prepare(&folder, &plan, "the spec, with a comment").unwrap();
-        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "the spec");
-
-        let other = study::tests::plan(3);
-        let stop = prepare(&folder, &other, "").unwrap_err();
-        assert_eq!(stop.exit, Exit::Usage);
-        assert!(stop.message.contains("--fresh"), "{}", stop.message);
-
-        folder.clear(&lock).unwrap();
-        prepare(&folder, &other, "another spec").unwrap();
-        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "another spec");
-    }
 
     #[test]
     fn devices_are_named_with_their_threads() {

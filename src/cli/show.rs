@@ -1,13 +1,13 @@
 //! What people look at, made from a study and put into the sweep's folder.
 
-use std::{error::Error, fs};
+use std::{cell::RefCell, error::Error, fs};
 
 use crate::{
     files,
     leaderboard::{self, Leaderboard, RankBy},
     report,
     results::SweepFolder,
-    study::Study,
+    study::{Study, TrialRecord},
     trial::{State, TrialId},
 };
 
@@ -15,11 +15,37 @@ type Made = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// The leaderboard, with its paired tests where predictions are there.
 pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> Leaderboard {
+    let damaged = RefCell::new(Vec::new());
     let predictions = |id: TrialId| {
         // A trial without the file is ranked all the same, only not compared.
-        leaderboard::read_predictions(&folder.trial(id).predictions(), &study.labels).ok()
+        let path = folder.trial(id).predictions();
+        let read = leaderboard::read_predictions(&path, &study.labels);
+        let measured =
+            study.trial(id).and_then(|record| Some(record.outcome.as_ref()?.test.confusion.total()));
+        let whole = read.ok().filter(|found| measured.is_none_or(|count| count == found.len() as u64));
+        if whole.is_none() && path.exists() {
+            damaged.borrow_mut().push(id);
+        }
+        whole
     };
-    leaderboard::build(study, rank, &predictions)
+    let mut board = leaderboard::build(study, rank, &predictions);
+    board.mark_damaged(&damaged.borrow());
+    board
+}
+
+/// Draws the pictures that trials lack, since the run in which they ended was killed.
+pub(super) fn draw_missing(folder: &SweepFolder, study: &Study) -> Made {
+    let lacks_picture = |record: &&TrialRecord| {
+        let trial = folder.trial(record.trial.id);
+        match record.state {
+            State::Complete => !trial.curve().exists() || !trial.confusion().exists(),
+            State::Failed => !record.evaluations.is_empty() && !trial.curve().exists(),
+            State::Waiting | State::Running => false,
+        }
+    };
+    let trials: Vec<TrialId> =
+        study.trials.iter().filter(lacks_picture).map(|record| record.trial.id).collect();
+    draw_trials(folder, study, &trials)
 }
 
 /// Draws the pictures of each of `trials` that has something to draw.

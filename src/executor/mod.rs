@@ -80,6 +80,8 @@ pub struct Run {
     pub folder: SweepFolder,
     /// The trials; those that the log says are complete are left alone.
     pub plan: Plan,
+    /// Trials that are run although the log says that they are complete: what they left is gone.
+    pub again: Vec<TrialId>,
     /// The device slots, at least one.
     pub devices: Vec<Device>,
     /// The processes.
@@ -175,7 +177,8 @@ impl<'a> Loop<'a> {
             let bytes = replay.torn_bytes;
             watch(Note::Trouble(format!("the last line of the log was torn ({bytes} bytes) and is dropped")));
         }
-        let study = Study::replay(&run.plan, &replay.records)?;
+        let mut study = Study::replay(&run.plan, &replay.records)?;
+        study.reopen(&run.again);
         let planned = u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX);
         let scheduler = Scheduler::new(run.devices.clone(), &study.to_run(), planned);
         let (inbox, inputs) = mpsc::channel(INBOX);

@@ -178,7 +178,14 @@ impl Watcher {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Send(request) => {
-                if let (Some(stdin), Ok(mut line)) = (&mut self.stdin, serde_json::to_vec(&request)) {
+                let mut line = match serde_json::to_vec(&request) {
+                    Ok(line) => line,
+                    Err(error) => {
+                        let message = format!("the trial cannot be given to a worker: {error}");
+                        return self.report(Input::Unsent(self.slot, message)).await;
+                    }
+                };
+                if let Some(stdin) = &mut self.stdin {
                     line.push(b'\n');
                     // A worker that cannot be written to is gone, which its exit will say.
                     let _ = stdin.write_all(&line).await;

@@ -1,4 +1,4 @@
-//! The leaderboard as a table, Markdown, CSV and JSON.
+//! The leaderboard's columns, and the leaderboard as Markdown, CSV and JSON.
 //!
 //! JSON and CSV carry every digit and every character; tables are for people and
 //! carry neither control characters nor more digits than can be told apart.
@@ -13,10 +13,10 @@ const PARAM_COLUMNS: usize = 24;
 /// Widest reason of a failure in a note.
 const REASON_COLUMNS: usize = 160;
 
-struct Column {
-    heading: String,
-    right: bool,
-    cell: Box<dyn Fn(&Row) -> String>,
+pub(super) struct Column {
+    pub(super) heading: String,
+    pub(super) right: bool,
+    pub(super) cell: Box<dyn Fn(&Row) -> String>,
 }
 
 impl Column {
@@ -36,13 +36,13 @@ fn param(row: &Row, name: &str) -> String {
 
 fn test_f1(row: &Row) -> String {
     or_nothing(row.test.as_ref(), |test| {
-        let mark = if row.tied { figures::TIE_MARK } else { " " };
+        let mark = if row.tied == Some(true) { figures::TIE_MARK } else { " " };
         format!("{} {} {mark}", figures::share(test.f1), figures::interval(test.f1_low, test.f1_high))
     })
 }
 
 impl Leaderboard {
-    fn columns(&self) -> Vec<Column> {
+    pub(super) fn columns(&self) -> Vec<Column> {
         let mut columns = vec![
             Column::new("rank", true, |row| or_nothing(row.rank, |rank| rank.to_string())),
             Column::new("trial", true, |row| row.trial.to_string()),
@@ -91,33 +91,6 @@ impl Leaderboard {
             let reason = figures::shorten(&figures::plain(row.reason.as_ref()?), REASON_COLUMNS);
             Some(format!("Trial {} failed: {reason}", row.trial))
         })
-    }
-
-    /// Aligned columns for a terminal, then the footnotes. Ends with a line break.
-    #[must_use]
-    pub fn to_table(&self) -> String {
-        let columns = self.columns();
-        let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|column| column.heading.clone()).collect()];
-        lines.extend(self.rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()));
-        let widths: Vec<usize> = (0..columns.len())
-            .map(|at| lines.iter().map(|line| figures::columns(&line[at])).max().unwrap_or(0))
-            .collect();
-        let mut table = String::new();
-        for line in &lines {
-            let mut text = String::new();
-            for ((cell, column), width) in line.iter().zip(&columns).zip(&widths) {
-                let pad = " ".repeat(width - figures::columns(cell));
-                let (before, after) = if column.right { (pad.as_str(), "") } else { ("", pad.as_str()) };
-                let _ = write!(text, "{before}{cell}{after}  ");
-            }
-            table.push_str(text.trim_end());
-            table.push('\n');
-        }
-        let notes: Vec<String> = self.footnotes().into_iter().chain(self.failures()).collect();
-        if !notes.is_empty() {
-            let _ = write!(table, "\n{}\n", notes.join("\n"));
-        }
-        table
     }
 
     /// A Markdown document: heading, table, footnotes.
@@ -197,12 +170,7 @@ impl Leaderboard {
         fields.extend([row.seed.to_string(), text(row.best_epoch), text(row.epochs_run)]);
         fields.extend([text(row.stopped_early), text(row.train_loss), text(row.val_loss), text(row.val_f1)]);
         fields.extend(csv_test(row.test.as_ref(), binary));
-        fields.extend([
-            text(row.verdict),
-            text(row.seconds),
-            text(row.device.as_ref()),
-            row.tied.to_string(),
-        ]);
+        fields.extend([text(row.verdict), text(row.seconds), text(row.device.as_ref()), text(row.tied)]);
         fields.extend([text(row.p_value), text(row.reason.as_ref())]);
         fields
     }

@@ -14,16 +14,16 @@ use crate::{
     verdict::{self, Verdict},
 };
 
+mod comparison;
 pub mod figures;
 mod listing;
 mod paired;
+mod table;
 mod test_figures;
 
+pub use comparison::Uncompared;
 pub use paired::{Prediction, PredictionsError, read_predictions};
 pub use test_figures::{Averages, ClassFigures, Counts, TestFigures};
-
-/// Level of the paired tests, after correction.
-const LEVEL: f64 = 0.05;
 
 /// The figure that ranks trials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +94,9 @@ pub struct Leaderboard {
     pub rows: Vec<Row>,
     /// Paired tests against the leader.
     pub comparisons: usize,
+    /// Ranked trials that could not be compared; the leader, when it is the one that kept all
+    /// others from being compared.
+    pub uncompared: Vec<(TrialId, Uncompared)>,
     /// The complete trial with the highest validation F1 (then the lowest validation loss).
     pub chosen_by_validation: Option<TrialId>,
 }
@@ -131,9 +134,9 @@ pub struct Row {
     pub seconds: Option<f64>,
     /// Where the latest attempt ran.
     pub device: Option<String>,
-    /// Whether its test F1 is not distinguishable from the leader's. False for the leader itself
-    /// and where no test was made.
-    pub tied: bool,
+    /// Whether its test F1 is not distinguishable from the leader's; false for the leader itself,
+    /// `None` where no test was made.
+    pub tied: Option<bool>,
     /// Of the paired test against the leader, corrected over all comparisons.
     pub p_value: Option<f64>,
     /// Why it failed.
@@ -162,7 +165,7 @@ impl Row {
             verdict: verdict::judge(record),
             seconds: outcome.map(|o| o.seconds).or(last.map(|l| l.seconds)),
             device: record.device.map(|device| device.to_string()),
-            tied: false,
+            tied: None,
             p_value: None,
             reason: record.failure.as_ref().filter(|_| record.state == State::Failed).map(|failure| {
                 if failure.message.is_empty() {
@@ -207,7 +210,7 @@ pub fn build(
         previous = key.zip(rank);
         rows.push(Row { rank, ..Row::new(record, &study.labels) });
     }
-    let comparisons = compare(&mut rows, study.target, predictions);
+    let (comparisons, uncompared) = comparison::compare(&mut rows, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
@@ -215,32 +218,9 @@ pub fn build(
         swept: study.swept.clone(),
         rows,
         comparisons,
+        uncompared,
         chosen_by_validation: chosen_by_validation(study),
     }
-}
-
-/// Fills in what the paired tests say; returns how many there were.
-fn compare(
-    rows: &mut [Row],
-    target: Target,
-    predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
-) -> usize {
-    let Some((leader, others)) = rows.split_first_mut() else { return 0 };
-    let Some(best) = leader.rank.and_then(|_| predictions(leader.trial)) else { return 0 };
-    let rounds = paired::rounds(others.iter().filter(|row| row.rank.is_some()).count());
-    let (tested, values): (Vec<&mut Row>, Vec<f64>) = others
-        .iter_mut()
-        .filter(|row| row.rank.is_some())
-        .filter_map(|row| {
-            let value = paired::p_value(&best, &predictions(row.trial)?, target, rounds)?;
-            Some((row, value))
-        })
-        .unzip();
-    for (row, value) in tested.into_iter().zip(paired::holm(&values)) {
-        row.p_value = Some(value);
-        row.tied = value > LEVEL;
-    }
-    values.len()
 }
 
 fn chosen_by_validation(study: &Study) -> Option<TrialId> {
@@ -264,19 +244,11 @@ impl Leaderboard {
         self.rows.first().filter(|row| row.rank.is_some())
     }
 
-    /// The same ranking with its first `rows` rows only.
-    #[must_use]
-    pub fn top(&self, rows: usize) -> Self {
-        let mut top = self.clone();
-        top.rows.truncate(rows);
-        top
-    }
-
     /// What a reader must know to believe the ranking no further than it goes: whole sentences.
     #[must_use]
     pub fn footnotes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let tied = self.rows.iter().filter(|row| row.tied).count();
+        let tied = self.rows.iter().filter(|row| row.tied == Some(true)).count();
         if self.comparisons > 0 {
             let mark = figures::TIE_MARK;
             notes.push(format!(
@@ -285,12 +257,17 @@ impl Leaderboard {
                 self.comparisons,
             ));
         }
+        notes.extend(self.uncompared_notes());
         notes.extend(self.optimism());
         notes
     }
 
+    /// What to remember of a winner that was picked by its test score among several trials.
     fn optimism(&self) -> Option<String> {
         let leader = self.leader().filter(|_| self.rank_by == RankBy::TestF1)?;
+        if self.rows.iter().filter(|row| row.rank.is_some()).count() < 2 {
+            return None;
+        }
         let row = self.rows.iter().find(|row| Some(row.trial) == self.chosen_by_validation)?;
         let f1 = row.test.as_ref().map_or(f64::NAN, |test| test.f1);
         let choice = if row.trial == leader.trial {

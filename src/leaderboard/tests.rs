@@ -76,7 +76,7 @@ fn a_complete_trial_whose_figure_is_not_finite_has_no_rank() {
 fn a_trial_one_point_behind_is_tied_and_one_twenty_behind_is_not() {
     let study = study(vec![trial(1, 10), trial(2, 12), trial(3, 60)]);
     let board = build(&study, RankBy::TestF1, &|id| Some(predictions([10, 12, 60][id.0 as usize - 1])));
-    assert_eq!(board.rows.iter().map(|row| row.tied).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(board.rows.iter().map(|row| row.tied).collect::<Vec<_>>(), [false, true, false].map(Some));
     assert!(board.rows[2].p_value.unwrap() < 0.01 && board.rows[0].p_value.is_none());
     assert_eq!(board.comparisons, 2);
     assert!(board.footnotes()[0].contains("1 of 2"), "{:?}", board.footnotes());
@@ -91,7 +91,59 @@ fn the_footnote_names_the_trial_that_validation_would_have_chosen() {
     let study = study(vec![lucky, sound]);
     let note = build(&study, RankBy::TestF1, &none).footnotes().pop().unwrap();
     assert!(note.contains("validation F1 would have chosen trial 0002 (test F1 .960)"), "{note}");
-    assert!(build(&study, RankBy::ValF1, &none).footnotes().is_empty());
+    let by_validation = build(&study, RankBy::ValF1, &none).footnotes();
+    assert!(!by_validation.iter().any(|note| note.contains("optimistic")), "{by_validation:?}");
+}
+
+#[test]
+fn a_single_trial_was_not_picked_by_anything() {
+    assert!(build(&study(vec![trial(1, 10)]), RankBy::TestF1, &none).footnotes().is_empty());
+    let broken = failed(record(2, &[0.6]), FailureKind::Exit(1));
+    assert!(build(&study(vec![trial(1, 10), broken]), RankBy::TestF1, &none).footnotes().is_empty());
+}
+
+#[test]
+fn a_trial_that_cannot_be_compared_is_not_called_different_and_says_why() {
+    let broken = failed(record(4, &[0.6]), FailureKind::Exit(1));
+    let study = study(vec![trial(1, 10), trial(2, 12), trial(3, 12), broken]);
+    let own = |id: TrialId| match id.0 {
+        1 => Some(predictions(10)),
+        2 => None,
+        _ => Some(predictions(12)[1..].to_vec()),
+    };
+    let mut board = build(&study, RankBy::TestF1, &own);
+    assert_eq!(board.rows.iter().map(|row| row.tied).collect::<Vec<_>>(), [Some(false), None, None, None]);
+    let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
+    assert!(rows[1]["tied"].is_null() && rows[3]["tied"].is_null(), "{rows}");
+    let notes = board.footnotes();
+    assert!(
+        notes[0].starts_with("Trial 0002 was not compared with the leader: its predictions.csv is missing")
+    );
+    assert!(
+        notes[1].ends_with("its predictions.csv is about other documents than the leader's."),
+        "{notes:?}"
+    );
+    board.mark_damaged(&[TrialId(2)]);
+    assert!(board.footnotes()[0].contains("its predictions.csv is damaged"), "{:?}", board.footnotes());
+}
+
+#[test]
+fn without_the_leaders_predictions_no_trial_is_compared() {
+    let study = study(vec![trial(1, 10), trial(2, 12)]);
+    let board = build(&study, RankBy::TestF1, &|id| (id.0 == 2).then(|| predictions(12)));
+    assert_eq!((board.comparisons, board.rows[1].tied), (0, None));
+    let note = &board.footnotes()[0];
+    assert!(note.starts_with("No trial was compared") && note.contains("of trial 0001 is missing"), "{note}");
+}
+
+#[test]
+fn many_trials_that_cannot_be_compared_share_a_note() {
+    let study = study((1..=9).map(|id| trial(id, 10 + u64::from(id))).collect());
+    let board = build(&study, RankBy::TestF1, &|id| (id.0 == 1).then(|| predictions(11)));
+    let notes = board.footnotes();
+    let start = "Trials 0002, 0003, 0004, 0005, 0006 and 3 more were not compared with the leader: the predictions.csv \
+                 of each is missing";
+    assert!(notes[0].starts_with(start) && notes.len() == 2, "{notes:?}");
 }
 
 #[test]

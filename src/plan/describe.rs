@@ -41,7 +41,7 @@ pub fn describe(overview: &Overview<'_>) -> String {
     text.push('\n');
     text.push_str(&table(&data_rows(dataset), 1));
     for note in data_notes(plan, dataset).iter().chain(notes) {
-        text.push_str(note);
+        text.push_str(&plain(note));
         text.push('\n');
     }
     text.push('\n');
@@ -195,20 +195,22 @@ fn counted(count: usize, what: &str) -> String {
 fn lines(pairs: &[(&str, String)]) -> String {
     pairs.iter().fold(String::new(), |mut text, (name, value)| {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<8} {value}");
+        let _ = writeln!(text, "{name:<8} {}", plain(value));
         text
     })
 }
 
 /// Columns two spaces apart: the first `left` ones and, with 0, all of them flush left; the others flush right.
 fn table(rows: &[Vec<String>], left: usize) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let space = " ".repeat(width - cell.width());
@@ -227,6 +229,7 @@ mod tests {
     use super::*;
     use crate::{
         data::{DataSpec, Leaks, Limit, Split},
+        fingerprint::Fingerprints,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
     };
@@ -274,6 +277,8 @@ mod tests {
                 limit: Limit::default(),
                 seed: 42,
             },
+            scales: BTreeMap::new(),
+            fingerprints: Fingerprints::default(),
             trials: trials.collect(),
         }
     }
@@ -292,6 +297,16 @@ mod tests {
             &plan(1),
             &["31 training texts are longer than a chunk".to_owned()]
         ));
+    }
+
+    #[test]
+    fn a_label_cannot_speak_to_the_terminal() {
+        let dataset = dataset(["\u{1b}[2Jbad", "\u{1b}]0;good\u{7}"]);
+        let (plan, checkpoints) = (plan(1), BTreeMap::new());
+        let overview =
+            Overview { plan: &plan, dataset: &dataset, checkpoints: &checkpoints, devices: "", notes: &[] };
+        let text = describe(&overview);
+        assert!(text.contains("[2Jbad") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     }
 
     #[test]

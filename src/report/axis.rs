@@ -1,6 +1,6 @@
 //! Which part of the numbers an axis shows, and where its ticks stand.
 
-use crate::{leaderboard::figures, settings::Value};
+use crate::{leaderboard::figures, plan::Scale, settings::Value};
 
 /// A factor between the ends of an axis above which it is logarithmic.
 const LOG_FACTOR: f64 = 10.0;
@@ -53,9 +53,14 @@ impl Axis {
         Self::linear(low - apart, high + apart)
     }
 
-    /// Around the values of a setting.
-    pub(super) fn of_setting(values: impl Iterator<Item = f64>) -> Self {
-        Self::around(values, 0.06, LOG_FACTOR)
+    /// Around the values of a setting, divided as its range was; without a range, by their spacing.
+    pub(super) fn of_setting(values: impl Iterator<Item = f64>, scale: Option<Scale>) -> Self {
+        let factor = match scale {
+            None => LOG_FACTOR,
+            Some(Scale::Linear) => f64::INFINITY,
+            Some(Scale::Log) => 1.0,
+        };
+        Self::around(values, 0.06, factor)
     }
 
     /// From shortly before the first of these epochs to shortly after the last.
@@ -182,11 +187,11 @@ pub(super) enum Spread {
     Numbers(Axis),
 }
 
-/// The spread of a setting with these values, one a trial.
+/// The spread of a setting with these values, one a trial, and the scale of its range, if it has one.
 ///
 /// Texts have columns, and so have numbers that repeat (those of a grid): at most eight
 /// different ones, each met at least twice on average.
-pub(super) fn spread(values: &[Value]) -> Spread {
+pub(super) fn spread(values: &[Value], scale: Option<Scale>) -> Spread {
     let mut distinct: Vec<Value> = Vec::new();
     for value in values {
         if !distinct.contains(value) {
@@ -203,7 +208,7 @@ pub(super) fn spread(values: &[Value]) -> Spread {
         });
         Spread::Columns(distinct)
     } else {
-        Spread::Numbers(Axis::of_setting(numbers.into_iter()))
+        Spread::Numbers(Axis::of_setting(numbers.into_iter(), scale))
     }
 }
 
@@ -224,16 +229,25 @@ mod tests {
 
     #[test]
     fn learning_rates_have_ticks_at_ones_and_threes() {
-        let axis = Axis::of_setting([1e-5, 3e-4].into_iter());
+        let axis = Axis::of_setting([1e-5, 3e-4].into_iter(), None);
         assert!(axis.is_log());
         assert_eq!(labels(axis, 4), ["1e-5", "3e-5", "1e-4", "3e-4"]);
     }
 
     #[test]
     fn a_factor_of_ten_stays_linear_and_zero_is_never_on_a_logarithmic_axis() {
-        assert!(!Axis::of_setting([0.01, 0.1].into_iter()).is_log());
-        assert!(!Axis::of_setting([0.0, 100.0].into_iter()).is_log());
-        assert!(!Axis::of_setting([-1.0, 100.0].into_iter()).is_log());
+        assert!(!Axis::of_setting([0.01, 0.1].into_iter(), None).is_log());
+        assert!(!Axis::of_setting([0.0, 100.0].into_iter(), None).is_log());
+        assert!(!Axis::of_setting([-1.0, 100.0].into_iter(), None).is_log());
+    }
+
+    #[test]
+    fn an_axis_is_divided_as_the_range_was_drawn() {
+        let axis = |ends: [f64; 2], scale| Axis::of_setting(ends.into_iter(), Some(scale));
+        assert!(axis([1e-3, 2e-3], Scale::Log).is_log() && !axis([1e-4, 1.0], Scale::Linear).is_log());
+        assert!(!axis([0.0, 1.0], Scale::Log).is_log(), "0 has no logarithm");
+        let ticks = axis([1e-3, 2e-3], Scale::Log).ticks(6);
+        assert!((2..=7).contains(&ticks.len()), "{ticks:?}");
     }
 
     #[test]
@@ -272,11 +286,11 @@ mod tests {
     #[test]
     fn a_grid_has_columns_in_order_and_random_draws_have_an_axis() {
         let grid: Vec<Value> = [0.3, 0.1, 0.3, 0.1].map(Value::Float).to_vec();
-        assert_eq!(spread(&grid), Spread::Columns(vec![Value::Float(0.1), Value::Float(0.3)]));
+        assert_eq!(spread(&grid, None), Spread::Columns(vec![Value::Float(0.1), Value::Float(0.3)]));
         let draws: Vec<Value> = (1..9).map(|draw| Value::Float(f64::from(draw) * 1e-5)).collect();
-        assert!(matches!(spread(&draws), Spread::Numbers(axis) if !axis.is_log()));
+        assert!(matches!(spread(&draws, None), Spread::Numbers(axis) if !axis.is_log()));
         let mixed = [Value::Text("encoder".to_owned()), Value::Int(2), Value::Int(0)];
-        assert!(matches!(spread(&mixed), Spread::Columns(columns) if columns[0] == Value::Int(0)));
-        assert_eq!(spread(&[]), Spread::Columns(Vec::new()));
+        assert!(matches!(spread(&mixed, None), Spread::Columns(columns) if columns[0] == Value::Int(0)));
+        assert_eq!(spread(&[], None), Spread::Columns(Vec::new()));
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     leaderboard::{Leaderboard, Row, figures},
+    plan::Scale,
     settings::Value,
     study::{Study, TrialRecord},
     trial::{State, TrialId},
@@ -73,13 +74,13 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
     let title = format!("{} · {}", study.sweep, counts(study));
     canvas.text((MARGIN, 38.0), &text::fit(&title, 25.0, room * 0.87), Label::new(25.0, INK).bold());
     let best = board.leader().map_or_else(
-        || "No trial is complete yet.".to_owned(),
+        || no_leader(study).to_owned(),
         |row| {
             let f1 = row.test.as_ref().map_or_else(String::new, |test| {
                 let interval = figures::interval(test.f1_low, test.f1_high);
                 format!("test {} {} {interval}", board.target.f1_name(), figures::share(test.f1))
             });
-            let tied = board.rows.iter().filter(|row| row.tied).count();
+            let tied = board.rows.iter().filter(|row| row.tied == Some(true)).count();
             let tied =
                 if tied == 0 { String::new() } else { format!(", {tied} not distinguishable from it") };
             format!("Best by {}: trial {} · {f1}{tied}", board.rank_by.describe(), row.trial)
@@ -93,6 +94,18 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
         for line in text::wrap(&params, "    ", TITLE_SIZE, (room, 1)) {
             canvas.text((MARGIN, 100.0), &line, Label::new(TITLE_SIZE, SOFT));
         }
+    }
+}
+
+fn no_leader(study: &Study) -> &'static str {
+    if !study.is_over() {
+        "No trial is complete yet."
+    } else if study.trials.is_empty() {
+        "There is no trial."
+    } else if study.counts().complete == 0 {
+        "No trial is complete: every one failed."
+    } else {
+        "No trial has a figure to rank by."
     }
 }
 
@@ -217,7 +230,7 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
             .into_iter()
             .filter(|tick| (tick.at - tick.at.round()).abs() < 1e-9)
             .filter(|tick| axis.position(tick.at).is_some_and(|at| (0.1..=0.9).contains(&at)))
-            .map(|tick| (tick.at, tick.label)),
+            .map(|tick| (tick.at, format!("{:.0}", tick.at))),
     );
     for (rank, name) in marks {
         let Some(position) = axis.position(rank) else { continue };
@@ -233,6 +246,8 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
 /// A setting and its value in each ranked trial.
 struct Setting {
     name: String,
+    /// That of its range, if it has one.
+    scale: Option<Scale>,
     values: BTreeMap<TrialId, Value>,
 }
 
@@ -241,7 +256,7 @@ fn settings(study: &Study, board: &Leaderboard) -> Vec<Setting> {
     let ranked = || board.rows.iter().filter(|row| row.rank.is_some());
     if study.swept.is_empty() {
         let values = ranked().map(|row| (row.trial, Value::Int(i64::from(row.trial.0)))).collect();
-        return vec![Setting { name: "trial".to_owned(), values }];
+        return vec![Setting { name: "trial".to_owned(), scale: Some(Scale::Linear), values }];
     }
     let value = |row: &Row, name: &String| {
         let found = row.params.0.iter().find(|(key, _)| key == name);
@@ -249,6 +264,7 @@ fn settings(study: &Study, board: &Leaderboard) -> Vec<Setting> {
     };
     let setting = |name: &String| Setting {
         name: name.clone(),
+        scale: study.scales.get(name).copied(),
         values: ranked().filter_map(|row| value(row, name)).collect(),
     };
     study.swept.iter().map(setting).collect()
@@ -307,7 +323,7 @@ fn draw_setting(
     intervals: bool,
 ) {
     let values: Vec<Value> = setting.values.values().cloned().collect();
-    let spread = spread(&values);
+    let spread = spread(&values, setting.scale);
     let (x, x_ticks) = horizontal(&spread, &values, area.width());
     let panel = Panel { area, x, y };
     let title = if x.is_log() { format!("{} (log scale)", setting.name) } else { setting.name.clone() };
@@ -394,7 +410,8 @@ mod tests {
     use super::*;
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{record, study},
+        report::samples::{failed, record, study},
+        trial::FailureKind,
     };
 
     #[test]
@@ -415,6 +432,15 @@ mod tests {
         let settings = settings(&study, &build(&study, RankBy::TestF1, &|_| None));
         assert_eq!(settings.len(), 1);
         assert_eq!((settings[0].name.as_str(), settings[0].values.len()), ("trial", 2));
+    }
+
+    #[test]
+    fn a_sweep_without_a_leader_says_whether_one_may_come() {
+        let mut waiting = record(1, &[]);
+        waiting.state = State::Waiting;
+        assert_eq!(no_leader(&study(vec![waiting])), "No trial is complete yet.");
+        let broken = failed(record(1, &[0.5]), FailureKind::Panic);
+        assert_eq!(no_leader(&study(vec![broken])), "No trial is complete: every one failed.");
     }
 
     #[test]

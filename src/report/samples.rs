@@ -97,6 +97,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         labels: vec!["差评".to_owned(), "好评".to_owned()],
         target: Target::Class(1),
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
+        scales: std::collections::BTreeMap::new(),
         trials,
     }
 }

@@ -31,6 +31,8 @@ pub enum Input {
     Line(Slot, WorkerLine),
     /// A worker said something that is not in the protocol; the text tells what.
     Garbage(Slot, String),
+    /// A worker could not be given its trial; the text tells why.
+    Unsent(Slot, String),
     /// A worker has not reported ready in time.
     StartupTimeout(Slot),
     /// A worker that was to leave is still there.

@@ -121,9 +121,8 @@ pub struct Reading {
 /// Every problem of the spec, the data and the checkpoints that can be told apart.
 pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
     let name = path.display().to_string();
-    let failed = |message: String, help: &str| SpecError {
-        problems: vec![Problem::without_place(message, help.to_owned())],
-    };
+    let failed =
+        |message: String, help: &str| SpecError { problems: vec![Problem::without_place(&message, help)] };
     let working = std::env::current_dir()
         .map_err(|error| failed(format!("could not find the working folder: {error}"), "change into one"))?;
     let bytes = std::fs::read(path).map_err(|error| {
@@ -168,6 +167,6 @@ pub fn parse(origin: &Origin<'_>) -> Result<Spec, SpecError> {
 
 /// Each part that is missing from a draft has been reported, so this is a bug of ours.
 fn incomplete() -> SpecError {
-    let message = "the spec is incomplete, and this version cannot say where".to_owned();
-    SpecError { problems: vec![Problem::without_place(message, "please report this spec".to_owned())] }
+    let message = "the spec is incomplete, and this version cannot say where";
+    SpecError { problems: vec![Problem::without_place(message, "please report this spec")] }
 }

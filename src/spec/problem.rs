@@ -7,6 +7,8 @@ use miette::{
     Severity, SourceCode, SourceSpan, SpanContents,
 };
 
+use crate::display::plain;
+
 /// A text that a spec is made of: the file, or an override given on the command line.
 #[derive(Debug)]
 struct Source {
@@ -45,8 +47,8 @@ pub(super) struct At {
 
 impl Problem {
     /// A problem of something other than a text, such as a file that is not there.
-    pub(super) fn without_place(message: String, help: String) -> Self {
-        Self { message, help: Some(help), place: None, severity: Severity::Error }
+    pub(super) fn without_place(message: &str, help: &str) -> Self {
+        Self { message: plain(message), help: Some(plain(help)), place: None, severity: Severity::Error }
     }
 
     /// What is wrong, on one line.
@@ -158,6 +160,13 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
+/// `text` with spaces for each byte of what could speak to the terminal, so that places stay.
+fn visible_text(text: &str) -> String {
+    let keeps = |c: char| matches!(c, '\n' | '\t') || plain(c.encode_utf8(&mut [0; 4])).starts_with(c);
+    let spaces = |c: char| " ".repeat(c.len_utf8());
+    text.chars().map(|c| if keeps(c) { c.to_string() } else { spaces(c) }).collect()
+}
+
 /// The span of `at` in `text`; where nothing is left of a line to point at, its last character.
 fn visible(text: &str, at: At) -> SourceSpan {
     let before = text.get(..at.start).unwrap_or(text);
@@ -179,29 +188,31 @@ pub(super) struct Findings {
 impl Findings {
     /// Adds a text and returns its index.
     pub(super) fn add_source(&mut self, name: &str, text: &str) -> usize {
-        self.sources.push(Arc::new(Source { name: name.to_owned(), text: text.to_owned() }));
+        self.sources.push(Arc::new(Source { name: plain(name), text: visible_text(text) }));
         self.sources.len() - 1
     }
 
     /// Notes that something is wrong at `at`.
     pub(super) fn error(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
-        let problem = self.problem(at, message.into(), help.into(), Severity::Error);
+        let problem = self.problem(at, &message.into(), &help.into(), Severity::Error);
         self.errors.push(problem);
     }
 
     /// Notes that something at `at` is probably not meant.
     pub(super) fn warn(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
-        let problem = self.problem(at, message.into(), help.into(), Severity::Warning);
+        let problem = self.problem(at, &message.into(), &help.into(), Severity::Warning);
         self.warnings.push(problem);
     }
 
-    fn problem(&self, at: At, message: String, help: String, severity: Severity) -> Problem {
+    fn problem(&self, at: At, message: &str, help: &str, severity: Severity) -> Problem {
         let place = self.sources.get(at.source).map(|source| Place {
             source: Arc::clone(source),
             order: at.source,
             span: visible(&source.text, at),
         });
-        Problem { message, help: Some(help).filter(|help| !help.is_empty()), place, severity }
+        // What a spec or a file says is quoted here, and must not speak to the terminal.
+        let help = Some(plain(help)).filter(|help| !help.is_empty());
+        Problem { message: plain(message), help, place, severity }
     }
 
     /// Whether nothing is wrong so far.
@@ -214,5 +225,26 @@ impl Findings {
         self.errors.sort_by_key(Problem::order);
         self.warnings.sort_by_key(Problem::order);
         if self.errors.is_empty() { Ok(self.warnings) } else { Err(SpecError { problems: self.errors }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_what_is_quoted_nor_the_line_itself_speaks_to_the_terminal() {
+        let text = "a = \"\u{1b}[31m\u{202e}红\"\r\nb = 1\n";
+        assert_eq!(visible_text(text).len(), text.len());
+        let mut findings = Findings::default();
+        let source = findings.add_source("\u{1b}[2J.toml", text);
+        let at = At { source, start: 4, end: text.find('\r').unwrap() };
+        findings.error(at, "a column `\u{1b}[31m`", "help\u{7}");
+        let rendered = findings.finish().unwrap_err().render(false);
+        assert!(rendered.contains("红") && rendered.contains("a column ` [31m`"), "{rendered}");
+        assert!(
+            !rendered.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'),
+            "{rendered:?}"
+        );
     }
 }

@@ -119,7 +119,7 @@ fn check(models: &Path, name: &str) {
         "{name:<10} hidden states {hidden:.1e}  logits {logits_error:.1e} (alone {alone:.1e})  \
          gradients {gradient:.1e} ({} of them, worst {worst})  30 steps {steps:.1e}",
         errors.len()
-    );
+    ));
     assert!(
         hidden < 1e-4 && logits_error < 1e-4 && alone < 1e-4 && *gradient < 1e-3 && steps < 1e-3,
         "{name}"
@@ -134,14 +134,19 @@ fn say(line: &str) {
 #[test]
 fn real_checkpoints_compute_what_transformers_and_pytorch_compute() {
     let Some(models) = std::env::var_os("SWEEP_MODELS").map(PathBuf::from) else {
-        say("SKIPPED parity with real checkpoints: SWEEP_MODELS does not name a folder with m3e-small and minilm");
+        say(
+            "SKIPPED parity with real checkpoints: SWEEP_MODELS does not name a folder with m3e-small and minilm",
+        );
         return;
     };
     for name in ["m3e-small", "minilm"] {
         if models.join(name).is_dir() {
             check(&models, name);
         } else {
-            say(&format!("SKIPPED parity with a real checkpoint: {} is not there", models.join(name).display()));
+            say(&format!(
+                "SKIPPED parity with a real checkpoint: {} is not there",
+                models.join(name).display()
+            ));
         }
     }
 }

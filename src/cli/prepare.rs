@@ -1,0 +1,247 @@
+//! Before a run: what its folder must be like, and what an earlier run left in it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{Exit, Stop, eprint_lossy, read_plan};
+use crate::{
+    data::Source,
+    display::plain,
+    plan::Plan,
+    results::{Lock, Results, SweepFolder, json, write_atomic},
+    study::Study,
+    train::Exported,
+    trial::{State, TrialId},
+};
+
+/// Differences of two plans that are told.
+const DIFFERENCES_SHOWN: usize = 4;
+
+/// Refuses a results folder or a spec whose path no worker could be told, since it is not UTF-8.
+pub(super) fn check_paths(spec: &Path, results: &Results) -> Result<(), Stop> {
+    check_path("the spec's path", spec)?;
+    check_path("the results folder's path", results.root())
+}
+
+/// As [`check_paths`], for the files with the data.
+pub(super) fn check_data_paths(plan: &Plan) -> Result<(), Stop> {
+    let paths: Vec<&PathBuf> = match &plan.data.source {
+        Source::Files { train, validation, test } => vec![train, validation, test],
+        Source::Single { path, .. } => vec![path],
+        Source::Reviews { .. } => vec![],
+    };
+    paths.into_iter().try_for_each(|path| check_path("the path of the data", path))
+}
+
+fn check_path(what: &str, path: &Path) -> Result<(), Stop> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Stop::usage(format!("cannot find {}: {error}", path.display())))?;
+    match absolute.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Stop::usage(format!(
+            "{what} is not UTF-8: {}; rename the folder or file, or use another one",
+            plain(&absolute.display().to_string())
+        ))),
+    }
+}
+
+/// Removes what an earlier run left, a model that was exported beside it included.
+pub(super) fn forget(folder: &SweepFolder, lock: &Lock) -> Result<(), Stop> {
+    let model = folder.best_model();
+    if is_our_export(&model) {
+        fs::remove_dir_all(&model)
+            .map_err(|error| Stop::results(&format!("cannot remove {}: {error}", model.display())))?;
+    }
+    Ok(folder.clear(lock)?)
+}
+
+/// Whether `sweep export-best` wrote it; anything else is the user's.
+fn is_our_export(folder: &Path) -> bool {
+    let config = fs::read(folder.join("config.json")).unwrap_or_default();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
+    config.get("sweep").is_some() && Exported::read(folder).is_ok()
+}
+
+/// Makes the folder hold this plan, with the spec that it comes from, unless it does already.
+pub(super) fn prepare(folder: &SweepFolder, plan: &Plan, spec: &str) -> Result<(), Stop> {
+    let path = folder.plan();
+    let text = json(&path, plan)?;
+    let Some(found) = read_plan(folder)? else {
+        write_atomic(&path, text.as_bytes())?;
+        return Ok(write_atomic(&folder.spec(), spec.as_bytes())?);
+    };
+    let differences = found.differences(plan);
+    if !differences.is_empty() {
+        return Err(refusal(folder, &differences));
+    }
+    if found != *plan {
+        // The same in another place: workers are told the paths of now.
+        write_atomic(&path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn refusal(folder: &SweepFolder, differences: &[String]) -> Stop {
+    let mut lines: Vec<String> =
+        differences.iter().take(DIFFERENCES_SHOWN).map(|difference| format!("  - {difference}")).collect();
+    if let Some(more @ 1..) = differences.len().checked_sub(DIFFERENCES_SHOWN) {
+        lines.push(format!("  - and {more} more"));
+    }
+    Stop::usage(format!(
+        "{} holds results of another plan:\n{}\ngive the spec a new name (--set name=…), or forget those results \
+         with --fresh",
+        folder.path().display(),
+        lines.join("\n")
+    ))
+}
+
+/// Lets complete trials run again whose parameters or predictions are gone, and says so.
+pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
+    let complete = study.trials.iter().filter(|record| record.state == State::Complete);
+    let gone: Vec<(TrialId, PathBuf)> = complete
+        .filter_map(|record| {
+            let id = record.trial.id;
+            let trial = folder.trial(id);
+            let needed = [trial.best_parameters(), trial.predictions()];
+            Some((id, needed.into_iter().find(|path| is_gone(path))?))
+        })
+        .collect();
+    for (id, path) in &gone {
+        eprint_lossy(&format!("trial {id} is complete, but {} is gone: it runs again\n", path.display()));
+    }
+    let trials: Vec<TrialId> = gone.into_iter().map(|(id, _)| id).collect();
+    study.reopen(&trials);
+    trials
+}
+
+/// Whether nothing is there; what cannot be asked for may be there.
+fn is_gone(path: &Path) -> bool {
+    matches!(fs::metadata(path), Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+}
+
+/// Why the best trial's model cannot be had, if its parameters are gone.
+pub(super) fn missing_parameters(folder: &SweepFolder, id: TrialId) -> Option<Stop> {
+    let path = folder.trial(id).best_parameters();
+    is_gone(&path).then(|| Stop {
+        exit: Exit::Results,
+        message: format!(
+            "{} is gone, the best parameters of trial {id}; run the sweep again, and it trains this trial anew",
+            path.display()
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    use super::*;
+    use crate::{report::samples, study};
+
+    fn folder() -> (tempfile::TempDir, SweepFolder) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Results::new(root.path()).sweep("test");
+        (root, folder)
+    }
+
+    #[test]
+    fn the_same_plan_goes_on_and_another_one_under_its_name_is_refused() {
+        let (_root, folder) = folder();
+        let lock = folder.lock().unwrap();
+        let plan = study::tests::plan(2);
+        prepare(&folder, &plan, "the spec").unwrap();
+        prepare(&folder, &plan, "the spec, with a comment").unwrap();
+        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "the spec");
+
+        let other = study::tests::plan(3);
+        let stop = prepare(&folder, &other, "").unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.message.contains("--fresh"), "{}", stop.message);
+        assert!(stop.message.contains("the number of trials was 2 and is now 3"), "{}", stop.message);
+
+        forget(&folder, &lock).unwrap();
+        prepare(&folder, &other, "another spec").unwrap();
+        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "another spec");
+    }
+
+    #[test]
+    fn no_more_than_the_first_few_differences_are_told() {
+        let (_root, folder) = folder();
+        let differences: Vec<String> = (1..=6).map(|number| format!("difference {number}")).collect();
+        let message = refusal(&folder, &differences).message;
+        assert!(message.contains("difference 4\n  - and 2 more\n") && !message.contains("difference 5"));
+    }
+
+    #[test]
+    fn a_plan_whose_data_were_moved_is_written_again_with_the_paths_of_now() {
+        let (_root, folder) = folder();
+        let _lock = folder.lock().unwrap();
+        let digests = crate::fingerprint::DataDigests {
+            train: "1".to_owned(),
+            validation: "2".to_owned(),
+            test: "3".to_owned(),
+        };
+        let mut plan = study::tests::plan(1);
+        plan.fingerprints.data = Some(digests);
+        prepare(&folder, &plan, "").unwrap();
+        let split = crate::data::Split::default();
+        plan.data.source = Source::Single { path: "/elsewhere.csv".into(), split };
+        prepare(&folder, &plan, "").unwrap();
+        assert_eq!(read_plan(&folder).unwrap(), Some(plan));
+    }
+
+    #[test]
+    fn a_damaged_plan_says_how_to_go_on() {
+        let (_root, folder) = folder();
+        let _lock = folder.lock().unwrap();
+        fs::write(folder.plan(), "{\"sweep\": \"te").unwrap();
+        let stop = prepare(&folder, &study::tests::plan(1), "").unwrap_err();
+        assert_eq!(stop.exit, Exit::Results);
+        assert!(stop.message.contains("plan.json") && stop.message.contains("--fresh"), "{}", stop.message);
+    }
+
+    #[test]
+    fn paths_that_are_not_utf8_are_refused() {
+        let bad = Path::new(OsStr::from_bytes(b"r\xffs"));
+        let stop = check_paths(Path::new("a.toml"), &Results::new(bad)).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.message.starts_with("the results folder's path is not UTF-8"), "{}", stop.message);
+        assert!(check_paths(bad, &Results::new("results")).is_err());
+        assert!(check_paths(Path::new("a.toml"), &Results::new("结果")).is_ok());
+        let mut plan = study::tests::plan(1);
+        let split = crate::data::Split::default();
+        plan.data.source = Source::Single { path: bad.to_owned(), split };
+        assert!(check_data_paths(&plan).is_err());
+    }
+
+    #[test]
+    fn a_complete_trial_without_its_parameters_or_predictions_waits_again() {
+        let (_root, folder) = folder();
+        let mut study = samples::study((1..=3).map(|id| samples::record(id, &[0.5])).collect());
+        for id in [1, 2, 3].map(TrialId) {
+            let trial = folder.trial(id);
+            fs::create_dir_all(trial.best()).unwrap();
+            fs::write(trial.best_parameters(), "").unwrap();
+            fs::write(trial.predictions(), "").unwrap();
+        }
+        fs::remove_file(folder.trial(TrialId(2)).predictions()).unwrap();
+        fs::remove_dir_all(folder.trial(TrialId(3)).path()).unwrap();
+        assert!(missing_parameters(&folder, TrialId(1)).is_none());
+        assert!(missing_parameters(&folder, TrialId(3)).unwrap().message.contains("run the sweep again"));
+        assert_eq!(reopen(&folder, &mut study), [TrialId(2), TrialId(3)]);
+        assert_eq!(study.to_run(), [(TrialId(2), 1), (TrialId(3), 1)]);
+    }
+
+    #[test]
+    fn forgetting_takes_an_exported_model_along_and_nothing_that_is_not_ours() {
+        let (_root, folder) = folder();
+        let lock = folder.lock().unwrap();
+        let model = folder.best_model();
+        fs::create_dir_all(&model).unwrap();
+        fs::write(model.join("config.json"), r#"{"model_type":"bert","id2label":{"0":"a"}}"#).unwrap();
+        forget(&folder, &lock).unwrap();
+        assert!(model.exists(), "somebody else's model");
+    }
+}
