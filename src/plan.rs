@@ -8,13 +8,14 @@
 
 mod describe;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 pub use describe::{Overview, describe};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     chance::{Chance, digest},
+    checkpoint,
     data::{DataSpec, Dataset},
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
@@ -36,6 +37,9 @@ pub struct Plan {
     pub swept: Vec<String>,
     /// The data.
     pub data: DataSpec,
+    /// The commit of each hub model, `owner/name@commit`, by how the spec writes the model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hub: BTreeMap<String, String>,
     /// The trials, numbered from 1 in this order.
     pub trials: Vec<Trial>,
 }
@@ -51,9 +55,16 @@ impl Plan {
             positive: dataset.positive,
             swept: spec.space.iter().map(|parameter| parameter.name.clone()).collect(),
             data: spec.data.clone(),
+            hub: hub(spec),
             trials: trials(spec),
         }
     }
+}
+
+/// The hub models among the checkpoints.
+fn hub(spec: &Spec) -> BTreeMap<String, String> {
+    let is_hub = |(_, name): &(&String, &String)| checkpoint::hub_id(name).is_some();
+    spec.checkpoints.iter().filter(is_hub).map(|(written, name)| (written.clone(), name.clone())).collect()
 }
 
 /// Every trial of `spec`; equal configurations once.
@@ -155,9 +166,7 @@ fn settings(spec: &Spec, params: &Params) -> Settings {
     let mut settings = spec.settings.clone();
     for (name, value) in &params.0 {
         let value = match value {
-            Value::Text(text) if name == "checkpoint" => {
-                Value::Text(crate::spec::resolve(text, &spec.checkpoint_base))
-            }
+            Value::Text(text) if name == "checkpoint" => Value::Text(spec.checkpoint(text)),
             other => other.clone(),
         };
         if let Some(key) = settings::key(name) {
@@ -214,6 +223,7 @@ mod tests {
             samples: 3,
             repeats: 2,
             checkpoint_base: PathBuf::from("/base"),
+            checkpoints: BTreeMap::new(),
         }
     }
 
@@ -284,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_checkpoint_stays_as_written_and_its_trials_and_the_plan_name_its_commit() {
+        let commit = format!("a/b@{}", "1".repeat(40));
+        let written = ["a/b", "models/a"].map(|text| Value::Text(text.to_owned()));
+        let mut spec = spec(vec![("checkpoint", Domain::Grid(written.to_vec()))]);
+        spec.checkpoints = [("a/b", commit.as_str()), ("models/a", "/base/models/a")]
+            .map(|(written, name)| (written.to_owned(), name.to_owned()))
+            .into();
+        let trials = trials(&spec);
+        assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), written[0].clone())]);
+        assert_eq!(trials[0].settings.checkpoint, commit);
+        assert_eq!(hub(&spec), BTreeMap::from([("a/b".to_owned(), commit)]));
+    }
+
+    #[test]
     fn a_plan_reads_back_from_json_as_it_was() {
         let spec = spec(vec![
             ("learning_rate", Domain::LogUniform(1e-5, 3e-4)),
@@ -296,6 +320,7 @@ mod tests {
             positive: Some(1),
             swept: Vec::new(),
             data: spec.data.clone(),
+            hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
             trials: trials(&spec),
         };
         let json = serde_json::to_string(&plan).unwrap();

@@ -243,6 +243,7 @@ pub(crate) mod tests {
             positive: Some(1),
             swept: Vec::new(),
             data,
+            hub: std::collections::BTreeMap::new(),
             trials: (1..=trials).map(trial).collect(),
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -58,6 +59,7 @@ fn plan(trials: u32) -> Plan {
         positive: Some(1),
         swept: Vec::new(),
         data,
+        hub: BTreeMap::new(),
         trials: (1..=trials).map(trial).collect(),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Exit, Stop, eprint_lossy, print, show, texts};
+use super::{Exit, Stop, checkpoints::Checkpoints, eprint_lossy, print, show, texts};
 use crate::{
     device::Device,
     error_chain::chain,
@@ -22,7 +22,6 @@ use crate::{
     results::{Results, SweepFolder, json, write_atomic},
     spec,
     study::Study,
-    train,
 };
 
 /// Rows of the leaderboard in the summary.
@@ -48,8 +47,9 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let colour = io::stderr().is_terminal();
-    let inspect = |checkpoint: &str| train::inspect(checkpoint).map_err(|error| chain(&error));
-    let reading = spec::read(&args.spec, &args.set, &inspect).map_err(|error| Stop::spec(&error, colour))?;
+    let checkpoints = Checkpoints::new(results, args.fresh);
+    let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
+        .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
         eprint_lossy(&warning.render(colour));
     }
@@ -57,12 +57,13 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let plan = Plan::new(&reading.spec, &reading.dataset);
     if args.dry_run {
         let devices = devices_line(&devices);
+        let notes = [texts::notes(&plan, &reading.dataset), checkpoints.notes(&plan)].concat();
         let overview = Overview {
             plan: &plan,
             dataset: &reading.dataset,
             checkpoints: &reading.checkpoints,
             devices: &devices,
-            notes: &texts::notes(&plan, &reading.dataset),
+            notes: &notes,
         };
         print(&plan::describe(&overview))?;
         return Ok(Exit::Complete);
@@ -74,7 +75,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         folder.clear(&lock)?;
     }
     prepare(&folder, &plan, &spec_as_run(args)?)?;
-    let ended = execute(&folder, &plan, devices)?;
+    let study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
+    checkpoints.fetch_weights(&study)?;
+    let ended = execute(&folder, &plan, &study, devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
     drop(lock);
@@ -127,9 +130,8 @@ fn prepare(folder: &SweepFolder, plan: &Plan, spec: &str) -> Result<(), Stop> {
     }
 }
 
-fn execute(folder: &SweepFolder, plan: &Plan, devices: Vec<Device>) -> Result<Ended, Stop> {
-    let study = Study::replay(plan, &journal::replay(&folder.log())?.records)?;
-    let mut display = Display::new(&study, io::stderr().is_terminal());
+fn execute(folder: &SweepFolder, plan: &Plan, study: &Study, devices: Vec<Device>) -> Result<Ended, Stop> {
+    let mut display = Display::new(study, io::stderr().is_terminal());
     let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
     let run = Run { folder: folder.clone(), plan: plan.clone(), devices, workers };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

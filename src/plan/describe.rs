@@ -255,6 +255,7 @@ mod tests {
                 limit: Limit::default(),
                 seed: 42,
             },
+            hub: BTreeMap::new(),
             trials: trials.collect(),
         }
     }

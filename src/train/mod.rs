@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    checkpoint,
     data::DataError,
     device::Device,
     event::{Evaluation, Outcome, Prepared, Progress},
@@ -220,7 +221,11 @@ pub struct CheckpointFacts {
 /// # Errors
 /// When its `config.json` is missing or damaged, or describes what is not built in.
 pub fn encoder_config(checkpoint: &str) -> Result<EncoderConfig, ConfigError> {
-    if checkpoint == mini::NAME { Ok(mini::config()) } else { EncoderConfig::read(Path::new(checkpoint)) }
+    if checkpoint == mini::NAME {
+        Ok(mini::config())
+    } else {
+        EncoderConfig::read(&checkpoint::folder(checkpoint))
+    }
 }
 
 /// Reads what a spec is checked against, without reading weights.
@@ -233,7 +238,8 @@ pub fn inspect(checkpoint: &str) -> Result<CheckpointFacts, TrainError> {
     if tokens > config.vocab_size {
         return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
     }
-    if checkpoint != mini::NAME {
+    // The weights of a hub checkpoint are fetched once the spec is right.
+    if checkpoint != mini::NAME && checkpoint::hub_id(checkpoint).is_none() {
         let path = Path::new(checkpoint).join(exported::WEIGHTS);
         if !path.is_file() {
             let source = std::io::ErrorKind::NotFound.into();

@@ -27,6 +27,7 @@ use super::{
     weights::{Pretrained, Weights},
 };
 use crate::{
+    checkpoint,
     data::{self, DataSpec, Dataset},
     event::{Evaluation, Outcome, Prepared, Progress},
     settings::Settings,
@@ -67,7 +68,7 @@ impl<C: Compute> Trainer<C> {
         {
             return Ok(weights.clone());
         }
-        let weights = Rc::new(Weights::read(&Path::new(checkpoint).join(exported::WEIGHTS))?);
+        let weights = Rc::new(Weights::read(&checkpoint::folder(checkpoint).join(exported::WEIGHTS))?);
         self.checkpoint = Some((checkpoint.to_owned(), weights.clone()));
         Ok(weights)
     }

@@ -9,7 +9,10 @@ use serde_json::json;
 use tokenizers::Tokenizer;
 
 use super::mini;
-use crate::settings::{LongText, Settings};
+use crate::{
+    checkpoint,
+    settings::{LongText, Settings},
+};
 
 /// How texts become chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,7 +132,7 @@ impl TextEncoder {
         let path = if checkpoint == mini::NAME {
             PathBuf::from(mini::NAME)
         } else {
-            Path::new(checkpoint).join("tokenizer.json")
+            checkpoint::folder(checkpoint).join("tokenizer.json")
         };
         Self::from_json(tokenizer_json(checkpoint)?.as_bytes(), &path)
     }
@@ -196,7 +199,7 @@ pub fn tokenizer_json(checkpoint: &str) -> Result<String, TextError> {
     if checkpoint == mini::NAME {
         return Ok(wordpiece_json(&mini::vocabulary(), true));
     }
-    let folder = Path::new(checkpoint);
+    let folder = &checkpoint::folder(checkpoint);
     let read = |path: PathBuf| {
         std::fs::read_to_string(&path).map_err(|source| TextError::Read { path: path.clone(), source })
     };
