@@ -239,5 +239,5 @@ fn authorities(path: &std::path::Path) -> Result<RootCerts, HubError> {
             certificates.push(certificate);
         }
     }
-    Ok(RootCerts::from(certificates.as_slice()))
+    Ok(RootCerts::from(certificates))
 }
