@@ -331,7 +331,7 @@ impl Bench {
 
     /// Where the weights are while they come.
     fn incomplete(&self) -> PathBuf {
-        let etag = server::hex(&<sha2::Sha256 as sha2::Digest>::digest(fixture(WEIGHTS)));
+        let etag = server::sha256(&fixture(WEIGHTS));
         self.cache.path().join("models--tiny--bert/blobs").join(format!("{etag}.incomplete"))
     }
 
@@ -342,9 +342,9 @@ impl Bench {
         fs::write(path, bytes).unwrap();
     }
 
-    /// The ranges that were asked of the storage.
-    fn ranges(&self) -> Vec<Option<String>> {
-        self.server.downloads().into_iter().map(|request| request.range).collect()
+    /// The ranges that were asked of the storage; `""`: the whole file.
+    fn ranges(&self) -> Vec<String> {
+        self.server.downloads().into_iter().map(|request| request.range.unwrap_or_default()).collect()
     }
 
     fn assert_whole(&self) {
@@ -357,15 +357,15 @@ fn hub(environment: Environment) -> Hub {
     Hub::new(environment, Pace { attempts: 3, wait: Duration::ZERO })
 }
 
-fn from(start: usize) -> Option<String> {
-    Some(format!("bytes={start}-"))
+fn from(start: usize) -> String {
+    format!("bytes={start}-")
 }
 
 #[test]
 fn a_download_that_is_cut_goes_on_where_it_was_cut() {
     let bench = Bench::new(model(), Fault::Cut { at: 20_000, times: 1 });
     bench.fetch().unwrap();
-    assert_eq!(bench.ranges(), [None, from(20_000)]);
+    assert_eq!(bench.ranges(), [String::new(), from(20_000)]);
     bench.assert_whole();
 }
 
@@ -383,7 +383,7 @@ fn a_download_that_was_killed_before_it_had_its_name_is_not_repeated() {
     let bench = Bench::new(model(), Fault::Nothing);
     bench.leave(&fixture(WEIGHTS));
     bench.fetch().unwrap();
-    assert_eq!(bench.ranges(), []);
+    assert!(bench.ranges().is_empty());
     bench.assert_whole();
 }
 
@@ -393,7 +393,7 @@ fn a_server_that_always_cuts_is_given_up_and_what_came_is_kept() {
     let error = bench.fetch().unwrap_err();
     assert!(matches!(error, HubError::Cut { attempts: 3, have: 20_000, .. }), "{error}");
     assert!(error.help().contains("goes on where it stopped"));
-    assert_eq!(bench.ranges(), [None, from(20_000), from(20_000)]);
+    assert_eq!(bench.ranges(), [String::new(), from(20_000), from(20_000)]);
     assert!(!bench.file(WEIGHTS).exists());
     bench.server.fail(Fault::Nothing);
     bench.fetch().unwrap();
@@ -412,7 +412,7 @@ fn a_server_without_ranges_sends_the_whole_file_again() {
 
 #[test]
 fn remains_that_are_damaged_or_too_long_are_fetched_anew() {
-    for (remains, ranges) in [(vec![7; 20_000], vec![from(20_000), None]), (vec![7; 60_000], vec![None])] {
+    for (remains, ranges) in [(vec![7; 20_000], vec![from(20_000), String::new()]), (vec![7; 60_000], vec![String::new()])] {
         let bench = Bench::new(model(), Fault::Nothing);
         bench.leave(&remains);
         bench.fetch().unwrap();
@@ -460,14 +460,14 @@ fn weights_in_parts_come_with_every_part() {
             files.remove(WEIGHTS);
             files.insert("model.safetensors.index.json".to_owned(), index.to_vec());
             files.insert("model-1.safetensors".to_owned(), vec![1; 30_000]);
-            files.insert("model-2.safetensors".to_owned(), vec![2; 30_000]);
+            files.insert("model-2.safetensors".to_owned(), vec!vec![2; 30_000]);
             files.insert("pytorch_model.bin".to_owned(), vec![3; 30_000]);
         }),
         Fault::Nothing,
     );
     let id = bench.fetch().unwrap();
     assert_eq!(bench.ranges().len(), 2);
-    assert_eq!(fs::read(bench.file("model-2.safetensors")).unwrap(), [2; 30_000]);
+    assert_eq!(fs::read(bench.file("model-2.safetensors")).unwrap(), vec![2; 30_000]);
     assert!(!bench.file("pytorch_model.bin").exists());
     fs::remove_file(bench.file("model-1.safetensors")).unwrap();
     assert!(!bench.hub().has_weights(&id));

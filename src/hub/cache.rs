@@ -55,7 +55,7 @@ impl ModelCache {
         self.repo.blob_path(etag)
     }
 
-    /// Where they are while they come. Also `huggingface_hub` goes on from there.
+    /// Where they are while they come.
     pub(super) fn incomplete_blob(&self, etag: &str) -> PathBuf {
         self.blob(&format!("{etag}.incomplete"))
     }

@@ -58,8 +58,8 @@ pub(super) fn lack(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
 
 /// Whether each small file of `commit` is in the cache or known not to exist.
 pub(super) fn are_settled(cache: &ModelCache, commit: &str) -> bool {
-    let is_settled = |file: &&str| cache.has(commit, file) || cache.is_absent(commit, file);
-    SMALL.iter().all(|file| is_settled(&file)) && lack(&|file| cache.has(commit, file)).is_none()
+    let is_settled = |file: &str| cache.has(commit, file) || cache.is_absent(commit, file);
+    SMALL.iter().all(|file| is_settled(file)) && lack(&|file| cache.has(commit, file)).is_none()
 }
 
 /// Whether the weights of `commit` are in the cache. Offline, any whole form will do.

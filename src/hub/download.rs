@@ -102,6 +102,9 @@ impl Downloads<'_> {
 
     /// Brings the whole file and checks it; a file that is not as it should be is thrown away.
     fn complete(&self, arrival: &mut Arrival<'_>, is_shown: bool) -> Result<(), HubError> {
+        if arrival.identity.size.is_some_and(|size| arrival.length().is_ok_and(|found| found > size)) {
+            arrival.cut(0)?;
+        }
         let found = arrival.length()?;
         let what = format!("{} {}", self.id.model(), arrival.name);
         let meter = if is_shown {
@@ -128,9 +131,6 @@ impl Downloads<'_> {
         let size = arrival.identity.size;
         let mut most = arrival.length()?;
         let mut failures = 0;
-        if size.is_some_and(|size| most > size) {
-            arrival.cut(0)?;
-        }
         while size.is_none_or(|size| arrival.length().is_ok_and(|have| have < size)) {
             let end = self.attempt(arrival, meter);
             let have = arrival.length()?;
@@ -208,7 +208,7 @@ impl Arrival<'_> {
         let mut hash = Sha256::new();
         let read = self.part.rewind().and_then(|()| io::copy(&mut self.part, &mut hash));
         read.map_err(HubError::io("read", self.path))?;
-        let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = format!("{:x}", hash.finalize());
         let is_same = found.eq_ignore_ascii_case(etag);
         Ok((!is_same).then(|| format!("its SHA-256 should be {etag} and is {found}")))
     }

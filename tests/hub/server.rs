@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
@@ -12,22 +13,22 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-pub const MODEL: &str = "tiny/bert";
+pub(crate) const MODEL: &str = "tiny/bert";
 
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// With the port, so that hub and storage are told apart.
-    pub host: String,
-    pub path: String,
-    pub range: Option<String>,
-    pub token: Option<String>,
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) range: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     Nothing,
     /// Everything is answered with this status.
     Status(u16),
@@ -55,26 +56,26 @@ struct State {
 }
 
 /// The hub; it ends with the test's process.
-pub struct Server {
+pub(crate) struct Server {
     state: Arc<Mutex<State>>,
 }
 
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// A file larger than this has a SHA-256 and stands in the storage.
 const LARGE: usize = 10_000;
 
 fn etag(bytes: &[u8]) -> String {
-    let digest = hex(&Sha256::digest(bytes));
+    let digest = sha256(bytes);
     // Small files have a hash of git's, which is 40 digits long.
     if bytes.len() > LARGE { digest } else { digest[..40].to_owned() }
 }
 
 impl Server {
     /// A hub with a model of these files; `main` is the commit `1111…`.
-    pub fn new(files: BTreeMap<String, Vec<u8>>) -> Self {
+    pub(crate) fn new(files: BTreeMap<String, Vec<u8>>) -> Self {
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [hub, storage] = [0, 1].map(|at| listeners[at].local_addr().unwrap().to_string());
         let revisions = BTreeMap::from([("main".to_owned(), "1".repeat(40))]);
@@ -96,26 +97,26 @@ impl Server {
         self.state.lock().unwrap()
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.state().hub)
     }
 
-    pub fn fail(&self, fault: Fault) {
+    pub(crate) fn fail(&self, fault: Fault) {
         self.state().fault = fault;
     }
 
     /// Lets a branch or tag be a commit.
-    pub fn set(&self, revision: &str, commit: &str) {
+    pub(crate) fn set(&self, revision: &str, commit: &str) {
         self.state().revisions.insert(revision.to_owned(), commit.to_owned());
     }
 
     /// What was asked for since the last call.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state().requests)
     }
 
     /// As [`Self::requests`], those to the storage only.
-    pub fn downloads(&self) -> Vec<Request> {
+    pub(crate) fn downloads(&self) -> Vec<Request> {
         let storage = self.state().storage.clone();
         self.requests().into_iter().filter(|request| request.host == storage).collect()
     }
@@ -147,7 +148,7 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) {
 fn response(status: u16, headers: &[(&str, String)], body: &[u8]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} -\r\nconnection: close\r\n");
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        write!(text, "{name}: {value}\r\n").unwrap();
     }
     [(text + "\r\n").as_bytes(), body].concat()
 }
