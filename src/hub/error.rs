@@ -160,9 +160,11 @@ impl HubError {
             Self::Lacks { .. } => "choose a model with config.json, a tokenizer and weights in one of the \
                                    formats that the README lists"
                 .to_owned(),
-            Self::Unreachable { .. } => "check the network, HF_ENDPOINT and HTTPS_PROXY; running the same \
-                                         command again goes on where it stopped"
-                .to_owned(),
+            Self::Unreachable { .. } => {
+                "check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE; running \
+                                         the same command again goes on where it stopped"
+                    .to_owned()
+            }
             Self::Busy { .. } | Self::Cut { .. } => {
                 "running the same command again, perhaps later, goes on where it stopped".to_owned()
             }

@@ -23,7 +23,7 @@ impl Meter {
             return Self::silent();
         }
         let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr());
-        let template = "{msg} {bar:30.cyan} {bytes}/{total_bytes} · {bytes_per_sec} · {eta} left";
+        let template = "{msg} {wide_bar:.cyan} {decimal_bytes}/{decimal_total_bytes} · {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
