@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hf_hub::{Repo, RepoType, api::RepoInfo};
 use ureq::{
-    Agent, Body, BodyReader,
+    Agent, Body, BodyReader, Proxy,
     http::{
         HeaderName, Response, Uri,
         header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOCATION, RANGE},
@@ -68,7 +68,10 @@ impl Client {
         if let Some(path) = &environment.certificates {
             tls = tls.root_certs(authorities(path)?);
         }
+        // No proxy reaches a hub on this machine.
+        let proxy = if is_local(&environment.endpoint) { None } else { Proxy::try_from_env() };
         let config = Agent::config_builder()
+            .proxy(proxy)
             .tls_config(tls.build())
             .http_status_as_error(false)
             .max_redirects(0)
@@ -213,6 +216,11 @@ fn unreachable(url: &str, source: ureq::Error) -> HubError {
 fn host(url: &str) -> Option<(String, String)> {
     let uri: Uri = url.parse().ok()?;
     Some((uri.scheme_str()?.to_owned(), uri.authority()?.as_str().to_ascii_lowercase()))
+}
+
+fn is_local(url: &str) -> bool {
+    let uri = url.parse::<Uri>();
+    uri.is_ok_and(|uri| matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]")))
 }
 
 /// Where the answer to `url` sends us.
