@@ -15,16 +15,29 @@ use crate::{
     data::Source,
     event::Outcome,
     files,
-    settings::{KEYS, Pooling, Settings},
-    train::{self, BUILTIN_MINI, Exported, TextError},
+    settings::{KEYS, Lowercase, Pooling, Settings},
+    train::{
+        self, BUILTIN_MINI, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision,
+        TextError, Weights, WeightsError,
+    },
     trial::Job,
 };
 
 /// The tokenizer's files that are copied when the checkpoint has them.
-const TOKENIZER_FILES: [&str; 4] =
-    ["vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+const TOKENIZER_FILES: [&str; 7] = [
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+/// Everything else that [`export`] writes.
+const OWN_FILES: [&str; 5] =
+    ["model.safetensors", "config.json", "tokenizer.json", "modeling_sweep.py", "README.md"];
 
-/// The model code that mean pooling needs, since `transformers` has no such BERT classifier.
+/// The model code that mean pooling needs, since `transformers` has no such classifier; for BERT.
 const MEAN_POOLING_CODE: &str = include_str!("export/modeling_sweep.py");
 
 /// What is exported.
@@ -37,6 +50,8 @@ pub struct Model<'a> {
     pub labels: &'a [String],
     /// Its figures.
     pub outcome: &'a Outcome,
+    /// The type of the parameters that are written.
+    pub precision: Precision,
 }
 
 /// Why a model could not be exported.
@@ -48,12 +63,39 @@ pub enum ExportError {
         /// The folder.
         path: PathBuf,
     },
+    /// Something that is not ours stands among the files of an exported model.
+    #[error(
+        "{path} holds what sweep did not write ({found}) and would be replaced; name another folder with --out"
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// The first of those names.
+        found: String,
+    },
     /// The trial has no parameters.
     #[error("{path} is missing: the trial's best parameters are gone")]
     Parameters {
         /// The file.
         path: PathBuf,
     },
+    /// The trial's parameters are damaged.
+    #[error("the trial's best parameters are damaged")]
+    Damaged(#[from] CheckpointError),
+    /// The trial's parameters are not those of its model.
+    #[error("{path} does not hold the trial's model")]
+    Misfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Misfit,
+    },
+    /// The parameters could not be written.
+    #[error("the parameters could not be written")]
+    Weights(#[from] WeightsError),
+    /// The checkpoint's shape could not be read.
+    #[error("the checkpoint could not be used")]
+    Checkpoint(#[from] ConfigError),
     /// A file could not be read.
     #[error("reading {path}")]
     Read {
@@ -86,60 +128,89 @@ pub enum ExportError {
 /// Writes `model` to `out`. An exported model that stands there is replaced.
 ///
 /// # Errors
-/// When something else stands at `out`, or a file cannot be read or written; `out` is unchanged then.
+/// When something else stands at `out`, the parameters are damaged, or a file cannot be read or
+/// written; `out` is unchanged then.
 pub fn export(model: &Model<'_>, out: &Path) -> Result<(), ExportError> {
-    if out.exists() && !is_export(out) {
-        return Err(ExportError::Taken { path: out.to_owned() });
-    }
-    let parameters = model.folder.join("best").join("model.safetensors");
-    if !parameters.is_file() {
-        return Err(ExportError::Parameters { path: parameters });
+    // Through a link, it is the folder behind it that is replaced.
+    let real = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
+    if real.exists() {
+        refuse_others(&real, out)?;
     }
     let write = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
-    let parent = match out.parent() {
+    let parent = match real.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let weights = parameters(model)?;
     std::fs::create_dir_all(parent).map_err(|source| write(parent, source))?;
     let beside = tempfile::Builder::new()
         .prefix(".tmp-export-")
         .tempdir_in(parent)
         .map_err(|source| write(parent, source))?;
     let made = beside.path().join("model");
-    write_files(model, &parameters, &made)?;
-    if out.exists() {
+    write_files(model, &weights, &made)?;
+    if real.exists() {
         // The old one goes with the temporary folder.
-        std::fs::rename(out, beside.path().join("old")).map_err(|source| write(out, source))?;
+        std::fs::rename(&real, beside.path().join("old")).map_err(|source| write(out, source))?;
     }
-    std::fs::rename(&made, out).map_err(|source| write(out, source))
+    std::fs::rename(&made, &real).map_err(|source| write(out, source))
 }
 
-/// Whether `folder` is empty or was written by [`export`].
-fn is_export(folder: &Path) -> bool {
-    let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+/// Refuses a folder that is neither empty nor written by [`export`] alone.
+fn refuse_others(folder: &Path, out: &Path) -> Result<(), ExportError> {
+    let taken = || ExportError::Taken { path: out.to_owned() };
+    let entries = std::fs::read_dir(folder).map_err(|_| taken())?;
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
     let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
-    empty || serde_json::from_str::<Value>(&config).is_ok_and(|config| config.get("sweep").is_some())
+    if !serde_json::from_str::<Value>(&config).is_ok_and(|config| config.get("sweep").is_some()) {
+        return Err(taken());
+    }
+    names.sort();
+    let ours = |name: &String| TOKENIZER_FILES.iter().chain(&OWN_FILES).any(|own| own == name);
+    match names.into_iter().find(|name| !ours(name)) {
+        Some(found) => Err(ExportError::Foreign { path: out.to_owned(), found }),
+        None => Ok(()),
+    }
 }
 
-fn write_files(model: &Model<'_>, parameters: &Path, made: &Path) -> Result<(), ExportError> {
+/// The trial's best parameters, whole and of the right shapes.
+fn parameters(model: &Model<'_>) -> Result<Weights, ExportError> {
+    let path = model.folder.join("best").join("model.safetensors");
+    if !path.is_file() {
+        return Err(ExportError::Parameters { path });
+    }
+    let catalog = Catalog::of_file(&path)?;
+    let settings = &model.job.trial.settings;
+    let config = train::encoder_config(&settings.checkpoint)?;
+    train::fits(&config, settings.pooling, model.labels.len(), &catalog)
+        .map_err(|source| ExportError::Misfit { path, source })?;
+    Ok(catalog.load()?)
+}
+
+fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), ExportError> {
     let settings = &model.job.trial.settings;
     let put = |name: &str, bytes: &[u8]| {
         let path = made.join(name);
         files::write_atomically(&path, bytes).map_err(|source| ExportError::Write { path, source })
     };
-    let bytes = std::fs::read(parameters)
-        .map_err(|source| ExportError::Read { path: parameters.to_owned(), source })?;
-    put("model.safetensors", &bytes)?;
-    let mut config = Exported::config_json(&base_config(&settings.checkpoint)?, model.labels, settings);
+    weights.write(&made.join("model.safetensors"), model.precision)?;
+    let family = train::encoder_config(&settings.checkpoint)?.family();
+    let base = base_config(&settings.checkpoint)?;
+    let mut config = Exported::config_json(&base, family, model.labels, settings, model.precision);
     if settings.pooling == Pooling::Mean {
-        config["architectures"] = json!(["MeanPoolingBertForSequenceClassification"]);
-        config["auto_map"] = json!({
-            "AutoModelForSequenceClassification": "modeling_sweep.MeanPoolingBertForSequenceClassification"
-        });
-        put("modeling_sweep.py", MEAN_POOLING_CODE.as_bytes())?;
+        let class = format!("MeanPooling{}ForSequenceClassification", family.class);
+        config["architectures"] = json!([class]);
+        config["auto_map"] =
+            json!({ "AutoModelForSequenceClassification": format!("modeling_sweep.{class}") });
+        put("modeling_sweep.py", mean_pooling_code(family).as_bytes())?;
     }
     put("config.json", format!("{config:#}\n").as_bytes())?;
-    put("tokenizer.json", train::tokenizer_json(&settings.checkpoint)?.as_bytes())?;
+    let tokenizer = train::tokenizer_json(&settings.checkpoint, settings.lowercase)?;
+    put("tokenizer.json", tokenizer.as_bytes())?;
     if settings.checkpoint == BUILTIN_MINI {
         put("tokenizer_config.json", format!("{:#}\n", mini_tokenizer_config()).as_bytes())?;
     } else {
@@ -151,7 +222,27 @@ fn write_files(model: &Model<'_>, parameters: &Path, made: &Path) -> Result<(), 
             }
         }
     }
+    if settings.lowercase != Lowercase::Tokenizer {
+        let path = made.join("tokenizer_config.json");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
+        let parsed = serde_json::from_str(&text);
+        let mut config: Value = parsed.map_err(|source| ExportError::Config { path, source })?;
+        config["do_lower_case"] = json!(settings.lowercase == Lowercase::Yes);
+        put("tokenizer_config.json", format!("{config:#}\n").as_bytes())?;
+    }
     put("README.md", card(model).as_bytes())
+}
+
+/// The code for mean pooling over an encoder of `family`.
+fn mean_pooling_code(family: &Family) -> String {
+    let prefix = format!("self.{} = ", family.prefix);
+    // DistilBERT has no pooler to leave out.
+    let pooler = if family.token_types == 0 { "" } else { ", add_pooling_layer=False" };
+    MEAN_POOLING_CODE
+        .replace("Bert", family.class)
+        .replace("self.bert = ", &prefix)
+        .replace("self.bert(", &format!("self.{}(", family.prefix))
+        .replace(", add_pooling_layer=False", pooler)
 }
 
 /// The checkpoint's own `config.json`, with all that `sweep` does not read.
@@ -168,7 +259,7 @@ fn base_config(checkpoint: &str) -> Result<Value, ExportError> {
 
 fn mini_tokenizer_config() -> Value {
     json!({
-        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 256, "do_lower_case": true,
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "do_lower_case": true,
         "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
         "mask_token": "[MASK]", "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     })

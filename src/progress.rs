@@ -14,7 +14,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     device::Device,
-    event::{Evaluation, Event, Outcome, Progress, Record},
+    event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
     results::SweepFolder,
     study::{Study, TrialRecord},
     trial::{Failure, State, TrialId},
@@ -22,6 +22,9 @@ use crate::{
 
 /// Bar positions of one trial, so that the bar moves within trials too.
 const TRIAL_TICKS: f64 = 1000.0;
+
+/// Share of unknown tokens above which a tokenizer probably does not fit the texts.
+pub(crate) const UNKNOWN_SHARE_MAX: f64 = 0.02;
 
 /// The display of one run.
 pub struct Display {
@@ -156,7 +159,12 @@ impl Bars {
                         _ = self.all.println(line);
                     }
                 }
-                Event::Prepared(_) | Event::SweepStarted { .. } | Event::SweepEnded { .. } => {}
+                Event::Prepared(_) => {
+                    if let Some(line) = line(record, study) {
+                        _ = self.all.println(line);
+                    }
+                }
+                Event::SweepStarted { .. } | Event::SweepEnded { .. } => {}
             }
         }
         self.update(ended(study));
@@ -239,6 +247,20 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
+/// A warning of a tokenizer that does not know the texts; only from the first trial that has it.
+fn unknown(id: TrialId, prepared: &Prepared, study: &Study) -> Option<String> {
+    let warns = |prepared: &Prepared| prepared.unknown_share > UNKNOWN_SHARE_MAX;
+    let before =
+        study.trials.iter().any(|other| other.trial.id != id && other.prepared.as_ref().is_some_and(warns));
+    (warns(prepared) && !before).then(|| {
+        format!(
+            "warning: {:.1} % of the training texts' tokens are unknown to the tokenizer (trial {id}); does it \
+             fit the language and the case of the texts? (`lowercase` in [text] may help)",
+            prepared.unknown_share * 100.0
+        )
+    })
+}
+
 /// A record as one line, if it is worth one.
 fn line(record: &Record, study: &Study) -> Option<String> {
     let counts = study.counts();
@@ -260,7 +282,8 @@ fn line(record: &Record, study: &Study) -> Option<String> {
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
-        (_, Event::SweepEnded { interrupted: false } | Event::Prepared(_)) | (None, _) => None,
+        (Some(id), Event::Prepared(prepared)) => unknown(id, prepared, study),
+        (_, Event::SweepEnded { interrupted: false }) | (None, _) => None,
     }
 }
 
@@ -352,6 +375,29 @@ mod tests {
         let study = Study::new(&plan(1));
         let event = Event::Started { attempt: 2, device: Device::Cuda { index: 1 } };
         assert_eq!(line(&record(1, event), &study).unwrap(), "trial 0001 starts on cuda:1 (attempt 2): ");
+    }
+
+    #[test]
+    fn a_tokenizer_that_does_not_know_the_texts_is_warned_of_once() {
+        let mut study = Study::new(&plan(2));
+        let prepared = |share: f64| Prepared {
+            train_documents: 10,
+            train_chunks: 10,
+            validation_documents: 1,
+            test_documents: 1,
+            long_documents: 0,
+            duplicates_dropped: 0,
+            unknown_share: share,
+            parameters: 1,
+            steps: 1,
+            seconds: 0.0,
+        };
+        assert_eq!(line(&record(1, Event::Prepared(prepared(0.02))), &study), None);
+        let warned = record(1, Event::Prepared(prepared(0.031)));
+        let text = line(&warned, &study).unwrap();
+        assert!(text.starts_with("warning: 3.1 % of the training texts' tokens are unknown"), "{text}");
+        study.apply(&warned).unwrap();
+        assert_eq!(line(&record(2, Event::Prepared(prepared(0.031))), &study), None);
     }
 
     #[test]

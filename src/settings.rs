@@ -3,160 +3,13 @@
 //! [`KEYS`] is the one table that the spec reader, the search space, the plan and
 //! the README's reference share. A new setting is one field and one row here.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-/// A number or a text, as a spec writes it and as results show it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// A whole number.
-    Int(i64),
-    /// A finite number.
-    Float(f64),
-    /// A text.
-    Text(String),
-}
+mod choices;
+mod value;
 
-impl Value {
-    /// The number that this value stands for, if it is one.
-    #[must_use]
-    pub fn as_f64(&self) -> Option<f64> {
-        match self {
-            #[expect(clippy::cast_precision_loss, reason = "settings are far below 2^53")]
-            Self::Int(int) => Some(*int as f64),
-            Self::Float(float) => Some(*float),
-            Self::Text(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    /// Writes the shortest text that reads back as the same value: `3e-5`, `0.1`, `64`, `cls`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int(int) => write!(f, "{int}"),
-            Self::Float(float) if *float != 0.0 && (float.abs() < 1e-3 || float.abs() >= 1e7) => {
-                write!(f, "{float:e}")
-            }
-            Self::Float(float) => write!(f, "{float}"),
-            Self::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Int(int) => serializer.serialize_i64(*int),
-            Self::Float(float) => serializer.serialize_f64(*float),
-            Self::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Value;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or a text")
-            }
-            fn visit_i64<E>(self, int: i64) -> Result<Value, E> {
-                Ok(Value::Int(int))
-            }
-            fn visit_u64<E: serde::de::Error>(self, int: u64) -> Result<Value, E> {
-                i64::try_from(int).map(Value::Int).map_err(E::custom)
-            }
-            fn visit_f64<E>(self, float: f64) -> Result<Value, E> {
-                Ok(Value::Float(float))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::Text(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// A closed set of names: the enum, its spelling in a spec, and the way back.
-macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            /// Every spelling, in the order of the variants.
-            pub const NAMES: &'static [&'static str] = &[$($text),+];
-
-            /// The spelling in a spec.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// The variant spelled `text`.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-choice! {
-    /// Which hidden state stands for a chunk.
-    Pooling {
-        /// The first token's.
-        Cls = "cls",
-        /// The mean over all tokens, special ones included.
-        Mean = "mean",
-    }
-}
-choice! {
-    /// What becomes of a text longer than the chunk length (Sun et al. 2019, arXiv 1905.05583).
-    LongText {
-        /// It is cut into overlapping chunks.
-        Chunk = "chunk",
-        /// Its first tokens are kept.
-        Head = "head",
-        /// Its last tokens are kept.
-        Tail = "tail",
-        /// A quarter from its head and three quarters from its tail are kept.
-        HeadTail = "head-tail",
-    }
-}
-choice! {
-    /// How a document's logits come from its chunks' logits.
-    Aggregate {
-        /// Their mean.
-        Mean = "mean",
-        /// Their maximum, class by class.
-        Max = "max",
-    }
-}
-choice! {
-    /// The learning rate after warm-up.
-    Schedule {
-        /// Falls linearly to 0.
-        Linear = "linear",
-        /// Falls to 0 along half a cosine.
-        Cosine = "cosine",
-        /// Stays.
-        Constant = "constant",
-    }
-}
-choice! {
-    /// The validation figure that early stopping and the choice of the best epoch follow.
-    Monitor {
-        /// Validation loss, lower is better.
-        ValLoss = "val_loss",
-        /// Validation F1, higher is better.
-        ValF1 = "val_f1",
-    }
-}
+pub use choices::{Aggregate, ClassWeights, LongText, Lowercase, Monitor, Pooling, Schedule, TrainOn};
+pub use value::Value;
 
 /// How much of the encoder stays as it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,20 +24,30 @@ pub enum Freeze {
 
 /// Everything that decides how one trial is trained, apart from data and seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(missing_docs, reason = "each field is described by its row in KEYS")]
 pub struct Settings {
     pub checkpoint: String,
     pub pooling: Pooling,
     pub freeze: Freeze,
+    pub reinit_layers: usize,
     pub dropout: f64,
+    pub lowercase: Lowercase,
     pub chunk_length: usize,
     pub chunk_stride: usize,
     pub long: LongText,
+    pub max_chunks: usize,
     pub aggregate: Aggregate,
+    pub train_on: TrainOn,
     pub learning_rate: f64,
+    pub head_learning_rate: f64,
+    pub layer_decay: f64,
     pub weight_decay: f64,
+    pub label_smoothing: f64,
+    pub class_weights: ClassWeights,
     pub epochs: usize,
     pub batch_size: usize,
+    pub gradient_accumulation: usize,
     pub warmup_ratio: f64,
     pub schedule: Schedule,
     pub gradient_clip: f64,
@@ -200,15 +63,24 @@ impl Default for Settings {
             checkpoint: "builtin:mini".to_owned(),
             pooling: Pooling::Cls,
             freeze: Freeze::Layers(0),
+            reinit_layers: 0,
             dropout: 0.1,
+            lowercase: Lowercase::Tokenizer,
             chunk_length: 128,
             chunk_stride: 32,
             long: LongText::Chunk,
+            max_chunks: 0,
             aggregate: Aggregate::Mean,
+            train_on: TrainOn::Documents,
             learning_rate: 2e-5,
+            head_learning_rate: 0.0,
+            layer_decay: 1.0,
             weight_decay: 0.01,
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::None,
             epochs: 3,
             batch_size: 32,
+            gradient_accumulation: 1,
             warmup_ratio: 0.1,
             schedule: Schedule::Linear,
             gradient_clip: 1.0,
@@ -470,15 +342,29 @@ pub static KEYS: &[Key] = &[
             Some(())
         },
     },
+    key!(Model, reinit_layers, size 0..=1024, "top layers that begin anew, and the dense layer of the head with them"),
     key!(Model, dropout, float 0.0 true 1.0, false, "dropout on embeddings, attention and hidden states, and before the classifier"),
+    key!(Text, lowercase, Lowercase, "lower-casing: as the tokenizer's files say, always, or never"),
     key!(Text, chunk_length, size 8..=65_536, "tokens of a chunk, special tokens included; at most the encoder's window"),
     key!(Text, chunk_stride, size 0..=65_536, "tokens shared by neighbouring chunks"),
     key!(Text, long, LongText, "what becomes of texts longer than a chunk"),
+    key!(Text, max_chunks, size 0..=1_000_000, "chunks of a document at most, the first ones; 0: all"),
     key!(Text, aggregate, Aggregate, "a document's logits from its chunks'"),
+    key!(Text, train_on, TrainOn, "what a training example is: a document, or each chunk by itself"),
     key!(Train, learning_rate, float 0.0 false f64::INFINITY, false, "peak learning rate of AdamW"),
+    key!(Train, head_learning_rate, float 0.0 true f64::INFINITY, false, "peak learning rate of the head; 0: that of the encoder"),
+    key!(Train, layer_decay, float 0.0 false 1.0, true, "factor on the learning rate from each layer to the one below it"),
     key!(Train, weight_decay, float 0.0 true f64::INFINITY, false, "decoupled decay; none on biases and LayerNorm"),
+    key!(Train, label_smoothing, float 0.0 true 1.0, false, "share of each label that is spread evenly over all classes"),
+    key!(
+        Train,
+        class_weights,
+        ClassWeights,
+        "how much classes count in the training loss; balanced: rare ones more"
+    ),
     key!(Train, epochs, size 1..=100_000, "passes over the training set at most"),
-    key!(Train, batch_size, size 1..=65_536, "documents of one step"),
+    key!(Train, batch_size, size 1..=65_536, "training examples of one step"),
+    key!(Train, gradient_accumulation, size 1..=65_536, "parts in which a step's batch is computed, to save memory"),
     key!(Train, warmup_ratio, float 0.0 true 1.0, true, "share of all steps in which the learning rate rises from 0"),
     key!(Train, schedule, Schedule, "the learning rate after warm-up"),
     key!(Train, gradient_clip, float 0.0 true f64::INFINITY, false, "largest norm of the whole gradient; 0: no limit"),
@@ -516,12 +402,5 @@ mod tests {
         let mut settings = Settings::default();
         key("gradient_clip").unwrap().set(&mut settings, &Value::Int(2)).unwrap();
         assert!((settings.gradient_clip - 2.0).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn small_numbers_are_shown_as_people_write_them() {
-        assert_eq!(Value::Float(3e-5).to_string(), "3e-5");
-        assert_eq!(Value::Float(0.1).to_string(), "0.1");
-        assert_eq!(Value::Float(0.0).to_string(), "0");
     }
 }

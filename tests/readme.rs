@@ -144,7 +144,7 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
         if !spec.settings.checkpoint.starts_with("builtin:") {
             fs::create_dir_all(&spec.settings.checkpoint).unwrap();
         }
-        let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1 };
+        let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
         let inspect =
             |wanted: Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
         let reading = match spec::check(&origin, &inspect) {

@@ -15,8 +15,8 @@ use sweep::{
     event::Outcome,
     leaderboard::read_predictions,
     metrics::{Confusion, Scores},
-    settings::{Aggregate, Freeze, Monitor, Settings},
-    train::{Control, Ending, Report, Session, TrainError, Weights},
+    settings::{Aggregate, ClassWeights, Freeze, Monitor, Pooling, Settings, TrainOn},
+    train::{Catalog, Control, Ending, Report, Session, TrainError},
     trial::{FailureKind, Job, Params, Trial, TrialId},
 };
 use tempfile::TempDir;
@@ -216,7 +216,8 @@ fn a_loss_that_is_not_finite_fails_the_trial_at_its_step() {
 fn a_frozen_encoder_stays_as_it_began_and_the_head_learns() {
     let mut bench = Bench::new();
     let frozen = |learning_rate| Settings { freeze: Freeze::Encoder, epochs: 1, learning_rate, ..settings() };
-    let read = |folder: &Path| Weights::read(&folder.join("last/model.safetensors")).unwrap();
+    let read =
+        |folder: &Path| Catalog::of_file(&folder.join("last/model.safetensors")).unwrap().load().unwrap();
     let slow = read(&bench.run(&frozen(1e-4)).1);
     let fast = read(&bench.run(&frozen(1e-2)).1);
     let mut heads = 0;
@@ -226,6 +227,24 @@ fn a_frozen_encoder_stays_as_it_began_and_the_head_learns() {
         heads += usize::from(head);
     }
     assert_eq!(heads, 4);
+}
+
+#[test]
+fn trials_over_one_frozen_encoder_share_its_work_and_no_figure() {
+    let checkpoint = checkpoint("tiny-roberta");
+    let path = checkpoint.path().to_str().unwrap().to_owned();
+    let frozen = Settings { checkpoint: path, freeze: Freeze::Encoder, ..settings() };
+    let mut warm = Bench::new();
+    for other in [Pooling::Mean, Pooling::Cls] {
+        warm.run(&Settings { pooling: other, learning_rate: 1e-4, ..frozen.clone() });
+    }
+    let (_, warm_folder) = warm.run(&frozen);
+    let mut cold = Bench::new();
+    let (_, cold_folder) = cold.run(&frozen);
+    assert_eq!(files(&warm_folder), files(&cold_folder));
+    // As many frozen layers as there are is the whole encoder.
+    let (_, layers) = cold.run(&Settings { freeze: Freeze::Layers(2), ..frozen });
+    assert_eq!(files(&layers), files(&cold_folder));
 }
 
 #[test]
@@ -244,4 +263,103 @@ fn long_texts_are_learnt_by_either_aggregation() {
         assert!(chunks > 48);
         assert!(outcome.test.f1 > 0.9, "{aggregate:?} {outcome:?}");
     }
+}
+
+#[test]
+fn accumulating_gradients_changes_nothing_but_the_memory() {
+    let mut bench = Bench::new();
+    let whole = Settings { dropout: 0.0, epochs: 3, ..settings() };
+    let parts = Settings { gradient_accumulation: 3, ..whole.clone() };
+    let (whole, parts) = (bench.run(&whole).0, bench.run(&parts).0);
+    assert!((whole.validation.loss - parts.validation.loss).abs() < 1e-4, "{whole:?} {parts:?}");
+    assert!((whole.train_loss - parts.train_loss).abs() < 1e-4);
+}
+
+#[test]
+fn chunks_can_be_examples_of_their_own() {
+    let mut bench = Bench::new();
+    let short = Settings { chunk_length: 10, chunk_stride: 2, ..settings() };
+    let mut prepared = |train_on| {
+        let mut prepared = None;
+        let settings = Settings { train_on, ..short.clone() };
+        let (ending, _) = bench.run_observed(&settings, &mut |report| match report {
+            Report::Prepared(found) => {
+                prepared = Some(found);
+                Control::Continue
+            }
+            _ => Control::Continue,
+        });
+        let Ending::Complete(outcome) = ending.unwrap() else { panic!("stopped without being asked") };
+        assert!(outcome.test.f1 > 0.9, "{outcome:?}");
+        prepared.unwrap()
+    };
+    let (documents, chunks) = (prepared(TrainOn::Documents), prepared(TrainOn::Chunks));
+    assert_eq!(documents.train_documents, chunks.train_documents);
+    assert_eq!(documents.train_chunks, chunks.train_chunks);
+    assert_eq!(documents.steps, 8 * documents.train_documents.div_ceil(8) as u64);
+    assert_eq!(chunks.steps, 8 * chunks.train_chunks.div_ceil(8) as u64);
+    assert!(chunks.steps > documents.steps);
+}
+
+#[test]
+fn smoothed_labels_and_class_weights_change_the_training_and_not_the_scale_of_its_loss() {
+    let mut bench = Bench::new();
+    let plain = bench.run(&settings()).0;
+    for other in [
+        Settings { label_smoothing: 0.3, ..settings() },
+        Settings { class_weights: ClassWeights::Balanced, label_smoothing: 0.1, ..settings() },
+    ] {
+        let outcome = bench.run(&other).0;
+        assert!(outcome.validation.loss != plain.validation.loss);
+        // A smoothed loss of two classes could not fall below 0.42 at 0.3.
+        assert!(outcome.train_loss < 0.4, "{}", outcome.train_loss);
+    }
+}
+
+/// A folder with a tokenizer and the random encoder of `tests/fixtures/<fixture>`.
+fn checkpoint(fixture: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(from.join(name), folder.path().join(name)).unwrap();
+    }
+    let words =
+        "[PAD] [UNK] [CLS] [SEP] [MASK] 很 好 满 意 喜 欢 推 荐 差 失 望 讨 厌 后 悔 房 间 里 的 灯 ，";
+    fs::write(folder.path().join("vocab.txt"), words.replace(' ', "\n")).unwrap();
+    folder
+}
+
+#[test]
+fn every_family_is_fine_tuned() {
+    for fixture in ["tiny-bert", "tiny-roberta", "tiny-distilbert"] {
+        let checkpoint = checkpoint(fixture);
+        for pooling in [Pooling::Cls, Pooling::Mean] {
+            let path = checkpoint.path().to_str().unwrap().to_owned();
+            let settings =
+                Settings { checkpoint: path, pooling, dropout: 0.0, epochs: 20, patience: 20, ..settings() };
+            let (outcome, _) = Bench::new().run(&settings);
+            assert!(outcome.train_loss < 0.3, "{fixture} {pooling:?}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn top_layers_begin_anew_and_lower_ones_as_they_were() {
+    let checkpoint = checkpoint("tiny-bert");
+    let path = checkpoint.path().to_str().unwrap().to_owned();
+    // So slow that nothing moves.
+    let settings =
+        Settings { checkpoint: path, reinit_layers: 1, learning_rate: 1e-30, epochs: 1, ..settings() };
+    let mut bench = Bench::new();
+    let (_, folder) = bench.run(&settings);
+    let read = |path: &Path| Catalog::of_file(path).unwrap().load().unwrap();
+    let before = read(&checkpoint.path().join("model.safetensors"));
+    let after = read(&folder.join("last/model.safetensors"));
+    let name = |layer: u32| format!("bert.encoder.layer.{layer}.output.dense.weight");
+    assert_eq!(before.get(&name(0)), after.get(&name(0)));
+    for anew in [name(1), "bert.pooler.dense.weight".to_owned()] {
+        assert_ne!(before.get(&anew), after.get(&anew), "{anew}");
+    }
+    let norm = after.get("bert.encoder.layer.1.output.LayerNorm.weight").unwrap();
+    assert!(norm.values.iter().all(|value| (value - 1.0).abs() < 1e-6));
 }

@@ -47,7 +47,7 @@ fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
             Err(Refusal { message: "config.json has no hidden_size".to_owned(), help: None })
         }
         good => {
-            let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000 };
+            let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() };
             Ok(Inspected { name: good.to_owned(), facts })
         }
     }

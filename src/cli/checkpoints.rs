@@ -33,15 +33,18 @@ impl<'a> Checkpoints<'a> {
 
     /// Looks at a checkpoint of a spec; of a hub model, only small files are fetched.
     pub(super) fn inspect(&self, wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
-        let name = match self.hub_id(wanted) {
-            None => wanted.checkpoint.to_owned(),
-            Some(id) => self.hub.prepare(&id).map_err(|error| self.refusal(&error))?.to_string(),
+        let (name, with_weights) = match self.hub_id(wanted) {
+            None => (wanted.checkpoint.to_owned(), true),
+            Some(id) => {
+                let commit = self.hub.prepare(&id).map_err(|error| self.refusal(&error))?;
+                (commit.to_string(), self.hub.has_weights(&commit))
+            }
         };
         let help = checkpoint::hub_id(&name).map(|_| {
             "choose a model of a family that the README lists, or give a folder with such an encoder"
                 .to_owned()
         });
-        match train::inspect(&name) {
+        match train::inspect(&name, with_weights) {
             Ok(facts) => Ok(Inspected { name, facts }),
             Err(error) => Err(Refusal { message: chain(&error), help }),
         }
@@ -89,7 +92,7 @@ impl<'a> Checkpoints<'a> {
         commits.into_iter().filter_map(|name| checkpoint::hub_id(name)).map(note).collect()
     }
 
-    /// Brings the weights of every hub model that a trial of `study` still needs.
+    /// Brings the weights of every hub model that a trial of `study` still needs, and judges them.
     pub(super) fn fetch_weights(&self, study: &Study) -> Result<(), Stop> {
         let open = study.trials.iter().filter(|record| record.state != State::Complete);
         let names: BTreeSet<&str> = open.map(|record| record.trial.settings.checkpoint.as_str()).collect();
@@ -101,6 +104,10 @@ impl<'a> Checkpoints<'a> {
                     chain(&error),
                     error.help()
                 ),
+            })?;
+            // Local ones were judged with the spec.
+            train::inspect(&id.to_string(), true).map_err(|error| {
+                Stop::usage(format!("the weights of {id} cannot be used: {}", chain(&error)))
             })?;
         }
         Ok(())

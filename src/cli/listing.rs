@@ -12,7 +12,7 @@ use crate::{
     machine::Machine,
     predict::{self, PredictError, Texts},
     results::{Results, read_json},
-    train::{Exported, Session},
+    train::{Exported, Precision, Session},
     trial::Job,
 };
 
@@ -48,6 +48,9 @@ pub(super) struct ExportArgs {
     /// Folder to write the model to
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Type of the parameters
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    dtype: Dtype,
     /// What decides which trial is the best
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
@@ -70,6 +73,15 @@ pub(super) struct PredictArgs {
     /// Texts to classify; without any, each line of standard input is one
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
+}
+
+/// Type of exported parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dtype {
+    /// 32 bits
+    F32,
+    /// 16 bits: half the size
+    F16,
 }
 
 /// How predictions are written.
@@ -105,16 +117,17 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     };
     let trial = folder.trial(record.trial.id);
     let job: Job = read_json(&trial.job())?;
-    let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome };
+    let precision = match args.dtype {
+        Dtype::F32 => Precision::F32,
+        Dtype::F16 => Precision::F16,
+    };
+    let model = Model { job: &job, folder: trial.path(), labels: &study.labels, outcome, precision };
     let out = args.out.clone().unwrap_or_else(|| folder.path().join("best-model"));
     export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
-    print(&format!(
-        "{}: trial {} ({}), the best by {}\n",
-        out.display(),
-        record.trial.id,
-        record.trial.params,
-        args.rank.by().describe()
-    ))?;
+    let params = record.trial.params.to_string();
+    let params = if params.is_empty() { params } else { format!(" ({params})") };
+    let (id, by) = (record.trial.id, args.rank.by().describe());
+    print(&format!("{}: trial {id}{params}, the best by {by}\n", out.display()))?;
     Ok(Exit::Complete)
 }
 

@@ -6,25 +6,28 @@ use crate::{
     data::Dataset,
     error_chain::chain,
     plan::Plan,
-    settings::LongText,
+    progress::UNKNOWN_SHARE_MAX,
+    settings::Lowercase,
     train::{Chunking, TextEncoder},
 };
-
-/// Above it the tokenizer probably does not fit the texts.
-const UNKNOWN_SHARE_MAX: f64 = 0.02;
 
 /// A line for each tokenizer and chunk length of the plan, about the training texts.
 pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
     let settings = plan.trials.iter().map(|trial| &trial.settings);
-    let pairs: BTreeSet<(&str, usize)> =
-        settings.map(|settings| (settings.checkpoint.as_str(), settings.chunk_length)).collect();
-    pairs.into_iter().map(|(checkpoint, length)| note(checkpoint, length, &texts)).collect()
+    let kinds: BTreeSet<(&str, &str, usize)> = settings
+        .map(|settings| (settings.checkpoint.as_str(), settings.lowercase.as_str(), settings.chunk_length))
+        .collect();
+    let note = |(checkpoint, lowercase, length)| {
+        let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
+        note(checkpoint, lowercase, length, &texts)
+    };
+    kinds.into_iter().map(note).collect()
 }
 
-fn note(checkpoint: &str, length: usize, texts: &[&str]) -> String {
-    let chunking = Chunking { length, stride: 0, long: LongText::Chunk };
-    let chunked = match TextEncoder::open(checkpoint).and_then(|encoder| encoder.chunk(texts, chunking)) {
+fn note(checkpoint: &str, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
+    let encoder = TextEncoder::open(checkpoint, lowercase);
+    let chunked = match encoder.and_then(|encoder| encoder.chunk(texts, Chunking::whole(length))) {
         Ok(chunked) => chunked,
         Err(error) => return format!("texts cannot be tokenised: {}", chain(&error)),
     };

@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn described(plan: &Plan, notes: &[String]) -> String {
-        let facts = CheckpointFacts { window: 512, layers: 2, parameters: 110_000_000 };
+        let facts = CheckpointFacts { window: 512, layers: 2, parameters: 110_000_000, unused: Vec::new() };
         let checkpoints = BTreeMap::from([("builtin:mini".to_owned(), facts)]);
         let dataset = dataset(["差评", "positive"]);
         let devices = "2 x cpu, 1 thread each";

@@ -120,7 +120,7 @@ fn window(
     }
 }
 
-/// No more layers can be frozen than there are.
+/// No more layers can be frozen, or begin anew, than there are.
 fn layers(
     root: &Node,
     draft: &Draft,
@@ -132,6 +132,10 @@ fn layers(
     for (value, at) in beyond(draft.values("freeze", root), layers) {
         let message = format!("`freeze` is {value}, but `{checkpoint}` has {layers} layers");
         findings.error(at, message, "to let only the head learn, write freeze = \"encoder\"");
+    }
+    for (value, at) in beyond(draft.values("reinit_layers", root), layers) {
+        let message = format!("`reinit_layers` is {value}, but `{checkpoint}` has {layers} layers");
+        findings.error(at, message, "one or two top layers are usual");
     }
 }
 

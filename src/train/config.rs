@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// The families that [`EncoderConfig::read`] takes.
-pub const MODEL_TYPES: &[&str] = &["bert"];
+use super::family::{FAMILIES, Family};
 
-/// What `config.json` says of a BERT encoder. Names and defaults are Hugging Face's.
+/// What `config.json` says of an encoder, under BERT's keys. Defaults are Hugging Face's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncoderConfig {
     /// The family.
@@ -25,10 +25,9 @@ pub struct EncoderConfig {
     /// Activation inside the feed-forward block; `gelu` (exact) only.
     #[serde(default = "gelu")]
     pub hidden_act: String,
-    /// The window: rows of the position embeddings.
+    /// Rows of the position embeddings.
     pub max_position_embeddings: usize,
-    /// Rows of the token-type embeddings.
-    #[serde(default = "two")]
+    /// Rows of the token-type embeddings; 0: there are none.
     pub type_vocab_size: usize,
     /// Added to the variance in LayerNorm.
     #[serde(default = "epsilon")]
@@ -37,7 +36,6 @@ pub struct EncoderConfig {
     #[serde(default = "initializer_range")]
     pub initializer_range: f64,
     /// The id that pads.
-    #[serde(default)]
     pub pad_token_id: u32,
     /// `absolute` only.
     #[serde(default = "absolute")]
@@ -49,9 +47,6 @@ fn gelu() -> String {
 }
 fn absolute() -> String {
     "absolute".to_owned()
-}
-const fn two() -> usize {
-    2
 }
 const fn epsilon() -> f64 {
     1e-12
@@ -80,7 +75,7 @@ pub enum ConfigError {
         source: serde_json::Error,
     },
     /// The family is not built in.
-    #[error("{path}: model_type \"{found}\" is not supported; supported: {}", MODEL_TYPES.join(", "))]
+    #[error("{path}: model_type \"{found}\" is not supported; supported: {}", Family::names())]
     ModelType {
         /// The file.
         path: PathBuf,
@@ -107,11 +102,12 @@ impl EncoderConfig {
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         let parse = |source| ConfigError::Parse { path: path.clone(), source };
-        let json: serde_json::Value = serde_json::from_str(&text).map_err(parse)?;
-        let family = json.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("(none)");
-        if !MODEL_TYPES.contains(&family) {
-            return Err(ConfigError::ModelType { path, found: family.to_owned() });
-        }
+        let mut json: Value = serde_json::from_str(&text).map_err(parse)?;
+        let found = json.get("model_type").and_then(Value::as_str).unwrap_or("(none)").to_owned();
+        let Some(family) = Family::of(&found) else {
+            return Err(ConfigError::ModelType { path, found });
+        };
+        as_bert(&mut json, family);
         let config: Self = serde_json::from_value(json).map_err(parse)?;
         config.check().map_err(|what| ConfigError::Value { path, what })?;
         Ok(config)
@@ -134,12 +130,18 @@ impl EncoderConfig {
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
+            ("type_vocab_size", self.type_vocab_size.max(1)),
         ];
         for (key, size) in sizes {
             if size == 0 || size > 1 << 24 {
                 return Err(format!("{key} is {size}"));
             }
+        }
+        if self.first_position() >= self.max_position_embeddings {
+            return Err(format!(
+                "max_position_embeddings {} leaves no position after pad_token_id {}",
+                self.max_position_embeddings, self.pad_token_id
+            ));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(
@@ -150,13 +152,97 @@ impl EncoderConfig {
         Ok(())
     }
 
-    /// Parameters of the encoder with its pooler and a classifier of `classes` classes.
+    /// The family.
     #[must_use]
-    pub fn parameters(&self, classes: usize) -> u64 {
-        let h = self.hidden_size;
-        let embeddings = (self.vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * h;
-        let layer = 4 * (h * h + h) + 2 * h * self.intermediate_size + self.intermediate_size + h + 4 * h;
-        let head = h * h + h + (h + 1) * classes;
-        (embeddings + self.num_hidden_layers * layer + head) as u64
+    pub fn family(&self) -> &'static Family {
+        Family::of(&self.model_type).unwrap_or(&FAMILIES[0])
+    }
+
+    /// The row of the position embeddings of a text's first token.
+    #[must_use]
+    pub fn first_position(&self) -> usize {
+        if self.family().positions_after_padding { self.pad_token_id as usize + 1 } else { 0 }
+    }
+
+    /// The longest input in tokens, special tokens included.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.max_position_embeddings - self.first_position()
+    }
+}
+
+/// Renames a family's own keys to BERT's, and adds what it leaves to its defaults.
+fn as_bert(json: &mut Value, family: &Family) {
+    let Some(object) = json.as_object_mut() else { return };
+    for (own, berts) in family.keys {
+        if let Some(value) = object.remove(*own) {
+            object.insert((*berts).to_owned(), value);
+        }
+    }
+    if family.token_types == 0 {
+        object.remove("type_vocab_size");
+    }
+    for (key, default) in
+        [("type_vocab_size", family.token_types), ("pad_token_id", family.pad_token_id as usize)]
+    {
+        if object.get(key).is_none_or(Value::is_null) {
+            object.insert(key.to_owned(), default.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(json: &Value) -> Result<EncoderConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), json.to_string()).unwrap();
+        EncoderConfig::read(folder.path())
+    }
+
+    fn bert() -> Value {
+        json!({ "model_type": "bert", "vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2,
+                "num_attention_heads": 3, "intermediate_size": 40, "max_position_embeddings": 20 })
+    }
+
+    #[test]
+    fn keys_that_are_left_out_have_the_familys_defaults() {
+        let config = read(&bert()).unwrap();
+        assert_eq!((config.type_vocab_size, config.window(), config.first_position()), (2, 20, 0));
+        let mut roberta = bert();
+        roberta["model_type"] = json!("roberta");
+        let config = read(&roberta).unwrap();
+        assert_eq!((config.pad_token_id, config.window(), config.first_position()), (1, 18, 2));
+    }
+
+    #[test]
+    fn distilbert_has_keys_of_its_own() {
+        let config = read(
+            &json!({ "model_type": "distilbert", "vocab_size": 60, "dim": 24, "n_layers": 2, "n_heads": 3,
+                "hidden_dim": 40, "activation": "gelu", "max_position_embeddings": 20 }),
+        );
+        let config = config.unwrap();
+        assert_eq!((config.hidden_size, config.num_hidden_layers, config.type_vocab_size), (24, 2, 0));
+    }
+
+    #[test]
+    fn other_families_are_named_with_those_that_work() {
+        let mut other = bert();
+        other["model_type"] = json!("electra");
+        let message = read(&other).unwrap_err().to_string();
+        assert!(message.ends_with(
+            "model_type \"electra\" is not supported; supported: bert, roberta, xlm-roberta, camembert, distilbert"
+        ));
+    }
+
+    #[test]
+    fn positions_that_the_padding_leaves_none_of_are_refused() {
+        let mut roberta = bert();
+        roberta["model_type"] = json!("roberta");
+        roberta["pad_token_id"] = json!(19);
+        assert!(read(&roberta).unwrap_err().to_string().contains("leaves no position"));
     }
 }

@@ -9,7 +9,10 @@ use super::{
     masks,
     text::{Chunking, TextEncoder, TextError},
 };
-use crate::data::{Dataset, Document};
+use crate::{
+    data::{Dataset, Document},
+    settings::{Lowercase, Settings, TrainOn},
+};
 
 /// Batches whose documents are sorted by length together: enough to pad little, few enough to mix
 /// (`transformers`' `group_by_length` takes 50 as well).
@@ -75,6 +78,21 @@ impl Split {
         Ok(split)
     }
 
+    /// The same with each chunk as a document of its own.
+    fn by_chunks(self) -> Self {
+        let label = |(document, chunks): (usize, &Range<usize>)| vec![self.labels[document]; chunks.len()];
+        let labels = self.documents.iter().enumerate().flat_map(label).collect();
+        let documents = (0..self.chunks.len()).map(|chunk| chunk..chunk + 1).collect();
+        Self { documents, labels, ..self }
+    }
+
+    /// Documents of each of `classes` classes.
+    pub(crate) fn class_counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        self.labels.iter().for_each(|&label| counts[label] += 1);
+        counts
+    }
+
     /// Number of documents.
     pub(crate) fn len(&self) -> usize {
         self.documents.len()
@@ -88,6 +106,11 @@ impl Split {
     /// The class of a document.
     pub(crate) fn label(&self, document: usize) -> usize {
         self.labels[document]
+    }
+
+    /// The numbers of a document's chunks in this split.
+    pub(crate) fn places(&self, document: usize) -> Range<usize> {
+        self.documents[document].clone()
     }
 
     /// The ids of each chunk of a document.
@@ -150,26 +173,36 @@ impl Split {
     }
 }
 
+/// What a corpus depends on: the data, the checkpoint with its lower-casing, the chunking, and what a
+/// training example is.
+type Key = (u64, String, Lowercase, Chunking, TrainOn);
+
 /// What a worker has tokenised: computed once for each (data, tokenizer, chunking), not for each trial.
 #[derive(Default)]
 pub(crate) struct Corpora {
-    known: HashMap<(u64, String, Chunking), std::rc::Rc<Corpus>>,
+    known: HashMap<Key, std::rc::Rc<Corpus>>,
 }
 
 impl Corpora {
-    /// The corpus of `data`, whose identity is `key`, under `checkpoint`'s tokenizer.
+    /// The corpus of `data`, whose identity is `key`, as `settings` read it.
     pub(crate) fn get(
         &mut self,
         key: u64,
         data: &Dataset,
-        checkpoint: &str,
-        chunking: Chunking,
+        settings: &Settings,
     ) -> Result<std::rc::Rc<Corpus>, TextError> {
-        let key = (key, checkpoint.to_owned(), chunking);
+        let Settings { lowercase, train_on, .. } = *settings;
+        let chunking = Chunking::of(settings);
+        let key = (key, settings.checkpoint.clone(), lowercase, chunking, train_on);
         if let Some(corpus) = self.known.get(&key) {
             return Ok(corpus.clone());
         }
-        let corpus = std::rc::Rc::new(Corpus::new(data, &TextEncoder::open(checkpoint)?, chunking)?);
+        let encoder = TextEncoder::open(&settings.checkpoint, lowercase)?;
+        let mut corpus = Corpus::new(data, &encoder, chunking)?;
+        if train_on == TrainOn::Chunks {
+            corpus.train = corpus.train.by_chunks();
+        }
+        let corpus = std::rc::Rc::new(corpus);
         self.known.insert(key, corpus.clone());
         Ok(corpus)
     }
@@ -178,13 +211,19 @@ impl Corpora {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{settings::LongText, train::mini};
+    use crate::{settings::Lowercase, train::mini};
 
     fn split(lengths: &[usize]) -> Split {
         let texts: Vec<String> = lengths.iter().map(|&length| "好".repeat(length)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let chunking = Chunking { length: 16, stride: 4, long: LongText::Chunk };
-        Split::new(&texts, vec![0; lengths.len()], &TextEncoder::open(mini::NAME).unwrap(), chunking).unwrap()
+        let chunking = Chunking { stride: 4, ..Chunking::whole(16) };
+        Split::new(
+            &texts,
+            vec![0; lengths.len()],
+            &TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap(),
+            chunking,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -197,6 +236,16 @@ mod tests {
         assert_eq!(batches, split.epoch(8, 1, 0));
         assert_ne!(batches, split.epoch(8, 1, 1));
         assert_ne!(batches, split.epoch(8, 2, 0));
+    }
+
+    #[test]
+    fn chunks_as_documents_have_their_documents_classes() {
+        let mut split = split(&[5, 40, 5]);
+        split.labels = vec![0, 1, 2];
+        let chunks = split.by_chunks();
+        assert_eq!(chunks.labels, [0, 1, 1, 1, 1, 2]);
+        assert_eq!((chunks.len(), chunks.chunks(), chunks.long), (6, 6, 1));
+        assert_eq!(chunks.class_counts(3), [1, 4, 1]);
     }
 
     #[test]

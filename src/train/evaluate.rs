@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     corpus::Split,
+    features::Features,
     heads,
     masks::Masks,
     model::{self, Batch, Classifier},
@@ -15,19 +16,23 @@ use crate::{
 };
 
 /// Padded tokens of one forward pass without gradients.
-const TOKENS: usize = 8_192;
+pub(crate) const TOKENS: usize = 8_192;
 
-/// The probabilities of each document's classes, in the split's order.
+/// The probabilities of each document's classes, in the split's order; with `features`, the encoder is not run.
 pub(crate) fn predict<B: Fused>(
     model: &Classifier<B>,
     split: &Split,
+    features: Option<&Features>,
     aggregate: Aggregate,
     device: &B::Device,
 ) -> Vec<Vec<f64>> {
     let mut all = vec![Vec::new(); split.len()];
     for documents in split.within(&split.by_length(), TOKENS) {
         let (chunks, ranges) = gather(split, &documents);
-        let logits = model.forward(&Batch::new(&chunks, device), &Masks::off());
+        let logits = match features {
+            Some(features) => model.classify(features.rows(split, &documents, device), &Masks::off()),
+            None => model.forward(&Batch::new(&chunks, device), &Masks::off()),
+        };
         let logits = heads::aggregate(logits, &ranges, aggregate);
         let [_, classes] = logits.dims();
         for (&document, row) in documents.iter().zip(model::values(logits).chunks_exact(classes)) {

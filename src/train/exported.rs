@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ConfigError, EncoderConfig, text::Chunking};
+use super::{ConfigError, EncoderConfig, family::Family, text::Chunking, weights::Precision};
 use crate::settings::{Aggregate, LongText, Pooling, Settings};
 
 /// The file with the parameters.
@@ -38,6 +38,9 @@ pub struct Recipe {
     pub chunk_stride: usize,
     /// What becomes of longer texts.
     pub long: LongText,
+    /// Chunks of a document at most; 0: all.
+    #[serde(default)]
+    pub max_chunks: usize,
     /// A document's logits from its chunks'.
     pub aggregate: Aggregate,
 }
@@ -75,12 +78,18 @@ impl Recipe {
             chunk_length: settings.chunk_length,
             chunk_stride: settings.chunk_stride,
             long: settings.long,
+            max_chunks: settings.max_chunks,
             aggregate: settings.aggregate,
         }
     }
 
     pub(crate) const fn chunking(self) -> Chunking {
-        Chunking { length: self.chunk_length, stride: self.chunk_stride, long: self.long }
+        Chunking {
+            length: self.chunk_length,
+            stride: self.chunk_stride,
+            long: self.long,
+            most: self.max_chunks,
+        }
     }
 }
 
@@ -101,9 +110,10 @@ impl Exported {
                 .map_err(|source| ExportedError::Recipe { path: path.clone(), source })?,
             None => Recipe {
                 pooling: Pooling::Cls,
-                chunk_length: config.max_position_embeddings,
+                chunk_length: config.window(),
                 chunk_stride: 0,
                 long: LongText::Head,
+                max_chunks: 0,
                 aggregate: Aggregate::Mean,
             },
         };
@@ -112,26 +122,38 @@ impl Exported {
 
     /// `config.json` of a classifier over `base`, the checkpoint's own `config.json` (or what stands for it).
     #[must_use]
-    pub fn config_json(base: &Value, labels: &[String], settings: &Settings) -> Value {
+    pub fn config_json(
+        base: &Value,
+        family: &Family,
+        labels: &[String],
+        settings: &Settings,
+        precision: Precision,
+    ) -> Value {
         let mut config = base.clone();
         let id2label: serde_json::Map<String, Value> =
             labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect();
         let label2id: serde_json::Map<String, Value> =
             labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
         if let Some(object) = config.as_object_mut() {
-            for stale in ["_name_or_path", "num_labels", "transformers_version", "torch_dtype"] {
+            for stale in
+                ["_name_or_path", "num_labels", "transformers_version", "auto_map", "quantization_config"]
+            {
                 object.remove(stale);
             }
+            let dtype = precision.torch_name();
             let entries = [
-                ("architectures", json!(["BertForSequenceClassification"])),
+                ("architectures", json!([format!("{}ForSequenceClassification", family.class)])),
                 ("problem_type", json!("single_label_classification")),
                 ("id2label", Value::Object(id2label)),
                 ("label2id", Value::Object(label2id)),
-                ("hidden_dropout_prob", json!(settings.dropout)),
-                ("attention_probs_dropout_prob", json!(settings.dropout)),
-                ("torch_dtype", json!("float32")),
+                // `transformers` 5 reads the first, older ones the second.
+                ("dtype", json!(dtype)),
+                ("torch_dtype", json!(dtype)),
                 ("sweep", json!(Recipe::of(settings))),
             ];
+            for key in family.dropout_keys {
+                object.insert((*key).to_owned(), json!(settings.dropout));
+            }
             object.extend(entries.map(|(key, value)| (key.to_owned(), value)));
         }
         config

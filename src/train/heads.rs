@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
-use crate::settings::Aggregate;
+use crate::settings::{Aggregate, ClassWeights, Settings};
 
 /// Logits of each document, `[documents, classes]`, from those of its chunks, `[chunks, classes]`.
 ///
@@ -49,13 +49,67 @@ pub(crate) fn aggregate<B: Backend>(
     }
 }
 
-/// Cross-entropy of `logits` `[documents, classes]` against `labels`, summed over documents.
-pub(crate) fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
-    let device = logits.device();
-    let labels: Vec<i32> = labels.iter().map(|&label| i32::try_from(label).unwrap_or(i32::MAX)).collect();
-    let count = labels.len();
-    let labels = Tensor::<B, 2, Int>::from_data(TensorData::new(labels, [count, 1]), &device);
-    activation::log_softmax(logits, 1).gather(1, labels).sum().neg()
+/// What training minimises: cross-entropy with class weights and label smoothing, as
+/// `torch.nn.CrossEntropyLoss` has them (`torch/nn/functional.py`).
+pub(crate) struct Objective {
+    /// One for each class.
+    weights: Vec<f32>,
+    smoothing: f32,
+}
+
+impl Objective {
+    /// `counts`: training examples of each class.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "counts of documents, as f32"
+    )]
+    pub(crate) fn new(settings: &Settings, counts: &[usize]) -> Self {
+        let all = counts.iter().sum::<usize>() as f64;
+        let weight = |&count: &usize| match settings.class_weights {
+            ClassWeights::None => 1.0,
+            ClassWeights::Balanced => all / (counts.len() * count.max(1)) as f64,
+        };
+        Self {
+            weights: counts.iter().map(|count| weight(count) as f32).collect(),
+            smoothing: settings.label_smoothing as f32,
+        }
+    }
+
+    /// What a batch's sum is divided by: the weights of its labels.
+    pub(crate) fn total(&self, labels: impl Iterator<Item = usize>) -> f64 {
+        labels.map(|label| f64::from(self.weights[label])).sum()
+    }
+
+    /// The loss of `logits` `[documents, classes]` against `labels`, summed over documents.
+    #[expect(clippy::cast_precision_loss, reason = "few classes")]
+    pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
+        let [documents, classes] = logits.dims();
+        let spread = self.smoothing / classes as f32;
+        let mut targets = Vec::with_capacity(documents * classes);
+        for &label in labels {
+            targets.extend(self.weights.iter().enumerate().map(|(class, weight)| {
+                let own = if class == label { 1.0 - self.smoothing } else { 0.0 };
+                -weight * (own + spread)
+            }));
+        }
+        let targets = Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device());
+        (activation::log_softmax(logits, 1) * targets).sum()
+    }
+}
+
+/// Plain cross-entropy of `logits`, `[documents · classes]` row by row, against `labels`, summed over
+/// documents: what is shown, comparable with that of validation.
+pub(crate) fn cross_entropy(logits: &[f32], labels: &[usize]) -> f64 {
+    let classes = logits.len() / labels.len().max(1);
+    logits.chunks_exact(classes.max(1)).zip(labels).map(|(row, &label)| -log_softmax(row)[label]).sum()
+}
+
+fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let shifted: Vec<f64> = logits.iter().map(|&logit| f64::from(logit) - f64::from(highest)).collect();
+    let log_sum = shifted.iter().map(|value| value.exp()).sum::<f64>().ln();
+    shifted.into_iter().map(|value| value - log_sum).collect()
 }
 
 /// Softmax in f64.
@@ -97,12 +151,27 @@ mod tests {
 
     #[test]
     fn cross_entropy_is_the_negative_logarithm_of_the_labels_probability() {
-        let sum = super::super::model::values(cross_entropy(logits(), &[1, 0, 0]))[0];
-        let expected: f64 = [([1.0, 4.0], 1), ([3.0, 0.0], 0), ([-1.0, -2.0], 0)]
-            .iter()
-            .map(|(row, label)| -probabilities(row)[*label].ln())
-            .sum();
+        let rows: [[f32; 2]; 3] = [[1.0, 4.0], [3.0, 0.0], [-1.0, -2.0]];
+        let labels = [1, 0, 0];
+        let expected: f64 = rows.iter().zip(labels).map(|(row, label)| -probabilities(row)[label].ln()).sum();
+        assert!((cross_entropy(&rows.concat(), &labels) - expected).abs() < 1e-12);
+        let plain = Objective::new(&Settings::default(), &[2, 1]);
+        let sum = super::super::model::values(plain.sum(logits(), &labels))[0];
         assert!((f64::from(sum) - expected).abs() < 1e-5);
+        assert_eq!(plain.total(labels.into_iter()), 3.0);
+    }
+
+    #[test]
+    fn weights_and_smoothing_are_those_of_pytorch() {
+        // cross_entropy(tensor([[1., 4.], [3., 0.], [-1., -2.]]), tensor([1, 0, 0]),
+        //               weight=tensor([.75, 1.5]), label_smoothing=.1)
+        let settings =
+            Settings { class_weights: ClassWeights::Balanced, label_smoothing: 0.1, ..Settings::default() };
+        let objective = Objective::new(&settings, &[2, 1]);
+        let labels = [1, 0, 0];
+        let sum = super::super::model::values(objective.sum(logits(), &labels))[0];
+        let loss = f64::from(sum) / objective.total(labels.into_iter());
+        assert!((loss - 0.256_171_7).abs() < 1e-6, "{loss}");
     }
 
     #[test]

@@ -7,20 +7,24 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    checkpoint,
     data::DataError,
     device::Device,
     event::{Evaluation, Outcome, Prepared, Progress},
+    settings::{Lowercase, Pooling},
     trial::{FailureKind, Job},
 };
 
 mod backend;
+mod checkpoint;
 mod config;
 mod corpus;
 mod early_stopping;
 mod evaluate;
 mod exported;
+mod family;
+mod features;
 mod heads;
+mod layout;
 mod masks;
 mod mini;
 mod model;
@@ -32,13 +36,18 @@ mod parity_tests;
 mod recipe;
 mod schedule;
 mod text;
+mod tokenizer;
 mod weights;
 
-pub use config::{ConfigError, EncoderConfig, MODEL_TYPES};
+pub use checkpoint::{Catalog, CheckpointError, PickleError, WEIGHT_FILES};
+pub use config::{ConfigError, EncoderConfig};
 pub use exported::{Exported, ExportedError};
+pub use family::Family;
+pub use layout::Misfit;
 pub use mini::NAME as BUILTIN_MINI;
-pub use text::{Chunked, Chunking, TextEncoder, TextError, tokenizer_json};
-pub use weights::{Weights, WeightsError};
+pub use text::{Chunked, Chunking, TextEncoder, TextError};
+pub use tokenizer::tokenizer_json;
+pub use weights::{Precision, Weights, WeightsError};
 
 /// What a running trial reports.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +100,17 @@ pub enum TrainError {
     /// The tokenizer could not be used.
     #[error("the checkpoint's tokenizer could not be used")]
     Text(#[from] TextError),
+    /// The checkpoint's files could not be read.
+    #[error("the checkpoint could not be used")]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint's tensors are not those of its encoder.
+    #[error("{folder} could not be used")]
+    Misfit {
+        /// The checkpoint's folder.
+        folder: PathBuf,
+        /// What is wrong.
+        source: Misfit,
+    },
     /// The parameters could not be used.
     #[error("the parameters could not be used")]
     Weights(#[from] WeightsError),
@@ -146,6 +166,8 @@ impl TrainError {
             Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
             Self::Config(_)
             | Self::Text(_)
+            | Self::Checkpoint(_)
+            | Self::Misfit { .. }
             | Self::Weights(_)
             | Self::Exported(_)
             | Self::Vocabulary { .. }
@@ -214,6 +236,8 @@ pub struct CheckpointFacts {
     pub layers: usize,
     /// Parameters with a classifier of two classes, for the forecast of disk use.
     pub parameters: u64,
+    /// Tensors of the checkpoint that the classifier does not use, such as those of another head.
+    pub unused: Vec<String>,
 }
 
 /// The shape of a checkpoint's encoder.
@@ -224,31 +248,49 @@ pub fn encoder_config(checkpoint: &str) -> Result<EncoderConfig, ConfigError> {
     if checkpoint == mini::NAME {
         Ok(mini::config())
     } else {
-        EncoderConfig::read(&checkpoint::folder(checkpoint))
+        EncoderConfig::read(&crate::checkpoint::folder(checkpoint))
     }
 }
 
-/// Reads what a spec is checked against, without reading weights.
+/// Whether `catalog` holds a whole classifier with `classes` classes over an encoder of this shape.
+///
+/// # Errors
+/// When a tensor is missing or has another shape.
+pub fn fits(
+    config: &EncoderConfig,
+    pooling: Pooling,
+    classes: usize,
+    catalog: &Catalog,
+) -> Result<(), Misfit> {
+    let parameters = layout::parameters(config, pooling, classes);
+    layout::fit(&parameters, config.family(), true, catalog.shapes()).map(drop)
+}
+
+/// Reads what a spec is checked against: names and shapes, no values.
+///
+/// Without `with_weights`, for weights that are still to be fetched, those are not looked at.
 ///
 /// # Errors
 /// When the checkpoint lacks a file, or describes what is not built in.
-pub fn inspect(checkpoint: &str) -> Result<CheckpointFacts, TrainError> {
+pub fn inspect(checkpoint: &str, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
     let config = encoder_config(checkpoint)?;
-    let tokens = TextEncoder::open(checkpoint)?.vocabulary();
+    let tokens = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?.vocabulary();
     if tokens > config.vocab_size {
         return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
     }
-    // The weights of a hub checkpoint are fetched once the spec is right.
-    if checkpoint != mini::NAME && checkpoint::hub_id(checkpoint).is_none() {
-        let path = Path::new(checkpoint).join(exported::WEIGHTS);
-        if !path.is_file() {
-            let source = std::io::ErrorKind::NotFound.into();
-            return Err(WeightsError::Read { path, source }.into());
-        }
-    }
+    let parameters = layout::parameters(&config, Pooling::Cls, 2);
+    let unused = if checkpoint == mini::NAME || !with_weights {
+        Vec::new()
+    } else {
+        let folder = crate::checkpoint::folder(checkpoint);
+        layout::fit(&parameters, config.family(), false, Catalog::open(&folder)?.shapes())
+            .map_err(|source| TrainError::Misfit { folder, source })?
+    };
+    let sizes = parameters.iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64);
     Ok(CheckpointFacts {
-        window: config.max_position_embeddings,
+        window: config.window(),
         layers: config.num_hidden_layers,
-        parameters: config.parameters(2),
+        parameters: sizes.sum(),
+        unused,
     })
 }

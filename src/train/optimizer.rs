@@ -12,7 +12,7 @@ use burn::{
 };
 
 use super::{backend::Compute, model::Classifier};
-use crate::settings::Freeze;
+use crate::settings::{Freeze, Settings};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -36,6 +36,40 @@ pub(crate) struct AdamW<B: AutodiffBackend> {
     moments: HashMap<String, [Field<B>; 2]>,
     steps: i32,
     weight_decay: f64,
+    rates: Rates,
+}
+
+/// Each parameter's learning rate as a factor on the one that the schedule gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    /// Of the head.
+    head: f64,
+    /// From a layer to the one below it (Sun et al. 2019, section 5.3.3; arXiv 1905.05583).
+    decay: f64,
+    layers: usize,
+}
+
+impl Rates {
+    /// For an encoder of so many layers.
+    pub(crate) fn new(settings: &Settings, layers: usize) -> Self {
+        let head = match settings.head_learning_rate {
+            rate if rate > 0.0 => rate / settings.learning_rate,
+            _ => 1.0,
+        };
+        Self { head, decay: settings.layer_decay, layers }
+    }
+
+    /// Of `name`, a path in [`Classifier`]: 1 for the top layer, less below it, least for the embeddings.
+    fn factor(&self, name: &str) -> f64 {
+        let Some(inner) = name.strip_prefix("encoder.") else { return self.head };
+        let below = layer(inner).map_or(self.layers, |layer| (self.layers - 1).saturating_sub(layer));
+        self.decay.powi(i32::try_from(below).unwrap_or(i32::MAX))
+    }
+}
+
+/// The layer in which a parameter of the encoder stands; `None`: the embeddings.
+fn layer(inner: &str) -> Option<usize> {
+    inner.strip_prefix("layers.")?.split('.').next()?.parse().ok()
 }
 
 /// Whether `name`, a path in [`Classifier`], learns.
@@ -44,10 +78,7 @@ fn learns(name: &str, freeze: Freeze) -> bool {
     match freeze {
         Freeze::Encoder => false,
         Freeze::Layers(0) => true,
-        Freeze::Layers(layers) => inner
-            .strip_prefix("layers.")
-            .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok())
-            .is_some_and(|layer| layer >= layers),
+        Freeze::Layers(layers) => layer(inner).is_some_and(|layer| layer >= layers),
     }
 }
 
@@ -179,8 +210,8 @@ impl<B: Compute> ModuleMapper<B> for Freezer {
 }
 
 impl<B: Compute> AdamW<B> {
-    pub(crate) fn new(weight_decay: f64) -> Self {
-        Self { moments: HashMap::new(), steps: 0, weight_decay }
+    pub(crate) fn new(weight_decay: f64, rates: Rates) -> Self {
+        Self { moments: HashMap::new(), steps: 0, weight_decay, rates }
     }
 
     /// One step at `rate` with `gradients` times `scale` (for clipping).
@@ -230,7 +261,9 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let name = self.walk.name();
         let Some(gradient) = self.gradients.fields.remove(&name) else { return param };
-        let decay = if decays(&name) { self.update.rate * self.optimizer.weight_decay } else { 0.0 };
+        let rate = self.update.rate * self.optimizer.rates.factor(&name);
+        let update = Update { rate, ..self.update };
+        let decay = if decays(&name) { rate * self.optimizer.weight_decay } else { 0.0 };
         let (id, tensor, mapper) = param.consume();
         let device = tensor.device();
         let shape = tensor.shape();
@@ -242,7 +275,7 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
                     [Field::Host(vec![0.0; gradient.len()]), Field::Host(vec![0.0; gradient.len()])]
                 });
                 if let [Field::Host(first), Field::Host(second)] = moments {
-                    on_host(&mut values, &gradient, first, second, self.update, decay);
+                    on_host(&mut values, &gradient, first, second, update, decay);
                 }
                 Tensor::from_data(TensorData::new(values, shape), &device)
             }
@@ -252,8 +285,7 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
                     .moments
                     .remove(&name)
                     .unwrap_or_else(|| [0, 1].map(|_| Field::Device(gradient.zeros_like())));
-                let (updated, moments) =
-                    on_device(inner.flatten(0, D - 1), gradient, moments, self.update, decay);
+                let (updated, moments) = on_device(inner.flatten(0, D - 1), gradient, moments, update, decay);
                 self.optimizer.moments.insert(name, moments);
                 updated.reshape(shape)
             }
@@ -320,6 +352,25 @@ mod tests {
         assert!(learns("encoder.words.weight", Freeze::Layers(0)));
         assert!(!learns("encoder.layers.3.output.weight", Freeze::Encoder));
         assert!(learns("pooler.weight", Freeze::Encoder));
+    }
+
+    #[test]
+    fn lower_layers_learn_more_slowly_and_the_head_at_its_own_rate() {
+        let settings = Settings {
+            learning_rate: 1e-4,
+            head_learning_rate: 1e-3,
+            layer_decay: 0.5,
+            ..Settings::default()
+        };
+        let rates = Rates::new(&settings, 3);
+        let factors =
+            ["encoder.layers.2.output.weight", "encoder.layers.0.output.weight", "encoder.words.weight"]
+                .map(|name| rates.factor(name));
+        assert_eq!(factors, [1.0, 0.25, 0.125]);
+        assert!((rates.factor("head.weight") - 10.0).abs() < 1e-12);
+        assert!((rates.factor("pooler.bias") - 10.0).abs() < 1e-12);
+        let plain = Rates::new(&Settings::default(), 3);
+        assert_eq!(["encoder.words.weight", "head.weight"].map(|name| plain.factor(name)), [1.0, 1.0]);
     }
 
     #[test]

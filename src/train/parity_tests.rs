@@ -1,10 +1,13 @@
 //! The encoder, its gradients and its optimiser against `transformers` and PyTorch.
 //!
-//! The reference is committed; `tests/fixtures/make_tiny_bert.py` made it.
+//! The references are committed; `tests/fixtures/make_tiny_models.py` made them.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use burn::{
     backend::{Autodiff, Flex, flex::FlexDevice},
@@ -13,16 +16,21 @@ use burn::{
 use serde::Deserialize;
 
 use super::{
+    checkpoint::Catalog,
     config::EncoderConfig,
-    heads,
+    family::Family,
+    heads::Objective,
+    layout,
     masks::Masks,
     model::{self, Batch, Classifier},
     ops::Queries,
-    optimizer::{AdamW, Gradients},
+    optimizer::{AdamW, Gradients, Rates},
     schedule::LearningRate,
-    weights::{Pretrained, Weights},
+    weights::{Precision, Pretrained, Weights},
 };
 use crate::settings::{Pooling, Settings};
+
+mod real;
 
 type Backend = Autodiff<Flex>;
 
@@ -39,18 +47,30 @@ struct Reference {
     losses: Vec<f64>,
 }
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bert")
+/// One of each family.
+const FIXTURES: [&str; 3] = ["tiny-bert", "tiny-roberta", "tiny-distilbert"];
+
+fn folder(fixture: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture)
 }
 
-fn reference() -> Reference {
-    serde_json::from_str(&std::fs::read_to_string(folder().join("reference.json")).unwrap()).unwrap()
+fn reference(fixture: &str) -> Reference {
+    let text = std::fs::read_to_string(folder(fixture).join("reference.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
-fn tiny() -> (EncoderConfig, Classifier<Backend>) {
-    let config = EncoderConfig::read(&folder()).unwrap();
-    let weights = Weights::read(&folder().join("model.safetensors")).unwrap();
-    let source = Pretrained { weights: &weights, seed: 0, complete: true };
+fn read(path: &Path) -> Weights {
+    Catalog::of_file(path).unwrap().load().unwrap()
+}
+
+const fn pretrained<'a>(weights: &'a Weights, family: &'static Family) -> Pretrained<'a> {
+    Pretrained { weights, family, seed: 0, anew: Vec::new(), complete: true }
+}
+
+fn tiny(fixture: &str) -> (EncoderConfig, Classifier<Backend>) {
+    let config = EncoderConfig::read(&folder(fixture)).unwrap();
+    let weights = read(&folder(fixture).join("model.safetensors"));
+    let source = pretrained(&weights, config.family());
     let model = Classifier::build(&config, Pooling::Cls, 3, &source, &FlexDevice).unwrap();
     (config, model)
 }
@@ -72,117 +92,118 @@ fn logits(model: &Classifier<Backend>, chunks: &[Vec<u32>]) -> Tensor<Backend, 2
     model.forward(&batch(chunks), &Masks::off())
 }
 
+fn loss(model: &Classifier<Backend>, reference: &Reference) -> Tensor<Backend, 1> {
+    let objective = Objective::new(&Settings::default(), &[3, 3, 2]);
+    objective.sum(logits(model, &reference.chunks), &reference.labels) / 8.0
+}
+
 #[test]
 fn logits_are_those_of_transformers_padded_or_alone() {
-    let (_, model) = tiny();
-    let reference = reference();
-    let expected = reference.logits.concat();
-    assert!(relative_error(&model::values(logits(&model, &reference.chunks)), &expected) < 1e-5);
-    for (chunk, row) in reference.chunks.iter().zip(&reference.logits) {
-        let alone = logits(&model, std::slice::from_ref(chunk));
-        assert!(relative_error(&model::values(alone), row) < 1e-5);
+    for fixture in FIXTURES {
+        let (_, model) = tiny(fixture);
+        let reference = reference(fixture);
+        let expected = reference.logits.concat();
+        let found = model::values(logits(&model, &reference.chunks));
+        assert!(relative_error(&found, &expected) < 1e-5, "{fixture}");
+        for (chunk, row) in reference.chunks.iter().zip(&reference.logits) {
+            let alone = logits(&model, std::slice::from_ref(chunk));
+            assert!(relative_error(&model::values(alone), row) < 1e-5, "{fixture}");
+        }
     }
 }
 
 #[test]
 fn the_last_hidden_states_are_those_of_transformers() {
-    let (config, model) = tiny();
-    let reference = reference();
-    let stored = Weights::read(&folder().join("reference.safetensors")).unwrap();
-    let expected = stored.get("hidden").unwrap();
-    let found = model::values(model.encode(&batch(&reference.chunks), &Masks::off(), Queries::All));
-    let width = config.hidden_size;
-    let mut start = 0;
-    for (row, chunk) in reference.chunks.iter().enumerate() {
-        // The reference is padded to 20 tokens, ours is packed.
-        let place = row * 20 * width..(row * 20 + chunk.len()) * width;
-        let end = start + chunk.len() * width;
-        assert!(relative_error(&found[start..end], &expected.values[place]) < 1e-5);
-        start = end;
+    for fixture in FIXTURES {
+        let (config, model) = tiny(fixture);
+        let reference = reference(fixture);
+        let stored = read(&folder(fixture).join("reference.safetensors"));
+        let expected = stored.get("hidden").unwrap();
+        let found = model::values(model.encode(&batch(&reference.chunks), &Masks::off(), Queries::All));
+        let width = config.hidden_size;
+        let mut start = 0;
+        for (row, chunk) in reference.chunks.iter().enumerate() {
+            // The reference is padded to 20 tokens, ours is packed.
+            let place = row * 20 * width..(row * 20 + chunk.len()) * width;
+            let end = start + chunk.len() * width;
+            assert!(relative_error(&found[start..end], &expected.values[place]) < 1e-5, "{fixture}");
+            start = end;
+        }
     }
 }
 
 #[test]
 fn the_gradient_of_every_parameter_is_that_of_pytorch() {
-    let (_, model) = tiny();
-    let reference = reference();
-    let sum = heads::cross_entropy(logits(&model, &reference.chunks), &reference.labels);
-    let loss = sum / 8.0;
-    assert!((f64::from(loss.clone().into_scalar()) - reference.loss).abs() < 1e-5);
-    let mut gradients = Gradients::new();
-    gradients.add(&model, loss.backward());
-    let stored = Weights::read(&folder().join("reference.safetensors")).unwrap();
-    // A model whose parameters are the gradients tells them under Hugging Face's names.
-    let found = gradients.as_weights(&model);
-    let mut compared = 0;
-    for (name, expected) in
-        stored.iter().filter_map(|(name, stored)| Some((name.strip_prefix("gradient.")?, stored)))
-    {
-        let error = relative_error(&found.get(name).unwrap().values, &expected.values);
-        assert!(error < 1e-3, "{name}: {error}");
-        compared += 1;
+    for fixture in FIXTURES {
+        let (_, model) = tiny(fixture);
+        let reference = reference(fixture);
+        let loss = loss(&model, &reference);
+        assert!((f64::from(loss.clone().into_scalar()) - reference.loss).abs() < 1e-5, "{fixture}");
+        let mut gradients = Gradients::new();
+        gradients.add(&model, loss.backward());
+        let stored = read(&folder(fixture).join("reference.safetensors"));
+        // A model whose parameters are the gradients tells them under Hugging Face's names.
+        let found = gradients.as_weights(&model);
+        let mut compared = 0;
+        for (name, expected) in
+            stored.iter().filter_map(|(name, stored)| Some((name.strip_prefix("gradient.")?, stored)))
+        {
+            let error = relative_error(&found.get(name).unwrap().values, &expected.values);
+            assert!(error < 1e-3, "{fixture} {name}: {error}");
+            compared += 1;
+        }
+        assert_eq!(compared, found.iter().count());
     }
-    assert_eq!(compared, found.iter().count());
 }
 
 #[test]
 fn thirty_steps_of_adamw_follow_pytorch() {
-    let (_, mut model) = tiny();
-    let reference = reference();
-    let settings = Settings {
-        learning_rate: reference.learning_rate,
-        warmup_ratio: reference.warmup_ratio,
-        ..Settings::default()
-    };
-    let rate = LearningRate::new(&settings, reference.steps);
-    let mut optimizer = AdamW::new(reference.weight_decay);
-    for (step, expected) in reference.losses.iter().enumerate() {
-        let loss = heads::cross_entropy(logits(&model, &reference.chunks), &reference.labels) / 8.0;
-        let found = f64::from(loss.clone().into_scalar());
-        assert!((found - expected).abs() < 1e-3, "step {step}: {found} {expected}");
-        let mut gradients = Gradients::new();
-        gradients.add(&model, loss.backward());
-        let scale = (1.0 / (gradients.norm() + 1e-6)).min(1.0);
-        model = optimizer.step(model, gradients, rate.at(step as u64), scale);
+    for fixture in FIXTURES {
+        let (_, mut model) = tiny(fixture);
+        let reference = reference(fixture);
+        let settings = Settings {
+            learning_rate: reference.learning_rate,
+            warmup_ratio: reference.warmup_ratio,
+            ..Settings::default()
+        };
+        let rate = LearningRate::new(&settings, reference.steps);
+        let mut optimizer = AdamW::new(reference.weight_decay, Rates::new(&settings, 2));
+        for (step, expected) in reference.losses.iter().enumerate() {
+            let loss = loss(&model, &reference);
+            let found = f64::from(loss.clone().into_scalar());
+            assert!((found - expected).abs() < 1e-3, "{fixture} step {step}: {found} {expected}");
+            let mut gradients = Gradients::new();
+            gradients.add(&model, loss.backward());
+            let scale = (1.0 / (gradients.norm() + 1e-6)).min(1.0);
+            model = optimizer.step(model, gradients, rate.at(step as u64), scale);
+        }
     }
 }
 
 #[test]
 fn parameters_survive_a_way_out_and_in_again() {
-    let (_, model) = tiny();
-    let original = Weights::read(&folder().join("model.safetensors")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("best").join("model.safetensors");
-    model.weights().write(&path).unwrap();
-    assert_eq!(Weights::read(&path).unwrap(), original);
-}
-
-#[test]
-fn a_missing_and_a_misshaped_tensor_are_named() {
-    let config = EncoderConfig::read(&folder()).unwrap();
-    let mut weights = Weights::read(&folder().join("model.safetensors")).unwrap();
-    let build = |weights: &Weights| {
-        let source = Pretrained { weights, seed: 0, complete: true };
-        Classifier::<Backend>::build(&config, Pooling::Cls, 3, &source, &FlexDevice).unwrap_err().to_string()
-    };
-    weights.insert("bert.encoder.layer.1.output.dense.bias", vec![2], vec![0.0; 2]);
-    assert_eq!(
-        build(&weights),
-        "tensor \"bert.encoder.layer.1.output.dense.bias\" has shape [2], but config.json asks for [24]"
-    );
-    assert!(
-        build(&Weights::default())
-            .contains("\"bert.encoder.layer.0.attention.self.query.weight\" is missing")
-    );
+    for fixture in FIXTURES {
+        let (config, model) = tiny(fixture);
+        let original = read(&folder(fixture).join("model.safetensors"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("best").join("model.safetensors");
+        model.weights().write(&path, Precision::F32).unwrap();
+        assert_eq!(read(&path), original, "{fixture}");
+        let expected = layout::parameters(&config, Pooling::Cls, 3).into_iter();
+        let expected: BTreeMap<_, _> = expected.map(|parameter| (parameter.name, parameter.shape)).collect();
+        let found = original.iter().map(|(name, stored)| (name.to_owned(), stored.shape.clone()));
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "{fixture}");
+    }
 }
 
 #[test]
 fn a_truncated_safetensors_file_is_an_error() {
-    let bytes = std::fs::read(folder().join("model.safetensors")).unwrap();
+    let bytes = std::fs::read(folder("tiny-bert").join("model.safetensors")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     for length in [0, 4, 100, bytes.len() / 2, bytes.len() - 1] {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        assert!(Weights::read(&path).unwrap_err().to_string().ends_with("is not a whole safetensors file"));
+        let message = Catalog::of_file(&path).unwrap_err().to_string();
+        assert!(message.contains("is not a whole safetensors file: "), "{message}");
     }
 }

@@ -13,24 +13,27 @@ use burn::{
 use super::{
     Control, Ending, Engine, Exported, Report, TrainError,
     backend::Compute,
+    checkpoint::Catalog,
     config::EncoderConfig,
     corpus::{Corpora, Corpus, Split},
     early_stopping::EarlyStopping,
-    encoder_config, evaluate, exported, heads,
+    encoder_config, evaluate, exported,
+    features::{self, Features, Frozen},
+    heads::{self, Objective},
+    layout,
     masks::{self, Masks},
     mini,
-    model::{Batch, Classifier},
-    optimizer::{AdamW, Freezer, Gradients},
+    model::{self, Batch, Classifier},
+    optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
     schedule::LearningRate,
-    text::{Chunking, TextEncoder},
-    weights::{Pretrained, Weights},
+    text::TextEncoder,
+    weights::{Precision, Pretrained, Weights},
 };
 use crate::{
-    checkpoint,
     data::{self, DataSpec, Dataset},
     event::{Evaluation, Outcome, Prepared, Progress},
-    settings::Settings,
+    settings::{Lowercase, Pooling, Settings},
     trial::Job,
 };
 
@@ -43,13 +46,20 @@ pub(crate) struct Trainer<C: Compute> {
     device: C::Device,
     datasets: HashMap<DataSpec, (u64, Rc<Dataset>)>,
     corpora: Corpora,
+    features: features::Known,
     /// The parameters of the checkpoint that was used last.
     checkpoint: Option<(String, Rc<Weights>)>,
 }
 
 impl<C: Compute> Trainer<C> {
     pub(crate) fn new(device: C::Device) -> Self {
-        Self { device, datasets: HashMap::new(), corpora: Corpora::default(), checkpoint: None }
+        Self {
+            device,
+            datasets: HashMap::new(),
+            corpora: Corpora::default(),
+            features: features::Known::default(),
+            checkpoint: None,
+        }
     }
 
     fn dataset(&mut self, spec: &DataSpec) -> Result<(u64, Rc<Dataset>), TrainError> {
@@ -68,7 +78,7 @@ impl<C: Compute> Trainer<C> {
         {
             return Ok(weights.clone());
         }
-        let weights = Rc::new(Weights::read(&checkpoint::folder(checkpoint).join(exported::WEIGHTS))?);
+        let weights = Rc::new(Catalog::open(&crate::checkpoint::folder(checkpoint))?.load()?);
         self.checkpoint = Some((checkpoint.to_owned(), weights.clone()));
         Ok(weights)
     }
@@ -84,7 +94,10 @@ impl<C: Compute> Trainer<C> {
             Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
         } else {
             let weights = self.weights(&settings.checkpoint)?;
-            let source = Pretrained { weights: &weights, seed, complete: false };
+            let (family, folder) = (config.family(), &crate::checkpoint::folder(&settings.checkpoint));
+            fit(config, settings.pooling, classes, false, &weights, folder)?;
+            let anew = layout::top(config, settings.reinit_layers);
+            let source = Pretrained { weights: &weights, family, seed, anew, complete: false };
             Classifier::build(config, settings.pooling, classes, &source, &self.device)?
         };
         Ok(model)
@@ -101,24 +114,34 @@ impl<C: Compute> Engine for Trainer<C> {
         let started = Instant::now();
         let settings = &job.trial.settings;
         let config = encoder_config(&settings.checkpoint)?;
-        if settings.chunk_length > config.max_position_embeddings {
-            let (length, window) = (settings.chunk_length, config.max_position_embeddings);
+        if settings.chunk_length > config.window() {
+            let (length, window) = (settings.chunk_length, config.window());
             return Err(TrainError::Window { length, window });
         }
         let (key, data) = self.dataset(&job.data)?;
-        let corpus = self.corpora.get(key, &data, &settings.checkpoint, Chunking::of(settings))?;
+        let corpus = self.corpora.get(key, &data, settings)?;
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
-        let trial = Trial { job, folder, data: &data, corpus: &corpus, device: &self.device, started };
-        trial.run(Learner::new(model, &trial), observe)
+        let frozen = features::is_whole(settings.freeze, config.num_hidden_layers).then(|| {
+            let fresh = settings.checkpoint == mini::NAME;
+            let key = features::Key::new(&corpus, settings, job.trial.seed, fresh);
+            self.features.get(key, &corpus, &model.valid(), &self.device)
+        });
+        let objective = Objective::new(settings, &corpus.train.class_counts(data.labels.len()));
+        let device = &self.device;
+        let trial = Trial { job, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
+        let rates = Rates::new(settings, config.num_hidden_layers);
+        trial.run(Learner::new(model, rates, settings), observe)
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
         let folder = model.folder.to_string_lossy().into_owned();
         let weights = self.weights(&folder)?;
-        let encoder = TextEncoder::open(&folder)?;
+        let encoder = TextEncoder::open(&folder, Lowercase::Tokenizer)?;
         let split = Split::new(texts, Vec::new(), &encoder, model.recipe.chunking())?;
-        let source = Pretrained { weights: &weights, seed: 0, complete: true };
         let classes = model.labels.len();
+        fit(&model.config, model.recipe.pooling, classes, true, &weights, &model.folder)?;
+        let family = model.config.family();
+        let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: true };
         let classifier = Classifier::<C::InnerBackend>::build(
             &model.config,
             model.recipe.pooling,
@@ -126,7 +149,23 @@ impl<C: Compute> Engine for Trainer<C> {
             &source,
             &self.device,
         )?;
-        Ok(evaluate::predict(&classifier, &split, model.recipe.aggregate, &self.device))
+        Ok(evaluate::predict(&classifier, &split, None, model.recipe.aggregate, &self.device))
+    }
+}
+
+/// Compares the tensors of a checkpoint in `folder` with the model's.
+fn fit(
+    config: &EncoderConfig,
+    pooling: Pooling,
+    classes: usize,
+    complete: bool,
+    weights: &Weights,
+    folder: &Path,
+) -> Result<(), TrainError> {
+    let shapes = weights.iter().map(|(name, stored)| (name, stored.shape.as_slice()));
+    match layout::fit(&layout::parameters(config, pooling, classes), config.family(), complete, shapes) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(TrainError::Misfit { folder: folder.to_owned(), source }),
     }
 }
 
@@ -136,6 +175,9 @@ struct Trial<'a, C: Compute> {
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
+    /// What the encoder makes of the corpus, if it does not learn.
+    frozen: Option<Rc<Frozen>>,
+    objective: Objective,
     device: &'a C::Device,
     started: Instant,
 }
@@ -154,11 +196,10 @@ struct Learner<C: Compute> {
 }
 
 impl<C: Compute> Learner<C> {
-    fn new(model: Classifier<C>, trial: &Trial<'_, C>) -> Self {
-        let settings = &trial.job.trial.settings;
+    fn new(model: Classifier<C>, rates: Rates, settings: &Settings) -> Self {
         Self {
             model: model.map(&mut Freezer::new(settings.freeze)),
-            optimizer: AdamW::new(settings.weight_decay),
+            optimizer: AdamW::new(settings.weight_decay, rates),
             stopping: EarlyStopping::new(settings),
             evaluations: Vec::new(),
             best: None,
@@ -229,7 +270,7 @@ impl<C: Compute> Trial<'_, C> {
         let mut learning = CountLearning(0);
         learner.model.visit(&mut learning);
         Prepared {
-            train_documents: self.corpus.train.len(),
+            train_documents: self.data.train.len(),
             train_chunks: self.corpus.train.chunks(),
             validation_documents: self.corpus.validation.len(),
             test_documents: self.corpus.test.len(),
@@ -249,16 +290,24 @@ impl<C: Compute> Trial<'_, C> {
         let train = &self.corpus.train;
         let mut gradients = Gradients::new();
         let mut loss = 0.0;
-        for (micro, documents) in train.within(batch, MICRO_BATCH_TOKENS).iter().enumerate() {
+        let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
+        let parts = batch.chunks(batch.len().div_ceil(settings.gradient_accumulation));
+        let parts = parts.flat_map(|part| train.within(part, MICRO_BATCH_TOKENS));
+        for (micro, documents) in parts.enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
-            let (chunks, ranges) = evaluate::gather(train, documents);
-            let input = Batch::new(&chunks, self.device);
-            let logits = heads::aggregate(learner.model.forward(&input, &masks), &ranges, settings.aggregate);
+            let (chunks, ranges) = evaluate::gather(train, &documents);
+            let logits = match &self.frozen {
+                Some(frozen) => {
+                    let rows = frozen.train.rows(train, &documents, self.device);
+                    learner.model.classify(rows, &masks)
+                }
+                None => learner.model.forward(&Batch::new(&chunks, self.device), &masks),
+            };
+            let logits = heads::aggregate(logits, &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
-            let sum = heads::cross_entropy(logits, &labels);
-            loss += f64::from(sum.clone().into_scalar());
-            let backward = (sum / batch.len() as f64).backward();
+            loss += heads::cross_entropy(&model::values(logits.clone().inner()), &labels);
+            let backward = (self.objective.sum(logits, &labels) / total).backward();
             gradients.add(&learner.model, backward);
         }
         learner.step += 1;
@@ -287,7 +336,8 @@ impl<C: Compute> Trial<'_, C> {
         steps_per_epoch: u64,
     ) -> Result<(bool, Evaluation), TrainError> {
         let model = learner.model.valid();
-        let (validation, _) = self.measure(&model, &self.corpus.validation);
+        let features = self.frozen.as_ref().map(|frozen| &frozen.validation);
+        let (validation, _) = self.measure(&model, &self.corpus.validation, features);
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
             epoch: learner.step as f64 / steps_per_epoch as f64,
@@ -301,9 +351,9 @@ impl<C: Compute> Trial<'_, C> {
         learner.loss = (0.0, 0);
         learner.evaluations.push(evaluation.clone());
         let weights = model.weights();
-        weights.write(&self.folder.join("last").join(exported::WEIGHTS))?;
+        weights.write(&self.folder.join("last").join(exported::WEIGHTS), Precision::F32)?;
         if judgement.best {
-            weights.write(&self.folder.join("best").join(exported::WEIGHTS))?;
+            weights.write(&self.folder.join("best").join(exported::WEIGHTS), Precision::F32)?;
             learner.best = Some(model);
         }
         outputs::write_metrics(self.folder, &learner.evaluations)?;
@@ -314,8 +364,9 @@ impl<C: Compute> Trial<'_, C> {
         &self,
         model: &Classifier<C::InnerBackend>,
         split: &Split,
+        features: Option<&Features>,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
-        let probabilities = evaluate::predict(model, split, self.settings().aggregate, self.device);
+        let probabilities = evaluate::predict(model, split, features, self.settings().aggregate, self.device);
         let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.positive);
         (scores, probabilities)
     }
@@ -330,7 +381,8 @@ impl<C: Compute> Trial<'_, C> {
                 "the last step of a trial is always evaluated, and a first evaluation is the best so far"
             );
         };
-        let (test, probabilities) = self.measure(model, &self.corpus.test);
+        let features = self.frozen.as_ref().map(|frozen| &frozen.test);
+        let (test, probabilities) = self.measure(model, &self.corpus.test, features);
         let data = self.data;
         outputs::write_predictions(self.folder, &data.labels, &data.test, &self.corpus.test, &probabilities)?;
         Ok(Ending::Complete(Box::new(Outcome {

@@ -5,14 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
 use tokenizers::Tokenizer;
 
-use super::mini;
-use crate::{
-    checkpoint,
-    settings::{LongText, Settings},
-};
+use super::{mini, tokenizer::tokenizer_json};
+use crate::settings::{LongText, Lowercase, Settings};
 
 /// How texts become chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,20 +19,34 @@ pub struct Chunking {
     pub stride: usize,
     /// What becomes of a longer text.
     pub long: LongText,
+    /// Chunks of a text at most, the first ones; 0: all.
+    pub most: usize,
 }
 
 impl Chunking {
     /// What `settings` say.
     #[must_use]
     pub const fn of(settings: &Settings) -> Self {
-        Self { length: settings.chunk_length, stride: settings.chunk_stride, long: settings.long }
+        Self {
+            length: settings.chunk_length,
+            stride: settings.chunk_stride,
+            long: settings.long,
+            most: settings.max_chunks,
+        }
+    }
+
+    /// Chunks of `length` tokens side by side: every token once.
+    #[must_use]
+    pub const fn whole(length: usize) -> Self {
+        Self { length, stride: 0, long: LongText::Chunk, most: 0 }
     }
 
     /// The pieces of `tokens` that `capacity` tokens hold, in order; at least one, which may be empty.
     ///
-    /// `Chunk`: pieces overlap by the stride and together cover every token. The others: one piece.
+    /// `Chunk`: pieces overlap by the stride and together cover every token, unless there are more than
+    /// `most`. The others: one piece.
     #[must_use]
-    pub fn pieces(&self, tokens: &[u32], capacity: usize) -> Vec<Vec<u32>> {
+    pub fn pieces<T: Clone>(&self, tokens: &[T], capacity: usize) -> Vec<Vec<T>> {
         if tokens.len() <= capacity {
             return vec![tokens.to_vec()];
         }
@@ -51,13 +61,13 @@ impl Chunking {
             }
             LongText::Chunk => {
                 let step = capacity.saturating_sub(self.stride).max(1);
-                let last = (tokens.len() - capacity).div_ceil(step);
-                (0..=last)
-                    .map(|index| {
-                        let start = index * step;
-                        tokens[start..tokens.len().min(start + capacity)].to_vec()
-                    })
-                    .collect()
+                let count = (tokens.len() - capacity).div_ceil(step) + 1;
+                let count = if self.most > 0 { count.min(self.most) } else { count };
+                let piece = |index: usize| {
+                    let start = index * step;
+                    tokens[start..tokens.len().min(start + capacity)].to_vec()
+                };
+                (0..count).map(piece).collect()
             }
         }
     }
@@ -67,7 +77,7 @@ impl Chunking {
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// Neither form of tokenizer is there.
-    #[error("{folder} holds neither tokenizer.json nor vocab.txt")]
+    #[error("{folder} holds neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt")]
     Absent {
         /// The checkpoint's folder.
         folder: PathBuf,
@@ -128,13 +138,13 @@ impl TextEncoder {
     ///
     /// # Errors
     /// When there is none, or it is damaged.
-    pub fn open(checkpoint: &str) -> Result<Self, TextError> {
+    pub fn open(checkpoint: &str, lowercase: Lowercase) -> Result<Self, TextError> {
         let path = if checkpoint == mini::NAME {
             PathBuf::from(mini::NAME)
         } else {
-            checkpoint::folder(checkpoint).join("tokenizer.json")
+            crate::checkpoint::folder(checkpoint).join("tokenizer.json")
         };
-        Self::from_json(tokenizer_json(checkpoint)?.as_bytes(), &path)
+        Self::from_json(tokenizer_json(checkpoint, lowercase)?.as_bytes(), &path)
     }
 
     fn from_json(json: &[u8], path: &Path) -> Result<Self, TextError> {
@@ -146,11 +156,12 @@ impl TextEncoder {
         // A file may carry the truncation of its last use; chunks are ours to cut.
         tokenizer.with_truncation(None).map_err(unusable)?;
         tokenizer.with_padding(None);
-        let probe = tokenizer.encode("a", true).map_err(unusable)?;
-        let special = probe.get_special_tokens_mask();
-        let first = special.iter().position(|&mask| mask == 0).unwrap_or(special.len());
-        let last = special.iter().rposition(|&mask| mask == 0).map_or(first, |index| index + 1);
-        let (before, after) = (probe.get_ids()[..first].to_vec(), probe.get_ids()[last..].to_vec());
+        // One token that no vocabulary has: what comes to stand around it is special.
+        let text = tokenizers::Token::new(u32::MAX, String::new(), (0, 0));
+        let text = tokenizers::Encoding::from_tokens(vec![text], 0);
+        let framed = tokenizer.post_process(text, None, true).map_err(unusable)?;
+        let mut parts = framed.get_ids().split(|&id| id == u32::MAX).map(<[u32]>::to_vec);
+        let (before, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let unknown = ["[UNK]", "<unk>"].iter().find_map(|token| tokenizer.token_to_id(token));
         Ok(Self { tokenizer, before, after, unknown })
     }
@@ -191,69 +202,6 @@ impl TextEncoder {
     }
 }
 
-/// The contents of a checkpoint's `tokenizer.json`; made from `vocab.txt` where there is no other.
-///
-/// # Errors
-/// When neither is there or readable.
-pub fn tokenizer_json(checkpoint: &str) -> Result<String, TextError> {
-    if checkpoint == mini::NAME {
-        return Ok(wordpiece_json(&mini::vocabulary(), true));
-    }
-    let folder = &checkpoint::folder(checkpoint);
-    let read = |path: PathBuf| {
-        std::fs::read_to_string(&path).map_err(|source| TextError::Read { path: path.clone(), source })
-    };
-    let path = folder.join("tokenizer.json");
-    if path.is_file() {
-        return read(path);
-    }
-    let vocabulary = folder.join("vocab.txt");
-    if !vocabulary.is_file() {
-        return Err(TextError::Absent { folder: folder.to_owned() });
-    }
-    let tokens: Vec<String> = read(vocabulary)?.lines().map(str::to_owned).collect();
-    Ok(wordpiece_json(&tokens, lowercases(folder)?))
-}
-
-/// What `tokenizer_config.json` says of lower-casing; BERT's default is to do it.
-fn lowercases(folder: &Path) -> Result<bool, TextError> {
-    let path = folder.join("tokenizer_config.json");
-    if !path.is_file() {
-        return Ok(true);
-    }
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| TextError::Read { path: path.clone(), source })?;
-    let config: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| TextError::Tokenizer { path, reason: error.to_string() })?;
-    Ok(config.get("do_lower_case").and_then(serde_json::Value::as_bool).unwrap_or(true))
-}
-
-/// BERT's `WordPiece` tokenizer over `tokens`, whose places are their ids.
-fn wordpiece_json(tokens: &[String], lowercase: bool) -> String {
-    let id = |token: &str| tokens.iter().position(|candidate| candidate == token).unwrap_or(0);
-    let special: Vec<serde_json::Value> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        .iter()
-        .filter(|&&token| tokens.iter().any(|candidate| candidate == token))
-        .map(|&token| {
-            json!({ "id": id(token), "content": token, "single_word": false, "lstrip": false,
-                    "rstrip": false, "normalized": false, "special": true })
-        })
-        .collect();
-    let vocab: serde_json::Map<String, serde_json::Value> =
-        tokens.iter().enumerate().map(|(index, token)| (token.clone(), json!(index))).collect();
-    json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special,
-        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-                        "strip_accents": null, "lowercase": lowercase },
-        "pre_tokenizer": { "type": "BertPreTokenizer" },
-        "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", id("[SEP]")], "cls": ["[CLS]", id("[CLS]")] },
-        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
-        "model": { "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-                   "max_input_chars_per_word": 100, "vocab": vocab },
-    })
-    .to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -266,7 +214,7 @@ mod tests {
             tokens in 0_u32..400, capacity in 6_usize..60, stride in 0_usize..5,
         ) {
             let ids: Vec<u32> = (0..tokens).collect();
-            let chunking = Chunking { length: 0, stride, long: LongText::Chunk };
+            let chunking = Chunking { stride, ..Chunking::whole(0) };
             let pieces = chunking.pieces(&ids, capacity);
             let mut covered = pieces[0].clone();
             for piece in &pieces[1..] {
@@ -281,24 +229,58 @@ mod tests {
         #[test]
         fn one_piece_forms_fill_the_chunk(tokens in 61_u32..400, long in prop::sample::select(vec![LongText::Head, LongText::Tail, LongText::HeadTail])) {
             let ids: Vec<u32> = (0..tokens).collect();
-            let pieces = Chunking { length: 0, stride: 0, long }.pieces(&ids, 60);
+            let pieces = Chunking { long, ..Chunking::whole(0) }.pieces(&ids, 60);
             prop_assert_eq!(pieces.len(), 1);
             prop_assert_eq!(pieces[0].len(), 60);
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_chunks_tokens_are_the_characters_at_their_offsets_and_no_character_is_lost(
+            text in "[房间很好，。！a-zA-Z0-9 ]{0,120}", length in 8_usize..40, stride in 0_usize..4,
+        ) {
+            let encoder = TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap();
+            let chunking = Chunking { stride, ..Chunking::whole(length) };
+            let chunks = &encoder.chunk(&[&text], chunking).unwrap()[0].chunks;
+            let encoding = encoder.tokenizer.encode_char_offsets(text.as_str(), false).unwrap();
+            let spans = chunking.pieces(encoding.get_offsets(), length - 2);
+            prop_assert_eq!(chunks.len(), spans.len());
+            let characters: Vec<char> = text.chars().collect();
+            let mut seen = vec![false; characters.len()];
+            for (chunk, spans) in chunks.iter().zip(&spans) {
+                prop_assert_eq!((chunk[0], chunk[chunk.len() - 1]), (2, 3));
+                prop_assert_eq!(chunk.len(), spans.len() + 2);
+                for (id, &(start, end)) in chunk[1..].iter().zip(spans) {
+                    let token = encoder.tokenizer.id_to_token(*id).unwrap();
+                    let own: String = characters[start..end].iter().flat_map(|c| c.to_lowercase()).collect();
+                    prop_assert_eq!(token.trim_start_matches("##"), own);
+                    seen[start..end].fill(true);
+                }
+            }
+            prop_assert!(characters.iter().zip(seen).all(|(character, seen)| seen || *character == ' '));
+        }
+    }
+
+    #[test]
+    fn at_most_the_first_chunks_are_kept() {
+        let ids: Vec<u32> = (0..100).collect();
+        let chunking = Chunking { most: 2, ..Chunking::whole(0) };
+        assert_eq!(chunking.pieces(&ids, 30).concat(), (0..60).collect::<Vec<_>>());
+    }
+
     #[test]
     fn head_and_tail_are_those_of_sun_et_al() {
         let ids: Vec<u32> = (0..1_000).collect();
-        let pieces = Chunking { length: 512, stride: 0, long: LongText::HeadTail }.pieces(&ids, 510);
+        let pieces = Chunking { long: LongText::HeadTail, ..Chunking::whole(512) }.pieces(&ids, 510);
         assert_eq!(pieces[0][127], 127);
         assert_eq!(pieces[0][128], 1_000 - 382);
     }
 
     #[test]
     fn each_chunk_begins_and_ends_with_the_special_tokens() {
-        let encoder = TextEncoder::open(mini::NAME).unwrap();
-        let chunking = Chunking { length: 8, stride: 2, long: LongText::Chunk };
+        let encoder = TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap();
+        let chunking = Chunking { stride: 2, ..Chunking::whole(8) };
         let chunked = &encoder.chunk(&["房间很好，服务也很好。"], chunking).unwrap()[0];
         assert_eq!(chunked.tokens, 11);
         assert_eq!(chunked.unknown, 0);
@@ -310,19 +292,8 @@ mod tests {
 
     #[test]
     fn an_empty_text_is_its_special_tokens() {
-        let encoder = TextEncoder::open(mini::NAME).unwrap();
-        let chunking = Chunking { length: 8, stride: 2, long: LongText::Chunk };
+        let encoder = TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap();
+        let chunking = Chunking { stride: 2, ..Chunking::whole(8) };
         assert_eq!(encoder.chunk(&[""], chunking).unwrap()[0].chunks, [[2, 3]]);
-    }
-
-    #[test]
-    fn a_vocabulary_file_alone_makes_the_same_tokenizer() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("vocab.txt"), mini::vocabulary().join("\n")).unwrap();
-        let chunking = Chunking { length: 16, stride: 2, long: LongText::Chunk };
-        let texts = ["Good 早餐 24h!"];
-        let here = TextEncoder::open(folder.path().to_str().unwrap()).unwrap();
-        let there = TextEncoder::open(mini::NAME).unwrap();
-        assert_eq!(here.chunk(&texts, chunking).unwrap(), there.chunk(&texts, chunking).unwrap());
     }
 }

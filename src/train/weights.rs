@@ -1,4 +1,4 @@
-//! Named parameters outside any backend: safetensors files, and fresh values.
+//! Named parameters outside any backend: values, a safetensors file of them, and fresh ones.
 //!
 //! Names and layouts are Hugging Face's: a linear layer's weight is `[out, in]`.
 
@@ -9,9 +9,9 @@ use std::{
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, tensor::TensorView};
 
-use super::masks;
+use super::{family::Family, layout, masks};
 use crate::files;
 
 /// One parameter: shape and row-major values.
@@ -29,25 +29,9 @@ pub struct Weights {
     tensors: BTreeMap<String, Stored>,
 }
 
-/// Why parameters could not be read, written or used.
+/// Why parameters could not be written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The file could not be read.
-    #[error("reading {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is damaged or cut off.
-    #[error("{path} is not a whole safetensors file")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: safetensors::SafeTensorError,
-    },
     /// The file could not be written.
     #[error("writing {path}")]
     Write {
@@ -56,20 +40,8 @@ pub enum WeightsError {
         /// Why.
         source: std::io::Error,
     },
-    /// A tensor of a type that holds no weights.
-    #[error("{path}: tensor \"{name}\" has type {dtype}; supported: F32, F16, BF16")]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// Its type.
-        dtype: String,
-    },
-    /// A tensor that the encoder needs is not there.
-    #[error(
-        "tensor \"{name}\" is missing; the checkpoint does not hold the encoder that its config.json describes"
-    )]
+    /// A tensor that the model needs is not there.
+    #[error("tensor \"{name}\" is missing")]
     Missing {
         /// The tensor.
         name: String,
@@ -84,6 +56,16 @@ pub enum WeightsError {
         /// Shape by the config.
         expected: Vec<usize>,
     },
+}
+
+/// The type of the values in a file that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits: the values as they are.
+    #[default]
+    F32,
+    /// 16 bits, IEEE 754; half the size.
+    F16,
 }
 
 impl Weights {
@@ -104,45 +86,21 @@ impl Weights {
         self.tensors.iter().map(|(name, stored)| (name.as_str(), stored))
     }
 
-    /// Reads a safetensors file; f16 and bf16 become f32. Integer tensors (position ids) are skipped.
-    ///
-    /// # Errors
-    /// When the file is missing, damaged, or holds floats of another width.
-    pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
-        let mut weights = Self::default();
-        for (name, view) in file.tensors() {
-            if matches!(view.dtype(), Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL) {
-                continue;
-            }
-            let values = floats(&view).ok_or_else(|| WeightsError::Type {
-                path: path.to_owned(),
-                name: name.clone(),
-                dtype: format!("{:?}", view.dtype()),
-            })?;
-            weights.insert(name, view.shape().to_vec(), values);
-        }
-        Ok(weights)
-    }
-
-    /// Writes a safetensors file of f32, atomically.
+    /// Writes a safetensors file, atomically.
     ///
     /// # Errors
     /// When the file cannot be written; an older one is left as it was then.
-    pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
+    pub fn write(&self, path: &Path, precision: Precision) -> Result<(), WeightsError> {
         let failed = |source| WeightsError::Write { path: path.to_owned(), source };
         let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
             .iter()
-            .map(|(name, stored)| {
-                (name, stored.shape.as_slice(), stored.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            })
+            .map(|(name, stored)| (name, stored.shape.as_slice(), precision.bytes(&stored.values)))
             .collect();
         let views = bytes
             .iter()
-            .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?)))
+            .map(|(name, shape, bytes)| {
+                Ok((*name, TensorView::new(precision.dtype(), shape.to_vec(), bytes)?))
+            })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|error| failed(std::io::Error::other(error)))?;
         // `transformers` refuses files without this entry.
@@ -153,17 +111,27 @@ impl Weights {
     }
 }
 
-fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let data = view.data();
-    match view.dtype() {
-        Dtype::F32 => Some(data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
-        Dtype::F16 => Some(
-            data.as_chunks::<2>().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect(),
-        ),
-        Dtype::BF16 => Some(
-            data.as_chunks::<2>().0.iter().map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect(),
-        ),
-        _ => None,
+impl Precision {
+    /// PyTorch's name.
+    pub(crate) const fn torch_name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+        }
+    }
+
+    const fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+        }
+    }
+
+    fn bytes(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::F16 => values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect(),
+        }
     }
 }
 
@@ -212,40 +180,34 @@ fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     values
 }
 
-/// A checkpoint's parameters; what it may lack (pooler, classifier) begins fresh, as in `transformers`.
+/// A checkpoint's parameters; what it may lack (the head) begins fresh, as in `transformers`.
 pub(crate) struct Pretrained<'a> {
     /// The file's contents.
     pub(crate) weights: &'a Weights,
+    /// Whose names they are.
+    pub(crate) family: &'static Family,
     /// Seeds what is fresh.
     pub(crate) seed: u64,
-    /// Whether pooler and classifier must be there, with the right shape: for inference.
+    /// Beginnings of the names of what begins fresh although it is there.
+    pub(crate) anew: Vec<String>,
+    /// Whether the head must be there, with the right shape: for inference.
     pub(crate) complete: bool,
 }
 
 impl Source for Pretrained<'_> {
     fn take(&self, name: &str, shape: &[usize], start: Fresh) -> Result<Vec<f32>, WeightsError> {
-        let optional =
-            !self.complete && (name.starts_with("bert.pooler.") || name.starts_with("classifier."));
-        // Checkpoints of the bare encoder have no `bert.` before their names; old ones call LayerNorm's
-        // parameters gamma and beta.
-        let bare = name.strip_prefix("bert.").unwrap_or(name);
-        let old =
-            bare.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-        let found = [name.to_owned(), bare.to_owned(), format!("bert.{old}"), old]
-            .iter()
-            .find_map(|candidate| self.weights.get(candidate));
+        let optional = !self.complete && self.family.is_head(name);
+        let found = layout::spellings(self.family, name).iter().find_map(|name| self.weights.get(name));
+        let anew = self.anew.iter().any(|part| name.starts_with(part));
         match found {
-            Some(stored) if stored.shape == shape => Ok(stored.values.clone()),
-            // A classifier of another task.
-            Some(_) if optional && name.starts_with("classifier.") => {
-                Ok(fresh(self.seed, name, shape, start))
-            }
+            Some(stored) if stored.shape == shape && !anew => Ok(stored.values.clone()),
+            // A classifier of another task, or none; or what is to begin anew.
+            _ if optional || anew => Ok(fresh(self.seed, name, shape, start)),
             Some(stored) => Err(WeightsError::Shape {
                 name: name.to_owned(),
                 found: stored.shape.clone(),
                 expected: shape.to_vec(),
             }),
-            None if optional => Ok(fresh(self.seed, name, shape, start)),
             None => Err(WeightsError::Missing { name: name.to_owned() }),
         }
     }

@@ -1,0 +1,202 @@
+//! A model from named parameters, and back to them, under Hugging Face's names.
+
+use burn::{
+    module::Param,
+    nn::{Embedding, Linear},
+    tensor::{Tensor, TensorData, backend::Backend},
+};
+
+use super::{Classifier, Encoder, Layer, LayerNorm, Product, values};
+use crate::{
+    settings::Pooling,
+    train::{
+        config::EncoderConfig,
+        family::{Family, MEAN_OUTPUT},
+        weights::{Fresh, Source, Weights, WeightsError},
+    },
+};
+
+impl<B: Backend> Classifier<B> {
+    /// Builds the model from named parameters.
+    ///
+    /// # Errors
+    /// What `source` says of a parameter that it lacks.
+    pub(crate) fn build(
+        config: &EncoderConfig,
+        pooling: Pooling,
+        classes: usize,
+        source: &dyn Source,
+        device: &B::Device,
+    ) -> Result<Self, WeightsError> {
+        let family = config.family();
+        let builder = Builder { config, family, source, device };
+        let width = config.hidden_size;
+        let layers =
+            (0..config.num_hidden_layers).map(|index| builder.layer(index)).collect::<Result<_, _>>()?;
+        let token_types = match config.type_vocab_size {
+            0 => None,
+            rows => Some(builder.embedding("token_type", rows)?),
+        };
+        Ok(Self {
+            encoder: Encoder {
+                words: builder.embedding("word", config.vocab_size)?,
+                positions: builder.embedding("position", config.max_position_embeddings)?,
+                token_types,
+                embedding_norm: builder.norm(&family.encoder("embeddings.LayerNorm"))?,
+                layers,
+            },
+            pooler: match pooling {
+                Pooling::Cls => Some(builder.linear(family.head.dense, width, width)?),
+                Pooling::Mean => None,
+            },
+            head: builder.linear(output_name(family, pooling), width, classes)?,
+            family,
+            first_position: config.first_position(),
+        })
+    }
+
+    /// The parameters under their Hugging Face names.
+    pub(crate) fn weights(&self) -> Weights {
+        let mut weights = Weights::default();
+        let (encoder, family) = (&self.encoder, self.family);
+        let embeddings = [
+            ("word", Some(&encoder.words)),
+            ("position", Some(&encoder.positions)),
+            ("token_type", encoder.token_types.as_ref()),
+        ];
+        for (kind, embedding) in embeddings {
+            if let Some(weight) = embedding.map(|embedding| embedding.weight.val()) {
+                weights.insert(embedding_name(family, kind), weight.dims().to_vec(), values(weight));
+            }
+        }
+        save_norm(&mut weights, &family.encoder("embeddings.LayerNorm"), &encoder.embedding_norm);
+        for (index, layer) in encoder.layers.iter().enumerate() {
+            let names = &family.layer;
+            let of = |part: &str| family.of_layer(index, part);
+            let mut save = |names: &[String], product: &Product<B>| {
+                save_product(&mut weights, names, product.weight.val(), product.bias.val());
+            };
+            save(&names.projections.map(of), &layer.projections);
+            save(&[of(names.attention_output)], &layer.attention_output);
+            save(&[of(names.intermediate)], &layer.intermediate);
+            save(&[of(names.output)], &layer.output);
+            save_norm(&mut weights, &of(names.attention_norm), &layer.attention_norm);
+            save_norm(&mut weights, &of(names.output_norm), &layer.output_norm);
+        }
+        let pooling = if self.pooler.is_some() { Pooling::Cls } else { Pooling::Mean };
+        if let Some(pooler) = &self.pooler {
+            save_linear(&mut weights, family.head.dense, pooler);
+        }
+        save_linear(&mut weights, output_name(family, pooling), &self.head);
+        weights
+    }
+}
+
+fn embedding_name(family: &Family, kind: &str) -> String {
+    family.encoder(&format!("embeddings.{kind}_embeddings.weight"))
+}
+
+const fn output_name(family: &'static Family, pooling: Pooling) -> &'static str {
+    match pooling {
+        Pooling::Cls => family.head.output,
+        Pooling::Mean => MEAN_OUTPUT,
+    }
+}
+
+struct Builder<'a, B: Backend> {
+    config: &'a EncoderConfig,
+    family: &'static Family,
+    source: &'a dyn Source,
+    device: &'a B::Device,
+}
+
+impl<B: Backend> Builder<'_, B> {
+    fn layer(&self, index: usize) -> Result<Layer<B>, WeightsError> {
+        let names = &self.family.layer;
+        let of = |part: &str| self.family.of_layer(index, part);
+        let (width, inner) = (self.config.hidden_size, self.config.intermediate_size);
+        Ok(Layer {
+            projections: self.product(&names.projections.map(of), width, width)?,
+            attention_output: self.product(&[of(names.attention_output)], width, width)?,
+            attention_norm: self.norm(&of(names.attention_norm))?,
+            intermediate: self.product(&[of(names.intermediate)], width, inner)?,
+            output: self.product(&[of(names.output)], inner, width)?,
+            output_norm: self.norm(&of(names.output_norm))?,
+            heads: self.config.num_attention_heads,
+        })
+    }
+
+    fn embedding(&self, kind: &str, rows: usize) -> Result<Embedding<B>, WeightsError> {
+        let width = self.config.hidden_size;
+        let start = Fresh::Normal(self.config.initializer_range);
+        let values = self.source.take(&embedding_name(self.family, kind), &[rows, width], start)?;
+        Ok(Embedding { weight: self.param(values, [rows, width]) })
+    }
+
+    fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear<B>, WeightsError> {
+        let Product { weight, bias } = self.product(&[name.to_owned()], inputs, outputs)?;
+        Ok(Linear { weight, bias: Some(bias) })
+    }
+
+    /// One product for several Hugging Face layers over the same input, side by side.
+    fn product(&self, names: &[String], inputs: usize, outputs: usize) -> Result<Product<B>, WeightsError> {
+        let columns = names.len() * outputs;
+        let mut weight = vec![0.0; inputs * columns];
+        let mut bias = Vec::with_capacity(columns);
+        let start = Fresh::Normal(self.config.initializer_range);
+        for (part, name) in names.iter().enumerate() {
+            let rows = self.source.take(&format!("{name}.weight"), &[outputs, inputs], start)?;
+            for (output, row) in rows.chunks_exact(inputs).enumerate() {
+                for (input, &value) in row.iter().enumerate() {
+                    weight[input * columns + part * outputs + output] = value;
+                }
+            }
+            bias.extend(self.source.take(&format!("{name}.bias"), &[outputs], Fresh::Zeros)?);
+        }
+        Ok(Product { weight: self.param(weight, [inputs, columns]), bias: self.param(bias, [columns]) })
+    }
+
+    fn norm(&self, name: &str) -> Result<LayerNorm<B>, WeightsError> {
+        let width = self.config.hidden_size;
+        let gamma = self.source.take(&format!("{name}.weight"), &[width], Fresh::Ones)?;
+        let beta = self.source.take(&format!("{name}.bias"), &[width], Fresh::Zeros)?;
+        Ok(LayerNorm {
+            gamma: self.param(gamma, [width]),
+            beta: self.param(beta, [width]),
+            epsilon: self.config.layer_norm_eps,
+        })
+    }
+
+    fn param<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<B, D>> {
+        Param::from_data(TensorData::new(values, shape), self.device)
+    }
+}
+
+/// Takes [`Builder::product`] apart again.
+fn save_product<B: Backend>(
+    weights: &mut Weights,
+    names: &[String],
+    weight: Tensor<B, 2>,
+    bias: Tensor<B, 1>,
+) {
+    let [inputs, columns] = weight.dims();
+    let outputs = columns / names.len();
+    let (rows, bias) = (values(weight.transpose()), values(bias));
+    let parts = rows.chunks_exact(outputs * inputs).zip(bias.chunks_exact(outputs));
+    for (name, (rows, bias)) in names.iter().zip(parts) {
+        weights.insert(format!("{name}.weight"), vec![outputs, inputs], rows.to_vec());
+        weights.insert(format!("{name}.bias"), vec![outputs], bias.to_vec());
+    }
+}
+
+fn save_linear<B: Backend>(weights: &mut Weights, name: &str, linear: &Linear<B>) {
+    if let Some(bias) = &linear.bias {
+        save_product(weights, &[name.to_owned()], linear.weight.val(), bias.val());
+    }
+}
+
+fn save_norm<B: Backend>(weights: &mut Weights, name: &str, norm: &LayerNorm<B>) {
+    let width = norm.gamma.val().dims()[0];
+    weights.insert(format!("{name}.weight"), vec![width], values(norm.gamma.val()));
+    weights.insert(format!("{name}.bias"), vec![width], values(norm.beta.val()));
+}

@@ -1,0 +1,211 @@
+//! A checkpoint's tokenizer as one `tokenizer.json`, whatever files it comes in.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{mini, text::TextError};
+use crate::settings::Lowercase;
+
+/// The contents of a checkpoint's `tokenizer.json`; made from `vocab.txt`, or from `vocab.json` and
+/// `merges.txt`, where there is no other.
+///
+/// # Errors
+/// When none of them is there, or one is damaged.
+pub fn tokenizer_json(checkpoint: &str, lowercase: Lowercase) -> Result<String, TextError> {
+    let (path, mut json) = own(checkpoint)?;
+    match lowercase {
+        Lowercase::Tokenizer => Ok(json),
+        Lowercase::Yes | Lowercase::No => {
+            let mut value: Value = serde_json::from_str(&json)
+                .map_err(|error| TextError::Tokenizer { path, reason: error.to_string() })?;
+            set_lowercase(&mut value, lowercase == Lowercase::Yes);
+            json = value.to_string();
+            Ok(json)
+        }
+    }
+}
+
+/// The tokenizer as its files have it, and the file that stands for it in messages.
+fn own(checkpoint: &str) -> Result<(PathBuf, String), TextError> {
+    if checkpoint == mini::NAME {
+        return Ok((PathBuf::from(mini::NAME), wordpiece_json(&mini::vocabulary(), true)));
+    }
+    let folder = &crate::checkpoint::folder(checkpoint);
+    let [whole, tokens, vocabulary, merges] =
+        ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
+    if whole.is_file() {
+        let json = read(&whole)?;
+        return Ok((whole, json));
+    }
+    if tokens.is_file() {
+        let list: Vec<String> = read(&tokens)?.lines().map(str::to_owned).collect();
+        let json = wordpiece_json(&list, lowercases(folder)?);
+        return Ok((tokens, json));
+    }
+    if vocabulary.is_file() && merges.is_file() {
+        let json = byte_level_json(&parse(&vocabulary)?, &read(&merges)?);
+        return Ok((vocabulary, json));
+    }
+    Err(TextError::Absent { folder: folder.to_owned() })
+}
+
+fn read(path: &Path) -> Result<String, TextError> {
+    std::fs::read_to_string(path).map_err(|source| TextError::Read { path: path.to_owned(), source })
+}
+
+fn parse(path: &Path) -> Result<Value, TextError> {
+    serde_json::from_str(&read(path)?)
+        .map_err(|error| TextError::Tokenizer { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// What `tokenizer_config.json` says of lower-casing; BERT's default is to do it.
+fn lowercases(folder: &Path) -> Result<bool, TextError> {
+    let path = folder.join("tokenizer_config.json");
+    if !path.is_file() {
+        return Ok(true);
+    }
+    Ok(parse(&path)?.get("do_lower_case").and_then(Value::as_bool).unwrap_or(true))
+}
+
+/// Turns the lower-casing of a `tokenizer.json` on or off.
+fn set_lowercase(tokenizer: &mut Value, on: bool) {
+    let normalizer = tokenizer["normalizer"].take();
+    let (normalizer, found) = with_lowercase(normalizer, on);
+    tokenizer["normalizer"] = match normalizer {
+        normalizer if found || !on => normalizer,
+        Value::Null => json!({ "type": "Lowercase" }),
+        other => json!({ "type": "Sequence", "normalizers": [{ "type": "Lowercase" }, other] }),
+    };
+}
+
+/// A normalizer with its lower-casing on or off, and whether it has any to turn.
+fn with_lowercase(mut normalizer: Value, on: bool) -> (Value, bool) {
+    match normalizer["type"].as_str() {
+        Some("BertNormalizer") => {
+            normalizer["lowercase"] = json!(on);
+            (normalizer, true)
+        }
+        Some("Lowercase") => (if on { normalizer } else { Value::Null }, true),
+        Some("Sequence") => {
+            let Some(parts) = normalizer["normalizers"].as_array_mut() else { return (normalizer, false) };
+            let mut any = false;
+            let turned = std::mem::take(parts).into_iter().map(|part| {
+                let (part, found) = with_lowercase(part, on);
+                any |= found;
+                part
+            });
+            *parts = turned.filter(|part| !part.is_null()).collect();
+            (normalizer, any)
+        }
+        _ => (normalizer, false),
+    }
+}
+
+/// `RoBERTa`'s byte-level BPE tokenizer, from `vocab.json` and `merges.txt`.
+fn byte_level_json(vocab: &Value, merges: &str) -> String {
+    let id = |token: &str| vocab.get(token).and_then(Value::as_u64);
+    let special: Vec<Value> = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        .iter()
+        .filter_map(|token| Some(added_token(token, id(token)?)))
+        .collect();
+    let merges: Vec<&str> =
+        merges.lines().filter(|line| !line.starts_with("#version") && !line.is_empty()).collect();
+    let ends = |token: &str| json!([token, id(token).unwrap_or(0)]);
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special, "normalizer": null,
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+        "post_processor": { "type": "RobertaProcessing", "sep": ends("</s>"), "cls": ends("<s>"),
+                            "trim_offsets": true, "add_prefix_space": false },
+        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
+        "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
+                   "end_of_word_suffix": "", "fuse_unk": false, "vocab": vocab, "merges": merges },
+    })
+    .to_string()
+}
+
+fn added_token(token: &str, id: u64) -> Value {
+    json!({ "id": id, "content": token, "single_word": false, "lstrip": token == "<mask>",
+            "rstrip": false, "normalized": false, "special": true })
+}
+
+/// BERT's `WordPiece` tokenizer over `tokens`, whose places are their ids.
+fn wordpiece_json(tokens: &[String], lowercase: bool) -> String {
+    let id = |token: &str| tokens.iter().position(|candidate| candidate == token).unwrap_or(0);
+    let special: Vec<Value> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        .iter()
+        .filter(|&&token| tokens.iter().any(|candidate| candidate == token))
+        .map(|&token| added_token(token, id(token) as u64))
+        .collect();
+    let vocab: serde_json::Map<String, Value> =
+        tokens.iter().enumerate().map(|(index, token)| (token.clone(), json!(index))).collect();
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special,
+        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                        "strip_accents": null, "lowercase": lowercase },
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", id("[SEP]")], "cls": ["[CLS]", id("[CLS]")] },
+        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
+        "model": { "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                   "max_input_chars_per_word": 100, "vocab": vocab },
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::text::TextEncoder;
+
+    fn ids(folder: &Path, lowercase: Lowercase, text: &str) -> Vec<u32> {
+        let encoder = TextEncoder::open(folder.to_str().unwrap(), lowercase).unwrap();
+        encoder.chunk(&[text], crate::train::Chunking::whole(64)).unwrap()[0].chunks[0].clone()
+    }
+
+    #[test]
+    fn a_vocabulary_file_alone_makes_the_same_tokenizer() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("vocab.txt"), mini::vocabulary().join("\n")).unwrap();
+        let text = "Good 早餐 24h!";
+        let expected = ids(Path::new(mini::NAME), Lowercase::Tokenizer, text);
+        assert_eq!(ids(folder.path(), Lowercase::Tokenizer, text), expected);
+    }
+
+    #[test]
+    fn lower_casing_can_be_turned_on_and_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "Good"];
+        std::fs::write(folder.path().join("vocab.txt"), tokens.join("\n")).unwrap();
+        std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": false}"#).unwrap();
+        let ids = |lowercase| ids(folder.path(), lowercase, "Good GOOD good")[1..4].to_vec();
+        assert_eq!(ids(Lowercase::Tokenizer), [6, 1, 5]);
+        assert_eq!(ids(Lowercase::No), [6, 1, 5]);
+        assert_eq!(ids(Lowercase::Yes), [5, 5, 5]);
+    }
+
+    #[test]
+    fn every_kind_of_normalizer_takes_lower_casing() {
+        let turned = |normalizer: Value, on| {
+            let mut tokenizer = json!({ "normalizer": normalizer });
+            set_lowercase(&mut tokenizer, on);
+            tokenizer["normalizer"].clone()
+        };
+        let (lower, nfc) = (json!({ "type": "Lowercase" }), json!({ "type": "NFC" }));
+        let sequence = |parts: &[&Value]| json!({ "type": "Sequence", "normalizers": parts });
+        assert_eq!(turned(Value::Null, true), lower);
+        assert_eq!(turned(lower.clone(), false), Value::Null);
+        assert_eq!(turned(nfc.clone(), true), sequence(&[&lower, &nfc]));
+        assert_eq!(turned(sequence(&[&nfc, &lower]), false), sequence(&[&nfc]));
+        assert_eq!(turned(sequence(&[&nfc, &lower]), true), sequence(&[&nfc, &lower]));
+    }
+
+    #[test]
+    fn byte_level_bpe_is_made_from_its_two_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let vocab =
+            json!({ "<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "l": 4, "o": 5, "w": 6, "lo": 7, "low": 8 });
+        std::fs::write(folder.path().join("vocab.json"), vocab.to_string()).unwrap();
+        std::fs::write(folder.path().join("merges.txt"), "#version: 0.2\nl o\nlo w\n").unwrap();
+        assert_eq!(ids(folder.path(), Lowercase::Tokenizer, "lowlo"), [0, 8, 7, 2]);
+    }
+}
