@@ -11,6 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    checkpoint,
     data::Source,
     display,
     event::Outcome,
@@ -217,7 +218,7 @@ fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), 
         put("tokenizer_config.json", format!("{:#}\n", mini_tokenizer_config()).as_bytes())?;
     } else {
         for name in TOKENIZER_FILES {
-            let path = Path::new(&settings.checkpoint).join(name);
+            let path = checkpoint::folder(&settings.checkpoint).join(name);
             if path.is_file() {
                 let bytes = std::fs::read(&path).map_err(|source| ExportError::Read { path, source })?;
                 put(name, &bytes)?;
@@ -253,7 +254,7 @@ fn base_config(checkpoint: &str) -> Result<Value, ExportError> {
         let config = train::encoder_config(checkpoint);
         return Ok(config.map_or(Value::Null, |config| json!(config)));
     }
-    let path = Path::new(checkpoint).join("config.json");
+    let path = checkpoint::folder(checkpoint).join("config.json");
     let text =
         std::fs::read_to_string(&path).map_err(|source| ExportError::Read { path: path.clone(), source })?;
     serde_json::from_str(&text).map_err(|source| ExportError::Config { path, source })
@@ -344,8 +345,7 @@ fn classes_table(test: &Scores, labels: &[String]) -> String {
 
 /// A folder's own name: where it stood on the training machine is nobody's business.
 fn checkpoint_name(checkpoint: &str) -> String {
-    let name = Path::new(checkpoint).file_name();
-    name.map_or_else(|| checkpoint.to_owned(), |name| name.to_string_lossy().into_owned())
+    checkpoint::title(checkpoint)
 }
 
 fn data_section(job: &Job) -> String {

@@ -11,11 +11,13 @@
 //! executor → scheduler → study          worker → train → metrics
 //! report, export → study                progress → event
 //! study, journal, results, machine → spec, plan, trial, event, device, metrics
+//! cli, spec, plan, train → checkpoint → hub
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod chance;
+pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod device;
@@ -26,6 +28,7 @@ pub mod executor;
 pub mod export;
 pub mod files;
 pub mod fingerprint;
+pub mod hub;
 pub mod journal;
 pub mod leaderboard;
 pub mod machine;

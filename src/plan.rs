@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chance::{Chance, digest},
+    checkpoint,
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
     metrics::{Average, Target},
@@ -58,6 +59,9 @@ pub struct Plan {
     /// Digests of the data and, once its files were read, of the checkpoints.
     #[serde(default)]
     pub fingerprints: Fingerprints,
+    /// The commit of each hub model, `owner/name@commit`, by how the spec writes the model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hub: BTreeMap<String, String>,
     /// The trials, numbered from 1 in this order.
     pub trials: Vec<Trial>,
 }
@@ -76,6 +80,7 @@ impl Plan {
             scales: scales(spec),
             data: spec.data.clone(),
             fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
+            hub: hub(spec),
             trials: trials(spec),
         }
     }
@@ -95,6 +100,12 @@ fn scales(spec: &Spec) -> BTreeMap<String, Scale> {
         Domain::LogUniform(..) => Some((parameter.name.clone(), Scale::Log)),
     };
     spec.space.iter().filter_map(scale).collect()
+}
+
+/// The hub models among the checkpoints.
+fn hub(spec: &Spec) -> BTreeMap<String, String> {
+    let is_hub = |(_, name): &(&String, &String)| checkpoint::hub_id(name).is_some();
+    spec.checkpoints.iter().filter(is_hub).map(|(written, name)| (written.clone(), name.clone())).collect()
 }
 
 /// Every trial of `spec`; equal configurations once.
@@ -196,9 +207,7 @@ fn settings(spec: &Spec, params: &Params) -> Settings {
     let mut settings = spec.settings.clone();
     for (name, value) in &params.0 {
         let value = match value {
-            Value::Text(text) if name == "checkpoint" => {
-                Value::Text(crate::spec::resolve(text, &spec.checkpoint_base))
-            }
+            Value::Text(text) if name == "checkpoint" => Value::Text(spec.checkpoint(text)),
             other => other.clone(),
         };
         if let Some(key) = settings::key(name) {
@@ -256,6 +265,7 @@ mod tests {
             samples: 3,
             repeats: 2,
             checkpoint_base: PathBuf::from("/base"),
+            checkpoints: BTreeMap::new(),
         }
     }
 
@@ -326,6 +336,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_checkpoint_stays_as_written_and_its_trials_and_the_plan_name_its_commit() {
+        let commit = format!("a/b@{}", "1".repeat(40));
+        let written = ["a/b", "models/a"].map(|text| Value::Text(text.to_owned()));
+        let mut spec = spec(vec![("checkpoint", Domain::Grid(written.to_vec()))]);
+        spec.checkpoints = [("a/b", commit.as_str()), ("models/a", "/base/models/a")]
+            .map(|(written, name)| (written.to_owned(), name.to_owned()))
+            .into();
+        let trials = trials(&spec);
+        assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), written[0].clone())]);
+        assert_eq!(trials[0].settings.checkpoint, commit);
+        assert_eq!(hub(&spec), BTreeMap::from([("a/b".to_owned(), commit)]));
+    }
+
+    #[test]
     fn a_plan_reads_back_from_json_as_it_was() {
         let spec = spec(vec![
             ("learning_rate", Domain::LogUniform(1e-5, 3e-4)),
@@ -341,6 +365,7 @@ mod tests {
             scales: scales(&spec),
             data: spec.data.clone(),
             fingerprints: Fingerprints::default(),
+            hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
             trials: trials(&spec),
         };
         assert_eq!(plan.scales["learning_rate"], Scale::Log);

@@ -319,7 +319,7 @@ pub static KEYS: &[Key] = &[
         name: "checkpoint",
         section: Section::Model,
         kind: Kind::Text,
-        about: "a local folder with a Hugging Face encoder, or \"builtin:mini\"",
+        about: "a hub id such as \"owner/name\", a local folder with a Hugging Face encoder, or \"builtin:mini\"",
         get: |settings| Value::Text(settings.checkpoint.clone()),
         set: |settings, value| text(value).map(|text| text.clone_into(&mut settings.checkpoint)),
     },

@@ -272,6 +272,7 @@ pub(crate) mod tests {
             scales: BTreeMap::new(),
             data,
             fingerprints: Fingerprints::default(),
+            hub: std::collections::BTreeMap::new(),
             trials: (1..=trials).map(trial).collect(),
         }
     }

@@ -66,6 +66,7 @@ fn plan(trials: u32) -> Plan {
         scales: BTreeMap::new(),
         data,
         fingerprints: Fingerprints::default(),
+        hub: BTreeMap::new(),
         trials: (1..=trials).map(trial).collect(),
     }
 }

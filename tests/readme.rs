@@ -16,12 +16,13 @@ use sweep::{
     data::Source,
     event::{Event, Outcome, Record},
     fingerprint::Fingerprints,
+    hub,
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
     plan::Plan,
     results::Results,
     settings::{KEYS, Key, Section, Settings, Value},
-    spec::{self, Origin, Spec, SpecError},
+    spec::{self, Inspected, Origin, Spec, SpecError, Wanted},
     study::Study,
     train::CheckpointFacts,
     trial::{Params, Trial, TrialId},
@@ -145,7 +146,9 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
             fs::create_dir_all(&spec.settings.checkpoint).unwrap();
         }
         let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
-        let reading = match spec::check(&origin, &|_| Ok(facts.clone())) {
+        let inspect =
+            |wanted: Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
+        let reading = match spec::check(&origin, &inspect) {
             Ok(reading) => reading,
             Err(error) => panic!("{}", error.render(false)),
         };
@@ -288,6 +291,11 @@ fn every_command_is_described_with_its_options_their_choices_and_defaults() {
 }
 
 #[test]
+fn every_variable_that_the_hub_reads_is_described() {
+    assert_eq!(names(&section("## Hub checkpoints")), set(hub::VARIABLES));
+}
+
+#[test]
 fn exit_codes_are_those_of_the_help() {
     let help = help(&[]);
     let list = help.split("Exit codes: ").nth(1).unwrap().trim();
@@ -312,6 +320,7 @@ fn study(classes: usize) -> Study {
         scales: BTreeMap::new(),
         fingerprints: Fingerprints::default(),
         data: parse(SMALLEST, &[]).unwrap().data,
+        hub: BTreeMap::new(),
         trials: vec![],
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);

@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use sweep::{
-    spec::{self, SpecError},
+    hub::HubError,
+    spec::{self, Inspected, Refusal, SpecError, Wanted},
     train::CheckpointFacts,
 };
 
@@ -34,11 +35,21 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
     vec![("train.csv", train.into()), ("dev.csv", dev.into()), ("test.csv", test.into())]
 }
 
-fn inspect(checkpoint: &str) -> Result<CheckpointFacts, String> {
-    if checkpoint.ends_with("broken") {
-        Err("config.json has no hidden_size".to_owned())
-    } else {
-        Ok(CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() })
+fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
+    match wanted.checkpoint {
+        "owner/unknown" => {
+            let endpoint = "https://huggingface.co".to_owned();
+            let model = "owner/unknown".to_owned();
+            let error = HubError::Refused { endpoint, model, status: 401, has_token: false };
+            Err(Refusal { message: error.to_string(), help: Some(error.help()) })
+        }
+        broken if broken.ends_with("broken") => {
+            Err(Refusal { message: "config.json has no hidden_size".to_owned(), help: None })
+        }
+        good => {
+            let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() };
+            Ok(Inspected { name: good.to_owned(), facts })
+        }
     }
 }
 
@@ -207,7 +218,7 @@ wrong! {
     a_swept_chunk_over_the_window: space("chunk_length = { grid = [64, 256, 512] }");
     a_stride_as_long_as_a_chunk: with("[train]", "[text]\nchunk_length = 64\nchunk_stride = 62\n\n[train]");
     a_swept_chunk_shorter_than_the_default_stride: space("chunk_length = { grid = [16, 64] }");
-    a_hub_checkpoint: with("[train]", "[model]\ncheckpoint = \"google-bert/bert-base-chinese\"\n\n[train]");
+    a_hub_checkpoint_that_nobody_gives: with("[train]", "[model]\ncheckpoint = \"owner/unknown\"\n\n[train]");
     a_checkpoint_that_is_not_there: with("[train]", "[model]\ncheckpoint = \"models/../mini\"\n\n[train]");
     a_built_in_checkpoint_that_cannot_be_used: with("[train]", "[model]\ncheckpoint = \"builtin:broken\"\n\n[train]");
     more_frozen_layers_than_there_are: with("[train]", "[model]\nfreeze = 12\n\n[train]");

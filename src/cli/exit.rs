@@ -24,7 +24,7 @@ Exit codes: 0 every trial complete; 1 internal error; 2 bad usage or spec; 3 som
 pub enum Exit {
     /// 0: what was asked for is done; of a run: every trial is complete.
     Complete,
-    /// 1: a bug, or a system that does not do what every system does.
+    /// 1: a bug, a system that does not do what every system does, or a download that failed.
     Internal,
     /// 2: wrong arguments, or a wrong spec. Nothing was done.
     Usage,

@@ -9,7 +9,9 @@ use std::{
 
 use clap::Args;
 
-use super::{Exit, Stop, eprint_lossy, prepare, print, show, terminal_width, texts};
+use super::{
+    Exit, Stop, checkpoints::Checkpoints, eprint_lossy, prepare, print, show, terminal_width, texts,
+};
 use crate::{
     device::Device,
     error_chain::chain,
@@ -22,7 +24,6 @@ use crate::{
     results::{Results, SweepFolder},
     spec,
     study::Study,
-    train,
     trial::TrialId,
 };
 
@@ -50,8 +51,9 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let colour = io::stderr().is_terminal();
     prepare::check_paths(&args.spec, results)?;
-    let inspect = |checkpoint: &str| train::inspect(checkpoint).map_err(|error| chain(&error));
-    let reading = spec::read(&args.spec, &args.set, &inspect).map_err(|error| Stop::spec(&error, colour))?;
+    let checkpoints = Checkpoints::new(results, args.fresh);
+    let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
+        .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
         eprint_lossy(&warning.render(colour));
     }
@@ -60,12 +62,13 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     prepare::check_data_paths(&plan)?;
     if args.dry_run {
         let devices = devices_line(&devices);
+        let notes = [texts::notes(&plan, &reading.dataset), checkpoints.notes(&plan)].concat();
         let overview = Overview {
             plan: &plan,
             dataset: &reading.dataset,
             checkpoints: &reading.checkpoints,
             devices: &devices,
-            notes: &texts::notes(&plan, &reading.dataset),
+            notes: &notes,
         };
         print(&plan::describe(&overview))?;
         return Ok(Exit::Complete);
@@ -82,6 +85,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     prepare::prepare(&folder, &plan, &spec_as_run(args)?)?;
     let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
     let again = prepare::reopen(&folder, &mut study);
+    checkpoints.fetch_weights(&study)?;
     let ended = execute(&folder, &plan, (&study, again), devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;

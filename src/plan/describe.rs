@@ -279,6 +279,7 @@ mod tests {
             },
             scales: BTreeMap::new(),
             fingerprints: Fingerprints::default(),
+            hub: BTreeMap::new(),
             trials: trials.collect(),
         }
     }

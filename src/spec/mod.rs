@@ -30,7 +30,7 @@ use crate::{
     train::CheckpointFacts,
 };
 use problem::Findings;
-pub(crate) use section::resolve;
+use section::resolve;
 
 /// A spec that was read and checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,25 @@ pub struct Spec {
     /// The folder that swept checkpoints are relative to. They stay as written in
     /// [`Self::space`], so that a plan's parameters and seeds do not depend on the machine.
     pub checkpoint_base: PathBuf,
+    /// What trials call each checkpoint, by how the spec writes it; empty if nobody has looked.
+    pub checkpoints: BTreeMap<String, String>,
+}
+
+impl Spec {
+    /// What a trial's settings call the checkpoint that the search space writes so.
+    #[must_use]
+    pub fn checkpoint(&self, written: &str) -> String {
+        self.checkpoints.get(written).cloned().unwrap_or_else(|| resolve(written, &self.checkpoint_base))
+    }
+
+    /// Takes over what was found out about the checkpoints.
+    fn name_checkpoints(&mut self, names: BTreeMap<String, String>) {
+        let is_swept = self.space.iter().any(|parameter| parameter.name == "checkpoint");
+        if let (false, Some(name)) = (is_swept, names.values().next()) {
+            self.settings.checkpoint.clone_from(name);
+        }
+        self.checkpoints = names;
+    }
 }
 
 /// A swept setting.
@@ -99,8 +118,35 @@ pub struct Origin<'a> {
     pub working: &'a Path,
 }
 
-/// Facts of the checkpoint at an absolute path or of `builtin:…`, or what is wrong with it.
-pub type Inspect<'a> = dyn Fn(&str) -> Result<CheckpointFacts, String> + 'a;
+/// A checkpoint of a spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// `builtin:…`, the absolute path of a folder that is there, or the id of a hub model as written.
+    pub checkpoint: &'a str,
+    /// The name of the sweep, if it has a good one.
+    pub sweep: Option<&'a str>,
+}
+
+/// A checkpoint that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// What trials call it; of a hub model: the id with its commit.
+    pub name: String,
+    /// What the spec is checked against.
+    pub facts: CheckpointFacts,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do; `None`: what helps with any folder.
+    pub help: Option<String>,
+}
+
+/// Looks at a checkpoint.
+pub type Inspect<'a> = dyn Fn(Wanted<'_>) -> Result<Inspected, Refusal> + 'a;
 
 /// A spec together with what was learnt while checking it.
 #[derive(Clone, Debug)]
@@ -147,7 +193,8 @@ pub fn check(origin: &Origin<'_>, inspect: &Inspect<'_>) -> Result<Reading, Spec
     let world = read.as_ref().map(|(root, draft)| world::look(root, draft, inspect, &mut findings));
     let warnings = findings.finish()?;
     match (read.and_then(|(_, draft)| draft.complete()), world) {
-        (Some(spec), Some(world::World { dataset: Some(dataset), checkpoints })) => {
+        (Some(mut spec), Some(world::World { dataset: Some(dataset), names, checkpoints })) => {
+            spec.name_checkpoints(names);
             Ok(Reading { spec, dataset, checkpoints, warnings })
         }
         _ => Err(incomplete()),

@@ -1,6 +1,9 @@
 //! The sections of a spec whose keys are settings, and what all sections share.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Origin, Parameter, Spec, checks, data,
@@ -55,6 +58,7 @@ impl Draft {
             samples: self.samples,
             repeats: self.repeats,
             checkpoint_base: self.checkpoint_base,
+            checkpoints: BTreeMap::new(),
         })
     }
 
@@ -219,7 +223,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The absolute path of a checkpoint written as `text`, or the name of a built-in one.
-pub(crate) fn resolve(text: &str, base: &Path) -> String {
+pub(super) fn resolve(text: &str, base: &Path) -> String {
     if text.starts_with("builtin:") { text.to_owned() } else { absolute(text, base).display().to_string() }
 }
 

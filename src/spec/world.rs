@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Inspect,
+    Inspect, Inspected, Refusal, Wanted,
     document::Node,
     problem::{At, Findings},
     section::{self, Draft},
@@ -11,22 +11,30 @@ use super::{
 use crate::{
     data::{self, Dataset},
     display::plain,
+    hub::HubId,
     settings::Value,
     train::CheckpointFacts,
 };
 
+/// What helps with a folder that cannot be used.
+const FOLDER_HELP: &str = "it must be a folder with config.json, model.safetensors and tokenizer.json or \
+                           vocab.txt, or \"builtin:mini\"";
+
 /// What was found outside the spec.
 pub(super) struct World {
     pub(super) dataset: Option<Dataset>,
+    /// What trials call each checkpoint, by how the spec writes it.
+    pub(super) names: BTreeMap<String, String>,
+    /// By what trials call them.
     pub(super) checkpoints: BTreeMap<String, CheckpointFacts>,
 }
 
 /// Loads the data, asks the checkpoints, and notes what does not fit.
 pub(super) fn look(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut Findings) -> World {
-    let checkpoints = checkpoints(root, draft, inspect, findings);
+    let (names, checkpoints) = checkpoints(root, draft, inspect, findings);
     window(root, draft, &checkpoints, findings);
     layers(root, draft, &checkpoints, findings);
-    World { dataset: dataset(root, draft, findings), checkpoints }
+    World { dataset: dataset(root, draft, findings), names, checkpoints }
 }
 
 fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Dataset> {
@@ -53,56 +61,47 @@ fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Datase
     }
 }
 
-fn checkpoints(
-    root: &Node,
-    draft: &Draft,
-    inspect: &Inspect<'_>,
-    findings: &mut Findings,
-) -> BTreeMap<String, CheckpointFacts> {
-    let mut facts = BTreeMap::new();
+/// The names and the facts of the checkpoints.
+type Checkpoints = (BTreeMap<String, String>, BTreeMap<String, CheckpointFacts>);
+
+fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut Findings) -> Checkpoints {
+    let (mut names, mut facts) = Checkpoints::default();
     let swept = draft.space.iter().any(|parameter| parameter.name == "checkpoint");
     for (value, at) in draft.values("checkpoint", root) {
         let Value::Text(written) = value else { continue };
-        let checkpoint = if swept {
+        if names.contains_key(&written) {
+            continue;
+        }
+        let path = if swept {
             section::resolve(&written, &draft.checkpoint_base)
         } else {
             draft.settings.checkpoint.clone()
         };
-        if !checkpoint.starts_with("builtin:") && !Path::new(&checkpoint).is_dir() {
-            let (message, help) = no_folder(&written, &checkpoint);
-            findings.error(at, message, help);
+        let is_local = path.starts_with("builtin:") || Path::new(&path).is_dir();
+        if !is_local && HubId::parse(&written).is_none() {
+            let help = "give a folder with a Hugging Face encoder, or the id of a hub model, \
+                        owner/name or owner/name@revision";
+            findings.error(at, format!("there is no folder {path}"), help);
             continue;
         }
-        match inspect(&checkpoint) {
-            Ok(found) => {
-                facts.insert(checkpoint, found);
+        let checkpoint = if is_local { &path } else { &written };
+        match inspect(Wanted { checkpoint, sweep: draft.name.as_deref() }) {
+            Ok(Inspected { name, facts: found }) => {
+                facts.insert(name.clone(), found);
+                names.insert(written, name);
             }
-            Err(message) => {
-                let help = "it must be a folder with config.json, model.safetensors and tokenizer.json or \
-                            vocab.txt, or \"builtin:mini\"";
-                findings.error(at, format!("the checkpoint `{written}` cannot be used: {message}"), help);
+            Err(Refusal { message, help }) => {
+                let whose = if is_local {
+                    format!("the checkpoint `{written}` cannot be used")
+                } else {
+                    format!("there is no folder {path}, and the hub's `{written}` cannot be used")
+                };
+                let help = help.unwrap_or_else(|| FOLDER_HELP.to_owned());
+                findings.error(at, format!("{whose}: {message}"), help);
             }
         }
     }
-    facts
-}
-
-fn no_folder(written: &str, checkpoint: &str) -> (String, String) {
-    let plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
-    match written.split_once('/') {
-        Some((owner, name)) if plain(owner) && plain(name) => (
-            format!("there is no folder {checkpoint}, and checkpoints cannot be fetched from a hub yet"),
-            format!("fetch `{written}` yourself and give its folder: --set model.checkpoint=FOLDER"),
-        ),
-        _ => (
-            format!("there is no folder {checkpoint}"),
-            "give a folder with a Hugging Face encoder: --set model.checkpoint=FOLDER".to_owned(),
-        ),
-    }
+    (names, facts)
 }
 
 /// No chunk may be longer than what every encoder takes.

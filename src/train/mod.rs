@@ -248,7 +248,11 @@ pub struct CheckpointFacts {
 /// # Errors
 /// When its `config.json` is missing or damaged, or describes what is not built in.
 pub fn encoder_config(checkpoint: &str) -> Result<EncoderConfig, ConfigError> {
-    if checkpoint == mini::NAME { Ok(mini::config()) } else { EncoderConfig::read(Path::new(checkpoint)) }
+    if checkpoint == mini::NAME {
+        Ok(mini::config())
+    } else {
+        EncoderConfig::read(&crate::checkpoint::folder(checkpoint))
+    }
 }
 
 /// Whether `catalog` holds a whole classifier with `classes` classes over an encoder of this shape.
@@ -267,21 +271,23 @@ pub fn fits(
 
 /// Reads what a spec is checked against: names and shapes, no values.
 ///
+/// Without `with_weights`, for weights that are still to be fetched, those are not looked at.
+///
 /// # Errors
 /// When the checkpoint lacks a file, or describes what is not built in.
-pub fn inspect(checkpoint: &str) -> Result<CheckpointFacts, TrainError> {
+pub fn inspect(checkpoint: &str, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
     let config = encoder_config(checkpoint)?;
     let tokens = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?.vocabulary();
     if tokens > config.vocab_size {
         return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
     }
     let parameters = layout::parameters(&config, Pooling::Cls, 2);
-    let unused = if checkpoint == mini::NAME {
+    let unused = if checkpoint == mini::NAME || !with_weights {
         Vec::new()
     } else {
-        let folder = Path::new(checkpoint);
-        layout::fit(&parameters, config.family(), false, Catalog::open(folder)?.shapes())
-            .map_err(|source| TrainError::Misfit { folder: folder.to_owned(), source })?
+        let folder = crate::checkpoint::folder(checkpoint);
+        layout::fit(&parameters, config.family(), false, Catalog::open(&folder)?.shapes())
+            .map_err(|source| TrainError::Misfit { folder, source })?
     };
     let sizes = parameters.iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64);
     Ok(CheckpointFacts {

@@ -81,7 +81,7 @@ impl<C: Compute> Trainer<C> {
         {
             return Ok(weights.clone());
         }
-        let weights = Rc::new(Catalog::open(Path::new(checkpoint))?.load()?);
+        let weights = Rc::new(Catalog::open(&crate::checkpoint::folder(checkpoint))?.load()?);
         self.checkpoint = Some((checkpoint.to_owned(), weights.clone()));
         Ok(weights)
     }
@@ -97,7 +97,7 @@ impl<C: Compute> Trainer<C> {
             Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
         } else {
             let weights = self.weights(&settings.checkpoint)?;
-            let (family, folder) = (config.family(), Path::new(&settings.checkpoint));
+            let (family, folder) = (config.family(), &crate::checkpoint::folder(&settings.checkpoint));
             fit(config, settings.pooling, classes, false, &weights, folder)?;
             let anew = layout::top(config, settings.reinit_layers);
             let source = Pretrained { weights: &weights, family, seed, anew, complete: false };

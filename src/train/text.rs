@@ -142,7 +142,7 @@ impl TextEncoder {
         let path = if checkpoint == mini::NAME {
             PathBuf::from(mini::NAME)
         } else {
-            Path::new(checkpoint).join("tokenizer.json")
+            crate::checkpoint::folder(checkpoint).join("tokenizer.json")
         };
         Self::from_json(tokenizer_json(checkpoint, lowercase)?.as_bytes(), &path)
     }

@@ -31,7 +31,7 @@ fn own(checkpoint: &str) -> Result<(PathBuf, String), TextError> {
     if checkpoint == mini::NAME {
         return Ok((PathBuf::from(mini::NAME), wordpiece_json(&mini::vocabulary(), true)));
     }
-    let folder = Path::new(checkpoint);
+    let folder = &crate::checkpoint::folder(checkpoint);
     let [whole, tokens, vocabulary, merges] =
         ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
     if whole.is_file() {

@@ -1,0 +1,120 @@
+//! The checkpoints of a run: looked at while the spec is checked, complete before a trial starts.
+
+use std::{cell::Cell, collections::BTreeSet};
+
+use super::{Exit, Stop};
+use crate::{
+    checkpoint,
+    error_chain::chain,
+    hub::{Environment, Hub, HubError, HubId, Pace},
+    plan::Plan,
+    results::{Results, read_json},
+    spec::{Inspected, Refusal, SpecError, Wanted},
+    study::Study,
+    train,
+    trial::State,
+};
+
+/// What a run needs to have its checkpoints.
+pub(super) struct Checkpoints<'a> {
+    hub: Hub,
+    results: &'a Results,
+    /// Whether what an earlier run found out is forgotten.
+    fresh: bool,
+    /// Refusals for which the spec cannot be blamed: the exit code, of the last one.
+    excused: Cell<(usize, Option<Exit>)>,
+}
+
+impl<'a> Checkpoints<'a> {
+    pub(super) fn new(results: &'a Results, fresh: bool) -> Self {
+        let hub = Hub::new(Environment::of_this_process(), Pace::default());
+        Self { hub, results, fresh, excused: Cell::default() }
+    }
+
+    /// Looks at a checkpoint of a spec; of a hub model, only small files are fetched.
+    pub(super) fn inspect(&self, wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
+        let (name, with_weights) = match self.hub_id(wanted) {
+            None => (wanted.checkpoint.to_owned(), true),
+            Some(id) => {
+                let commit = self.hub.prepare(&id).map_err(|error| self.refusal(&error))?;
+                (commit.to_string(), self.hub.has_weights(&commit))
+            }
+        };
+        let help = checkpoint::hub_id(&name).map(|_| {
+            "choose a model of a family that the README lists, or give a folder with such an encoder"
+                .to_owned()
+        });
+        match train::inspect(&name, with_weights) {
+            Ok(facts) => Ok(Inspected { name, facts }),
+            Err(error) => Err(Refusal { message: chain(&error), help }),
+        }
+    }
+
+    /// The hub model that is wanted, at the commit that an earlier run of the sweep used.
+    fn hub_id(&self, wanted: Wanted<'_>) -> Option<HubId> {
+        let id = HubId::parse(wanted.checkpoint)?;
+        let earlier = || -> Option<HubId> {
+            // A plan that cannot be read is reported where it is compared with the new one.
+            let plan: Plan = read_json(&self.results.sweep(wanted.sweep?).plan()).ok()?;
+            checkpoint::hub_id(plan.hub.get(wanted.checkpoint)?)
+        };
+        Some(if self.fresh { id } else { earlier().unwrap_or(id) })
+    }
+
+    fn refusal(&self, error: &HubError) -> Refusal {
+        if exit(error) != Exit::Usage {
+            let (count, _) = self.excused.get();
+            self.excused.set((count + 1, Some(exit(error))));
+        }
+        Refusal { message: chain(error), help: Some(error.help()) }
+    }
+
+    /// How a run ends whose spec has these problems: when all are the network's, it is not the spec.
+    pub(super) fn stop(&self, error: &SpecError, colour: bool) -> Stop {
+        let stop = Stop::spec(error, colour);
+        match self.excused.get() {
+            (count, Some(exit)) if count == error.problems.len() => Stop { exit, ..stop },
+            _ => stop,
+        }
+    }
+
+    /// What a dry run says of the plan's hub models.
+    pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
+        let commits: BTreeSet<&String> = plan.hub.values().collect();
+        let note = |id: HubId| {
+            let weights = if self.hub.has_weights(&id) {
+                "its weights are in the cache"
+            } else {
+                "its weights are downloaded when the sweep runs"
+            };
+            format!("{} is used at commit {}; {weights}", id.model(), id.revision())
+        };
+        commits.into_iter().filter_map(|name| checkpoint::hub_id(name)).map(note).collect()
+    }
+
+    /// Brings the weights of every hub model that a trial of `study` still needs, and judges them.
+    pub(super) fn fetch_weights(&self, study: &Study) -> Result<(), Stop> {
+        let open = study.trials.iter().filter(|record| record.state != State::Complete);
+        let names: BTreeSet<&str> = open.map(|record| record.trial.settings.checkpoint.as_str()).collect();
+        for id in names.into_iter().filter_map(checkpoint::hub_id) {
+            self.hub.fetch_weights(&id).map_err(|error| Stop {
+                exit: exit(&error),
+                message: format!(
+                    "the weights of {id} could not be fetched: {}\n{}",
+                    chain(&error),
+                    error.help()
+                ),
+            })?;
+            // Local ones were judged with the spec.
+            train::inspect(&id.to_string(), true).map_err(|error| {
+                Stop::usage(format!("the weights of {id} cannot be used: {}", chain(&error)))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The exit code for an error: whether the checkpoint is wrong, or something went wrong on the way.
+const fn exit(error: &HubError) -> Exit {
+    if error.is_passing() || error.is_local() { Exit::Internal } else { Exit::Usage }
+}

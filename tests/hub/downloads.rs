@@ -1,0 +1,230 @@
+//! Single downloads, and all that can go wrong with them.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use sweep::hub::{Environment, Hub, HubError, HubId, Pace};
+use tempfile::TempDir;
+
+use super::{
+    WEIGHTS, commit, fixture, model, model_with,
+    server::{Fault, MODEL, Server, sha256},
+};
+
+/// A hub and a cache, without a program around them.
+struct Bench {
+    server: Server,
+    cache: TempDir,
+}
+
+impl Bench {
+    fn new(files: BTreeMap<String, Vec<u8>>, fault: Fault) -> Self {
+        let server = Server::new(files);
+        server.fail(fault);
+        Self { server, cache: tempfile::tempdir().unwrap() }
+    }
+
+    fn environment(&self) -> Environment {
+        Environment {
+            cache: Some(self.cache.path().to_owned()),
+            endpoint: self.server.endpoint(),
+            token: None,
+            is_offline: false,
+            certificates: None,
+        }
+    }
+
+    fn hub(&self) -> Hub {
+        hub(self.environment())
+    }
+
+    /// Prepares `main` and fetches its weights.
+    fn fetch(&self) -> Result<HubId, HubError> {
+        let id = self.hub().prepare(&HubId::parse(MODEL).unwrap())?;
+        self.hub().fetch_weights(&id).map(|()| id)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.cache.path().join("models--tiny--bert/snapshots").join(commit('1')).join(name)
+    }
+
+    /// Where the weights are while they come.
+    fn incomplete(&self) -> PathBuf {
+        let etag = sha256(&fixture(WEIGHTS));
+        self.cache.path().join("models--tiny--bert/blobs").join(format!("{etag}.incomplete"))
+    }
+
+    /// Leaves what a killed process would have left of the weights.
+    fn leave(&self, bytes: &[u8]) {
+        let path = self.incomplete();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// The ranges that were asked of the storage; `""`: the whole file.
+    fn ranges(&self) -> Vec<String> {
+        self.server.downloads().into_iter().map(|request| request.range.unwrap_or_default()).collect()
+    }
+
+    fn assert_whole(&self) {
+        assert_eq!(fs::read(self.file(WEIGHTS)).unwrap(), fixture(WEIGHTS));
+        assert!(!self.incomplete().exists());
+    }
+}
+
+fn hub(environment: Environment) -> Hub {
+    Hub::new(environment, Pace { attempts: 3, wait: Duration::ZERO })
+}
+
+fn from(start: usize) -> String {
+    format!("bytes={start}-")
+}
+
+#[test]
+fn a_download_that_is_cut_goes_on_where_it_was_cut() {
+    let bench = Bench::new(model(), Fault::Cut { at: 20_000, times: 1 });
+    bench.fetch().unwrap();
+    assert_eq!(bench.ranges(), [String::new(), from(20_000)]);
+    bench.assert_whole();
+}
+
+#[test]
+fn a_download_whose_process_was_killed_goes_on_too() {
+    let bench = Bench::new(model(), Fault::Nothing);
+    bench.leave(&fixture(WEIGHTS)[..30_001]);
+    bench.fetch().unwrap();
+    assert_eq!(bench.ranges(), [from(30_001)]);
+    bench.assert_whole();
+}
+
+#[test]
+fn a_download_that_was_killed_before_it_had_its_name_is_not_repeated() {
+    let bench = Bench::new(model(), Fault::Nothing);
+    bench.leave(&fixture(WEIGHTS));
+    bench.fetch().unwrap();
+    assert!(bench.ranges().is_empty());
+    bench.assert_whole();
+}
+
+#[test]
+fn a_server_that_always_cuts_is_given_up_and_what_came_is_kept() {
+    let bench = Bench::new(model(), Fault::Cut { at: 20_000, times: 99 });
+    let error = bench.fetch().unwrap_err();
+    assert!(matches!(error, HubError::Cut { attempts: 3, have: 20_000, .. }), "{error}");
+    assert!(error.help().contains("goes on where it stopped"));
+    assert_eq!(bench.ranges(), [String::new(), from(20_000), from(20_000)]);
+    assert!(!bench.file(WEIGHTS).exists());
+    bench.server.fail(Fault::Nothing);
+    bench.fetch().unwrap();
+    assert_eq!(bench.ranges(), [from(20_000)]);
+    bench.assert_whole();
+}
+
+#[test]
+fn a_server_without_ranges_sends_the_whole_file_again() {
+    let bench = Bench::new(model(), Fault::NoRanges);
+    bench.leave(&fixture(WEIGHTS)[..20_000]);
+    bench.fetch().unwrap();
+    assert_eq!(bench.ranges(), [from(20_000)]);
+    bench.assert_whole();
+}
+
+#[test]
+fn remains_that_are_damaged_or_too_long_are_fetched_anew() {
+    for (remains, ranges) in
+        [(vec![7; 20_000], vec![from(20_000), String::new()]), (vec![7; 60_000], vec![String::new()])]
+    {
+        let bench = Bench::new(model(), Fault::Nothing);
+        bench.leave(&remains);
+        bench.fetch().unwrap();
+        assert_eq!(bench.ranges(), ranges);
+        bench.assert_whole();
+    }
+}
+
+#[test]
+fn bytes_that_are_not_those_the_hub_names_are_thrown_away() {
+    let bench = Bench::new(model(), Fault::OtherBytes);
+    let error = bench.fetch().unwrap_err();
+    assert!(matches!(error, HubError::Damaged { .. }) && error.to_string().contains("SHA-256"), "{error}");
+    assert!(!bench.file(WEIGHTS).exists() && !bench.incomplete().exists());
+}
+
+#[test]
+fn a_file_that_is_shorter_than_the_hub_says_is_never_taken() {
+    let bench = Bench::new(model(), Fault::WrongSize);
+    let error = bench.fetch().unwrap_err();
+    assert!(error.is_passing(), "{error}");
+    assert!(!bench.file(WEIGHTS).exists());
+}
+
+#[test]
+fn the_token_goes_to_the_hub_and_to_nobody_else() {
+    let bench = Bench::new(model(), Fault::Nothing);
+    let hub = hub(Environment { token: Some("hf_secret".to_owned()), ..bench.environment() });
+    let id = hub.prepare(&HubId::parse(MODEL).unwrap()).unwrap();
+    hub.fetch_weights(&id).unwrap();
+    let requests = bench.server.requests();
+    let storage = |path: &str| path.starts_with("/storage/");
+    assert!(requests.iter().any(|request| storage(&request.path)));
+    for request in requests {
+        let token = (!storage(&request.path)).then(|| "Bearer hf_secret".to_owned());
+        assert_eq!(request.token, token, "{}", request.path);
+    }
+}
+
+#[test]
+fn weights_in_parts_come_with_every_part() {
+    let index = br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
+    let bench = Bench::new(
+        model_with(|files| {
+            files.remove(WEIGHTS);
+            files.insert("model.safetensors.index.json".to_owned(), index.to_vec());
+            files.insert("model-1.safetensors".to_owned(), vec![1; 30_000]);
+            files.insert("model-2.safetensors".to_owned(), vec![2; 30_000]);
+            files.insert("pytorch_model.bin".to_owned(), vec![3; 30_000]);
+        }),
+        Fault::Nothing,
+    );
+    let id = bench.fetch().unwrap();
+    assert_eq!(bench.ranges().len(), 2);
+    assert_eq!(fs::read(bench.file("model-2.safetensors")).unwrap(), vec![2; 30_000]);
+    assert!(!bench.file("pytorch_model.bin").exists());
+    fs::remove_file(bench.file("model-1.safetensors")).unwrap();
+    assert!(!bench.hub().has_weights(&id));
+}
+
+#[test]
+fn weights_of_pytorch_are_taken_where_there_are_no_others() {
+    let bench = Bench::new(
+        model_with(|files| {
+            let bytes = files.remove(WEIGHTS).unwrap();
+            files.insert("pytorch_model.bin".to_owned(), bytes);
+        }),
+        Fault::Nothing,
+    );
+    let id = bench.fetch().unwrap();
+    assert_eq!(fs::read(bench.file("pytorch_model.bin")).unwrap(), fixture(WEIGHTS));
+    bench.server.requests();
+    bench.hub().prepare(&id).unwrap();
+    bench.hub().fetch_weights(&id).unwrap();
+    assert_eq!(bench.server.requests(), []);
+}
+
+#[test]
+fn what_python_downloaded_is_used() {
+    let bench = Bench::new(model(), Fault::Nothing);
+    for (name, bytes) in model() {
+        let path = bench.file(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let refs = bench.cache.path().join("models--tiny--bert/refs");
+    fs::create_dir_all(&refs).unwrap();
+    fs::write(refs.join("main"), commit('1')).unwrap();
+    let offline = hub(Environment { is_offline: true, ..bench.environment() });
+    let id = offline.prepare(&HubId::parse(MODEL).unwrap()).unwrap();
+    assert_eq!(id.commit(), Some(commit('1').as_str()));
+    offline.fetch_weights(&id).unwrap();
+    bench.hub().fetch_weights(&id).unwrap();
+    assert_eq!(bench.server.requests(), []);
+}
