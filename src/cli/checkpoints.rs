@@ -1,6 +1,9 @@
 //! The checkpoints of a run: looked at while the spec is checked, complete before a trial starts.
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Exit, Stop};
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
     results::{Results, read_json},
     spec::{Inspected, Refusal, SpecError, Wanted},
     study::Study,
-    train,
+    train::{self, CheckpointFacts, listed},
     trial::State,
 };
 
@@ -112,6 +115,15 @@ impl<'a> Checkpoints<'a> {
         }
         Ok(())
     }
+}
+
+/// What a dry run says of tensors that the classifier has no use for, such as those of another head.
+pub(super) fn unused(checkpoints: &BTreeMap<String, CheckpointFacts>) -> Vec<String> {
+    let with = checkpoints.iter().filter(|(_, facts)| !facts.unused.is_empty());
+    with.map(|(name, facts)| {
+        format!("tensors of {} that are not used: {}", checkpoint::title(name), listed(&facts.unused))
+    })
+    .collect()
 }
 
 /// The exit code for an error: whether the checkpoint is wrong, or something went wrong on the way.

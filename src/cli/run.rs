@@ -10,7 +10,9 @@ use std::{
 use clap::Args;
 
 use super::{
-    Exit, Stop, checkpoints::Checkpoints, eprint_lossy, prepare, print, show, terminal_width, texts,
+    Exit, Stop,
+    checkpoints::{self, Checkpoints},
+    eprint_lossy, prepare, print, show, terminal_width, texts,
 };
 use crate::{
     device::Device,
@@ -62,7 +64,12 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     prepare::check_data_paths(&plan)?;
     if args.dry_run {
         let devices = devices_line(&devices);
-        let notes = [texts::notes(&plan, &reading.dataset), checkpoints.notes(&plan)].concat();
+        let notes = [
+            texts::notes(&plan, &reading.dataset),
+            checkpoints.notes(&plan),
+            checkpoints::unused(&reading.checkpoints),
+        ]
+        .concat();
         let overview = Overview {
             plan: &plan,
             dataset: &reading.dataset,

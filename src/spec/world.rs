@@ -17,8 +17,8 @@ use crate::{
 };
 
 /// What helps with a folder that cannot be used.
-const FOLDER_HELP: &str = "it must be a folder with config.json, model.safetensors and tokenizer.json or \
-                           vocab.txt, or \"builtin:mini\"";
+const FOLDER_HELP: &str = "it must be a folder with config.json, model.safetensors or pytorch_model.bin, and \
+                           tokenizer.json or vocab.txt; or a hub model, owner/name; or \"builtin:mini\"";
 
 /// What was found outside the spec.
 pub(super) struct World {

@@ -21,10 +21,7 @@ pub(crate) struct Parameter {
 
 /// A checkpoint that does not hold the encoder of its `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the checkpoint does not hold the encoder that its config.json describes: {}",
-    describe(missing, misshapen)
-)]
+#[error("{}", describe(missing, misshapen))]
 pub struct Misfit {
     /// Names of tensors that are not there.
     pub missing: Vec<String>,

@@ -45,6 +45,7 @@ pub use config::{ConfigError, EncoderConfig};
 pub use exported::{Exported, ExportedError};
 pub use family::Family;
 pub use layout::Misfit;
+pub(crate) use layout::listed;
 pub use mini::NAME as BUILTIN_MINI;
 pub use text::{Chunked, Chunking, TextEncoder, TextError};
 pub use tokenizer::tokenizer_json;
@@ -96,16 +97,16 @@ pub enum TrainError {
     #[error("the data could not be used")]
     Data(#[source] Box<DataError>),
     /// The encoder's shape could not be read.
-    #[error("the checkpoint could not be used")]
+    #[error(transparent)]
     Config(#[from] ConfigError),
     /// The tokenizer could not be used.
-    #[error("the checkpoint's tokenizer could not be used")]
+    #[error(transparent)]
     Text(#[from] TextError),
     /// The checkpoint's files could not be read.
-    #[error("the checkpoint could not be used")]
+    #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The checkpoint's tensors are not those of its encoder.
-    #[error("{folder} could not be used")]
+    #[error("{folder} does not hold the encoder that its config.json describes")]
     Misfit {
         /// The checkpoint's folder.
         folder: PathBuf,
