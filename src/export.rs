@@ -18,7 +18,7 @@ use crate::{
     files,
     leaderboard::ClassFigures,
     metrics::{Average, Scores, Target},
-    settings::{KEYS, Lowercase, Pooling, Settings},
+    settings::{KEYS, Pooling, Settings},
     train::{
         self, BUILTIN_MINI, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision,
         TextError, Weights, WeightsError,
@@ -27,18 +27,23 @@ use crate::{
 };
 
 /// The tokenizer's files that are copied when the checkpoint has them.
-const TOKENIZER_FILES: [&str; 7] = [
+const TOKENIZER_FILES: [&str; 6] = [
     "vocab.txt",
     "vocab.json",
     "merges.txt",
     "sentencepiece.bpe.model",
-    "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
 ];
 /// Everything else that [`export`] writes.
-const OWN_FILES: [&str; 5] =
-    ["model.safetensors", "config.json", "tokenizer.json", "modeling_sweep.py", "README.md"];
+const OWN_FILES: [&str; 6] = [
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "modeling_sweep.py",
+    "README.md",
+];
 
 /// The model code that mean pooling needs, since `transformers` has no such classifier; for BERT.
 const MEAN_POOLING_CODE: &str = include_str!("export/modeling_sweep.py");
@@ -189,9 +194,9 @@ fn parameters(model: &Model<'_>) -> Result<Weights, ExportError> {
     let catalog = Catalog::of_file(&path)?;
     let settings = &model.job.trial.settings;
     let config = train::encoder_config(&settings.checkpoint)?;
-    train::fits(&config, settings.pooling, model.labels.len(), &catalog)
+    let names = train::fits(&config, settings.pooling, model.labels.len(), &catalog)
         .map_err(|source| ExportError::Misfit { path, source })?;
-    Ok(catalog.load()?)
+    Ok(catalog.load(&names)?)
 }
 
 fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), ExportError> {
@@ -201,7 +206,8 @@ fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), 
         files::write_atomically(&path, bytes).map_err(|source| ExportError::Write { path, source })
     };
     weights.write(&made.join("model.safetensors"), model.precision)?;
-    let family = train::encoder_config(&settings.checkpoint)?.family();
+    let encoder = train::encoder_config(&settings.checkpoint)?;
+    let family = encoder.family();
     let base = base_config(&settings.checkpoint)?;
     let mut config = Exported::config_json(&base, family, model.labels, settings, model.precision);
     if settings.pooling == Pooling::Mean {
@@ -212,11 +218,7 @@ fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), 
         put("modeling_sweep.py", mean_pooling_code(family).as_bytes())?;
     }
     put("config.json", format!("{config:#}\n").as_bytes())?;
-    let tokenizer = train::tokenizer_json(&settings.checkpoint, settings.lowercase)?;
-    put("tokenizer.json", tokenizer.as_bytes())?;
-    if settings.checkpoint == BUILTIN_MINI {
-        put("tokenizer_config.json", format!("{:#}\n", mini_tokenizer_config()).as_bytes())?;
-    } else {
+    if settings.checkpoint != BUILTIN_MINI {
         for name in TOKENIZER_FILES {
             let path = checkpoint::folder(&settings.checkpoint).join(name);
             if path.is_file() {
@@ -225,14 +227,11 @@ fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), 
             }
         }
     }
-    if settings.lowercase != Lowercase::Tokenizer {
-        let path = made.join("tokenizer_config.json");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
-        let parsed = serde_json::from_str(&text);
-        let mut config: Value = parsed.map_err(|source| ExportError::Config { path, source })?;
-        config["do_lower_case"] = json!(settings.lowercase == Lowercase::Yes);
-        put("tokenizer_config.json", format!("{config:#}\n").as_bytes())?;
-    }
+    let tokenizer = train::tokenizer_json(&settings.checkpoint, settings.lowercase)?;
+    put("tokenizer.json", tokenizer.as_bytes())?;
+    let has_types = encoder.type_vocab_size > 0;
+    let config = train::tokenizer_config(&settings.checkpoint, &tokenizer, has_types, encoder.window())?;
+    put("tokenizer_config.json", format!("{config:#}\n").as_bytes())?;
     put("README.md", card(model).as_bytes())
 }
 
@@ -260,14 +259,6 @@ fn base_config(checkpoint: &str) -> Result<Value, ExportError> {
     serde_json::from_str(&text).map_err(|source| ExportError::Config { path, source })
 }
 
-fn mini_tokenizer_config() -> Value {
-    json!({
-        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "do_lower_case": true,
-        "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
-        "mask_token": "[MASK]", "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-    })
-}
-
 /// The model card: data, settings, figures, and how to use it.
 fn card(model: &Model<'_>) -> String {
     let Model { job, labels, outcome, .. } = model;
@@ -290,7 +281,7 @@ fn card(model: &Model<'_>) -> String {
          ## Figures\n\n| | validation | test |\n| --- | --- | --- |\n",
         job.sweep,
         job.trial.id,
-        labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", "),
+        labels.iter().map(|label| display::markdown(&display::plain(label))).collect::<Vec<_>>().join(", "),
         checkpoint_name(&settings.checkpoint),
     );
     for (name, validation, test) in [
@@ -315,7 +306,11 @@ fn card(model: &Model<'_>) -> String {
         settings.epochs,
     );
     if let Some(positive) = test.positive.and_then(|positive| labels.get(positive)) {
-        let _ = writeln!(card, "\nPrecision, recall and F1 are those of the class `{positive}`.");
+        let _ = writeln!(
+            card,
+            "\nPrecision, recall and F1 are those of the class {}.",
+            display::markdown(&display::plain(positive))
+        );
     }
     card.push_str(&classes_table(test, labels));
     card.push_str(&data_section(job));

@@ -221,7 +221,7 @@ fn a_frozen_encoder_stays_as_it_began_and_the_head_learns() {
     let mut bench = Bench::new();
     let frozen = |learning_rate| Settings { freeze: Freeze::Encoder, epochs: 1, learning_rate, ..settings() };
     let read =
-        |folder: &Path| Catalog::of_file(&folder.join("last/model.safetensors")).unwrap().load().unwrap();
+        |folder: &Path| Catalog::of_file(&folder.join("last/model.safetensors")).unwrap().load_all().unwrap();
     let slow = read(&bench.run(&frozen(1e-4)).1);
     let fast = read(&bench.run(&frozen(1e-2)).1);
     let mut heads = 0;
@@ -356,7 +356,7 @@ fn top_layers_begin_anew_and_lower_ones_as_they_were() {
         Settings { checkpoint: path, reinit_layers: 1, learning_rate: 1e-30, epochs: 1, ..settings() };
     let mut bench = Bench::new();
     let (_, folder) = bench.run(&settings);
-    let read = |path: &Path| Catalog::of_file(path).unwrap().load().unwrap();
+    let read = |path: &Path| Catalog::of_file(path).unwrap().load_all().unwrap();
     let before = read(&checkpoint.path().join("model.safetensors"));
     let after = read(&folder.join("last/model.safetensors"));
     let name = |layer: u32| format!("bert.encoder.layer.{layer}.output.dense.weight");

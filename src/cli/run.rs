@@ -85,6 +85,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     plan.fingerprints.checkpoints =
         fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
     let folder = results.sweep(&plan.sweep);
+    if args.fresh || !folder.plan().exists() {
+        // Before anything is removed or made.
+        checkpoints.fetch_weights(&Study::new(&plan))?;
+    }
     let lock = folder.lock()?;
     if args.fresh {
         prepare::forget(&folder, &lock)?;

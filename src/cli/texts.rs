@@ -31,7 +31,7 @@ fn note(checkpoint: &str, lowercase: Lowercase, length: usize, texts: &[&str]) -
         Ok(chunked) => chunked,
         Err(error) => return format!("texts cannot be tokenised: {}", chain(&error)),
     };
-    let long = chunked.iter().filter(|text| text.chunks.len() > 1).count();
+    let long = chunked.iter().filter(|text| text.is_long).count();
     let tokens: usize = chunked.iter().map(|text| text.tokens).sum();
     let unknown: usize = chunked.iter().map(|text| text.unknown).sum();
     #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^53")]

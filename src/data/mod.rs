@@ -161,6 +161,16 @@ pub struct Dataset {
     pub leaks: Leaks,
 }
 
+impl Dataset {
+    /// Training documents of each class, in the order of `labels`.
+    #[must_use]
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.labels.len()];
+        self.train.iter().for_each(|document| counts[document.label] += 1);
+        counts
+    }
+}
+
 /// Texts that stand in two splits (compared with surrounding and repeated white space ignored).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Leaks {

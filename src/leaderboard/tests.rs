@@ -1,3 +1,5 @@
+//! Ranks, ties, footnotes and formats by example.
+
 use super::*;
 use crate::{
     metrics::{Average, Confusion, Scores},

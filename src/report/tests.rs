@@ -1,3 +1,5 @@
+//! Pictures and the page of small studies: that they are drawn, and what they say.
+
 use super::{
     samples::{failed, record, scores, study},
     *,

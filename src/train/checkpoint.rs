@@ -249,14 +249,24 @@ impl Catalog {
         self.tensors.iter().map(|(name, (_, place))| (name.as_str(), place.shape.as_slice()))
     }
 
-    /// Reads every value, as f32.
+    /// Reads every value.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_all(&self) -> Result<Weights, CheckpointError> {
+        self.load(&self.tensors.keys().cloned().collect())
+    }
+
+    /// Reads the values of the tensors called `names`, as f32; names that are not there are left out.
+    ///
+    /// A hostile file may say that a tensor is far larger than the file: judge shapes before.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn load(&self) -> Result<Weights, CheckpointError> {
+    pub fn load(&self, names: &BTreeSet<String>) -> Result<Weights, CheckpointError> {
         let mut weights = Weights::default();
         let mut open: Option<(&PathBuf, File)> = None;
-        for (name, (path, place)) in &self.tensors {
+        for (name, (path, place)) in self.tensors.iter().filter(|(name, _)| names.contains(*name)) {
             let failed = |source| CheckpointError::Read { path: path.clone(), source };
             let file = match &open {
                 Some((known, file)) if *known == path => file,

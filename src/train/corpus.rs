@@ -65,7 +65,7 @@ impl Split {
         let mut split = Self { labels, ..Self::default() };
         for chunked in encoder.chunk(texts, chunking)? {
             let first = split.chunks.len();
-            split.long += usize::from(chunked.chunks.len() > 1 || chunked.tokens > chunked.chunks[0].len());
+            split.long += usize::from(chunked.is_long);
             split.tokens += chunked.tokens;
             split.unknown += chunked.unknown;
             for chunk in chunked.chunks {
@@ -84,13 +84,6 @@ impl Split {
         let labels = self.documents.iter().enumerate().flat_map(label).collect();
         let documents = (0..self.chunks.len()).map(|chunk| chunk..chunk + 1).collect();
         Self { documents, labels, ..self }
-    }
-
-    /// Documents of each of `classes` classes.
-    pub(crate) fn class_counts(&self, classes: usize) -> Vec<usize> {
-        let mut counts = vec![0; classes];
-        self.labels.iter().for_each(|&label| counts[label] += 1);
-        counts
     }
 
     /// Number of documents.
@@ -245,7 +238,6 @@ mod tests {
         let chunks = split.by_chunks();
         assert_eq!(chunks.labels, [0, 1, 1, 1, 1, 2]);
         assert_eq!((chunks.len(), chunks.chunks(), chunks.long), (6, 6, 1));
-        assert_eq!(chunks.class_counts(3), [1, 4, 1]);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::settings::{Aggregate, LongText, Pooling, Settings};
 /// The file with the parameters.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
+/// What `problem_type` is of a classifier with one class for each text.
+const SINGLE_LABEL: &str = "single_label_classification";
+
 /// A classifier in a folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exported {
@@ -58,6 +61,14 @@ pub enum ExportedError {
     Labels {
         /// The file.
         path: PathBuf,
+    },
+    /// A classifier whose classes do not exclude each other, or a regression.
+    #[error("{path} has problem_type \"{found}\"; supported: single_label_classification")]
+    Problem {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
     },
     /// The part under `sweep` is damaged.
     #[error("{path}: the part under \"sweep\" is damaged")]
@@ -104,6 +115,11 @@ impl Exported {
         let path = folder.join("config.json");
         let read = || -> Option<Value> { serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok() };
         let json = read().unwrap_or(Value::Null);
+        if let Some(found) = json.get("problem_type").and_then(Value::as_str)
+            && found != SINGLE_LABEL
+        {
+            return Err(ExportedError::Problem { path, found: found.to_owned() });
+        }
         let labels = labels(&json).ok_or_else(|| ExportedError::Labels { path: path.clone() })?;
         let recipe = match json.get("sweep") {
             Some(recipe) => Recipe::deserialize(recipe)
@@ -143,7 +159,7 @@ impl Exported {
             let dtype = precision.torch_name();
             let entries = [
                 ("architectures", json!([format!("{}ForSequenceClassification", family.class)])),
-                ("problem_type", json!("single_label_classification")),
+                ("problem_type", json!(SINGLE_LABEL)),
                 ("id2label", Value::Object(id2label)),
                 ("label2id", Value::Object(label2id)),
                 // `transformers` 5 reads the first, older ones the second.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::settings::{Freeze, Settings};
 
-/// Bytes of features that a worker keeps.
+/// Bytes of features that a worker keeps; a corpus with more of them is encoded anew in every epoch.
 const MOST_BYTES: usize = 1 << 30;
 
 /// The pooled hidden states of a split's chunks, `[chunks, width]`.
@@ -38,6 +38,12 @@ pub(crate) const fn is_whole(freeze: Freeze, layers: usize) -> bool {
         Freeze::Encoder => true,
         Freeze::Layers(frozen) => frozen >= layers,
     }
+}
+
+/// Whether the features of `corpus`, each of `width` numbers, may be kept.
+pub(crate) fn fit_in_memory(corpus: &Corpus, width: usize) -> bool {
+    let chunks = corpus.train.chunks() + corpus.validation.chunks() + corpus.test.chunks();
+    chunks.saturating_mul(width).saturating_mul(size_of::<f32>()) <= MOST_BYTES
 }
 
 impl Features {

@@ -125,7 +125,16 @@ pub(crate) fn spellings(family: &Family, name: &str) -> [String; 4] {
     [name.to_owned(), bare.to_owned(), old(name), old(bare)]
 }
 
-/// Compares a checkpoint's tensors with the model's. The answer names those that the model does not use.
+/// A checkpoint's tensors, by their own names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fit {
+    /// Those that the model takes; they have its shapes.
+    pub(crate) used: BTreeSet<String>,
+    /// The others.
+    pub(crate) unused: Vec<String>,
+}
+
+/// Compares a checkpoint's tensors with the model's.
 ///
 /// `complete`: the head must be there too.
 ///
@@ -136,9 +145,10 @@ pub(crate) fn fit<'a>(
     family: &Family,
     complete: bool,
     shapes: impl Iterator<Item = (&'a str, &'a [usize])>,
-) -> Result<Vec<String>, Misfit> {
+) -> Result<Fit, Misfit> {
     let found: BTreeMap<&str, &[usize]> = shapes.collect();
     let mut unused: BTreeSet<&str> = found.keys().copied().collect();
+    let mut used = BTreeSet::new();
     let mut misfit = Misfit::default();
     for Parameter { name, shape } in parameters {
         let optional = !complete && family.is_head(name);
@@ -146,7 +156,9 @@ pub(crate) fn fit<'a>(
         match spelling.and_then(|spelling| found.get_key_value(spelling.as_str())) {
             Some((spelling, found)) => {
                 unused.remove(spelling);
-                if !optional && *found != shape.as_slice() {
+                if *found == shape.as_slice() {
+                    used.insert((*spelling).to_owned());
+                } else if !optional {
                     misfit.misshapen.push((name.clone(), found.to_vec(), shape.clone()));
                 }
             }
@@ -154,11 +166,10 @@ pub(crate) fn fit<'a>(
             None => misfit.missing.push(name.clone()),
         }
     }
-    if misfit == Misfit::default() {
-        Ok(unused.into_iter().map(ToOwned::to_owned).collect())
-    } else {
-        Err(misfit)
+    if misfit != Misfit::default() {
+        return Err(misfit);
     }
+    Ok(Fit { used, unused: unused.into_iter().map(ToOwned::to_owned).collect() })
 }
 
 #[cfg(test)]
@@ -173,7 +184,7 @@ mod tests {
         let config = super::super::mini::config();
         let parameters = parameters(&config, Pooling::Cls, 3);
         let shapes = shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
-        fit(&parameters, config.family(), complete, shapes)
+        fit(&parameters, config.family(), complete, shapes).map(|fit| fit.unused)
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! device and shares what they have in common (data, tokenised text, weights).
 //! On the CPU a trial's numbers are a function of its [`Job`] alone.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     data::DataError,
@@ -20,6 +23,7 @@ mod config;
 mod corpus;
 mod early_stopping;
 mod evaluate;
+mod exclusive;
 mod exported;
 mod family;
 mod features;
@@ -48,7 +52,7 @@ pub use layout::Misfit;
 pub(crate) use layout::listed;
 pub use mini::NAME as BUILTIN_MINI;
 pub use text::{Chunked, Chunking, TextEncoder, TextError};
-pub use tokenizer::tokenizer_json;
+pub use tokenizer::{tokenizer_config, tokenizer_json};
 pub use weights::{Precision, Weights, WeightsError};
 
 /// What a running trial reports.
@@ -217,6 +221,7 @@ impl Session {
         folder: &Path,
         observe: &mut dyn FnMut(Report) -> Control,
     ) -> Result<Ending, TrainError> {
+        let _alone = exclusive::exclusive();
         self.engine.run(job, folder, observe)
     }
 
@@ -256,7 +261,7 @@ pub fn encoder_config(checkpoint: &str) -> Result<EncoderConfig, ConfigError> {
     }
 }
 
-/// Whether `catalog` holds a whole classifier with `classes` classes over an encoder of this shape.
+/// The tensors of `catalog` that a whole classifier with `classes` classes over an encoder of this shape takes.
 ///
 /// # Errors
 /// When a tensor is missing or has another shape.
@@ -265,9 +270,9 @@ pub fn fits(
     pooling: Pooling,
     classes: usize,
     catalog: &Catalog,
-) -> Result<(), Misfit> {
+) -> Result<BTreeSet<String>, Misfit> {
     let parameters = layout::parameters(config, pooling, classes);
-    layout::fit(&parameters, config.family(), true, catalog.shapes()).map(drop)
+    layout::fit(&parameters, config.family(), true, catalog.shapes()).map(|fit| fit.used)
 }
 
 /// Reads what a spec is checked against: names and shapes, no values.
@@ -289,6 +294,7 @@ pub fn inspect(checkpoint: &str, with_weights: bool) -> Result<CheckpointFacts, 
         let folder = crate::checkpoint::folder(checkpoint);
         layout::fit(&parameters, config.family(), false, Catalog::open(&folder)?.shapes())
             .map_err(|source| TrainError::Misfit { folder, source })?
+            .unused
     };
     let sizes = parameters.iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64);
     Ok(CheckpointFacts {

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::{
     checkpoint::Catalog,
     config::EncoderConfig,
+    exclusive::exclusive,
     family::Family,
     heads::Objective,
     layout,
@@ -60,7 +61,7 @@ fn reference(fixture: &str) -> Reference {
 }
 
 fn read(path: &Path) -> Weights {
-    Catalog::of_file(path).unwrap().load().unwrap()
+    Catalog::of_file(path).unwrap().load_all().unwrap()
 }
 
 const fn pretrained<'a>(weights: &'a Weights, family: &'static Family) -> Pretrained<'a> {
@@ -99,6 +100,7 @@ fn loss(model: &Classifier<Backend>, reference: &Reference) -> Tensor<Backend, 1
 
 #[test]
 fn logits_are_those_of_transformers_padded_or_alone() {
+    let _alone = exclusive();
     for fixture in FIXTURES {
         let (_, model) = tiny(fixture);
         let reference = reference(fixture);
@@ -114,6 +116,7 @@ fn logits_are_those_of_transformers_padded_or_alone() {
 
 #[test]
 fn the_last_hidden_states_are_those_of_transformers() {
+    let _alone = exclusive();
     for fixture in FIXTURES {
         let (config, model) = tiny(fixture);
         let reference = reference(fixture);
@@ -134,6 +137,7 @@ fn the_last_hidden_states_are_those_of_transformers() {
 
 #[test]
 fn the_gradient_of_every_parameter_is_that_of_pytorch() {
+    let _alone = exclusive();
     for fixture in FIXTURES {
         let (_, model) = tiny(fixture);
         let reference = reference(fixture);
@@ -158,6 +162,7 @@ fn the_gradient_of_every_parameter_is_that_of_pytorch() {
 
 #[test]
 fn thirty_steps_of_adamw_follow_pytorch() {
+    let _alone = exclusive();
     for fixture in FIXTURES {
         let (_, mut model) = tiny(fixture);
         let reference = reference(fixture);

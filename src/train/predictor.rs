@@ -2,7 +2,7 @@
 
 use super::{
     Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, model::Classifier,
-    recipe::fit, text::TextEncoder, weights::Pretrained,
+    text::TextEncoder, weights::Pretrained,
 };
 use crate::settings::Lowercase;
 
@@ -18,9 +18,19 @@ impl<C: Compute> Predictor<C> {
     pub(crate) fn open(model: &Exported, device: &C::Device) -> Result<Self, TrainError> {
         let Exported { folder, config, recipe, .. } = model;
         let encoder = TextEncoder::open(&folder.to_string_lossy(), Lowercase::Tokenizer)?;
-        let weights = Catalog::open(folder)?.load()?;
+        let (tokens, rows) = (encoder.vocabulary(), config.vocab_size);
+        if tokens > rows {
+            return Err(TrainError::Vocabulary { tokens, rows });
+        }
+        let (length, window) = (recipe.chunk_length, config.window());
+        if length > window {
+            return Err(TrainError::Window { length, window });
+        }
         let classes = model.labels.len();
-        fit(config, recipe.pooling, classes, true, &weights, folder)?;
+        let catalog = Catalog::open(folder)?;
+        let names = super::fits(config, recipe.pooling, classes, &catalog)
+            .map_err(|source| TrainError::Misfit { folder: folder.clone(), source })?;
+        let weights = catalog.load(&names)?;
         let family = config.family();
         let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: true };
         let classifier = Classifier::build(config, recipe.pooling, classes, &source, device)?;

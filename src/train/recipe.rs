@@ -47,8 +47,8 @@ pub(crate) struct Trainer<C: Compute> {
     datasets: HashMap<DataSpec, (u64, Rc<Dataset>)>,
     corpora: Corpora,
     features: features::Known,
-    /// The parameters of the checkpoint that was used last.
-    checkpoint: Option<(String, Rc<Weights>)>,
+    /// The parameters of the checkpoint that was used last, for the head that was.
+    checkpoint: Option<((String, Pooling, usize), Rc<Weights>)>,
     /// The model that predicted last.
     predictor: Option<Predictor<C>>,
 }
@@ -75,14 +75,26 @@ impl<C: Compute> Trainer<C> {
         Ok(known)
     }
 
-    fn weights(&mut self, checkpoint: &str) -> Result<Rc<Weights>, TrainError> {
-        if let Some((name, weights)) = &self.checkpoint
-            && name == checkpoint
+    /// The parameters of a checkpoint that a model with this head takes.
+    fn weights(
+        &mut self,
+        config: &EncoderConfig,
+        settings: &Settings,
+        classes: usize,
+    ) -> Result<Rc<Weights>, TrainError> {
+        let key = (settings.checkpoint.clone(), settings.pooling, classes);
+        if let Some((known, weights)) = &self.checkpoint
+            && *known == key
         {
             return Ok(weights.clone());
         }
-        let weights = Rc::new(Catalog::open(&crate::checkpoint::folder(checkpoint))?.load()?);
-        self.checkpoint = Some((checkpoint.to_owned(), weights.clone()));
+        let folder = crate::checkpoint::folder(&settings.checkpoint);
+        let catalog = Catalog::open(&folder)?;
+        let parameters = layout::parameters(config, settings.pooling, classes);
+        let fit = layout::fit(&parameters, config.family(), false, catalog.shapes())
+            .map_err(|source| TrainError::Misfit { folder, source })?;
+        let weights = Rc::new(catalog.load(&fit.used)?);
+        self.checkpoint = Some((key, weights.clone()));
         Ok(weights)
     }
 
@@ -96,9 +108,8 @@ impl<C: Compute> Trainer<C> {
         let model = if settings.checkpoint == mini::NAME {
             Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
         } else {
-            let weights = self.weights(&settings.checkpoint)?;
-            let (family, folder) = (config.family(), &crate::checkpoint::folder(&settings.checkpoint));
-            fit(config, settings.pooling, classes, false, &weights, folder)?;
+            let weights = self.weights(config, settings, classes)?;
+            let family = config.family();
             let anew = layout::top(config, settings.reinit_layers);
             let source = Pretrained { weights: &weights, family, seed, anew, complete: false };
             Classifier::build(config, settings.pooling, classes, &source, &self.device)?
@@ -124,14 +135,25 @@ impl<C: Compute> Engine for Trainer<C> {
         let (key, data) = self.dataset(&job.data)?;
         let corpus = self.corpora.get(key, &data, settings)?;
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
-        let frozen = features::is_whole(settings.freeze, config.num_hidden_layers).then(|| {
+        let is_frozen = features::is_whole(settings.freeze, config.num_hidden_layers);
+        let frozen = (is_frozen && features::fit_in_memory(&corpus, config.hidden_size)).then(|| {
             let fresh = settings.checkpoint == mini::NAME;
             let key = features::Key::new(&corpus, settings, job.trial.seed, fresh);
             self.features.get(key, &corpus, &model.valid(), &self.device)
         });
-        let objective = Objective::new(settings, &corpus.train.class_counts(data.labels.len()));
+        let objective = Objective::new(settings, &data.class_counts());
         let device = &self.device;
-        let trial = Trial { job, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
+        let trial = Trial {
+            job,
+            folder,
+            data: &data,
+            corpus: &corpus,
+            is_frozen,
+            frozen,
+            objective,
+            device,
+            started,
+        };
         let rates = Rates::new(settings, config.num_hidden_layers);
         trial.run(Learner::new(model, rates, settings), observe)
     }
@@ -147,29 +169,15 @@ impl<C: Compute> Engine for Trainer<C> {
     }
 }
 
-/// Compares the tensors of a checkpoint in `folder` with the model's.
-pub(crate) fn fit(
-    config: &EncoderConfig,
-    pooling: Pooling,
-    classes: usize,
-    complete: bool,
-    weights: &Weights,
-    folder: &Path,
-) -> Result<(), TrainError> {
-    let shapes = weights.iter().map(|(name, stored)| (name, stored.shape.as_slice()));
-    match layout::fit(&layout::parameters(config, pooling, classes), config.family(), complete, shapes) {
-        Ok(_) => Ok(()),
-        Err(source) => Err(TrainError::Misfit { folder: folder.to_owned(), source }),
-    }
-}
-
 /// What stays the same during a trial.
 struct Trial<'a, C: Compute> {
     job: &'a Job,
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
-    /// What the encoder makes of the corpus, if it does not learn.
+    /// Whether no layer of the encoder learns; then it has no dropout.
+    is_frozen: bool,
+    /// What a frozen encoder makes of the corpus, unless that is too much to keep.
     frozen: Option<Rc<Frozen>>,
     objective: Objective,
     device: &'a C::Device,
@@ -291,12 +299,14 @@ impl<C: Compute> Trial<'_, C> {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
             let (chunks, ranges) = evaluate::gather(train, &documents);
-            let logits = match &self.frozen {
-                Some(frozen) => {
-                    let rows = frozen.train.rows(train, &documents, self.device);
-                    learner.model.classify(rows, &masks)
-                }
-                None => learner.model.forward(&Batch::new(&chunks, self.device), &masks),
+            let logits = if let Some(frozen) = &self.frozen {
+                let rows = frozen.train.rows(train, &documents, self.device);
+                learner.model.classify(rows, &masks)
+            } else {
+                let input = Batch::new(&chunks, self.device);
+                let off = Masks::off();
+                let pooled = learner.model.pool(&input, if self.is_frozen { &off } else { &masks });
+                learner.model.classify(pooled, &masks)
             };
             let logits = heads::aggregate(logits, &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();

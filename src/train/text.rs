@@ -123,6 +123,8 @@ pub struct Chunked {
     pub tokens: usize,
     /// Unknown tokens among them.
     pub unknown: usize,
+    /// Whether they are more than one chunk holds.
+    pub is_long: bool,
 }
 
 /// A checkpoint's tokenizer.
@@ -196,7 +198,7 @@ impl TextEncoder {
                     .map(|piece| [self.before.as_slice(), &piece, &self.after].concat())
                     .collect();
                 let unknown = ids.iter().filter(|&&id| Some(id) == self.unknown).count();
-                Chunked { chunks, tokens: ids.len(), unknown }
+                Chunked { chunks, tokens: ids.len(), unknown, is_long: ids.len() > capacity }
             })
             .collect())
     }

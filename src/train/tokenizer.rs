@@ -32,22 +32,40 @@ fn own(checkpoint: &str) -> Result<(PathBuf, String), TextError> {
         return Ok((PathBuf::from(mini::NAME), wordpiece_json(&mini::vocabulary(), true)));
     }
     let folder = &crate::checkpoint::folder(checkpoint);
+    let config = Config::read(folder)?;
     let [whole, tokens, vocabulary, merges] =
         ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
     if whole.is_file() {
-        let json = read(&whole)?;
+        let text = read(&whole)?;
+        let json = if config.is_generic() { text } else { config.normalized(text, &whole)? };
         return Ok((whole, json));
     }
     if tokens.is_file() {
         let list: Vec<String> = read(&tokens)?.lines().map(str::to_owned).collect();
-        let json = wordpiece_json(&list, lowercases(folder)?);
+        let has = |token: &str| list.iter().any(|candidate| candidate == token);
+        check_special(&["[UNK]", "[CLS]", "[SEP]"], has, &tokens)?;
+        // BERT's default is to lower-case.
+        let lowercase = config.flag("do_lower_case").unwrap_or(true);
+        let json = config.normalized(wordpiece_json(&list, lowercase), &tokens)?;
         return Ok((tokens, json));
     }
     if vocabulary.is_file() && merges.is_file() {
-        let json = byte_level_json(&parse(&vocabulary)?, &read(&merges)?);
+        let vocab = parse(&vocabulary)?;
+        check_special(&["<s>", "</s>"], |token| vocab.get(token).is_some(), &vocabulary)?;
+        let space = config.flag("add_prefix_space").unwrap_or(false);
+        let json = byte_level_json(&vocab, &read(&merges)?, space);
         return Ok((vocabulary, json));
     }
     Err(TextError::Absent { folder: folder.to_owned() })
+}
+
+fn check_special(tokens: &[&str], has: impl Fn(&str) -> bool, path: &Path) -> Result<(), TextError> {
+    match tokens.iter().find(|token| !has(token)) {
+        Some(token) => {
+            Err(TextError::Tokenizer { path: path.to_owned(), reason: format!("it has no token {token}") })
+        }
+        None => Ok(()),
+    }
 }
 
 fn read(path: &Path) -> Result<String, TextError> {
@@ -55,17 +73,120 @@ fn read(path: &Path) -> Result<String, TextError> {
 }
 
 fn parse(path: &Path) -> Result<Value, TextError> {
-    serde_json::from_str(&read(path)?)
+    parsed(&read(path)?, path)
+}
+
+fn parsed(text: &str, path: &Path) -> Result<Value, TextError> {
+    serde_json::from_str(text)
         .map_err(|error| TextError::Tokenizer { path: path.to_owned(), reason: error.to_string() })
 }
 
-/// What `tokenizer_config.json` says of lower-casing; BERT's default is to do it.
-fn lowercases(folder: &Path) -> Result<bool, TextError> {
-    let path = folder.join("tokenizer_config.json");
-    if !path.is_file() {
-        return Ok(true);
+/// A checkpoint's `tokenizer_config.json`; empty when it has none.
+struct Config(Value);
+
+impl Config {
+    fn read(folder: &Path) -> Result<Self, TextError> {
+        let path = folder.join("tokenizer_config.json");
+        Ok(Self(if path.is_file() { parse(&path)? } else { json!({}) }))
     }
-    Ok(parse(&path)?.get("do_lower_case").and_then(Value::as_bool).unwrap_or(true))
+
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.0.get(key)?.as_bool()
+    }
+
+    /// Whether `transformers` takes `tokenizer.json` as it is. For BERT's own class, what
+    /// `tokenizer_config.json` says of the text's normalisation counts more.
+    fn is_generic(&self) -> bool {
+        let class = self.0.get("tokenizer_class").and_then(Value::as_str);
+        matches!(class, Some("PreTrainedTokenizerFast" | "TokenizersBackend"))
+    }
+
+    /// A `tokenizer.json` whose BERT normalizer does what this file says.
+    fn normalized(&self, json: String, path: &Path) -> Result<String, TextError> {
+        let pairs = [
+            ("do_lower_case", "lowercase"),
+            ("strip_accents", "strip_accents"),
+            ("tokenize_chinese_chars", "handle_chinese_chars"),
+        ];
+        let said: Vec<(&str, bool)> =
+            pairs.iter().filter_map(|(key, own)| Some((*own, self.flag(key)?))).collect();
+        if said.is_empty() {
+            return Ok(json);
+        }
+        let mut tokenizer = parsed(&json, path)?;
+        if tokenizer["normalizer"]["type"] != "BertNormalizer" {
+            return Ok(json);
+        }
+        for (key, value) in said {
+            tokenizer["normalizer"][key] = json!(value);
+        }
+        Ok(tokenizer.to_string())
+    }
+}
+
+/// A `tokenizer_config.json` with which `transformers` takes `tokenizer`, a `tokenizer.json`, as it is.
+///
+/// `token_types`: whether the model has token types; `window`: its longest input.
+///
+/// # Errors
+/// When a file of the checkpoint is damaged.
+pub fn tokenizer_config(
+    checkpoint: &str,
+    tokenizer: &str,
+    token_types: bool,
+    window: usize,
+) -> Result<Value, TextError> {
+    let folder = crate::checkpoint::folder(checkpoint);
+    let is_folder = checkpoint != mini::NAME;
+    let Config(mut config) = if is_folder { Config::read(&folder)? } else { Config(json!({})) };
+    let map = folder.join("special_tokens_map.json");
+    let map = if is_folder && map.is_file() { parse(&map)? } else { Value::Null };
+    let tokenizer = parsed(tokenizer, &folder)?;
+    let added = |token: &str| {
+        let list = tokenizer["added_tokens"].as_array();
+        list.is_some_and(|list| list.iter().any(|added| added["content"] == token))
+    };
+    let has = |token: &str| added(token) || tokenizer["model"]["vocab"].get(token).is_some();
+    let Some(object) = config.as_object_mut() else { return Ok(config) };
+    // What `tokenizer.json` says itself, and what belongs to another class or another machine.
+    for stale in [
+        "do_lower_case",
+        "strip_accents",
+        "tokenize_chinese_chars",
+        "do_basic_tokenize",
+        "never_split",
+        "add_prefix_space",
+        "auto_map",
+        "name_or_path",
+        "tokenizer_file",
+        "special_tokens_map_file",
+    ] {
+        object.remove(stale);
+    }
+    for (role, usual) in [
+        ("pad_token", ["[PAD]", "<pad>"]),
+        ("unk_token", ["[UNK]", "<unk>"]),
+        ("cls_token", ["[CLS]", "<s>"]),
+        ("sep_token", ["[SEP]", "</s>"]),
+        ("mask_token", ["[MASK]", "<mask>"]),
+    ] {
+        if object.get(role).is_none_or(Value::is_null) {
+            let known = map.get(role).filter(|token| !token.is_null()).cloned();
+            let usual = || usual.iter().find(|token| has(token)).map(|token| json!(token));
+            if let Some(token) = known.or_else(usual) {
+                object.insert(role.to_owned(), token);
+            }
+        }
+    }
+    let inputs: &[&str] = if token_types {
+        &["input_ids", "token_type_ids", "attention_mask"]
+    } else {
+        &["input_ids", "attention_mask"]
+    };
+    object.insert("tokenizer_class".to_owned(), json!("PreTrainedTokenizerFast"));
+    object.insert("model_input_names".to_owned(), json!(inputs));
+    object.insert("model_max_length".to_owned(), json!(window));
+    Ok(config)
 }
 
 /// Turns the lower-casing of a `tokenizer.json` on or off.
@@ -103,7 +224,7 @@ fn with_lowercase(mut normalizer: Value, on: bool) -> (Value, bool) {
 }
 
 /// `RoBERTa`'s byte-level BPE tokenizer, from `vocab.json` and `merges.txt`.
-fn byte_level_json(vocab: &Value, merges: &str) -> String {
+fn byte_level_json(vocab: &Value, merges: &str, prefix_space: bool) -> String {
     let id = |token: &str| vocab.get(token).and_then(Value::as_u64);
     let special: Vec<Value> = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
         .iter()
@@ -114,9 +235,9 @@ fn byte_level_json(vocab: &Value, merges: &str) -> String {
     let ends = |token: &str| json!([token, id(token).unwrap_or(0)]);
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": special, "normalizer": null,
-        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": true, "use_regex": true },
         "post_processor": { "type": "RobertaProcessing", "sep": ends("</s>"), "cls": ends("<s>"),
-                            "trim_offsets": true, "add_prefix_space": false },
+                            "trim_offsets": true, "add_prefix_space": prefix_space },
         "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
         "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
                    "end_of_word_suffix": "", "fuse_unk": false, "vocab": vocab, "merges": merges },
@@ -181,6 +302,33 @@ mod tests {
         assert_eq!(ids(Lowercase::Tokenizer), [6, 1, 5]);
         assert_eq!(ids(Lowercase::No), [6, 1, 5]);
         assert_eq!(ids(Lowercase::Yes), [5, 5, 5]);
+    }
+
+    #[test]
+    fn what_tokenizer_config_says_counts_for_berts_own_class() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens =
+            ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "über", "uber", "Über"].map(str::to_owned);
+        std::fs::write(folder.path().join("tokenizer.json"), wordpiece_json(&tokens, false)).unwrap();
+        let ids = |config: Value| {
+            std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+            ids(folder.path(), Lowercase::Tokenizer, "Über")[1]
+        };
+        // AutoTokenizer.from_pretrained of `transformers` 5.24
+        assert_eq!(ids(json!({})), 7);
+        assert_eq!(ids(json!({ "do_lower_case": true })), 6);
+        assert_eq!(ids(json!({ "do_lower_case": true, "strip_accents": false })), 5);
+        let generic = json!({ "do_lower_case": true, "tokenizer_class": "PreTrainedTokenizerFast" });
+        assert_eq!(ids(generic), 7);
+    }
+
+    #[test]
+    fn a_vocabulary_without_its_special_tokens_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\ngood").unwrap();
+        let path = folder.path().to_str().unwrap();
+        let error = tokenizer_json(path, Lowercase::Tokenizer).unwrap_err().to_string();
+        assert!(error.ends_with("it has no token [SEP]"), "{error}");
     }
 
     #[test]

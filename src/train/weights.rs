@@ -40,6 +40,12 @@ pub enum WeightsError {
         /// Why.
         source: std::io::Error,
     },
+    /// A value that a 16-bit float cannot hold.
+    #[error("tensor \"{name}\" has values beyond what f16 holds (65504); write it as f32")]
+    TooLarge {
+        /// The tensor.
+        name: String,
+    },
     /// A tensor that the model needs is not there.
     #[error("tensor \"{name}\" is missing")]
     Missing {
@@ -92,6 +98,12 @@ impl Weights {
     /// When the file cannot be written; an older one is left as it was then.
     pub fn write(&self, path: &Path, precision: Precision) -> Result<(), WeightsError> {
         let failed = |source| WeightsError::Write { path: path.to_owned(), source };
+        let too_large = |value: &f32| value.is_finite() && half::f16::from_f32(*value).is_infinite();
+        if precision == Precision::F16
+            && let Some((name, _)) = self.iter().find(|(_, stored)| stored.values.iter().any(too_large))
+        {
+            return Err(WeightsError::TooLarge { name: name.to_owned() });
+        }
         let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
             .iter()
             .map(|(name, stored)| (name, stored.shape.as_slice(), precision.bytes(&stored.values)))
@@ -210,5 +222,22 @@ impl Source for Pretrained<'_> {
             }),
             None => Err(WeightsError::Missing { name: name.to_owned() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_beyond_f16_is_refused_by_name_and_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let mut weights = Weights::default();
+        weights.insert("a", vec![2], vec![1.0, 7e4]);
+        let error = weights.write(&path, Precision::F16).unwrap_err().to_string();
+        assert_eq!(error, "tensor \"a\" has values beyond what f16 holds (65504); write it as f32");
+        assert!(!path.exists());
+        weights.write(&path, Precision::F32).unwrap();
     }
 }

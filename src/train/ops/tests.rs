@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Attention, Fused, Norm, Packing, Queries, plain};
-use crate::train::{masks::Masks, model::values};
+use crate::train::{exclusive::exclusive, masks::Masks, model::values};
 
 type Backend = Autodiff<Flex>;
 type Matrix = Tensor<Backend, 2>;
@@ -76,6 +76,7 @@ fn same(fused: &[Vec<f32>], plain: &[Vec<f32>]) {
 
 #[test]
 fn fused_gelu_equals_the_plain_one_with_its_gradients() {
+    let _alone = exclusive();
     let (x, bias) = (draw().matrix(150, WIDTH), draw().vector(WIDTH));
     let run = |output: Matrix| gradients(output, &[&x], &[&bias]);
     same(&run(Backend::bias_gelu(x.clone(), bias.clone())), &run(plain::gelu(x.clone(), bias.clone())));
@@ -83,6 +84,7 @@ fn fused_gelu_equals_the_plain_one_with_its_gradients() {
 
 #[test]
 fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
+    let _alone = exclusive();
     for (before, after) in [(0.0, 0.0), (0.3, 0.0), (0.0, 0.3), (0.2, 0.4)] {
         let mut draw = draw();
         // An odd width, so that rows begin in the middle of a pair of mask elements; several blocks of rows.
@@ -102,6 +104,7 @@ fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
 
 #[test]
 fn fused_attention_equals_the_plain_one_with_its_gradients_and_masks() {
+    let _alone = exclusive();
     for queries in [Queries::All, Queries::First] {
         for rate in [0.0, 0.3] {
             let mut draw = draw();
@@ -144,6 +147,7 @@ fn matrix(values: &[f32], columns: usize) -> Matrix {
 
 #[test]
 fn the_gradient_of_gelu_is_its_slope() {
+    let _alone = exclusive();
     let bias = draw().vector(WIDTH);
     along_a_direction(90 * WIDTH, |point| {
         let input = matrix(point, WIDTH);
@@ -153,6 +157,7 @@ fn the_gradient_of_gelu_is_its_slope() {
 
 #[test]
 fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
+    let _alone = exclusive();
     let mut draw = draw();
     let (residual, bias) = (draw.matrix(90, WIDTH).detach(), draw.vector(WIDTH));
     let (gamma, beta) = (draw.vector(WIDTH), draw.vector(WIDTH));
@@ -175,6 +180,7 @@ fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
 
 #[test]
 fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
+    let _alone = exclusive();
     let bias = draw().vector(3 * WIDTH);
     for queries in [Queries::All, Queries::First] {
         let attention = attention_of(queries, 0.25);
@@ -187,6 +193,7 @@ fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
+    let _alone = exclusive();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {

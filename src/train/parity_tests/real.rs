@@ -69,7 +69,7 @@ fn check(models: &Path, name: &str) {
     let chunks: Vec<_> = chunked.into_iter().flat_map(|chunked| chunked.chunks).collect();
     assert_eq!(chunks, reference.chunks, "{name}: token ids");
 
-    let mut weights = Catalog::open(&folder).unwrap().load().unwrap();
+    let mut weights = Catalog::open(&folder).unwrap().load_all().unwrap();
     wave(&mut weights, "pooler.dense.weight", &[width, width], 1.0);
     wave(&mut weights, "pooler.dense.bias", &[width], 2.0);
     wave(&mut weights, "classifier.weight", &[3, width], 3.0);
@@ -133,6 +133,7 @@ fn say(line: &str) {
 
 #[test]
 fn real_checkpoints_compute_what_transformers_and_pytorch_compute() {
+    let _alone = exclusive();
     let Some(models) = std::env::var_os("SWEEP_MODELS").map(PathBuf::from) else {
         say(
             "SKIPPED parity with real checkpoints: SWEEP_MODELS does not name a folder with m3e-small and minilm",

@@ -14,7 +14,7 @@ fn message(bytes: &[u8]) -> String {
     let file = tempfile::Builder::new().suffix(".bin").tempfile().unwrap();
     fs::write(file.path(), bytes).unwrap();
     match Catalog::of_file(file.path()) {
-        Ok(catalog) => format!("read: {:?}", catalog.load().map(|weights| weights.iter().count())),
+        Ok(catalog) => format!("read: {:?}", catalog.load_all().map(|weights| weights.iter().count())),
         Err(error) => error.to_string(),
     }
 }
@@ -22,7 +22,7 @@ fn message(bytes: &[u8]) -> String {
 #[test]
 fn both_containers_hold_the_same_tensors() {
     for name in ["zip.bin", "legacy.bin"] {
-        let weights = Catalog::of_file(&fixture(name)).unwrap().load().unwrap();
+        let weights = Catalog::of_file(&fixture(name)).unwrap().load_all().unwrap();
         let expected: [(&str, &[usize], &[f32]); 8] = [
             ("bf16", &[2], &[3.0, -0.25]),
             ("f16", &[2], &[0.5, 65504.0]),
