@@ -15,18 +15,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::data::{Dataset, Document, SplitName};
+use crate::{
+    data::{Dataset, Document, SplitName},
+    hub::WEIGHT_FILES,
+};
 
 /// The files that say what an encoder and its tokenizer are; those that are there count.
 const DESCRIPTIONS: [&str; 6] =
     ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json"];
-/// The files with weights; the first that is there counts. An index names its shards.
-const WEIGHTS: [&str; 4] = [
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-];
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 20;
 
@@ -128,7 +124,7 @@ fn checkpoint(folder: &Path) -> Result<String, FingerprintError> {
 
 fn files(folder: &Path) -> Vec<String> {
     let is_there = |name: &&&str| folder.join(name).is_file();
-    let weights = WEIGHTS.iter().find(is_there).copied();
+    let weights = WEIGHT_FILES.iter().find(is_there).copied();
     let mut names: Vec<String> =
         DESCRIPTIONS.iter().filter(is_there).copied().chain(weights).map(str::to_owned).collect();
     names.extend(weights.map(|index| shards(&folder.join(index))).unwrap_or_default());

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Stop, eprint_lossy};
+use super::{Exit, Stop, eprint_lossy, terminal_width};
 use crate::{
     data::TableFormat,
     display::plain,
@@ -138,12 +138,6 @@ fn format(args: &PredictArgs) -> Result<TableFormat, Stop> {
         return Err(Stop::usage(message));
     }
     Ok(format)
-}
-
-/// Columns of the terminal that standard output is, if it is one.
-fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ pub(super) const SMALL: [&str; 8] = [
 /// A tokenizer is one of these.
 const TOKENIZERS: [&[&str]; 3] = [&["tokenizer.json"], &["vocab.txt"], &["vocab.json", "merges.txt"]];
 
-/// A file with weights, or one that lists such files; the first one that a repository has is taken.
-pub(super) const WEIGHTS: [&str; 4] = [
+/// A file with a model's parameters, or one that lists such files; the first one that is there is taken.
+pub const WEIGHT_FILES: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -64,7 +64,7 @@ pub(super) fn are_settled(cache: &ModelCache, commit: &str) -> bool {
 
 /// Whether the weights of `commit` are in the cache. Offline, any whole form will do.
 pub(super) fn weights(cache: &ModelCache, commit: &str, is_offline: bool) -> Result<Weights, HubError> {
-    for form in WEIGHTS {
+    for form in WEIGHT_FILES {
         if cache.has(commit, form) {
             let shards = shards(&cache.snapshot(commit), form)?;
             if shards.iter().all(|shard| cache.has(commit, shard)) {
@@ -104,7 +104,7 @@ pub(super) fn shards(snapshot: &Path, form: &str) -> Result<Vec<String>, HubErro
 
 /// The form of weights that a commit has, by the list of its files.
 pub(super) fn form(id: &HubId, has: &dyn Fn(&str) -> bool) -> Result<&'static str, HubError> {
-    WEIGHTS.into_iter().find(|form| has(form)).ok_or_else(|| HubError::Lacks {
+    WEIGHT_FILES.into_iter().find(|form| has(form)).ok_or_else(|| HubError::Lacks {
         id: id.to_string(),
         what: "no weights that are read: neither model.safetensors nor pytorch_model.bin, whole or in parts",
     })

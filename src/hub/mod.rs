@@ -22,6 +22,7 @@ use std::{
 
 use self::{cache::ModelCache, client::Client, contents::Weights, download::Downloads};
 pub use self::{
+    contents::WEIGHT_FILES,
     download::Pace,
     environment::{Environment, VARIABLES},
     error::HubError,
@@ -90,7 +91,7 @@ impl Hub {
         for file in contents::SMALL.into_iter().filter(|file| has(file)) {
             downloads.fetch(file, false)?;
         }
-        for file in contents::SMALL.into_iter().chain(contents::WEIGHTS).filter(|file| !has(file)) {
+        for file in contents::SMALL.into_iter().chain(WEIGHT_FILES).filter(|file| !has(file)) {
             cache.note_absence(commit.revision(), file)?;
         }
         cache.note_commit(id.revision(), commit.revision())?;

@@ -14,20 +14,13 @@ use std::{
 use serde::Deserialize;
 
 use super::weights::Weights;
+use crate::hub::WEIGHT_FILES;
 
 mod pickle;
 mod safetensors;
 mod torch;
 
 pub use pickle::PickleError;
-
-/// The files that hold parameters, the first that is there counts; an index names its shards.
-pub const WEIGHT_FILES: [&str; 4] = [
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-];
 
 /// Tensors of more dimensions than this hold no parameters of an encoder.
 const MOST_DIMENSIONS: usize = 8;

@@ -44,7 +44,7 @@ mod text;
 mod tokenizer;
 mod weights;
 
-pub use checkpoint::{Catalog, CheckpointError, PickleError, WEIGHT_FILES};
+pub use checkpoint::{Catalog, CheckpointError, PickleError};
 pub use config::{ConfigError, EncoderConfig};
 pub use exported::{Exported, ExportedError};
 pub use family::Family;
