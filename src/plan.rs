@@ -20,6 +20,7 @@ use crate::{
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
     metrics::{Average, Target},
+    policy::Policy,
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
     trial::{Params, Trial, TrialId},
@@ -62,6 +63,9 @@ pub struct Plan {
     /// The commit of each hub model, `owner/name@commit`, by how the spec writes the model.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hub: BTreeMap<String, String>,
+    /// How the latest run ran them, or runs them; no part of what the trials are.
+    #[serde(default)]
+    pub policy: Policy,
     /// The trials, numbered from 1 in this order.
     pub trials: Vec<Trial>,
 }
@@ -81,6 +85,7 @@ impl Plan {
             data: spec.data.clone(),
             fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
             hub: hub(spec),
+            policy: spec.policy,
             trials: trials(spec),
         }
     }
@@ -264,6 +269,7 @@ mod tests {
             space,
             samples: 3,
             repeats: 2,
+            policy: Policy::default(),
             checkpoint_base: PathBuf::from("/base"),
             checkpoints: BTreeMap::new(),
         }
@@ -366,13 +372,14 @@ mod tests {
             data: spec.data.clone(),
             fingerprints: Fingerprints::default(),
             hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
+            policy: Policy::default(),
             trials: trials(&spec),
         };
         assert_eq!(plan.scales["learning_rate"], Scale::Log);
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
         let mut old: serde_json::Value = serde_json::from_str(&json).unwrap();
-        for field in ["fingerprints", "scales"] {
+        for field in ["fingerprints", "scales", "policy"] {
             old.as_object_mut().unwrap().remove(field).unwrap();
         }
         let old: Plan = serde_json::from_value(old).unwrap();

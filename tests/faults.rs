@@ -21,6 +21,7 @@ use sweep::{
     fingerprint::Fingerprints,
     journal,
     plan::Plan,
+    policy::Policy,
     results::{Results, SweepFolder, read_json},
     settings::Settings,
     study::Study,
@@ -67,6 +68,7 @@ fn plan(trials: u32) -> Plan {
         data,
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
+        policy: Policy::default(),
         trials: (1..=trials).map(trial).collect(),
     }
 }

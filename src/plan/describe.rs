@@ -280,6 +280,7 @@ mod tests {
             scales: BTreeMap::new(),
             fingerprints: Fingerprints::default(),
             hub: BTreeMap::new(),
+            policy: crate::policy::Policy::default(),
             trials: trials.collect(),
         }
     }

@@ -60,6 +60,7 @@ fn is_alike(before: &Plan, now: &Plan) -> bool {
     moved.data.clone_from(&now.data);
     moved.fingerprints.clone_from(&now.fingerprints);
     moved.scales.clone_from(&now.scales);
+    moved.policy = now.policy;
     for (trial, now) in moved.trials.iter_mut().zip(&now.trials) {
         trial.settings.checkpoint.clone_from(&now.settings.checkpoint);
     }
