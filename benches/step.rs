@@ -1,0 +1,109 @@
+//! Seconds of one training step on the CPU: what `compare.sh` sets beside `step_peer.py`.
+//!
+//! ```text
+//! RAYON_NUM_THREADS=1 cargo bench --bench step -- MODEL_DIR TEXTS.tsv full|real cls|mean STEPS
+//! ```
+//! `full`: every text fills 128 tokens; `real`: the texts as they are, cut at 128 tokens. Batches of 32,
+//! dropout 0.1, AdamW. Prints JSON: seconds of each step but the first.
+
+use std::{
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use sweep::{
+    data::{DataSpec, Duplicates, Limit, Source},
+    device::Device,
+    policy::CheckpointEvery,
+    settings::{LongText, Pooling, Settings},
+    train::{Control, Report, Session},
+    trial::{Job, Params, Trial, TrialId},
+};
+
+const BATCH: usize = 32;
+const USAGE: &str = "usage: step MODEL_DIR TEXTS.tsv full|real cls|mean STEPS";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // `cargo bench` adds --bench.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let [model, texts, shape, pooling, steps] = words.as_slice() else { return Err(USAGE.into()) };
+    let steps: usize = steps.parse()?;
+    let folder = tempfile::tempdir()?;
+    let texts = documents(Path::new(texts), shape == "full", steps * BATCH)?;
+    let data = data(folder.path(), &texts)?;
+    let settings = Settings {
+        checkpoint: fs::canonicalize(model)?.display().to_string(),
+        pooling: if pooling == "mean" { Pooling::Mean } else { Pooling::Cls },
+        long: LongText::Head,
+        chunk_length: 128,
+        epochs: 1,
+        batch_size: BATCH,
+        ..Settings::default()
+    };
+    let trial = Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 1, settings };
+    let job =
+        Job { sweep: "bench".to_owned(), trial, data, checkpoint_every: CheckpointEvery::Steps(u64::MAX) };
+    let mut times = Vec::new();
+    let mut observe = |report: Report| match report {
+        Report::Progress(_) => {
+            times.push(Instant::now());
+            // No evaluation: it is not a step.
+            if times.len() == steps { Control::Stop } else { Control::Continue }
+        }
+        _ => Control::Continue,
+    };
+    Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(&job, folder.path(), &mut observe)?;
+    let seconds: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+    say(&serde_json::json!({ "seconds": seconds }).to_string());
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what a bench is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Texts and labels: the first `count` of the file, each filled up to 128 tokens and more if `full`.
+fn documents(path: &Path, full: bool, count: usize) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let text = fs::read_to_string(path)?;
+    let row = |line: &str| {
+        let (label, text) = line.split_once('\t')?;
+        let text = if full { text.chars().cycle().take(400).collect() } else { text.to_owned() };
+        Some((text, label.to_owned()))
+    };
+    let rows: Vec<_> = text.lines().skip(1).filter_map(row).take(count).collect();
+    if rows.len() < count {
+        return Err(format!("{} has {} texts, {count} are wanted", path.display(), rows.len()).into());
+    }
+    Ok(rows)
+}
+
+fn data(folder: &Path, texts: &[(String, String)]) -> Result<DataSpec, Box<dyn Error>> {
+    let write = |name: &str, texts: &[(String, String)]| -> Result<PathBuf, Box<dyn Error>> {
+        let path = folder.join(name);
+        let mut file = String::from("label\ttext\n");
+        for (text, label) in texts {
+            writeln!(file, "{label}\t{text}")?;
+        }
+        fs::write(&path, file)?;
+        Ok(path)
+    };
+    let some = &texts[..BATCH.min(texts.len())];
+    Ok(DataSpec {
+        source: Source::Files {
+            train: write("train.tsv", texts)?,
+            validation: write("validation.tsv", some)?,
+            test: write("test.tsv", some)?,
+        },
+        text: "text".to_owned(),
+        label: "label".to_owned(),
+        positive: None,
+        average: None,
+        duplicates: Duplicates::Keep,
+        limit: Limit::default(),
+        seed: 1,
+    })
+}
