@@ -8,10 +8,15 @@
 
 mod describe;
 mod differences;
+mod forecast;
+mod revision;
 
 use std::collections::{BTreeMap, HashSet};
 
 pub use describe::{Overview, describe};
+pub use differences::Difference;
+pub use forecast::{Forecast, size};
+pub use revision::{Removed, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -62,8 +67,11 @@ pub struct Plan {
     /// The commit of each hub model, `owner/name@commit`, by how the spec writes the model.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hub: BTreeMap<String, String>,
-    /// The trials, numbered from 1 in this order.
+    /// The trials, in the order of the spec. Those of a first plan are numbered from 1 in this order.
     pub trials: Vec<Trial>,
+    /// Trials of earlier plans under this name.
+    #[serde(default, skip_serializing_if = "Removed::is_empty")]
+    pub removed: Removed,
 }
 
 impl Plan {
@@ -82,6 +90,7 @@ impl Plan {
             fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
             hub: hub(spec),
             trials: trials(spec),
+            removed: Removed::default(),
         }
     }
 
@@ -367,6 +376,7 @@ mod tests {
             fingerprints: Fingerprints::default(),
             hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
             trials: trials(&spec),
+            removed: Removed::default(),
         };
         assert_eq!(plan.scales["learning_rate"], Scale::Log);
         let json = serde_json::to_string(&plan).unwrap();

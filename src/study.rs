@@ -274,6 +274,7 @@ pub(crate) mod tests {
             fingerprints: Fingerprints::default(),
             hub: std::collections::BTreeMap::new(),
             trials: (1..=trials).map(trial).collect(),
+            removed: crate::plan::Removed::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use sweep::{
     executor::{self, Ended, Note, Run, Workers},
     fingerprint::Fingerprints,
     journal,
-    plan::Plan,
+    plan::{Plan, Removed},
     results::{Results, SweepFolder, read_json},
     settings::Settings,
     study::Study,
@@ -68,6 +68,7 @@ fn plan(trials: u32) -> Plan {
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
         trials: (1..=trials).map(trial).collect(),
+        removed: Removed::default(),
     }
 }
 

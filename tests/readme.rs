@@ -19,7 +19,7 @@ use sweep::{
     hub,
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
-    plan::Plan,
+    plan::{Plan, Removed},
     results::Results,
     settings::{KEYS, Key, Section, Settings, Value},
     spec::{self, Inspected, Origin, Spec, SpecError, Wanted},
@@ -322,6 +322,7 @@ fn study(classes: usize) -> Study {
         data: parse(SMALLEST, &[]).unwrap().data,
         hub: BTreeMap::new(),
         trials: vec![],
+        removed: Removed::default(),
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
     plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });
