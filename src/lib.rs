@@ -35,6 +35,7 @@ pub mod machine;
 pub mod metrics;
 mod nearest;
 pub mod plan;
+pub mod policy;
 pub mod predict;
 pub mod progress;
 pub mod report;

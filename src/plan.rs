@@ -25,6 +25,7 @@ use crate::{
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
     metrics::{Average, Target},
+    policy::Policy,
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
     trial::{Params, Trial, TrialId},
@@ -67,6 +68,9 @@ pub struct Plan {
     /// The commit of each hub model, `owner/name@commit`, by how the spec writes the model.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hub: BTreeMap<String, String>,
+    /// How the latest run ran them, or runs them; no part of what the trials are.
+    #[serde(default)]
+    pub policy: Policy,
     /// The trials, in the order of the spec. Those of a first plan are numbered from 1 in this order.
     pub trials: Vec<Trial>,
     /// Trials of earlier plans under this name.
@@ -89,6 +93,7 @@ impl Plan {
             data: spec.data.clone(),
             fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
             hub: hub(spec),
+            policy: spec.policy,
             trials: trials(spec),
             removed: Removed::default(),
         }
@@ -273,6 +278,7 @@ mod tests {
             space,
             samples: 3,
             repeats: 2,
+            policy: Policy::default(),
             checkpoint_base: PathBuf::from("/base"),
             checkpoints: BTreeMap::new(),
         }
@@ -375,6 +381,7 @@ mod tests {
             data: spec.data.clone(),
             fingerprints: Fingerprints::default(),
             hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
+            policy: Policy::default(),
             trials: trials(&spec),
             removed: Removed::default(),
         };
@@ -382,7 +389,7 @@ mod tests {
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
         let mut old: serde_json::Value = serde_json::from_str(&json).unwrap();
-        for field in ["fingerprints", "scales"] {
+        for field in ["fingerprints", "scales", "policy"] {
             old.as_object_mut().unwrap().remove(field).unwrap();
         }
         let old: Plan = serde_json::from_value(old).unwrap();

@@ -237,6 +237,7 @@ pub(crate) mod tests {
     use crate::{
         data::{DataSpec, Duplicates, Limit, Source, Split},
         fingerprint::Fingerprints,
+        policy::Policy,
         settings::Settings,
         trial::Params,
     };
@@ -273,6 +274,7 @@ pub(crate) mod tests {
             data,
             fingerprints: Fingerprints::default(),
             hub: std::collections::BTreeMap::new(),
+            policy: Policy::default(),
             trials: (1..=trials).map(trial).collect(),
             removed: crate::plan::Removed::default(),
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::DataSpec,
+    policy::CheckpointEvery,
     settings::{Settings, Value},
 };
 
@@ -85,6 +86,9 @@ pub struct Job {
     pub trial: Trial,
     /// Its data, with absolute paths.
     pub data: DataSpec,
+    /// How often it writes a resumable checkpoint while an epoch lasts.
+    #[serde(default)]
+    pub checkpoint_every: CheckpointEvery,
 }
 
 /// Where a trial stands.

@@ -20,7 +20,8 @@ use sweep::{
     executor::{self, Ended, Note, Run, Workers},
     fingerprint::Fingerprints,
     journal,
-    plan::{Plan, Removed},
+    plan::Plan,
+    policy::Policy,
     results::{Results, SweepFolder, read_json},
     settings::Settings,
     study::Study,
@@ -67,8 +68,9 @@ fn plan(trials: u32) -> Plan {
         data,
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
+        policy: Policy::default(),
         trials: (1..=trials).map(trial).collect(),
-        removed: Removed::default(),
+        removed: sweep::plan::Removed::default(),
     }
 }
 

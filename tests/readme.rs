@@ -19,7 +19,8 @@ use sweep::{
     hub,
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
-    plan::{Plan, Removed},
+    plan::Plan,
+    policy::Policy,
     results::Results,
     settings::{KEYS, Key, Section, Settings, Value},
     spec::{self, Inspected, Origin, Spec, SpecError, Wanted},
@@ -217,6 +218,10 @@ fn the_other_tables_have_a_row_for_each_key_that_the_spec_reader_knows() {
     assert_eq!(names(&section("### [data]")), known_keys(&format!("{SMALLEST}zyxwvutsrq = 1\n")));
     let search = format!("{SMALLEST}[search]\n");
     assert_eq!(names(&section("### [search]")), known_keys(&format!("{search}zyxwvutsrq = 1\n")));
+    let run = format!("{SMALLEST}[run]\n");
+    assert_eq!(names(&section("### [run]")), known_keys(&format!("{run}zyxwvutsrq = 1\n")));
+    let retries = format!("{SMALLEST}[run.retries]\n");
+    assert_eq!(names(&section("### [run.retries]")), known_keys(&format!("{retries}zyxwvutsrq = 1\n")));
     let form = format!("{search}space.dropout = {{ zyxwvutsrq = 1 }}\n");
     assert_eq!(names(&section("### [search.space]")), known_keys(&form));
 }
@@ -246,6 +251,13 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
         let rows = rows(&section(heading));
         let row = rows.iter().find(|row| row[0] == format!("`{key}`")).unwrap();
         assert_eq!(row[1], format!("`{default}`"), "{key}");
+    }
+    let policy = serde_json::to_value(spec.policy).unwrap();
+    for row in rows(&section("### [run]")).into_iter().filter(|row| row[0] != "`retries`") {
+        assert_eq!(row[1], format!("`{}`", policy[row[0].trim_matches('`')]), "{}", row[0]);
+    }
+    for row in rows(&section("### [run.retries]")) {
+        assert_eq!(row[1], format!("`{}`", policy["retries"][row[0].trim_matches('`')]), "{}", row[0]);
     }
 }
 
@@ -321,8 +333,9 @@ fn study(classes: usize) -> Study {
         fingerprints: Fingerprints::default(),
         data: parse(SMALLEST, &[]).unwrap().data,
         hub: BTreeMap::new(),
+        policy: Policy::default(),
         trials: vec![],
-        removed: Removed::default(),
+        removed: sweep::plan::Removed::default(),
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
     plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });

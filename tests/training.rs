@@ -15,6 +15,7 @@ use sweep::{
     event::Outcome,
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
+    policy::CheckpointEvery,
     settings::{Aggregate, ClassWeights, Freeze, Monitor, Pooling, Settings, TrainOn},
     train::{Catalog, Control, Ending, Report, Session, TrainError},
     trial::{FailureKind, Job, Params, Trial, TrialId},
@@ -95,7 +96,12 @@ impl Bench {
             seed: 11,
             settings: settings.clone(),
         };
-        let job = Job { sweep: "s".to_owned(), trial, data: self.data.clone() };
+        let job = Job {
+            sweep: "s".to_owned(),
+            trial,
+            data: self.data.clone(),
+            checkpoint_every: CheckpointEvery::default(),
+        };
         (self.session.run(&job, &folder, observe), folder)
     }
 

@@ -107,6 +107,11 @@ fn space(line: &str) -> String {
     with("learning_rate = { grid = [1e-4, 3e-4] }", line)
 }
 
+/// The good spec with these lines in `[run]`.
+fn run(lines: &str) -> String {
+    with("[search.space]", &format!("[run]\n{lines}\n\n[search.space]"))
+}
+
 /// The good spec with one file instead of three.
 fn single(lines: &str) -> String {
     with("train = \"train.csv\"\nvalidation = \"dev.csv\"\ntest = \"test.csv\"", lines)
@@ -271,6 +276,19 @@ wrong! {
     leaks_where_none_are_allowed: data("duplicates = \"error\""), files: [("test.csv", "text,label\n 房间很大,1\n隔音太差,0\n".as_bytes())];
     a_test_set_that_is_the_training_set: with("test.csv", "train.csv");
     a_class_too_small_to_be_split: single("path = \"one.csv\""), files: [("one.csv", "text,label\n好,1\n坏,0\n".as_bytes())];
+}
+
+// The run section.
+wrong! {
+    a_key_of_the_run_in_another_section: train("keep = 3\nsignal = 2\ntime_limit = \"1h\"");
+    a_setting_in_the_run_section: run("epochs = 3\nstall = \"1h\"");
+    a_key_of_the_run_that_is_swept: space("stall_limit = { grid = [\"1h\"] }");
+    a_time_without_its_unit: run("stall_limit = 600\ncheckpoint_every = \"600\"");
+    times_that_are_none: run("start_up_limit = \"soon\"\nstall_limit = \"0s\"\ntime_limit = true\ncheckpoint_every = 0");
+    a_word_for_keep_that_is_misspelt: run("keep = \"best_of_sweeps\"");
+    parameters_of_no_trial: run("keep = 0");
+    retries_that_are_none: run("[run.retries]\nsignal = -1\nexit = \"twice\"\noom = 1\ndisk_full = 1");
+    retries_that_are_no_table: run("retries = 3");
 }
 
 // Everything at once.

@@ -89,7 +89,12 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     if let Some(stop) = prepare::missing_parameters(&folder, record.trial.id) {
         return Err(stop);
     }
-    let job = Job { sweep: plan.sweep.clone(), trial: record.trial.clone(), data: plan.data.clone() };
+    let job = Job {
+        sweep: plan.sweep.clone(),
+        trial: record.trial.clone(),
+        data: plan.data.clone(),
+        checkpoint_every: plan.policy.checkpoint_every,
+    };
     let precision = match args.dtype {
         Dtype::F32 => Precision::F32,
         Dtype::F16 => Precision::F16,

@@ -240,8 +240,10 @@ impl<'a> Loop<'a> {
         let folder = self.run.folder.trial(id);
         std::fs::create_dir_all(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
         if let Some(trial) = self.study.trial(id) {
-            let (sweep, data) = (self.run.plan.sweep.clone(), self.run.plan.data.clone());
-            write_json(&folder.job(), &Job { sweep, trial: trial.trial.clone(), data })?;
+            let (plan, trial) = (&self.run.plan, trial.trial.clone());
+            let (sweep, data) = (plan.sweep.clone(), plan.data.clone());
+            let checkpoint_every = plan.policy.checkpoint_every;
+            write_json(&folder.job(), &Job { sweep, trial, data, checkpoint_every })?;
         }
         Ok(folder)
     }

@@ -255,6 +255,7 @@ mod tests {
             scales: BTreeMap::new(),
             fingerprints: Fingerprints::default(),
             hub: BTreeMap::new(),
+            policy: crate::policy::Policy::default(),
             trials: trials.collect(),
             removed: super::super::Removed::default(),
         }

@@ -9,7 +9,7 @@ use toml::{
 };
 
 use super::problem::{At, Findings};
-use crate::settings::KEYS;
+use crate::{policy, settings::KEYS};
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,6 +196,7 @@ fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<
 fn table_of(name: &str) -> Option<&'static str> {
     match name {
         "samples" | "repeats" | "space" => Some("search"),
+        _ if policy::KEYS.contains(&name) => Some("run"),
         _ => KEYS.iter().find(|key| key.name == name).map(|key| key.section.name()),
     }
 }
@@ -285,9 +286,10 @@ mod tests {
 
     #[test]
     fn a_bare_setting_in_an_override_finds_its_table() {
-        let tree = tree("[train]\nepochs = 5\n", &["epochs=2", "samples=3", "name=x"]);
+        let tree = tree("[train]\nepochs = 5\n", &["epochs=2", "samples=3", "keep=4", "name=x"]);
         assert_eq!(content(&tree, "train.epochs"), Content::Int(2));
         assert_eq!(content(&tree, "search.samples"), Content::Int(3));
+        assert_eq!(content(&tree, "run.keep"), Content::Int(4));
         assert_eq!(content(&tree, "name"), Content::Text("x".to_owned()));
     }
 

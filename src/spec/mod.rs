@@ -6,6 +6,7 @@
 //! ```text
 //! document  text → tree with places       section   [model] [text] [train] [early_stopping]
 //! data      [data]                        space     [search] and [search.space]
+//! run       [run]
 //! checks    what settings say together    world     what files and checkpoints say
 //! ```
 
@@ -13,6 +14,7 @@ mod checks;
 mod data;
 mod document;
 mod problem;
+mod run;
 mod section;
 mod space;
 mod world;
@@ -26,6 +28,7 @@ pub use problem::{Problem, SpecError};
 
 use crate::{
     data::{DataSpec, Dataset},
+    policy::Policy,
     settings::{Settings, Value},
     train::CheckpointFacts,
 };
@@ -49,6 +52,8 @@ pub struct Spec {
     pub samples: u32,
     /// Seeds for each configuration.
     pub repeats: u32,
+    /// How the sweep is run.
+    pub policy: Policy,
     /// The folder that swept checkpoints are relative to. They stay as written in
     /// [`Self::space`], so that a plan's parameters and seeds do not depend on the machine.
     pub checkpoint_base: PathBuf,

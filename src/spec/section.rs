@@ -9,16 +9,17 @@ use super::{
     Origin, Parameter, Spec, checks, data,
     document::{self, Content, Entry, Node},
     problem::{At, Findings},
-    space,
+    run, space,
 };
 use crate::{
     data::DataSpec,
     nearest::nearest,
+    policy::Policy,
     settings::{KEYS, Key, Kind, Section, Settings, Value},
 };
 
 /// Tables and keys at the top of a spec.
-const TOP: [&str; 8] = ["name", "seed", "data", "model", "text", "train", "early_stopping", "search"];
+const TOP: [&str; 9] = ["name", "seed", "data", "model", "text", "train", "early_stopping", "search", "run"];
 
 /// A spec in the making; what is missing has been reported.
 pub(super) struct Draft {
@@ -30,6 +31,7 @@ pub(super) struct Draft {
     pub(super) space: Vec<Parameter>,
     pub(super) samples: u32,
     pub(super) repeats: u32,
+    pub(super) policy: Policy,
     pub(super) checkpoint_base: PathBuf,
 }
 
@@ -57,6 +59,7 @@ impl Draft {
             space: self.space,
             samples: self.samples,
             repeats: self.repeats,
+            policy: self.policy,
             checkpoint_base: self.checkpoint_base,
             checkpoints: BTreeMap::new(),
         })
@@ -88,6 +91,7 @@ pub(super) fn read(origin: &Origin<'_>, findings: &mut Findings) -> Option<(Node
         space: Vec::new(),
         samples: 1,
         repeats: 1,
+        policy: run::read(&mut reader),
         checkpoint_base: reader.base(root.place("search.space.checkpoint")).to_owned(),
     };
     for section in [Section::Model, Section::Text, Section::Train, Section::EarlyStopping] {
@@ -239,6 +243,7 @@ fn unknown_help(key: &str, known: &[&str]) -> String {
     let elsewhere = data::KEYS
         .iter()
         .map(|name| (*name, "data"))
+        .chain(run::places())
         .chain([("samples", "search"), ("repeats", "search"), ("space", "search")])
         .chain(KEYS.iter().map(|key| (key.name, key.section.name())))
         .collect::<Vec<_>>();

@@ -3,6 +3,7 @@
 use super::{
     Domain, Parameter,
     document::{Content, Entry, Node},
+    run,
     section::{Chosen, Draft, Reader, found},
 };
 use crate::{
@@ -76,6 +77,9 @@ fn unknown_help(entry: &Entry) -> String {
         && let Some(inner) = inner.iter().find(|inner| settings::key(&inner.key).is_some())
     {
         return format!("write the setting alone: {} = {{ … }}", inner.key);
+    }
+    if let Some((name, table)) = run::places().find(|(name, _)| *name == entry.key) {
+        return format!("`{name}` belongs in [{table}]; it changes no number, so there is nothing to sweep");
     }
     match nearest(&entry.key, KEYS.iter().map(|key| key.name)) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     event::{Evaluation, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
+    policy::CheckpointEvery,
     results::write_json,
     study,
 };
@@ -15,7 +16,12 @@ const ONE: TrialId = TrialId(1);
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let plan = study::tests::plan(1);
-    let job = Job { sweep: plan.sweep, trial: plan.trials[0].clone(), data: plan.data };
+    let job = Job {
+        sweep: plan.sweep,
+        trial: plan.trials[0].clone(),
+        data: plan.data,
+        checkpoint_every: CheckpointEvery::default(),
+    };
     write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
     folder
 }

@@ -1,0 +1,124 @@
+//! The `[run]` section.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use super::{
+    document::{Content, Entry, Node},
+    section::{Reader, found},
+};
+use crate::{
+    nearest::nearest,
+    policy::{self, CheckpointEvery, Keep, Policy, RETRIES_MAX, Retries, parse_time},
+};
+
+/// Where each key belongs that stands in no other table. The kinds of failure that share their
+/// name with a key elsewhere are not among them.
+pub(super) fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let elsewhere = ["data", "checkpoint", "time_limit"];
+    let kinds = Retries::KEYS.into_iter().filter(move |name| !elsewhere.contains(name));
+    kinds.map(|name| (name, "run.retries")).chain(policy::KEYS.map(|name| (name, "run")))
+}
+
+/// Reads the section; what is wrong is noted, and the default stands in its place.
+pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
+    let mut policy = Policy::default();
+    let root = reader.root;
+    let Some(table) = reader.table(root, "run") else { return policy };
+    reader.refuse_unknown(table, Some("run"), &policy::KEYS);
+    if let Some(every) = table.get("checkpoint_every").and_then(|entry| checkpoint_every(reader, entry)) {
+        policy.checkpoint_every = every;
+    }
+    if let Some(keep) = table.get("keep").and_then(|entry| keep(reader, entry)) {
+        policy.keep = keep;
+    }
+    for (name, limit) in
+        [("start_up_limit", &mut policy.start_up_limit), ("stall_limit", &mut policy.stall_limit)]
+    {
+        if let Some(time) = table.get(name).and_then(|entry| time(reader, entry, "a time such as \"5min\"")) {
+            *limit = time;
+        }
+    }
+    if let Some(entry) = table.get("time_limit") {
+        let is_none = matches!(&entry.node.content, Content::Text(text) if text == policy::NONE);
+        if !is_none {
+            policy.time_limit = time(reader, entry, "\"none\", or a time such as \"2h\"");
+        }
+    }
+    retries(reader, table, &mut policy.retries);
+    policy
+}
+
+fn checkpoint_every(reader: &mut Reader<'_>, entry: &Entry) -> Option<CheckpointEvery> {
+    if let Content::Int(steps) = entry.node.content
+        && let Ok(steps @ 1..) = u64::try_from(steps)
+    {
+        return Some(CheckpointEvery::Steps(steps));
+    }
+    time(reader, entry, "a time such as \"5min\", or a number of steps").map(CheckpointEvery::Time)
+}
+
+fn keep(reader: &mut Reader<'_>, entry: &Entry) -> Option<Keep> {
+    let words = [Keep::ALL, Keep::BEST_OF_SWEEP];
+    let keep = match &entry.node.content {
+        Content::Text(text) if text == Keep::ALL => Some(Keep::All),
+        Content::Text(text) if text == Keep::BEST_OF_SWEEP => Some(Keep::BestOfSweep),
+        Content::Int(count) => usize::try_from(*count).ok().and_then(NonZeroUsize::new).map(Keep::Best),
+        _ => None,
+    };
+    if keep.is_none() {
+        let found = found(&entry.node.content);
+        let message = format!("`keep` must be \"all\", \"best-of-sweep\" or a number of trials, not {found}");
+        let near = match &entry.node.content {
+            Content::Text(text) => nearest(text, words),
+            _ => None,
+        };
+        let help = near.map_or_else(
+            || "it says whose parameters stay; keep = 3 keeps those of the best three trials".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        reader.findings.error(entry.node.at, message, help);
+    }
+    keep
+}
+
+/// A time in quotes; `expected` says what else the key takes.
+fn time(reader: &mut Reader<'_>, entry: &Entry, expected: &str) -> Option<Duration> {
+    let key = &entry.key;
+    let help = match &entry.node.content {
+        Content::Text(text) => match (parse_time(text), humantime::parse_duration(text)) {
+            (Some(time), _) => return Some(time),
+            (None, Ok(_)) => "it must lie between \"1s\" and \"10years\"".to_owned(),
+            (None, Err(_)) => "times are written as \"90s\", \"5min\", \"1h\" or \"1h 30min\"".to_owned(),
+        },
+        Content::Int(number @ 1..) => format!("write it with its unit, in quotes: {key} = \"{number}s\""),
+        _ => format!("write it as a text: {key} = \"5min\""),
+    };
+    let message = format!("`{key}` must be {expected}, not {}", found(&entry.node.content));
+    reader.findings.error(entry.node.at, message, help);
+    None
+}
+
+fn retries(reader: &mut Reader<'_>, run: &Node, retries: &mut Retries) {
+    let Some(Entry { node: table, .. }) = run.get("retries") else { return };
+    if !matches!(table.content, Content::Table(_)) {
+        let message = format!("`retries` must be a table, not {}", found(&table.content));
+        let help = "write retries.signal = 3, or [run.retries] on a line of its own and the kinds below it";
+        return reader.findings.error(table.at, message, help);
+    }
+    reader.refuse_unknown(table, Some("run.retries"), &Retries::KEYS);
+    for name in Retries::KEYS {
+        let (Some(entry), Some(number)) = (table.get(name), retries.entry(name)) else { continue };
+        let count = match entry.node.content {
+            Content::Int(count) => u32::try_from(count).ok().filter(|count| *count <= RETRIES_MAX),
+            _ => None,
+        };
+        if let Some(count) = count {
+            *number = count;
+        } else {
+            let found = found(&entry.node.content);
+            let message = format!("`{name}` must be a whole number from 0 to {RETRIES_MAX}, not {found}");
+            let help = "it is the number of further attempts after a failure of this kind";
+            reader.findings.error(entry.node.at, message, help);
+        }
+    }
+}
