@@ -62,6 +62,8 @@ pub enum Event {
     },
     /// The attempt was stopped at the user's wish; the trial waits.
     Interrupted,
+    /// The parameters of this complete trial are removed, as the sweep's `keep` says.
+    Pruned,
     /// `sweep run` ended: nothing is left to do, or it was interrupted.
     SweepEnded {
         /// Whether it was interrupted.

@@ -28,7 +28,7 @@ use crate::{
     policy::Policy,
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
-    trial::{Params, Trial, TrialId},
+    trial::{Job, Params, Trial, TrialId},
 };
 
 /// How the numbers of a range are drawn, and so how an axis of them is divided.
@@ -96,6 +96,19 @@ impl Plan {
             policy: spec.policy,
             trials: trials(spec),
             removed: Removed::default(),
+        }
+    }
+
+    /// All that a worker needs to run `trial`, which is one of this plan's.
+    #[must_use]
+    pub fn job(&self, trial: &Trial) -> Job {
+        Job {
+            sweep: self.sweep.clone(),
+            trial: trial.clone(),
+            data: self.data.clone(),
+            checkpoint_every: self.policy.checkpoint_every,
+            data_digest: self.fingerprints.data.clone(),
+            checkpoint_digest: self.fingerprints.checkpoints.get(&trial.settings.checkpoint).cloned(),
         }
     }
 

@@ -174,7 +174,7 @@ impl Bars {
                         _ = self.all.println(line);
                     }
                 }
-                Event::SweepStarted { .. } | Event::SweepEnded { .. } => {}
+                Event::SweepStarted { .. } | Event::SweepEnded { .. } | Event::Pruned => {}
             }
         }
         self.update(ended(study));
@@ -296,7 +296,7 @@ fn line(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
         (Some(id), Event::Prepared(prepared)) => unknown(id, prepared, study),
-        (_, Event::SweepEnded { interrupted: false }) | (None, _) => None,
+        (_, Event::SweepEnded { interrupted: false } | Event::Pruned) | (None, _) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A sweep's state: the fold of its events over its plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     device::Device,
@@ -46,6 +46,8 @@ pub struct TrialRecord {
     pub outcome: Option<Outcome>,
     /// The latest failure, also when a retry followed.
     pub failure: Option<Failure>,
+    /// Whether its parameters were removed after it was complete.
+    pub pruned: bool,
 }
 
 /// Why a record does not fit a plan.
@@ -94,13 +96,15 @@ impl Study {
         }
     }
 
-    /// The sweep after `records`.
+    /// The sweep after `records`. Those about trials that the spec does not have any more say nothing.
     ///
     /// # Errors
     /// When a record does not fit the plan.
     pub fn replay(plan: &Plan, records: &[Record]) -> Result<Self, StudyError> {
         let mut study = Self::new(plan);
-        records.iter().try_for_each(|record| study.apply(record))?;
+        let removed: HashSet<TrialId> = plan.removed.ids().collect();
+        let is_removed = |record: &Record| record.trial.is_some_and(|trial| removed.contains(&trial));
+        records.iter().filter(|record| !is_removed(record)).try_for_each(|record| study.apply(record))?;
         Ok(study)
     }
 
@@ -127,6 +131,7 @@ impl Study {
                 trial.failure = Some(failure.clone());
             }
             Event::Interrupted => self.find(record)?.state = State::Waiting,
+            Event::Pruned => self.find(record)?.pruned = true,
         }
         Ok(())
     }
@@ -145,6 +150,7 @@ impl Study {
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
             record.state = State::Waiting;
             record.outcome = None;
+            record.pruned = false;
         }
     }
 
@@ -203,6 +209,7 @@ impl TrialRecord {
             evaluations: Vec::new(),
             outcome: None,
             failure: None,
+            pruned: false,
         }
     }
 
@@ -213,6 +220,7 @@ impl TrialRecord {
         self.prepared = None;
         self.evaluations.clear();
         self.outcome = None;
+        self.pruned = false;
     }
 
     /// Whether a run has to do it. A failed trial is tried again by the next run, since a full
@@ -315,6 +323,34 @@ pub(crate) mod tests {
     fn a_record_about_an_unknown_trial_is_refused() {
         let error = study(&[(3, started(1))]).unwrap_err();
         assert_eq!(error, StudyError::UnknownTrial { seq: 1, trial: TrialId(3) });
+    }
+
+    #[test]
+    fn records_about_a_trial_that_was_removed_say_nothing() {
+        let mut plan = plan(2);
+        plan.removed.trials.extend(plan.trials.pop());
+        plan.removed.retired.push(TrialId(3));
+        let record = |seq, trial| Record {
+            v: 1,
+            seq,
+            at: String::new(),
+            trial: Some(TrialId(trial)),
+            event: started(1),
+        };
+        let study = Study::replay(&plan, &[record(1, 2), record(2, 3), record(3, 1)]).unwrap();
+        assert_eq!(study.to_run(), [(TrialId(1), 1)]);
+        assert!(Study::replay(&plan, &[record(1, 4)]).is_err());
+    }
+
+    #[test]
+    fn a_trial_is_pruned_until_it_runs_again() {
+        let events = [(1, started(1)), (1, Event::Pruned)];
+        assert!(study(&events).unwrap().trials[0].pruned);
+        let mut study = study(&[&events[..], &[(1, started(2))]].concat()).unwrap();
+        assert!(!study.trials[0].pruned);
+        study.trials[0].pruned = true;
+        study.reopen(&[TrialId(1)]);
+        assert!(!study.trials[0].pruned);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::DataSpec,
+    fingerprint::DataDigests,
     policy::CheckpointEvery,
     settings::{Settings, Value},
 };
@@ -89,6 +90,12 @@ pub struct Job {
     /// How often it writes a resumable checkpoint while an epoch lasts.
     #[serde(default)]
     pub checkpoint_every: CheckpointEvery,
+    /// Digests of the documents that the plan was made with; others fail the trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_digest: Option<DataDigests>,
+    /// That of the checkpoint's files, if they lie in a folder that the spec names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_digest: Option<String>,
 }
 
 /// Where a trial stands.

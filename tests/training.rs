@@ -101,6 +101,8 @@ impl Bench {
             trial,
             data: self.data.clone(),
             checkpoint_every: CheckpointEvery::default(),
+            data_digest: None,
+            checkpoint_digest: None,
         };
         (self.session.run(&job, &folder, observe), folder)
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Plan;
 use crate::{
-    data::{DataSpec, Source, SplitName},
+    data::{DataSpec, Source},
     display::{plain, shorten},
     metrics::Average,
     settings::{KEYS, Key, Value},
@@ -138,17 +138,8 @@ fn data(before: &Plan, now: &Plan) -> Vec<String> {
     if !keys.is_empty() {
         return vec![format!("{} in [data] is another one", keys.join(", "))];
     }
-    let other = |file: &str| format!("{} holds other documents than before", plain(file));
-    match &now.data.source {
-        Source::Files { train, validation, test } => SplitName::ALL
-            .into_iter()
-            .zip([train, validation, test])
-            .filter(|(split, _)| old.split(*split) != new.split(*split))
-            .map(|(_, path)| other(&path.display().to_string()))
-            .collect(),
-        Source::Single { path, .. } => vec![other(&path.display().to_string())],
-        Source::Reviews { .. } => vec![other("builtin:reviews")],
-    }
+    let other = |file: String| format!("{} holds other documents than before", plain(&file));
+    old.changed(new, &now.data.source).into_iter().map(other).collect()
 }
 
 /// The keys of `[data]` that are not the same, apart from places.

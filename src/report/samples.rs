@@ -72,6 +72,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         evaluations,
         outcome,
         failure: None,
+        pruned: false,
     }
 }
 
