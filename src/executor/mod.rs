@@ -4,18 +4,21 @@
 //! own that turns lines, exits and time-outs into inputs. The loop waits for
 //! nothing but those: pictures are drawn on a thread beside it.
 
+mod cleaner;
 mod lines;
 mod painter;
 mod process;
 mod signals;
+mod space;
 mod worker_log;
 
-use std::{collections::VecDeque, io, path::PathBuf, time::Duration, time::SystemTime};
+use std::{collections::VecDeque, io, path::PathBuf, time::Duration};
 
 use tokio::sync::mpsc;
 
 pub use self::{painter::Draw, signals::interrupts};
 use self::{
+    cleaner::{Cleaner, What},
     painter::Painter,
     process::{Command, Worker},
 };
@@ -25,9 +28,10 @@ use crate::{
     journal::{Journal, JournalError},
     plan::Plan,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
+    retention,
     scheduler::{Action, Input, Scheduler, Slot},
     study::{Study, StudyError},
-    trial::{Job, TrialId},
+    trial::{State, TrialId},
 };
 
 /// Inputs that may wait for the loop; a worker that floods its standard output waits itself.
@@ -45,6 +49,18 @@ pub enum ExecutorError {
     /// A trial's folder or `trial.json` cannot be written.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// The user ended the run while the disk was full.
+    #[error(
+        "interrupted while the disk was full: {records} record{} could not be added to {}. All that it holds is whole; \
+         once there is space, the same command goes on, and does again what it does not tell",
+        if *records == 1 { "" } else { "s" }, log.display()
+    )]
+    Full {
+        /// The log.
+        log: PathBuf,
+        /// What is missing there, as far as it is known.
+        records: usize,
+    },
     /// There is no device.
     #[error("no device to run trials on")]
     NoDevice,
@@ -119,33 +135,21 @@ pub struct Ended {
 /// When the log or a trial's folder cannot be used. A trial's failure is no error.
 pub async fn run(
     run: Run,
-    mut interrupts: mpsc::Receiver<()>,
+    interrupts: mpsc::Receiver<()>,
     draw: Draw,
     watch: &mut dyn FnMut(Note<'_>),
 ) -> Result<Ended, ExecutorError> {
     if run.devices.is_empty() {
         return Err(ExecutorError::NoDevice);
     }
-    let (mut state, mut inbox, mut troubles) = Loop::open(run, draw, watch)?;
-    if state.study.to_run().is_empty() {
-        return Ok(Ended { study: state.study, interrupted: false });
+    let (mut state, mut inbox, mut troubles) = Loop::open(run, interrupts, draw, watch)?;
+    let mut result = state.work(&mut inbox, &mut troubles).await;
+    if let Err(ExecutorError::Full { records, .. }) = &mut result {
+        (state.watch)(Note::Stopping(1));
+        *records += state.leave(&mut inbox).await;
     }
-    state.handle(Input::Begin)?;
-    let mut stops = 0;
-    let mut listening = true;
-    while !state.ended {
-        tokio::select! {
-            Some(input) = inbox.recv() => state.handle(input)?,
-            Some(trouble) = troubles.recv() => (state.watch)(Note::Trouble(trouble)),
-            interrupt = interrupts.recv(), if listening => if interrupt.is_some() {
-                stops += 1;
-                (state.watch)(Note::Stopping(stops));
-                state.handle(Input::Interrupt)?;
-            } else {
-                listening = false;
-            },
-        }
-    }
+    state.cleaner.finish().await;
+    result?;
     state.painter.finish().await;
     while let Ok(trouble) = troubles.try_recv() {
         (state.watch)(Note::Trouble(trouble));
@@ -160,7 +164,9 @@ struct Loop<'a> {
     scheduler: Scheduler,
     workers: Vec<Option<Worker>>,
     painter: Painter,
+    cleaner: Cleaner,
     inbox: mpsc::Sender<Input>,
+    interrupts: mpsc::Receiver<()>,
     watch: &'a mut dyn FnMut(Note<'_>),
     ended: bool,
 }
@@ -169,6 +175,7 @@ impl<'a> Loop<'a> {
     /// Reads the log; the answer is the loop and the two channels that it has to listen to.
     fn open(
         run: Run,
+        interrupts: mpsc::Receiver<()>,
         draw: Draw,
         watch: &'a mut dyn FnMut(Note<'_>),
     ) -> Result<(Self, mpsc::Receiver<Input>, mpsc::UnboundedReceiver<String>), ExecutorError> {
@@ -183,44 +190,118 @@ impl<'a> Loop<'a> {
         let scheduler = Scheduler::new(run.devices.clone(), &study.to_run(), planned);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
+        let cleaner = Cleaner::start(trouble.clone());
         let painter = Painter::start(draw, trouble);
         let workers = run.devices.iter().map(|_| None).collect();
-        let state = Self { run, journal, study, scheduler, workers, painter, inbox, watch, ended: false };
+        let state = Self {
+            run,
+            journal,
+            study,
+            scheduler,
+            workers,
+            painter,
+            cleaner,
+            inbox,
+            interrupts,
+            watch,
+            ended: false,
+        };
         Ok((state, inputs, troubles))
     }
 
+    /// Does all that is left to do.
+    async fn work(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Input>,
+        troubles: &mut mpsc::UnboundedReceiver<String>,
+    ) -> Result<(), ExecutorError> {
+        self.tidy();
+        self.prune().await?;
+        if self.study.to_run().is_empty() {
+            return Ok(());
+        }
+        self.handle(Input::Begin).await?;
+        let mut stops = 0;
+        let mut listening = true;
+        while !self.ended {
+            tokio::select! {
+                Some(input) = inbox.recv() => self.handle(input).await?,
+                Some(trouble) = troubles.recv() => (self.watch)(Note::Trouble(trouble)),
+                interrupt = self.interrupts.recv(), if listening => if interrupt.is_some() {
+                    stops += 1;
+                    (self.watch)(Note::Stopping(stops));
+                    self.handle(Input::Interrupt).await?;
+                } else {
+                    listening = false;
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run that was killed has left of complete trials.
+    fn tidy(&self) {
+        for record in self.study.trials.iter().filter(|record| record.state == State::Complete) {
+            let what = if record.pruned { What::Parameters } else { What::Checkpoints };
+            self.cleaner.clean(self.run.folder.trial(record.trial.id), what);
+        }
+    }
+
+    /// Removes the parameters that need not be kept.
+    async fn prune(&mut self) -> Result<(), ExecutorError> {
+        for trial in retention::disposable(&self.study, self.run.plan.policy.keep) {
+            let record = self.append(Some(trial), Event::Pruned).await?;
+            self.study.apply(&record)?;
+            (self.watch)(Note::Logged(&record, &self.study));
+            self.cleaner.clean(self.run.folder.trial(trial), What::Parameters);
+        }
+        Ok(())
+    }
+
     /// Lets the scheduler decide about `input`, and does what it says.
-    fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
+    async fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             if let Input::Exited(slot, _) = input {
                 self.put(slot, None);
             }
-            for action in self.scheduler.step(input) {
-                inputs.extend(self.perform(action)?);
+            let mut actions = self.scheduler.step(input).into_iter();
+            while let Some(action) = actions.next() {
+                match self.perform(action).await {
+                    Err(ExecutorError::Full { log, records }) => {
+                        let others = actions.filter(|action| matches!(action, Action::Log(..))).count();
+                        return Err(ExecutorError::Full { log, records: records + others });
+                    }
+                    done => inputs.extend(done?),
+                }
             }
         }
         Ok(())
     }
 
     /// Does one thing; what comes of it at once is the answer.
-    fn perform(&mut self, action: Action) -> Result<Option<Input>, ExecutorError> {
+    async fn perform(&mut self, action: Action) -> Result<Option<Input>, ExecutorError> {
         match action {
-            Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial),
-            Action::Run { slot, trial } => self.give(slot, trial)?,
+            Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
+            Action::Run { slot, trial } => self.give(slot, trial).await?,
             Action::Stop(slot) => self.tell(slot, Command::Send(WorkerRequest::Stop)),
             Action::Leave(slot) => self.tell(slot, Command::Leave),
             Action::Terminate(slot) => self.tell(slot, Command::Terminate),
             Action::Kill(slot) => self.tell(slot, Command::Kill),
-            Action::Log(trial, event) => self.log(trial, event)?,
+            Action::Log(trial, event) => self.log(trial, event).await?,
             Action::Show(trial, progress) => (self.watch)(Note::Moved(trial, &progress)),
             Action::End => self.ended = true,
         }
         Ok(None)
     }
 
-    fn spawn(&mut self, slot: Slot, device: Device, trial: TrialId) -> Result<Option<Input>, ExecutorError> {
-        let folder = self.prepare(trial)?;
+    async fn spawn(
+        &mut self,
+        slot: Slot,
+        device: Device,
+        trial: TrialId,
+    ) -> Result<Option<Input>, ExecutorError> {
+        let folder = self.prepare(trial).await?;
         let started = Worker::start(&self.run.workers, slot, device, self.inbox.clone());
         match started {
             Ok(worker) => {
@@ -235,21 +316,8 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Makes the trial's folder with all that a worker needs.
-    fn prepare(&self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
-        let folder = self.run.folder.trial(id);
-        std::fs::create_dir_all(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
-        if let Some(trial) = self.study.trial(id) {
-            let (plan, trial) = (&self.run.plan, trial.trial.clone());
-            let (sweep, data) = (plan.sweep.clone(), plan.data.clone());
-            let checkpoint_every = plan.policy.checkpoint_every;
-            write_json(&folder.job(), &Job { sweep, trial, data, checkpoint_every })?;
-        }
-        Ok(folder)
-    }
-
-    fn give(&mut self, slot: Slot, trial: TrialId) -> Result<(), ExecutorError> {
-        let folder = self.prepare(trial)?;
+    async fn give(&mut self, slot: Slot, trial: TrialId) -> Result<(), ExecutorError> {
+        let folder = self.prepare(trial).await?;
         if let Some(worker) = self.workers.get(slot.0).and_then(Option::as_ref) {
             worker.log_to(&folder.worker_log(), &self.title(trial));
         }
@@ -279,13 +347,27 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<(), ExecutorError> {
-        let record = self.journal.append(trial, event, SystemTime::now())?;
+    async fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<(), ExecutorError> {
+        let record = self.append(trial, event).await?;
         self.study.apply(&record)?;
         (self.watch)(Note::Logged(&record, &self.study));
         if let (Some(trial), Event::Finished(_) | Event::Failed { .. }) = (trial, &record.event) {
             self.painter.draw(&self.study, trial);
         }
+        if let (Some(trial), Event::Finished(_)) = (trial, &record.event) {
+            self.cleaner.clean(self.run.folder.trial(trial), What::Checkpoints);
+            self.prune().await?;
+        }
         Ok(())
     }
+}
+
+/// Makes the trial's folder with all that a worker needs.
+fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, ExecutorError> {
+    let folder = run.folder.trial(id);
+    std::fs::create_dir_all(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
+    if let Some(record) = study.trial(id) {
+        write_json(&folder.job(), &run.plan.job(&record.trial))?;
+    }
+    Ok(folder)
 }

@@ -68,7 +68,7 @@ impl RankBy {
     }
 
     /// What sorts trials, ascending; `None` unless complete and finite.
-    fn key(self, record: &TrialRecord) -> Option<f64> {
+    pub(crate) fn key(self, record: &TrialRecord) -> Option<f64> {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
         let key = match self {
             Self::TestF1 => -outcome.test.f1,
