@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_apart_from_other_errors() {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap().write_all(b"x").unwrap_err();
+        let full =
+            std::fs::File::options().write(true).open("/dev/full").unwrap().write_all(b"x").unwrap_err();
         assert!(is_full(&full), "{full}");
         assert!(is_full(&io::Error::from_raw_os_error(rustix::io::Errno::DQUOT.raw_os_error())));
         assert!(!is_full(&io::Error::from(io::ErrorKind::PermissionDenied)));

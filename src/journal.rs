@@ -179,7 +179,10 @@ impl Journal {
             synced.map_err(io_error("sync", folder))?;
         }
         let next_seq = replay.records.len() as u64 + 1;
-        Ok((Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq, is_torn: false }, replay))
+        Ok((
+            Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq, is_torn: false },
+            replay,
+        ))
     }
 
     /// Appends a record and returns it once it is on disk.

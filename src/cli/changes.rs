@@ -110,7 +110,9 @@ mod tests {
         let (_root, folder) = folder(&[failed(false)]);
         let stop = revise(&folder, &study::tests::plan(2), &other()).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
-        assert!(stop.message.contains("holds results of another plan:\n  - `epochs` was 3 and is now 9\ngive"));
+        assert!(
+            stop.message.contains("holds results of another plan:\n  - `epochs` was 3 and is now 9\ngive")
+        );
         assert!(stop.message.contains("--fresh"), "{}", stop.message);
     }
 
@@ -121,7 +123,10 @@ mod tests {
             let revision = revise(&folder, &study::tests::plan(2), &other()).unwrap();
             assert_eq!((revision.kept, revision.added, revision.removed), (0, 2, 2));
             let text = describe(&revision);
-            assert_eq!(text, "the spec of test has changed:\n  - `epochs` was 3 and is now 9\ntrials: 0 kept, 2 new, 2 removed\n");
+            assert_eq!(
+                text,
+                "the spec of test has changed:\n  - `epochs` was 3 and is now 9\ntrials: 0 kept, 2 new, 2 removed\n"
+            );
         }
     }
 
@@ -130,7 +135,10 @@ mod tests {
         let (_root, folder) = folder(&[failed(false)]);
         let revision = revise(&folder, &study::tests::plan(3), &study::tests::plan(2)).unwrap();
         let text = describe(&revision);
-        assert!(text.contains("trials: 2 kept, 0 new, 1 removed\nthe files of removed trials stay"), "{text}");
+        assert!(
+            text.contains("trials: 2 kept, 0 new, 1 removed\nthe files of removed trials stay"),
+            "{text}"
+        );
         let back = revise(&folder, &revision.plan, &study::tests::plan(3)).unwrap();
         assert!(describe(&back).ends_with("trials: 2 kept, 0 new, 1 back again, 0 removed\n"));
         let same = revise(&folder, &back.plan, &study::tests::plan(3)).unwrap();
@@ -139,8 +147,7 @@ mod tests {
 
     #[test]
     fn no_more_than_the_first_few_differences_are_told() {
-        let difference =
-            |number| Difference { text: format!("difference {number}"), changes_meaning: false };
+        let difference = |number| Difference { text: format!("difference {number}"), changes_meaning: false };
         let text = listed(&(1..=6).map(difference).collect::<Vec<_>>());
         assert!(text.ends_with("difference 4\n  - and 2 more\n") && !text.contains("difference 5"));
     }

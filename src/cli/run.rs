@@ -1,7 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fmt::Write as _,
     fs,
     io::{self, IsTerminal},
@@ -79,7 +79,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let lock = folder.lock()?;
     if let Some(holder) = lock.taken_over() {
         let name = &plan.sweep;
-        eprint_lossy(&format!("the last run of {name} ({holder}) ended without a word: its lock is taken over\n"));
+        eprint_lossy(&format!(
+            "the last run of {name} ({holder}) ended without a word: its lock is taken over\n"
+        ));
     }
     if args.fresh {
         prepare::forget(&folder, &lock)?;
@@ -88,9 +90,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
     let again = prepare::reopen(&folder, &mut study);
     checkpoints.fetch_weights(&study)?;
-    if let Some(warning) = forecast(&study, &facts, &devices, plan.policy.keep).and_then(|forecast| {
-        forecast.warning(disk::free(folder.path()).ok()?, results.root())
-    }) {
+    if let Some(warning) = forecast(&study, &facts, &devices, plan.policy.keep)
+        .and_then(|forecast| forecast.warning(disk::free(folder.path()).ok()?, results.root()))
+    {
         eprint_lossy(&format!("warning: {warning}\n"));
     }
     let ended = execute(&folder, &plan, (&study, again), devices)?;
@@ -156,8 +158,8 @@ fn forecast(
     devices: &[Device],
     keep: Keep,
 ) -> Option<Forecast> {
-    let due = study.to_run();
-    let trials = due.iter().filter_map(|(id, _)| study.trial(*id)).map(|record| &record.trial);
+    let due: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
+    let trials = study.trials.iter().map(|record| &record.trial).filter(|trial| due.contains(&trial.id));
     Forecast::new(trials, facts, devices.len(), keep)
 }
 

@@ -32,7 +32,8 @@ impl Cleaner {
                 if let Err(error) = clean(&trial, what) {
                     // It costs space and nothing else.
                     let path = trial.path().display();
-                    let _ = troubles.send(format!("cannot remove what {path} does not need any more: {error}"));
+                    let _ =
+                        troubles.send(format!("cannot remove what {path} does not need any more: {error}"));
                 }
             }
         });
@@ -72,7 +73,9 @@ fn beside(folder: &Path, ending: &str) -> std::path::PathBuf {
 /// Nothing is there: that is what was wanted.
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(())
+        }
         removed => removed,
     }
 }

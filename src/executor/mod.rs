@@ -16,12 +16,12 @@ use std::{collections::VecDeque, io, path::PathBuf, time::Duration};
 
 use tokio::sync::mpsc;
 
-pub use self::{painter::Draw, signals::interrupts};
 use self::{
     cleaner::{Cleaner, What},
     painter::Painter,
     process::{Command, Worker},
 };
+pub use self::{painter::Draw, signals::interrupts};
 use crate::{
     device::Device,
     event::{Event, Progress, Record, WorkerRequest},

@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
-use crate::{
-    display::plain,
-    policy::Keep,
-    settings::Freeze,
-    train::CheckpointFacts,
-    trial::Trial,
-};
+use crate::{display::plain, policy::Keep, settings::Freeze, train::CheckpointFacts, trial::Trial};
 
 /// Bytes of a parameter.
 const F32: u64 = 4;
@@ -69,6 +63,9 @@ impl Forecast {
     /// In words, beside the bytes that are free, where that is known.
     #[must_use]
     pub fn describe(&self, free: Option<u64>) -> String {
+        if self.peak == 0 {
+            return "no trial is left to run".to_owned();
+        }
         let whose = match kept(self.keep) {
             usize::MAX => "each trial".to_owned(),
             1 => "the best trial".to_owned(),
@@ -186,7 +183,15 @@ mod tests {
                         63.2 GB free";
         assert_eq!(text, expected);
         let text = forecast(10, 2, best(3)).describe(None);
-        assert!(text.ends_with("(best and last of the best 3 trials), up to 10.4 GB while it runs"), "{text}");
+        assert!(
+            text.ends_with("(best and last of the best 3 trials), up to 10.4 GB while it runs"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn where_all_is_done_nothing_is_needed() {
+        assert_eq!(forecast(0, 2, Keep::All).describe(Some(1)), "no trial is left to run");
     }
 
     #[test]
@@ -199,7 +204,10 @@ mod tests {
              disk with --results, or set keep = \"best-of-sweep\" in [run], which needs up to 8.8 GB"
         );
         let text = forecast(10, 2, Keep::BestOfSweep).warning(0, Path::new("r")).unwrap();
-        assert!(text.ends_with("and 0 kB are free in r; free some, choose another disk with --results"), "{text}");
+        assert!(
+            text.ends_with("and 0 kB are free in r; free some, choose another disk with --results"),
+            "{text}"
+        );
     }
 
     #[test]

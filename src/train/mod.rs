@@ -12,8 +12,8 @@ use std::{
 use crate::{
     data::DataError,
     device::Device,
-    fingerprint::FingerprintError,
     event::{Evaluation, Outcome, Prepared, Progress},
+    fingerprint::FingerprintError,
     settings::{Lowercase, Pooling},
     trial::{FailureKind, Job},
 };

@@ -22,11 +22,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
         params: Params(vec![("learning_rate".to_owned(), Value::Float(*rate))]),
         repeat: 0,
         seed: u64::from(id),
-        settings: Settings {
-            learning_rate: *rate,
-            checkpoint: "/a/bert".to_owned(),
-            ..Settings::default()
-        },
+        settings: Settings { learning_rate: *rate, checkpoint: "/a/bert".to_owned(), ..Settings::default() },
     };
     let mut plan = study::tests::plan(0);
     plan.swept = vec!["learning_rate".to_owned()];
@@ -178,7 +174,10 @@ fn swept_checkpoints_may_come_and_go_and_must_stay_the_same_files() {
     let mut both = plan(&[1e-5, 1e-5]);
     both.trials[1].settings.checkpoint = "/a/other".to_owned();
     let both = sweeping(both);
-    assert_eq!(told(&before, &both), ["the number of trials was 1 and is now 2", "`checkpoint` takes other too"]);
+    assert_eq!(
+        told(&before, &both),
+        ["the number of trials was 1 and is now 2", "`checkpoint` takes other too"]
+    );
     assert_eq!(meanings(&both, &before), [false, false]);
     let mut now = both.clone();
     now.fingerprints.checkpoints.insert("/a/bert".to_owned(), "c".to_owned());
@@ -194,10 +193,7 @@ fn without_fingerprints_places_count() {
     before.fingerprints = crate::fingerprint::Fingerprints::default();
     assert_eq!(told(&before, &plan(&[1e-5])), [""; 0]);
     let now = moved(plan(&[1e-5]));
-    assert_eq!(
-        told(&before, &now),
-        ["[data] has changed", "`checkpoint` was /a/bert and is now /b/bert"]
-    );
+    assert_eq!(told(&before, &now), ["[data] has changed", "`checkpoint` was /a/bert and is now /b/bert"]);
     let mut single = plan(&[1e-5]);
     single.data.source = Source::Single { path: PathBuf::from("/a.csv"), split: Split::default() };
     assert_eq!(told(&before, &single), ["[data] has changed"]);

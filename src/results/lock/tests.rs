@@ -4,6 +4,7 @@ use super::*;
 
 type Answer<'a> = &'a dyn Fn(&File, Kind) -> Result<(), TryLockError>;
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer among others")]
 fn free(_: &File, _: Kind) -> Result<(), TryLockError> {
     Ok(())
 }
@@ -154,7 +155,8 @@ fn a_guard_that_was_left_behind_is_told_with_the_command_that_removes_it() {
 fn of_many_who_take_over_at_once_one_has_the_lock() {
     let place = Place::new(Some(&dead()));
     let (folder, path) = (place.root.path(), place.lock());
-    let system = || System { lock: &unsupported, is_shared: &|_| false, pause: &pause, me: Holder::this_process() };
+    let system =
+        || System { lock: &unsupported, is_shared: &|_| false, pause: &pause, me: Holder::this_process() };
     let taken: Vec<Result<Lock, ResultsError>> = thread::scope(|scope| {
         let threads: Vec<_> =
             (0..8).map(|_| scope.spawn(|| Lock::take_by(folder, &path, &system()))).collect();
