@@ -1,4 +1,4 @@
-//! Free space, and errors that mean that there is none.
+//! Free space.
 
 use std::{io, path::Path};
 
@@ -14,16 +14,8 @@ pub fn free(path: &Path) -> io::Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// Whether an operation failed since the disk is full, or the user's share of it.
-#[must_use]
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
@@ -31,14 +23,5 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(free(&folder.path().join("not").join("there")).unwrap() > 0);
         assert!(free(Path::new("")).is_err() || free(Path::new("a relative path")).unwrap() > 0);
-    }
-
-    #[test]
-    fn a_full_disk_is_told_apart_from_other_errors() {
-        let full =
-            std::fs::File::options().write(true).open("/dev/full").unwrap().write_all(b"x").unwrap_err();
-        assert!(is_full(&full), "{full}");
-        assert!(is_full(&io::Error::from_raw_os_error(rustix::io::Errno::DQUOT.raw_os_error())));
-        assert!(!is_full(&io::Error::from(io::ErrorKind::PermissionDenied)));
     }
 }

@@ -49,8 +49,20 @@ pub enum Event {
     },
     /// Text and model are ready, training begins.
     Prepared(Prepared),
-    /// An evaluation on the validation set.
+    /// An evaluation on the validation set. A resumed attempt tells those of the attempts before again.
     Evaluated(Evaluation),
+    /// The attempt goes on from a checkpoint of an earlier one.
+    Resumed {
+        /// Optimiser steps done.
+        step: u64,
+        /// Epochs done, with a fraction.
+        epoch: f64,
+    },
+    /// A checkpoint is damaged; an older one, or none, is used.
+    CheckpointDamaged {
+        /// Which, why, and what follows; on one line.
+        message: String,
+    },
     /// The trial is complete.
     Finished(Outcome),
     /// An attempt failed.
@@ -162,7 +174,13 @@ pub enum WorkerLine {
     },
     /// How far the trial is.
     Progress(TrialId, Progress),
-    /// Something to be logged: `prepared`, `evaluated`.
+    /// Long work goes on.
+    Alive(TrialId),
+    /// The disk of this path is full: the trial waits until it is not.
+    DiskFull(TrialId, std::path::PathBuf),
+    /// The trial that waited for space goes on.
+    DiskFreed(TrialId),
+    /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
     Event(TrialId, Event),
     /// The trial is complete; the worker can take the next one.
     Finished(TrialId, Outcome),

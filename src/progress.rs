@@ -169,7 +169,7 @@ impl Bars {
                         _ = self.all.println(plain(&line));
                     }
                 }
-                Event::Prepared(_) => {
+                Event::Prepared(_) | Event::Resumed { .. } | Event::CheckpointDamaged { .. } => {
                     if let Some(line) = line(record, study) {
                         _ = self.all.println(line);
                     }
@@ -295,6 +295,10 @@ fn line(record: &Record, study: &Study) -> Option<String> {
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
+        (Some(id), Event::Resumed { step, epoch }) => {
+            Some(format!("trial {id} goes on from step {step} (epoch {epoch:.1})"))
+        }
+        (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Prepared(prepared)) => unknown(id, prepared, study),
         (_, Event::SweepEnded { interrupted: false } | Event::Pruned) | (None, _) => None,
     }

@@ -192,9 +192,14 @@ impl Scheduler {
     fn said(&mut self, slot: Slot, trial: TrialId, line: WorkerLine, out: &mut Vec<Action>) {
         match line {
             WorkerLine::Progress(_, progress) => out.push(Action::Show(trial, progress)),
-            WorkerLine::Event(_, event @ (Event::Prepared(_) | Event::Evaluated(_))) => {
-                out.push(Action::Log(Some(trial), event));
-            }
+            WorkerLine::Alive(_) | WorkerLine::DiskFull(..) | WorkerLine::DiskFreed(_) => {}
+            WorkerLine::Event(
+                _,
+                event @ (Event::Prepared(_)
+                | Event::Evaluated(_)
+                | Event::Resumed { .. }
+                | Event::CheckpointDamaged { .. }),
+            ) => out.push(Action::Log(Some(trial), event)),
             WorkerLine::Finished(_, outcome) => self.finished(slot, trial, outcome, out),
             WorkerLine::Failed(_, failure) => {
                 let then = self.failed(trial, failure, out);

@@ -116,7 +116,7 @@ impl Study {
         match &record.event {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
-            Event::SweepEnded { .. } => {}
+            Event::SweepEnded { .. } | Event::Resumed { .. } | Event::CheckpointDamaged { .. } => {}
             Event::Started { attempt, device } => self.find(record)?.start(*attempt, *device),
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
             Event::Evaluated(evaluation) => self.find(record)?.evaluations.push(evaluation.clone()),

@@ -6,7 +6,7 @@ use std::{fs, io, path::Path, sync::mpsc as blocking};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::results::TrialFolder;
+use crate::{files, results::TrialFolder};
 
 /// What goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +54,34 @@ impl Cleaner {
 
 fn clean(trial: &TrialFolder, what: What) -> io::Result<()> {
     let last = trial.last();
-    gone(fs::remove_dir_all(beside(&last, "new")))?;
-    gone(fs::remove_dir_all(beside(&last, "before")))?;
+    for ending in ["new", "before"] {
+        // `last.new` and `last.before`
+        gone(files::remove_folder(&last.with_extension(ending)))?;
+    }
     match what {
-        What::Checkpoints => gone(fs::remove_file(last.join("state.safetensors"))),
+        What::Checkpoints => reduce(&last),
         What::Parameters => {
-            gone(fs::remove_dir_all(last))?;
-            gone(fs::remove_dir_all(trial.best()))
+            gone(files::remove_folder(&last))?;
+            gone(files::remove_folder(&trial.best()))
         }
     }
 }
 
-/// `last.before` of `last`.
-fn beside(folder: &Path, ending: &str) -> std::path::PathBuf {
-    folder.with_extension(ending)
+/// Leaves only the parameters in `last/`.
+fn reduce(last: &Path) -> io::Result<()> {
+    // First what makes it a checkpoint: without it nobody expects the rest.
+    gone(fs::remove_file(last.join("state.safetensors")))?;
+    let entries = match fs::read_dir(last) {
+        Err(error) => return gone(Err(error)),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() != "model.safetensors" {
+            gone(fs::remove_file(entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Nothing is there: that is what was wanted.
@@ -89,7 +103,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for folder in ["best", "last", "last.before", "last.new"] {
             fs::create_dir(root.path().join(folder)).unwrap();
-            for file in ["model.safetensors", "state.safetensors"] {
+            for file in ["model.safetensors", "best.safetensors", "state.safetensors"] {
                 fs::write(root.path().join(folder).join(file), "x").unwrap();
             }
         }

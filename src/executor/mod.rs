@@ -25,6 +25,7 @@ pub use self::{painter::Draw, signals::interrupts};
 use crate::{
     device::Device,
     event::{Event, Progress, Record, WorkerRequest},
+    files,
     journal::{Journal, JournalError},
     plan::Plan,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
@@ -365,7 +366,7 @@ impl<'a> Loop<'a> {
 /// Makes the trial's folder with all that a worker needs.
 fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, ExecutorError> {
     let folder = run.folder.trial(id);
-    std::fs::create_dir_all(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
+    files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
     if let Some(record) = study.trial(id) {
         write_json(&folder.job(), &run.plan.job(&record.trial))?;
     }

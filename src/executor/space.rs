@@ -16,6 +16,7 @@ use super::{ExecutorError, Loop, Note, prepare, process::Command};
 use crate::{
     disk,
     event::{Event, Record, WorkerLine},
+    files,
     journal::JournalError,
     plan::size,
     results::{ResultsError, TrialFolder},
@@ -39,7 +40,7 @@ enum Unwritten {
 fn is_full(error: &ExecutorError) -> bool {
     match error {
         ExecutorError::Journal(JournalError::Io { source, .. })
-        | ExecutorError::Results(ResultsError::Io { source, .. }) => disk::is_full(source),
+        | ExecutorError::Results(ResultsError::Io { source, .. }) => files::is_full(source),
         ExecutorError::Journal(_)
         | ExecutorError::Results(_)
         | ExecutorError::Study(_)

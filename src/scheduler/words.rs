@@ -103,6 +103,9 @@ pub(super) fn about(line: &WorkerLine) -> Option<TrialId> {
     match line {
         WorkerLine::Ready { .. } => None,
         WorkerLine::Progress(trial, _)
+        | WorkerLine::Alive(trial)
+        | WorkerLine::DiskFull(trial, _)
+        | WorkerLine::DiskFreed(trial)
         | WorkerLine::Event(trial, _)
         | WorkerLine::Finished(trial, _)
         | WorkerLine::Failed(trial, _)
@@ -115,6 +118,9 @@ pub(super) fn describe(line: &WorkerLine) -> String {
     match line {
         WorkerLine::Ready { .. } => "`ready`".to_owned(),
         WorkerLine::Progress(trial, _) => format!("`progress` about trial {trial}"),
+        WorkerLine::Alive(trial) => format!("`alive` about trial {trial}"),
+        WorkerLine::DiskFull(trial, _) => format!("`disk_full` about trial {trial}"),
+        WorkerLine::DiskFreed(trial) => format!("`disk_freed` about trial {trial}"),
         WorkerLine::Event(trial, _) => format!("`event` about trial {trial}"),
         WorkerLine::Finished(trial, _) => format!("`finished` about trial {trial}"),
         WorkerLine::Failed(trial, _) => format!("`failed` about trial {trial}"),
