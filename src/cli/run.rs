@@ -91,7 +91,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let again = prepare::reopen(&folder, &mut study);
     checkpoints.fetch_weights(&study)?;
     if let Some(warning) = forecast(&study, &facts, &devices, plan.policy.keep)
-        .and_then(|forecast| forecast.warning(disk::free(folder.path()).ok()?, results.root()))
+        .and_then(|forecast| forecast.warning(disk::free(folder.path()).ok()?, folder.path()))
     {
         eprint_lossy(&format!("warning: {warning}\n"));
     }
