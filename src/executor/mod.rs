@@ -52,8 +52,8 @@ pub enum ExecutorError {
     Results(#[from] ResultsError),
     /// The user ended the run while the disk was full.
     #[error(
-        "interrupted while the disk was full: {records} record{} could not be added to {}. All that it holds is whole; \
-         once there is space, the same command goes on, and does again what it does not tell",
+        "interrupted while the disk was full: {records} record{} could not be added to {}. That is safe: once there \
+         is space, the same command goes on where the log ends",
         if *records == 1 { "" } else { "s" }, log.display()
     )]
     Full {

@@ -16,6 +16,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{Holder, ResultsError};
+use crate::files;
 
 /// File systems that several machines may share, by their number in `statfs(2)`.
 const SHARED: [u32; 10] = [
@@ -155,7 +156,11 @@ impl Lock {
                     if named.is_known() && named.host != system.me.host && (system.is_shared)(path) {
                         return Err(doubtful(folder, path, named));
                     }
-                    write(&mut file, &system.me).map_err(ResultsError::io("write", path))?;
+                    match write(&mut file, &system.me) {
+                        // Whoever is kept out does not learn by whom, and no more.
+                        Err(error) if files::is_full(&error) => {}
+                        written => written.map_err(ResultsError::io("write", path))?,
+                    }
                     return Ok(Self { file, taken_over: Some(named).filter(Holder::is_known) });
                 }
                 Err(TryLockError::WouldBlock) => {
