@@ -46,11 +46,29 @@ pub enum Event {
         attempt: u32,
         /// Where.
         device: Device,
+        /// Examples of one forward and backward pass at most, where memory ran out with more of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        micro_batch: Option<usize>,
+        /// Whether nothing else runs on the device, since memory ran out beside others.
+        #[serde(default, skip_serializing_if = "is_false")]
+        alone: bool,
     },
     /// Text and model are ready, training begins.
     Prepared(Prepared),
-    /// An evaluation on the validation set.
+    /// An evaluation on the validation set. A resumed attempt tells those of the attempts before again.
     Evaluated(Evaluation),
+    /// The attempt goes on from a checkpoint of an earlier one.
+    Resumed {
+        /// Optimiser steps done.
+        step: u64,
+        /// Epochs done, with a fraction.
+        epoch: f64,
+    },
+    /// A checkpoint is damaged; an older one, or none, is used.
+    CheckpointDamaged {
+        /// Which, why, and what follows; on one line.
+        message: String,
+    },
     /// The trial is complete.
     Finished(Outcome),
     /// An attempt failed.
@@ -67,6 +85,11 @@ pub enum Event {
         /// Whether it was interrupted.
         interrupted: bool,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// What a trial trains on and with.
@@ -160,7 +183,13 @@ pub enum WorkerLine {
     },
     /// How far the trial is.
     Progress(TrialId, Progress),
-    /// Something to be logged: `prepared`, `evaluated`.
+    /// Long work goes on.
+    Alive(TrialId),
+    /// The disk of this path is full: the trial waits until it is not.
+    DiskFull(TrialId, std::path::PathBuf),
+    /// The trial that waited for space goes on.
+    DiskFreed(TrialId),
+    /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
     Event(TrialId, Event),
     /// The trial is complete; the worker can take the next one.
     Finished(TrialId, Outcome),
@@ -180,6 +209,9 @@ pub enum WorkerRequest {
         trial: TrialId,
         /// Its folder.
         folder: std::path::PathBuf,
+        /// Examples of one forward and backward pass at most; the effective batch stays the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        micro_batch: Option<usize>,
     },
     /// Stop the current trial at the next step.
     Stop,
