@@ -234,9 +234,11 @@ mod tests {
 
     fn events() -> impl Strategy<Value = Vec<(Option<TrialId>, Event)>> {
         let event = prop_oneof![
-            (1_u32..4, 0_usize..3).prop_map(|(attempt, slot)| Event::Started {
+            (1_u32..4, 0_usize..3, any::<bool>()).prop_map(|(attempt, slot, alone)| Event::Started {
                 attempt,
-                device: Device::Cpu { slot, threads: 1 }
+                device: Device::Cpu { slot, threads: 1 },
+                micro_batch: alone.then_some(slot),
+                alone,
             }),
             (".{0,12}", any::<bool>()).prop_map(|(message, retry)| Event::Failed {
                 failure: Failure { kind: FailureKind::Signal(9), message },

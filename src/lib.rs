@@ -33,6 +33,7 @@ pub mod hub;
 pub mod journal;
 pub mod leaderboard;
 pub mod machine;
+mod memory;
 pub mod metrics;
 mod nearest;
 pub mod plan;

@@ -6,6 +6,7 @@
 mod files;
 mod holder;
 mod lock;
+mod log_tail;
 
 use std::{
     fs, io,
@@ -13,10 +14,12 @@ use std::{
     time::SystemTime,
 };
 
+pub(crate) use self::log_tail::TITLE;
 pub use self::{
     files::{json, read_json, write_atomic, write_json},
     holder::Holder,
     lock::Lock,
+    log_tail::last_lines,
 };
 use crate::trial::TrialId;
 

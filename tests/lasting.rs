@@ -7,10 +7,12 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
+    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sweep::{
     event::{Event, Record},
@@ -208,6 +210,66 @@ fn parameters_that_are_not_kept_any_more_go_with_the_next_run() {
     place.complete("1e-6, 3e-3", &["--set", "run.keep=1"]);
     assert_eq!(place.kept(), [2]);
     assert_eq!(place.starts(), [(1, 1), (2, 1)].into());
+}
+
+/// A leaderboard without where and how long.
+fn figures(mut board: Value) -> Value {
+    for row in board.as_array_mut().unwrap() {
+        let row = row.as_object_mut().unwrap();
+        assert!(row.remove("seconds").is_some() && row.remove("device").is_some());
+    }
+    board
+}
+
+/// Starts a run, and lets it find a full disk once its first trial has started. The answer is
+/// the run, what it says from then on, and the file whose removal frees the disk.
+fn on_a_full_disk(place: &Place) -> (Child, BufReader<ChildStderr>, PathBuf) {
+    let full = place.path("full");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+    command.args(["run", "tiny.toml", "--devices", "cpu:1", "--set"]);
+    command.arg("search.space.learning_rate={ grid = [1e-3, 3e-3] }");
+    command.current_dir(place.0.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.env("SWEEP_DISK_FULL", &full).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    wait_for(&mut lines, "trial 0001 starts");
+    fs::write(&full, "").unwrap();
+    wait_for(&mut lines, " is full");
+    (child, lines, full)
+}
+
+fn wait_for(lines: &mut BufReader<ChildStderr>, mark: &str) {
+    let mut line = String::new();
+    while !line.contains(mark) {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended before it said {mark:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_waited_out() {
+    let (quiet, place) = (Place::new(), Place::new());
+    quiet.complete("1e-3, 3e-3", &[]);
+    let (mut child, mut lines, full) = on_a_full_disk(&place);
+    fs::remove_file(full).unwrap();
+    wait_for(&mut lines, "there is space on the disk again");
+    let said: Vec<String> = lines.lines().map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
+    assert_eq!(figures(place.leaderboard()), figures(quiet.leaderboard()));
+    assert_eq!(place.starts(), [(1, 1), (2, 1)].into(), "no attempt was lost");
+}
+
+#[test]
+fn a_run_that_is_ended_while_the_disk_is_full_goes_on_once_there_is_space() {
+    let (quiet, place) = (Place::new(), Place::new());
+    quiet.complete("1e-3, 3e-3", &[]);
+    let (mut child, lines, full) = on_a_full_disk(&place);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let said = lines.lines().map(Result::unwrap).collect::<Vec<_>>().join("\n");
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("interrupted while the disk was full") && said.contains("That is safe"), "{said}");
+    fs::remove_file(full).unwrap();
+    place.complete("1e-3, 3e-3", &[]);
+    assert_eq!(figures(place.leaderboard()), figures(quiet.leaderboard()));
 }
 
 #[test]

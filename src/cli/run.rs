@@ -52,6 +52,9 @@ pub(super) struct RunArgs {
     /// Forget what an earlier run of this sweep left
     #[arg(long)]
     fresh: bool,
+    /// Try failed trials again
+    #[arg(long)]
+    retry_failed: bool,
 }
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
@@ -88,7 +91,12 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     }
     let plan = prepare::prepare(&folder, plan, &spec_as_run(args)?)?;
     let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
-    let again = prepare::reopen(&folder, &mut study);
+    let mut again = prepare::reopen(&folder, &mut study);
+    if args.retry_failed {
+        let failed = study.failed();
+        study.reopen(&failed);
+        again.extend(failed);
+    }
     checkpoints.fetch_weights(&study)?;
     if let Some(warning) = forecast(&study, &facts, &devices, plan.policy.keep)
         .and_then(|forecast| forecast.warning(disk::free(folder.path()).ok()?, folder.path()))
@@ -190,7 +198,7 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     Ok(format!("{command}\n{text}"))
 }
 
-/// Runs what is left of `study`; its trials `again` too, although the log says that they are complete.
+/// Runs what is left of `study`; its trials `again` too, although the log says that they are over.
 fn execute(
     folder: &SweepFolder,
     plan: &Plan,
@@ -212,6 +220,7 @@ fn execute(
             Note::Moved(trial, progress) => display.moved(trial, progress),
             Note::Stopping(times) => display.stopping(times),
             Note::Trouble(text) => display.print(&format!("warning: {text}")),
+            Note::Relief(text) => display.print(&text),
         };
         Ok::<_, Stop>(executor::run(run, interrupts, draw(folder.clone()), &mut watch).await?)
     });

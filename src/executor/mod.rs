@@ -6,20 +6,32 @@
 
 mod cleaner;
 mod lines;
+mod oom_kills;
 mod painter;
+mod pause;
 mod process;
 mod signals;
 mod space;
 mod worker_log;
 
-use std::{collections::VecDeque, io, path::PathBuf, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 use self::{
     cleaner::{Cleaner, What},
+    oom_kills::OomKills,
     painter::Painter,
-    process::{Command, Worker},
+    pause::{Pause, free_space},
+    process::{Command, Limits, Post, Worker},
 };
 pub use self::{painter::Draw, signals::interrupts};
 use crate::{
@@ -30,8 +42,8 @@ use crate::{
     plan::Plan,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
     retention,
-    scheduler::{Action, Input, Scheduler, Slot},
-    study::{Study, StudyError},
+    scheduler::{Action, Due, Input, Scheduler, Slot, Terms},
+    study::{Study, StudyError, TrialRecord},
     trial::{State, TrialId},
 };
 
@@ -67,15 +79,16 @@ pub enum ExecutorError {
     NoDevice,
 }
 
-/// How workers are started, and how long they are waited for.
+/// How workers are started, and how long they and the disk are waited for. The limits of a trial
+/// and of a start stand in the plan's policy.
 #[derive(Clone, Debug)]
 pub struct Workers {
     /// The program; it is called as `PROGRAM worker --device DEVICE --threads N`.
     pub program: PathBuf,
-    /// From the start of the process to its word that it is ready.
-    pub startup: Duration,
     /// From the end of its standard input to the end of the process.
     pub leave: Duration,
+    /// From one look at the free space to the next while the disk is full, at first.
+    pub space: Duration,
 }
 
 impl Workers {
@@ -85,8 +98,7 @@ impl Workers {
     /// When the system does not tell where the program is.
     pub fn of_this_program() -> io::Result<Self> {
         let program = std::env::current_exe()?;
-        // Starting takes milliseconds; a minute is for a cold network disk.
-        Ok(Self { program, startup: Duration::from_mins(1), leave: Duration::from_secs(10) })
+        Ok(Self { program, leave: Duration::from_secs(10), space: Duration::from_secs(3) })
     }
 }
 
@@ -97,7 +109,8 @@ pub struct Run {
     pub folder: SweepFolder,
     /// The trials; those that the log says are complete are left alone.
     pub plan: Plan,
-    /// Trials that are run although the log says that they are complete: what they left is gone.
+    /// Trials that are run although the log says that they are over: what they left is gone, or they
+    /// failed and the user wants them to be tried again.
     pub again: Vec<TrialId>,
     /// The device slots, at least one.
     pub devices: Vec<Device>,
@@ -116,6 +129,8 @@ pub enum Note<'a> {
     Stopping(u32),
     /// Something that people should know, and that does not end the run.
     Trouble(String),
+    /// That trouble is over, and how.
+    Relief(String),
 }
 
 /// How a run ended.
@@ -146,7 +161,9 @@ pub async fn run(
     let (mut state, mut inbox, mut troubles) = Loop::open(run, interrupts, draw, watch)?;
     let mut result = state.work(&mut inbox, &mut troubles).await;
     if let Err(ExecutorError::Full { records, .. }) = &mut result {
-        (state.watch)(Note::Stopping(1));
+        if !state.scheduler.is_stopping() {
+            (state.watch)(Note::Stopping(1));
+        }
         *records += state.leave(&mut inbox).await;
     }
     state.cleaner.finish().await;
@@ -166,6 +183,8 @@ struct Loop<'a> {
     workers: Vec<Option<Worker>>,
     painter: Painter,
     cleaner: Cleaner,
+    pause: Pause,
+    kills: OomKills,
     inbox: mpsc::Sender<Input>,
     interrupts: mpsc::Receiver<()>,
     watch: &'a mut dyn FnMut(Note<'_>),
@@ -187,13 +206,18 @@ impl<'a> Loop<'a> {
         }
         let mut study = Study::replay(&run.plan, &replay.records)?;
         study.reopen(&run.again);
-        let planned = u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX);
-        let scheduler = Scheduler::new(run.devices.clone(), &study.to_run(), planned);
+        let terms = Terms {
+            planned: u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX),
+            classes: run.plan.labels.len(),
+            retries: run.plan.policy.retries,
+        };
+        let scheduler = Scheduler::new(run.devices.clone(), &due(&study), terms);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
         let cleaner = Cleaner::start(trouble.clone());
         let painter = Painter::start(draw, trouble);
         let workers = run.devices.iter().map(|_| None).collect();
+        let (pause, kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
         let state = Self {
             run,
             journal,
@@ -202,6 +226,8 @@ impl<'a> Loop<'a> {
             workers,
             painter,
             cleaner,
+            pause,
+            kills,
             inbox,
             interrupts,
             watch,
@@ -225,6 +251,7 @@ impl<'a> Loop<'a> {
         let mut stops = 0;
         let mut listening = true;
         while !self.ended {
+            let look = self.pause.next();
             tokio::select! {
                 Some(input) = inbox.recv() => self.handle(input).await?,
                 Some(trouble) = troubles.recv() => (self.watch)(Note::Trouble(trouble)),
@@ -235,6 +262,9 @@ impl<'a> Loop<'a> {
                 } else {
                     listening = false;
                 },
+                () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
+                    self.look_for_space().await?;
+                }
             }
         }
         Ok(())
@@ -284,13 +314,20 @@ impl<'a> Loop<'a> {
     async fn perform(&mut self, action: Action) -> Result<Option<Input>, ExecutorError> {
         match action {
             Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
-            Action::Run { slot, trial } => self.give(slot, trial).await?,
+            Action::Run { slot, trial, micro_batch } => self.give(slot, trial, micro_batch).await?,
             Action::Stop(slot) => self.tell(slot, Command::Send(WorkerRequest::Stop)),
             Action::Leave(slot) => self.tell(slot, Command::Leave),
             Action::Terminate(slot) => self.tell(slot, Command::Terminate),
             Action::Kill(slot) => self.tell(slot, Command::Kill),
             Action::Log(trial, event) => self.log(trial, event).await?,
             Action::Show(trial, progress) => (self.watch)(Note::Moved(trial, &progress)),
+            Action::AwaitSpace(trial) => {
+                let path = self.run.folder.path().to_owned();
+                self.pause.begin(Instant::now(), free_space(&path).ok());
+                self.tell_full(trial, &path);
+            }
+            Action::ShowFull(trial, path) => self.tell_full(trial, &path),
+            Action::ShowFreed => self.tell_freed(),
             Action::End => self.ended = true,
         }
         Ok(None)
@@ -303,7 +340,9 @@ impl<'a> Loop<'a> {
         trial: TrialId,
     ) -> Result<Option<Input>, ExecutorError> {
         let folder = self.prepare(trial).await?;
-        let started = Worker::start(&self.run.workers, slot, device, self.inbox.clone());
+        let limits = Limits::new(&self.run.workers, &self.run.plan.policy);
+        let post = Post { slot, device, inbox: self.inbox.clone(), kills: self.kills.clone() };
+        let started = Worker::start(&self.run.workers, limits, post);
         match started {
             Ok(worker) => {
                 worker.log_to(&folder.worker_log(), &self.title(trial));
@@ -317,14 +356,19 @@ impl<'a> Loop<'a> {
         }
     }
 
-    async fn give(&mut self, slot: Slot, trial: TrialId) -> Result<(), ExecutorError> {
+    async fn give(
+        &mut self,
+        slot: Slot,
+        trial: TrialId,
+        micro_batch: Option<usize>,
+    ) -> Result<(), ExecutorError> {
         let folder = self.prepare(trial).await?;
         if let Some(worker) = self.workers.get(slot.0).and_then(Option::as_ref) {
             worker.log_to(&folder.worker_log(), &self.title(trial));
         }
         // Relative to nothing: a worker may be started anywhere.
         let path = std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
-        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path }));
+        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path, micro_batch }));
         Ok(())
     }
 
@@ -334,6 +378,28 @@ impl<'a> Loop<'a> {
         let attempt = record.map_or(0, |record| record.attempts);
         let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
         format!("trial {id}, attempt {attempt} on {device}")
+    }
+
+    /// Asks the file system for space, and goes on if there is some.
+    async fn look_for_space(&mut self) -> Result<(), ExecutorError> {
+        let free = free_space(self.run.folder.path()).ok();
+        if self.pause.look(Instant::now(), free) {
+            self.tell_freed();
+            self.handle(Input::SpaceFreed).await?;
+        }
+        Ok(())
+    }
+
+    fn tell_full(&mut self, trial: TrialId, path: &Path) {
+        if let Some(text) = self.pause.announce(trial, path, free_space(path).ok()) {
+            (self.watch)(Note::Trouble(text));
+        }
+    }
+
+    fn tell_freed(&mut self) {
+        if let Some(text) = self.pause.end() {
+            (self.watch)(Note::Relief(text.to_owned()));
+        }
     }
 
     fn tell(&self, slot: Slot, command: Command) {
@@ -371,4 +437,19 @@ fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, Executo
         write_json(&folder.job(), &run.plan.job(&record.trial))?;
     }
     Ok(folder)
+}
+
+/// What a run has to do of `study`.
+fn due(study: &Study) -> Vec<Due> {
+    let due = |record: &TrialRecord| {
+        let settings = &record.trial.settings;
+        Due {
+            trial: record.trial.id,
+            attempts: record.attempts,
+            batch: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
+            micro_batch: record.micro_batch,
+            alone: record.device.filter(|_| record.alone),
+        }
+    };
+    study.to_run().into_iter().filter_map(|(id, _)| study.trial(id).map(due)).collect()
 }

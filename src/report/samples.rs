@@ -68,6 +68,8 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         state: State::Complete,
         attempts: 1,
         device: Some(Device::Cpu { slot: 0, threads: 1 }),
+        micro_batch: None,
+        alone: false,
         prepared: None,
         evaluations,
         outcome,

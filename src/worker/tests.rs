@@ -21,7 +21,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn request(folder: &Path) -> String {
-    let request = WorkerRequest::Run { trial: ONE, folder: folder.to_owned() };
+    let request = WorkerRequest::Run { trial: ONE, folder: folder.to_owned(), micro_batch: None };
     serde_json::to_string(&request).unwrap() + "\n"
 }
 
