@@ -46,6 +46,12 @@ pub enum Event {
         attempt: u32,
         /// Where.
         device: Device,
+        /// Examples of one forward and backward pass at most, where memory ran out with more of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        micro_batch: Option<usize>,
+        /// Whether nothing else runs on the device, since memory ran out beside others.
+        #[serde(default, skip_serializing_if = "is_false")]
+        alone: bool,
     },
     /// Text and model are ready, training begins.
     Prepared(Prepared),
@@ -74,11 +80,18 @@ pub enum Event {
     },
     /// The attempt was stopped at the user's wish; the trial waits.
     Interrupted,
+    /// The parameters of this complete trial are removed, as the sweep's `keep` says.
+    Pruned,
     /// `sweep run` ended: nothing is left to do, or it was interrupted.
     SweepEnded {
         /// Whether it was interrupted.
         interrupted: bool,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// What a trial trains on and with.
@@ -198,6 +211,9 @@ pub enum WorkerRequest {
         trial: TrialId,
         /// Its folder.
         folder: std::path::PathBuf,
+        /// Examples of one forward and backward pass at most; the effective batch stays the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        micro_batch: Option<usize>,
     },
     /// Stop the current trial at the next step.
     Stop,

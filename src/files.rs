@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, Permissions},
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -53,6 +53,10 @@ pub(crate) fn write_new(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>
 pub(crate) fn link_atomically(file: &Path, link: &Path) -> io::Result<()> {
     let folder = folder_of(link);
     create_folder(folder)?;
+    if is_same_file(file, link) {
+        // To rename one name of a file to another one of it does nothing, and leaves both.
+        return sync_folder(folder);
+    }
     let temporary = temporary_in(folder)?;
     fs::remove_file(&temporary)?;
     if fs::hard_link(file, &temporary).is_err() {
@@ -120,6 +124,11 @@ fn folder_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
 fn temporary_in(folder: &Path) -> io::Result<TempPath> {
@@ -223,6 +232,8 @@ mod tests {
         fs::write(&file, "new").unwrap();
         fs::write(&link, "old").unwrap();
         link_atomically(&file, &link).unwrap();
+        link_atomically(&file, &link).unwrap();
+        assert_eq!(names(root.path()), ["file", "link"]);
         fs::remove_file(&file).unwrap();
         assert_eq!(fs::read(&link).unwrap(), b"new");
         assert_eq!(names(root.path()), ["link"]);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    data::{Dataset, Document, SplitName},
+    data::{Dataset, Document, Source, SplitName},
     hub::WEIGHT_FILES,
 };
 
@@ -65,6 +65,24 @@ impl DataDigests {
             train: digest(&dataset.train),
             validation: digest(&dataset.validation),
             test: digest(&dataset.test),
+        }
+    }
+
+    /// The files of `source` that hold other documents in `now` than in this.
+    #[must_use]
+    pub fn changed(&self, now: &Self, source: &Source) -> Vec<String> {
+        if self == now {
+            return Vec::new();
+        }
+        match source {
+            Source::Files { train, validation, test } => SplitName::ALL
+                .into_iter()
+                .zip([train, validation, test])
+                .filter(|(split, _)| self.split(*split) != now.split(*split))
+                .map(|(_, path)| path.display().to_string())
+                .collect(),
+            Source::Single { path, .. } => vec![path.display().to_string()],
+            Source::Reviews { .. } => vec!["builtin:reviews".to_owned()],
         }
     }
 

@@ -159,6 +159,8 @@ pub struct Journal {
     path: PathBuf,
     length: u64,
     next_seq: u64,
+    /// Whether half a record may stand behind `length`.
+    is_torn: bool,
 }
 
 impl Journal {
@@ -178,7 +180,10 @@ impl Journal {
             synced.map_err(io_error("sync", folder))?;
         }
         let next_seq = replay.records.len() as u64 + 1;
-        Ok((Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq }, replay))
+        Ok((
+            Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq, is_torn: false },
+            replay,
+        ))
     }
 
     /// Appends a record and returns it once it is on disk.
@@ -191,6 +196,10 @@ impl Journal {
         event: Event,
         at: SystemTime,
     ) -> Result<Record, JournalError> {
+        if self.is_torn {
+            self.file.set_len(self.length).map_err(io_error("truncate", &self.path))?;
+            self.is_torn = false;
+        }
         let at = humantime::format_rfc3339_millis(at).to_string();
         let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
@@ -206,7 +215,7 @@ impl Journal {
             }
             Err(source) => {
                 // Half a line before the next record would make the log unreadable.
-                let _ = self.file.set_len(self.length);
+                self.is_torn = self.file.set_len(self.length).is_err();
                 Err(io_error("append to", &self.path)(source))
             }
         }
@@ -225,9 +234,11 @@ mod tests {
 
     fn events() -> impl Strategy<Value = Vec<(Option<TrialId>, Event)>> {
         let event = prop_oneof![
-            (1_u32..4, 0_usize..3).prop_map(|(attempt, slot)| Event::Started {
+            (1_u32..4, 0_usize..3, any::<bool>()).prop_map(|(attempt, slot, alone)| Event::Started {
                 attempt,
-                device: Device::Cpu { slot, threads: 1 }
+                device: Device::Cpu { slot, threads: 1 },
+                micro_batch: alone.then_some(slot),
+                alone,
             }),
             (".{0,12}", any::<bool>()).prop_map(|(message, retry)| Event::Failed {
                 failure: Failure { kind: FailureKind::Signal(9), message },
@@ -267,6 +278,19 @@ mod tests {
             prop_assert_eq!(again.records.len(), records.len());
             prop_assert_eq!(again.torn_bytes, 0);
         }
+    }
+
+    #[test]
+    fn after_a_record_that_was_not_written_whole_none_is_written_behind_it() {
+        // A device that is full at once, and that cannot be cut off.
+        let file = File::options().append(true).open("/dev/full").unwrap();
+        let mut journal = Journal { file, path: "log".into(), length: 0, next_seq: 1, is_torn: false };
+        let mut append = || match journal.append(None, Event::Interrupted, SystemTime::UNIX_EPOCH) {
+            Err(JournalError::Io { operation, source, .. }) => (operation, source.kind()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(append(), ("append to", io::ErrorKind::StorageFull));
+        assert_eq!(append().0, "truncate");
     }
 
     fn refused(text: &str) -> String {

@@ -8,10 +8,15 @@
 
 mod describe;
 mod differences;
+mod forecast;
+mod revision;
 
 use std::collections::{BTreeMap, HashSet};
 
 pub use describe::{Overview, describe};
+pub use differences::Difference;
+pub use forecast::{Forecast, size};
+pub use revision::{Removed, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -23,7 +28,7 @@ use crate::{
     policy::Policy,
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
-    trial::{Params, Trial, TrialId},
+    trial::{Job, Params, Trial, TrialId},
 };
 
 /// How the numbers of a range are drawn, and so how an axis of them is divided.
@@ -66,8 +71,11 @@ pub struct Plan {
     /// How the latest run ran them, or runs them; no part of what the trials are.
     #[serde(default)]
     pub policy: Policy,
-    /// The trials, numbered from 1 in this order.
+    /// The trials, in the order of the spec. Those of a first plan are numbered from 1 in this order.
     pub trials: Vec<Trial>,
+    /// Trials of earlier plans under this name.
+    #[serde(default, skip_serializing_if = "Removed::is_empty")]
+    pub removed: Removed,
 }
 
 impl Plan {
@@ -87,6 +95,20 @@ impl Plan {
             hub: hub(spec),
             policy: spec.policy,
             trials: trials(spec),
+            removed: Removed::default(),
+        }
+    }
+
+    /// All that a worker needs to run `trial`, which is one of this plan's.
+    #[must_use]
+    pub fn job(&self, trial: &Trial) -> Job {
+        Job {
+            sweep: self.sweep.clone(),
+            trial: trial.clone(),
+            data: self.data.clone(),
+            checkpoint_every: self.policy.checkpoint_every,
+            data_digest: self.fingerprints.data.clone(),
+            checkpoint_digest: self.fingerprints.checkpoints.get(&trial.settings.checkpoint).cloned(),
         }
     }
 
@@ -374,6 +396,7 @@ mod tests {
             hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
             policy: Policy::default(),
             trials: trials(&spec),
+            removed: Removed::default(),
         };
         assert_eq!(plan.scales["learning_rate"], Scale::Log);
         let json = serde_json::to_string(&plan).unwrap();

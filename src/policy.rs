@@ -6,6 +6,8 @@ use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::trial::FailureKind;
+
 /// Keys of `[run]`.
 pub const KEYS: [&str; 6] =
     ["checkpoint_every", "keep", "start_up_limit", "stall_limit", "time_limit", "retries"];
@@ -141,6 +143,13 @@ impl Retries {
         "disk",
         "panic",
     ];
+
+    /// Further attempts after failures of a kind.
+    #[must_use]
+    pub fn of(mut self, kind: &FailureKind) -> u32 {
+        // A full disk is waited for, and counts for nothing.
+        self.entry(kind.name()).map_or(u32::MAX, |number| *number)
+    }
 
     /// The number for the kind that is called so.
     pub(crate) fn entry(&mut self, name: &str) -> Option<&mut u32> {

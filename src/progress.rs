@@ -171,10 +171,10 @@ impl Bars {
                 }
                 Event::Prepared(_) | Event::Resumed { .. } | Event::CheckpointDamaged { .. } => {
                     if let Some(line) = line(record, study) {
-                        _ = self.all.println(line);
+                        _ = self.all.println(plain(&line));
                     }
                 }
-                Event::SweepStarted { .. } | Event::SweepEnded { .. } => {}
+                Event::SweepStarted { .. } | Event::SweepEnded { .. } | Event::Pruned => {}
             }
         }
         self.update(ended(study));
@@ -283,24 +283,26 @@ fn line(record: &Record, study: &Study) -> Option<String> {
             let all = counted(total, "trial");
             Some(format!("interrupted: {left} of {all} {wait}; the same command goes on with {them}"))
         }
-        (Some(id), Event::Started { attempt, device }) => {
+        (Some(id), Event::Started { attempt, device, micro_batch, alone }) => {
             let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
+            let alone = if *alone { " alone" } else { "" };
+            let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
             let params = if params.is_empty() { params } else { format!(": {params}") };
-            Some(format!("trial {id} starts on {device}{again}{params}"))
+            Some(format!("trial {id} starts{alone} on {device}{small}{again}{params}"))
         }
+        (Some(id), Event::Resumed { step, epoch }) => {
+            Some(format!("trial {id} goes on from step {step} (epoch {epoch:.1})"))
+        }
+        (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),
         (Some(id), Event::Finished(outcome)) => {
             Some(format!("{} ({}/{total})", finished(id, outcome), counts.complete + counts.failed))
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
-        (Some(id), Event::Resumed { step, epoch }) => {
-            Some(format!("trial {id} goes on from step {step} (epoch {epoch:.1})"))
-        }
-        (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Prepared(prepared)) => unknown(id, prepared, study),
-        (_, Event::SweepEnded { interrupted: false }) | (None, _) => None,
+        (_, Event::SweepEnded { interrupted: false } | Event::Pruned) | (None, _) => None,
     }
 }
 
@@ -338,7 +340,7 @@ fn finished(id: TrialId, outcome: &Outcome) -> String {
 }
 
 fn failed(id: TrialId, failure: &Failure, retry: bool) -> String {
-    let then = if retry { "; it is tried once more" } else { "" };
+    let then = if retry { "; it is tried again" } else { "" };
     format!("trial {id} failed: {}{then}", failure.message)
 }
 
@@ -369,6 +371,10 @@ pub fn summary(
         let params = record.trial.params.to_string();
         let params = if params.is_empty() { params } else { format!(" ({params})") };
         writeln!(out, "  {}", plain(&format!("trial {}{params} failed: {message}", record.trial.id)))?;
+    }
+    if counts.failed > 0 {
+        let (trials, them) = if counts.failed == 1 { ("trial stays", "it") } else { ("trials stay", "them") };
+        writeln!(out, "  failed {trials} failed; to try {them} again: sweep run SPEC --retry-failed")?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;

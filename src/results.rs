@@ -1,11 +1,12 @@
 //! Every path under the results folder, atomic writes into it, and its lock.
 //!
 //! A sweep's folder is ours when it holds `plan.json`; nothing else is ever
-//! emptied. One orchestrator at a time holds a folder's lock: the kernel drops
-//! it when the process ends, however it ends, so a stale lock cannot exist.
+//! emptied. One orchestrator at a time holds a folder's lock.
 
 mod files;
+mod holder;
 mod lock;
+mod log_tail;
 
 use std::{
     fs, io,
@@ -13,9 +14,12 @@ use std::{
     time::SystemTime,
 };
 
+pub(crate) use self::log_tail::TITLE;
 pub use self::{
     files::{json, read_json, write_atomic, write_json},
-    lock::{Holder, Lock},
+    holder::Holder,
+    lock::Lock,
+    log_tail::last_lines,
 };
 use crate::trial::TrialId;
 
@@ -41,6 +45,19 @@ pub enum ResultsError {
         /// The sweep's folder.
         folder: PathBuf,
         /// Who holds the lock.
+        holder: Holder,
+    },
+    /// Another machine's orchestrator may work in the folder; it cannot be asked.
+    #[error(
+        "{} may be in use by {holder}, which cannot be asked from this machine; if that process is over: rm {}",
+        folder.display(), quoted(lock)
+    )]
+    Doubtful {
+        /// The sweep's folder.
+        folder: PathBuf,
+        /// The file that says so.
+        lock: PathBuf,
+        /// Who it says holds the lock.
         holder: Holder,
     },
     /// The folder holds something that is not a sweep.
@@ -84,6 +101,13 @@ pub enum ResultsError {
 
 fn there_are(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("; there are: {}", names.join(", ")) }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_safe = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
+    if text.chars().all(is_safe) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 impl ResultsError {
@@ -362,72 +386,4 @@ impl TrialFolder {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::File;
-
-    use super::*;
-
-    fn results() -> (tempfile::TempDir, Results) {
-        let folder = tempfile::tempdir().unwrap();
-        let results = Results::new(folder.path().join("results"));
-        (folder, results)
-    }
-
-    #[test]
-    fn a_second_lock_is_refused_and_names_the_holder() {
-        let (_folder, results) = results();
-        let sweep = results.sweep("one");
-        let lock = sweep.lock().unwrap();
-        let message = sweep.lock().unwrap_err().to_string();
-        assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
-        assert_eq!(sweep.holder().unwrap().pid, std::process::id());
-        drop(lock);
-        assert_eq!(sweep.holder(), None);
-        sweep.lock().unwrap();
-    }
-
-    #[test]
-    fn a_folder_with_somebody_elses_files_is_never_taken() {
-        let (_folder, results) = results();
-        let sweep = results.sweep("photos");
-        fs::create_dir_all(sweep.path()).unwrap();
-        fs::write(sweep.path().join("holiday.jpg"), "x").unwrap();
-        assert!(matches!(sweep.lock(), Err(ResultsError::Foreign(_))));
-    }
-
-    #[test]
-    fn clearing_removes_what_sweeps_write_and_nothing_else() {
-        let (_folder, results) = results();
-        let sweep = results.sweep("one");
-        let lock = sweep.lock().unwrap();
-        fs::write(sweep.plan(), "{}").unwrap();
-        fs::create_dir_all(sweep.trial(TrialId(1)).path()).unwrap();
-        fs::write(sweep.path().join("notes.txt"), "mine").unwrap();
-        sweep.clear(&lock).unwrap();
-        let mut left: Vec<_> =
-            fs::read_dir(sweep.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left, [".lock", "notes.txt"]);
-    }
-
-    #[test]
-    fn the_newest_sweep_is_the_one_whose_log_changed_last() {
-        let (_folder, results) = results();
-        for (name, seconds) in [("old", 10), ("new", 30), ("middle", 20)] {
-            let sweep = results.sweep(name);
-            fs::create_dir_all(sweep.path()).unwrap();
-            fs::write(sweep.plan(), "{}").unwrap();
-            let log = File::create(sweep.log()).unwrap();
-            log.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
-        }
-        assert_eq!(results.find(None).unwrap().name(), "new");
-        let message = results.find(Some("other")).unwrap_err().to_string();
-        assert!(message.ends_with("there are: new, middle, old"), "{message}");
-    }
-
-    #[test]
-    fn results_that_do_not_exist_hold_no_sweep() {
-        let (_folder, results) = results();
-        assert!(matches!(results.find(None), Err(ResultsError::Empty(_))));
-    }
-}
+mod tests;

@@ -1,13 +1,13 @@
 //! A sweep's state: the fold of its events over its plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     device::Device,
     event::{Evaluation, Event, Outcome, Prepared, Record},
     metrics::Target,
     plan::{Plan, Scale},
-    trial::{Failure, FailureKind, State, Trial, TrialId},
+    trial::{Failure, State, Trial, TrialId},
 };
 
 /// A sweep as far as its log tells.
@@ -38,6 +38,10 @@ pub struct TrialRecord {
     pub attempts: u32,
     /// Where the latest attempt ran.
     pub device: Option<Device>,
+    /// Examples of one pass of the latest attempt at most, if memory had run out before.
+    pub micro_batch: Option<usize>,
+    /// Whether the latest attempt had its device for itself.
+    pub alone: bool,
     /// From the latest attempt.
     pub prepared: Option<Prepared>,
     /// Of the latest attempt, in order.
@@ -46,6 +50,8 @@ pub struct TrialRecord {
     pub outcome: Option<Outcome>,
     /// The latest failure, also when a retry followed.
     pub failure: Option<Failure>,
+    /// Whether its parameters were removed after it was complete.
+    pub pruned: bool,
 }
 
 /// Why a record does not fit a plan.
@@ -94,13 +100,15 @@ impl Study {
         }
     }
 
-    /// The sweep after `records`.
+    /// The sweep after `records`. Those about trials that the spec does not have any more say nothing.
     ///
     /// # Errors
     /// When a record does not fit the plan.
     pub fn replay(plan: &Plan, records: &[Record]) -> Result<Self, StudyError> {
         let mut study = Self::new(plan);
-        records.iter().try_for_each(|record| study.apply(record))?;
+        let removed: HashSet<TrialId> = plan.removed.ids().collect();
+        let is_removed = |record: &Record| record.trial.is_some_and(|trial| removed.contains(&trial));
+        records.iter().filter(|record| !is_removed(record)).try_for_each(|record| study.apply(record))?;
         Ok(study)
     }
 
@@ -113,7 +121,11 @@ impl Study {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
             Event::SweepEnded { .. } | Event::Resumed { .. } | Event::CheckpointDamaged { .. } => {}
-            Event::Started { attempt, device } => self.find(record)?.start(*attempt, *device),
+            Event::Started { attempt, device, micro_batch, alone } => {
+                let trial = self.find(record)?;
+                trial.start(*attempt, *device);
+                (trial.micro_batch, trial.alone) = (*micro_batch, *alone);
+            }
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
             Event::Evaluated(evaluation) => self.find(record)?.evaluations.push(evaluation.clone()),
             Event::Finished(outcome) => {
@@ -127,6 +139,7 @@ impl Study {
                 trial.failure = Some(failure.clone());
             }
             Event::Interrupted => self.find(record)?.state = State::Waiting,
+            Event::Pruned => self.find(record)?.pruned = true,
         }
         Ok(())
     }
@@ -140,11 +153,14 @@ impl Study {
         }
     }
 
-    /// Lets complete trials wait: for when what they left behind is gone.
+    /// Lets trials wait that are over: complete ones whose files are gone, failed ones that the user
+    /// wants to be tried again.
     pub fn reopen(&mut self, trials: &[TrialId]) {
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
             record.state = State::Waiting;
             record.outcome = None;
+            record.pruned = false;
+            (record.micro_batch, record.alone) = (None, false);
         }
     }
 
@@ -182,11 +198,19 @@ impl Study {
         counts.waiting + counts.running == 0
     }
 
-    /// The trials that a run has to do, in the order of the plan, with the attempts they had.
+    /// The trials that a run has to do, in the order of the plan, with the attempts they had. Failed
+    /// ones are not among them, see [`Self::failed`].
     #[must_use]
     pub fn to_run(&self) -> Vec<(TrialId, u32)> {
-        let due = self.trials.iter().filter(|trial| trial.is_due());
+        let due = self.trials.iter().filter(|trial| matches!(trial.state, State::Waiting | State::Running));
         due.map(|trial| (trial.trial.id, trial.attempts)).collect()
+    }
+
+    /// The trials that were given up.
+    #[must_use]
+    pub fn failed(&self) -> Vec<TrialId> {
+        let failed = self.trials.iter().filter(|trial| trial.state == State::Failed);
+        failed.map(|trial| trial.trial.id).collect()
     }
 }
 
@@ -199,10 +223,13 @@ impl TrialRecord {
             state: State::Waiting,
             attempts: 0,
             device: None,
+            micro_batch: None,
+            alone: false,
             prepared: None,
             evaluations: Vec::new(),
             outcome: None,
             failure: None,
+            pruned: false,
         }
     }
 
@@ -213,19 +240,7 @@ impl TrialRecord {
         self.prepared = None;
         self.evaluations.clear();
         self.outcome = None;
-    }
-
-    /// Whether a run has to do it. A failed trial is tried again by the next run, since a full
-    /// disk or a missing file may have been mended; not so a loss that stopped being finite,
-    /// which the same numbers bring about again.
-    fn is_due(&self) -> bool {
-        match self.state {
-            State::Waiting | State::Running => true,
-            State::Complete => false,
-            State::Failed => {
-                !matches!(self.failure, Some(Failure { kind: FailureKind::NonFinite { .. }, .. }))
-            }
-        }
+        self.pruned = false;
     }
 }
 
@@ -239,7 +254,7 @@ pub(crate) mod tests {
         fingerprint::Fingerprints,
         policy::Policy,
         settings::Settings,
-        trial::Params,
+        trial::{FailureKind, Params},
     };
 
     /// A plan of `trials` equal trials on the built-in data.
@@ -276,6 +291,7 @@ pub(crate) mod tests {
             hub: std::collections::BTreeMap::new(),
             policy: Policy::default(),
             trials: (1..=trials).map(trial).collect(),
+            removed: crate::plan::Removed::default(),
         }
     }
 
@@ -295,7 +311,8 @@ pub(crate) mod tests {
     }
 
     fn started(attempt: u32) -> Event {
-        Event::Started { attempt, device: Device::Cpu { slot: 0, threads: 1 } }
+        let device = Device::Cpu { slot: 0, threads: 1 };
+        Event::Started { attempt, device, micro_batch: None, alone: false }
     }
 
     fn failed(kind: FailureKind, retry: bool) -> Event {
@@ -317,6 +334,34 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn records_about_a_trial_that_was_removed_say_nothing() {
+        let mut plan = plan(2);
+        plan.removed.trials.extend(plan.trials.pop());
+        plan.removed.retired.push(TrialId(3));
+        let record = |seq, trial| Record {
+            v: 1,
+            seq,
+            at: String::new(),
+            trial: Some(TrialId(trial)),
+            event: started(1),
+        };
+        let study = Study::replay(&plan, &[record(1, 2), record(2, 3), record(3, 1)]).unwrap();
+        assert_eq!(study.to_run(), [(TrialId(1), 1)]);
+        assert!(Study::replay(&plan, &[record(1, 4)]).is_err());
+    }
+
+    #[test]
+    fn a_trial_is_pruned_until_it_runs_again() {
+        let events = [(1, started(1)), (1, Event::Pruned)];
+        assert!(study(&events).unwrap().trials[0].pruned);
+        let mut study = study(&[&events[..], &[(1, started(2))]].concat()).unwrap();
+        assert!(!study.trials[0].pruned);
+        study.trials[0].pruned = true;
+        study.reopen(&[TrialId(1)]);
+        assert!(!study.trials[0].pruned);
+    }
+
+    #[test]
     fn a_trials_event_without_a_trial_is_refused() {
         assert_eq!(study(&[(0, Event::Interrupted)]).unwrap_err(), StudyError::NoTrial { seq: 1 });
     }
@@ -329,13 +374,27 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_next_run_tries_failed_trials_again_but_not_those_whose_loss_was_not_finite() {
-        let study = study(&[
-            (1, failed(FailureKind::Data, false)),
-            (2, failed(FailureKind::NonFinite { step: 3 }, false)),
-        ])
-        .unwrap();
-        assert_eq!(study.to_run(), [(TrialId(1), 0)]);
-        assert_eq!(study.counts(), Counts { failed: 2, ..Counts::default() });
+    fn failed_trials_are_left_alone_until_they_are_reopened() {
+        let mut study =
+            study(&[(1, failed(FailureKind::Data, false)), (2, failed(FailureKind::Panic, true))]).unwrap();
+        assert_eq!(study.counts(), Counts { failed: 1, waiting: 1, ..Counts::default() });
+        assert_eq!(study.to_run(), [(TrialId(2), 0)]);
+        assert_eq!(study.failed(), [TrialId(1)]);
+        study.reopen(&[TrialId(1)]);
+        assert_eq!(study.to_run(), [(TrialId(1), 0), (TrialId(2), 0)]);
+        assert!(study.trials[0].failure.is_some(), "why it failed is not forgotten");
+    }
+
+    #[test]
+    fn how_an_attempt_was_made_to_fit_into_memory_is_remembered_until_the_trial_is_reopened() {
+        let device = Device::Cpu { slot: 0, threads: 1 };
+        let small = Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true };
+        let json = serde_json::to_string(&small).unwrap();
+        assert!(json.contains(r#""micro_batch":8,"alone":true"#), "{json}");
+        let mut study = study(&[(1, small)]).unwrap();
+        assert_eq!((study.trials[0].micro_batch, study.trials[0].alone), (Some(8), true));
+        study.reopen(&[TrialId(1)]);
+        assert_eq!((study.trials[0].micro_batch, study.trials[0].alone), (None, false));
+        assert!(!serde_json::to_string(&started(1)).unwrap().contains("micro_batch"));
     }
 }

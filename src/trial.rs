@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::DataSpec,
+    fingerprint::DataDigests,
     policy::CheckpointEvery,
     settings::{Settings, Value},
 };
@@ -89,6 +90,12 @@ pub struct Job {
     /// How often it writes a resumable checkpoint while an epoch lasts.
     #[serde(default)]
     pub checkpoint_every: CheckpointEvery,
+    /// Digests of the documents that the plan was made with; others fail the trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_digest: Option<DataDigests>,
+    /// That of the checkpoint's files, if they lie in a folder that the spec names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_digest: Option<String>,
 }
 
 /// Where a trial stands.
@@ -130,8 +137,14 @@ pub enum FailureKind {
     Signal(i32),
     /// The worker did not report ready in time.
     StartupTimeout,
+    /// The attempt took longer than it may.
+    TimeLimit,
+    /// The worker said nothing for too long.
+    Stalled,
     /// The worker said something that is not in the protocol.
     Protocol,
+    /// Memory ran out.
+    OutOfMemory(Memory),
     /// The training loss stopped being finite at this step.
     NonFinite {
         /// Optimiser step, from 1.
@@ -143,23 +156,41 @@ pub enum FailureKind {
     Checkpoint,
     /// A file could not be written.
     Disk,
+    /// The disk is full. The trial waits until it is not; no attempt counts as failed for it.
+    DiskFull,
     /// A bug: the worker panicked.
     Panic,
 }
 
+/// Whose memory ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// The machine's, or what of it a process may have.
+    Host,
+    /// The GPU's.
+    Cuda,
+}
+
 impl FailureKind {
-    /// Whether trying again in a fresh process can help: not when the same input must fail again.
+    /// Its name in the log and in `[run.retries]`.
     #[must_use]
-    pub const fn is_retryable(&self) -> bool {
+    pub const fn name(&self) -> &'static str {
         match self {
-            Self::Spawn
-            | Self::Exit(_)
-            | Self::Signal(_)
-            | Self::StartupTimeout
-            | Self::Protocol
-            | Self::Disk
-            | Self::Panic => true,
-            Self::NonFinite { .. } | Self::Data | Self::Checkpoint => false,
+            Self::Spawn => "spawn",
+            Self::Exit(_) => "exit",
+            Self::Signal(_) => "signal",
+            Self::StartupTimeout => "startup_timeout",
+            Self::TimeLimit => "time_limit",
+            Self::Stalled => "stalled",
+            Self::Protocol => "protocol",
+            Self::OutOfMemory(_) => "out_of_memory",
+            Self::NonFinite { .. } => "non_finite",
+            Self::Data => "data",
+            Self::Checkpoint => "checkpoint",
+            Self::Disk => "disk",
+            Self::DiskFull => "disk_full",
+            Self::Panic => "panic",
         }
     }
 }
@@ -171,11 +202,16 @@ impl fmt::Display for FailureKind {
             Self::Exit(code) => write!(f, "worker exited with code {code}"),
             Self::Signal(signal) => write!(f, "worker killed by signal {signal}"),
             Self::StartupTimeout => f.write_str("worker not ready in time"),
+            Self::TimeLimit => f.write_str("attempt over its time limit"),
+            Self::Stalled => f.write_str("worker stalled"),
             Self::Protocol => f.write_str("worker broke the protocol"),
+            Self::OutOfMemory(Memory::Host) => f.write_str("out of memory"),
+            Self::OutOfMemory(Memory::Cuda) => f.write_str("out of GPU memory"),
             Self::NonFinite { step } => write!(f, "loss not finite at step {step}"),
             Self::Data => f.write_str("data unusable"),
             Self::Checkpoint => f.write_str("checkpoint unusable"),
             Self::Disk => f.write_str("file not written"),
+            Self::DiskFull => f.write_str("disk full"),
             Self::Panic => f.write_str("worker panicked"),
         }
     }

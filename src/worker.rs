@@ -21,9 +21,10 @@ use crate::{
     device::Device,
     error_chain::chain,
     event::{Event, LOG_VERSION, WorkerLine, WorkerRequest},
+    memory,
     results::{TrialFolder, read_json},
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Failure, FailureKind, Job, TrialId},
+    trial::{Failure, FailureKind, Job, Memory, TrialId},
 };
 
 /// Between two lines that are only about a trial's progress.
@@ -92,7 +93,7 @@ impl Requests {
         thread::spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(WorkerRequest::Run { trial, folder }) => {
+                    Ok(WorkerRequest::Run { trial, folder, .. }) => {
                         // Here and not where the trial starts: a stop may follow at once.
                         heard.store(false, Ordering::SeqCst);
                         if sender.send((trial, folder)).is_err() {
@@ -250,6 +251,11 @@ fn say(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
 
 fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
     let message = one_line(message);
+    let kind = match kind {
+        FailureKind::Panic => memory::ran_out(&message).map_or(FailureKind::Panic, FailureKind::OutOfMemory),
+        _ if memory::is_refused(&message) => FailureKind::OutOfMemory(Memory::Host),
+        kind => kind,
+    };
     WorkerLine::Failed(trial, Failure { kind, message })
 }
 

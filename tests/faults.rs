@@ -70,6 +70,7 @@ fn plan(trials: u32) -> Plan {
         hub: BTreeMap::new(),
         policy: Policy::default(),
         trials: (1..=trials).map(trial).collect(),
+        removed: sweep::plan::Removed::default(),
     }
 }
 

@@ -335,6 +335,7 @@ fn study(classes: usize) -> Study {
         hub: BTreeMap::new(),
         policy: Policy::default(),
         trials: vec![],
+        removed: sweep::plan::Removed::default(),
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
     plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });

@@ -12,7 +12,6 @@ use crate::{
     leaderboard::RankBy,
     results::Results,
     train::Precision,
-    trial::Job,
 };
 
 /// How the leaderboard is written.
@@ -86,15 +85,10 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
         return Err(Stop { exit: Exit::NoneComplete, message });
     };
     let trial = folder.trial(record.trial.id);
-    if let Some(stop) = prepare::missing_parameters(&folder, record.trial.id) {
+    if let Some(stop) = prepare::missing_parameters(&folder, record) {
         return Err(stop);
     }
-    let job = Job {
-        sweep: plan.sweep.clone(),
-        trial: record.trial.clone(),
-        data: plan.data.clone(),
-        checkpoint_every: plan.policy.checkpoint_every,
-    };
+    let job = plan.job(&record.trial);
     let precision = match args.dtype {
         Dtype::F32 => Precision::F32,
         Dtype::F16 => Precision::F16,

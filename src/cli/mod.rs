@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. A reader
 //! that closes standard output early (`sweep leaderboard | head -1`) is no error.
 
+mod changes;
 mod checkpoints;
 mod devices;
 mod exit;

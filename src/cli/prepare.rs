@@ -5,19 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Exit, Stop, eprint_lossy, read_plan};
+use super::{Exit, Stop, changes, eprint_lossy, read_plan};
 use crate::{
     data::Source,
     display::plain,
     plan::Plan,
     results::{Lock, Results, SweepFolder, json, write_atomic},
-    study::Study,
+    study::{Study, TrialRecord},
     train::Exported,
     trial::{State, TrialId},
 };
-
-/// Differences of two plans that are told.
-const DIFFERENCES_SHOWN: usize = 4;
 
 /// Refuses a results folder or a spec whose path no worker could be told, since it is not UTF-8.
 pub(super) fn check_paths(spec: &Path, results: &Results) -> Result<(), Stop> {
@@ -64,37 +61,28 @@ fn is_our_export(folder: &Path) -> bool {
     config.get("sweep").is_some() && Exported::read(folder).is_ok()
 }
 
-/// Makes the folder hold this plan, with the spec that it comes from, unless it does already.
-pub(super) fn prepare(folder: &SweepFolder, plan: &Plan, spec: &str) -> Result<(), Stop> {
+/// Makes the folder hold this plan, with the spec that it comes from; the answer is the plan with
+/// the numbers that its trials have had.
+///
+/// What was there and follows from another search space goes on, and the user is told.
+pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Plan, Stop> {
     let path = folder.plan();
-    let text = json(&path, plan)?;
     let Some(found) = read_plan(folder)? else {
-        write_atomic(&path, text.as_bytes())?;
-        return Ok(write_atomic(&folder.spec(), spec.as_bytes())?);
+        // The plan first: it makes the folder ours. Without the spec, the same command writes it below.
+        write_atomic(&path, json(&path, &plan)?.as_bytes())?;
+        write_atomic(&folder.spec(), spec.as_bytes())?;
+        return Ok(plan);
     };
-    let differences = found.differences(plan);
-    if !differences.is_empty() {
-        return Err(refusal(folder, &differences));
+    let revision = changes::revise(folder, &found, &plan)?;
+    eprint_lossy(&changes::describe(&revision));
+    // The spec first: while the plan is the old one, the same command finds the same change again.
+    if fs::read(folder.spec()).ok().as_deref() != Some(spec.as_bytes()) {
+        write_atomic(&folder.spec(), spec.as_bytes())?;
     }
-    if found != *plan {
-        // The same in another place: workers are told the paths of now.
-        write_atomic(&path, text.as_bytes())?;
+    if found != revision.plan {
+        write_atomic(&path, json(&path, &revision.plan)?.as_bytes())?;
     }
-    Ok(())
-}
-
-fn refusal(folder: &SweepFolder, differences: &[String]) -> Stop {
-    let mut lines: Vec<String> =
-        differences.iter().take(DIFFERENCES_SHOWN).map(|difference| format!("  - {difference}")).collect();
-    if let Some(more @ 1..) = differences.len().checked_sub(DIFFERENCES_SHOWN) {
-        lines.push(format!("  - and {more} more"));
-    }
-    Stop::usage(format!(
-        "{} holds results of another plan:\n{}\ngive the spec a new name (--set name=…), or forget those results \
-         with --fresh",
-        folder.path().display(),
-        lines.join("\n")
-    ))
+    Ok(revision.plan)
 }
 
 /// Lets complete trials run again whose parameters or predictions are gone, and says so.
@@ -104,8 +92,9 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
         .filter_map(|record| {
             let id = record.trial.id;
             let trial = folder.trial(id);
-            let needed = [trial.best_parameters(), trial.predictions()];
-            Some((id, needed.into_iter().find(|path| is_gone(path))?))
+            let parameters = (!record.pruned).then(|| trial.best_parameters());
+            let mut needed = parameters.into_iter().chain([trial.predictions()]);
+            Some((id, needed.find(|path| is_gone(path))?))
         })
         .collect();
     for (id, path) in &gone {
@@ -122,15 +111,22 @@ fn is_gone(path: &Path) -> bool {
 }
 
 /// Why the best trial's model cannot be had, if its parameters are gone.
-pub(super) fn missing_parameters(folder: &SweepFolder, id: TrialId) -> Option<Stop> {
+pub(super) fn missing_parameters(folder: &SweepFolder, record: &TrialRecord) -> Option<Stop> {
+    let id = record.trial.id;
     let path = folder.trial(id).best_parameters();
-    is_gone(&path).then(|| Stop {
-        exit: Exit::Results,
-        message: format!(
+    let message = match (record.pruned, is_gone(&path)) {
+        (_, false) => return None,
+        (true, true) => format!(
+            "the parameters of trial {id} were removed, since `keep` in [run] keeps those of the best by test F1 \
+             only and others were better when they were complete; to have them, run the spec under a new name with \
+             keep = \"all\""
+        ),
+        (false, true) => format!(
             "{} is gone, the best parameters of trial {id}; run the sweep again, and it trains this trial anew",
             path.display()
         ),
-    })
+    };
+    Some(Stop { exit: Exit::Results, message })
 }
 
 #[cfg(test)]
@@ -146,32 +142,33 @@ mod tests {
         (root, folder)
     }
 
-    #[test]
-    fn the_same_plan_goes_on_and_another_one_under_its_name_is_refused() {
-        let (_root, folder) = folder();
-        let lock = folder.lock().unwrap();
-        let plan = study::tests::plan(2);
-        prepare(&folder, &plan, "the spec").unwrap();
-        prepare(&folder, &plan, "the spec, with a comment").unwrap();
-        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "the spec");
-
-        let other = study::tests::plan(3);
-        let stop = prepare(&folder, &other, "").unwrap_err();
-        assert_eq!(stop.exit, Exit::Usage);
-        assert!(stop.message.contains("--fresh"), "{}", stop.message);
-        assert!(stop.message.contains("the number of trials was 2 and is now 3"), "{}", stop.message);
-
-        forget(&folder, &lock).unwrap();
-        prepare(&folder, &other, "another spec").unwrap();
-        assert_eq!(fs::read_to_string(folder.spec()).unwrap(), "another spec");
+    fn text(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
     }
 
     #[test]
-    fn no_more_than_the_first_few_differences_are_told() {
+    fn the_same_plan_goes_on_with_the_spec_as_it_runs() {
         let (_root, folder) = folder();
-        let differences: Vec<String> = (1..=6).map(|number| format!("difference {number}")).collect();
-        let message = refusal(&folder, &differences).message;
-        assert!(message.contains("difference 4\n  - and 2 more\n") && !message.contains("difference 5"));
+        let _lock = folder.lock().unwrap();
+        let plan = study::tests::plan(2);
+        prepare(&folder, plan.clone(), "the spec").unwrap();
+        assert_eq!(prepare(&folder, plan.clone(), "the spec, with a comment").unwrap(), plan);
+        assert_eq!(text(&folder.spec()), "the spec, with a comment");
+    }
+
+    #[test]
+    fn a_crash_between_plan_and_spec_is_mended_by_the_same_command() {
+        let (_root, folder) = folder();
+        let _lock = folder.lock().unwrap();
+        let plan = study::tests::plan(2);
+        prepare(&folder, plan.clone(), "the spec").unwrap();
+        fs::remove_file(folder.spec()).unwrap();
+        prepare(&folder, plan.clone(), "the spec").unwrap();
+        assert_eq!(text(&folder.spec()), "the spec");
+
+        fs::write(folder.spec(), "a larger spec").unwrap();
+        let larger = prepare(&folder, study::tests::plan(3), "a larger spec").unwrap();
+        assert_eq!((larger.trials.len(), read_plan(&folder).unwrap()), (3, Some(larger)));
     }
 
     #[test]
@@ -185,10 +182,10 @@ mod tests {
         };
         let mut plan = study::tests::plan(1);
         plan.fingerprints.data = Some(digests);
-        prepare(&folder, &plan, "").unwrap();
+        prepare(&folder, plan.clone(), "").unwrap();
         let split = crate::data::Split::default();
         plan.data.source = Source::Single { path: "/elsewhere.csv".into(), split };
-        prepare(&folder, &plan, "").unwrap();
+        prepare(&folder, plan.clone(), "").unwrap();
         assert_eq!(read_plan(&folder).unwrap(), Some(plan));
     }
 
@@ -197,7 +194,7 @@ mod tests {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
         fs::write(folder.plan(), "{\"sweep\": \"te").unwrap();
-        let stop = prepare(&folder, &study::tests::plan(1), "").unwrap_err();
+        let stop = prepare(&folder, study::tests::plan(1), "").unwrap_err();
         assert_eq!(stop.exit, Exit::Results);
         assert!(stop.message.contains("plan.json") && stop.message.contains("--fresh"), "{}", stop.message);
     }
@@ -228,10 +225,26 @@ mod tests {
         }
         fs::remove_file(folder.trial(TrialId(2)).predictions()).unwrap();
         fs::remove_dir_all(folder.trial(TrialId(3)).path()).unwrap();
-        assert!(missing_parameters(&folder, TrialId(1)).is_none());
-        assert!(missing_parameters(&folder, TrialId(3)).unwrap().message.contains("run the sweep again"));
+        assert!(missing_parameters(&folder, &study.trials[0]).is_none());
+        let stop = missing_parameters(&folder, &study.trials[2]).unwrap();
+        assert!(stop.message.contains("run the sweep again"), "{}", stop.message);
         assert_eq!(reopen(&folder, &mut study), [TrialId(2), TrialId(3)]);
         assert_eq!(study.to_run(), [(TrialId(2), 1), (TrialId(3), 1)]);
+    }
+
+    #[test]
+    fn a_trial_whose_parameters_were_removed_on_purpose_does_not_run_again() {
+        let (_root, folder) = folder();
+        let mut study = samples::study(vec![samples::record(1, &[0.5])]);
+        study.trials[0].pruned = true;
+        let trial = folder.trial(TrialId(1));
+        fs::create_dir_all(trial.path()).unwrap();
+        fs::write(trial.predictions(), "").unwrap();
+        assert_eq!(reopen(&folder, &mut study), []);
+        let stop = missing_parameters(&folder, &study.trials[0]).unwrap();
+        assert!(stop.message.contains("`keep`") && stop.exit == Exit::Results, "{}", stop.message);
+        fs::remove_file(trial.predictions()).unwrap();
+        assert_eq!(reopen(&folder, &mut study), [TrialId(1)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fmt::Write as _,
     fs,
     io::{self, IsTerminal},
@@ -10,22 +11,25 @@ use std::{
 use clap::Args;
 
 use super::{
-    Exit, Stop,
+    Exit, Stop, changes,
     checkpoints::{self, Checkpoints},
-    eprint_lossy, prepare, print, show, terminal_width, texts,
+    eprint_lossy, prepare, print, read_plan, show, terminal_width, texts,
 };
 use crate::{
     device::Device,
+    disk,
     error_chain::chain,
     executor::{self, Draw, Ended, Note, Run, Workers},
     fingerprint, journal,
     leaderboard::RankBy,
     machine::Machine,
-    plan::{self, Overview, Plan},
+    plan::{self, Forecast, Overview, Plan},
+    policy::Keep,
     progress::{self, Display},
     results::{Results, SweepFolder},
-    spec,
+    spec::{self, Reading},
     study::Study,
+    train::CheckpointFacts,
     trial::TrialId,
 };
 
@@ -48,6 +52,9 @@ pub(super) struct RunArgs {
     /// Forget what an earlier run of this sweep left
     #[arg(long)]
     fresh: bool,
+    /// Try failed trials again
+    #[arg(long)]
+    retry_failed: bool,
 }
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
@@ -62,46 +69,106 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let devices = devices(&args.devices)?;
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     prepare::check_data_paths(&plan)?;
-    if args.dry_run {
-        let devices = devices_line(&devices);
-        let notes = [
-            texts::notes(&plan, &reading.dataset),
-            checkpoints.notes(&plan),
-            checkpoints::unused(&reading.checkpoints),
-        ]
-        .concat();
-        let overview = Overview {
-            plan: &plan,
-            dataset: &reading.dataset,
-            checkpoints: &reading.checkpoints,
-            devices: &devices,
-            notes: &notes,
-        };
-        print(&plan::describe(&overview))?;
-        return Ok(Exit::Complete);
-    }
-    drop(reading);
-    let names = plan.trials.iter().map(|trial| trial.settings.checkpoint.as_str());
-    plan.fingerprints.checkpoints =
-        fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
     let folder = results.sweep(&plan.sweep);
+    if args.dry_run {
+        return dry_run(args, (&folder, plan), &reading, (&checkpoints, &devices));
+    }
+    let Reading { checkpoints: facts, .. } = reading;
+    take_fingerprints(&mut plan)?;
     if args.fresh || !folder.plan().exists() {
         // Before anything is removed or made.
         checkpoints.fetch_weights(&Study::new(&plan))?;
     }
     let lock = folder.lock()?;
+    if let Some(holder) = lock.taken_over() {
+        let name = &plan.sweep;
+        eprint_lossy(&format!(
+            "the last run of {name} ({holder}) ended without a word: its lock is taken over\n"
+        ));
+    }
     if args.fresh {
         prepare::forget(&folder, &lock)?;
     }
-    prepare::prepare(&folder, &plan, &spec_as_run(args)?)?;
+    let plan = prepare::prepare(&folder, plan, &spec_as_run(args)?)?;
     let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
-    let again = prepare::reopen(&folder, &mut study);
+    let mut again = prepare::reopen(&folder, &mut study);
+    if args.retry_failed {
+        let failed = study.failed();
+        study.reopen(&failed);
+        again.extend(failed);
+    }
     checkpoints.fetch_weights(&study)?;
+    if let Some(warning) = forecast(&study, &facts, &devices, plan.policy.keep)
+        .and_then(|forecast| forecast.warning(disk::free(folder.path()).ok()?, folder.path()))
+    {
+        eprint_lossy(&format!("warning: {warning}\n"));
+    }
     let ended = execute(&folder, &plan, (&study, again), devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
     drop(lock);
     Ok(exit)
+}
+
+/// Shows the plan, and what it makes of an earlier one.
+fn dry_run(
+    args: &RunArgs,
+    (folder, mut plan): (&SweepFolder, Plan),
+    reading: &Reading,
+    (checkpoints, devices): (&Checkpoints<'_>, &[Device]),
+) -> Result<Exit, Stop> {
+    let mut notes = [
+        texts::notes(&plan, &reading.dataset),
+        checkpoints.notes(&plan),
+        checkpoints::unused(&reading.checkpoints),
+    ]
+    .concat();
+    let mut study = Study::new(&plan);
+    let mut refusal = None;
+    if let Some(found) = if args.fresh { None } else { read_plan(folder)? } {
+        take_fingerprints(&mut plan)?;
+        match changes::revise(folder, &found, &plan) {
+            Ok(revision) => {
+                eprint_lossy(&changes::describe(&revision));
+                plan = revision.plan;
+                study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
+            }
+            Err(stop) => refusal = Some(stop),
+        }
+    }
+    let free = disk::free(folder.path()).ok();
+    let forecast = forecast(&study, &reading.checkpoints, devices, plan.policy.keep);
+    let warning = forecast.zip(free).and_then(|(forecast, free)| forecast.warning(free, folder.path()));
+    notes.extend(warning.map(|warning| format!("warning: {warning}")));
+    let overview = Overview {
+        plan: &plan,
+        dataset: &reading.dataset,
+        devices: &devices_line(devices),
+        disk: &forecast.map_or_else(|| "unknown".to_owned(), |forecast| forecast.describe(free)),
+        notes: &notes,
+    };
+    print(&plan::describe(&overview))?;
+    refusal.map_or(Ok(Exit::Complete), Err)
+}
+
+/// Reads the checkpoints whole for their digests.
+fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
+    let names = plan.trials.iter().map(|trial| trial.settings.checkpoint.as_str());
+    plan.fingerprints.checkpoints =
+        fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
+    Ok(())
+}
+
+/// The disk space that the trials take that are still to be run.
+fn forecast(
+    study: &Study,
+    facts: &BTreeMap<String, CheckpointFacts>,
+    devices: &[Device],
+    keep: Keep,
+) -> Option<Forecast> {
+    let due: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
+    let trials = study.trials.iter().map(|record| &record.trial).filter(|trial| due.contains(&trial.id));
+    Forecast::new(trials, facts, devices.len(), keep)
 }
 
 fn devices(choice: &str) -> Result<Vec<Device>, Stop> {
@@ -131,7 +198,7 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     Ok(format!("{command}\n{text}"))
 }
 
-/// Runs what is left of `study`; its trials `again` too, although the log says that they are complete.
+/// Runs what is left of `study`; its trials `again` too, although the log says that they are over.
 fn execute(
     folder: &SweepFolder,
     plan: &Plan,
@@ -153,6 +220,7 @@ fn execute(
             Note::Moved(trial, progress) => display.moved(trial, progress),
             Note::Stopping(times) => display.stopping(times),
             Note::Trouble(text) => display.print(&format!("warning: {text}")),
+            Note::Relief(text) => display.print(&text),
         };
         Ok::<_, Stop>(executor::run(run, interrupts, draw(folder.clone()), &mut watch).await?)
     });

@@ -6,7 +6,7 @@ use crate::{
     files,
     leaderboard::{self, Leaderboard, RankBy},
     report,
-    results::SweepFolder,
+    results::{self, SweepFolder},
     study::{Study, TrialRecord},
     trial::{State, TrialId},
 };
@@ -30,6 +30,7 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     };
     let mut board = leaderboard::build(study, rank, &predictions);
     board.mark_damaged(&damaged.borrow());
+    board.add_logs(&|id| results::last_lines(&folder.trial(id).worker_log()));
     board
 }
 

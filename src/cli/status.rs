@@ -10,7 +10,7 @@ use crate::{
     display::plain,
     event::Event,
     progress::duration,
-    results::{Holder, Results},
+    results::{self, Holder, Results, SweepFolder},
     study::{Counts, TrialRecord},
     trial::{Params, State, TrialId},
 };
@@ -48,6 +48,8 @@ struct Row {
     val_loss: Option<f64>,
     val_f1: Option<f64>,
     failure: Option<String>,
+    /// The last lines of a failed trial's `worker.log`.
+    log: Vec<String>,
 }
 
 pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop> {
@@ -61,7 +63,7 @@ pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop>
         running_in,
         counts: opened.study.counts(),
         seconds_left: seconds_left(&opened),
-        trials: opened.study.trials.iter().map(row).collect(),
+        trials: opened.study.trials.iter().map(|record| row(&opened.folder, record)).collect(),
     };
     match args.format {
         Format::Json => print_json(&status)?,
@@ -70,7 +72,9 @@ pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop>
     Ok(Exit::Complete)
 }
 
-fn row(record: &TrialRecord) -> Row {
+fn row(folder: &SweepFolder, record: &TrialRecord) -> Row {
+    let is_failed = record.state == State::Failed;
+    let log = is_failed.then(|| results::last_lines(&folder.trial(record.trial.id).worker_log()));
     let last = record.evaluations.last();
     Row {
         trial: record.trial.id,
@@ -83,6 +87,7 @@ fn row(record: &TrialRecord) -> Row {
         val_loss: last.map(|last| last.validation.loss),
         val_f1: last.map(|last| last.validation.f1),
         failure: record.failure.as_ref().map(|failure| failure.message.clone()),
+        log: log.unwrap_or_default(),
     }
 }
 
@@ -116,7 +121,14 @@ fn describe(status: &Status) -> String {
     let names = ["trial", "state", "device", "epoch", "train loss", "val loss", "val F1", "parameters"];
     let mut rows = vec![names.map(ToOwned::to_owned).to_vec()];
     rows.extend(status.trials.iter().map(cells));
-    head + &table(&rows)
+    head + &table(&rows) + &logs(&status.trials)
+}
+
+/// What workers of failed trials said last, below the table.
+fn logs(rows: &[Row]) -> String {
+    let failed = rows.iter().filter(|row| !row.log.is_empty());
+    let block = |row: &Row| format!("\ntrial {} said last:\n  {}\n", row.trial, row.log.join("\n  "));
+    failed.map(block).collect()
 }
 
 fn cells(row: &Row) -> Vec<String> {

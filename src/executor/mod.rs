@@ -4,21 +4,36 @@
 //! own that turns lines, exits and time-outs into inputs. The loop waits for
 //! nothing but those: pictures are drawn on a thread beside it.
 
+mod cleaner;
 mod lines;
+mod oom_kills;
 mod painter;
+mod pause;
 mod process;
 mod signals;
+mod space;
 mod worker_log;
 
-use std::{collections::VecDeque, io, path::PathBuf, time::Duration, time::SystemTime};
-
-use tokio::sync::mpsc;
-
-pub use self::{painter::Draw, signals::interrupts};
-use self::{
-    painter::Painter,
-    process::{Command, Worker},
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
 };
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use self::{
+    cleaner::{Cleaner, What},
+    oom_kills::OomKills,
+    painter::Painter,
+    pause::{Pause, free_space},
+    process::{Command, Limits, Post, Worker},
+};
+pub use self::{painter::Draw, signals::interrupts};
 use crate::{
     device::Device,
     event::{Event, Progress, Record, WorkerRequest},
@@ -26,9 +41,10 @@ use crate::{
     journal::{Journal, JournalError},
     plan::Plan,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
-    scheduler::{Action, Input, Scheduler, Slot},
-    study::{Study, StudyError},
-    trial::{Job, TrialId},
+    retention,
+    scheduler::{Action, Due, Input, Scheduler, Slot, Terms},
+    study::{Study, StudyError, TrialRecord},
+    trial::{State, TrialId},
 };
 
 /// Inputs that may wait for the loop; a worker that floods its standard output waits itself.
@@ -46,20 +62,33 @@ pub enum ExecutorError {
     /// A trial's folder or `trial.json` cannot be written.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// The user ended the run while the disk was full.
+    #[error(
+        "interrupted while the disk was full: {records} record{} could not be added to {}. That is safe: once there \
+         is space, the same command goes on where the log ends",
+        if *records == 1 { "" } else { "s" }, log.display()
+    )]
+    Full {
+        /// The log.
+        log: PathBuf,
+        /// What is missing there, as far as it is known.
+        records: usize,
+    },
     /// There is no device.
     #[error("no device to run trials on")]
     NoDevice,
 }
 
-/// How workers are started, and how long they are waited for.
+/// How workers are started, and how long they and the disk are waited for. The limits of a trial
+/// and of a start stand in the plan's policy.
 #[derive(Clone, Debug)]
 pub struct Workers {
     /// The program; it is called as `PROGRAM worker --device DEVICE --threads N`.
     pub program: PathBuf,
-    /// From the start of the process to its word that it is ready.
-    pub startup: Duration,
     /// From the end of its standard input to the end of the process.
     pub leave: Duration,
+    /// From one look at the free space to the next while the disk is full, at first.
+    pub space: Duration,
 }
 
 impl Workers {
@@ -69,8 +98,7 @@ impl Workers {
     /// When the system does not tell where the program is.
     pub fn of_this_program() -> io::Result<Self> {
         let program = std::env::current_exe()?;
-        // Starting takes milliseconds; a minute is for a cold network disk.
-        Ok(Self { program, startup: Duration::from_mins(1), leave: Duration::from_secs(10) })
+        Ok(Self { program, leave: Duration::from_secs(10), space: Duration::from_secs(3) })
     }
 }
 
@@ -81,7 +109,8 @@ pub struct Run {
     pub folder: SweepFolder,
     /// The trials; those that the log says are complete are left alone.
     pub plan: Plan,
-    /// Trials that are run although the log says that they are complete: what they left is gone.
+    /// Trials that are run although the log says that they are over: what they left is gone, or they
+    /// failed and the user wants them to be tried again.
     pub again: Vec<TrialId>,
     /// The device slots, at least one.
     pub devices: Vec<Device>,
@@ -100,6 +129,8 @@ pub enum Note<'a> {
     Stopping(u32),
     /// Something that people should know, and that does not end the run.
     Trouble(String),
+    /// That trouble is over, and how.
+    Relief(String),
 }
 
 /// How a run ended.
@@ -120,33 +151,23 @@ pub struct Ended {
 /// When the log or a trial's folder cannot be used. A trial's failure is no error.
 pub async fn run(
     run: Run,
-    mut interrupts: mpsc::Receiver<()>,
+    interrupts: mpsc::Receiver<()>,
     draw: Draw,
     watch: &mut dyn FnMut(Note<'_>),
 ) -> Result<Ended, ExecutorError> {
     if run.devices.is_empty() {
         return Err(ExecutorError::NoDevice);
     }
-    let (mut state, mut inbox, mut troubles) = Loop::open(run, draw, watch)?;
-    if state.study.to_run().is_empty() {
-        return Ok(Ended { study: state.study, interrupted: false });
-    }
-    state.handle(Input::Begin)?;
-    let mut stops = 0;
-    let mut listening = true;
-    while !state.ended {
-        tokio::select! {
-            Some(input) = inbox.recv() => state.handle(input)?,
-            Some(trouble) = troubles.recv() => (state.watch)(Note::Trouble(trouble)),
-            interrupt = interrupts.recv(), if listening => if interrupt.is_some() {
-                stops += 1;
-                (state.watch)(Note::Stopping(stops));
-                state.handle(Input::Interrupt)?;
-            } else {
-                listening = false;
-            },
+    let (mut state, mut inbox, mut troubles) = Loop::open(run, interrupts, draw, watch)?;
+    let mut result = state.work(&mut inbox, &mut troubles).await;
+    if let Err(ExecutorError::Full { records, .. }) = &mut result {
+        if !state.scheduler.is_stopping() {
+            (state.watch)(Note::Stopping(1));
         }
+        *records += state.leave(&mut inbox).await;
     }
+    state.cleaner.finish().await;
+    result?;
     state.painter.finish().await;
     while let Ok(trouble) = troubles.try_recv() {
         (state.watch)(Note::Trouble(trouble));
@@ -161,7 +182,11 @@ struct Loop<'a> {
     scheduler: Scheduler,
     workers: Vec<Option<Worker>>,
     painter: Painter,
+    cleaner: Cleaner,
+    pause: Pause,
+    kills: OomKills,
     inbox: mpsc::Sender<Input>,
+    interrupts: mpsc::Receiver<()>,
     watch: &'a mut dyn FnMut(Note<'_>),
     ended: bool,
 }
@@ -170,6 +195,7 @@ impl<'a> Loop<'a> {
     /// Reads the log; the answer is the loop and the two channels that it has to listen to.
     fn open(
         run: Run,
+        interrupts: mpsc::Receiver<()>,
         draw: Draw,
         watch: &'a mut dyn FnMut(Note<'_>),
     ) -> Result<(Self, mpsc::Receiver<Input>, mpsc::UnboundedReceiver<String>), ExecutorError> {
@@ -180,49 +206,143 @@ impl<'a> Loop<'a> {
         }
         let mut study = Study::replay(&run.plan, &replay.records)?;
         study.reopen(&run.again);
-        let planned = u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX);
-        let scheduler = Scheduler::new(run.devices.clone(), &study.to_run(), planned);
+        let terms = Terms {
+            planned: u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX),
+            classes: run.plan.labels.len(),
+            retries: run.plan.policy.retries,
+        };
+        let scheduler = Scheduler::new(run.devices.clone(), &due(&study), terms);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
+        let cleaner = Cleaner::start(trouble.clone());
         let painter = Painter::start(draw, trouble);
         let workers = run.devices.iter().map(|_| None).collect();
-        let state = Self { run, journal, study, scheduler, workers, painter, inbox, watch, ended: false };
+        let (pause, kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
+        let state = Self {
+            run,
+            journal,
+            study,
+            scheduler,
+            workers,
+            painter,
+            cleaner,
+            pause,
+            kills,
+            inbox,
+            interrupts,
+            watch,
+            ended: false,
+        };
         Ok((state, inputs, troubles))
     }
 
+    /// Does all that is left to do.
+    async fn work(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Input>,
+        troubles: &mut mpsc::UnboundedReceiver<String>,
+    ) -> Result<(), ExecutorError> {
+        self.tidy();
+        self.prune().await?;
+        if self.study.to_run().is_empty() {
+            return Ok(());
+        }
+        self.handle(Input::Begin).await?;
+        let mut stops = 0;
+        let mut listening = true;
+        while !self.ended {
+            let look = self.pause.next();
+            tokio::select! {
+                Some(input) = inbox.recv() => self.handle(input).await?,
+                Some(trouble) = troubles.recv() => (self.watch)(Note::Trouble(trouble)),
+                interrupt = self.interrupts.recv(), if listening => if interrupt.is_some() {
+                    stops += 1;
+                    (self.watch)(Note::Stopping(stops));
+                    self.handle(Input::Interrupt).await?;
+                } else {
+                    listening = false;
+                },
+                () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
+                    self.look_for_space().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run that was killed has left of complete trials.
+    fn tidy(&self) {
+        for record in self.study.trials.iter().filter(|record| record.state == State::Complete) {
+            let what = if record.pruned { What::Parameters } else { What::Checkpoints };
+            self.cleaner.clean(self.run.folder.trial(record.trial.id), what);
+        }
+    }
+
+    /// Removes the parameters that need not be kept.
+    async fn prune(&mut self) -> Result<(), ExecutorError> {
+        for trial in retention::disposable(&self.study, self.run.plan.policy.keep) {
+            let record = self.append(Some(trial), Event::Pruned).await?;
+            self.study.apply(&record)?;
+            (self.watch)(Note::Logged(&record, &self.study));
+            self.cleaner.clean(self.run.folder.trial(trial), What::Parameters);
+        }
+        Ok(())
+    }
+
     /// Lets the scheduler decide about `input`, and does what it says.
-    fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
+    async fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             if let Input::Exited(slot, _) = input {
                 self.put(slot, None);
             }
-            for action in self.scheduler.step(input) {
-                inputs.extend(self.perform(action)?);
+            let mut actions = self.scheduler.step(input).into_iter();
+            while let Some(action) = actions.next() {
+                match self.perform(action).await {
+                    Err(ExecutorError::Full { log, records }) => {
+                        let others = actions.filter(|action| matches!(action, Action::Log(..))).count();
+                        return Err(ExecutorError::Full { log, records: records + others });
+                    }
+                    done => inputs.extend(done?),
+                }
             }
         }
         Ok(())
     }
 
     /// Does one thing; what comes of it at once is the answer.
-    fn perform(&mut self, action: Action) -> Result<Option<Input>, ExecutorError> {
+    async fn perform(&mut self, action: Action) -> Result<Option<Input>, ExecutorError> {
         match action {
-            Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial),
-            Action::Run { slot, trial } => self.give(slot, trial)?,
+            Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
+            Action::Run { slot, trial, micro_batch } => self.give(slot, trial, micro_batch).await?,
             Action::Stop(slot) => self.tell(slot, Command::Send(WorkerRequest::Stop)),
             Action::Leave(slot) => self.tell(slot, Command::Leave),
             Action::Terminate(slot) => self.tell(slot, Command::Terminate),
             Action::Kill(slot) => self.tell(slot, Command::Kill),
-            Action::Log(trial, event) => self.log(trial, event)?,
+            Action::Log(trial, event) => self.log(trial, event).await?,
             Action::Show(trial, progress) => (self.watch)(Note::Moved(trial, &progress)),
+            Action::AwaitSpace(trial) => {
+                let path = self.run.folder.path().to_owned();
+                self.pause.begin(Instant::now(), free_space(&path).ok());
+                self.tell_full(trial, &path);
+            }
+            Action::ShowFull(trial, path) => self.tell_full(trial, &path),
+            Action::ShowFreed => self.tell_freed(),
             Action::End => self.ended = true,
         }
         Ok(None)
     }
 
-    fn spawn(&mut self, slot: Slot, device: Device, trial: TrialId) -> Result<Option<Input>, ExecutorError> {
-        let folder = self.prepare(trial)?;
-        let started = Worker::start(&self.run.workers, slot, device, self.inbox.clone());
+    async fn spawn(
+        &mut self,
+        slot: Slot,
+        device: Device,
+        trial: TrialId,
+    ) -> Result<Option<Input>, ExecutorError> {
+        let folder = self.prepare(trial).await?;
+        let limits = Limits::new(&self.run.workers, &self.run.plan.policy);
+        let post = Post { slot, device, inbox: self.inbox.clone(), kills: self.kills.clone() };
+        let started = Worker::start(&self.run.workers, limits, post);
         match started {
             Ok(worker) => {
                 worker.log_to(&folder.worker_log(), &self.title(trial));
@@ -236,27 +356,19 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Makes the trial's folder with all that a worker needs.
-    fn prepare(&self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
-        let folder = self.run.folder.trial(id);
-        files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
-        if let Some(trial) = self.study.trial(id) {
-            let (plan, trial) = (&self.run.plan, trial.trial.clone());
-            let (sweep, data) = (plan.sweep.clone(), plan.data.clone());
-            let checkpoint_every = plan.policy.checkpoint_every;
-            write_json(&folder.job(), &Job { sweep, trial, data, checkpoint_every })?;
-        }
-        Ok(folder)
-    }
-
-    fn give(&mut self, slot: Slot, trial: TrialId) -> Result<(), ExecutorError> {
-        let folder = self.prepare(trial)?;
+    async fn give(
+        &mut self,
+        slot: Slot,
+        trial: TrialId,
+        micro_batch: Option<usize>,
+    ) -> Result<(), ExecutorError> {
+        let folder = self.prepare(trial).await?;
         if let Some(worker) = self.workers.get(slot.0).and_then(Option::as_ref) {
             worker.log_to(&folder.worker_log(), &self.title(trial));
         }
         // Relative to nothing: a worker may be started anywhere.
         let path = std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
-        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path }));
+        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path, micro_batch }));
         Ok(())
     }
 
@@ -266,6 +378,28 @@ impl<'a> Loop<'a> {
         let attempt = record.map_or(0, |record| record.attempts);
         let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
         format!("trial {id}, attempt {attempt} on {device}")
+    }
+
+    /// Asks the file system for space, and goes on if there is some.
+    async fn look_for_space(&mut self) -> Result<(), ExecutorError> {
+        let free = free_space(self.run.folder.path()).ok();
+        if self.pause.look(Instant::now(), free) {
+            self.tell_freed();
+            self.handle(Input::SpaceFreed).await?;
+        }
+        Ok(())
+    }
+
+    fn tell_full(&mut self, trial: TrialId, path: &Path) {
+        if let Some(text) = self.pause.announce(trial, path, free_space(path).ok()) {
+            (self.watch)(Note::Trouble(text));
+        }
+    }
+
+    fn tell_freed(&mut self) {
+        if let Some(text) = self.pause.end() {
+            (self.watch)(Note::Relief(text.to_owned()));
+        }
     }
 
     fn tell(&self, slot: Slot, command: Command) {
@@ -280,13 +414,42 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<(), ExecutorError> {
-        let record = self.journal.append(trial, event, SystemTime::now())?;
+    async fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<(), ExecutorError> {
+        let record = self.append(trial, event).await?;
         self.study.apply(&record)?;
         (self.watch)(Note::Logged(&record, &self.study));
         if let (Some(trial), Event::Finished(_) | Event::Failed { .. }) = (trial, &record.event) {
             self.painter.draw(&self.study, trial);
         }
+        if let (Some(trial), Event::Finished(_)) = (trial, &record.event) {
+            self.cleaner.clean(self.run.folder.trial(trial), What::Checkpoints);
+            self.prune().await?;
+        }
         Ok(())
     }
+}
+
+/// Makes the trial's folder with all that a worker needs.
+fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, ExecutorError> {
+    let folder = run.folder.trial(id);
+    files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
+    if let Some(record) = study.trial(id) {
+        write_json(&folder.job(), &run.plan.job(&record.trial))?;
+    }
+    Ok(folder)
+}
+
+/// What a run has to do of `study`.
+fn due(study: &Study) -> Vec<Due> {
+    let due = |record: &TrialRecord| {
+        let settings = &record.trial.settings;
+        Due {
+            trial: record.trial.id,
+            attempts: record.attempts,
+            batch: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
+            micro_batch: record.micro_batch,
+            alone: record.device.filter(|_| record.alone),
+        }
+    };
+    study.to_run().into_iter().filter_map(|(id, _)| study.trial(id).map(due)).collect()
 }

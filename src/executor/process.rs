@@ -3,6 +3,9 @@
 //! The process has a group of its own, so that the terminal's Ctrl-C reaches only
 //! the orchestrator, and so that what it may have started ends with it. Its exit
 //! is reported once it was reaped and all that it said has been passed on.
+//!
+//! A limit is reported, not acted upon. Time in which the loop takes nothing in, or
+//! in which the worker waits for space on the disk, counts for no limit of a trial.
 
 use std::{
     io,
@@ -24,17 +27,26 @@ use tokio::{
 use super::{
     Workers,
     lines::{Lines, Said},
+    oom_kills::OomKills,
     worker_log::WorkerLog,
 };
 use crate::{
     device::Device,
     event::{WorkerLine, WorkerRequest},
     machine::visible_gpu,
+    memory,
+    policy::Policy,
     scheduler::{Exit, Input, Slot},
+    trial::Memory,
 };
 
 /// How long the pipes of a dead worker are read: only something that it left behind keeps them open.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// SIGABRT, by which an allocator that gets nothing ends its process.
+const ABORTED: i32 = Signal::ABORT.as_raw();
+/// SIGKILL, by which the kernel makes room.
+const KILLED: i32 = Signal::KILL.as_raw();
 
 /// What a worker's task is told.
 #[derive(Debug)]
@@ -49,6 +61,34 @@ pub(super) enum Command {
     Kill,
 }
 
+/// How long a worker may take for what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    start_up: Duration,
+    leave: Duration,
+    stall: Duration,
+    time: Option<Duration>,
+}
+
+impl Limits {
+    pub(super) const fn new(workers: &Workers, policy: &Policy) -> Self {
+        Self {
+            start_up: policy.start_up_limit,
+            leave: workers.leave,
+            stall: policy.stall_limit,
+            time: policy.time_limit,
+        }
+    }
+}
+
+/// Where a worker runs and whom it reports to.
+pub(super) struct Post {
+    pub(super) slot: Slot,
+    pub(super) device: Device,
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) kills: OomKills,
+}
+
 /// A running worker. Dropping it kills the process.
 pub(super) struct Worker {
     commands: mpsc::UnboundedSender<Command>,
@@ -56,13 +96,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process for `device`, which will report to `inbox` as `slot`.
-    pub(super) fn start(
-        workers: &Workers,
-        slot: Slot,
-        device: Device,
-        inbox: mpsc::Sender<Input>,
-    ) -> io::Result<Self> {
+    /// Starts a process at `post`.
+    pub(super) fn start(workers: &Workers, limits: Limits, post: Post) -> io::Result<Self> {
+        let Post { slot, device, inbox, kills } = post;
         let mut child = command(workers, device).spawn()?;
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.stdin.take().ok_or_else(missing)?;
@@ -78,10 +114,14 @@ impl Worker {
             stdin: Some(stdin),
             lines: Lines::new(stdout),
             stderr: tokio::spawn(log.clone().fill(stderr)),
+            log: log.clone(),
             orders,
             inbox,
-            leave: workers.leave,
-            alarm: Some((Instant::now() + workers.startup, Input::StartupTimeout(slot))),
+            kills,
+            is_killed: false,
+            limits,
+            alarm: Some((Instant::now() + limits.start_up, Input::StartupTimeout(slot))),
+            attempt: None,
         };
         tokio::spawn(watcher.watch());
         Ok(Self { commands, log })
@@ -129,18 +169,60 @@ struct Watcher {
     stderr: JoinHandle<()>,
     orders: mpsc::UnboundedReceiver<Command>,
     inbox: mpsc::Sender<Input>,
-    leave: Duration,
+    log: WorkerLog,
+    kills: OomKills,
+    /// Whether it was us who sent SIGKILL.
+    is_killed: bool,
+    limits: Limits,
     /// What is reported at a time, unless something happens before.
     alarm: Option<(Instant, Input)>,
+    /// The limits of the trial that the process has.
+    attempt: Option<Attempt>,
+}
+
+/// When an attempt is overdue. A limit that has been reported is none any more.
+#[derive(Debug, Default)]
+struct Attempt {
+    stall: Option<Instant>,
+    time: Option<Instant>,
+    /// Since when the worker waits for space on the disk.
+    full: Option<Instant>,
+}
+
+impl Attempt {
+    fn time(&self) -> Option<Instant> {
+        self.time.filter(|_| self.full.is_none())
+    }
+
+    fn stall(&self) -> Option<Instant> {
+        self.stall.filter(|_| self.full.is_none())
+    }
+
+    /// Takes so much time out of account.
+    fn put_off(&mut self, by: Duration) {
+        for at in [&mut self.stall, &mut self.time].into_iter().flatten() {
+            *at += by;
+        }
+    }
+}
+
+/// At `at`, or never.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Watcher {
     async fn watch(mut self) {
         let mut is_open = true;
         let status = loop {
-            let alarm = self.alarm.as_ref().map_or_else(Instant::now, |(at, _)| *at);
+            let alarm = self.alarm.as_ref().map(|(at, _)| *at);
+            let (time, stall) = self.attempt.as_ref().map_or((None, None), |one| (one.time(), one.stall()));
             tokio::select! {
-                // Lines last but one: a worker that floods must neither keep orders from being heard nor its end.
+                // A worker that floods must keep neither orders from being heard nor its end nor its time from
+                // being noticed; one whose words have not been taken in yet is not silent.
                 biased;
                 order = self.orders.recv() => match order {
                     Some(order) => self.obey(order).await,
@@ -149,21 +231,23 @@ impl Watcher {
                 },
                 // What a dead process said is read afterwards, for a limited time.
                 status = self.child.wait() => break status,
+                () = until(time) => self.overdue(Input::TimeLimit(self.slot)).await,
                 said = self.lines.next(), if is_open => if let Some(said) = said {
                     self.pass_on(said).await;
                 } else {
                     is_open = false;
                     self.expect_end();
                 },
-                () = sleep_until(alarm), if self.alarm.is_some() => {
-                    if let Some((_, input)) = self.alarm.take() {
-                        self.report(input).await;
-                    }
-                }
+                () = until(stall) => self.overdue(Input::Stalled(self.slot)).await,
+                () = until(alarm) => if let Some((_, input)) = self.alarm.take() {
+                    self.report(input).await;
+                },
             }
         };
+        // What it started and left behind. Its own number may be anew in use from here on, but not yet.
+        self.signal(Signal::KILL);
         self.drain(is_open).await;
-        let exit = exit(&status);
+        let exit = self.exit(&status);
         self.report(Input::Exited(self.slot, exit)).await;
     }
 
@@ -171,8 +255,14 @@ impl Watcher {
     fn expect_end(&mut self) {
         if self.stdin.is_some() {
             let input = Input::Garbage(self.slot, "the end of its output, yet it lives".to_owned());
-            self.alarm = Some((Instant::now() + self.leave, input));
+            self.alarm = Some((Instant::now() + self.limits.leave, input));
         }
+    }
+
+    /// Reports that the attempt takes too long; no limit of it is reported again.
+    async fn overdue(&mut self, input: Input) {
+        self.attempt = None;
+        self.report(input).await;
     }
 
     async fn obey(&mut self, command: Command) {
@@ -185,6 +275,11 @@ impl Watcher {
                         return self.report(Input::Unsent(self.slot, message)).await;
                     }
                 };
+                if let WorkerRequest::Run { .. } = request {
+                    let now = Instant::now();
+                    let time = self.limits.time.map(|limit| now + limit);
+                    self.attempt = Some(Attempt { stall: Some(now + self.limits.stall), time, full: None });
+                }
                 if let Some(stdin) = &mut self.stdin {
                     line.push(b'\n');
                     // A worker that cannot be written to is gone, which its exit will say.
@@ -192,11 +287,14 @@ impl Watcher {
                 }
             }
             Command::Leave => {
-                self.stdin = None;
-                self.alarm = Some((Instant::now() + self.leave, Input::LeaveTimeout(self.slot)));
+                (self.stdin, self.attempt) = (None, None);
+                self.alarm = Some((Instant::now() + self.limits.leave, Input::LeaveTimeout(self.slot)));
             }
             Command::Terminate => self.signal(Signal::TERM),
-            Command::Kill => self.signal(Signal::KILL),
+            Command::Kill => {
+                self.is_killed = true;
+                self.signal(Signal::KILL);
+            }
         }
     }
 
@@ -217,15 +315,41 @@ impl Watcher {
                 ) {
                     self.alarm = None;
                 }
+                self.hear(&line);
                 Input::Line(self.slot, *line)
             }
         };
         self.report(input).await;
     }
 
-    async fn report(&self, input: Input) {
+    /// What a line says about the limits.
+    fn hear(&mut self, line: &WorkerLine) {
+        let now = Instant::now();
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.stall = Some(now + self.limits.stall);
+        match line {
+            WorkerLine::DiskFull(..) => attempt.full = attempt.full.or(Some(now)),
+            WorkerLine::DiskFreed(_) => {
+                if let Some(since) = attempt.full.take() {
+                    attempt.put_off(now - since);
+                    attempt.stall = Some(now + self.limits.stall);
+                }
+            }
+            WorkerLine::Finished(..) | WorkerLine::Failed(..) | WorkerLine::Stopped(_) => self.attempt = None,
+            WorkerLine::Ready { .. }
+            | WorkerLine::Progress(..)
+            | WorkerLine::Alive(_)
+            | WorkerLine::Event(..) => {}
+        }
+    }
+
+    async fn report(&mut self, input: Input) {
+        let begun = Instant::now();
         // Without a listener the orders end too, and with them this task.
         let _ = self.inbox.send(input).await;
+        if let Some(attempt) = &mut self.attempt {
+            attempt.put_off(begun.elapsed());
+        }
     }
 
     /// Passes on what the dead process said last, and ends what it left behind.
@@ -240,20 +364,23 @@ impl Watcher {
         }
         let drained = timeout_at(until, &mut self.stderr).await.is_ok();
         if is_open || !drained {
-            // Somebody holds the pipes, so the group still has a member and its number is not anew in use.
-            self.signal(Signal::KILL);
+            // Somebody outside of the group holds the pipes.
             self.stderr.abort();
         }
     }
-}
 
-fn exit(status: &io::Result<ExitStatus>) -> Exit {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => Exit::Code(-1),
-        },
-        Err(_) => Exit::Code(-1),
+    fn exit(&self, status: &io::Result<ExitStatus>) -> Exit {
+        let status = status.as_ref().ok().map(|status| (status.code(), status.signal()));
+        match status {
+            Some((Some(code), _)) => Exit::Code(code),
+            Some((None, Some(KILLED))) if !self.is_killed && self.kills.claim() => {
+                Exit::OutOfMemory(Memory::Host)
+            }
+            Some((None, Some(signal))) => match memory::ran_out(&self.log.tail()) {
+                Some(memory) if signal == ABORTED => Exit::OutOfMemory(memory),
+                _ => Exit::Signal(signal),
+            },
+            Some((None, None)) | None => Exit::Code(-1),
+        }
     }
 }

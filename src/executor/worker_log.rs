@@ -3,14 +3,18 @@
 use std::{
     fs::File,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes kept of one attempt.
+use crate::results::TITLE;
+
+/// Bytes kept of one attempt, from its beginning.
 const ATTEMPT_MAX: usize = 1 << 20;
+/// Bytes kept of its end.
+const TAIL_MAX: usize = 4 << 10;
 
 /// The log of the trial that a worker has now. It is for people who look for a cause; that it
 /// cannot be written ends nothing.
@@ -20,9 +24,13 @@ pub(super) struct WorkerLog(Arc<Mutex<Open>>);
 #[derive(Default)]
 struct Open {
     file: Option<File>,
-    path: Option<std::path::PathBuf>,
+    path: Option<PathBuf>,
     title: String,
     left: usize,
+    /// What was said last, kept in the file or not.
+    tail: Vec<u8>,
+    /// Bytes that were not kept.
+    lost: usize,
 }
 
 impl WorkerLog {
@@ -32,33 +40,58 @@ impl WorkerLog {
         if open.title == title && open.path.as_deref() == Some(path) {
             return;
         }
-        open.file = File::options().create(true).append(true).open(path).ok();
-        open.path = Some(path.to_owned());
-        title.clone_into(&mut open.title);
-        open.left = ATTEMPT_MAX;
+        open.close();
+        let file = File::options().create(true).append(true).open(path).ok();
+        *open = Open {
+            file,
+            path: Some(path.to_owned()),
+            title: title.to_owned(),
+            left: ATTEMPT_MAX,
+            ..Open::default()
+        };
         if let Some(file) = &mut open.file {
-            let _ = writeln!(file, "=== {title}");
+            let _ = writeln!(file, "{TITLE}{title}");
         }
     }
 
-    fn write(&self, bytes: &[u8]) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = bytes.len().min(open.left);
-        open.left -= kept;
-        let is_full = open.left == 0 && kept > 0;
-        if let (Some(file), Some(bytes)) = (&mut open.file, bytes.get(..kept)) {
-            let _ = file.write_all(bytes);
-            if is_full {
-                let _ = writeln!(file, "\n=== more than {ATTEMPT_MAX} bytes; the rest is not kept");
-            }
-        }
+    /// The end of what was said during this attempt.
+    pub(super) fn tail(&self) -> String {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&open.tail).into_owned()
     }
 
     /// Takes in everything that `reader` gives until its end, however much it is.
     pub(super) async fn fill(self, mut reader: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 16 << 10];
         while let Ok(count @ 1..) = reader.read(&mut buffer).await {
-            self.write(buffer.get(..count).unwrap_or_default());
+            let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            open.write(buffer.get(..count).unwrap_or_default());
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).close();
+    }
+}
+
+impl Open {
+    fn write(&mut self, bytes: &[u8]) {
+        let (kept, lost) = bytes.split_at(bytes.len().min(self.left));
+        self.left -= kept.len();
+        self.lost += lost.len();
+        if let Some(file) = &mut self.file {
+            let _ = file.write_all(kept);
+        }
+        let last = bytes.get(bytes.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
+        self.tail.extend_from_slice(last);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL_MAX));
+    }
+
+    /// Ends the attempt's part: with its last words, if they were not kept.
+    fn close(&mut self) {
+        let lost = std::mem::take(&mut self.lost);
+        if let (Some(file), 1..) = (&mut self.file, lost) {
+            let end = self.tail.get(self.tail.len().saturating_sub(lost)..).unwrap_or_default();
+            let left_out = lost - end.len();
+            let _ = writeln!(file, "\n{TITLE}{left_out} bytes are left out here");
+            let _ = file.write_all(end);
         }
     }
 }
@@ -68,16 +101,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_flood_is_taken_in_and_cut_at_the_cap() {
+    async fn a_flood_is_taken_in_and_cut_at_the_cap_but_for_its_last_words() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("worker.log");
         let log = WorkerLog::default();
         log.switch(&path, "trial 0001, attempt 1 on cpu:0");
-        log.clone().fill(&vec![b'x'; 3 * ATTEMPT_MAX][..]).await;
+        let mut flood = vec![b'x'; 3 * ATTEMPT_MAX];
+        flood.extend(b"\nthe cause\n");
+        log.clone().fill(&flood[..]).await;
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("=== trial 0001, attempt 1 on cpu:0\nxxx"));
-        assert!(text.ends_with("the rest is not kept\n"));
-        assert!(text.len() < ATTEMPT_MAX + 200);
+        assert!(text.contains(" bytes are left out here\nxxx") && text.ends_with("xxx\nthe cause\n"));
+        assert!(text.len() < ATTEMPT_MAX + TAIL_MAX + 200);
+        assert!(log.tail().ends_with("xxx\nthe cause\n") && log.tail().len() == TAIL_MAX);
+    }
+
+    #[tokio::test]
+    async fn what_is_just_over_the_cap_is_kept_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.log");
+        let log = WorkerLog::default();
+        log.switch(&path, "1");
+        log.clone().fill(&[vec![b'x'; ATTEMPT_MAX], b"yz".to_vec()].concat()[..]).await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with("x\n=== 0 bytes are left out here\nyz"), "{}", &text[text.len() - 50..]);
     }
 
     #[tokio::test]
@@ -87,6 +134,7 @@ mod tests {
         for name in ["1", "2"] {
             log.switch(&folder.path().join(name), name);
             log.clone().fill(name.as_bytes()).await;
+            assert_eq!(log.tail(), name);
         }
         assert_eq!(std::fs::read_to_string(folder.path().join("1")).unwrap(), "=== 1\n1");
         assert_eq!(std::fs::read_to_string(folder.path().join("2")).unwrap(), "=== 2\n2");

@@ -156,7 +156,7 @@ impl Leaderboard {
         headings.extend(own(&["seed", "best_epoch", "epochs_run", "stopped_early"]));
         headings.extend(own(&["train_loss", "val_loss", "val_f1"]));
         headings.extend(test.iter().chain(counts).map(|name| format!("test_{name}")));
-        headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason"]));
+        headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
         headings
     }
 
@@ -171,7 +171,7 @@ impl Leaderboard {
         fields.extend([text(row.stopped_early), text(row.train_loss), text(row.val_loss), text(row.val_f1)]);
         fields.extend(csv_test(row.test.as_ref(), binary));
         fields.extend([text(row.verdict), text(row.seconds), text(row.device.as_ref()), text(row.tied)]);
-        fields.extend([text(row.p_value), text(row.reason.as_ref())]);
+        fields.extend([text(row.p_value), text(row.reason.as_ref()), text(row.micro_batch)]);
         fields
     }
 }

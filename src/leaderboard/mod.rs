@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod comparison;
+mod failed;
 pub mod figures;
 mod listing;
 mod paired;
@@ -22,6 +23,7 @@ mod table;
 mod test_figures;
 
 pub use comparison::Uncompared;
+pub use failed::Failed;
 pub use paired::{Prediction, PredictionsError, read_predictions};
 pub use test_figures::{Averages, ClassFigures, Counts, TestFigures};
 
@@ -68,7 +70,7 @@ impl RankBy {
     }
 
     /// What sorts trials, ascending; `None` unless complete and finite.
-    fn key(self, record: &TrialRecord) -> Option<f64> {
+    pub(crate) fn key(self, record: &TrialRecord) -> Option<f64> {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
         let key = match self {
             Self::TestF1 => -outcome.test.f1,
@@ -141,6 +143,11 @@ pub struct Row {
     pub p_value: Option<f64>,
     /// Why it failed.
     pub reason: Option<String>,
+    /// The same in parts; `None` unless failed.
+    pub failure: Option<Failed>,
+    /// Examples of one forward and backward pass of the latest attempt at most; `None` where memory
+    /// never ran out.
+    pub micro_batch: Option<usize>,
 }
 
 impl Row {
@@ -174,6 +181,8 @@ impl Row {
                     format!("{}: {}", failure.kind, failure.message)
                 }
             }),
+            failure: Failed::of(record),
+            micro_batch: record.micro_batch,
         }
     }
 }
@@ -258,6 +267,7 @@ impl Leaderboard {
             ));
         }
         notes.extend(self.uncompared_notes());
+        notes.extend(self.memory_notes());
         notes.extend(self.optimism());
         notes
     }

@@ -1,6 +1,6 @@
 //! A plan in words, for `sweep run --dry-run`: what would run, on what, and what it would cost.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -9,14 +9,10 @@ use crate::{
     data::{Dataset, Document, Duplicates, Source},
     display::plain,
     metrics::{Average, Target},
-    train::CheckpointFacts,
 };
 
 /// Classes that are listed one by one.
 const CLASSES_SHOWN: usize = 40;
-
-/// Bytes that a trial keeps for each parameter: an `f32` in `best`, another in `last`.
-const BYTES_PER_PARAMETER: u64 = 2 * 4;
 
 /// What a description is made of.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +21,10 @@ pub struct Overview<'a> {
     pub plan: &'a Plan,
     /// Its data.
     pub dataset: &'a Dataset,
-    /// Facts of each checkpoint, by its name in the trials' settings.
-    pub checkpoints: &'a BTreeMap<String, CheckpointFacts>,
     /// Where trials would run, in words.
     pub devices: &'a str,
+    /// The disk space that they would take, in words.
+    pub disk: &'a str,
     /// Further lines on the data, such as how many texts are longer than a chunk.
     pub notes: &'a [String],
 }
@@ -65,7 +61,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
         ("swept", swept),
         ("data", source(&plan.data.source)),
         ("devices", overview.devices.to_owned()),
-        ("disk", disk(overview)),
+        ("disk", overview.disk.to_owned()),
     ]
 }
 
@@ -76,29 +72,6 @@ fn source(source: &Source) -> String {
         }
         Source::Single { path, .. } => format!("{}, divided by us", path.display()),
         Source::Reviews { .. } => "builtin:reviews, divided by us".to_owned(),
-    }
-}
-
-/// What the saved parameters take, if every checkpoint is known.
-fn disk(overview: &Overview<'_>) -> String {
-    let parameters = |trial: &crate::trial::Trial| {
-        overview.checkpoints.get(&trial.settings.checkpoint).map(|facts| facts.parameters)
-    };
-    match overview.plan.trials.iter().map(parameters).sum::<Option<u64>>() {
-        Some(parameters) => {
-            let bytes = parameters.saturating_mul(BYTES_PER_PARAMETER);
-            format!("about {} of parameters (best and last of each trial)", size(bytes))
-        }
-        None => "unknown".to_owned(),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-    let bytes = bytes as f64;
-    match bytes {
-        0.0..1e9 => format!("{:.0} MB", (bytes / 1e6).ceil()),
-        _ => format!("{:.1} GB", bytes / 1e9),
     }
 }
 
@@ -226,6 +199,8 @@ fn table(rows: &[Vec<String>], left: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{
         data::{DataSpec, Leaks, Limit, Split},
@@ -282,15 +257,14 @@ mod tests {
             hub: BTreeMap::new(),
             policy: crate::policy::Policy::default(),
             trials: trials.collect(),
+            removed: super::super::Removed::default(),
         }
     }
 
     fn described(plan: &Plan, notes: &[String]) -> String {
-        let facts = CheckpointFacts { window: 512, layers: 2, parameters: 110_000_000, unused: Vec::new() };
-        let checkpoints = BTreeMap::from([("builtin:mini".to_owned(), facts)]);
         let dataset = dataset(["差评", "positive"]);
-        let devices = "2 x cpu, 1 thread each";
-        describe(&Overview { plan, dataset: &dataset, checkpoints: &checkpoints, devices, notes })
+        let (devices, disk) = ("2 x cpu, 1 thread each", "about 1.8 GB");
+        describe(&Overview { plan, dataset: &dataset, devices, disk, notes })
     }
 
     #[test]
@@ -304,9 +278,8 @@ mod tests {
     #[test]
     fn a_label_cannot_speak_to_the_terminal() {
         let dataset = dataset(["\u{1b}[2Jbad", "\u{1b}]0;good\u{7}"]);
-        let (plan, checkpoints) = (plan(1), BTreeMap::new());
-        let overview =
-            Overview { plan: &plan, dataset: &dataset, checkpoints: &checkpoints, devices: "", notes: &[] };
+        let plan = plan(1);
+        let overview = Overview { plan: &plan, dataset: &dataset, devices: "", disk: "", notes: &[] };
         let text = describe(&overview);
         assert!(text.contains("[2Jbad") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     }

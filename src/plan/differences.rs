@@ -1,13 +1,17 @@
-//! What tells two plans apart, in words: why results of one cannot go on under the other.
+//! What tells two plans apart, in words, and whether results of one keep their meaning under the other.
 //!
 //! Contents count, places do not: documents and checkpoints are compared by their
 //! fingerprints, so that a project's folder may be moved.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Plan;
 use crate::{
-    data::{DataSpec, Source, SplitName},
+    data::{DataSpec, Source},
     display::{plain, shorten},
+    metrics::Average,
     settings::{KEYS, Key, Value},
+    trial::Trial,
 };
 
 /// Values that are listed one by one.
@@ -15,56 +19,91 @@ const VALUES_SHOWN: usize = 4;
 /// Terminal columns of a list of class names.
 const LABELS_COLUMNS: usize = 60;
 
+/// One thing that tells two plans apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// A phrase.
+    pub text: String,
+    /// Whether the results of one plan mean something else under the other. Where the search space
+    /// alone has changed they do not: the trials that both plans have are the same.
+    pub changes_meaning: bool,
+}
+
+/// A difference in data, recipe or seed.
+fn of_meaning(text: String) -> Difference {
+    Difference { text, changes_meaning: true }
+}
+
+/// A difference in the search space.
+fn of_space(text: String) -> Difference {
+    Difference { text, changes_meaning: false }
+}
+
 impl Plan {
-    /// What tells this plan, under which results were made, from `now`; a phrase each. None when
-    /// the same trials would be trained on the same documents from the same checkpoints.
+    /// What tells this plan, under which results were made, from `now`; those that change the
+    /// meaning of results first. None when the same trials would be trained on the same documents
+    /// from the same checkpoints.
     #[must_use]
-    pub fn differences(&self, now: &Self) -> Vec<String> {
+    pub fn differences(&self, now: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
         if self.seed != now.seed {
-            found.push(was("`seed`", &self.seed, &now.seed));
+            found.push(of_meaning(was("`seed`", &self.seed, &now.seed)));
         }
-        found.extend(labels(self, now));
-        found.extend(data(self, now));
+        found.extend(labels(self, now).map(of_meaning));
+        found.extend(data(self, now).into_iter().map(of_meaning));
         if self.trials.len() != now.trials.len() {
-            found.push(format!(
-                "the number of trials was {} and is now {}",
-                self.trials.len(),
-                now.trials.len()
-            ));
+            let (before, now) = (self.trials.len(), now.trials.len());
+            found.push(of_space(format!("the number of trials was {before} and is now {now}")));
         }
-        found.extend(swept(self, now));
-        found.extend(checkpoint(self, now));
-        found.extend(
-            KEYS.iter().filter(|key| key.name != "checkpoint").filter_map(|key| setting(key, self, now)),
-        );
-        if found.is_empty() && !is_alike(self, now) {
-            found.push("its trials have other seeds, or come in another order".to_owned());
+        found.extend(swept(self, now).into_iter().map(of_meaning));
+        found.extend(checkpoints(self, now));
+        let others = KEYS.iter().filter(|key| key.name != "checkpoint");
+        found.extend(others.filter_map(|key| setting(key, self, now)));
+        found.extend(seeds(self, now));
+        if found.is_empty() {
+            found.extend(order(self, now));
         }
+        found.sort_by_key(|difference| !difference.changes_meaning);
         found
     }
 
-    /// The digest of a checkpoint by what trials call it.
-    fn checkpoint_digest(&self, name: &str) -> Option<&String> {
-        self.fingerprints.checkpoints.get(name)
+    /// Whether `old`, as this plan's trials call it, and `new`, as those of `now` do, are one checkpoint.
+    pub(super) fn is_same_checkpoint(&self, old: &str, now: &Self, new: &str) -> bool {
+        match (self.fingerprints.checkpoints.get(old), now.fingerprints.checkpoints.get(new)) {
+            (Some(old), Some(new)) => old == new,
+            _ => old == new,
+        }
     }
+}
+
+/// What a trial trains with, apart from its checkpoint and its seed: equal for trials that do the same.
+pub(super) fn recipe(trial: &Trial) -> String {
+    let settings = crate::settings::Settings { checkpoint: String::new(), ..trial.settings.clone() };
+    format!("{}\n{}\n{settings:?}", super::canonical(&trial.params.0), trial.repeat)
 }
 
 fn was(what: &str, before: &dyn ToString, now: &dyn ToString) -> String {
     format!("{what} was {} and is now {}", plain(&before.to_string()), plain(&now.to_string()))
 }
 
-/// Whether nothing differs but places, and what the other comparisons look at.
-fn is_alike(before: &Plan, now: &Plan) -> bool {
-    let mut moved = before.clone();
-    moved.data.clone_from(&now.data);
-    moved.fingerprints.clone_from(&now.fingerprints);
-    moved.scales.clone_from(&now.scales);
-    moved.policy = now.policy;
-    for (trial, now) in moved.trials.iter_mut().zip(&now.trials) {
-        trial.settings.checkpoint.clone_from(&now.settings.checkpoint);
+/// Seeds that are not those that the same trials had before.
+fn seeds(before: &Plan, now: &Plan) -> Option<Difference> {
+    let mut known: HashMap<String, HashSet<u64>> = HashMap::new();
+    for trial in &before.trials {
+        known.entry(recipe(trial)).or_default().insert(trial.seed);
     }
-    moved == *now
+    let is_other =
+        |trial: &Trial| known.get(&recipe(trial)).is_some_and(|seeds| !seeds.contains(&trial.seed));
+    let is_told = before.seed != now.seed;
+    (!is_told && now.trials.iter().any(is_other))
+        .then(|| of_meaning("its trials have other seeds".to_owned()))
+}
+
+/// Whether the same trials come in another order.
+fn order(before: &Plan, now: &Plan) -> Option<Difference> {
+    let is_same = |(old, new): (&Trial, &Trial)| recipe(old) == recipe(new) && old.seed == new.seed;
+    let is_alike = before.trials.iter().zip(&now.trials).all(is_same);
+    (!is_alike).then(|| of_space("its trials come in another order".to_owned()))
 }
 
 fn labels(before: &Plan, now: &Plan) -> Option<String> {
@@ -77,6 +116,9 @@ fn labels(before: &Plan, now: &Plan) -> Option<String> {
         Some(format!("the classes were {} and are now {}", list(before), list(now)))
     } else if before.positive != now.positive {
         Some(was("`positive`", &positive(before), &positive(now)))
+    } else if before.average != now.average {
+        let average = |plan: &Plan| plan.average.map_or("none", Average::as_str);
+        Some(was("`average`", &average(before), &average(now)))
     } else {
         None
     }
@@ -96,17 +138,8 @@ fn data(before: &Plan, now: &Plan) -> Vec<String> {
     if !keys.is_empty() {
         return vec![format!("{} in [data] is another one", keys.join(", "))];
     }
-    let other = |file: &str| format!("{} holds other documents than before", plain(file));
-    match &now.data.source {
-        Source::Files { train, validation, test } => SplitName::ALL
-            .into_iter()
-            .zip([train, validation, test])
-            .filter(|(split, _)| old.split(*split) != new.split(*split))
-            .map(|(_, path)| other(&path.display().to_string()))
-            .collect(),
-        Source::Single { path, .. } => vec![other(&path.display().to_string())],
-        Source::Reviews { .. } => vec![other("builtin:reviews")],
-    }
+    let other = |file: String| format!("{} holds other documents than before", plain(&file));
+    old.changed(new, &now.data.source).into_iter().map(other).collect()
 }
 
 /// The keys of `[data]` that are not the same, apart from places.
@@ -136,33 +169,73 @@ fn swept(before: &Plan, now: &Plan) -> Vec<String> {
     added.chain(gone).collect()
 }
 
-/// The first trial's checkpoint that is not the same.
-fn checkpoint(before: &Plan, now: &Plan) -> Option<String> {
-    let names = |(old, new): (&'_ crate::trial::Trial, &'_ crate::trial::Trial)| {
-        (old.settings.checkpoint.clone(), new.settings.checkpoint.clone())
-    };
-    let is_same =
-        |(old, new): &(String, String)| match (before.checkpoint_digest(old), now.checkpoint_digest(new)) {
-            (Some(old), Some(new)) => old == new,
-            _ => old == new,
-        };
-    let (old, new) = before.trials.iter().zip(&now.trials).map(names).find(|names| !is_same(names))?;
-    Some(if old == new {
-        format!("the checkpoint {} holds other files than before", plain(&new))
+/// Whether both plans sweep this setting.
+fn is_swept(name: &str, before: &Plan, now: &Plan) -> bool {
+    [before, now].into_iter().all(|plan| plan.swept.iter().any(|swept| swept == name))
+}
+
+/// What is new about the checkpoints: of the first trial that has another one, or of what is swept.
+fn checkpoints(before: &Plan, now: &Plan) -> Vec<Difference> {
+    if !is_swept("checkpoint", before, now) {
+        let mut pairs = before.trials.iter().zip(&now.trials);
+        let other = pairs.find_map(|(old, new)| {
+            other_checkpoint((before, &old.settings.checkpoint), (now, &new.settings.checkpoint))
+        });
+        return other.into_iter().collect();
+    }
+    let (old, new) = (written_checkpoints(before), written_checkpoints(now));
+    let mut found: Vec<Difference> = new
+        .iter()
+        .filter_map(|(value, name)| {
+            let (_, earlier) = old.iter().find(|(other, _)| other == value)?;
+            other_checkpoint((before, earlier), (now, name))
+        })
+        .collect();
+    let values = |written: &[(Value, &str)]| written.iter().map(|(value, _)| value.clone()).collect();
+    let (old, new): (Vec<Value>, Vec<Value>) = (values(&old), values(&new));
+    found.extend(changed("checkpoint", &old, &new).map(of_space));
+    found
+}
+
+fn other_checkpoint((before, old): (&Plan, &str), (now, new): (&Plan, &str)) -> Option<Difference> {
+    if before.is_same_checkpoint(old, now, new) {
+        return None;
+    }
+    Some(of_meaning(if old == new {
+        format!("the checkpoint {} holds other files than before", plain(new))
     } else {
         was("`checkpoint`", &old, &new)
-    })
+    }))
+}
+
+/// The swept checkpoints, once each: as the spec writes them, and as trials call them.
+fn written_checkpoints(plan: &Plan) -> Vec<(Value, &str)> {
+    let mut written: Vec<(Value, &str)> = Vec::new();
+    for trial in &plan.trials {
+        let value = trial.params.0.iter().find(|(name, _)| name == "checkpoint");
+        if let Some((_, value)) = value
+            && !written.iter().any(|(known, _)| known == value)
+        {
+            written.push((value.clone(), &trial.settings.checkpoint));
+        }
+    }
+    written
 }
 
 /// What is new about a setting over all trials.
-fn setting(key: &Key, before: &Plan, now: &Plan) -> Option<String> {
-    let (old, new) = (values(key, before), values(key, now));
+fn setting(key: &Key, before: &Plan, now: &Plan) -> Option<Difference> {
+    let text = changed(key.name, &values(key, before), &values(key, now))?;
+    Some(Difference { text, changes_meaning: !is_swept(key.name, before, now) })
+}
+
+fn changed(name: &str, old: &[Value], new: &[Value]) -> Option<String> {
     let without = |values: &[Value], others: &[Value]| -> Vec<Value> {
-        values.iter().filter(|value| !others.contains(value)).cloned().collect()
+        let others: HashSet<String> = others.iter().map(ToString::to_string).collect();
+        values.iter().filter(|value| !others.contains(&value.to_string())).cloned().collect()
     };
-    let (gone, added) = (without(&old, &new), without(&new, &old));
-    let name = format!("`{}`", key.name);
-    match (old.as_slice(), new.as_slice(), gone.is_empty(), added.is_empty()) {
+    let (gone, added) = (without(old, new), without(new, old));
+    let name = format!("`{name}`");
+    match (old, new, gone.is_empty(), added.is_empty()) {
         (.., true, true) => None,
         ([old], [new], ..) => Some(was(&name, old, new)),
         (.., true, false) => Some(format!("{name} takes {} too", list(&added))),
@@ -173,13 +246,9 @@ fn setting(key: &Key, before: &Plan, now: &Plan) -> Option<String> {
 
 /// Every value of a setting, once.
 fn values(key: &Key, plan: &Plan) -> Vec<Value> {
-    let mut values = Vec::new();
-    for value in plan.trials.iter().map(|trial| key.get(&trial.settings)) {
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
-    values
+    let mut seen = HashSet::new();
+    let all = plan.trials.iter().map(|trial| key.get(&trial.settings));
+    all.filter(|value| seen.insert(value.to_string())).collect()
 }
 
 fn list(values: &[Value]) -> String {
@@ -191,150 +260,4 @@ fn list(values: &[Value]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-    use crate::{
-        data::Split,
-        fingerprint::DataDigests,
-        settings::Settings,
-        study,
-        trial::{Params, Trial, TrialId},
-    };
-
-    fn digests(test: &str) -> DataDigests {
-        DataDigests { train: "1".to_owned(), validation: "2".to_owned(), test: test.to_owned() }
-    }
-
-    /// Trials over these learning rates, with a checkpoint in a folder.
-    fn plan(rates: &[f64]) -> Plan {
-        let trial = |(id, rate): (u32, &f64)| Trial {
-            id: TrialId(id),
-            params: Params(vec![("learning_rate".to_owned(), Value::Float(*rate))]),
-            repeat: 0,
-            seed: u64::from(id),
-            settings: Settings {
-                learning_rate: *rate,
-                checkpoint: "/a/bert".to_owned(),
-                ..Settings::default()
-            },
-        };
-        let mut plan = study::tests::plan(0);
-        plan.swept = vec!["learning_rate".to_owned()];
-        plan.trials = (1..).zip(rates).map(trial).collect();
-        let files = ["train", "dev", "test"].map(|name| PathBuf::from(format!("/a/{name}.csv")));
-        let [train, validation, test] = files;
-        plan.data.source = Source::Files { train, validation, test };
-        plan.fingerprints.data = Some(digests("3"));
-        plan.fingerprints.checkpoints.insert("/a/bert".to_owned(), "b".to_owned());
-        plan
-    }
-
-    /// `plan` after its project was moved from `/a` to `/b`.
-    fn moved(mut plan: Plan) -> Plan {
-        let files = ["train", "dev", "test"].map(|name| PathBuf::from(format!("/b/{name}.csv")));
-        let [train, validation, test] = files;
-        plan.data.source = Source::Files { train, validation, test };
-        for trial in &mut plan.trials {
-            trial.settings.checkpoint = "/b/bert".to_owned();
-        }
-        plan.fingerprints.checkpoints = [("/b/bert".to_owned(), "b".to_owned())].into();
-        plan
-    }
-
-    #[test]
-    fn the_same_plan_in_another_place_is_no_other_plan() {
-        let before = plan(&[1e-5, 3e-5]);
-        assert_eq!(before.differences(&before), [""; 0]);
-        assert_eq!(before.differences(&moved(before.clone())), [""; 0]);
-    }
-
-    #[test]
-    fn changed_documents_are_told_by_their_file() {
-        let before = plan(&[1e-5]);
-        let mut now = moved(before.clone());
-        now.fingerprints.data = Some(digests("4"));
-        assert_eq!(before.differences(&now), ["/b/test.csv holds other documents than before"]);
-        now.data.limit.test = Some(10);
-        assert_eq!(before.differences(&now), ["`limit` in [data] is another one"]);
-    }
-
-    #[test]
-    fn columns_that_lead_to_the_same_documents_make_no_difference() {
-        let before = plan(&[1e-5]);
-        let mut now = before.clone();
-        now.data.text = "renamed".to_owned();
-        assert_eq!(before.differences(&now), [""; 0]);
-    }
-
-    #[test]
-    fn a_checkpoint_is_told_apart_by_its_files() {
-        let before = plan(&[1e-5]);
-        let mut now = before.clone();
-        now.fingerprints.checkpoints.insert("/a/bert".to_owned(), "c".to_owned());
-        assert_eq!(before.differences(&now), ["the checkpoint /a/bert holds other files than before"]);
-        now.trials[0].settings.checkpoint = "builtin:mini".to_owned();
-        assert_eq!(before.differences(&now), ["`checkpoint` was /a/bert and is now builtin:mini"]);
-    }
-
-    #[test]
-    fn checkpoints_that_changed_places_are_noticed() {
-        let mut before = plan(&[1e-5, 3e-5]);
-        before.trials[1].settings.checkpoint = "/a/other".to_owned();
-        before.fingerprints.checkpoints.insert("/a/other".to_owned(), "o".to_owned());
-        let mut now = before.clone();
-        now.fingerprints.checkpoints =
-            [("/a/bert".to_owned(), "o".to_owned()), ("/a/other".to_owned(), "b".to_owned())].into();
-        assert_eq!(before.differences(&now), ["the checkpoint /a/bert holds other files than before"]);
-    }
-
-    #[test]
-    fn settings_are_told_with_their_values_before_and_now() {
-        let before = plan(&[1e-5, 3e-5]);
-        assert_eq!(before.differences(&plan(&[1e-5, 1e-4])), ["`learning_rate` takes 1e-4 instead of 3e-5"]);
-        assert_eq!(
-            before.differences(&plan(&[1e-5, 3e-5, 1e-4])),
-            ["the number of trials was 2 and is now 3", "`learning_rate` takes 1e-4 too"]
-        );
-        let mut now = before.clone();
-        now.trials.iter_mut().for_each(|trial| trial.settings.epochs = 9);
-        assert_eq!(before.differences(&now), ["`epochs` was 3 and is now 9"]);
-        now.swept.push("dropout".to_owned());
-        assert_eq!(before.differences(&now)[0], "`dropout` is swept now");
-    }
-
-    #[test]
-    fn seeds_classes_and_the_positive_class_are_told() {
-        let before = plan(&[1e-5]);
-        let mut now = before.clone();
-        now.seed = 7;
-        now.positive = Some(0);
-        assert_eq!(before.differences(&now), ["`seed` was 1 and is now 7", "`positive` was 1 and is now 0"]);
-        now.labels.push("\u{1b}[31m2".to_owned());
-        assert_eq!(before.differences(&now)[1], "the classes were 0, 1 and are now 0, 1,  [31m2");
-    }
-
-    #[test]
-    fn what_has_no_words_of_its_own_is_still_a_difference() {
-        let before = plan(&[1e-5]);
-        let mut now = before.clone();
-        now.trials[0].seed = 99;
-        assert_eq!(before.differences(&now), ["its trials have other seeds, or come in another order"]);
-    }
-
-    #[test]
-    fn without_fingerprints_places_count() {
-        let mut before = plan(&[1e-5]);
-        before.fingerprints = crate::fingerprint::Fingerprints::default();
-        assert_eq!(before.differences(&plan(&[1e-5])), [""; 0]);
-        let now = moved(plan(&[1e-5]));
-        assert_eq!(
-            before.differences(&now),
-            ["[data] has changed", "`checkpoint` was /a/bert and is now /b/bert"]
-        );
-        let mut single = plan(&[1e-5]);
-        single.data.source = Source::Single { path: PathBuf::from("/a.csv"), split: Split::default() };
-        assert_eq!(before.differences(&single), ["[data] has changed"]);
-    }
-}
+pub(super) mod tests;

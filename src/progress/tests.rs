@@ -12,15 +12,20 @@ fn a_failure_says_whether_it_is_tried_again() {
     let study = Study::new(&plan(2));
     let failure = Failure { kind: FailureKind::Signal(9), message: "killed".to_owned() };
     let text = |retry| line(&record(2, Event::Failed { failure: failure.clone(), retry }), &study).unwrap();
-    assert_eq!(text(true), "trial 0002 failed: killed; it is tried once more");
+    assert_eq!(text(true), "trial 0002 failed: killed; it is tried again");
     assert_eq!(text(false), "trial 0002 failed: killed");
 }
 
 #[test]
 fn a_second_attempt_says_so() {
     let study = Study::new(&plan(1));
-    let event = Event::Started { attempt: 2, device: Device::Cuda { index: 1 } };
-    assert_eq!(line(&record(1, event), &study).unwrap(), "trial 0001 starts on cuda:1 (attempt 2)");
+    let started = |attempt, micro_batch, alone| {
+        let event = Event::Started { attempt, device: Device::Cuda { index: 1 }, micro_batch, alone };
+        line(&record(1, event), &study).unwrap()
+    };
+    assert_eq!(started(2, None, false), "trial 0001 starts on cuda:1 (attempt 2)");
+    let small = "trial 0001 starts alone on cuda:1 in micro-batches of 8 (attempt 5)";
+    assert_eq!(started(5, Some(8), true), small);
 }
 
 #[test]
@@ -43,7 +48,8 @@ fn one_trial_is_no_plural_and_without_settings_there_is_no_colon() {
     assert_eq!(text, "interrupted: 1 of 1 trial waits; the same command goes on with it");
     let dropout = ("dropout".to_owned(), crate::settings::Value::Float(0.1));
     study.trials[0].trial.params.0.push(dropout);
-    let event = Event::Started { attempt: 1, device: Device::Cuda { index: 1 } };
+    let device = Device::Cuda { index: 1 };
+    let event = Event::Started { attempt: 1, device, micro_batch: None, alone: false };
     assert_eq!(line(&record(1, event), &study).unwrap(), "trial 0001 starts on cuda:1: dropout=0.1");
 }
 
@@ -87,7 +93,8 @@ fn the_summary_names_failures_and_only_pictures_that_exist() {
     let text = String::from_utf8(out).unwrap().replace(&folder.path().display().to_string(), "results");
     assert_eq!(
         text,
-        "test: 0 of 2 trials complete, 1 failed, 1 waits\n  trial 0001 failed: no such file\n\n\
+        "test: 0 of 2 trials complete, 1 failed, 1 waits\n  trial 0001 failed: no such file\n  \
+         failed trial stays failed; to try it again: sweep run SPEC --retry-failed\n\n\
          rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n"
     );
 }

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    leaderboard::{Averages, Leaderboard, figures},
+    leaderboard::{Averages, Leaderboard, Row, figures},
     study::{Study, TrialRecord},
     trial::TrialId,
 };
@@ -120,10 +120,12 @@ fn trials(html: &mut String, study: &Study, board: &Leaderboard) {
             row.params.0.iter().map(|(name, value)| format!("{name} = {}", figures::value(value))).collect();
         let _ = writeln!(
             html,
-            "<figcaption><b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span></figcaption>\n</figure>",
+            "<figcaption><b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span></figcaption>",
             row.trial,
             escape(&params.join(", "))
         );
+        failure(html, row);
+        html.push_str("</figure>\n");
     }
     html.push_str("</div>\n");
 }
@@ -142,6 +144,16 @@ fn pictures(html: &mut String, record: &TrialRecord) {
     }
     if record.outcome.is_some() {
         let _ = writeln!(html, "<a href=\"trials/{id}/confusion.png\">Confusion on the test set</a>");
+    }
+}
+
+/// Why a trial failed, and what its worker said last.
+fn failure(html: &mut String, row: &Row) {
+    if let Some(reason) = &row.reason {
+        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(reason));
+    }
+    if let Some(failed) = row.failure.as_ref().filter(|failed| !failed.log.is_empty()) {
+        let _ = writeln!(html, "<pre>{}</pre>", escape(&failed.log.join("\n")));
     }
 }
 
@@ -181,7 +193,10 @@ mod tests {
         nasty.failure.as_mut().unwrap().message = "<img src=x onerror=y>".to_owned();
         let mut study = study(vec![nasty]);
         study.sweep = "<i>'s & co</i>".to_owned();
-        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "# </pre><script>");
+        let mut board = build(&study, RankBy::TestF1, &|_| None);
+        board.add_logs(&|_| vec!["</pre><script>".to_owned(), "the cause".to_owned()]);
+        let html = page(&study, &board, "# </pre><script>");
+        assert!(html.contains("<pre>&lt;/pre&gt;&lt;script&gt;\nthe cause</pre>"), "{html}");
         assert!(!html.contains("<script") && !html.contains("<img src=x") && !html.contains("<i>"), "{html}");
         assert!(html.contains("&lt;i&gt;&#39;s &amp; co"));
         assert!(html.contains("# &lt;/pre&gt;&lt;script&gt;"));

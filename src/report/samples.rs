@@ -68,10 +68,13 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         state: State::Complete,
         attempts: 1,
         device: Some(Device::Cpu { slot: 0, threads: 1 }),
+        micro_batch: None,
+        alone: false,
         prepared: None,
         evaluations,
         outcome,
         failure: None,
+        pruned: false,
     }
 }
 

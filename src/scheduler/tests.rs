@@ -1,11 +1,13 @@
 //! Single decisions by example, the invariants over random orders of events.
 
-use proptest::prelude::*;
+mod memory;
+mod orders;
+mod space;
 
 use super::*;
 use crate::{
-    event::Progress,
-    metrics::{Confusion, Scores, Target},
+    metrics::{Confusion, Target},
+    policy::Retries,
 };
 
 const SLOT: Slot = Slot(0);
@@ -17,9 +19,19 @@ fn cpu(slots: usize) -> Vec<Device> {
     (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect()
 }
 
+fn due(trial: TrialId) -> Due {
+    Due { trial, attempts: 0, batch: 32, micro_batch: None, alone: None }
+}
+
+/// One further attempt after each failure that may be a chance.
+fn terms(planned: u32) -> Terms {
+    let retries = Retries { signal: 1, ..Retries::default() };
+    Terms { planned, classes: 2, retries }
+}
+
 fn scheduler(slots: usize, trials: u32) -> Scheduler {
-    let trials: Vec<(TrialId, u32)> = (1..=trials).map(|id| (TrialId(id), 0)).collect();
-    Scheduler::new(cpu(slots), &trials, u32::try_from(trials.len()).unwrap())
+    let all: Vec<Due> = (1..=trials).map(|id| due(TrialId(id))).collect();
+    Scheduler::new(cpu(slots), &all, terms(trials))
 }
 
 /// A scheduler whose slots are all busy with the first trials.
@@ -66,7 +78,12 @@ fn plain(actions: Vec<Action>) -> Vec<Action> {
 }
 
 fn started(trial: TrialId, attempt: u32) -> Action {
-    Action::Log(Some(trial), Event::Started { attempt, device: cpu(1)[0] })
+    let device = cpu(1)[0];
+    Action::Log(Some(trial), Event::Started { attempt, device, micro_batch: None, alone: false })
+}
+
+fn run(trial: TrialId) -> Action {
+    Action::Run { slot: SLOT, trial, micro_batch: None }
 }
 
 fn spawn(trial: TrialId) -> Action {
@@ -81,14 +98,14 @@ fn ended(interrupted: bool) -> [Action; 2] {
 fn a_worker_is_started_for_a_trial_and_gets_it_when_ready() {
     let mut scheduler = scheduler(1, 1);
     assert_eq!(scheduler.step(Input::Begin)[1..], [started(T1, 1), spawn(T1)]);
-    assert_eq!(scheduler.step(Input::Line(SLOT, READY)), [Action::Run { slot: SLOT, trial: T1 }]);
+    assert_eq!(scheduler.step(Input::Line(SLOT, READY)), [run(T1)]);
 }
 
 #[test]
 fn a_worker_that_finished_runs_the_next_trial_in_the_same_process() {
     let mut scheduler = busy(1, 2);
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
-    assert_eq!(actions[1..], [started(T2, 1), Action::Run { slot: SLOT, trial: T2 }]);
+    assert_eq!(actions[1..], [started(T2, 1), run(T2)]);
 }
 
 #[test]
@@ -181,6 +198,72 @@ fn a_worker_that_never_gets_ready_is_killed_and_one_that_did_is_not() {
 }
 
 #[test]
+fn a_worker_that_is_silent_or_slow_is_killed_and_only_silence_is_tried_again() {
+    for (input, kind, retry) in [
+        (Input::Stalled(SLOT), FailureKind::Stalled, true),
+        (Input::TimeLimit(SLOT), FailureKind::TimeLimit, false),
+    ] {
+        let mut scheduler = busy(1, 1);
+        let actions = plain(scheduler.step(input.clone()));
+        assert_eq!(actions, [failed(T1, kind, retry), Action::Kill(SLOT)]);
+        assert_eq!(scheduler.step(input), [], "its fate is decided");
+    }
+}
+
+#[test]
+fn each_kind_of_failure_has_retries_of_its_own() {
+    let retries = Retries { signal: 2, exit: 1, ..Retries::default() };
+    let terms = Terms { retries, ..terms(1) };
+    let mut scheduler = Scheduler::new(cpu(1), &[due(T1)], terms);
+    scheduler.step(Input::Begin);
+    let mut outcomes = Vec::new();
+    for exit in [Exit::Signal(9), Exit::Code(1), Exit::Signal(11), Exit::Code(2)] {
+        scheduler.step(Input::Line(SLOT, READY));
+        let actions = plain(scheduler.step(Input::Exited(SLOT, exit)));
+        let Action::Log(_, Event::Failed { retry, .. }) = actions[0] else { panic!("{actions:?}") };
+        outcomes.push(retry);
+    }
+    assert_eq!(outcomes, [true, true, true, false]);
+}
+
+#[test]
+fn what_is_to_be_tried_again_when_the_user_stops_waits_for_the_next_run() {
+    let mut scheduler = busy(1, 1);
+    scheduler.step(Input::Interrupt);
+    let actions =
+        plain(scheduler.step(Input::Line(SLOT, WorkerLine::Failed(T1, failure(FailureKind::Panic)))));
+    assert_eq!(actions, [failed(T1, FailureKind::Panic, true), Action::Leave(SLOT)]);
+    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(1))), ended(true));
+}
+
+#[test]
+fn figures_of_another_number_of_classes_break_the_protocol() {
+    let scores = Scores::new(Confusion::new(3), 0.5, Target::Class(1));
+    for outcome in
+        [Outcome { test: scores.clone(), ..outcome() }, Outcome { validation: scores.clone(), ..outcome() }]
+    {
+        let mut scheduler = busy(1, 1);
+        let actions = plain(scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome))));
+        assert_eq!(actions, [failed(T1, FailureKind::Protocol, true), Action::Kill(SLOT)]);
+    }
+}
+
+#[test]
+fn signs_of_life_and_resuming_change_nothing_but_the_log() {
+    let mut scheduler = busy(1, 1);
+    assert_eq!(scheduler.step(Input::Line(SLOT, WorkerLine::Alive(T1))), []);
+    let resumed = Event::Resumed { step: 3, epoch: 0.5 };
+    let damaged = Event::CheckpointDamaged { message: "x".repeat(5_000) };
+    let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Event(T1, resumed.clone())));
+    assert_eq!(actions, [Action::Log(Some(T1), resumed)]);
+    let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Event(T1, damaged)));
+    let [Action::Log(Some(T1), Event::CheckpointDamaged { message })] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(message.chars().count(), 4_001, "nobody reads more of it");
+}
+
+#[test]
 fn a_worker_that_cannot_be_started_fails_its_trials_and_the_run_ends() {
     let mut scheduler = scheduler(1, 1);
     scheduler.step(Input::Begin);
@@ -225,202 +308,4 @@ fn a_trial_that_finishes_after_an_interrupt_is_complete_and_no_other_starts() {
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     assert_eq!(actions, [Action::Log(Some(T1), Event::Finished(outcome())), Action::Leave(SLOT)]);
     assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(0))), ended(true));
-}
-
-/// One thing that a worker, its process or the user does.
-#[derive(Clone, Copy, Debug)]
-enum Deed {
-    Ready,
-    Progress,
-    Finished,
-    Failed,
-    FailedForGood,
-    Stopped,
-    Foreign,
-    Garbage,
-    Exit,
-    Killed,
-    StartupTimeout,
-    LeaveTimeout,
-    NextSpawnFails,
-    Interrupt,
-}
-
-const DEEDS: [Deed; 14] = [
-    Deed::Ready,
-    Deed::Progress,
-    Deed::Finished,
-    Deed::Failed,
-    Deed::FailedForGood,
-    Deed::Stopped,
-    Deed::Foreign,
-    Deed::Garbage,
-    Deed::Exit,
-    Deed::Killed,
-    Deed::StartupTimeout,
-    Deed::LeaveTimeout,
-    Deed::NextSpawnFails,
-    Deed::Interrupt,
-];
-
-/// What stands around the scheduler: processes, and a check of all that it asks for.
-struct World {
-    scheduler: Scheduler,
-    /// A process for each slot, with the trial that it was told to run.
-    #[expect(clippy::option_option, reason = "no process, and a process without a trial")]
-    processes: Vec<Option<Option<TrialId>>>,
-    attempts: BTreeMap<TrialId, u32>,
-    terminal: BTreeMap<TrialId, u32>,
-    interrupted: BTreeMap<TrialId, u32>,
-    next_spawn_fails: bool,
-    ended: bool,
-}
-
-impl World {
-    fn new(slots: usize, trials: u32) -> Self {
-        let mut world = Self {
-            scheduler: scheduler(slots, trials),
-            processes: vec![None; slots],
-            attempts: BTreeMap::new(),
-            terminal: BTreeMap::new(),
-            interrupted: BTreeMap::new(),
-            next_spawn_fails: false,
-            ended: false,
-        };
-        world.give(Input::Begin);
-        world
-    }
-
-    fn give(&mut self, input: Input) {
-        for action in self.scheduler.step(input) {
-            assert!(!self.ended, "{action:?} after the end");
-            self.perform(action);
-        }
-    }
-
-    fn perform(&mut self, action: Action) {
-        match action {
-            Action::Spawn { slot, .. } => {
-                assert_eq!(self.processes[slot.0], None, "a device was given away while held");
-                if std::mem::take(&mut self.next_spawn_fails) {
-                    self.give(Input::SpawnFailed(slot, "no".to_owned()));
-                } else {
-                    self.processes[slot.0] = Some(None);
-                }
-            }
-            Action::Run { slot, trial } => {
-                assert!(
-                    self.processes.iter().flatten().all(|held| *held != Some(trial)),
-                    "{trial} runs twice"
-                );
-                assert_eq!(self.processes[slot.0], Some(None));
-                self.processes[slot.0] = Some(Some(trial));
-            }
-            Action::Stop(slot) | Action::Leave(slot) | Action::Terminate(slot) | Action::Kill(slot) => {
-                assert!(self.processes[slot.0].is_some(), "nobody is there to hear");
-            }
-            Action::Log(Some(trial), event) => self.logged(trial, &event),
-            Action::Log(None, _) | Action::Show(..) => {}
-            Action::End => {
-                assert!(self.processes.iter().all(Option::is_none), "a process was left behind");
-                self.ended = true;
-            }
-        }
-    }
-
-    fn logged(&mut self, trial: TrialId, event: &Event) {
-        let count = match event {
-            Event::Started { attempt, .. } => {
-                let count = self.attempts.entry(trial).or_default();
-                *count += 1;
-                assert_eq!(*attempt, *count);
-                assert!(*count <= ATTEMPTS_MAX, "{trial} is tried too often");
-                return;
-            }
-            Event::Finished(_) | Event::Failed { retry: false, .. } => &mut self.terminal,
-            Event::Interrupted => &mut self.interrupted,
-            _ => return,
-        };
-        *count.entry(trial).or_default() += 1;
-    }
-
-    fn deed(&mut self, slot: Slot, deed: Deed) {
-        let Some(held) = self.processes[slot.0] else {
-            match deed {
-                Deed::Interrupt => self.give(Input::Interrupt),
-                Deed::NextSpawnFails => self.next_spawn_fails = true,
-                _ => {}
-            }
-            return;
-        };
-        let own = held.unwrap_or(TrialId(99));
-        let line = |line| Input::Line(slot, line);
-        // A process that has reported the end of a trial has none until it is told to run the next.
-        let done = matches!(deed, Deed::Finished | Deed::Stopped | Deed::Failed | Deed::FailedForGood);
-        if done {
-            self.processes[slot.0] = Some(None);
-        }
-        if matches!(deed, Deed::Exit | Deed::Killed) {
-            self.processes[slot.0] = None;
-        }
-        let progress = Progress { epoch: 1, epochs: 1, step: 1, steps: 1, train_loss: 0.1 };
-        self.give(match deed {
-            Deed::Ready => line(READY),
-            Deed::Progress => line(WorkerLine::Progress(own, progress)),
-            Deed::Finished => line(WorkerLine::Finished(own, outcome())),
-            Deed::Failed => line(WorkerLine::Failed(own, failure(FailureKind::Panic))),
-            Deed::FailedForGood => line(WorkerLine::Failed(own, failure(FailureKind::Data))),
-            Deed::Stopped => line(WorkerLine::Stopped(own)),
-            Deed::Foreign => line(WorkerLine::Finished(TrialId(own.0 + 1), outcome())),
-            Deed::Garbage => Input::Garbage(slot, "noise".to_owned()),
-            Deed::Exit => Input::Exited(slot, Exit::Code(1)),
-            Deed::Killed => Input::Exited(slot, Exit::Signal(9)),
-            Deed::StartupTimeout => Input::StartupTimeout(slot),
-            Deed::LeaveTimeout => Input::LeaveTimeout(slot),
-            Deed::NextSpawnFails => {
-                self.next_spawn_fails = true;
-                return;
-            }
-            Deed::Interrupt => Input::Interrupt,
-        });
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-    #[test]
-    fn whatever_happens_no_trial_is_lost_and_every_device_is_freed(
-        slots in 1_usize..4,
-        trials in 0_u32..6,
-        may_interrupt in any::<bool>(),
-        deeds in prop::collection::vec((0_usize..4, prop::sample::select(&DEEDS[..])), 0..80),
-    ) {
-        let mut world = World::new(slots, trials);
-        for (slot, deed) in deeds {
-            if may_interrupt || !matches!(deed, Deed::Interrupt) {
-                world.deed(Slot(slot % slots), deed);
-            }
-        }
-        // From here on every process only dies: the run must come to its end by itself.
-        for _ in 0..=2 * trials as usize + slots {
-            for slot in (0..slots).map(Slot) {
-                if world.processes[slot.0].is_some() {
-                    world.deed(slot, Deed::Killed);
-                }
-            }
-        }
-        prop_assert!(world.ended);
-        for trial in (1..=trials).map(TrialId) {
-            let terminal = world.terminal.get(&trial).copied().unwrap_or(0);
-            let interrupted = world.interrupted.get(&trial).copied().unwrap_or(0);
-            prop_assert!(terminal + interrupted <= 1, "{} ended {} times", trial, terminal);
-            if !world.scheduler.is_stopping() {
-                prop_assert_eq!(terminal, 1, "{} was lost", trial);
-            } else if terminal + interrupted == 0 {
-                // It never began, or waits for its second attempt: the next run takes it up.
-                prop_assert!(world.scheduler.waiting.contains(&trial), "{} was lost", trial);
-                prop_assert!(world.scheduler.was_interrupted());
-            }
-        }
-    }
 }

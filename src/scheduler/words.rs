@@ -1,14 +1,46 @@
 //! What the scheduler is told and what it answers.
 
+use std::path::PathBuf;
+
 use crate::{
     device::Device,
     event::{Event, Progress, WorkerLine},
-    trial::{Failure, FailureKind, TrialId},
+    policy::Retries,
+    trial::{Failure, FailureKind, Memory, TrialId},
 };
+
+/// Characters of a worker's message that are kept.
+const MESSAGE_MAX: usize = 4_000;
 
 /// A device's place in the list given to [`Scheduler::new`](super::Scheduler::new).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub usize);
+
+/// A trial that a run has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub trial: TrialId,
+    /// Attempts that earlier runs made.
+    pub attempts: u32,
+    /// Examples of one pass when the trial runs as it was planned, at least 1.
+    pub batch: usize,
+    /// Examples of one pass at most of its latest attempt, if memory had run out before.
+    pub micro_batch: Option<usize>,
+    /// The device that its latest attempt had for itself, since memory ran out beside others.
+    pub alone: Option<Device>,
+}
+
+/// What a run's trials are held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Trials of the whole sweep.
+    pub planned: u32,
+    /// Classes that every outcome counts.
+    pub classes: usize,
+    /// Further attempts, by what failed.
+    pub retries: Retries,
+}
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +49,8 @@ pub enum Exit {
     Code(i32),
     /// This signal killed it.
     Signal(i32),
+    /// It aborted, or was killed, since this memory ran out.
+    OutOfMemory(Memory),
 }
 
 /// What happened.
@@ -35,10 +69,16 @@ pub enum Input {
     Unsent(Slot, String),
     /// A worker has not reported ready in time.
     StartupTimeout(Slot),
+    /// A worker that has a trial has said nothing for too long.
+    Stalled(Slot),
+    /// A worker has had its trial for too long.
+    TimeLimit(Slot),
     /// A worker that was to leave is still there.
     LeaveTimeout(Slot),
     /// A worker is gone, and all that it said has been given to `step`.
     Exited(Slot, Exit),
+    /// There is space on the disk again, after [`Action::AwaitSpace`].
+    SpaceFreed,
     /// The user wants to stop.
     Interrupt,
 }
@@ -62,6 +102,8 @@ pub enum Action {
         slot: Slot,
         /// What.
         trial: TrialId,
+        /// Examples of one pass at most.
+        micro_batch: Option<usize>,
     },
     /// Tell the worker to stop its trial at the next step.
     Stop(Slot),
@@ -75,6 +117,13 @@ pub enum Action {
     Log(Option<TrialId>, Event),
     /// Show how far a trial is.
     Show(TrialId, Progress),
+    /// Ask the file system for space until there is some: this trial found its disk full, and
+    /// nothing is started before [`Input::SpaceFreed`].
+    AwaitSpace(TrialId),
+    /// Show that a worker waits since this path's disk is full, and that nothing is started meanwhile.
+    ShowFull(TrialId, PathBuf),
+    /// Show that no worker waits for space any more.
+    ShowFreed,
     /// Nothing is left: no process, no trial that this run has to do.
     End,
 }
@@ -93,8 +142,23 @@ impl Exit {
             Self::Signal(signal) => {
                 (FailureKind::Signal(signal), format!("the worker was killed by signal {signal}"))
             }
+            Self::OutOfMemory(memory) => {
+                let whose = match memory {
+                    Memory::Host => "memory",
+                    Memory::Cuda => "GPU memory",
+                };
+                (FailureKind::OutOfMemory(memory), format!("the worker ran out of {whose}"))
+            }
         };
         Failure { kind, message: format!("{message}; see worker.log") }
+    }
+}
+
+/// A worker's message, shortened to what anybody reads.
+pub(super) fn cut(message: String) -> String {
+    match message.char_indices().nth(MESSAGE_MAX) {
+        Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
+        None => message,
     }
 }
 
@@ -115,15 +179,16 @@ pub(super) fn about(line: &WorkerLine) -> Option<TrialId> {
 
 /// The line in words, for messages.
 pub(super) fn describe(line: &WorkerLine) -> String {
-    match line {
-        WorkerLine::Ready { .. } => "`ready`".to_owned(),
-        WorkerLine::Progress(trial, _) => format!("`progress` about trial {trial}"),
-        WorkerLine::Alive(trial) => format!("`alive` about trial {trial}"),
-        WorkerLine::DiskFull(trial, _) => format!("`disk_full` about trial {trial}"),
-        WorkerLine::DiskFreed(trial) => format!("`disk_freed` about trial {trial}"),
-        WorkerLine::Event(trial, _) => format!("`event` about trial {trial}"),
-        WorkerLine::Finished(trial, _) => format!("`finished` about trial {trial}"),
-        WorkerLine::Failed(trial, _) => format!("`failed` about trial {trial}"),
-        WorkerLine::Stopped(trial) => format!("`stopped` about trial {trial}"),
-    }
+    let name = match line {
+        WorkerLine::Ready { .. } => "ready",
+        WorkerLine::Progress(..) => "progress",
+        WorkerLine::Alive(_) => "alive",
+        WorkerLine::DiskFull(..) => "disk_full",
+        WorkerLine::DiskFreed(_) => "disk_freed",
+        WorkerLine::Event(..) => "event",
+        WorkerLine::Finished(..) => "finished",
+        WorkerLine::Failed(..) => "failed",
+        WorkerLine::Stopped(_) => "stopped",
+    };
+    about(line).map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))
 }

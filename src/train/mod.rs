@@ -14,6 +14,7 @@ use crate::{
     device::Device,
     event::{Evaluation, Outcome, Prepared, Progress},
     files,
+    fingerprint::FingerprintError,
     settings::{Lowercase, Pooling},
     trial::{FailureKind, Job},
 };
@@ -44,6 +45,7 @@ mod schedule;
 mod state;
 mod text;
 mod tokenizer;
+mod unchanged;
 mod weights;
 
 pub use checkpoint::{Catalog, CheckpointError, PickleError};
@@ -122,6 +124,27 @@ pub enum TrainError {
     /// The data could not be read.
     #[error("the data could not be used")]
     Data(#[source] Box<DataError>),
+    /// The data changed after the plan was made.
+    #[error(
+        "{files} changed while the sweep was running; put back what was there and run it again with --retry-failed, \
+         or run it under a new name"
+    )]
+    DataChanged {
+        /// The files.
+        files: String,
+    },
+    /// The checkpoint's files changed after the plan was made.
+    #[error(
+        "the checkpoint {folder} changed while the sweep was running; put back what was there and run it again with \
+         --retry-failed, or run it under a new name"
+    )]
+    CheckpointChanged {
+        /// Its folder.
+        folder: String,
+    },
+    /// The checkpoint's files could not be read.
+    #[error(transparent)]
+    Fingerprint(FingerprintError),
     /// The encoder's shape could not be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -200,7 +223,7 @@ impl TrainError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
-            Self::Data(_) => FailureKind::Data,
+            Self::Data(_) | Self::DataChanged { .. } => FailureKind::Data,
             Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
             Self::Config(_)
             | Self::Text(_)
@@ -209,7 +232,9 @@ impl TrainError {
             | Self::Weights(_)
             | Self::Exported(_)
             | Self::Vocabulary { .. }
-            | Self::Window { .. } => FailureKind::Checkpoint,
+            | Self::Window { .. }
+            | Self::CheckpointChanged { .. }
+            | Self::Fingerprint(_) => FailureKind::Checkpoint,
             Self::NoBackend { .. } | Self::NoDriver => FailureKind::Spawn,
         }
     }

@@ -3,7 +3,12 @@
 //! Validation chooses the epoch and stops the training; the test set is measured
 //! once, with the best parameters. Nothing here reads a test label before that.
 
-use std::{collections::HashMap, path::Path, rc::Rc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    rc::Rc,
+    time::Instant,
+};
 
 use burn::{
     module::{AutodiffModule, Module, ModuleVisitor, Param},
@@ -28,6 +33,7 @@ use super::{
     outputs,
     predictor::Predictor,
     schedule::LearningRate,
+    unchanged,
     weights::{Pretrained, Weights},
 };
 use crate::{
@@ -55,6 +61,8 @@ pub(crate) struct Trainer<C: Compute> {
     checkpoint: Option<((String, Pooling, usize), Rc<Weights>)>,
     /// The model that predicted last.
     predictor: Option<Predictor<C>>,
+    /// Checkpoints whose files were compared with those of the plan.
+    compared: HashSet<String>,
 }
 
 impl<C: Compute> Trainer<C> {
@@ -66,14 +74,17 @@ impl<C: Compute> Trainer<C> {
             features: features::Known::default(),
             checkpoint: None,
             predictor: None,
+            compared: HashSet::new(),
         }
     }
 
-    fn dataset(&mut self, spec: &DataSpec) -> Result<(u64, Rc<Dataset>), TrainError> {
+    fn dataset(&mut self, job: &Job) -> Result<(u64, Rc<Dataset>), TrainError> {
+        let spec = &job.data;
         if let Some(known) = self.datasets.get(spec) {
             return Ok(known.clone());
         }
         let dataset = data::load(spec).map_err(|error| TrainError::Data(Box::new(error)))?;
+        unchanged::data(&dataset, spec, job.data_digest.as_ref())?;
         let known = (self.datasets.len() as u64, Rc::new(dataset));
         self.datasets.insert(spec.clone(), known.clone());
         Ok(known)
@@ -131,7 +142,10 @@ impl<C: Compute> Engine for Trainer<C> {
             let (length, window) = (settings.chunk_length, config.window());
             return Err(TrainError::Window { length, window });
         }
-        let (key, data) = self.dataset(&job.data)?;
+        let (key, data) = self.dataset(job)?;
+        if self.compared.insert(settings.checkpoint.clone()) {
+            unchanged::checkpoint(job)?;
+        }
         let corpus = self.corpora.get(key, &data, settings)?;
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
         let is_frozen = features::is_whole(settings.freeze, config.num_hidden_layers);

@@ -6,7 +6,6 @@ use super::*;
 use crate::{
     event::{Evaluation, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
-    policy::CheckpointEvery,
     results::write_json,
     study,
 };
@@ -16,18 +15,13 @@ const ONE: TrialId = TrialId(1);
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let plan = study::tests::plan(1);
-    let job = Job {
-        sweep: plan.sweep,
-        trial: plan.trials[0].clone(),
-        data: plan.data,
-        checkpoint_every: CheckpointEvery::default(),
-    };
+    let job = plan.job(&plan.trials[0]);
     write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
     folder
 }
 
 fn request(folder: &Path) -> String {
-    let request = WorkerRequest::Run { trial: ONE, folder: folder.to_owned() };
+    let request = WorkerRequest::Run { trial: ONE, folder: folder.to_owned(), micro_batch: None };
     serde_json::to_string(&request).unwrap() + "\n"
 }
 

@@ -111,6 +111,8 @@ impl Bench {
             trial,
             data: self.data.clone(),
             checkpoint_every: self.checkpoint_every,
+            data_digest: None,
+            checkpoint_digest: None,
         };
         self.session.run(&job, folder, observe)
     }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     }
     say(&WorkerLine::Ready { v: LOG_VERSION });
     while let Some(line) = requests.next() {
-        if let Ok(WorkerRequest::Run { trial, folder }) = serde_json::from_str(&line) {
+        if let Ok(WorkerRequest::Run { trial, folder, .. }) = serde_json::from_str(&line) {
             let attempt = note_attempt(&folder);
             if let Some(code) = obey(deed(&script, trial, attempt), trial, &mut requests) {
                 return code;

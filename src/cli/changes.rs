@@ -1,0 +1,154 @@
+//! A spec that has changed under its name: what that means, in words, and whether it goes on.
+
+use std::fmt::Write as _;
+
+use super::Stop;
+use crate::{
+    event::{Event, Record},
+    journal,
+    plan::{Difference, Plan, Revision},
+    results::SweepFolder,
+};
+
+/// Differences of two plans that are told.
+const SHOWN: usize = 4;
+
+/// The plan that follows `found`, which is in `folder`, for a spec that now has the plan `now`.
+///
+/// Refused when results there would mean something else than what was run. Where nothing has come to
+/// an end there are none.
+pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<Revision, Stop> {
+    let revision = found.revised(now);
+    if revision.changes_meaning() && has_results(&journal::replay(&folder.log())?.records) {
+        return Err(Stop::usage(format!(
+            "{} holds results of another plan:\n{}give the spec a new name (--set name=…), or forget those results \
+             with --fresh",
+            folder.path().display(),
+            listed(&revision.differences)
+        )));
+    }
+    Ok(revision)
+}
+
+/// Whether a trial was ever complete or given up.
+fn has_results(records: &[Record]) -> bool {
+    let is_end =
+        |record: &Record| matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
+    records.iter().any(is_end)
+}
+
+/// What has changed and what becomes of the trials; nothing, if nothing has.
+pub(super) fn describe(revision: &Revision) -> String {
+    let Revision { plan, differences, kept, added, returned, removed } = revision;
+    if differences.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("the spec of {} has changed:\n{}", plan.sweep, listed(differences));
+    let parts = [(kept, "kept"), (added, "new"), (returned, "back again"), (removed, "removed")];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, what)| **count > 0 || matches!(*what, "kept" | "new" | "removed"))
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let _ = writeln!(text, "trials: {}", parts.join(", "));
+    if *removed > 0 && !revision.changes_meaning() {
+        text.push_str("the files of removed trials stay; if the spec has such a trial again, it is back with its results\n");
+    }
+    text
+}
+
+/// A line for each difference, as far as that are few.
+fn listed(differences: &[Difference]) -> String {
+    let mut text = String::new();
+    for difference in differences.iter().take(SHOWN) {
+        let _ = writeln!(text, "  - {}", difference.text);
+    }
+    if let Some(more @ 1..) = differences.len().checked_sub(SHOWN) {
+        let _ = writeln!(text, "  - and {more} more");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::{
+        cli::Exit,
+        journal::Journal,
+        results::Results,
+        study,
+        trial::{Failure, FailureKind, TrialId},
+    };
+
+    /// A sweep's folder whose log says this of trial 1.
+    fn folder(events: &[Event]) -> (tempfile::TempDir, SweepFolder) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Results::new(root.path()).sweep("test");
+        std::fs::create_dir_all(folder.path()).unwrap();
+        let (mut journal, _) = Journal::open(&folder.log()).unwrap();
+        for event in events {
+            journal.append(Some(TrialId(1)), event.clone(), SystemTime::UNIX_EPOCH).unwrap();
+        }
+        (root, folder)
+    }
+
+    fn failed(retry: bool) -> Event {
+        Event::Failed { failure: Failure { kind: FailureKind::Signal(9), message: String::new() }, retry }
+    }
+
+    /// As [`study::tests::plan`], with other recipes.
+    fn other() -> Plan {
+        let mut plan = study::tests::plan(2);
+        plan.trials.iter_mut().for_each(|trial| trial.settings.epochs = 9);
+        plan
+    }
+
+    #[test]
+    fn what_would_change_the_meaning_of_results_is_refused() {
+        let (_root, folder) = folder(&[failed(false)]);
+        let stop = revise(&folder, &study::tests::plan(2), &other()).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(
+            stop.message.contains("holds results of another plan:\n  - `epochs` was 3 and is now 9\ngive")
+        );
+        assert!(stop.message.contains("--fresh"), "{}", stop.message);
+    }
+
+    #[test]
+    fn before_anything_has_come_to_an_end_everything_may_change() {
+        for events in [vec![], vec![failed(true)], vec![Event::Interrupted]] {
+            let (_root, folder) = folder(&events);
+            let revision = revise(&folder, &study::tests::plan(2), &other()).unwrap();
+            assert_eq!((revision.kept, revision.added, revision.removed), (0, 2, 2));
+            let text = describe(&revision);
+            assert_eq!(
+                text,
+                "the spec of test has changed:\n  - `epochs` was 3 and is now 9\ntrials: 0 kept, 2 new, 2 removed\n"
+            );
+        }
+    }
+
+    #[test]
+    fn another_search_space_goes_on_with_the_trials_that_are_the_same() {
+        let (_root, folder) = folder(&[failed(false)]);
+        let revision = revise(&folder, &study::tests::plan(3), &study::tests::plan(2)).unwrap();
+        let text = describe(&revision);
+        assert!(
+            text.contains("trials: 2 kept, 0 new, 1 removed\nthe files of removed trials stay"),
+            "{text}"
+        );
+        let back = revise(&folder, &revision.plan, &study::tests::plan(3)).unwrap();
+        assert!(describe(&back).ends_with("trials: 2 kept, 0 new, 1 back again, 0 removed\n"));
+        let same = revise(&folder, &back.plan, &study::tests::plan(3)).unwrap();
+        assert_eq!(describe(&same), "");
+    }
+
+    #[test]
+    fn no_more_than_the_first_few_differences_are_told() {
+        let difference = |number| Difference { text: format!("difference {number}"), changes_meaning: false };
+        let text = listed(&(1..=6).map(difference).collect::<Vec<_>>());
+        assert!(text.ends_with("difference 4\n  - and 2 more\n") && !text.contains("difference 5"));
+    }
+}

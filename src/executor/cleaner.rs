@@ -1,0 +1,154 @@
+//! Removes what complete trials do not need any more, on a thread beside the loop.
+//!
+//! Always after the log says so: a crash in between leaves files that the next run removes.
+
+use std::{fs, io, path::Path, sync::mpsc as blocking};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{files, results::TrialFolder};
+
+/// What goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// All that only going on with the trial would need.
+    Checkpoints,
+    /// The parameters too.
+    Parameters,
+}
+
+/// The thread and the way to it.
+pub(super) struct Cleaner {
+    orders: blocking::Sender<(TrialFolder, What)>,
+    thread: JoinHandle<()>,
+}
+
+impl Cleaner {
+    /// Starts the thread; what goes wrong is told to `troubles`.
+    pub(super) fn start(troubles: mpsc::UnboundedSender<String>) -> Self {
+        let (orders, queue) = blocking::channel::<(TrialFolder, What)>();
+        let thread = tokio::task::spawn_blocking(move || {
+            for (trial, what) in queue {
+                if let Err(error) = clean(&trial, what) {
+                    // It costs space and nothing else.
+                    let path = trial.path().display();
+                    let _ =
+                        troubles.send(format!("cannot remove what {path} does not need any more: {error}"));
+                }
+            }
+        });
+        Self { orders, thread }
+    }
+
+    /// Orders a removal.
+    pub(super) fn clean(&self, trial: TrialFolder, what: What) {
+        let _ = self.orders.send((trial, what));
+    }
+
+    /// Waits for what was ordered.
+    pub(super) async fn finish(self) {
+        drop(self.orders);
+        let _ = self.thread.await;
+    }
+}
+
+fn clean(trial: &TrialFolder, what: What) -> io::Result<()> {
+    let last = trial.last();
+    for ending in ["new", "before"] {
+        // `last.new` and `last.before`
+        gone(files::remove_folder(&last.with_extension(ending)))?;
+    }
+    match what {
+        What::Checkpoints => reduce(&last),
+        What::Parameters => {
+            gone(files::remove_folder(&last))?;
+            gone(files::remove_folder(&trial.best()))
+        }
+    }
+}
+
+/// Leaves only the parameters in `last/`.
+fn reduce(last: &Path) -> io::Result<()> {
+    // First what makes it a checkpoint: without it nobody expects the rest.
+    gone(fs::remove_file(last.join("state.safetensors")))?;
+    let entries = match fs::read_dir(last) {
+        Err(error) => return gone(Err(error)),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() != "model.safetensors" {
+            gone(fs::remove_file(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is there: that is what was wanted.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(())
+        }
+        removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trial's folder with all that a worker leaves there.
+    fn trial() -> (tempfile::TempDir, TrialFolder) {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["best", "last", "last.before", "last.new"] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+            for file in ["model.safetensors", "best.safetensors", "state.safetensors"] {
+                fs::write(root.path().join(folder).join(file), "x").unwrap();
+            }
+        }
+        fs::write(root.path().join("predictions.csv"), "x").unwrap();
+        let trial = TrialFolder::new(root.path());
+        (root, trial)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_complete_trial_keeps_its_parameters_and_no_more() {
+        let (_root, trial) = trial();
+        clean(&trial, What::Checkpoints).unwrap();
+        assert_eq!(names(trial.path()), ["best", "last", "predictions.csv"]);
+        assert_eq!(names(&trial.last()), ["model.safetensors"]);
+        clean(&trial, What::Checkpoints).unwrap();
+    }
+
+    #[test]
+    fn a_pruned_trial_keeps_what_is_no_parameter() {
+        let (_root, trial) = trial();
+        clean(&trial, What::Parameters).unwrap();
+        assert_eq!(names(trial.path()), ["predictions.csv"]);
+        clean(&trial, What::Parameters).unwrap();
+        clean(&TrialFolder::new(trial.path().join("nowhere")), What::Parameters).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_removed_is_told() {
+        let (_root, trial) = trial();
+        let state = trial.last().join("state.safetensors");
+        fs::remove_file(&state).unwrap();
+        fs::create_dir(&state).unwrap();
+        let (sender, mut troubles) = mpsc::unbounded_channel();
+        let cleaner = Cleaner::start(sender);
+        cleaner.clean(trial, What::Checkpoints);
+        cleaner.finish().await;
+        let trouble = troubles.recv().await.unwrap();
+        assert!(trouble.starts_with("cannot remove what"), "{trouble}");
+    }
+}

@@ -1,0 +1,155 @@
+//! When the disk is full: how long nothing is started, and what the user is told.
+
+use std::{io, path::Path, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::trial::TrialId;
+
+/// Free space, in bytes, at which a run goes on in any case.
+const ENOUGH: u64 = 64 << 20;
+/// The longest time between two looks.
+const LONGEST: Duration = Duration::from_mins(1);
+/// A pause so soon after the last one looks half as often.
+const SOON: Duration = Duration::from_mins(1);
+
+/// Whether a run waits for space, and when it looks again.
+#[derive(Debug)]
+pub(super) struct Pause {
+    /// Between two looks, at first.
+    shortest: Duration,
+    every: Duration,
+    /// The next look, while the run waits.
+    next: Option<Instant>,
+    /// Free space when it began.
+    free: Option<u64>,
+    resumed: Option<Instant>,
+    is_told: bool,
+}
+
+impl Pause {
+    pub(super) fn new(shortest: Duration) -> Self {
+        Self { shortest, every: shortest, next: None, free: None, resumed: None, is_told: false }
+    }
+
+    /// Begins to wait, with so much space.
+    pub(super) fn begin(&mut self, now: Instant, free: Option<u64>) {
+        let is_soon = self.resumed.is_some_and(|resumed| now.duration_since(resumed) < SOON);
+        self.every = if is_soon { (2 * self.every).min(LONGEST.max(self.shortest)) } else { self.shortest };
+        (self.next, self.free) = (Some(now + self.every), free);
+    }
+
+    /// When to look, if the run waits.
+    pub(super) const fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Takes in how much space there is; the answer is whether the run goes on.
+    pub(super) fn look(&mut self, now: Instant, free: Option<u64>) -> bool {
+        let is_enough = match (free, self.free) {
+            (Some(free), Some(before)) => {
+                free >= ENOUGH || free.saturating_sub(before) >= (before / 10).max(1)
+            }
+            (Some(free), None) => free >= ENOUGH,
+            // Whoever does not say how much there is must be tried.
+            (None, _) => true,
+        };
+        self.next = (!is_enough).then_some(now + self.every);
+        if is_enough {
+            self.resumed = Some(now);
+        }
+        is_enough
+    }
+
+    /// What the user is told when `trial` finds the disk of `path` full, unless he has been told.
+    pub(super) fn announce(&mut self, trial: TrialId, path: &Path, free: Option<u64>) -> Option<String> {
+        let space = free.map_or_else(String::new, |free| format!(" ({} free)", size(free)));
+        (!std::mem::replace(&mut self.is_told, true)).then(|| {
+            format!(
+                "the disk of {} is full{space}: trial {trial} waits and no other starts; nothing is lost, and the \
+                 sweep goes on by itself once space is freed; Ctrl-C ends the run",
+                path.display()
+            )
+        })
+    }
+
+    /// What the user is told when nobody waits for space any more, if he knows that somebody did.
+    pub(super) fn end(&mut self) -> Option<&'static str> {
+        std::mem::take(&mut self.is_told).then_some("there is space on the disk again: the sweep goes on")
+    }
+}
+
+/// Bytes that a user may still write to the file system of `path`.
+pub(super) fn free_space(path: &Path) -> io::Result<u64> {
+    let system = rustix::fs::statvfs(path)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_run_goes_on_with_plenty_of_space_or_a_tenth_more_than_before() {
+        let now = Instant::now();
+        for (before, free, goes_on) in [
+            (Some(1_000), Some(1_000), false),
+            (Some(1_000), Some(1_099), false),
+            (Some(1_000), Some(1_100), true),
+            (Some(0), Some(0), false),
+            (Some(0), Some(1), true),
+            (Some(1_000), Some(10), false),
+            (Some(ENOUGH), Some(ENOUGH), true),
+            (None, Some(10), false),
+            (Some(0), None, true),
+        ] {
+            let mut pause = Pause::new(SECOND);
+            pause.begin(now, before);
+            assert_eq!(pause.look(now + SECOND, free), goes_on, "{before:?} {free:?}");
+            assert_eq!(pause.next(), (!goes_on).then_some(now + 2 * SECOND));
+        }
+    }
+
+    #[test]
+    fn a_pause_that_follows_the_last_one_at_once_looks_half_as_often() {
+        let mut now = Instant::now();
+        let mut pause = Pause::new(SECOND);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            pause.begin(now, Some(0));
+            let next = pause.next().unwrap();
+            assert_eq!(next - now, Duration::from_secs(seconds));
+            assert!(pause.look(next, Some(ENOUGH)));
+            now = next;
+        }
+        pause.begin(now + 2 * SOON, Some(0));
+        assert_eq!(pause.next(), Some(now + 2 * SOON + SECOND));
+    }
+
+    #[test]
+    fn the_user_is_told_once_that_it_waits_and_once_that_it_goes_on() {
+        let mut pause = Pause::new(SECOND);
+        assert_eq!(pause.end(), None);
+        let text = pause.announce(TrialId(3), Path::new("/r"), Some(12_345)).unwrap();
+        assert!(text.starts_with("the disk of /r is full (12.3 kB free): trial 0003 waits"), "{text}");
+        assert_eq!(pause.announce(TrialId(4), Path::new("/r"), None), None);
+        assert!(pause.end().is_some());
+        assert_eq!(pause.end(), None);
+    }
+
+    #[test]
+    fn the_file_system_says_how_much_is_free() {
+        assert!(free_space(Path::new("/")).is_ok());
+        assert!(free_space(Path::new("/no/such/place")).is_err());
+    }
+}

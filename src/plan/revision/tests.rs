@@ -1,0 +1,141 @@
+//! Plans that follow each other.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    fingerprint::DataDigests,
+    plan::differences::tests::{moved, plan},
+};
+
+/// A plan over these learning rates; a trial's seed follows from its own rate.
+fn rates(rates: &[u32]) -> Plan {
+    let mut plan = plan(&rates.iter().map(|rate| 1e-5 * f64::from(*rate)).collect::<Vec<_>>());
+    for (trial, rate) in plan.trials.iter_mut().zip(rates) {
+        trial.seed = u64::from(*rate);
+    }
+    plan
+}
+
+fn ids(trials: &[Trial]) -> Vec<u32> {
+    trials.iter().map(|trial| trial.id.0).collect()
+}
+
+/// Kept, added, returned and removed.
+fn counts(revision: &Revision) -> [usize; 4] {
+    [revision.kept, revision.added, revision.returned, revision.removed]
+}
+
+#[test]
+fn equal_trials_keep_their_numbers_and_new_ones_come_after_the_largest() {
+    let revision = rates(&[1, 2, 3]).revised(&rates(&[4, 3, 1]));
+    assert_eq!(ids(&revision.plan.trials), [4, 3, 1], "in the order of the spec");
+    assert_eq!(ids(&revision.plan.removed.trials), [2]);
+    assert_eq!(counts(&revision), [2, 1, 0, 1]);
+    assert!(!revision.changes_meaning());
+}
+
+#[test]
+fn a_trial_that_the_spec_has_again_comes_back_under_its_number() {
+    let first = rates(&[1, 2, 3]);
+    let second = first.revised(&rates(&[1, 4])).plan;
+    let third = second.revised(&rates(&[5, 3, 1]));
+    assert_eq!(ids(&third.plan.trials), [5, 3, 1]);
+    assert_eq!(ids(&third.plan.removed.trials), [2, 4]);
+    assert_eq!(counts(&third), [1, 1, 1, 1]);
+}
+
+#[test]
+fn the_same_spec_is_the_same_plan() {
+    let plan = rates(&[1, 2]).revised(&rates(&[3, 2])).plan;
+    let again = plan.revised(&rates(&[3, 2]));
+    assert_eq!((again.plan, again.differences), (plan, Vec::new()));
+}
+
+#[test]
+fn repeats_may_be_added() {
+    let mut now = rates(&[1, 1, 2]);
+    (now.trials[1].repeat, now.trials[1].seed) = (1, 77);
+    let revision = rates(&[1, 2]).revised(&now);
+    assert_eq!(ids(&revision.plan.trials), [1, 3, 2]);
+    assert!(!revision.changes_meaning());
+}
+
+#[test]
+fn under_another_meaning_no_trial_is_the_same_and_none_comes_back() {
+    let first = rates(&[1, 2]).revised(&rates(&[1])).plan;
+    let mut other = rates(&[1, 2]);
+    other.fingerprints.data =
+        Some(DataDigests { train: "x".to_owned(), validation: "2".to_owned(), test: "3".to_owned() });
+    let revision = first.revised(&other);
+    assert!(revision.changes_meaning());
+    assert_eq!(ids(&revision.plan.trials), [3, 4]);
+    assert_eq!(revision.plan.removed, Removed { trials: vec![], retired: vec![TrialId(1), TrialId(2)] });
+    let back = revision.plan.revised(&rates(&[1, 2])).plan;
+    assert_eq!(ids(&back.trials), [5, 6]);
+}
+
+#[test]
+fn a_project_that_was_moved_keeps_its_trials_and_those_that_were_removed() {
+    let before = rates(&[1, 2]).revised(&rates(&[1])).plan;
+    let revision = before.revised(&moved(rates(&[2, 1])));
+    assert_eq!(ids(&revision.plan.trials), [2, 1]);
+    assert_eq!(counts(&revision), [1, 0, 1, 0]);
+}
+
+#[test]
+fn what_a_removed_trial_was_trained_from_is_remembered_until_it_is_another() {
+    let mut both = rates(&[1, 2]);
+    both.swept.push("checkpoint".to_owned());
+    for (trial, name) in both.trials.iter_mut().zip(["bert", "other"]) {
+        let written = crate::settings::Value::Text(name.to_owned());
+        trial.params.0.push(("checkpoint".to_owned(), written));
+        trial.settings.checkpoint = format!("/a/{name}");
+    }
+    both.fingerprints.checkpoints.insert("/a/other".to_owned(), "o".to_owned());
+    let mut one = both.clone();
+    one.trials.pop();
+    one.fingerprints.checkpoints.remove("/a/other");
+
+    let without = both.revised(&one).plan;
+    assert_eq!(without.fingerprints.checkpoints["/a/other"], "o");
+    assert_eq!(ids(&without.revised(&both).plan.trials), [1, 2]);
+
+    both.fingerprints.checkpoints.insert("/a/other".to_owned(), "retrained".to_owned());
+    let revision = without.revised(&both);
+    assert!(!revision.changes_meaning(), "{:?}", revision.differences);
+    assert_eq!(ids(&revision.plan.trials), [1, 3]);
+    assert_eq!(revision.plan.removed, Removed { trials: vec![], retired: vec![TrialId(2)] });
+}
+
+#[test]
+fn a_plan_without_removed_trials_says_nothing_of_them() {
+    let plan = rates(&[1]);
+    assert!(!serde_json::to_string(&plan).unwrap().contains("removed"));
+    let revised = plan.revised(&rates(&[2])).plan;
+    let text = serde_json::to_string(&revised).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), revised);
+}
+
+proptest! {
+    #[test]
+    fn a_number_stands_for_one_configuration_for_ever(
+        specs in prop::collection::vec(prop::collection::btree_set(1_u32..12, 1..8), 1..8),
+    ) {
+        let mut given: HashMap<u32, u64> = HashMap::new();
+        let mut plan: Option<Plan> = None;
+        for spec in &specs {
+            let now = rates(&spec.iter().copied().collect::<Vec<_>>());
+            let next = plan.map_or_else(|| now.clone(), |plan| plan.revised(&now).plan);
+            for trial in &next.trials {
+                prop_assert_eq!(*given.entry(trial.id.0).or_insert(trial.seed), trial.seed);
+            }
+            let seeds: HashSet<u64> = given.values().copied().collect();
+            prop_assert_eq!(seeds.len(), given.len(), "a configuration has one number");
+            let mut all: Vec<u32> = next.trials.iter().chain(&next.removed.trials).map(|t| t.id.0).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (1..=u32::try_from(given.len()).unwrap()).collect::<Vec<_>>());
+            plan = Some(next);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Locks on file systems of every kind, by what the system would say there.
+
+use super::*;
+
+type Answer<'a> = &'a dyn Fn(&File, Kind) -> Result<(), TryLockError>;
+
+#[expect(clippy::unnecessary_wraps, reason = "an answer among others")]
+fn free(_: &File, _: Kind) -> Result<(), TryLockError> {
+    Ok(())
+}
+
+fn held(_: &File, _: Kind) -> Result<(), TryLockError> {
+    Err(TryLockError::WouldBlock)
+}
+
+fn unsupported(_: &File, _: Kind) -> Result<(), TryLockError> {
+    Err(TryLockError::Error(io::Error::from_raw_os_error(Errno::NOLCK.raw_os_error())))
+}
+
+fn elsewhere() -> Holder {
+    Holder { host: "node7".to_owned(), pid: 3, started: Some(1), since: "2026-01-05T10:22:07Z".to_owned() }
+}
+
+/// A process of this machine that is over.
+fn dead() -> Holder {
+    let me = Holder::this_process();
+    Holder { started: me.started.map(|ticks| ticks - 1), ..me }
+}
+
+/// A folder whose lock file names `holder`.
+struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(holder: Option<&Holder>) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let place = Self { root };
+        if let Some(holder) = holder {
+            fs::write(place.lock(), serde_json::to_vec(holder).unwrap()).unwrap();
+        }
+        place
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.root.path().join(".lock")
+    }
+
+    fn take(&self, lock: Answer<'_>, shared: bool) -> Result<Lock, ResultsError> {
+        let system = System { lock, is_shared: &|_| shared, pause: &|| (), me: Holder::this_process() };
+        Lock::take_by(self.root.path(), &self.lock(), &system)
+    }
+
+    fn holder(&self, lock: Answer<'_>, shared: bool) -> Option<Holder> {
+        let system = System { lock, is_shared: &|_| shared, pause: &|| (), me: Holder::this_process() };
+        holder_by(&self.lock(), &system)
+    }
+
+    /// The message of a refusal, with the folder as `here`.
+    fn refused(&self, lock: Answer<'_>, shared: bool) -> String {
+        let before = fs::read(self.lock()).unwrap();
+        let message = self.take(lock, shared).unwrap_err().to_string();
+        assert_eq!(fs::read(self.lock()).unwrap(), before, "the holder's name stays");
+        message.replace(&self.root.path().display().to_string(), "here")
+    }
+}
+
+#[test]
+fn a_lock_that_is_taken_names_this_process_until_it_is_given_back() {
+    for answer in [&free as Answer<'_>, &unsupported] {
+        let place = Place::new(None);
+        let lock = place.take(answer, false).unwrap();
+        assert_eq!(read(&place.lock()).pid, std::process::id());
+        assert_eq!(lock.taken_over(), None);
+        drop(lock);
+        assert!(!read(&place.lock()).is_known());
+        assert_eq!(fs::read_dir(place.root.path()).unwrap().count(), 1, "the guard is gone");
+        place.take(answer, false).unwrap();
+    }
+}
+
+#[test]
+fn a_lock_that_the_kernel_says_is_held_is_refused() {
+    let me = Holder::this_process();
+    let message = Place::new(Some(&me)).refused(&held, false);
+    assert_eq!(message, format!("here is locked by {me}; wait for it, or end it first"));
+}
+
+#[test]
+fn one_who_only_looks_does_not_keep_the_lock_from_being_taken() {
+    for named in [None, Some(dead())] {
+        let place = Place::new(named.as_ref());
+        let times = std::cell::Cell::new(0);
+        let lock = |_: &File, _: Kind| {
+            times.set(times.get() + 1);
+            if times.get() < 3 { Err(TryLockError::WouldBlock) } else { Ok(()) }
+        };
+        place.take(&lock, false).unwrap();
+        assert_eq!(times.get(), 3);
+    }
+    let message = Place::new(Some(&dead())).refused(&held, false);
+    assert!(message.contains("is locked by"), "somebody does hold it: {message}");
+}
+
+#[test]
+fn the_lock_of_a_dead_process_is_taken_over_with_or_without_the_kernels_help() {
+    for (answer, shared) in [(&free as Answer<'_>, false), (&free, true), (&unsupported, true)] {
+        let place = Place::new(Some(&dead()));
+        assert_eq!(place.holder(answer, shared), None);
+        assert_eq!(place.take(answer, shared).unwrap().taken_over(), Some(&dead()));
+    }
+}
+
+#[test]
+fn without_the_kernels_help_a_living_process_of_this_machine_keeps_its_lock() {
+    let me = Holder::this_process();
+    let place = Place::new(Some(&me));
+    assert!(place.refused(&unsupported, true).starts_with("here is locked by pid"));
+    assert_eq!(place.holder(&unsupported, true), Some(me));
+}
+
+#[test]
+fn where_locks_may_not_reach_other_machines_one_that_names_another_is_believed() {
+    for answer in [&free as Answer<'_>, &unsupported] {
+        let place = Place::new(Some(&elsewhere()));
+        assert_eq!(
+            place.refused(answer, true),
+            "here may be in use by pid 3 on node7 since 2026-01-05T10:22:07Z, which cannot be asked from this \
+             machine; if that process is over: rm here/.lock"
+        );
+        assert_eq!(place.holder(answer, true), Some(elsewhere()));
+        fs::remove_file(place.lock()).unwrap();
+        place.take(answer, true).unwrap();
+    }
+}
+
+#[test]
+fn on_a_disk_of_this_machine_the_kernel_alone_decides() {
+    let place = Place::new(Some(&elsewhere()));
+    assert_eq!(place.holder(&free, false), None);
+    place.take(&free, false).unwrap();
+}
+
+#[test]
+fn a_guard_that_was_left_behind_is_told_with_the_command_that_removes_it() {
+    let place = Place::new(None);
+    fs::write(place.lock(), "").unwrap();
+    fs::write(place.root.path().join(".lock.guard"), "").unwrap();
+    let message = place.refused(&unsupported, false);
+    assert!(message.contains("may be in use by another process"), "{message}");
+    assert!(message.ends_with("rm here/.lock.guard"), "{message}");
+}
+
+#[test]
+fn of_many_who_take_over_at_once_one_has_the_lock() {
+    let place = Place::new(Some(&dead()));
+    let (folder, path) = (place.root.path(), place.lock());
+    let system =
+        || System { lock: &unsupported, is_shared: &|_| false, pause: &pause, me: Holder::this_process() };
+    let taken: Vec<Result<Lock, ResultsError>> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| Lock::take_by(folder, &path, &system()))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(taken.iter().filter(|lock| lock.is_ok()).count(), 1);
+    assert!(taken.iter().all(|lock| lock.is_ok() || matches!(lock, Err(ResultsError::Locked { .. }))));
+}
+
+#[test]
+fn errors_that_say_something_else_are_told() {
+    let broken = |_: &File, _: Kind| Err(TryLockError::Error(io::ErrorKind::PermissionDenied.into()));
+    let message = Place::new(None).take(&broken, false).unwrap_err().to_string();
+    assert!(message.starts_with("cannot lock"), "{message}");
+}

@@ -1,0 +1,89 @@
+//! The end of a `worker.log`, for people who ask why a trial failed.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use crate::display::{plain, shorten};
+
+/// What begins the first line of each attempt in a `worker.log`, and each remark that is not the worker's.
+pub(crate) const TITLE: &str = "=== ";
+/// Lines that are shown.
+const LINES_MAX: usize = 10;
+/// Terminal columns of each.
+const COLUMNS_MAX: usize = 200;
+/// Bytes that are read.
+const BYTES_MAX: u64 = 64 << 10;
+
+/// The last lines of the latest attempt in the log at `path`, at most ten, none of which is empty,
+/// speaks to a terminal or is wider than 200 columns. None without a log.
+#[must_use]
+pub fn last_lines(path: &Path) -> Vec<String> {
+    let bytes = tail(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix(TITLE) {
+            // What was said before belongs to another attempt.
+            if title.starts_with("trial ") {
+                lines.clear();
+            }
+            continue;
+        }
+        let line = shorten(plain(line).trim_end(), COLUMNS_MAX);
+        if !line.is_empty() {
+            lines.push(line);
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(LINES_MAX))
+}
+
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(BYTES_MAX)))?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(text: &[u8]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.log");
+        std::fs::write(&path, text).unwrap();
+        last_lines(&path)
+    }
+
+    #[test]
+    fn only_the_last_ten_lines_of_the_last_attempt_are_shown() {
+        let mut text =
+            "=== trial 0001, attempt 1 on cpu:0\nold\n=== trial 0001, attempt 2 on cpu:0\n".to_owned();
+        assert_eq!(lines_of(text.as_bytes()), [""; 0]);
+        text += "\n=== 5 bytes are left out here\n";
+        (1..=12).for_each(|line| text += &format!("line {line}\n"));
+        let lines = lines_of(text.as_bytes());
+        assert_eq!((lines.len(), lines[0].as_str(), lines[9].as_str()), (10, "line 3", "line 12"));
+    }
+
+    #[test]
+    fn what_a_worker_said_cannot_speak_to_the_terminal_or_fill_it() {
+        let mut text = b"\x1b[31mred \xff\n".to_vec();
+        text.extend(vec![b'x'; 1 << 20]);
+        text.extend(b"end");
+        let lines = lines_of(&text);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].ends_with("end") && lines[0].chars().count() <= 200);
+        assert_eq!(lines_of(b"\x1b[31mred \xff\n"), [" [31mred \u{fffd}"]);
+    }
+
+    #[test]
+    fn without_a_log_there_are_no_lines() {
+        assert_eq!(last_lines(Path::new("/no/such/log")), [""; 0]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Folders by example.
+
+use std::fs::File;
+
+use super::*;
+
+fn results() -> (tempfile::TempDir, Results) {
+    let folder = tempfile::tempdir().unwrap();
+    let results = Results::new(folder.path().join("results"));
+    (folder, results)
+}
+
+#[test]
+fn a_second_lock_is_refused_and_names_the_holder() {
+    let (_folder, results) = results();
+    let sweep = results.sweep("one");
+    let lock = sweep.lock().unwrap();
+    let message = sweep.lock().unwrap_err().to_string();
+    assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
+    assert_eq!(sweep.holder().unwrap().pid, std::process::id());
+    drop(lock);
+    assert_eq!(sweep.holder(), None);
+    sweep.lock().unwrap();
+}
+
+#[test]
+fn a_command_quotes_a_path_that_a_shell_would_take_apart() {
+    assert_eq!(quoted(Path::new("results/a_1/.lock")), "results/a_1/.lock");
+    assert_eq!(quoted(Path::new("it's mine/.lock")), r"'it'\''s mine/.lock'");
+}
+
+#[test]
+fn a_folder_with_somebody_elses_files_is_never_taken() {
+    let (_folder, results) = results();
+    let sweep = results.sweep("photos");
+    fs::create_dir_all(sweep.path()).unwrap();
+    fs::write(sweep.path().join("holiday.jpg"), "x").unwrap();
+    assert!(matches!(sweep.lock(), Err(ResultsError::Foreign(_))));
+}
+
+#[test]
+fn clearing_removes_what_sweeps_write_and_nothing_else() {
+    let (_folder, results) = results();
+    let sweep = results.sweep("one");
+    let lock = sweep.lock().unwrap();
+    fs::write(sweep.plan(), "{}").unwrap();
+    fs::create_dir_all(sweep.trial(TrialId(1)).path()).unwrap();
+    fs::write(sweep.path().join("notes.txt"), "mine").unwrap();
+    sweep.clear(&lock).unwrap();
+    let mut left: Vec<_> =
+        fs::read_dir(sweep.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".lock", "notes.txt"]);
+}
+
+#[test]
+fn the_newest_sweep_is_the_one_whose_log_changed_last() {
+    let (_folder, results) = results();
+    for (name, seconds) in [("old", 10), ("new", 30), ("middle", 20)] {
+        let sweep = results.sweep(name);
+        fs::create_dir_all(sweep.path()).unwrap();
+        fs::write(sweep.plan(), "{}").unwrap();
+        let log = File::create(sweep.log()).unwrap();
+        log.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+    }
+    assert_eq!(results.find(None).unwrap().name(), "new");
+    let message = results.find(Some("other")).unwrap_err().to_string();
+    assert!(message.ends_with("there are: new, middle, old"), "{message}");
+}
+
+#[test]
+fn results_that_do_not_exist_hold_no_sweep() {
+    let (_folder, results) = results();
+    assert!(matches!(results.find(None), Err(ResultsError::Empty(_))));
+}

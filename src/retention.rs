@@ -1,0 +1,96 @@
+//! Whose parameters may go: pure, from a study and what the sweep keeps.
+
+use crate::{
+    leaderboard::RankBy,
+    policy::Keep,
+    study::{Study, TrialRecord},
+    trial::{State, TrialId},
+};
+
+/// Complete trials that still have their parameters and do not rank, by test F1, among those that
+/// are kept. Trials with equal figures rank alike, so that more may stay than `keep` says.
+#[must_use]
+pub fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
+    let count = match keep {
+        Keep::All => return Vec::new(),
+        Keep::BestOfSweep => 1,
+        Keep::Best(count) => count.get(),
+    };
+    let complete = || study.trials.iter().filter(|record| record.state == State::Complete);
+    let mut keys: Vec<f64> = complete().map(key).collect();
+    if keys.len() <= count {
+        return Vec::new();
+    }
+    let (_, worst_kept, _) = keys.select_nth_unstable_by(count - 1, f64::total_cmp);
+    let worst_kept = *worst_kept;
+    let goes = |record: &&TrialRecord| !record.pruned && key(record).total_cmp(&worst_kept).is_gt();
+    complete().filter(goes).map(|record| record.trial.id).collect()
+}
+
+/// What sorts trials, the best first; those without a figure last.
+fn key(record: &TrialRecord) -> f64 {
+    RankBy::TestF1.key(record).unwrap_or(f64::INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{leaderboard, report::samples};
+
+    /// Complete trials; the larger the loss, the worse the test F1.
+    fn study(losses: &[f64]) -> Study {
+        samples::study((1..).zip(losses).map(|(id, loss)| samples::record(id, &[*loss])).collect())
+    }
+
+    fn gone(study: &Study, keep: Keep) -> Vec<u32> {
+        disposable(study, keep).into_iter().map(|id| id.0).collect()
+    }
+
+    fn best(count: usize) -> Keep {
+        Keep::Best(NonZeroUsize::new(count).unwrap())
+    }
+
+    #[test]
+    fn all_but_the_best_may_go() {
+        let study = study(&[0.3, 0.1, 0.4, 0.2]);
+        assert_eq!(gone(&study, Keep::BestOfSweep), [1, 3, 4]);
+        assert_eq!(gone(&study, best(2)), [1, 3]);
+        assert_eq!(gone(&study, best(4)), [0; 0]);
+        assert_eq!(gone(&study, Keep::All), [0; 0]);
+    }
+
+    #[test]
+    fn trials_as_good_as_the_last_one_that_is_kept_stay() {
+        let study = study(&[0.2, 0.1, 0.2, 0.3]);
+        assert_eq!(gone(&study, best(2)), [4]);
+    }
+
+    #[test]
+    fn only_complete_trials_go_and_each_once() {
+        let mut study = study(&[0.1, 0.2, 0.3, 0.4]);
+        study.trials[1].state = State::Running;
+        study.trials[2].state = State::Waiting;
+        assert_eq!(gone(&study, Keep::BestOfSweep), [4]);
+        study.trials[3].pruned = true;
+        assert_eq!(gone(&study, Keep::BestOfSweep), [0; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_ranks_below_all_that_stays(
+            losses in prop::collection::vec((0_u8..40).prop_map(|loss| f64::from(loss) / 100.0), 1..20),
+            count in 1_usize..6,
+        ) {
+            let study = study(&losses);
+            let board = leaderboard::build(&study, RankBy::TestF1, &|_| None);
+            let gone = disposable(&study, best(count));
+            for row in &board.rows {
+                prop_assert_eq!(gone.contains(&row.trial), row.rank.is_some_and(|rank| rank > count));
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The invariants of the scheduler over random orders of what can happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{event::Progress, trial::Memory};
+
+/// Examples of one pass; halved twice until one is left.
+const BATCH: usize = 4;
+/// Attempts at a trial in one run: the first one; one more for each kind that may be a chance; and
+/// for memory the same again, two halvings, and alone. Those that a full disk ended do not count.
+const ATTEMPTS_MAX: u32 = 1 + 8 + 4;
+
+/// One thing that a worker, its process or the user does.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Ready,
+    Progress,
+    Finished,
+    Failed,
+    FailedForGood,
+    Stopped,
+    Foreign,
+    Garbage,
+    Exit,
+    Killed,
+    StartupTimeout,
+    LeaveTimeout,
+    Stalled,
+    TimeLimit,
+    OutOfMemory,
+    FailedOutOfMemory,
+    FailedDiskFull,
+    WaitsForSpace,
+    GoesOn,
+    Alive,
+    Resumed,
+    OtherClasses,
+    SpaceFreed,
+    NextSpawnFails,
+    Interrupt,
+}
+
+const DEEDS: [Deed; 25] = [
+    Deed::Ready,
+    Deed::Progress,
+    Deed::Finished,
+    Deed::Failed,
+    Deed::FailedForGood,
+    Deed::Stopped,
+    Deed::Foreign,
+    Deed::Garbage,
+    Deed::Exit,
+    Deed::Killed,
+    Deed::StartupTimeout,
+    Deed::LeaveTimeout,
+    Deed::Stalled,
+    Deed::TimeLimit,
+    Deed::OutOfMemory,
+    Deed::FailedOutOfMemory,
+    Deed::FailedDiskFull,
+    Deed::WaitsForSpace,
+    Deed::GoesOn,
+    Deed::Alive,
+    Deed::Resumed,
+    Deed::OtherClasses,
+    Deed::SpaceFreed,
+    Deed::NextSpawnFails,
+    Deed::Interrupt,
+];
+
+/// What stands around the scheduler: processes, and a check of all that it asks for.
+struct World {
+    scheduler: Scheduler,
+    /// A process for each slot, with the trial that it was told to run.
+    #[expect(clippy::option_option, reason = "no process, and a process without a trial")]
+    processes: Vec<Option<Option<TrialId>>>,
+    /// Processes that were told to go.
+    doomed: BTreeSet<Slot>,
+    /// Processes that wait for space.
+    full: BTreeSet<Slot>,
+    awaits_space: bool,
+    /// The process that has its pool for itself, by pool.
+    alone: Vec<(Pool, Slot)>,
+    /// What the latest start was like.
+    started: (Option<usize>, bool),
+    attempts: BTreeMap<TrialId, u32>,
+    full_disks: BTreeMap<TrialId, u32>,
+    micro_batches: BTreeMap<TrialId, usize>,
+    terminal: BTreeMap<TrialId, u32>,
+    interrupted: BTreeMap<TrialId, u32>,
+    next_spawn_fails: bool,
+    ended: bool,
+}
+
+impl World {
+    fn new(slots: usize, trials: u32) -> Self {
+        let due: Vec<Due> = (1..=trials).map(|id| Due { batch: BATCH, ..due(TrialId(id)) }).collect();
+        let mut world = Self {
+            scheduler: Scheduler::new(devices(slots), &due, terms(trials)),
+            processes: vec![None; slots],
+            doomed: BTreeSet::new(),
+            full: BTreeSet::new(),
+            awaits_space: false,
+            alone: Vec::new(),
+            started: (None, false),
+            attempts: BTreeMap::new(),
+            full_disks: BTreeMap::new(),
+            micro_batches: BTreeMap::new(),
+            terminal: BTreeMap::new(),
+            interrupted: BTreeMap::new(),
+            next_spawn_fails: false,
+            ended: false,
+        };
+        world.give(Input::Begin);
+        world
+    }
+
+    fn give(&mut self, input: Input) {
+        for action in self.scheduler.step(input) {
+            assert!(!self.ended, "{action:?} after the end");
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { slot, device, .. } => self.spawn(slot, device),
+            Action::Run { slot, trial, micro_batch } => {
+                assert!(
+                    self.processes.iter().flatten().all(|held| *held != Some(trial)),
+                    "{trial} runs twice"
+                );
+                assert_eq!(self.processes[slot.0], Some(None));
+                assert_eq!(micro_batch, self.micro_batches.get(&trial).copied());
+                self.processes[slot.0] = Some(Some(trial));
+            }
+            Action::Stop(slot) | Action::Leave(slot) | Action::Terminate(slot) | Action::Kill(slot) => {
+                assert!(self.processes[slot.0].is_some(), "nobody is there to hear");
+                if matches!(action, Action::Leave(_) | Action::Kill(_)) {
+                    self.doomed.insert(slot);
+                    self.full.remove(&slot);
+                }
+            }
+            Action::AwaitSpace(_) => {
+                assert!(!std::mem::replace(&mut self.awaits_space, true), "it asks already");
+            }
+            Action::Log(Some(trial), event) => self.logged(trial, &event),
+            Action::Log(None, _) | Action::Show(..) | Action::ShowFull(..) | Action::ShowFreed => {}
+            Action::End => {
+                assert!(self.processes.iter().all(Option::is_none), "a process was left behind");
+                self.ended = true;
+            }
+        }
+    }
+
+    fn spawn(&mut self, slot: Slot, device: Device) {
+        assert_eq!(self.processes[slot.0], None, "a device was given away while held");
+        let pool = Pool::of(device);
+        assert!(self.alone.iter().all(|(taken, _)| *taken != pool), "alone means alone");
+        if self.started.1 {
+            let others = (0..self.processes.len()).filter(|index| Pool::of(self.devices()[*index]) == pool);
+            assert!(others.into_iter().all(|index| self.processes[index].is_none()), "alone means alone");
+            self.alone.push((pool, slot));
+        }
+        if std::mem::take(&mut self.next_spawn_fails) {
+            self.alone.retain(|(_, own)| *own != slot);
+            self.give(Input::SpawnFailed(slot, "no".to_owned()));
+        } else {
+            self.processes[slot.0] = Some(None);
+        }
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        devices(self.processes.len())
+    }
+
+    fn logged(&mut self, trial: TrialId, event: &Event) {
+        let count = match event {
+            Event::Started { attempt, micro_batch, alone, .. } => {
+                assert!(!self.awaits_space && self.full.is_empty(), "{trial} starts on a full disk");
+                self.started = (*micro_batch, *alone);
+                let before = micro_batch.and_then(|size| self.micro_batches.insert(trial, size));
+                let before = before.unwrap_or(BATCH);
+                assert!(
+                    micro_batch.is_none_or(|size| size == before || size == before / 2),
+                    "{micro_batch:?}"
+                );
+                let count = self.attempts.entry(trial).or_default();
+                *count += 1;
+                assert_eq!(*attempt, *count);
+                let most = ATTEMPTS_MAX + self.full_disks.get(&trial).copied().unwrap_or(0);
+                assert!(*count <= most, "{trial} is tried too often");
+                return;
+            }
+            Event::Failed { failure: Failure { kind: FailureKind::DiskFull, .. }, retry } => {
+                assert!(retry, "a full disk fails nothing");
+                &mut self.full_disks
+            }
+            Event::Finished(_) | Event::Failed { retry: false, .. } => &mut self.terminal,
+            Event::Interrupted => &mut self.interrupted,
+            _ => return,
+        };
+        *count.entry(trial).or_default() += 1;
+    }
+
+    /// The process of a slot is gone.
+    fn gone(&mut self, slot: Slot) {
+        self.processes[slot.0] = None;
+        self.doomed.remove(&slot);
+        self.full.remove(&slot);
+        self.alone.retain(|(_, own)| *own != slot);
+    }
+
+    fn deed(&mut self, slot: Slot, deed: Deed) {
+        match deed {
+            Deed::Interrupt => return self.give(Input::Interrupt),
+            Deed::SpaceFreed => {
+                self.awaits_space = false;
+                return self.give(Input::SpaceFreed);
+            }
+            Deed::NextSpawnFails => return self.next_spawn_fails = true,
+            _ => {}
+        }
+        let Some(held) = self.processes[slot.0] else { return };
+        let own = held.unwrap_or(TrialId(99));
+        match deed {
+            // A process that has reported the end of a trial has none until it is told to run the next.
+            Deed::Finished
+            | Deed::Stopped
+            | Deed::Failed
+            | Deed::FailedForGood
+            | Deed::FailedOutOfMemory
+            | Deed::FailedDiskFull => {
+                self.processes[slot.0] = Some(None);
+                self.full.remove(&slot);
+            }
+            Deed::Exit | Deed::Killed | Deed::OutOfMemory => self.gone(slot),
+            Deed::WaitsForSpace if held.is_some() && !self.doomed.contains(&slot) => {
+                self.full.insert(slot);
+            }
+            Deed::GoesOn => _ = self.full.remove(&slot),
+            _ => {}
+        }
+        self.give(input(slot, own, deed));
+    }
+}
+
+/// What the scheduler hears of a deed of the process in `slot`, which has the trial `own`.
+fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
+    let line = |line| Input::Line(slot, line);
+    let fails = |kind| line(WorkerLine::Failed(own, failure(kind)));
+    let three = Scores::new(Confusion::new(3), 0.5, Target::Class(1));
+    match deed {
+        Deed::Ready => line(READY),
+        Deed::Progress => {
+            let progress = Progress { epoch: 1, epochs: 1, step: 1, steps: 1, train_loss: 0.1 };
+            line(WorkerLine::Progress(own, progress))
+        }
+        Deed::Finished => line(WorkerLine::Finished(own, outcome())),
+        Deed::Failed => fails(FailureKind::Panic),
+        Deed::FailedForGood => fails(FailureKind::Data),
+        Deed::FailedOutOfMemory => fails(FailureKind::OutOfMemory(Memory::Cuda)),
+        Deed::FailedDiskFull => fails(FailureKind::DiskFull),
+        Deed::Stopped => line(WorkerLine::Stopped(own)),
+        Deed::Foreign => line(WorkerLine::Finished(TrialId(own.0 + 1), outcome())),
+        Deed::OtherClasses => line(WorkerLine::Finished(own, Outcome { test: three, ..outcome() })),
+        Deed::WaitsForSpace => line(WorkerLine::DiskFull(own, "/full".into())),
+        Deed::GoesOn => line(WorkerLine::DiskFreed(own)),
+        Deed::Alive => line(WorkerLine::Alive(own)),
+        Deed::Resumed => line(WorkerLine::Event(own, Event::Resumed { step: 1, epoch: 0.5 })),
+        Deed::Garbage => Input::Garbage(slot, "noise".to_owned()),
+        Deed::Exit => Input::Exited(slot, Exit::Code(1)),
+        Deed::Killed => Input::Exited(slot, Exit::Signal(9)),
+        Deed::OutOfMemory => Input::Exited(slot, Exit::OutOfMemory(Memory::Host)),
+        Deed::StartupTimeout => Input::StartupTimeout(slot),
+        Deed::Stalled => Input::Stalled(slot),
+        Deed::TimeLimit => Input::TimeLimit(slot),
+        Deed::LeaveTimeout => Input::LeaveTimeout(slot),
+        Deed::SpaceFreed => Input::SpaceFreed,
+        Deed::NextSpawnFails | Deed::Interrupt => Input::Interrupt,
+    }
+}
+
+/// Processor slots, and two that share a GPU.
+fn devices(slots: usize) -> Vec<Device> {
+    let mut devices = cpu(slots);
+    devices.iter_mut().skip(2).for_each(|device| *device = Device::Cuda { index: 0 });
+    devices
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #[test]
+    fn whatever_happens_no_trial_is_lost_and_every_device_is_freed(
+        slots in 1_usize..5,
+        trials in 0_u32..6,
+        may_interrupt in any::<bool>(),
+        deeds in prop::collection::vec((0_usize..4, prop::sample::select(&DEEDS[..])), 0..120),
+    ) {
+        let mut world = World::new(slots, trials);
+        for (slot, deed) in deeds {
+            if may_interrupt || !matches!(deed, Deed::Interrupt) {
+                world.deed(Slot(slot % slots), deed);
+            }
+        }
+        // From here on every process only dies: the run must come to its end by itself.
+        for _ in 0..=(ATTEMPTS_MAX as usize + 120) * trials as usize + slots {
+            if world.awaits_space {
+                world.deed(SLOT, Deed::SpaceFreed);
+            }
+            for slot in (0..slots).map(Slot) {
+                if world.processes[slot.0].is_some() {
+                    world.deed(slot, Deed::Killed);
+                }
+            }
+        }
+        prop_assert!(world.ended);
+        for trial in (1..=trials).map(TrialId) {
+            let terminal = world.terminal.get(&trial).copied().unwrap_or(0);
+            let interrupted = world.interrupted.get(&trial).copied().unwrap_or(0);
+            prop_assert!(terminal + interrupted <= 1, "{} ended {} times", trial, terminal);
+            if !world.scheduler.is_stopping() {
+                prop_assert_eq!(terminal, 1, "{} was lost", trial);
+            } else if terminal + interrupted == 0 {
+                // It never began, or waits for its second attempt: the next run takes it up.
+                prop_assert!(world.scheduler.waiting.contains(&trial), "{} was lost", trial);
+                prop_assert!(world.scheduler.was_interrupted());
+            }
+        }
+    }
+}
