@@ -146,7 +146,9 @@ pub async fn run(
     let (mut state, mut inbox, mut troubles) = Loop::open(run, interrupts, draw, watch)?;
     let mut result = state.work(&mut inbox, &mut troubles).await;
     if let Err(ExecutorError::Full { records, .. }) = &mut result {
-        (state.watch)(Note::Stopping(1));
+        if !state.scheduler.is_stopping() {
+            (state.watch)(Note::Stopping(1));
+        }
         *records += state.leave(&mut inbox).await;
     }
     state.cleaner.finish().await;

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{ExecutorError, Loop, Note, prepare, process::Command};
+use super::{ExecutorError, Loop, Note, Run, prepare, process::Command};
 use crate::{
     disk,
     event::{Event, Record, WorkerLine},
@@ -20,7 +20,7 @@ use crate::{
     journal::JournalError,
     plan::size,
     results::{ResultsError, TrialFolder},
-    scheduler::{Input, Slot},
+    scheduler::{Input, Scheduler, Slot},
     trial::TrialId,
 };
 
@@ -49,37 +49,48 @@ fn is_full(error: &ExecutorError) -> bool {
     }
 }
 
-/// Does what `write` does, again after each `every` while the disk of `folder` is full. `tell` hears of it twice at most: when
-/// waiting begins, and when it ends.
-async fn patiently<T>(
-    folder: &Path,
-    mut write: impl FnMut() -> Result<T, ExecutorError>,
+/// Where, and how long, space is waited for.
+struct Patience<'a> {
+    folder: &'a Path,
+    /// Between two tries.
     every: Duration,
-    interrupts: &mut mpsc::Receiver<()>,
-    tell: &mut dyn FnMut(String),
-) -> Result<T, Unwritten> {
-    let (mut is_told, mut is_listening) = (false, true);
-    loop {
-        match write() {
-            Ok(done) => {
-                if is_told {
-                    tell("there is space again: the sweep goes on".to_owned());
+    /// Whether the user has asked to stop, and so will not wait for space.
+    is_stopping: bool,
+}
+
+impl Patience<'_> {
+    /// Does what `write` does, again and again while the disk is full. `tell` hears of it twice at
+    /// most: when waiting begins, and when it ends.
+    async fn wait<T>(
+        &self,
+        mut write: impl FnMut() -> Result<T, ExecutorError>,
+        interrupts: &mut mpsc::Receiver<()>,
+        tell: &mut dyn FnMut(Note<'_>),
+    ) -> Result<T, Unwritten> {
+        let (mut is_told, mut is_listening) = (false, true);
+        loop {
+            match write() {
+                Ok(done) => {
+                    if is_told {
+                        tell(Note::Trouble("there is space on the disk again: the sweep goes on".to_owned()));
+                    }
+                    return Ok(done);
                 }
-                return Ok(done);
+                Err(error) if !is_full(&error) => return Err(Unwritten::Failed(error)),
+                Err(_) if self.is_stopping => return Err(Unwritten::Interrupted),
+                Err(error) if !is_told => {
+                    is_told = true;
+                    tell(Note::Trouble(waiting(&error, disk::free(self.folder).ok())));
+                }
+                Err(_) => {}
             }
-            Err(error) if !is_full(&error) => return Err(Unwritten::Failed(error)),
-            Err(error) if !is_told => {
-                is_told = true;
-                tell(waiting(&error, disk::free(folder).ok()));
+            tokio::select! {
+                interrupt = interrupts.recv(), if is_listening => match interrupt {
+                    Some(()) => return Err(Unwritten::Interrupted),
+                    None => is_listening = false,
+                },
+                () = sleep(self.every) => {}
             }
-            Err(_) => {}
-        }
-        tokio::select! {
-            interrupt = interrupts.recv(), if is_listening => match interrupt {
-                Some(()) => return Err(Unwritten::Interrupted),
-                None => is_listening = false,
-            },
-            () = sleep(every) => {}
         }
     }
 }
@@ -92,6 +103,10 @@ fn waiting(error: &ExecutorError, free: Option<u64>) -> String {
     )
 }
 
+fn patience<'a>(run: &'a Run, scheduler: &Scheduler) -> Patience<'a> {
+    Patience { folder: run.folder.path(), every: EVERY, is_stopping: scheduler.is_stopping() }
+}
+
 impl Loop<'_> {
     /// Appends to the log, however long it takes until there is space.
     pub(super) async fn append(
@@ -100,22 +115,16 @@ impl Loop<'_> {
         event: Event,
     ) -> Result<Record, ExecutorError> {
         let at = SystemTime::now();
-        let Self { run, journal, interrupts, watch, .. } = self;
+        let Self { run, journal, scheduler, interrupts, watch, .. } = self;
         let write = || Ok(journal.append(trial, event.clone(), at)?);
-        let tell = &mut |text| watch(Note::Trouble(text));
-        patiently(run.folder.path(), write, EVERY, interrupts, tell)
-            .await
-            .map_err(|why| self.unwritten(why, 1))
+        patience(run, scheduler).wait(write, interrupts, watch).await.map_err(|why| self.unwritten(why, 1))
     }
 
     /// Makes the trial's folder with all that a worker needs, as soon as there is space.
     pub(super) async fn prepare(&mut self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
-        let Self { run, study, interrupts, watch, .. } = self;
+        let Self { run, study, scheduler, interrupts, watch, .. } = self;
         let write = || prepare(run, study, id);
-        let tell = &mut |text| watch(Note::Trouble(text));
-        patiently(run.folder.path(), write, EVERY, interrupts, tell)
-            .await
-            .map_err(|why| self.unwritten(why, 0))
+        patience(run, scheduler).wait(write, interrupts, watch).await.map_err(|why| self.unwritten(why, 0))
     }
 
     fn unwritten(&self, why: Unwritten, records: usize) -> ExecutorError {
@@ -155,12 +164,18 @@ mod tests {
 
     use super::*;
 
+    static PATIENCE: std::sync::LazyLock<Patience<'_>> = std::sync::LazyLock::new(|| Patience {
+        folder: Path::new("/"),
+        every: Duration::ZERO,
+        is_stopping: false,
+    });
+
     fn failure(kind: io::ErrorKind) -> ExecutorError {
         let (operation, path) = ("append to", "events.jsonl".into());
         JournalError::Io { operation, path, source: kind.into() }.into()
     }
 
-    /// What `patiently` answers and tells when so many tries find a full disk.
+    /// What the wait answers and tells when so many tries find a full disk.
     async fn tried(
         full: usize,
         interrupts: &mut mpsc::Receiver<()>,
@@ -170,8 +185,12 @@ mod tests {
             tries += 1;
             if tries > full { Ok(tries) } else { Err(failure(io::ErrorKind::StorageFull)) }
         };
-        let answer =
-            patiently(Path::new("/"), write, Duration::ZERO, interrupts, &mut |text| told.push(text)).await;
+        let answer = PATIENCE
+            .wait(write, interrupts, &mut |note| match note {
+                Note::Trouble(text) => told.push(text),
+                other => panic!("{other:?}"),
+            })
+            .await;
         (answer, told)
     }
 
@@ -183,7 +202,7 @@ mod tests {
         let [waits, goes_on] = told.as_slice() else { panic!("{told:?}") };
         assert!(waits.starts_with("the disk is full (") && waits.contains("cannot append to events.jsonl"));
         assert!(waits.contains("Nothing is lost") && waits.ends_with("Ctrl-C ends the run"), "{waits}");
-        assert_eq!(goes_on, "there is space again: the sweep goes on");
+        assert_eq!(goes_on, "there is space on the disk again: the sweep goes on");
     }
 
     #[tokio::test]
@@ -203,6 +222,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_asked_to_stop_does_not_wait() {
+        let (_sender, mut interrupts) = mpsc::channel(1);
+        let patience = Patience { is_stopping: true, ..*PATIENCE };
+        let mut write = || Err::<(), _>(failure(io::ErrorKind::StorageFull));
+        let answer = patience.wait(&mut write, &mut interrupts, &mut |note| panic!("{note:?}")).await;
+        assert!(matches!(answer, Err(Unwritten::Interrupted)));
+        patience.wait(|| Ok(()), &mut interrupts, &mut |note| panic!("{note:?}")).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn nobody_who_could_interrupt_is_no_wish_to_stop() {
         let (sender, mut interrupts) = mpsc::channel(1);
         drop(sender);
@@ -213,7 +242,7 @@ mod tests {
     async fn other_errors_are_not_waited_out() {
         let (_sender, mut interrupts) = mpsc::channel(1);
         let write = || Err::<(), _>(failure(io::ErrorKind::PermissionDenied));
-        let answer = patiently(Path::new("/"), write, Duration::ZERO, &mut interrupts, &mut |_| ()).await;
+        let answer = PATIENCE.wait(write, &mut interrupts, &mut |_| ()).await;
         assert!(matches!(answer, Err(Unwritten::Failed(_))));
     }
 }
