@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, LOG_VERSION, Record},
+    files,
     trial::TrialId,
 };
 
@@ -194,8 +195,7 @@ impl Journal {
         let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
-            self.file.write_all(&line)?;
-            self.file.sync_data()?;
+            files::append(&mut self.file, &self.path, self.length, &line, true)?;
             Ok(line.len() as u64)
         });
         match written {

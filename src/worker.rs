@@ -27,7 +27,7 @@ use crate::{
     trial::{Failure, FailureKind, Job, Memory, TrialId},
 };
 
-/// Between two lines about a trial's progress.
+/// Between two lines that are only about a trial's progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// From the end of the input to the end of the process, if training does not come to a stop before.
 const GRACE: Duration = Duration::from_secs(5);
@@ -191,7 +191,7 @@ struct Reporter<'a, W> {
     trial: TrialId,
     output: &'a mut W,
     stop: &'a AtomicBool,
-    /// When progress was last told.
+    /// When something was last told.
     told: Option<Instant>,
     /// The step of an evaluation whose loss has no number.
     not_finite: Option<u64>,
@@ -199,6 +199,11 @@ struct Reporter<'a, W> {
 }
 
 impl<W: Write> Reporter<'_, W> {
+    /// Whether it is time for a sign of life.
+    fn is_due(&self) -> bool {
+        self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY)
+    }
+
     fn hear(&mut self, report: Report) -> Control {
         let line = match report {
             Report::Prepared(prepared) => Some(WorkerLine::Event(self.trial, Event::Prepared(prepared))),
@@ -212,19 +217,30 @@ impl<W: Write> Reporter<'_, W> {
             Report::Evaluated(evaluation) => {
                 Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
             }
-            Report::Progress(progress) => {
-                let is_due = self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY);
-                (is_due && progress.train_loss.is_finite()).then(|| {
-                    self.told = Some(Instant::now());
-                    WorkerLine::Progress(self.trial, progress)
-                })
+            Report::Progress(progress) => (self.is_due() && progress.train_loss.is_finite())
+                .then(|| WorkerLine::Progress(self.trial, progress)),
+            Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
+            Report::Resumed { step, epoch } => {
+                Some(WorkerLine::Event(self.trial, Event::Resumed { step, epoch }))
             }
+            Report::CheckpointDamaged(message) => {
+                Some(WorkerLine::Event(self.trial, Event::CheckpointDamaged { message: one_line(&message) }))
+            }
+            Report::DiskFull(path) => Some(WorkerLine::DiskFull(self.trial, path)),
+            Report::DiskFreed => Some(WorkerLine::DiskFreed(self.trial)),
         };
+        if line.is_some() {
+            self.told = Some(Instant::now());
+        }
         if let Some(line) = line {
             self.is_closed |= say(self.output, &line).is_err();
         }
         if self.is_closed || self.stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
     }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn say(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
@@ -234,7 +250,7 @@ fn say(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
 }
 
 fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
-    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = one_line(message);
     let kind = match kind {
         FailureKind::Panic => memory::ran_out(&message).map_or(FailureKind::Panic, FailureKind::OutOfMemory),
         _ if memory::is_refused(&message) => FailureKind::OutOfMemory(Memory::Host),

@@ -2,123 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+mod bench;
 
+use std::{fs, path::Path};
+
+use bench::{Bench, checkpoint, files, settings};
 use sweep::{
-    data::{DataSpec, Duplicates, Limit, Source},
-    device::Device,
-    event::Outcome,
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
-    policy::CheckpointEvery,
     settings::{Aggregate, ClassWeights, Freeze, Monitor, Pooling, Settings, TrainOn},
-    train::{Catalog, Control, Ending, Report, Session, TrainError},
-    trial::{FailureKind, Job, Params, Trial, TrialId},
+    train::{Catalog, Control, Ending, Report},
+    trial::FailureKind,
 };
-use tempfile::TempDir;
-
-const GOOD: [&str; 4] = ["很好", "满意", "喜欢", "推荐"];
-const BAD: [&str; 4] = ["很差", "失望", "讨厌", "后悔"];
-
-/// Texts whose label is plain, a few of them longer than a chunk.
-fn data(folder: &Path) -> DataSpec {
-    let write = |name: &str, offset: usize, count: usize| {
-        let mut text = String::from("text,label\n");
-        for index in offset..offset + count {
-            let (words, label) = if index % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
-            let word = words[index / 2 % 4];
-            let filler = "房间里的灯".repeat(index % 5);
-            writeln!(text, "{filler}，{word},{label}").unwrap();
-        }
-        let path = folder.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    };
-    DataSpec {
-        source: Source::Files {
-            train: write("train.csv", 0, 48),
-            validation: write("validation.csv", 100, 16),
-            test: write("test.csv", 200, 24),
-        },
-        text: "text".to_owned(),
-        label: "label".to_owned(),
-        positive: Some("good".to_owned()),
-        average: None,
-        duplicates: Duplicates::Keep,
-        limit: Limit::default(),
-        seed: 1,
-    }
-}
-
-fn settings() -> Settings {
-    Settings {
-        chunk_length: 16,
-        chunk_stride: 4,
-        learning_rate: 3e-3,
-        epochs: 8,
-        batch_size: 8,
-        patience: 8,
-        ..Settings::default()
-    }
-}
-
-struct Bench {
-    folder: TempDir,
-    data: DataSpec,
-    session: Session,
-    trials: usize,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = data(folder.path());
-        let session = Session::open(Device::Cpu { slot: 0, threads: 1 }).unwrap();
-        Self { folder, data, session, trials: 0 }
-    }
-
-    fn run_observed(
-        &mut self,
-        settings: &Settings,
-        observe: &mut dyn FnMut(Report) -> Control,
-    ) -> (Result<Ending, TrainError>, PathBuf) {
-        self.trials += 1;
-        let folder = self.folder.path().join(format!("trial-{}", self.trials));
-        let trial = Trial {
-            id: TrialId(1),
-            params: Params::default(),
-            repeat: 0,
-            seed: 11,
-            settings: settings.clone(),
-        };
-        let job = Job {
-            sweep: "s".to_owned(),
-            trial,
-            data: self.data.clone(),
-            checkpoint_every: CheckpointEvery::default(),
-        };
-        (self.session.run(&job, &folder, observe), folder)
-    }
-
-    fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {
-        let (ending, folder) = self.run_observed(settings, &mut |_| Control::Continue);
-        match ending.unwrap() {
-            Ending::Complete(outcome) => (*outcome, folder),
-            Ending::Stopped => panic!("stopped without being asked"),
-        }
-    }
-}
-
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"]
-        .map(|name| (name.to_owned(), fs::read(folder.join(name)).unwrap()))
-        .into()
-}
 
 #[test]
 fn plain_texts_are_learnt() {
@@ -324,19 +219,6 @@ fn smoothed_labels_and_class_weights_change_the_training_and_not_the_scale_of_it
         // A smoothed loss of two classes could not fall below 0.42 at 0.3.
         assert!(outcome.train_loss < 0.4, "{}", outcome.train_loss);
     }
-}
-
-/// A folder with a tokenizer and the random encoder of `tests/fixtures/<fixture>`.
-fn checkpoint(fixture: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(from.join(name), folder.path().join(name)).unwrap();
-    }
-    let words =
-        "[PAD] [UNK] [CLS] [SEP] [MASK] 很 好 满 意 喜 欢 推 荐 差 失 望 讨 厌 后 悔 房 间 里 的 灯 ，";
-    fs::write(folder.path().join("vocab.txt"), words.replace(' ', "\n")).unwrap();
-    folder
 }
 
 #[test]

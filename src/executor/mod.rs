@@ -35,6 +35,7 @@ pub use self::{painter::Draw, signals::interrupts};
 use crate::{
     device::Device,
     event::{Event, Progress, Record, WorkerRequest},
+    files,
     journal::{Journal, JournalError},
     plan::Plan,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
@@ -284,7 +285,7 @@ impl<'a> Loop<'a> {
     /// Makes the trial's folder with all that a worker needs.
     fn prepare(&self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
         let folder = self.run.folder.trial(id);
-        std::fs::create_dir_all(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
+        files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
         if let Some(trial) = self.study.trial(id) {
             let (plan, trial) = (&self.run.plan, trial.trial.clone());
             let (sweep, data) = (plan.sweep.clone(), plan.data.clone());

@@ -1,9 +1,10 @@
 //! Tokenised documents, and the order in which batches take them.
 
-use std::{collections::HashMap, ops::Range};
+use std::{cell::OnceCell, collections::HashMap, ops::Range};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
 use super::{
     masks,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     data::{Dataset, Document},
+    fingerprint,
     settings::{Lowercase, Settings, TrainOn},
 };
 
@@ -37,6 +39,7 @@ pub(crate) struct Corpus {
     pub(crate) train: Split,
     pub(crate) validation: Split,
     pub(crate) test: Split,
+    digest: OnceCell<String>,
 }
 
 impl Corpus {
@@ -50,6 +53,18 @@ impl Corpus {
             train: split(&data.train)?,
             validation: split(&data.validation)?,
             test: split(&data.test)?,
+            digest: OnceCell::new(),
+        })
+    }
+
+    /// SHA-256 of every split's tokens, chunks, documents and classes.
+    pub(crate) fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for split in [&self.train, &self.validation, &self.test] {
+                split.add_to(&mut hash);
+            }
+            fingerprint::hex(&hash.finalize())
         })
     }
 }
@@ -84,6 +99,17 @@ impl Split {
         let labels = self.documents.iter().enumerate().flat_map(label).collect();
         let documents = (0..self.chunks.len()).map(|chunk| chunk..chunk + 1).collect();
         Self { documents, labels, ..self }
+    }
+
+    fn add_to(&self, hash: &mut Sha256) {
+        let mut list = |numbers: &mut dyn ExactSizeIterator<Item = usize>| {
+            hash.update((numbers.len() as u64).to_le_bytes());
+            numbers.for_each(|number| hash.update((number as u64).to_le_bytes()));
+        };
+        list(&mut self.ids.iter().map(|&id| id as usize));
+        list(&mut self.chunks.iter().map(|chunk| chunk.end));
+        list(&mut self.documents.iter().map(|document| document.end));
+        list(&mut self.labels.iter().copied());
     }
 
     /// Number of documents.
@@ -123,8 +149,8 @@ impl Split {
 
     /// The batches of an epoch: every document once, those of like length together, the batches in
     /// random order. A function of the split, `seed` and `epoch` alone.
-    pub(crate) fn epoch(&self, batch_size: usize, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
-        let mut rng = ChaCha8Rng::seed_from_u64(masks::key(&[seed, 0xDA7A, epoch as u64]));
+    pub(crate) fn epoch(&self, batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(masks::key(&[seed, 0xDA7A, epoch]));
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.shuffle(&mut rng);
         let mut batches: Vec<Vec<usize>> = Vec::with_capacity(self.len().div_ceil(batch_size));

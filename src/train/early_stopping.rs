@@ -1,5 +1,7 @@
 //! When a trial stops, and which of its evaluations is the best.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     metrics::Scores,
     settings::{Monitor, Settings},
@@ -12,6 +14,14 @@ pub(crate) struct EarlyStopping {
     patience: usize,
     min_delta: f64,
     best: Option<f64>,
+    without_improvement: usize,
+}
+
+/// What an [`EarlyStopping`] has seen: all of it that a resumed trial needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// The bits of the best figure, higher being better; a figure may be one that JSON has no word for.
+    best: Option<u64>,
     without_improvement: usize,
 }
 
@@ -33,6 +43,17 @@ impl EarlyStopping {
             best: None,
             without_improvement: 0,
         }
+    }
+
+    /// What it has seen.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing { best: self.best.map(f64::to_bits), without_improvement: self.without_improvement }
+    }
+
+    /// Goes on from what another one has seen.
+    pub(crate) fn resume(&mut self, standing: Standing) {
+        self.best = standing.best.map(f64::from_bits);
+        self.without_improvement = standing.without_improvement;
     }
 
     /// Judges the next evaluation. A figure that is not finite never improves, but the first
@@ -83,6 +104,27 @@ mod tests {
     #[test]
     fn an_improvement_below_min_delta_does_not_count() {
         assert_eq!(judge_losses(1, 0.1, &[0.5, 0.45]), [(true, false), (false, true)]);
+    }
+
+    #[test]
+    fn a_resumed_one_judges_as_if_it_had_seen_everything() {
+        let settings = Settings { patience: 2, ..Settings::default() };
+        let scores = |loss| Scores::new(Confusion::new(2), loss, Target::Class(1));
+        let losses = [0.5, f64::NAN, 0.6, 0.4];
+        for split in 0..losses.len() {
+            let mut through = EarlyStopping::new(&settings);
+            let mut before = EarlyStopping::new(&settings);
+            for &loss in &losses[..split] {
+                through.judge(&scores(loss));
+                before.judge(&scores(loss));
+            }
+            let text = serde_json::to_string(&before.standing()).unwrap();
+            let mut after = EarlyStopping::new(&settings);
+            after.resume(serde_json::from_str(&text).unwrap());
+            for &loss in &losses[split..] {
+                assert_eq!(through.judge(&scores(loss)), after.judge(&scores(loss)));
+            }
+        }
     }
 
     #[test]

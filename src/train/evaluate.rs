@@ -18,16 +18,19 @@ use crate::{
 /// Padded tokens of one forward pass without gradients.
 pub(crate) const TOKENS: usize = 8_192;
 
-/// The probabilities of each document's classes, in the split's order; with `features`, the encoder is not run.
+/// The probabilities of each document's classes, in the split's order; with `features`, the encoder
+/// is not run. `alive` is called now and then.
 pub(crate) fn predict<B: Fused>(
     model: &Classifier<B>,
     split: &Split,
     features: Option<&Features>,
     aggregate: Aggregate,
     device: &B::Device,
+    alive: &mut dyn FnMut(),
 ) -> Vec<Vec<f64>> {
     let mut all = vec![Vec::new(); split.len()];
     for documents in split.within(&split.by_length(), TOKENS) {
+        alive();
         let (chunks, ranges) = gather(split, &documents);
         let logits = match features {
             Some(features) => model.classify(features.rows(split, &documents, device), &Masks::off()),

@@ -47,9 +47,15 @@ pub(crate) fn fit_in_memory(corpus: &Corpus, width: usize) -> bool {
 }
 
 impl Features {
-    fn of<B: Fused>(model: &Classifier<B>, split: &Split, device: &B::Device) -> Self {
+    fn of<B: Fused>(
+        model: &Classifier<B>,
+        split: &Split,
+        device: &B::Device,
+        alive: &mut dyn FnMut(),
+    ) -> Self {
         let mut features = Self { values: Vec::new(), width: 0 };
         for documents in split.within(&split.by_length(), evaluate::TOKENS) {
+            alive();
             let (chunks, ranges) = evaluate::gather(split, &documents);
             let pooled = model.pool(&Batch::new(&chunks, device), &Masks::off());
             let [_, width] = pooled.dims();
@@ -116,18 +122,19 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The features of `corpus` under the encoder of `model`.
+    /// The features of `corpus` under the encoder of `model`; `alive` is called now and then.
     pub(crate) fn get<B: Fused>(
         &mut self,
         key: Key,
         corpus: &Rc<Corpus>,
         model: &Classifier<B>,
         device: &B::Device,
+        alive: &mut dyn FnMut(),
     ) -> Rc<Frozen> {
         if let Some((_, frozen)) = self.known.get(&key) {
             return frozen.clone();
         }
-        let of = |split| Features::of(model, split, device);
+        let mut of = |split| Features::of(model, split, device, alive);
         let frozen = Rc::new(Frozen {
             train: of(&corpus.train),
             validation: of(&corpus.validation),

@@ -13,6 +13,7 @@ use crate::{
     data::DataError,
     device::Device,
     event::{Evaluation, Outcome, Prepared, Progress},
+    files,
     settings::{Lowercase, Pooling},
     trial::{FailureKind, Job},
 };
@@ -40,6 +41,7 @@ mod parity_tests;
 mod predictor;
 mod recipe;
 mod schedule;
+mod state;
 mod text;
 mod tokenizer;
 mod weights;
@@ -51,6 +53,8 @@ pub use family::Family;
 pub use layout::Misfit;
 pub(crate) use layout::listed;
 pub use mini::NAME as BUILTIN_MINI;
+#[doc(hidden)]
+pub use state::probe_state;
 pub use text::{Chunked, Chunking, TextEncoder, TextError};
 pub use tokenizer::{tokenizer_config, tokenizer_json};
 pub use weights::{Precision, Weights, WeightsError};
@@ -62,9 +66,27 @@ pub enum Report {
     Prepared(Prepared),
     /// A step was made.
     Progress(Progress),
-    /// The validation set was evaluated.
+    /// The validation set was evaluated. A resumed trial tells again what it had evaluated before.
     Evaluated(Evaluation),
+    /// The trial goes on from a checkpoint.
+    Resumed {
+        /// Optimiser steps done.
+        step: u64,
+        /// Epochs done, with a fraction.
+        epoch: f64,
+    },
+    /// A checkpoint is damaged: an older one, or none, is used; why and which.
+    CheckpointDamaged(String),
+    /// Work that takes long is going on.
+    Alive,
+    /// The disk of this path is full; the trial waits until it is not.
+    DiskFull(PathBuf),
+    /// The trial goes on.
+    DiskFreed,
 }
+
+/// Hears what happens in a trial, and answers whether it goes on.
+pub type Observe<'a> = dyn FnMut(Report) -> Control + 'a;
 
 /// Whether a trial goes on after a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +185,21 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// The file that a full disk kept from being written.
+    fn full_disk(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, source } | Self::Weights(WeightsError::Write { path, source }) => {
+                files::is_full(source).then_some(path)
+            }
+            _ => None,
+        }
+    }
+
     /// The failure that the log records.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
+            _ if self.full_disk().is_some() => FailureKind::DiskFull,
             Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
             Self::Data(_) => FailureKind::Data,
             Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
@@ -185,12 +218,7 @@ impl TrainError {
 
 /// What a device's backend can do.
 trait Engine {
-    fn run(
-        &mut self,
-        job: &Job,
-        folder: &Path,
-        observe: &mut dyn FnMut(Report) -> Control,
-    ) -> Result<Ending, TrainError>;
+    fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError>;
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError>;
 }
@@ -209,18 +237,16 @@ impl Session {
         Ok(Self { engine: backend::open(device)? })
     }
 
-    /// Runs `job` and writes `metrics.csv`, `predictions.csv`, `best/` and `last/` into `folder`.
+    /// Runs `job` and writes `metrics.csv`, `predictions.csv`, `best/` and `last/` into `folder`;
+    /// goes on from the checkpoint in `last/` if it is one of this job.
+    ///
+    /// A full disk fails nothing: the trial waits until there is space, or it is told to stop.
     ///
     /// `observe` hears what happens, each step included, and answers whether to go on.
     ///
     /// # Errors
     /// When the trial fails; what it wrote until then stays.
-    pub fn run(
-        &mut self,
-        job: &Job,
-        folder: &Path,
-        observe: &mut dyn FnMut(Report) -> Control,
-    ) -> Result<Ending, TrainError> {
+    pub fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
         let _alone = exclusive::exclusive();
         self.engine.run(job, folder, observe)
     }

@@ -4,14 +4,14 @@
 //! memory the update is one loop over each parameter; elsewhere it is tensor
 //! operations.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 
-use super::{backend::Compute, model::Classifier};
+use super::{backend::Compute, model::Classifier, state::Moments};
 use crate::settings::{Freeze, Settings};
 
 const BETA_1: f64 = 0.9;
@@ -24,6 +24,15 @@ enum Field<B: AutodiffBackend> {
     Host(Vec<f32>),
     /// Flat.
     Device(Tensor<B::InnerBackend, 1>),
+}
+
+impl<B: AutodiffBackend> Field<B> {
+    fn on_host(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Host(values) => Cow::Borrowed(values),
+            Self::Device(tensor) => Cow::Owned(super::model::values(tensor.clone())),
+        }
+    }
 }
 
 /// Gradients summed over the micro-batches of one step, by parameter name.
@@ -212,6 +221,21 @@ impl<B: Compute> ModuleMapper<B> for Freezer {
 impl<B: Compute> AdamW<B> {
     pub(crate) fn new(weight_decay: f64, rates: Rates) -> Self {
         Self { moments: HashMap::new(), steps: 0, weight_decay, rates }
+    }
+
+    /// The moments, and the updates that they have seen: all of it that a resumed trial needs.
+    pub(crate) fn moments(&self) -> (Moments<'_>, i32) {
+        let moments = self.moments.iter().map(|(name, [first, second])| {
+            (Cow::Borrowed(name.as_str()), [first.on_host(), second.on_host()])
+        });
+        (moments.collect(), self.steps)
+    }
+
+    /// Goes on from the moments of another one.
+    pub(crate) fn resume(&mut self, moments: Moments<'static>, updates: i32) {
+        self.steps = updates;
+        let field = |values: Cow<'static, [f32]>| Field::Host(values.into_owned());
+        self.moments = moments.into_iter().map(|(name, pair)| (name.into_owned(), pair.map(field))).collect();
     }
 
     /// One step at `rate` with `gradients` times `scale` (for clipping).

@@ -45,6 +45,7 @@ impl<C: Compute> Predictor<C> {
     /// The probabilities of each text's classes, in the order of `texts`; batches are of like length.
     pub(crate) fn predict(&self, texts: &[&str], device: &C::Device) -> Result<Vec<Vec<f64>>, TrainError> {
         let split = Split::new(texts, Vec::new(), &self.encoder, self.model.recipe.chunking())?;
-        Ok(evaluate::predict(&self.classifier, &split, None, self.model.recipe.aggregate, device))
+        let aggregate = self.model.recipe.aggregate;
+        Ok(evaluate::predict(&self.classifier, &split, None, aggregate, device, &mut || {}))
     }
 }

@@ -11,13 +11,13 @@ use burn::{
 };
 
 use super::{
-    Control, Ending, Engine, Exported, Report, TrainError,
+    Control, Ending, Engine, Exported, Observe, Report, TrainError,
     backend::Compute,
     checkpoint::Catalog,
     config::EncoderConfig,
     corpus::{Corpora, Corpus, Split},
     early_stopping::EarlyStopping,
-    encoder_config, evaluate, exported,
+    encoder_config, evaluate,
     features::{self, Features, Frozen},
     heads::{self, Objective},
     layout,
@@ -28,7 +28,7 @@ use super::{
     outputs,
     predictor::Predictor,
     schedule::LearningRate,
-    weights::{Precision, Pretrained, Weights},
+    weights::{Pretrained, Weights},
 };
 use crate::{
     data::{self, DataSpec, Dataset},
@@ -36,6 +36,10 @@ use crate::{
     settings::{Pooling, Settings},
     trial::Job,
 };
+
+mod saving;
+
+use self::saving::Saved;
 
 /// Padded tokens of one forward and backward pass; a larger batch is cut into several, whose
 /// gradients add up to the same step.
@@ -119,12 +123,7 @@ impl<C: Compute> Trainer<C> {
 }
 
 impl<C: Compute> Engine for Trainer<C> {
-    fn run(
-        &mut self,
-        job: &Job,
-        folder: &Path,
-        observe: &mut dyn FnMut(Report) -> Control,
-    ) -> Result<Ending, TrainError> {
+    fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
         let started = Instant::now();
         let settings = &job.trial.settings;
         let config = encoder_config(&settings.checkpoint)?;
@@ -139,7 +138,8 @@ impl<C: Compute> Engine for Trainer<C> {
         let frozen = (is_frozen && features::fit_in_memory(&corpus, config.hidden_size)).then(|| {
             let fresh = settings.checkpoint == mini::NAME;
             let key = features::Key::new(&corpus, settings, job.trial.seed, fresh);
-            self.features.get(key, &corpus, &model.valid(), &self.device)
+            let mut alive = || _ = observe(Report::Alive);
+            self.features.get(key, &corpus, &model.valid(), &self.device, &mut alive)
         });
         let objective = Objective::new(settings, &data.class_counts());
         let device = &self.device;
@@ -155,7 +155,8 @@ impl<C: Compute> Engine for Trainer<C> {
             started,
         };
         let rates = Rates::new(settings, config.num_hidden_layers);
-        trial.run(Learner::new(model, rates, settings), observe)
+        let learner = trial.restore(Learner::new(model, rates, settings), &config, observe)?;
+        trial.run(learner, observe)
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
@@ -193,8 +194,11 @@ struct Learner<C: Compute> {
     /// The model of the best evaluation.
     best: Option<Classifier<C::InnerBackend>>,
     step: u64,
+    /// Whether training is over.
+    over: bool,
     /// Sum of the training loss since the last evaluation, and its documents.
     loss: (f64, usize),
+    saved: Saved,
 }
 
 impl<C: Compute> Learner<C> {
@@ -206,7 +210,9 @@ impl<C: Compute> Learner<C> {
             evaluations: Vec::new(),
             best: None,
             step: 0,
+            over: false,
             loss: (0.0, 0),
+            saved: Saved::default(),
         }
     }
 
@@ -221,51 +227,62 @@ impl<C: Compute> Trial<'_, C> {
         &self.job.trial.settings
     }
 
-    fn run(
-        &self,
-        mut learner: Learner<C>,
-        observe: &mut dyn FnMut(Report) -> Control,
-    ) -> Result<Ending, TrainError> {
+    /// Wall-clock seconds so far, those of the attempts before included.
+    fn seconds(&self, learner: &Learner<C>) -> f64 {
+        learner.saved.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn run(&self, mut learner: Learner<C>, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
         let settings = self.settings();
         let train = &self.corpus.train;
         let steps_per_epoch = train.len().div_ceil(settings.batch_size) as u64;
         let steps = steps_per_epoch * settings.epochs as u64;
         let rate = LearningRate::new(settings, steps);
-        if observe(Report::Prepared(self.prepared(&learner, steps))) == Control::Stop {
+        let mut reports = vec![Report::Prepared(self.prepared(&learner, steps))];
+        reports.extend(self.retold(&learner, steps_per_epoch));
+        if reports.into_iter().any(|report| observe(report) == Control::Stop) {
             return Ok(Ending::Stopped);
         }
-        for epoch in 0..settings.epochs {
-            let batches = train.epoch(settings.batch_size, self.job.trial.seed, epoch);
-            let last = batches.len() - 1;
-            for (index, batch) in batches.iter().enumerate() {
-                let rate_now = rate.at(learner.step);
-                learner = self.step(learner, batch, rate_now)?;
-                let progress = Progress {
-                    epoch: epoch + 1,
-                    epochs: settings.epochs,
-                    step: learner.step,
-                    steps,
-                    train_loss: learner.train_loss(),
-                };
-                if observe(Report::Progress(progress)) == Control::Stop {
+        let mut batches = Vec::new();
+        let mut epoch_of_batches = None;
+        loop {
+            let evaluated = learner.evaluations.last().map(|evaluation| evaluation.step);
+            let due = match settings.eval_every as u64 {
+                0 => learner.step.is_multiple_of(steps_per_epoch),
+                every => learner.step.is_multiple_of(every) || learner.step == steps,
+            };
+            if due && learner.step > 0 && evaluated != Some(learner.step) {
+                let schedule = (rate.at(learner.step - 1), steps_per_epoch, steps);
+                if self.evaluate(&mut learner, schedule, observe)? == Control::Stop {
                     return Ok(Ending::Stopped);
                 }
-                let due = match settings.eval_every as u64 {
-                    0 => index == last,
-                    every => learner.step.is_multiple_of(every) || learner.step == steps,
-                };
-                if due {
-                    let (stop, evaluation) = self.evaluate(&mut learner, rate_now, steps_per_epoch)?;
-                    if observe(Report::Evaluated(evaluation)) == Control::Stop {
-                        return Ok(Ending::Stopped);
-                    }
-                    if stop {
-                        return self.finish(&learner, steps);
-                    }
+            }
+            if learner.over {
+                return self.finish(&learner, steps, observe);
+            }
+            let epoch = learner.step / steps_per_epoch;
+            if epoch_of_batches != Some(epoch) {
+                batches = train.epoch(settings.batch_size, self.job.trial.seed, epoch);
+                epoch_of_batches = Some(epoch);
+            }
+            let index = usize::try_from(learner.step % steps_per_epoch).unwrap_or(0);
+            let rate_now = rate.at(learner.step);
+            learner = self.step(learner, &batches[index], rate_now)?;
+            let progress = Progress {
+                epoch: usize::try_from(epoch + 1).unwrap_or(usize::MAX),
+                epochs: settings.epochs,
+                step: learner.step,
+                steps,
+                train_loss: learner.train_loss(),
+            };
+            let stop = observe(Report::Progress(progress)) == Control::Stop;
+            if stop || self.is_save_due(&learner) {
+                let saved = self.save(&mut learner, false, steps_per_epoch, observe)?;
+                if stop || saved == Control::Stop {
+                    return Ok(Ending::Stopped);
                 }
             }
         }
-        self.finish(&learner, steps)
     }
 
     fn prepared(&self, learner: &Learner<C>, steps: u64) -> Prepared {
@@ -331,17 +348,17 @@ impl<C: Compute> Trial<'_, C> {
         Ok(learner)
     }
 
-    /// Measures the validation set, keeps what is to be kept, and says whether to stop.
+    /// Measures the validation set, and keeps what is to be kept.
     #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
     fn evaluate(
         &self,
         learner: &mut Learner<C>,
-        learning_rate: f64,
-        steps_per_epoch: u64,
-    ) -> Result<(bool, Evaluation), TrainError> {
+        (learning_rate, steps_per_epoch, steps): (f64, u64, u64),
+        observe: &mut Observe<'_>,
+    ) -> Result<Control, TrainError> {
         let model = learner.model.valid();
         let features = self.frozen.as_ref().map(|frozen| &frozen.validation);
-        let (validation, _) = self.measure(&model, &self.corpus.validation, features);
+        let (validation, _) = self.measure(&model, &self.corpus.validation, features, observe);
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
             epoch: learner.step as f64 / steps_per_epoch as f64,
@@ -350,18 +367,19 @@ impl<C: Compute> Trial<'_, C> {
             learning_rate,
             validation,
             best: judgement.best,
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: self.seconds(learner),
         };
         learner.loss = (0.0, 0);
+        learner.over = judgement.stop || learner.step == steps;
         learner.evaluations.push(evaluation.clone());
-        let weights = model.weights();
-        weights.write(&self.folder.join("last").join(exported::WEIGHTS), Precision::F32)?;
+        let written =
+            self.persist(observe, &mut || outputs::write_metrics(self.folder, &learner.evaluations))?;
         if judgement.best {
-            weights.write(&self.folder.join("best").join(exported::WEIGHTS), Precision::F32)?;
             learner.best = Some(model);
         }
-        outputs::write_metrics(self.folder, &learner.evaluations)?;
-        Ok((judgement.stop, evaluation))
+        let saved = self.save(learner, judgement.best, steps_per_epoch, observe)?;
+        let told = observe(Report::Evaluated(evaluation));
+        Ok(if [written, saved, told].contains(&Control::Stop) { Control::Stop } else { Control::Continue })
     }
 
     fn measure(
@@ -369,14 +387,22 @@ impl<C: Compute> Trial<'_, C> {
         model: &Classifier<C::InnerBackend>,
         split: &Split,
         features: Option<&Features>,
+        observe: &mut Observe<'_>,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
-        let probabilities = evaluate::predict(model, split, features, self.settings().aggregate, self.device);
+        let aggregate = self.settings().aggregate;
+        let mut alive = || _ = observe(Report::Alive);
+        let probabilities = evaluate::predict(model, split, features, aggregate, self.device, &mut alive);
         let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
         (scores, probabilities)
     }
 
     /// Measures the test set with the best parameters.
-    fn finish(&self, learner: &Learner<C>, steps: u64) -> Result<Ending, TrainError> {
+    fn finish(
+        &self,
+        learner: &Learner<C>,
+        steps: u64,
+        observe: &mut Observe<'_>,
+    ) -> Result<Ending, TrainError> {
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
         let (Some(best), Some(model), Some(last)) =
             (best_evaluation, &learner.best, learner.evaluations.last())
@@ -386,9 +412,13 @@ impl<C: Compute> Trial<'_, C> {
             );
         };
         let features = self.frozen.as_ref().map(|frozen| &frozen.test);
-        let (test, probabilities) = self.measure(model, &self.corpus.test, features);
+        let (test, probabilities) = self.measure(model, &self.corpus.test, features, observe);
         let data = self.data;
-        outputs::write_predictions(self.folder, &data.labels, &data.test, &self.corpus.test, &probabilities)?;
+        let (labels, split) = (&data.labels, &self.corpus.test);
+        let mut write = || outputs::write_predictions(self.folder, labels, &data.test, split, &probabilities);
+        if self.persist(observe, &mut write)? == Control::Stop {
+            return Ok(Ending::Stopped);
+        }
         Ok(Ending::Complete(Box::new(Outcome {
             best_epoch: best.epoch,
             best_step: best.step,
@@ -397,7 +427,7 @@ impl<C: Compute> Trial<'_, C> {
             train_loss: best.train_loss,
             validation: best.validation.clone(),
             test,
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: self.seconds(learner),
         })))
     }
 }

@@ -3,16 +3,22 @@
 //! Names and layouts are Hugging Face's: a linear layer's weight is `[out, in]`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
+};
+use sha2::{Digest, Sha256};
 
 use super::{family::Family, layout, masks};
-use crate::files;
+use crate::{files, fingerprint};
 
 /// One parameter: shape and row-major values.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,29 +103,80 @@ impl Weights {
     /// # Errors
     /// When the file cannot be written; an older one is left as it was then.
     pub fn write(&self, path: &Path, precision: Precision) -> Result<(), WeightsError> {
-        let failed = |source| WeightsError::Write { path: path.to_owned(), source };
         let too_large = |value: &f32| value.is_finite() && half::f16::from_f32(*value).is_infinite();
         if precision == Precision::F16
             && let Some((name, _)) = self.iter().find(|(_, stored)| stored.values.iter().any(too_large))
         {
             return Err(WeightsError::TooLarge { name: name.to_owned() });
         }
-        let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
-            .iter()
-            .map(|(name, stored)| (name, stored.shape.as_slice(), precision.bytes(&stored.values)))
-            .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((*name, TensorView::new(precision.dtype(), shape.to_vec(), bytes)?))
-            })
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(|error| failed(std::io::Error::other(error)))?;
+        files::replace_atomically(path, |temporary| self.write_to(temporary, precision).map(drop))
+            .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+    }
+
+    /// Writes a safetensors file, not atomically; the answer is the file's SHA-256.
+    pub(crate) fn write_to(&self, path: &Path, precision: Precision) -> io::Result<String> {
         // `transformers` refuses files without this entry.
-        let metadata = [("format".to_owned(), "pt".to_owned())].into();
-        let file = safetensors::serialize(views, Some(metadata))
-            .map_err(|error| failed(std::io::Error::other(error)))?;
-        files::write_atomically(path, &file).map_err(failed)
+        let entries = [("format".to_owned(), "pt".to_owned())].into();
+        let tensors: Vec<_> = self
+            .iter()
+            .map(|(name, stored)| (name, stored.shape.as_slice(), stored.values.as_slice()))
+            .collect();
+        write_safetensors(path, entries, &tensors, precision)
+    }
+}
+
+/// A tensor to be written: name, shape, values.
+pub(crate) type Part<'a> = (&'a str, &'a [usize], &'a [f32]);
+
+/// Writes `parts`, which are in the order of their names, as a safetensors file; the answer is the
+/// file's SHA-256. Nothing is copied but a few values at a time.
+pub(crate) fn write_safetensors(
+    path: &Path,
+    entries: HashMap<String, String>,
+    parts: &[Part<'_>],
+    precision: Precision,
+) -> io::Result<String> {
+    let mut end = 0;
+    let infos = parts.iter().map(|(name, shape, values)| {
+        let start = end;
+        end += values.len() * precision.size();
+        let info = TensorInfo { dtype: precision.dtype(), shape: shape.to_vec(), data_offsets: (start, end) };
+        ((*name).to_owned(), info)
+    });
+    let metadata = Metadata::new(Some(entries), infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    // The format wants the data aligned to eight bytes, and spaces before it.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut out = Hashing { file: File::create(path)?, hash: Sha256::new() };
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    let mut bytes = Vec::new();
+    for values in parts.iter().flat_map(|(.., values)| values.chunks(VALUES_AT_A_TIME)) {
+        bytes.clear();
+        precision.append(values, &mut bytes);
+        out.write_all(&bytes)?;
+    }
+    Ok(fingerprint::hex(&out.hash.finalize()))
+}
+
+/// Values that are turned into bytes together.
+const VALUES_AT_A_TIME: usize = 1 << 18;
+
+/// A file and the digest of what is written into it.
+struct Hashing {
+    file: File,
+    hash: Sha256,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -139,10 +196,20 @@ impl Precision {
         }
     }
 
-    fn bytes(self, values: &[f32]) -> Vec<u8> {
+    const fn size(self) -> usize {
         match self {
-            Self::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Self::F16 => values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect(),
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// Adds the bytes of `values`, little-endian.
+    pub(crate) fn append(self, values: &[f32], bytes: &mut Vec<u8>) {
+        match self {
+            Self::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+            Self::F16 => {
+                bytes.extend(values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()));
+            }
         }
     }
 }

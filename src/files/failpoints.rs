@@ -1,0 +1,204 @@
+//! Crashes and full disks on purpose, for tests; without the variables below all of it does nothing.
+//!
+//! `SWEEP_CRASH=ROLE:NUMBER:HOW:MARK` kills (SIGKILL) the process at its write point of that
+//! number, counted from 1. ROLE is `worker` or `orchestrator`; the file MARK is made at the
+//! crash, and while it exists nothing crashes, so that there is one crash in a test. HOW is
+//! `kill`, or `power`: then all that was not synced is undone before, as a power cut may.
+//!
+//! `SWEEP_DISK_FULL=FILE`: while FILE exists, every write finds a full disk.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        LazyLock, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+/// What a power cut may undo.
+#[derive(Debug)]
+enum Unsynced {
+    /// Contents of a file.
+    Written(PathBuf),
+    /// The end of a file, from this length on.
+    Appended(PathBuf, u64),
+    /// A name; and where what had the new one before is kept.
+    Renamed { from: PathBuf, to: PathBuf, kept: Option<PathBuf> },
+    /// A folder.
+    Created(PathBuf),
+}
+
+struct Crash {
+    number: u64,
+    power: bool,
+    mark: PathBuf,
+}
+
+static CRASH: LazyLock<Option<Crash>> = LazyLock::new(|| {
+    let order = std::env::var("SWEEP_CRASH").ok()?;
+    let is_worker = std::env::args().nth(1).is_some_and(|command| command == "worker");
+    parse(&order, if is_worker { "worker" } else { "orchestrator" })
+});
+static FULL: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| std::env::var_os("SWEEP_DISK_FULL").map(PathBuf::from));
+static POINTS: AtomicU64 = AtomicU64::new(0);
+static UNSYNCED: Mutex<Vec<Unsynced>> = Mutex::new(Vec::new());
+
+fn parse(order: &str, role: &str) -> Option<Crash> {
+    let mut words = order.splitn(4, ':');
+    let is_meant = words.next()? == role;
+    let number = words.next()?.parse().ok()?;
+    let power = words.next()? == "power";
+    let mark = PathBuf::from(words.next()?);
+    is_meant.then_some(Crash { number, power, mark })
+}
+
+/// A write point: what has just been done.
+pub(crate) fn point(what: &str) {
+    let Some(crash) = &*CRASH else { return };
+    if POINTS.fetch_add(1, Ordering::SeqCst) + 1 != crash.number {
+        return;
+    }
+    let Ok(mut mark) = fs::File::options().write(true).create_new(true).open(&crash.mark) else { return };
+    // For whoever looks why a test failed.
+    let _ = io::Write::write_all(&mut mark, format!("{what}\n").as_bytes());
+    if crash.power {
+        let mut unsynced = UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.drain(..).rev().for_each(Unsynced::undo);
+    }
+    let _ = kill_process(getpid(), Signal::KILL);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// An error while the disk is said to be full.
+pub(crate) fn check_space() -> io::Result<()> {
+    match &*FULL {
+        Some(file) if file.exists() => Err(io::ErrorKind::StorageFull.into()),
+        _ => Ok(()),
+    }
+}
+
+fn note(change: impl FnOnce() -> Unsynced) {
+    if CRASH.as_ref().is_some_and(|crash| crash.power) {
+        UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner).push(change());
+    }
+}
+
+fn forget(is_synced: impl Fn(&Unsynced) -> bool) {
+    if CRASH.as_ref().is_some_and(|crash| crash.power) {
+        let mut unsynced = UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in unsynced.extract_if(.., |change| is_synced(change)) {
+            if let Unsynced::Renamed { kept: Some(kept), .. } = change {
+                let _ = fs::remove_file(kept);
+            }
+        }
+    }
+}
+
+/// A file was written and is not synced.
+pub(crate) fn wrote(path: &Path) {
+    note(|| Unsynced::Written(path.to_owned()));
+    point("wrote a file");
+}
+
+/// A file that had `length` bytes was appended to and is not synced.
+pub(crate) fn appended(path: &Path, length: u64) {
+    note(|| Unsynced::Appended(path.to_owned(), length));
+    point("appended to a file");
+}
+
+/// A folder was made, and the one that it is in is not synced.
+pub(crate) fn created(path: &Path) {
+    note(|| Unsynced::Created(path.to_owned()));
+    point("made a folder");
+}
+
+/// A file was synced.
+pub(crate) fn synced(path: &Path) {
+    forget(|change| match change {
+        Unsynced::Written(file) | Unsynced::Appended(file, _) => file == path,
+        Unsynced::Renamed { .. } | Unsynced::Created(_) => false,
+    });
+    point("synced a file");
+}
+
+/// A folder was synced: the names in it last.
+pub(crate) fn synced_folder(path: &Path) {
+    forget(|change| match change {
+        Unsynced::Created(name) | Unsynced::Renamed { to: name, .. } => name.parent() == Some(path),
+        Unsynced::Written(_) | Unsynced::Appended(..) => false,
+    });
+    point("synced a folder");
+}
+
+/// Renames within a folder, which is not synced then.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let power = CRASH.as_ref().is_some_and(|crash| crash.power);
+    let kept = to.with_extension(format!("kept-{}", POINTS.load(Ordering::SeqCst)));
+    let kept = (power && fs::hard_link(to, &kept).is_ok()).then_some(kept);
+    fs::rename(from, to)?;
+    note(|| Unsynced::Renamed { from: from.to_owned(), to: to.to_owned(), kept });
+    point("renamed");
+    Ok(())
+}
+
+impl Unsynced {
+    fn undo(self) {
+        let undone = match self {
+            Self::Written(file) => halve(&file),
+            Self::Appended(file, length) => cut(&file, length),
+            Self::Renamed { from, to, kept } => {
+                fs::rename(&to, from).and_then(|()| kept.map_or(Ok(()), |kept| fs::rename(kept, to)))
+            }
+            Self::Created(folder) => fs::remove_dir_all(folder),
+        };
+        // What is gone already needs no undoing.
+        let _ = undone;
+    }
+}
+
+/// Half of a file never reached the disk.
+fn halve(file: &Path) -> io::Result<()> {
+    let file = fs::File::options().write(true).open(file)?;
+    file.set_len(file.metadata()?.len() / 2)
+}
+
+/// Half of what came after `length` reached the disk: a torn line.
+fn cut(file: &Path, length: u64) -> io::Result<()> {
+    let file = fs::File::options().write(true).open(file)?;
+    let appended = file.metadata()?.len().saturating_sub(length);
+    file.set_len(length + appended / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_for_its_role_and_may_have_colons_in_its_path() {
+        let crash = parse("worker:12:power:/tmp/a:b", "worker").unwrap();
+        assert_eq!((crash.number, crash.power, crash.mark.to_str()), (12, true, Some("/tmp/a:b")));
+        assert!(parse("worker:12:power:/tmp/a", "orchestrator").is_none());
+        assert!(parse("worker:many:kill:/tmp/a", "worker").is_none());
+    }
+
+    #[test]
+    fn a_power_cut_takes_back_a_name_and_what_it_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to, kept] = ["new", "file", "kept"].map(|name| folder.path().join(name));
+        fs::write(&to, "new").unwrap();
+        fs::write(&kept, "old").unwrap();
+        Unsynced::Renamed { from: from.clone(), to: to.clone(), kept: Some(kept) }.undo();
+        assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), (b"new".to_vec(), b"old".to_vec()));
+        Unsynced::Written(to.clone()).undo();
+        assert_eq!(fs::read(&to).unwrap(), b"o");
+        fs::write(&to, "whole\ntorn line\n").unwrap();
+        Unsynced::Appended(to.clone(), 6).undo();
+        assert_eq!(fs::read(&to).unwrap(), b"whole\ntorn ");
+    }
+}

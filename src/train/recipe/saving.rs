@@ -1,0 +1,200 @@
+//! What a trial writes so that it can go on after any interruption, and going on.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use burn::module::{AutodiffModule, Module};
+
+use super::{Classifier, Freezer, Learner, Trial};
+use crate::{
+    policy::CheckpointEvery,
+    settings::Settings,
+    train::{
+        Control, Observe, Report, TrainError,
+        backend::Compute,
+        config::EncoderConfig,
+        state::{Best, Identity, Moments, Position, Saving, Shelf},
+        weights::Pretrained,
+    },
+};
+
+/// Between two attempts to write to a full disk.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// The latest checkpoint of this attempt.
+pub(super) struct Saved {
+    at: Instant,
+    step: u64,
+    /// Digest of the best parameters.
+    best: Option<String>,
+    /// Wall-clock seconds of the attempts before.
+    pub(super) seconds_before: f64,
+    is_resumed: bool,
+}
+
+impl Default for Saved {
+    fn default() -> Self {
+        Self { at: Instant::now(), step: 0, best: None, seconds_before: 0.0, is_resumed: false }
+    }
+}
+
+impl<C: Compute> Trial<'_, C> {
+    fn shelf(&self) -> Shelf {
+        Shelf::new(self.folder)
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            // The parameters have left it behind, wherever it lies now.
+            settings: Settings { checkpoint: String::new(), ..self.settings().clone() },
+            seed: self.job.trial.seed,
+            classes: self.data.labels.len(),
+            corpus: self.corpus.digest().to_owned(),
+        }
+    }
+
+    /// Whether it is time for a checkpoint within an epoch.
+    pub(super) fn is_save_due(&self, learner: &Learner<C>) -> bool {
+        match self.job.checkpoint_every {
+            CheckpointEvery::Time(time) => learner.saved.at.elapsed() >= time,
+            CheckpointEvery::Steps(steps) => learner.step - learner.saved.step >= steps,
+        }
+    }
+
+    /// Writes a checkpoint; `is_best`: the parameters are the best so far.
+    pub(super) fn save(
+        &self,
+        learner: &mut Learner<C>,
+        is_best: bool,
+        steps_per_epoch: u64,
+        observe: &mut Observe<'_>,
+    ) -> Result<Control, TrainError> {
+        let is_finite = learner
+            .evaluations
+            .iter()
+            .all(|evaluation| evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite());
+        if !is_finite {
+            // Nothing goes on from here.
+            return Ok(Control::Continue);
+        }
+        let (moments, updates) = learner.optimizer.moments();
+        let position = Position {
+            step: learner.step,
+            epoch: learner.step / steps_per_epoch,
+            batch: learner.step % steps_per_epoch,
+            over: learner.over,
+            updates,
+            stopping: learner.stopping.standing(),
+            loss: (learner.loss.0.to_bits(), learner.loss.1),
+            evaluations: learner.evaluations.clone(),
+            seconds: self.seconds(learner),
+        };
+        let before = learner.saved.best.take();
+        let saving = Saving {
+            identity: &self.identity(),
+            position: &position,
+            // No step will want them.
+            moments: &if learner.over { Moments::new() } else { moments },
+            model: &learner.model.valid().weights(),
+            best: match &before {
+                _ if is_best => Best::Now,
+                Some(digest) => Best::Before(digest),
+                None => Best::None,
+            },
+        };
+        let mut best = None;
+        let control = self.persist(observe, &mut || {
+            best = self.shelf().write(&saving)?;
+            Ok(())
+        })?;
+        let saved = &mut learner.saved;
+        (saved.at, saved.step, saved.best) = (Instant::now(), position.step, best);
+        Ok(control)
+    }
+
+    /// Goes on from the trial's checkpoint, if there is one.
+    pub(super) fn restore(
+        &self,
+        mut learner: Learner<C>,
+        config: &EncoderConfig,
+        observe: &mut Observe<'_>,
+    ) -> Result<Learner<C>, TrainError> {
+        let mut found = Default::default();
+        let control = self.persist(observe, &mut || {
+            found = self.shelf().read(&self.identity())?;
+            Ok(())
+        })?;
+        if control == Control::Stop {
+            return Ok(learner);
+        }
+        let then = if found.saved.is_some() { "the one before it is used" } else { "the trial begins anew" };
+        for damaged in &found.damaged {
+            // `run` asks again whether to go on.
+            let _ = observe(Report::CheckpointDamaged(format!("{damaged}; {then}")));
+        }
+        let Some(saved) = found.saved else { return Ok(learner) };
+        let (pooling, classes) = (self.settings().pooling, self.data.labels.len());
+        let source = |weights| Pretrained {
+            weights,
+            family: config.family(),
+            seed: self.job.trial.seed,
+            anew: Vec::new(),
+            complete: true,
+        };
+        let position = saved.position;
+        let model: Classifier<C> =
+            Classifier::build(config, pooling, classes, &source(&saved.model), self.device)?;
+        learner.model = model.map(&mut Freezer::new(self.settings().freeze));
+        learner.optimizer.resume(saved.moments, position.updates);
+        learner.stopping.resume(position.stopping);
+        learner.saved.seconds_before = position.seconds;
+        learner.saved.step = position.step;
+        learner.saved.is_resumed = true;
+        if let Some((weights, digest)) = saved.best {
+            learner.best = Some(Classifier::build(config, pooling, classes, &source(&weights), self.device)?);
+            learner.saved.best = Some(digest);
+        }
+        learner.evaluations = position.evaluations;
+        learner.step = position.step;
+        learner.over = position.over;
+        learner.loss = (f64::from_bits(position.loss.0), position.loss.1);
+        Ok(learner)
+    }
+
+    /// What a resumed trial tells of the attempts before.
+    #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
+    pub(super) fn retold(&self, learner: &Learner<C>, steps_per_epoch: u64) -> Vec<Report> {
+        if !learner.saved.is_resumed {
+            return Vec::new();
+        }
+        let epoch = learner.step as f64 / steps_per_epoch as f64;
+        let resumed = Report::Resumed { step: learner.step, epoch };
+        let evaluated = learner.evaluations.iter().cloned().map(Report::Evaluated);
+        std::iter::once(resumed).chain(evaluated).collect()
+    }
+
+    /// Does what `write` does, again and again while the disk is full.
+    pub(super) fn persist(
+        &self,
+        observe: &mut Observe<'_>,
+        write: &mut dyn FnMut() -> Result<(), TrainError>,
+    ) -> Result<Control, TrainError> {
+        let mut is_told = false;
+        loop {
+            let error = match write() {
+                Ok(()) if is_told => return Ok(observe(Report::DiskFreed)),
+                Ok(()) => return Ok(Control::Continue),
+                Err(error) => error,
+            };
+            let Some(path) = error.full_disk() else { return Err(error) };
+            let report = if is_told { Report::Alive } else { Report::DiskFull(path.to_owned()) };
+            is_told = true;
+            if observe(report) == Control::Stop {
+                return Ok(Control::Stop);
+            }
+            thread::sleep(RETRY_EVERY);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Checkpoints that are whole, damaged, half-written, or of another training.
+
+use std::os::unix::fs::FileExt;
+
+use super::*;
+
+fn weights(value: f32) -> Weights {
+    let mut weights = Weights::default();
+    weights.insert("a", vec![2, 3], vec![value; 6]);
+    weights.insert("b", vec![1], vec![-value]);
+    weights
+}
+
+fn identity(seed: u64) -> Identity {
+    Identity { settings: Settings::default(), seed, classes: 2, corpus: "digest".to_owned() }
+}
+
+fn position(step: u64, evaluations: Vec<Evaluation>) -> Position {
+    let stopping = crate::train::early_stopping::EarlyStopping::new(&Settings::default()).standing();
+    Position {
+        step,
+        epoch: step / 4,
+        batch: step % 4,
+        over: false,
+        updates: i32::try_from(step).unwrap(),
+        stopping,
+        loss: (f64::NAN.to_bits(), 3),
+        evaluations,
+        seconds: 0.1,
+    }
+}
+
+fn evaluation(step: u64) -> Evaluation {
+    let confusion = crate::metrics::Confusion::new(2);
+    Evaluation {
+        epoch: 1.0,
+        step,
+        train_loss: 0.1 + 0.2,
+        learning_rate: 1e-300,
+        validation: crate::metrics::Scores::new(confusion, 1.0 / 3.0, crate::metrics::Target::Class(1)),
+        best: true,
+        seconds: 0.1,
+    }
+}
+
+fn moments(value: f32) -> Moments<'static> {
+    let pair = [vec![value, f32::MIN_POSITIVE / 4.0].into(), vec![0.0, -0.0].into()];
+    [("encoder.a.weight".into(), pair)].into()
+}
+
+/// Writes the checkpoint after `step` steps: the first one is the best.
+fn write(shelf: &Shelf, step: u64, best: Best<'_>) -> Option<String> {
+    let evaluations = if matches!(best, Best::None) { vec![] } else { vec![evaluation(step)] };
+    #[expect(clippy::cast_precision_loss, reason = "a few steps")]
+    let value = step as f32;
+    let saving = Saving {
+        identity: &identity(1),
+        position: &position(step, evaluations),
+        moments: &moments(value),
+        model: &weights(value),
+        best,
+    };
+    shelf.write(&saving).unwrap()
+}
+
+/// A shelf with the checkpoints of steps 1 (the best), 2 and 3.
+fn shelf() -> (tempfile::TempDir, Shelf) {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new(folder.path());
+    let best = write(&shelf, 1, Best::Now).unwrap();
+    write(&shelf, 2, Best::Before(&best));
+    write(&shelf, 3, Best::Before(&best));
+    (folder, shelf)
+}
+
+fn step(found: &Found) -> Option<u64> {
+    found.saved.as_ref().map(|saved| saved.position.step)
+}
+
+#[test]
+fn a_checkpoint_reads_back_to_the_bit() {
+    let (folder, shelf) = shelf();
+    let found = shelf.read(&identity(1)).unwrap();
+    assert!(found.damaged.is_empty());
+    let saved = found.saved.unwrap();
+    assert_eq!(saved.position, position(3, vec![evaluation(3)]));
+    assert_eq!((&saved.model, &saved.best.unwrap().0), (&weights(3.0), &weights(1.0)));
+    let bits = |moments: &Moments<'_>| -> Vec<u32> {
+        moments.values().flatten().flat_map(|values| values.iter().map(|value| value.to_bits())).collect()
+    };
+    assert_eq!(bits(&saved.moments), bits(&moments(3.0)));
+    let published = super::super::Catalog::of_file(&folder.path().join("best/model.safetensors")).unwrap();
+    assert_eq!(published.load_all().unwrap(), weights(1.0));
+}
+
+#[test]
+fn before_the_first_evaluation_there_are_no_best_parameters() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new(folder.path());
+    assert_eq!(write(&shelf, 1, Best::None), None);
+    assert_eq!(shelf.read(&identity(1)).unwrap().saved.unwrap().best, None);
+    assert!(!folder.path().join("best").exists());
+}
+
+#[test]
+fn one_byte_wrong_anywhere_falls_back_to_the_checkpoint_before_and_says_which_file() {
+    for name in [WEIGHTS, STATE, BEST] {
+        let length = fs::metadata(shelf().0.path().join("last").join(name)).unwrap().len();
+        // Every byte of the lengths and a spread over the rest.
+        for at in (0..16).chain((16..length).step_by(37)).chain([length - 1]) {
+            let (folder, shelf) = shelf();
+            let path = folder.path().join("last").join(name);
+            // Not the inode that other names share.
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[usize::try_from(at).unwrap()] ^= 0x20;
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+            let found = shelf.read(&identity(1)).unwrap();
+            assert_eq!(step(&found), Some(2), "{name} byte {at}");
+            let message = found.damaged[0].to_string();
+            assert!(message.contains(path.to_str().unwrap()), "{message}");
+            // It is the newest one from now on.
+            assert_eq!(step(&shelf.read(&identity(1)).unwrap()), Some(2));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_gone_falls_back_too() {
+    for name in [WEIGHTS, STATE, BEST] {
+        for cut in [0, 7, 100] {
+            let (folder, shelf) = shelf();
+            let path = folder.path().join("last").join(name);
+            let bytes = fs::read(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            if cut != 7 {
+                fs::write(&path, &bytes[..cut]).unwrap();
+            }
+            assert_eq!(step(&shelf.read(&identity(1)).unwrap()), Some(2), "{name} {cut}");
+        }
+    }
+}
+
+#[test]
+fn with_both_damaged_there_is_none_and_both_are_told() {
+    let (folder, shelf) = shelf();
+    for name in ["last", "last.before"] {
+        let file = File::options().write(true).open(folder.path().join(name).join(STATE)).unwrap();
+        file.write_all_at(b"?", 40).unwrap();
+    }
+    let found = shelf.read(&identity(1)).unwrap();
+    assert_eq!((step(&found), found.damaged.len()), (None, 2));
+}
+
+#[test]
+fn what_a_crash_leaves_between_two_renames_is_read() {
+    let (folder, shelf) = shelf();
+    fs::rename(folder.path().join("last"), folder.path().join("last.new")).unwrap();
+    assert_eq!(step(&shelf.read(&identity(1)).unwrap()), Some(2));
+    // And what it left is in nobody's way.
+    write(&shelf, 4, Best::None);
+    assert_eq!(step(&shelf.read(&identity(1)).unwrap()), Some(4));
+}
+
+#[test]
+fn a_checkpoint_of_another_training_or_version_is_not_used_and_not_damaged() {
+    let (folder, shelf) = shelf();
+    let found = shelf.read(&identity(2)).unwrap();
+    assert!(found.saved.is_none() && found.damaged.is_empty());
+    let path = folder.path().join("last").join(STATE);
+    let header = Header {
+        version: VERSION + 1,
+        identity: identity(1),
+        position: position(1, vec![]),
+        model: String::new(),
+        best: None,
+    };
+    write_state(&path, &header, &moments(1.0)).unwrap();
+    let found = shelf.read(&identity(1)).unwrap();
+    assert_eq!((step(&found), found.damaged.len()), (Some(2), 0));
+}
