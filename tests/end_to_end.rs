@@ -479,3 +479,40 @@ fn the_exported_model_predicts_what_the_trial_predicted() {
         }
     }
 }
+
+#[test]
+fn a_failed_trial_stays_failed_and_visible_until_it_is_asked_for_again() {
+    let place = Place::new();
+    let spec = SPEC.replace("[3e-4, 2e-3]", "[3e-4, 1e30]").replace("[0.0, 0.2]", "[0.1]");
+    fs::write(place.path("tiny.toml"), spec).unwrap();
+    let first = place.run("cpu:1");
+    assert_eq!(first.status.code(), Some(3), "{}", text(&first.stderr));
+    assert!(text(&first.stdout).contains("sweep run SPEC --retry-failed"), "{}", text(&first.stdout));
+    let row = place.leaderboard().into_iter().find(|row| row["state"] == "failed").unwrap();
+    assert_eq!((&row["trial"], &row["failure"]["kind"]), (&2.into(), &"non_finite".into()));
+    assert!(row["failure"]["message"].as_str().unwrap().contains("step"), "{row}");
+
+    fs::write(place.trial(2).worker_log(), "=== trial 0002, attempt 1\nthe \u{1b}[31mcause\n").unwrap();
+    let status = text(&place.output(&["status", "tiny"]).stdout);
+    assert!(status.contains("trial 0002 said last:\n  the  [31mcause\n"), "{status:?}");
+    assert_eq!(place.output(&["report", "tiny"]).status.code(), Some(0));
+    assert!(fs::read_to_string(place.folder().report()).unwrap().contains("<pre>the  [31mcause</pre>"));
+
+    let again = place.run("cpu:1");
+    assert_eq!((again.status.code(), place.starts()), (Some(3), [(1, 1), (2, 1)].into()));
+    let wished = place.output(&["run", "tiny.toml", "--devices", "cpu:1", "--retry-failed"]);
+    assert_eq!((wished.status.code(), place.starts()), (Some(3), [(1, 1), (2, 2)].into()));
+}
+
+#[test]
+fn a_worker_that_stands_still_is_replaced() {
+    let place = Place::new();
+    let spec = SPEC.to_owned() + "[run]\nstall_limit = \"3s\"\nretries.stalled = 9\n";
+    fs::write(place.path("tiny.toml"), spec).unwrap();
+    let running = place.start("cpu:1", "trial 0002 starts");
+    kill_process(running.workers()[0], Signal::STOP).unwrap();
+    let (code, said) = running.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the worker said nothing for too long (`stall_limit` in [run])"), "{said}");
+    place.findings().assert_equal(&QUIET.findings());
+}

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
+#[path = "faults/misbehaviour.rs"]
+mod misbehaviour;
+#[path = "faults/table.rs"]
+mod table;
+
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -21,7 +26,7 @@ use sweep::{
     fingerprint::Fingerprints,
     journal,
     plan::Plan,
-    policy::Policy,
+    policy::{Policy, Retries},
     results::{Results, SweepFolder, read_json},
     settings::Settings,
     study::Study,
@@ -68,7 +73,7 @@ fn plan(trials: u32) -> Plan {
         data,
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
-        policy: Policy::default(),
+        policy: Policy { retries: Retries { signal: 1, ..Retries::default() }, ..Policy::default() },
         trials: (1..=trials).map(trial).collect(),
         removed: sweep::plan::Removed::default(),
     }
@@ -83,11 +88,22 @@ impl Bench {
         fs::create_dir_all(folder.path()).unwrap();
         let devices = (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect();
         // Long enough that a busy machine never makes a test fail; nothing here waits for it.
-        let workers = Workers { program, startup: Duration::from_mins(1), leave: Duration::from_mins(1) };
+        let workers = Workers { program, leave: Duration::from_mins(1), space: Duration::from_millis(10) };
         let run = Run { folder, plan: plan(trials), again: Vec::new(), devices, workers };
         let bench = Self { root, run, drawn: Arc::default() };
         bench.script(script);
         bench
+    }
+
+    /// How the sweep is run.
+    fn policy(&mut self) -> &mut Policy {
+        &mut self.run.plan.policy
+    }
+
+    /// The deeds that were done.
+    fn deeds(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.root.path().join("worker.deeds")).unwrap_or_default();
+        text.lines().map(ToOwned::to_owned).collect()
     }
 
     fn script(&self, script: &str) {
@@ -255,7 +271,7 @@ async fn a_flood_on_standard_error_neither_blocks_nor_fills_the_disk() {
 #[tokio::test]
 async fn a_worker_that_never_gets_ready_is_given_up() {
     let mut bench = Bench::new(1, 1, "start unready");
-    bench.run.workers.startup = Duration::from_millis(50);
+    bench.policy().start_up_limit = Duration::from_millis(50);
     let ended = bench.run().await;
     assert_eq!(states(&ended.study), [State::Failed]);
     let kind = FailureKind::StartupTimeout;
@@ -305,10 +321,14 @@ async fn a_second_run_leaves_complete_trials_and_their_log_alone() {
 }
 
 #[tokio::test]
-async fn the_next_run_tries_again_what_failed_for_a_reason_that_may_be_gone() {
-    let bench = Bench::new(1, 2, "2 * killed");
+async fn failed_trials_stay_failed_until_the_user_wants_them_to_be_tried_again() {
+    let mut bench = Bench::new(1, 2, "2 * killed");
     assert_eq!(states(&bench.run().await.study), [State::Complete, State::Failed]);
     bench.script("");
+    let records = bench.records();
+    assert_eq!(states(&bench.run().await.study), [State::Complete, State::Failed]);
+    assert_eq!(bench.records(), records, "nothing was run");
+    bench.run.again = vec![TWO];
     let ended = bench.run().await;
     assert_eq!(states(&ended.study), [State::Complete; 2]);
     assert_eq!((bench.pids(ONE).len(), ended.study.trials[1].attempts), (1, 3));

@@ -244,11 +244,17 @@ fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     let table = board.to_table_within(terminal_width(), TOP);
     match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
         // The exit code tells what came of the run, whoever reads the summary.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) if is_unheard(&error) => {}
         written => written?,
     }
     // Told last: a disk that is full does not take the figures away.
     drawn.map_err(|error| Stop::results(&chain(&*error)))
+}
+
+/// Whether nobody is there to read: the reader has seen enough, or the terminal was closed (EIO).
+fn is_unheard(error: &io::Error) -> bool {
+    let is_hung_up = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    is_hung_up || error.kind() == io::ErrorKind::BrokenPipe
 }
 
 #[cfg(test)]

@@ -61,7 +61,6 @@ impl Leaderboard {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         leaderboard::{RankBy, build},
         report::samples::{failed, record, study},

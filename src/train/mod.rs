@@ -222,6 +222,7 @@ impl TrainError {
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
+            _ if self.full_disk().is_some() => FailureKind::DiskFull,
             Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
             Self::Data(_) | Self::DataChanged { .. } => FailureKind::Data,
             Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,

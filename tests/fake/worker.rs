@@ -2,7 +2,11 @@
 //!
 //! It looks for its orders beside itself, in `<name of the program>.script`. A line
 //! is `TRIAL ATTEMPT DEED`, with `*` for any trial or attempt; the first that fits
-//! counts, and without one the trial completes. `start DEED` is about the start.
+//! counts, and without one the trial completes. `start DEED` is about every start, `start N DEED`
+//! about the start with this number. Deeds that are none of a worker's are noted in
+//! `<name of the program>.deeds`, a line each.
+
+mod deeds;
 
 use std::{
     env, fs,
@@ -22,15 +26,23 @@ fn main() -> ExitCode {
     let program = env::args().next().unwrap_or_default();
     let script = fs::read_to_string(format!("{program}.script")).unwrap_or_default();
     let mut requests = io::stdin().lock().lines().map_while(Result::ok);
-    if script.lines().any(|line| line == "start unready") {
+    let start = deeds::number_of_start(&program);
+    let starts_unready = ["start unready".to_owned(), format!("start {start} unready")];
+    if script.lines().any(|line| starts_unready.iter().any(|deed| line == deed)) {
+        deeds::note(&program, "unready");
         // Until the input ends or a signal comes.
         return if requests.next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     say(&WorkerLine::Ready { v: LOG_VERSION });
     while let Some(line) = requests.next() {
-        if let Ok(WorkerRequest::Run { trial, folder, .. }) = serde_json::from_str(&line) {
+        if let Ok(WorkerRequest::Run { trial, folder, micro_batch }) = serde_json::from_str(&line) {
             let attempt = note_attempt(&folder);
-            if let Some(code) = obey(deed(&script, trial, attempt), trial, &mut requests) {
+            let deed = deed(&script, trial, attempt);
+            if deed != "complete" {
+                deeds::note(&program, deed);
+            }
+            let ending = deeds::obey(deed, trial, micro_batch, &folder);
+            if let Some(code) = ending.unwrap_or_else(|| obey(deed, trial, &mut requests)) {
                 return code;
             }
         }
@@ -66,7 +78,7 @@ fn obey(deed: &str, trial: TrialId, requests: &mut impl Iterator<Item = String>)
         }
         "killed-before-a-word" => die(),
         "garbage" => write("loss: 0.3\n"),
-        "foreign" => say(&WorkerLine::Finished(TrialId(trial.0 + 1), outcome())),
+        "foreign" => say(&WorkerLine::Finished(TrialId(trial.0 + 1), outcome(trial))),
         "half-a-line" => {
             write("{\"finished\":[");
             return Some(ExitCode::SUCCESS);
@@ -91,12 +103,20 @@ fn obey(deed: &str, trial: TrialId, requests: &mut impl Iterator<Item = String>)
         "grandchild" => {
             // It inherits the pipes and holds them open when its parent is gone.
             let child = Command::new("sleep").arg("600").spawn();
-            die_beside(child.expect("sleep is a program"));
+            let child = child.expect("sleep is a program");
+            deeds::note(&env::args().next().unwrap_or_default(), &format!("child {}", child.id()));
+            die_beside(child);
         }
         "until-stopped" => {
             say(&evaluated(trial));
             requests.next();
             say(&WorkerLine::Stopped(trial));
+        }
+        "stays-after-stop" => {
+            say(&evaluated(trial));
+            requests.next();
+            say(&WorkerLine::Stopped(trial));
+            wait_for_a_signal();
         }
         "until-terminated" => {
             say(&evaluated(trial));
@@ -111,7 +131,7 @@ fn obey(deed: &str, trial: TrialId, requests: &mut impl Iterator<Item = String>)
 fn complete(trial: TrialId) {
     say(&WorkerLine::Progress(trial, Progress { epoch: 1, epochs: 1, step: 1, steps: 2, train_loss: 0.5 }));
     say(&evaluated(trial));
-    say(&WorkerLine::Finished(trial, outcome()));
+    say(&WorkerLine::Finished(trial, outcome(trial)));
 }
 
 fn wait_for_a_signal() -> ! {
@@ -154,9 +174,10 @@ fn write(text: &str) {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).expect("standard output is open");
 }
 
-fn scores() -> Scores {
+/// Figures that differ from trial to trial.
+fn scores(trial: TrialId) -> Scores {
     let mut confusion = Confusion::new(2);
-    confusion.add(1, 1);
+    (0..10).for_each(|document| confusion.add(1, usize::from(document >= trial.0 % 7)));
     Scores::new(confusion, 0.5, Target::Class(1))
 }
 
@@ -166,22 +187,22 @@ fn evaluated(trial: TrialId) -> WorkerLine {
         step: 1,
         train_loss: 0.5,
         learning_rate: 1e-4,
-        validation: scores(),
+        validation: scores(trial),
         best: true,
         seconds: 0.1,
     };
     WorkerLine::Event(trial, Event::Evaluated(evaluation))
 }
 
-fn outcome() -> Outcome {
+fn outcome(trial: TrialId) -> Outcome {
     Outcome {
         best_epoch: 1.0,
         best_step: 1,
         epochs_run: 1.0,
         stopped_early: false,
         train_loss: 0.5,
-        validation: scores(),
-        test: scores(),
+        validation: scores(trial),
+        test: scores(trial),
         seconds: 0.1,
     }
 }

@@ -1,0 +1,206 @@
+//! The worse deeds of the fake worker.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+use sweep::{
+    event::{Event, LOG_VERSION, Outcome, Progress, WorkerLine},
+    metrics::{Confusion, Scores, Target},
+    trial::{Failure, FailureKind, TrialId},
+};
+
+use super::{complete, evaluated, outcome, say, until_killed, wait_for_a_signal, write};
+
+/// Lines of a flood that is within the protocol.
+const FLOOD: u64 = 20_000;
+
+/// Notes that a deed was done.
+pub(crate) fn note(program: &str, deed: &str) {
+    let file = File::options().create(true).append(true).open(format!("{program}.deeds"));
+    let written = file.and_then(|mut file| file.write_all(format!("{deed}\n").as_bytes()));
+    written.expect("deeds can be noted");
+}
+
+/// Which start of the program this is, from 1.
+pub(crate) fn number_of_start(program: &str) -> u32 {
+    let is_free = |number: &u32| File::create_new(format!("{program}.start-{number}")).is_ok();
+    (1..10_000).find(is_free).unwrap_or(0)
+}
+
+/// Does what is told, if it is one of these deeds: an exit code ends the process.
+#[expect(clippy::option_option, reason = "not one of these deeds; goes on; ends")]
+pub(crate) fn obey(
+    deed: &str,
+    trial: TrialId,
+    micro_batch: Option<usize>,
+    folder: &Path,
+) -> Option<Option<ExitCode>> {
+    if let Some(most) = deed.strip_prefix("out-of-memory-above ") {
+        // A batch of 32, as a trial's settings have it.
+        if micro_batch.unwrap_or(32) > most.parse().expect("a number") {
+            run_out_of_memory();
+        }
+        complete(trial);
+        return Some(None);
+    }
+    match deed {
+        "hang" => hang(trial),
+        "chatter" => chatter(trial),
+        "hang-deaf" => {
+            say(&evaluated(trial));
+            until_killed(trial)
+        }
+        "exit" => return Some(Some(ExitCode::from(3))),
+        "abort" => raise(Signal::ABORT),
+        "segfault" => {
+            // The first one goes to a handler of Rust's, which takes itself away.
+            kill_process(getpid(), Signal::SEGV).expect("a process may signal itself");
+            raise(Signal::SEGV)
+        }
+        "panic" => {
+            fail(trial, FailureKind::Panic, "panicked at src/train.rs:1:1: a bug");
+            return Some(Some(ExitCode::FAILURE));
+        }
+        "disk" => {
+            fail(trial, FailureKind::Disk, "cannot write a file");
+            return Some(Some(ExitCode::FAILURE));
+        }
+        "disk-full" => {
+            fail(trial, FailureKind::DiskFull, "no space left on device");
+            return Some(Some(ExitCode::FAILURE));
+        }
+        "waits-for-space" => {
+            say(&WorkerLine::DiskFull(trial, folder.to_owned()));
+            (0..3).for_each(|_| say(&WorkerLine::Alive(trial)));
+            say(&WorkerLine::DiskFreed(trial));
+            complete(trial);
+        }
+        "dies-waiting-for-space" => {
+            say(&WorkerLine::DiskFull(trial, folder.to_owned()));
+            raise(Signal::KILL)
+        }
+        "no-memory" => run_out_of_memory(),
+        "no-gpu-memory" => {
+            // As the program's own worker says it of a panic that speaks of it.
+            let kind = FailureKind::OutOfMemory(sweep::trial::Memory::Cuda);
+            fail(trial, kind, "CUDA_ERROR_OUT_OF_MEMORY");
+            return Some(Some(ExitCode::FAILURE));
+        }
+        "half-an-outcome" => {
+            say(&evaluated(trial));
+            let line = serde_json::to_string(&WorkerLine::Finished(trial, outcome(trial))).expect("JSON");
+            write(line.get(..line.len() / 2).expect("ASCII"));
+            raise(Signal::KILL)
+        }
+        "long-line" => {
+            let part = "x".repeat(1 << 20);
+            // Whoever listens is allowed to stop listening.
+            (0..100).for_each(|_| _ = std::io::stdout().write_all(part.as_bytes()));
+            return Some(Some(ExitCode::SUCCESS));
+        }
+        "broken-utf8" => {
+            std::io::stdout().write_all(b"{\"stopped\": \"\xff\xfe\"}\n").expect("output is open");
+            wait_for_a_signal()
+        }
+        "deep" => {
+            write(&format!("{}\n", "[".repeat(10_000)));
+            wait_for_a_signal()
+        }
+        "deep-event" => {
+            write(&format!("{{\"event\":[{},{}{}]}}\n", trial.0, "{\"a\":".repeat(10_000), "1"));
+            wait_for_a_signal()
+        }
+        "good-flood" => {
+            let line = |step| {
+                let progress = Progress { epoch: 1, epochs: 1, step, steps: FLOOD, train_loss: 0.5 };
+                serde_json::to_string(&WorkerLine::Progress(trial, progress)).expect("JSON") + "\n"
+            };
+            write(&(0..FLOOD).map(line).collect::<String>());
+            complete(trial);
+        }
+        "twice" => {
+            complete(trial);
+            say(&WorkerLine::Finished(trial, outcome(trial)));
+        }
+        "ready-twice" => say(&WorkerLine::Ready { v: LOG_VERSION }),
+        "three-classes" => {
+            let three = Scores::new(Confusion::new(3), 0.5, Target::Class(1));
+            say(&WorkerLine::Finished(trial, Outcome { test: three, ..outcome(trial) }));
+        }
+        "unasked-stop" => say(&WorkerLine::Stopped(trial)),
+        "foreign-event" => say(&WorkerLine::Event(trial, Event::SweepEnded { interrupted: false })),
+        "closed-output" => {
+            say(&evaluated(trial));
+            close_output()
+        }
+        "finished-and-stays" => {
+            complete(trial);
+            wait_for_a_signal()
+        }
+        "orphan" => {
+            // In the worker's group, with pipes of its own.
+            let mut sleep = Command::new("sleep");
+            sleep.arg("600").stdin(null()).stdout(null()).stderr(null());
+            let child = sleep.spawn().expect("sleep is a program");
+            fs::write(folder.join("orphan"), child.id().to_string()).expect("the folder is writable");
+            std::mem::forget(child);
+            raise(Signal::KILL)
+        }
+        "deaf-to-stop" => {
+            say(&evaluated(trial));
+            wait_for_a_signal()
+        }
+        _ => return None,
+    }
+    Some(None)
+}
+
+fn null() -> std::process::Stdio {
+    std::process::Stdio::null()
+}
+
+fn fail(trial: TrialId, kind: FailureKind, message: &str) {
+    eprintln!("{message}");
+    say(&WorkerLine::Failed(trial, Failure { kind, message: message.to_owned() }));
+}
+
+fn hang(trial: TrialId) -> ! {
+    say(&evaluated(trial));
+    wait_for_a_signal()
+}
+
+/// Talks without end, and slowly enough that nobody has to wait.
+fn chatter(trial: TrialId) -> ! {
+    loop {
+        say(&WorkerLine::Alive(trial));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn raise(signal: Signal) -> ! {
+    let me: Pid = getpid();
+    kill_process(me, signal).expect("a process may signal itself");
+    wait_for_a_signal()
+}
+
+/// Takes memory until there is none: the allocator then says so and aborts.
+fn run_out_of_memory() -> ! {
+    let limit = Some(256 << 20);
+    setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).expect("a limit may be lowered");
+    let mut taken = Vec::new();
+    loop {
+        taken.push(vec![1_u8; 16 << 20]);
+    }
+}
+
+/// Lives on as a process that has closed its standard output and hears nothing.
+fn close_output() -> ! {
+    let error = Command::new("sh").args(["-c", "exec 1>&-; exec sleep 600"]).exec();
+    panic!("sh is a program: {error}")
+}
