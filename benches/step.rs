@@ -44,8 +44,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Settings::default()
     };
     let trial = Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 1, settings };
-    let job =
-        Job { sweep: "bench".to_owned(), trial, data, checkpoint_every: CheckpointEvery::Steps(u64::MAX) };
+    let job = Job {
+        sweep: "bench".to_owned(),
+        trial,
+        data,
+        checkpoint_every: CheckpointEvery::Steps(u64::MAX),
+        data_digest: None,
+        checkpoint_digest: None,
+        micro_batch: None,
+    };
     let mut times = Vec::new();
     let mut observe = |report: Report| match report {
         Report::Progress(_) => {

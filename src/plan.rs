@@ -109,6 +109,7 @@ impl Plan {
             checkpoint_every: self.policy.checkpoint_every,
             data_digest: self.fingerprints.data.clone(),
             checkpoint_digest: self.fingerprints.checkpoints.get(&trial.settings.checkpoint).cloned(),
+            micro_batch: None,
         }
     }
 

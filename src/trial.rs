@@ -96,6 +96,10 @@ pub struct Job {
     /// That of the checkpoint's files, if they lie in a folder that the spec names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_digest: Option<String>,
+    /// Examples of one forward and backward pass at most, where memory ran out with more; a step's
+    /// batch stays whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
 }
 
 /// Where a trial stands.

@@ -80,7 +80,7 @@ fn record_panics() -> Arc<Mutex<String>> {
 
 /// What the orchestrator wants, as a thread hears it.
 struct Requests {
-    trials: mpsc::Receiver<(TrialId, PathBuf)>,
+    trials: mpsc::Receiver<(TrialId, PathBuf, Option<usize>)>,
     stop: Arc<AtomicBool>,
 }
 
@@ -93,10 +93,10 @@ impl Requests {
         thread::spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(WorkerRequest::Run { trial, folder, .. }) => {
+                    Ok(WorkerRequest::Run { trial, folder, micro_batch }) => {
                         // Here and not where the trial starts: a stop may follow at once.
                         heard.store(false, Ordering::SeqCst);
-                        if sender.send((trial, folder)).is_err() {
+                        if sender.send((trial, folder, micro_batch)).is_err() {
                             break;
                         }
                     }
@@ -126,8 +126,8 @@ impl<W: Write> Server<W> {
         if say(&mut self.output, &WorkerLine::Ready { v: LOG_VERSION }).is_err() {
             return Left::Quietly;
         }
-        while let Ok((trial, folder)) = self.requests.trials.recv() {
-            let line = match self.attempt(trial, &folder, train) {
+        while let Ok((trial, folder, micro_batch)) = self.requests.trials.recv() {
+            let line = match self.attempt(trial, &folder, micro_batch, train) {
                 Ok(line) => line,
                 Err(Closed) => return Left::Quietly,
             };
@@ -143,10 +143,16 @@ impl<W: Write> Server<W> {
     }
 
     /// Runs one trial; the answer is the line that tells how it ended.
-    fn attempt(&mut self, id: TrialId, path: &Path, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
+    fn attempt(
+        &mut self,
+        id: TrialId,
+        path: &Path,
+        micro_batch: Option<usize>,
+        train: &mut Train<'_>,
+    ) -> Result<WorkerLine, Closed> {
         let folder = TrialFolder::new(path);
         let job: Job = match read_json(&folder.job()) {
-            Ok(job) => job,
+            Ok(job) => Job { micro_batch, ..job },
             Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),
         };
         let mut reporter = Reporter {
@@ -217,8 +223,10 @@ impl<W: Write> Reporter<'_, W> {
             Report::Evaluated(evaluation) => {
                 Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
             }
-            Report::Progress(progress) => (self.is_due() && progress.train_loss.is_finite())
-                .then(|| WorkerLine::Progress(self.trial, progress)),
+            Report::Progress(progress) => {
+                let is_told = self.is_due() && progress.train_loss.is_finite();
+                is_told.then_some(WorkerLine::Progress(self.trial, progress))
+            }
             Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
             Report::Resumed { step, epoch } => {
                 Some(WorkerLine::Event(self.trial, Event::Resumed { step, epoch }))

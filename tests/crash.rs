@@ -189,7 +189,7 @@ fn crash_everywhere(role: &str, how: &str, first: usize) {
         *total.entry(what).or_default() += count;
     }
     let crashes: usize = total.values().sum();
-    println!("{role}, {how}: {crashes} crashes, each with the results of an undisturbed run: {total:?}");
+    eprintln!("{role}, {how}: {crashes} crashes, each with the results of an undisturbed run: {total:?}");
     assert!(crashes * stride >= 60, "there are more write points than {crashes} of every {stride}");
 }
 

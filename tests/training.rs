@@ -255,3 +255,16 @@ fn top_layers_begin_anew_and_lower_ones_as_they_were() {
     let norm = after.get("bert.encoder.layer.1.output.LayerNorm.weight").unwrap();
     assert!(norm.values.iter().all(|value| (value - 1.0).abs() < 1e-6));
 }
+
+#[test]
+fn micro_batches_of_any_size_make_the_same_step() {
+    let mut bench = Bench::new();
+    let plain = Settings { dropout: 0.0, epochs: 3, ..settings() };
+    let (whole, _) = bench.run(&plain);
+    for most in [1, 3, 5] {
+        bench.micro_batch = Some(most);
+        let (outcome, _) = bench.run(&plain);
+        assert!((whole.validation.loss - outcome.validation.loss).abs() < 1e-4, "{most}");
+        assert!((whole.train_loss - outcome.train_loss).abs() < 1e-4, "{most}");
+    }
+}

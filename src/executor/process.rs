@@ -40,6 +40,11 @@ use crate::{
     trial::Memory,
 };
 
+/// Has glibc's allocator keep what is freed: a training step asks for the same memory as the one
+/// before, and to have it cleared by the kernel each time costs some 15 % of a step on the CPU.
+/// Other allocators do not read it.
+const KEEP_PAGES: &str = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:\
+                          glibc.malloc.top_pad=67108864";
 /// How long the pipes of a dead worker are read: only something that it left behind keeps them open.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -154,6 +159,9 @@ fn command(workers: &Workers, device: Device) -> tokio::process::Command {
             // The only GPU that a process sees is its first.
             command.args(["cuda:0", "--threads", "1"]);
         }
+    }
+    if std::env::var_os("GLIBC_TUNABLES").is_none() {
+        command.env("GLIBC_TUNABLES", KEEP_PAGES);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true).process_group(0);

@@ -253,7 +253,7 @@ impl<C: Compute> Trial<'_, C> {
         let steps = steps_per_epoch * settings.epochs as u64;
         let rate = LearningRate::new(settings, steps);
         let mut reports = vec![Report::Prepared(self.prepared(&learner, steps))];
-        reports.extend(self.retold(&learner, steps_per_epoch));
+        reports.extend(Self::retold(&learner, steps_per_epoch));
         if reports.into_iter().any(|report| observe(report) == Control::Stop) {
             return Ok(Ending::Stopped);
         }
@@ -324,7 +324,8 @@ impl<C: Compute> Trial<'_, C> {
         let mut gradients = Gradients::new();
         let mut loss = 0.0;
         let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
-        let parts = batch.chunks(batch.len().div_ceil(settings.gradient_accumulation));
+        let part = batch.len().div_ceil(settings.gradient_accumulation);
+        let parts = batch.chunks(self.job.micro_batch.map_or(part, |most| part.min(most.max(1))));
         let parts = parts.flat_map(|part| train.within(part, MICRO_BATCH_TOKENS));
         for (micro, documents) in parts.enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
@@ -387,7 +388,7 @@ impl<C: Compute> Trial<'_, C> {
         learner.over = judgement.stop || learner.step == steps;
         learner.evaluations.push(evaluation.clone());
         let written =
-            self.persist(observe, &mut || outputs::write_metrics(self.folder, &learner.evaluations))?;
+            Self::persist(observe, &mut || outputs::write_metrics(self.folder, &learner.evaluations))?;
         if judgement.best {
             learner.best = Some(model);
         }
@@ -430,7 +431,7 @@ impl<C: Compute> Trial<'_, C> {
         let data = self.data;
         let (labels, split) = (&data.labels, &self.corpus.test);
         let mut write = || outputs::write_predictions(self.folder, labels, &data.test, split, &probabilities);
-        if self.persist(observe, &mut write)? == Control::Stop {
+        if Self::persist(observe, &mut write)? == Control::Stop {
             return Ok(Ending::Stopped);
         }
         Ok(Ending::Complete(Box::new(Outcome {

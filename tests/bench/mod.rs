@@ -72,6 +72,7 @@ pub(crate) struct Bench {
     session: Session,
     trials: usize,
     pub(crate) checkpoint_every: CheckpointEvery,
+    pub(crate) micro_batch: Option<usize>,
 }
 
 impl Bench {
@@ -79,7 +80,14 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let data = data(folder.path());
         let session = Session::open(Device::Cpu { slot: 0, threads: 1 }).unwrap();
-        Self { folder, data, session, trials: 0, checkpoint_every: CheckpointEvery::default() }
+        Self {
+            folder,
+            data,
+            session,
+            trials: 0,
+            checkpoint_every: CheckpointEvery::default(),
+            micro_batch: None,
+        }
     }
 
     pub(crate) fn run_observed(
@@ -113,6 +121,7 @@ impl Bench {
             checkpoint_every: self.checkpoint_every,
             data_digest: None,
             checkpoint_digest: None,
+            micro_batch: self.micro_batch,
         };
         self.session.run(&job, folder, observe)
     }

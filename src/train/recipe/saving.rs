@@ -15,7 +15,7 @@ use crate::{
         Control, Observe, Report, TrainError,
         backend::Compute,
         config::EncoderConfig,
-        state::{Best, Identity, Moments, Position, Saving, Shelf},
+        state::{Best, Found, Identity, Moments, Position, Saving, Shelf},
         weights::Pretrained,
     },
 };
@@ -105,7 +105,7 @@ impl<C: Compute> Trial<'_, C> {
             },
         };
         let mut best = None;
-        let control = self.persist(observe, &mut || {
+        let control = Self::persist(observe, &mut || {
             best = self.shelf().write(&saving)?;
             Ok(())
         })?;
@@ -121,8 +121,8 @@ impl<C: Compute> Trial<'_, C> {
         config: &EncoderConfig,
         observe: &mut Observe<'_>,
     ) -> Result<Learner<C>, TrainError> {
-        let mut found = Default::default();
-        let control = self.persist(observe, &mut || {
+        let mut found = Found::default();
+        let control = Self::persist(observe, &mut || {
             found = self.shelf().read(&self.identity())?;
             Ok(())
         })?;
@@ -165,7 +165,7 @@ impl<C: Compute> Trial<'_, C> {
 
     /// What a resumed trial tells of the attempts before.
     #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
-    pub(super) fn retold(&self, learner: &Learner<C>, steps_per_epoch: u64) -> Vec<Report> {
+    pub(super) fn retold(learner: &Learner<C>, steps_per_epoch: u64) -> Vec<Report> {
         if !learner.saved.is_resumed {
             return Vec::new();
         }
@@ -177,7 +177,6 @@ impl<C: Compute> Trial<'_, C> {
 
     /// Does what `write` does, again and again while the disk is full.
     pub(super) fn persist(
-        &self,
         observe: &mut Observe<'_>,
         write: &mut dyn FnMut() -> Result<(), TrainError>,
     ) -> Result<Control, TrainError> {
