@@ -69,6 +69,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it changes where a trial or the sweep stands. What else is logged tells how far a
+    /// running trial was, which it tells again when it is run again.
+    #[must_use]
+    pub const fn is_state_change(&self) -> bool {
+        match self {
+            Self::SweepStarted { .. }
+            | Self::Started { .. }
+            | Self::Finished(_)
+            | Self::Failed { .. }
+            | Self::Interrupted
+            | Self::SweepEnded { .. } => true,
+            Self::Prepared(_) | Self::Evaluated(_) => false,
+        }
+    }
+}
+
 /// What a trial trains on and with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {

@@ -1,4 +1,5 @@
-//! The log of a sweep, `events.jsonl`: appended and synced, replayed on every start.
+//! The log of a sweep, `events.jsonl`: appended, synced at every change of state, replayed on
+//! every start.
 //!
 //! A record counts once its line break is on disk. A crash can therefore leave a
 //! torn last line and nothing worse; the next writer cuts it off. Anything else
@@ -140,11 +141,14 @@ fn parse(line: &[u8]) -> Result<Record, Bad> {
     struct Versioned {
         v: u32,
     }
-    let Versioned { v } = serde_json::from_slice(line).map_err(Bad::Json)?;
-    if v > LOG_VERSION {
-        return Err(Bad::Version(v));
+    match serde_json::from_slice::<Record>(line) {
+        Ok(record) if record.v <= LOG_VERSION => Ok(record),
+        Ok(Record { v, .. }) => Err(Bad::Version(v)),
+        Err(error) => match serde_json::from_slice(line) {
+            Ok(Versioned { v }) if v > LOG_VERSION => Err(Bad::Version(v)),
+            _ => Err(Bad::Json(error)),
+        },
     }
-    serde_json::from_slice(line).map_err(Bad::Json)
 }
 
 fn io_error<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
@@ -180,7 +184,8 @@ impl Journal {
         Ok((Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq }, replay))
     }
 
-    /// Appends a record and returns it once it is on disk.
+    /// Appends a record and returns it once it is in the file; once it is on disk, and all before
+    /// it, if it changes a state.
     ///
     /// # Errors
     /// When it cannot be written; the log is as before then, as far as the disk allows.
@@ -195,7 +200,9 @@ impl Journal {
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             self.file.write_all(&line)?;
-            self.file.sync_data()?;
+            if record.event.is_state_change() {
+                self.file.sync_data()?;
+            }
             Ok(line.len() as u64)
         });
         match written {

@@ -246,16 +246,18 @@ impl Confusion {
 
 fn resample(row: &[u64], rng: &mut ChaCha8Rng) -> Vec<u64> {
     let total: u64 = row.iter().sum();
+    // Where the documents predicted as each class end, when all stand in a row.
+    let ends: Vec<u64> = row
+        .iter()
+        .scan(0, |end, count| {
+            *end += count;
+            Some(*end)
+        })
+        .collect();
     let mut counts = vec![0; row.len()];
     for _ in 0..total {
-        let mut pick = rng.random_range(0..total);
-        for (class, &count) in row.iter().enumerate() {
-            if pick < count {
-                counts[class] += 1;
-                break;
-            }
-            pick -= count;
-        }
+        let pick = rng.random_range(0..total);
+        counts[ends.partition_point(|&end| end <= pick)] += 1;
     }
     counts
 }

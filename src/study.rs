@@ -1,6 +1,6 @@
 //! A sweep's state: the fold of its events over its plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     device::Device,
@@ -142,6 +142,7 @@ impl Study {
 
     /// Lets complete trials wait: for when what they left behind is gone.
     pub fn reopen(&mut self, trials: &[TrialId]) {
+        let trials: BTreeSet<&TrialId> = trials.iter().collect();
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
             record.state = State::Waiting;
             record.outcome = None;
@@ -150,14 +151,25 @@ impl Study {
 
     fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {
         let id = record.trial.ok_or(StudyError::NoTrial { seq: record.seq })?;
-        let found = self.trials.iter_mut().find(|trial| trial.trial.id == id);
+        let found = self.position(id).and_then(|at| self.trials.get_mut(at));
         found.ok_or(StudyError::UnknownTrial { seq: record.seq, trial: id })
     }
 
     /// The trial numbered `id`.
     #[must_use]
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
-        self.trials.iter().find(|trial| trial.trial.id == id)
+        self.trials.get(self.position(id)?)
+    }
+
+    /// Where the trial numbered `id` stands. Trials are numbered in the order of the plan unless
+    /// its spec was changed, so all but few are found at once.
+    fn position(&self, id: TrialId) -> Option<usize> {
+        let is_here = |trial: &TrialRecord| trial.trial.id == id;
+        let expected = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        if self.trials.get(expected).is_some_and(is_here) {
+            return Some(expected);
+        }
+        self.trials.iter().position(is_here)
     }
 
     /// How many trials stand where.

@@ -10,6 +10,7 @@ use crate::{
     error_chain::chain,
     export::{Model, export},
     leaderboard::RankBy,
+    report,
     results::Results,
     train::Precision,
     trial::Job,
@@ -53,6 +54,15 @@ pub(super) struct ExportArgs {
     /// What decides which trial is the best
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    sweep: SweepArgs,
+    /// Pictures of every trial, also of a sweep of more than 200
+    #[arg(long)]
+    all: bool,
 }
 
 /// Type of exported parameters.
@@ -104,13 +114,14 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     Ok(Exit::Complete)
 }
 
-pub(super) fn report(args: &SweepArgs, results: &Results) -> Result<Exit, Stop> {
-    let Opened { folder, study, .. } = open(results, args.sweep.as_deref())?;
-    let trials: Vec<_> = study.trials.iter().map(|trial| trial.trial.id).collect();
+pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop> {
+    let Opened { folder, study, .. } = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&folder, &study, RankBy::TestF1);
-    show::draw_trials(&folder, &study, &trials)
+    let every = || study.trials.iter().map(|trial| trial.trial.id).collect();
+    let pictured = if args.all { every() } else { report::pictured(&board) };
+    show::draw_trials(&folder, &study, &pictured)
         .and_then(|()| show::write_leaderboard(&folder, &board))
-        .and_then(|()| show::draw_sweep(&folder, &study, &board))
+        .and_then(|()| show::draw_sweep(&folder, &study, &board, &pictured))
         .map_err(|error| Stop::results(&chain(&*error)))?;
     print(&format!("{}\n", folder.report().display()))?;
     Ok(Exit::Complete)

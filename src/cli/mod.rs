@@ -22,11 +22,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::exit::Exit;
 use self::exit::Stop;
+pub use self::{exit::Exit, show::drawing};
 use crate::{
     device::Device,
     display::{columns, plain},
+    event::Event,
     journal::{self, RESTART},
     leaderboard::RankBy,
     plan::Plan,
@@ -55,7 +56,7 @@ enum Command {
     /// Write the best trial's model as a Hugging Face folder
     ExportBest(listing::ExportArgs),
     /// Draw every picture and the HTML page again from the log
-    Report(SweepArgs),
+    Report(listing::ReportArgs),
     /// Classify texts given as arguments, or those of a file or of standard input
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
@@ -167,8 +168,9 @@ fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
 struct Opened {
     folder: SweepFolder,
     plan: Plan,
-    log: journal::Replay,
     study: Study,
+    /// Device slots of the latest run, if there was one.
+    slots: Option<usize>,
 }
 
 /// Reads the sweep called `name`, or the newest one.
@@ -178,7 +180,11 @@ fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
     let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
     let log = journal::replay(&folder.log())?;
     let study = Study::replay(&plan, &log.records)?;
-    Ok(Opened { folder, plan, log, study })
+    let slots = log.records.iter().rev().find_map(|record| match &record.event {
+        Event::SweepStarted { devices, .. } => Some(devices.len()),
+        _ => None,
+    });
+    Ok(Opened { folder, plan, study, slots })
 }
 
 /// The plan in `folder`, if there is one.

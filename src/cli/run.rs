@@ -17,12 +17,13 @@ use super::{
 use crate::{
     device::Device,
     error_chain::chain,
-    executor::{self, Draw, Ended, Note, Run, Workers},
+    executor::{self, Ended, Note, Run, Workers},
     fingerprint, journal,
     leaderboard::RankBy,
     machine::Machine,
     plan::{self, Overview, Plan},
     progress::{self, Display},
+    report,
     results::{Results, SweepFolder},
     spec,
     study::Study,
@@ -139,7 +140,8 @@ fn execute(
     devices: Vec<Device>,
 ) -> Result<Ended, Stop> {
     // Before anything else, since a run that was killed may have left trials without pictures.
-    if let Err(error) = show::draw_missing(folder, study) {
+    let board = show::leaderboard(folder, study, RankBy::TestF1);
+    if let Err(error) = show::draw_missing(folder, study, &board) {
         eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
     }
     let mut display = Display::new(study, io::stderr().is_terminal());
@@ -154,25 +156,18 @@ fn execute(
             Note::Stopping(times) => display.stopping(times),
             Note::Trouble(text) => display.print(&format!("warning: {text}")),
         };
-        Ok::<_, Stop>(executor::run(run, interrupts, draw(folder.clone()), &mut watch).await?)
+        Ok::<_, Stop>(executor::run(run, interrupts, show::drawing(folder.clone()), &mut watch).await?)
     });
     display.close();
     ended
 }
 
-fn draw(folder: SweepFolder) -> Draw {
-    Box::new(move |study, trials| {
-        show::draw_trials(&folder, study, trials)?;
-        show::write_leaderboard(&folder, &show::leaderboard(&folder, study, RankBy::TestF1))
-    })
-}
-
 /// Draws the sweep as it stands and says what came of it.
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     let board = show::leaderboard(folder, study, RankBy::TestF1);
-    let drawn = show::draw_missing(folder, study)
+    let drawn = show::draw_missing(folder, study, &board)
         .and_then(|()| show::write_leaderboard(folder, &board))
-        .and_then(|()| show::draw_sweep(folder, study, &board));
+        .and_then(|()| show::draw_sweep(folder, study, &board, &report::pictured(&board)));
     let table = board.to_table_within(terminal_width(), TOP);
     match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
         // The exit code tells what came of the run, whoever reads the summary.

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Exit, Format, Opened, Stop, SweepArgs, open, print, print_json, table};
 use crate::{
     display::plain,
-    event::Event,
     progress::duration,
     results::{Holder, Results},
     study::{Counts, TrialRecord},
@@ -91,16 +90,13 @@ fn row(record: &TrialRecord) -> Row {
 fn seconds_left(opened: &Opened) -> Option<f64> {
     let seconds: Vec<f64> =
         opened.study.trials.iter().filter_map(|trial| Some(trial.outcome.as_ref()?.seconds)).collect();
-    let devices = opened.log.records.iter().rev().find_map(|record| match &record.event {
-        Event::SweepStarted { devices, .. } => Some(devices.len()),
-        _ => None,
-    })?;
+    let slots = opened.slots?;
     let counts = opened.study.counts();
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let left = number(counts.waiting) + 0.5 * number(counts.running);
     let mean = seconds.iter().sum::<f64>() / number(seconds.len());
     (left > 0.0 && !seconds.is_empty())
-        .then(|| mean * left / number(devices.clamp(1, opened.study.trials.len())))
+        .then(|| mean * left / number(slots.clamp(1, opened.study.trials.len())))
 }
 
 fn describe(status: &Status) -> String {

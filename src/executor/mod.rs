@@ -183,7 +183,7 @@ impl<'a> Loop<'a> {
         let scheduler = Scheduler::new(run.devices.clone(), &study.to_run(), planned);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
-        let painter = Painter::start(draw, trouble);
+        let painter = Painter::start(study.clone(), draw, trouble);
         let workers = run.devices.iter().map(|_| None).collect();
         let state = Self { run, journal, study, scheduler, workers, painter, inbox, watch, ended: false };
         Ok((state, inputs, troubles))
@@ -281,9 +281,7 @@ impl<'a> Loop<'a> {
         let record = self.journal.append(trial, event, SystemTime::now())?;
         self.study.apply(&record)?;
         (self.watch)(Note::Logged(&record, &self.study));
-        if let (Some(trial), Event::Finished(_) | Event::Failed { .. }) = (trial, &record.event) {
-            self.painter.draw(&self.study, trial);
-        }
+        self.painter.logged(&record);
         Ok(())
     }
 }

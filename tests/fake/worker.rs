@@ -4,6 +4,8 @@
 //! is `TRIAL ATTEMPT DEED`, with `*` for any trial or attempt; the first that fits
 //! counts, and without one the trial completes. `start DEED` is about the start.
 
+mod plausible;
+
 use std::{
     env, fs,
     io::{self, BufRead, Write},
@@ -30,7 +32,10 @@ fn main() -> ExitCode {
     while let Some(line) = requests.next() {
         if let Ok(WorkerRequest::Run { trial, folder }) = serde_json::from_str(&line) {
             let attempt = note_attempt(&folder);
-            if let Some(code) = obey(deed(&script, trial, attempt), trial, &mut requests) {
+            let deed = deed(&script, trial, attempt);
+            if deed == "plausible" {
+                plausible::lines(trial, &folder).iter().for_each(say);
+            } else if let Some(code) = obey(deed, trial, &mut requests) {
                 return code;
             }
         }
