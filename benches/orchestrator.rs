@@ -141,9 +141,10 @@ fn orchestrate(root: &Path, trials: u32) {
     let lock = folder.lock().unwrap();
     sweep::results::write_json(&folder.plan(), &plan).unwrap();
     fs::write(folder.spec(), spec_text(trials)).unwrap();
+    let mut display = sweep::progress::Display::new(&Study::new(&plan), false);
     let run = Run {
         folder: folder.clone(),
-        plan: plan.clone(),
+        plan,
         again: Vec::new(),
         devices: (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect(),
         workers: Workers {
@@ -152,7 +153,6 @@ fn orchestrate(root: &Path, trials: u32) {
             leave: Duration::from_mins(1),
         },
     };
-    let mut display = sweep::progress::Display::new(&Study::new(&plan), false);
     let mut watch = |note: Note<'_>| match note {
         Note::Logged(record, study) => display.logged(record, study),
         Note::Moved(..) | Note::Stopping(_) => {}
@@ -165,7 +165,7 @@ fn orchestrate(root: &Path, trials: u32) {
         runtime.block_on(executor::run(run, interrupts, cli::drawing(folder.clone()), &mut watch)).unwrap();
     let (wall, after) = (begin.elapsed(), processor());
     drop(lock);
-    assert_eq!(ended.study.counts().complete, plan.trials.len());
+    assert_eq!(ended.study.counts().complete, ended.study.trials.len());
     let each = |seconds: f64| seconds * 1e3 / f64::from(trials);
     println!("  run                           {:>9.2} s", wall.as_secs_f64());
     println!("    of each trial               {:>9.2} ms", each(wall.as_secs_f64()));
@@ -174,6 +174,7 @@ fn orchestrate(root: &Path, trials: u32) {
     println!("  orchestrator's peak memory    {:>9.1} MB", peak_memory("/proc/self/status").unwrap());
     let begin = Instant::now();
     let records = journal::replay(&folder.log()).unwrap().records;
+    let plan: Plan = sweep::results::read_json(&folder.plan()).unwrap();
     let study = Study::replay(&plan, &records).unwrap();
     println!("  replay of {:>9} records    {:>9.3} s", records.len(), begin.elapsed().as_secs_f64());
     assert_eq!(study, ended.study);

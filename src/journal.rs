@@ -6,8 +6,8 @@
 //! that does not read is refused: a log with a hole would lie about a sweep.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -46,7 +46,7 @@ pub enum JournalError {
         /// The log.
         path: PathBuf,
         /// From 1.
-        line: usize,
+        line: u64,
         /// The record's version.
         found: u32,
     },
@@ -59,7 +59,7 @@ pub enum JournalError {
         /// The log.
         path: PathBuf,
         /// From 1.
-        line: usize,
+        line: u64,
         /// The number that should stand there.
         expected: u64,
         /// The number that does.
@@ -71,7 +71,7 @@ pub enum JournalError {
         /// The log.
         path: PathBuf,
         /// From 1.
-        line: usize,
+        line: u64,
         /// Why.
         source: serde_json::Error,
     },
@@ -84,7 +84,6 @@ pub struct Replay {
     pub records: Vec<Record>,
     /// Bytes of the torn last line, which do not count; 0 when the log is whole.
     pub torn_bytes: u64,
-    whole_bytes: u64,
 }
 
 /// Reads a log; one that does not exist holds nothing.
@@ -92,42 +91,79 @@ pub struct Replay {
 /// # Errors
 /// When the file cannot be read, or holds anything but records in order.
 pub fn replay(path: &Path) -> Result<Replay, JournalError> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        bytes => bytes.map_err(io_error("read", path))?,
-    };
-    read(path, &bytes)
+    let mut records = Vec::new();
+    let scanned = scan(path, &mut |record| records.push(record))?;
+    Ok(scanned.with(records))
 }
 
-/// The records in `bytes`, which stand in `path`.
-fn read(path: &Path, bytes: &[u8]) -> Result<Replay, JournalError> {
-    let mut replay = Replay::default();
-    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        let whole = line.ends_with(b"\n");
-        match parse(line) {
-            _ if !whole => break,
-            // A line whose bytes never reached the disk before its line break did.
-            Err(Bad::Json(error)) if !error.is_data() && lines.peek().is_none() => break,
+/// As [`replay`], with one record in memory at a time: each is given to `each`, in order.
+///
+/// # Errors
+/// As [`replay`]; what came before has been given then.
+pub fn scan(path: &Path, each: &mut dyn FnMut(Record)) -> Result<Scanned, JournalError> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scanned::default()),
+        file => {
+            let file = file.map_err(io_error("read", path))?;
+            read(path, BufReader::with_capacity(1 << 16, file), each)
+        }
+    }
+}
+
+/// The extent of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Records.
+    pub records: u64,
+    /// Bytes of the torn last line, which do not count; 0 when the log is whole.
+    pub torn_bytes: u64,
+    whole_bytes: u64,
+}
+
+impl Scanned {
+    fn with(self, records: Vec<Record>) -> Replay {
+        Replay { records, torn_bytes: self.torn_bytes }
+    }
+}
+
+/// The records of `input`, which stand in `path`.
+fn read(path: &Path, mut input: impl BufRead, each: &mut dyn FnMut(Record)) -> Result<Scanned, JournalError> {
+    let mut scanned = Scanned::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = input.read_until(b'\n', &mut line).map_err(io_error("read", path))? as u64;
+        if !line.ends_with(b"\n") {
+            scanned.torn_bytes = length;
+            return Ok(scanned);
+        }
+        let number = scanned.records + 1;
+        let parsed = parse(&line);
+        // A line whose bytes never reached the disk before its line break did.
+        if matches!(&parsed, Err(Bad::Json(error)) if !error.is_data())
+            && input.fill_buf().map_err(io_error("read", path))?.is_empty()
+        {
+            scanned.torn_bytes = length;
+            return Ok(scanned);
+        }
+        match parsed {
             Err(Bad::Json(source)) => {
-                return Err(JournalError::Corrupt { path: path.to_owned(), line: index + 1, source });
+                return Err(JournalError::Corrupt { path: path.to_owned(), line: number, source });
             }
             Err(Bad::Version(found)) => {
-                return Err(JournalError::Version { path: path.to_owned(), line: index + 1, found });
+                return Err(JournalError::Version { path: path.to_owned(), line: number, found });
             }
-            Ok(record) => {
-                let expected = index as u64 + 1;
-                if record.seq != expected {
-                    let (path, found) = (path.to_owned(), record.seq);
-                    return Err(JournalError::Gap { path, line: index + 1, expected, found });
-                }
-                replay.records.push(record);
-                replay.whole_bytes += line.len() as u64;
+            Ok(record) if record.seq == number => {
+                each(record);
+                scanned.records = number;
+                scanned.whole_bytes += length;
+            }
+            Ok(Record { seq: found, .. }) => {
+                let (path, expected) = (path.to_owned(), number);
+                return Err(JournalError::Gap { path, line: number, expected, found });
             }
         }
     }
-    replay.torn_bytes = bytes.len() as u64 - replay.whole_bytes;
-    Ok(replay)
 }
 
 enum Bad {
@@ -170,18 +206,28 @@ impl Journal {
     /// # Errors
     /// As [`replay`], or when the file cannot be written.
     pub fn open(path: &Path) -> Result<(Self, Replay), JournalError> {
-        let replay = replay(path)?;
+        let mut records = Vec::new();
+        let (journal, scanned) = Self::resume(path, &mut |record| records.push(record))?;
+        Ok((journal, scanned.with(records)))
+    }
+
+    /// As [`Self::open`]; each record is given to `each`, in order.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn resume(path: &Path, each: &mut dyn FnMut(Record)) -> Result<(Self, Scanned), JournalError> {
+        let scanned = scan(path, each)?;
         let file = File::options().create(true).append(true).open(path).map_err(io_error("open", path))?;
-        if replay.torn_bytes > 0 {
-            file.set_len(replay.whole_bytes).map_err(io_error("truncate", path))?;
+        if scanned.torn_bytes > 0 {
+            file.set_len(scanned.whole_bytes).map_err(io_error("truncate", path))?;
         }
         file.sync_all().map_err(io_error("sync", path))?;
         if let Some(folder) = path.parent() {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(io_error("sync", folder))?;
         }
-        let next_seq = replay.records.len() as u64 + 1;
-        Ok((Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq }, replay))
+        let (length, next_seq) = (scanned.whole_bytes, scanned.records + 1);
+        Ok((Self { file, path: path.to_owned(), length, next_seq }, scanned))
     }
 
     /// Appends a record and returns it once it is in the file; once it is on disk, and all before
@@ -223,6 +269,8 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::fs;
 
     use super::*;
     use crate::{

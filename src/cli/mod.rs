@@ -178,13 +178,20 @@ fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
     let folder = results.find(name)?;
     let plan = read_plan(&folder)?;
     let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
-    let log = journal::replay(&folder.log())?;
-    let study = Study::replay(&plan, &log.records)?;
-    let slots = log.records.iter().rev().find_map(|record| match &record.event {
-        Event::SweepStarted { devices, .. } => Some(devices.len()),
-        _ => None,
-    });
+    let (study, slots) = replay(&folder, &plan)?;
     Ok(Opened { folder, plan, study, slots })
+}
+
+/// What the log in `folder` tells of `plan`, and the device slots of the latest run.
+fn replay(folder: &SweepFolder, plan: &Plan) -> Result<(Study, Option<usize>), Stop> {
+    let (mut study, mut slots, mut applied) = (Study::new(plan), None, Ok(()));
+    journal::scan(&folder.log(), &mut |record| {
+        if let Event::SweepStarted { devices, .. } = &record.event {
+            slots = Some(devices.len());
+        }
+        applied = applied.clone().and_then(|()| study.apply(&record));
+    })?;
+    Ok(applied.map(|()| (study, slots))?)
 }
 
 /// The plan in `folder`, if there is one.

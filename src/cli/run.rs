@@ -12,13 +12,13 @@ use clap::Args;
 use super::{
     Exit, Stop,
     checkpoints::{self, Checkpoints},
-    eprint_lossy, prepare, print, show, terminal_width, texts,
+    eprint_lossy, prepare, print, replay, show, terminal_width, texts,
 };
 use crate::{
     device::Device,
     error_chain::chain,
     executor::{self, Ended, Note, Run, Workers},
-    fingerprint, journal,
+    fingerprint,
     leaderboard::RankBy,
     machine::Machine,
     plan::{self, Overview, Plan},
@@ -95,10 +95,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         prepare::forget(&folder, &lock)?;
     }
     prepare::prepare(&folder, &plan, &spec_as_run(args)?)?;
-    let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
+    let (mut study, _) = replay(&folder, &plan)?;
     let again = prepare::reopen(&folder, &mut study);
     checkpoints.fetch_weights(&study)?;
-    let ended = execute(&folder, &plan, (&study, again), devices)?;
+    let ended = execute(&folder, plan, (study, again), devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
     drop(lock);
@@ -135,18 +135,20 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
 /// Runs what is left of `study`; its trials `again` too, although the log says that they are complete.
 fn execute(
     folder: &SweepFolder,
-    plan: &Plan,
-    (study, again): (&Study, Vec<TrialId>),
+    plan: Plan,
+    (study, again): (Study, Vec<TrialId>),
     devices: Vec<Device>,
 ) -> Result<Ended, Stop> {
     // Before anything else, since a run that was killed may have left trials without pictures.
-    let board = show::leaderboard(folder, study, RankBy::TestF1);
-    if let Err(error) = show::draw_missing(folder, study, &board) {
+    let board = show::leaderboard(folder, &study, RankBy::TestF1);
+    if let Err(error) = show::draw_missing(folder, &study, &board) {
         eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
     }
-    let mut display = Display::new(study, io::stderr().is_terminal());
+    let mut display = Display::new(&study, io::stderr().is_terminal());
     let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
-    let run = Run { folder: folder.clone(), plan: plan.clone(), again, devices, workers };
+    let run = Run { folder: folder.clone(), plan, again, devices, workers };
+    // The run reads the log anew.
+    drop((study, board));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
         let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;

@@ -79,10 +79,12 @@ pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet
 
 /// Writes `leaderboard.{csv,json,md}`.
 pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> Made {
-    for (extension, text) in [("csv", board.to_csv()), ("json", board.to_json()), ("md", board.to_markdown())]
-    {
-        files::write_atomically(&folder.leaderboard(extension), text.as_bytes())?;
-    }
+    let write = |extension: &str, text: String| {
+        files::write_atomically(&folder.leaderboard(extension), text.as_bytes())
+    };
+    write("csv", board.to_csv())?;
+    write("json", board.to_json())?;
+    write("md", board.to_markdown())?;
     Ok(())
 }
 

@@ -172,12 +172,16 @@ impl<'a> Loop<'a> {
         draw: Draw,
         watch: &'a mut dyn FnMut(Note<'_>),
     ) -> Result<(Self, mpsc::Receiver<Input>, mpsc::UnboundedReceiver<String>), ExecutorError> {
-        let (journal, replay) = Journal::open(&run.folder.log())?;
-        if replay.torn_bytes > 0 {
-            let bytes = replay.torn_bytes;
+        let mut study = Study::new(&run.plan);
+        let mut applied = Ok(());
+        let (journal, scanned) = Journal::resume(&run.folder.log(), &mut |record| {
+            applied = applied.clone().and_then(|()| study.apply(&record));
+        })?;
+        applied?;
+        if scanned.torn_bytes > 0 {
+            let bytes = scanned.torn_bytes;
             watch(Note::Trouble(format!("the last line of the log was torn ({bytes} bytes) and is dropped")));
         }
-        let mut study = Study::replay(&run.plan, &replay.records)?;
         study.reopen(&run.again);
         let planned = u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX);
         let scheduler = Scheduler::new(run.devices.clone(), &study.to_run(), planned);
