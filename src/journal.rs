@@ -127,7 +127,11 @@ impl Scanned {
 }
 
 /// The records of `input`, which stand in `path`.
-fn read(path: &Path, mut input: impl BufRead, each: &mut dyn FnMut(Record)) -> Result<Scanned, JournalError> {
+pub(crate) fn read(
+    path: &Path,
+    mut input: impl BufRead,
+    each: &mut dyn FnMut(Record),
+) -> Result<Scanned, JournalError> {
     let mut scanned = Scanned::default();
     let mut line = Vec::new();
     loop {
@@ -309,9 +313,10 @@ mod tests {
             let records = written(&path, &events);
             let bytes = fs::read(&path).unwrap();
             for cut in 0..=bytes.len() {
-                let found = read(&path, &bytes[..cut]).unwrap();
+                let mut whole = Vec::new();
+                let found = read(&path, &bytes[..cut], &mut |record| whole.push(record)).unwrap();
                 let breaks = bytes[..cut].split(|&byte| byte == b'\n').count() - 1;
-                prop_assert_eq!(&found.records, &records[..breaks]);
+                prop_assert_eq!(&whole, &records[..breaks]);
                 prop_assert_eq!(found.torn_bytes == 0, cut == 0 || bytes[cut - 1] == b'\n');
             }
             let cut = bytes.len() - 1;

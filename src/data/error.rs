@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use super::{Leaks, SplitName};
-use crate::metrics::Average;
+use crate::{display::shorten, metrics::Average};
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,7 +282,9 @@ pub(crate) fn not_utf8_help(byte: u8) -> String {
 
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    const COLUMNS: usize = 60;
+    let shown = names.iter().take(SHOWN);
+    let mut text: Vec<String> = shown.map(|name| format!("`{}`", shorten(name, COLUMNS))).collect();
     if names.len() > SHOWN {
         text.push(format!("{} more", names.len() - SHOWN));
     }
