@@ -142,6 +142,9 @@ pub enum RowFault {
     /// Nothing to learn.
     #[error("the label is empty")]
     EmptyLabel,
+    /// No name of a class.
+    #[error("the label has {0} bytes, more than a class's name")]
+    LongLabel(usize),
 }
 
 impl DataError {
@@ -163,7 +166,8 @@ impl DataError {
                 | RowFault::Json(_)
                 | RowFault::NotObject(_)
                 | RowFault::EmptyText
-                | RowFault::EmptyLabel => file.key,
+                | RowFault::EmptyLabel
+                | RowFault::LongLabel(_) => file.key,
             },
             Self::Column { key, .. }
             | Self::RepeatedColumn { key, .. }
@@ -256,6 +260,7 @@ impl RowFault {
                 "correct this line, or name another key in [data]"
             }
             Self::EmptyText | Self::EmptyLabel => "fill it in, or delete the line",
+            Self::LongLabel(_) => "name the column of the labels in [data]: label = \"…\"",
         };
         help.to_owned()
     }

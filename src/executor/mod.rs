@@ -168,7 +168,7 @@ struct Loop<'a> {
 impl<'a> Loop<'a> {
     /// Reads the log; the answer is the loop and the two channels that it has to listen to.
     fn open(
-        run: Run,
+        mut run: Run,
         draw: Draw,
         watch: &'a mut dyn FnMut(Note<'_>),
     ) -> Result<(Self, mpsc::Receiver<Input>, mpsc::UnboundedReceiver<String>), ExecutorError> {
@@ -188,6 +188,8 @@ impl<'a> Loop<'a> {
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
         let painter = Painter::start(study.clone(), draw, trouble);
+        // The study has them.
+        run.plan.trials = Vec::new();
         let workers = run.devices.iter().map(|_| None).collect();
         let state = Self { run, journal, study, scheduler, workers, painter, inbox, watch, ended: false };
         Ok((state, inputs, troubles))
