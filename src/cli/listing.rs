@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Exit, Opened, Rank, Stop, SweepArgs, open, prepare, print, show, terminal_width};
 use crate::{
-    display::plain,
+    display::{self, plain},
     error_chain::chain,
     export::{Model, export},
     leaderboard::RankBy,
@@ -93,7 +93,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let Some((record, outcome)) = best.and_then(|record| Some((record, record.outcome.as_ref()?))) else {
         let why = if study.is_over() { "every trial of it failed" } else { "none is complete yet" };
         let message = format!("{} has no best trial: {why}", plan.sweep);
-        return Err(Stop { exit: Exit::NoneComplete, message });
+        return Err(Stop::new(Exit::NoneComplete, &message));
     };
     let trial = folder.trial(record.trial.id);
     if let Some(stop) = prepare::missing_parameters(&folder, record.trial.id) {
@@ -110,7 +110,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let params = record.trial.params.to_string();
     let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
     let (id, rank) = (record.trial.id, args.rank.by().describe());
-    print(&format!("{}: trial {id}{params}, the best by {rank}\n", out.display()))?;
+    print(&format!("{}: trial {id}{params}, the best by {rank}\n", display::path(&out)))?;
     Ok(Exit::Complete)
 }
 
@@ -123,6 +123,6 @@ pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop>
         .and_then(|()| show::write_leaderboard(&folder, &board))
         .and_then(|()| show::draw_sweep(&folder, &study, &board, &pictured))
         .map_err(|error| Stop::results(&chain(&*error)))?;
-    print(&format!("{}\n", folder.report().display()))?;
+    print(&format!("{}\n", display::path(&folder.report())))?;
     Ok(Exit::Complete)
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{Exit, Stop, eprint_lossy, read_plan};
 use crate::{
     data::Source,
-    display::plain,
+    display::{self, plain},
     plan::Plan,
     results::{Lock, Results, SweepFolder, json, write_atomic},
     study::Study,
@@ -109,7 +109,10 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
         })
         .collect();
     for (id, path) in &gone {
-        eprint_lossy(&format!("trial {id} is complete, but {} is gone: it runs again\n", path.display()));
+        eprint_lossy(&format!(
+            "trial {id} is complete, but {} is gone: it runs again\n",
+            display::path(path)
+        ));
     }
     let trials: Vec<TrialId> = gone.into_iter().map(|(id, _)| id).collect();
     study.reopen(&trials);
@@ -124,12 +127,12 @@ fn is_gone(path: &Path) -> bool {
 /// Why the best trial's model cannot be had, if its parameters are gone.
 pub(super) fn missing_parameters(folder: &SweepFolder, id: TrialId) -> Option<Stop> {
     let path = folder.trial(id).best_parameters();
-    is_gone(&path).then(|| Stop {
-        exit: Exit::Results,
-        message: format!(
-            "{} is gone, the best parameters of trial {id}; run the sweep again, and it trains this trial anew",
-            path.display()
-        ),
+    is_gone(&path).then(|| {
+        let path = path.display();
+        let message = format!(
+            "{path} is gone, the best parameters of trial {id}; run the sweep again, and it trains this trial anew"
+        );
+        Stop::new(Exit::Results, &message)
     })
 }
 

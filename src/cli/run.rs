@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     device::Device,
+    display,
     error_chain::chain,
     executor::{self, Ended, Note, Run, Workers},
     fingerprint,
@@ -142,7 +143,7 @@ fn execute(
     // Before anything else, since a run that was killed may have left trials without pictures.
     let board = show::leaderboard(folder, &study, RankBy::TestF1);
     if let Err(error) = show::draw_missing(folder, &study, &board) {
-        eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
+        eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
     }
     let mut display = Display::new(&study, io::stderr().is_terminal());
     let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;

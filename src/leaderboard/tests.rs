@@ -300,7 +300,7 @@ fn a_study_without_a_trial_is_a_table_of_headings() {
 
 #[test]
 fn only_the_trials_next_to_the_leader_are_compared_and_a_note_says_so() {
-    let study = study((1..=COMPARED_MAX as u32 + 3).map(|id| record(id, &[0.3])).collect());
+    let study = study((1..=203).map(|id| record(id, &[0.3])).collect());
     let prediction = |id| Prediction { id, label: 1, predicted: 1 };
     let asked = std::cell::Cell::new(0);
     let predictions = |_| {

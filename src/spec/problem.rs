@@ -1,6 +1,6 @@
 //! Everything that is wrong with a spec, each thing with its place and a way out.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, fmt::Write as _, sync::Arc};
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
@@ -158,7 +158,7 @@ impl SpecError {
         let drawn = self.problems.iter().take(MOST_DRAWN);
         let mut text: String = drawn.map(|problem| problem.render(colour) + "\n").collect();
         if let Some(more @ 1..) = self.problems.len().checked_sub(MOST_DRAWN) {
-            text += &format!("  and {more} more\n\n");
+            let _ = writeln!(text, "  and {more} more\n");
         }
         let (count, plural) = (self.problems.len(), if self.problems.len() == 1 { "" } else { "s" });
         format!("{text}{count} problem{plural} in the spec; nothing was started\n")
