@@ -3,6 +3,8 @@
 //! What they say is data: it never moves the cursor, turns the direction of the
 //! text, breaks a line or becomes markup.
 
+use std::path::Path;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `text` on one line: control characters become spaces, and those that turn the direction of
@@ -16,6 +18,22 @@ pub fn plain(text: &str) -> String {
             c => Some(c),
         })
         .collect()
+}
+
+/// Terminal columns of a line of a message. What it quotes may be of any length.
+const LINE_COLUMNS: usize = 2_000;
+
+/// `text` line by line as [`plain`] has it, no line without end.
+#[must_use]
+pub fn message(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| shorten(&plain(line), LINE_COLUMNS)).collect();
+    lines.join("\n")
+}
+
+/// `path` as messages show it.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    plain(&path.display().to_string())
 }
 
 /// `text` in at most `columns` terminal columns, its middle replaced by `…` where it is longer:
@@ -70,6 +88,12 @@ mod tests {
     #[test]
     fn a_label_cannot_speak_to_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}"), "a [31mb  cd ");
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines_and_nothing_else_that_moves_the_cursor() {
+        assert_eq!(message("a\u{1b}[31mb\n\u{202e}c\r"), "a [31mb\nc ");
+        assert_eq!(columns(&message(&"x".repeat(1 << 20))), LINE_COLUMNS);
     }
 
     #[test]

@@ -89,6 +89,27 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it changes where a trial or the sweep stands. What else is logged tells how far a
+    /// running trial was, which it tells again when it is run again.
+    #[must_use]
+    pub const fn is_state_change(&self) -> bool {
+        match self {
+            Self::SweepStarted { .. }
+            | Self::Started { .. }
+            | Self::Finished(_)
+            | Self::Failed { .. }
+            | Self::Interrupted
+            | Self::Pruned
+            | Self::SweepEnded { .. } => true,
+            Self::Prepared(_)
+            | Self::Evaluated(_)
+            | Self::Resumed { .. }
+            | Self::CheckpointDamaged { .. } => false,
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_false(truth: &bool) -> bool {
     !truth

@@ -1,12 +1,13 @@
-//! The log of a sweep, `events.jsonl`: appended and synced, replayed on every start.
+//! The log of a sweep, `events.jsonl`: appended, synced at every change of state, replayed on
+//! every start.
 //!
 //! A record counts once its line break is on disk. A crash can therefore leave a
 //! torn last line and nothing worse; the next writer cuts it off. Anything else
 //! that does not read is refused: a log with a hole would lie about a sweep.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs::File,
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -46,7 +47,7 @@ pub enum JournalError {
         /// The log.
         path: PathBuf,
         /// From 1.
-        line: usize,
+        line: u64,
         /// The record's version.
         found: u32,
     },
@@ -59,7 +60,7 @@ pub enum JournalError {
         /// The log.
         path: PathBuf,
         /// From 1.
-        line: usize,
+        line: u64,
         /// The number that should stand there.
         expected: u64,
         /// The number that does.
@@ -71,7 +72,7 @@ pub enum JournalError {
         /// The log.
         path: PathBuf,
         /// From 1.
-        line: usize,
+        line: u64,
         /// Why.
         source: serde_json::Error,
     },
@@ -84,7 +85,6 @@ pub struct Replay {
     pub records: Vec<Record>,
     /// Bytes of the torn last line, which do not count; 0 when the log is whole.
     pub torn_bytes: u64,
-    whole_bytes: u64,
 }
 
 /// Reads a log; one that does not exist holds nothing.
@@ -92,42 +92,83 @@ pub struct Replay {
 /// # Errors
 /// When the file cannot be read, or holds anything but records in order.
 pub fn replay(path: &Path) -> Result<Replay, JournalError> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        bytes => bytes.map_err(io_error("read", path))?,
-    };
-    read(path, &bytes)
+    let mut records = Vec::new();
+    let scanned = scan(path, &mut |record| records.push(record))?;
+    Ok(scanned.with(records))
 }
 
-/// The records in `bytes`, which stand in `path`.
-fn read(path: &Path, bytes: &[u8]) -> Result<Replay, JournalError> {
-    let mut replay = Replay::default();
-    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        let whole = line.ends_with(b"\n");
-        match parse(line) {
-            _ if !whole => break,
-            // A line whose bytes never reached the disk before its line break did.
-            Err(Bad::Json(error)) if !error.is_data() && lines.peek().is_none() => break,
+/// As [`replay`], with one record in memory at a time: each is given to `each`, in order.
+///
+/// # Errors
+/// As [`replay`]; what came before has been given then.
+pub fn scan(path: &Path, each: &mut dyn FnMut(Record)) -> Result<Scanned, JournalError> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scanned::default()),
+        file => {
+            let file = file.map_err(io_error("read", path))?;
+            read(path, BufReader::with_capacity(1 << 16, file), each)
+        }
+    }
+}
+
+/// The extent of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Records.
+    pub records: u64,
+    /// Bytes of the torn last line, which do not count; 0 when the log is whole.
+    pub torn_bytes: u64,
+    whole_bytes: u64,
+}
+
+impl Scanned {
+    fn with(self, records: Vec<Record>) -> Replay {
+        Replay { records, torn_bytes: self.torn_bytes }
+    }
+}
+
+/// The records of `input`, which stand in `path`.
+pub(crate) fn read(
+    path: &Path,
+    mut input: impl BufRead,
+    each: &mut dyn FnMut(Record),
+) -> Result<Scanned, JournalError> {
+    let mut scanned = Scanned::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = input.read_until(b'\n', &mut line).map_err(io_error("read", path))? as u64;
+        if !line.ends_with(b"\n") {
+            scanned.torn_bytes = length;
+            return Ok(scanned);
+        }
+        let number = scanned.records + 1;
+        let parsed = parse(&line);
+        // A line whose bytes never reached the disk before its line break did.
+        if matches!(&parsed, Err(Bad::Json(error)) if !error.is_data())
+            && input.fill_buf().map_err(io_error("read", path))?.is_empty()
+        {
+            scanned.torn_bytes = length;
+            return Ok(scanned);
+        }
+        match parsed {
             Err(Bad::Json(source)) => {
-                return Err(JournalError::Corrupt { path: path.to_owned(), line: index + 1, source });
+                return Err(JournalError::Corrupt { path: path.to_owned(), line: number, source });
             }
             Err(Bad::Version(found)) => {
-                return Err(JournalError::Version { path: path.to_owned(), line: index + 1, found });
+                return Err(JournalError::Version { path: path.to_owned(), line: number, found });
             }
-            Ok(record) => {
-                let expected = index as u64 + 1;
-                if record.seq != expected {
-                    let (path, found) = (path.to_owned(), record.seq);
-                    return Err(JournalError::Gap { path, line: index + 1, expected, found });
-                }
-                replay.records.push(record);
-                replay.whole_bytes += line.len() as u64;
+            Ok(record) if record.seq == number => {
+                each(record);
+                scanned.records = number;
+                scanned.whole_bytes += length;
+            }
+            Ok(Record { seq: found, .. }) => {
+                let (path, expected) = (path.to_owned(), number);
+                return Err(JournalError::Gap { path, line: number, expected, found });
             }
         }
     }
-    replay.torn_bytes = bytes.len() as u64 - replay.whole_bytes;
-    Ok(replay)
 }
 
 enum Bad {
@@ -141,11 +182,14 @@ fn parse(line: &[u8]) -> Result<Record, Bad> {
     struct Versioned {
         v: u32,
     }
-    let Versioned { v } = serde_json::from_slice(line).map_err(Bad::Json)?;
-    if v > LOG_VERSION {
-        return Err(Bad::Version(v));
+    match serde_json::from_slice::<Record>(line) {
+        Ok(record) if record.v <= LOG_VERSION => Ok(record),
+        Ok(Record { v, .. }) => Err(Bad::Version(v)),
+        Err(error) => match serde_json::from_slice(line) {
+            Ok(Versioned { v }) if v > LOG_VERSION => Err(Bad::Version(v)),
+            _ => Err(Bad::Json(error)),
+        },
     }
-    serde_json::from_slice(line).map_err(Bad::Json)
 }
 
 fn io_error<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
@@ -169,24 +213,32 @@ impl Journal {
     /// # Errors
     /// As [`replay`], or when the file cannot be written.
     pub fn open(path: &Path) -> Result<(Self, Replay), JournalError> {
-        let replay = replay(path)?;
+        let mut records = Vec::new();
+        let (journal, scanned) = Self::resume(path, &mut |record| records.push(record))?;
+        Ok((journal, scanned.with(records)))
+    }
+
+    /// As [`Self::open`]; each record is given to `each`, in order.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn resume(path: &Path, each: &mut dyn FnMut(Record)) -> Result<(Self, Scanned), JournalError> {
+        let scanned = scan(path, each)?;
         let file = File::options().create(true).append(true).open(path).map_err(io_error("open", path))?;
-        if replay.torn_bytes > 0 {
-            file.set_len(replay.whole_bytes).map_err(io_error("truncate", path))?;
+        if scanned.torn_bytes > 0 {
+            file.set_len(scanned.whole_bytes).map_err(io_error("truncate", path))?;
         }
         file.sync_all().map_err(io_error("sync", path))?;
         if let Some(folder) = path.parent() {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(io_error("sync", folder))?;
         }
-        let next_seq = replay.records.len() as u64 + 1;
-        Ok((
-            Self { file, path: path.to_owned(), length: replay.whole_bytes, next_seq, is_torn: false },
-            replay,
-        ))
+        let (length, next_seq) = (scanned.whole_bytes, scanned.records + 1);
+        Ok((Self { file, path: path.to_owned(), length, next_seq, is_torn: false }, scanned))
     }
 
-    /// Appends a record and returns it once it is on disk.
+    /// Appends a record and returns it once it is in the file; once it is on disk, and all before
+    /// it, if it changes a state.
     ///
     /// # Errors
     /// When it cannot be written; the log is as before then, as far as the disk allows.
@@ -204,7 +256,8 @@ impl Journal {
         let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
-            files::append(&mut self.file, &self.path, self.length, &line, true)?;
+            let sync = record.event.is_state_change();
+            files::append(&mut self.file, &self.path, self.length, &line, sync)?;
             Ok(line.len() as u64)
         });
         match written {
@@ -225,6 +278,8 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::fs;
 
     use super::*;
     use crate::{
@@ -265,9 +320,10 @@ mod tests {
             let records = written(&path, &events);
             let bytes = fs::read(&path).unwrap();
             for cut in 0..=bytes.len() {
-                let found = read(&path, &bytes[..cut]).unwrap();
+                let mut whole = Vec::new();
+                let found = read(&path, &bytes[..cut], &mut |record| whole.push(record)).unwrap();
                 let breaks = bytes[..cut].split(|&byte| byte == b'\n').count() - 1;
-                prop_assert_eq!(&found.records, &records[..breaks]);
+                prop_assert_eq!(&whole, &records[..breaks]);
                 prop_assert_eq!(found.torn_bytes == 0, cut == 0 || bytes[cut - 1] == b'\n');
             }
             let cut = bytes.len() - 1;

@@ -29,6 +29,8 @@ pub mod executor;
 pub mod export;
 pub mod files;
 pub mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 pub mod journal;
 pub mod leaderboard;

@@ -19,9 +19,45 @@ const Z95: f64 = 1.959_963_984_540_054;
 
 /// Counts of true against predicted class; row: true, column: predicted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<Vec<u64>>", into = "Vec<Vec<u64>>")]
 pub struct Confusion {
+    /// As many as each has counts; all together stay below [`MOST_DOCUMENTS`].
     rows: Vec<Vec<u64>>,
+}
+
+/// Documents that a confusion can count, so that no sum of counts overflows: 2^53.
+const MOST_DOCUMENTS: u64 = 1 << 53;
+
+/// Why rows of counts are no confusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoConfusion {
+    /// A row has more or fewer counts than there are rows.
+    #[error("the confusion is not square")]
+    NotSquare,
+    /// More documents than any set has.
+    #[error("the confusion counts more than {MOST_DOCUMENTS} documents")]
+    TooMany,
+}
+
+impl TryFrom<Vec<Vec<u64>>> for Confusion {
+    type Error = NoConfusion;
+
+    fn try_from(rows: Vec<Vec<u64>>) -> Result<Self, NoConfusion> {
+        if rows.iter().any(|row| row.len() != rows.len()) {
+            return Err(NoConfusion::NotSquare);
+        }
+        let total = rows.iter().flatten().try_fold(0_u64, |sum, count| sum.checked_add(*count));
+        match total {
+            Some(total) if total < MOST_DOCUMENTS => Ok(Self { rows }),
+            _ => Err(NoConfusion::TooMany),
+        }
+    }
+}
+
+impl From<Confusion> for Vec<Vec<u64>> {
+    fn from(confusion: Confusion) -> Self {
+        confusion.rows
+    }
 }
 
 /// How the classes' figures become one, with more than two classes.
@@ -246,16 +282,18 @@ impl Confusion {
 
 fn resample(row: &[u64], rng: &mut ChaCha8Rng) -> Vec<u64> {
     let total: u64 = row.iter().sum();
+    // Where the documents predicted as each class end, when all stand in a row.
+    let ends: Vec<u64> = row
+        .iter()
+        .scan(0, |end, count| {
+            *end += count;
+            Some(*end)
+        })
+        .collect();
     let mut counts = vec![0; row.len()];
     for _ in 0..total {
-        let mut pick = rng.random_range(0..total);
-        for (class, &count) in row.iter().enumerate() {
-            if pick < count {
-                counts[class] += 1;
-                break;
-            }
-            pick -= count;
-        }
+        let pick = rng.random_range(0..total);
+        counts[ends.partition_point(|&end| end <= pick)] += 1;
     }
     counts
 }

@@ -15,8 +15,15 @@ fn plain(name: &str) -> String {
     name.chars().map(|c| if matches!(c, '-' | ' ') { '_' } else { c }).flat_map(char::to_lowercase).collect()
 }
 
+/// Characters of a name beyond which nobody has misspelt it. Comparing takes the product of two lengths.
+const LONGEST: usize = 100;
+
 /// How many edits lie between two names; `None` when they have little in common.
 fn distance(wrong: &str, name: &str) -> Option<usize> {
+    let is_long = |text: &str| text.chars().nth(LONGEST).is_some();
+    if is_long(wrong) || is_long(name) {
+        return None;
+    }
     let edits = strsim::damerau_levenshtein(wrong, name);
     let length = wrong.chars().count().max(name.chars().count());
     if edits * 3 <= length {

@@ -17,7 +17,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use self::terminal::HiddenControls;
 use crate::{
     device::Device,
-    display::plain,
+    display::{self, plain},
     event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
     results::SweepFolder,
     study::{Study, TrialRecord},
@@ -130,7 +130,7 @@ impl Bars {
         let forecast = Forecast::new(Instant::now(), study);
         let sweep = all.add(ProgressBar::new(ticks(forecast.total)));
         sweep.set_style(style("{prefix} {bar:30.cyan} {msg} · {elapsed} so far"));
-        sweep.set_prefix(study.sweep.clone());
+        sweep.set_prefix(plain(&study.sweep));
         let (trials, controls) = (BTreeMap::new(), HiddenControls::begin());
         let mut bars = Self { all, sweep, trials, forecast, controls };
         bars.update(ended(study));
@@ -364,7 +364,7 @@ pub fn summary(
         let waiting = counts.waiting + counts.running;
         parts.push(format!("{waiting} wait{}", if waiting == 1 { "s" } else { "" }));
     }
-    writeln!(out, "{}: {}", study.sweep, parts.join(", "))?;
+    writeln!(out, "{}: {}", plain(&study.sweep), parts.join(", "))?;
     let is_failed = |record: &&TrialRecord| record.state == State::Failed;
     for record in study.trials.iter().filter(is_failed) {
         let message = record.failure.as_ref().map_or("", |failure| &failure.message);
@@ -380,7 +380,7 @@ pub fn summary(
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
     }
     let mut place = |what: &str, path: &Path| -> io::Result<()> {
-        if path.exists() { writeln!(out, "{what:<9} {}", path.display()) } else { Ok(()) }
+        if path.exists() { writeln!(out, "{what:<9} {}", display::path(path)) } else { Ok(()) }
     };
     place("overview", &folder.overview())?;
     place("report", &folder.report())?;

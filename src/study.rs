@@ -1,6 +1,6 @@
 //! A sweep's state: the fold of its events over its plan.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     device::Device,
@@ -25,6 +25,8 @@ pub struct Study {
     pub scales: BTreeMap<String, Scale>,
     /// Every planned trial, in the order of the plan.
     pub trials: Vec<TrialRecord>,
+    /// Trials that the spec does not have any more: what the log says of them counts for nothing.
+    pub removed: BTreeSet<TrialId>,
 }
 
 /// A trial as far as the log tells.
@@ -97,18 +99,17 @@ impl Study {
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
+            removed: plan.removed.ids().collect(),
         }
     }
 
-    /// The sweep after `records`. Those about trials that the spec does not have any more say nothing.
+    /// The sweep after `records`.
     ///
     /// # Errors
     /// When a record does not fit the plan.
     pub fn replay(plan: &Plan, records: &[Record]) -> Result<Self, StudyError> {
         let mut study = Self::new(plan);
-        let removed: HashSet<TrialId> = plan.removed.ids().collect();
-        let is_removed = |record: &Record| record.trial.is_some_and(|trial| removed.contains(&trial));
-        records.iter().filter(|record| !is_removed(record)).try_for_each(|record| study.apply(record))?;
+        records.iter().try_for_each(|record| study.apply(record))?;
         Ok(study)
     }
 
@@ -117,6 +118,9 @@ impl Study {
     /// # Errors
     /// When it does not fit the plan; nothing changes then.
     pub fn apply(&mut self, record: &Record) -> Result<(), StudyError> {
+        if record.trial.is_some_and(|trial| self.removed.contains(&trial)) {
+            return Ok(());
+        }
         match &record.event {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
@@ -156,6 +160,7 @@ impl Study {
     /// Lets trials wait that are over: complete ones whose files are gone, failed ones that the user
     /// wants to be tried again.
     pub fn reopen(&mut self, trials: &[TrialId]) {
+        let trials: BTreeSet<&TrialId> = trials.iter().collect();
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
             record.state = State::Waiting;
             record.outcome = None;
@@ -166,14 +171,25 @@ impl Study {
 
     fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {
         let id = record.trial.ok_or(StudyError::NoTrial { seq: record.seq })?;
-        let found = self.trials.iter_mut().find(|trial| trial.trial.id == id);
+        let found = self.position(id).and_then(|at| self.trials.get_mut(at));
         found.ok_or(StudyError::UnknownTrial { seq: record.seq, trial: id })
     }
 
     /// The trial numbered `id`.
     #[must_use]
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
-        self.trials.iter().find(|trial| trial.trial.id == id)
+        self.trials.get(self.position(id)?)
+    }
+
+    /// Where the trial numbered `id` stands. Trials are numbered in the order of the plan unless
+    /// its spec was changed, so all but few are found at once.
+    fn position(&self, id: TrialId) -> Option<usize> {
+        let is_here = |trial: &TrialRecord| trial.trial.id == id;
+        let expected = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        if self.trials.get(expected).is_some_and(is_here) {
+            return Some(expected);
+        }
+        self.trials.iter().position(is_here)
     }
 
     /// How many trials stand where.

@@ -100,13 +100,9 @@ impl<'a> Checkpoints<'a> {
         let open = study.trials.iter().filter(|record| record.state != State::Complete);
         let names: BTreeSet<&str> = open.map(|record| record.trial.settings.checkpoint.as_str()).collect();
         for id in names.into_iter().filter_map(checkpoint::hub_id) {
-            self.hub.fetch_weights(&id).map_err(|error| Stop {
-                exit: exit(&error),
-                message: format!(
-                    "the weights of {id} could not be fetched: {}\n{}",
-                    chain(&error),
-                    error.help()
-                ),
+            self.hub.fetch_weights(&id).map_err(|error| {
+                let (why, help) = (chain(&error), error.help());
+                Stop::new(exit(&error), &format!("the weights of {id} could not be fetched: {why}\n{help}"))
             })?;
             // Local ones were judged with the spec.
             train::inspect(&id.to_string(), true).map_err(|error| {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    display,
     executor::ExecutorError,
     journal::JournalError,
     machine::DeviceError,
@@ -80,24 +81,31 @@ pub(super) struct Stop {
 }
 
 impl Stop {
+    /// With a message that may quote what others wrote.
+    pub(super) fn new(exit: Exit, message: &str) -> Self {
+        Self { exit, message: display::message(message) }
+    }
+
     /// Wrong arguments, or a wrong spec.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self::new(Exit::Usage, &message.into())
     }
 
     /// A spec with its problems, each drawn.
     pub(super) fn spec(error: &SpecError, colour: bool) -> Self {
-        Self::usage(format!("the spec cannot be run\n\n{}", error.render(colour).trim_end()))
+        // Drawn with colours, and without anything else that speaks to the terminal.
+        let message = format!("the spec cannot be run\n\n{}", error.render(colour).trim_end());
+        Self { exit: Exit::Usage, message }
     }
 
     /// Results that cannot be used.
     pub(super) fn results(error: &impl ToString) -> Self {
-        Self { exit: Exit::Results, message: error.to_string() }
+        Self::new(Exit::Results, &error.to_string())
     }
 
     /// A bug, or a strange system.
     pub(super) fn internal(error: &impl ToString) -> Self {
-        Self { exit: Exit::Internal, message: error.to_string() }
+        Self::new(Exit::Internal, &error.to_string())
     }
 }
 

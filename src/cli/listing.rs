@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 
 use super::{Exit, Opened, Rank, Stop, SweepArgs, open, prepare, print, show, terminal_width};
 use crate::{
-    display::plain,
+    display::{self, plain},
     error_chain::chain,
     export::{Model, export},
     leaderboard::RankBy,
+    report,
     results::Results,
     train::Precision,
 };
@@ -54,6 +55,15 @@ pub(super) struct ExportArgs {
     rank: Rank,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    sweep: SweepArgs,
+    /// Pictures of every trial, also of a sweep of more than 200
+    #[arg(long)]
+    all: bool,
+}
+
 /// Type of exported parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Dtype {
@@ -82,7 +92,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let Some((record, outcome)) = best.and_then(|record| Some((record, record.outcome.as_ref()?))) else {
         let why = if study.is_over() { "every trial of it failed" } else { "none is complete yet" };
         let message = format!("{} has no best trial: {why}", plan.sweep);
-        return Err(Stop { exit: Exit::NoneComplete, message });
+        return Err(Stop::new(Exit::NoneComplete, &message));
     };
     let trial = folder.trial(record.trial.id);
     if let Some(stop) = prepare::missing_parameters(&folder, record) {
@@ -99,18 +109,19 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let params = record.trial.params.to_string();
     let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
     let (id, rank) = (record.trial.id, args.rank.by().describe());
-    print(&format!("{}: trial {id}{params}, the best by {rank}\n", out.display()))?;
+    print(&format!("{}: trial {id}{params}, the best by {rank}\n", display::path(&out)))?;
     Ok(Exit::Complete)
 }
 
-pub(super) fn report(args: &SweepArgs, results: &Results) -> Result<Exit, Stop> {
-    let Opened { folder, study, .. } = open(results, args.sweep.as_deref())?;
-    let trials: Vec<_> = study.trials.iter().map(|trial| trial.trial.id).collect();
+pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop> {
+    let Opened { folder, study, .. } = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&folder, &study, RankBy::TestF1);
-    show::draw_trials(&folder, &study, &trials)
+    let every = || study.trials.iter().map(|trial| trial.trial.id).collect();
+    let pictured = if args.all { every() } else { report::pictured(&board) };
+    show::draw_trials(&folder, &study, &pictured)
         .and_then(|()| show::write_leaderboard(&folder, &board))
-        .and_then(|()| show::draw_sweep(&folder, &study, &board))
+        .and_then(|()| show::draw_sweep(&folder, &study, &board, &pictured))
         .map_err(|error| Stop::results(&chain(&*error)))?;
-    print(&format!("{}\n", folder.report().display()))?;
+    print(&format!("{}\n", display::path(&folder.report())))?;
     Ok(Exit::Complete)
 }

@@ -23,11 +23,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::exit::Exit;
 use self::exit::Stop;
+pub use self::{exit::Exit, show::drawing};
 use crate::{
     device::Device,
     display::{columns, plain},
+    event::Event,
     journal::{self, RESTART},
     leaderboard::RankBy,
     plan::Plan,
@@ -56,7 +57,7 @@ enum Command {
     /// Write the best trial's model as a Hugging Face folder
     ExportBest(listing::ExportArgs),
     /// Draw every picture and the HTML page again from the log
-    Report(SweepArgs),
+    Report(listing::ReportArgs),
     /// Classify texts given as arguments, or those of a file or of standard input
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
@@ -168,8 +169,9 @@ fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
 struct Opened {
     folder: SweepFolder,
     plan: Plan,
-    log: journal::Replay,
     study: Study,
+    /// Device slots of the latest run, if there was one.
+    slots: Option<usize>,
 }
 
 /// Reads the sweep called `name`, or the newest one.
@@ -177,9 +179,20 @@ fn open(results: &Results, name: Option<&str>) -> Result<Opened, Stop> {
     let folder = results.find(name)?;
     let plan = read_plan(&folder)?;
     let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
-    let log = journal::replay(&folder.log())?;
-    let study = Study::replay(&plan, &log.records)?;
-    Ok(Opened { folder, plan, log, study })
+    let (study, slots) = replay(&folder, &plan)?;
+    Ok(Opened { folder, plan, study, slots })
+}
+
+/// What the log in `folder` tells of `plan`, and the device slots of the latest run.
+fn replay(folder: &SweepFolder, plan: &Plan) -> Result<(Study, Option<usize>), Stop> {
+    let (mut study, mut slots, mut applied) = (Study::new(plan), None, Ok(()));
+    journal::scan(&folder.log(), &mut |record| {
+        if let Event::SweepStarted { devices, .. } = &record.event {
+            slots = Some(devices.len());
+        }
+        applied = applied.clone().and_then(|()| study.apply(&record));
+    })?;
+    Ok(applied.map(|()| (study, slots))?)
 }
 
 /// The plan in `folder`, if there is one.

@@ -8,7 +8,7 @@ use std::{
 use super::{Exit, Stop, changes, eprint_lossy, read_plan};
 use crate::{
     data::Source,
-    display::plain,
+    display::{self, plain},
     plan::Plan,
     results::{Lock, Results, SweepFolder, json, write_atomic},
     study::{Study, TrialRecord},
@@ -98,7 +98,10 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
         })
         .collect();
     for (id, path) in &gone {
-        eprint_lossy(&format!("trial {id} is complete, but {} is gone: it runs again\n", path.display()));
+        eprint_lossy(&format!(
+            "trial {id} is complete, but {} is gone: it runs again\n",
+            display::path(path)
+        ));
     }
     let trials: Vec<TrialId> = gone.into_iter().map(|(id, _)| id).collect();
     study.reopen(&trials);
@@ -126,7 +129,7 @@ pub(super) fn missing_parameters(folder: &SweepFolder, record: &TrialRecord) -> 
             path.display()
         ),
     };
-    Some(Stop { exit: Exit::Results, message })
+    Some(Stop::new(Exit::Results, &message))
 }
 
 #[cfg(test)]

@@ -13,19 +13,20 @@ use clap::Args;
 use super::{
     Exit, Stop, changes,
     checkpoints::{self, Checkpoints},
-    eprint_lossy, prepare, print, read_plan, show, terminal_width, texts,
+    eprint_lossy, prepare, print, read_plan, replay, show, terminal_width, texts,
 };
 use crate::{
     device::Device,
-    disk,
+    disk, display,
     error_chain::chain,
-    executor::{self, Draw, Ended, Note, Run, Workers},
-    fingerprint, journal,
+    executor::{self, Ended, Note, Run, Workers},
+    fingerprint,
     leaderboard::RankBy,
     machine::Machine,
     plan::{self, Forecast, Overview, Plan},
     policy::Keep,
     progress::{self, Display},
+    report,
     results::{Results, SweepFolder},
     spec::{self, Reading},
     study::Study,
@@ -90,7 +91,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         prepare::forget(&folder, &lock)?;
     }
     let plan = prepare::prepare(&folder, plan, &spec_as_run(args)?)?;
-    let mut study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
+    let (mut study, _) = replay(&folder, &plan)?;
     let mut again = prepare::reopen(&folder, &mut study);
     if args.retry_failed {
         let failed = study.failed();
@@ -103,7 +104,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     {
         eprint_lossy(&format!("warning: {warning}\n"));
     }
-    let ended = execute(&folder, &plan, (&study, again), devices)?;
+    let ended = execute(&folder, plan, (study, again), devices)?;
     let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
     conclude(&folder, &ended.study)?;
     drop(lock);
@@ -131,7 +132,7 @@ fn dry_run(
             Ok(revision) => {
                 eprint_lossy(&changes::describe(&revision));
                 plan = revision.plan;
-                study = Study::replay(&plan, &journal::replay(&folder.log())?.records)?;
+                (study, _) = replay(folder, &plan)?;
             }
             Err(stop) => refusal = Some(stop),
         }
@@ -201,17 +202,20 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
 /// Runs what is left of `study`; its trials `again` too, although the log says that they are over.
 fn execute(
     folder: &SweepFolder,
-    plan: &Plan,
-    (study, again): (&Study, Vec<TrialId>),
+    plan: Plan,
+    (study, again): (Study, Vec<TrialId>),
     devices: Vec<Device>,
 ) -> Result<Ended, Stop> {
     // Before anything else, since a run that was killed may have left trials without pictures.
-    if let Err(error) = show::draw_missing(folder, study) {
-        eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
+    let board = show::leaderboard(folder, &study, RankBy::TestF1);
+    if let Err(error) = show::draw_missing(folder, &study, &board) {
+        eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
     }
-    let mut display = Display::new(study, io::stderr().is_terminal());
+    let mut display = Display::new(&study, io::stderr().is_terminal());
     let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
-    let run = Run { folder: folder.clone(), plan: plan.clone(), again, devices, workers };
+    let run = Run { folder: folder.clone(), plan, again, devices, workers };
+    // The run reads the log anew.
+    drop((study, board));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
         let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
@@ -222,25 +226,18 @@ fn execute(
             Note::Trouble(text) => display.print(&format!("warning: {text}")),
             Note::Relief(text) => display.print(&text),
         };
-        Ok::<_, Stop>(executor::run(run, interrupts, draw(folder.clone()), &mut watch).await?)
+        Ok::<_, Stop>(executor::run(run, interrupts, show::drawing(folder.clone()), &mut watch).await?)
     });
     display.close();
     ended
 }
 
-fn draw(folder: SweepFolder) -> Draw {
-    Box::new(move |study, trials| {
-        show::draw_trials(&folder, study, trials)?;
-        show::write_leaderboard(&folder, &show::leaderboard(&folder, study, RankBy::TestF1))
-    })
-}
-
 /// Draws the sweep as it stands and says what came of it.
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     let board = show::leaderboard(folder, study, RankBy::TestF1);
-    let drawn = show::draw_missing(folder, study)
+    let drawn = show::draw_missing(folder, study, &board)
         .and_then(|()| show::write_leaderboard(folder, &board))
-        .and_then(|()| show::draw_sweep(folder, study, &board));
+        .and_then(|()| show::draw_sweep(folder, study, &board, &report::pictured(&board)));
     let table = board.to_table_within(terminal_width(), TOP);
     match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
         // The exit code tells what came of the run, whoever reads the summary.

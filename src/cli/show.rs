@@ -1,8 +1,9 @@
 //! What people look at, made from a study and put into the sweep's folder.
 
-use std::{cell::RefCell, error::Error, fs};
+use std::{cell::RefCell, collections::BTreeSet, error::Error, fs};
 
 use crate::{
+    executor::Draw,
     files,
     leaderboard::{self, Leaderboard, RankBy},
     report,
@@ -12,6 +13,18 @@ use crate::{
 };
 
 type Made = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// What a run draws into `folder` while it lasts: the pictures of trials that ended, and the leaderboard.
+#[must_use]
+pub fn drawing(folder: SweepFolder) -> Draw {
+    Box::new(move |study, trials| {
+        let board = leaderboard(&folder, study, RankBy::TestF1);
+        let pictured = report::pictured(&board);
+        let trials: BTreeSet<TrialId> = trials.iter().filter(|id| pictured.contains(id)).copied().collect();
+        draw_trials(&folder, study, &trials)?;
+        write_leaderboard(&folder, &board)
+    })
+}
 
 /// The leaderboard, with its paired tests where predictions are there.
 pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> Leaderboard {
@@ -34,8 +47,9 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     board
 }
 
-/// Draws the pictures that trials lack, since the run in which they ended was killed.
-pub(super) fn draw_missing(folder: &SweepFolder, study: &Study) -> Made {
+/// Draws the pictures that trials of `board` lack: the run in which they ended was killed, or they
+/// only now stand where pictures are shown.
+pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> Made {
     let lacks_picture = |record: &&TrialRecord| {
         let trial = folder.trial(record.trial.id);
         match record.state {
@@ -44,13 +58,14 @@ pub(super) fn draw_missing(folder: &SweepFolder, study: &Study) -> Made {
             State::Waiting | State::Running => false,
         }
     };
-    let trials: Vec<TrialId> =
-        study.trials.iter().filter(lacks_picture).map(|record| record.trial.id).collect();
+    let pictured = report::pictured(board);
+    let shown = study.trials.iter().filter(|record| pictured.contains(&record.trial.id));
+    let trials = shown.filter(lacks_picture).map(|record| record.trial.id).collect();
     draw_trials(folder, study, &trials)
 }
 
 /// Draws the pictures of each of `trials` that has something to draw.
-pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &[TrialId]) -> Made {
+pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet<TrialId>) -> Made {
     for record in study.trials.iter().filter(|record| trials.contains(&record.trial.id)) {
         let trial = folder.trial(record.trial.id);
         if !record.evaluations.is_empty() {
@@ -65,17 +80,24 @@ pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &[TrialId
 
 /// Writes `leaderboard.{csv,json,md}`.
 pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> Made {
-    for (extension, text) in [("csv", board.to_csv()), ("json", board.to_json()), ("md", board.to_markdown())]
-    {
-        files::write_atomically(&folder.leaderboard(extension), text.as_bytes())?;
-    }
+    let write = |extension: &str, text: String| {
+        files::write_atomically(&folder.leaderboard(extension), text.as_bytes())
+    };
+    write("csv", board.to_csv())?;
+    write("json", board.to_json())?;
+    write("md", board.to_markdown())?;
     Ok(())
 }
 
 /// Draws `overview.png` and writes `report.html`.
-pub(super) fn draw_sweep(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> Made {
+pub(super) fn draw_sweep(
+    folder: &SweepFolder,
+    study: &Study,
+    board: &Leaderboard,
+    pictured: &BTreeSet<TrialId>,
+) -> Made {
     report::draw_overview(study, board, &folder.overview())?;
     let spec = fs::read_to_string(folder.spec()).unwrap_or_default();
-    report::write_page(study, board, &spec, &folder.report())?;
+    report::write_page(study, board, (&spec, pictured), &folder.report())?;
     Ok(())
 }

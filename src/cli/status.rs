@@ -7,13 +7,15 @@ use serde::Serialize;
 
 use super::{Exit, Format, Opened, Stop, SweepArgs, open, print, print_json, table};
 use crate::{
-    display::plain,
-    event::Event,
+    display::{plain, shorten},
     progress::duration,
     results::{self, Holder, Results, SweepFolder},
     study::{Counts, TrialRecord},
     trial::{Params, State, TrialId},
 };
+
+/// Columns of a trial's parameters, and of the reason why it failed.
+const LAST_COLUMNS: usize = 200;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -96,27 +98,27 @@ fn row(folder: &SweepFolder, record: &TrialRecord) -> Row {
 fn seconds_left(opened: &Opened) -> Option<f64> {
     let seconds: Vec<f64> =
         opened.study.trials.iter().filter_map(|trial| Some(trial.outcome.as_ref()?.seconds)).collect();
-    let devices = opened.log.records.iter().rev().find_map(|record| match &record.event {
-        Event::SweepStarted { devices, .. } => Some(devices.len()),
-        _ => None,
-    })?;
+    let slots = opened.slots?;
     let counts = opened.study.counts();
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let left = number(counts.waiting) + 0.5 * number(counts.running);
     let mean = seconds.iter().sum::<f64>() / number(seconds.len());
     (left > 0.0 && !seconds.is_empty())
-        .then(|| mean * left / number(devices.clamp(1, opened.study.trials.len())))
+        .then(|| mean * left / number(slots.clamp(1, opened.study.trials.len())))
 }
 
 fn describe(status: &Status) -> String {
     let Counts { waiting, running, complete, failed } = status.counts;
-    let runner = status.running_in.as_ref().map_or_else(|| "not running".to_owned(), Holder::to_string);
+    let runner = status
+        .running_in
+        .as_ref()
+        .map_or_else(|| "not running".to_owned(), |holder| plain(&holder.to_string()));
     let left = status.seconds_left.map_or_else(String::new, |seconds| {
         format!(", about {} left", duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
     });
     let head = format!(
         "{} ({runner}): {complete} complete, {failed} failed, {running} running, {waiting} waiting{left}\n\n",
-        status.sweep
+        plain(&status.sweep)
     );
     let names = ["trial", "state", "device", "epoch", "train loss", "val loss", "val F1", "parameters"];
     let mut rows = vec![names.map(ToOwned::to_owned).to_vec()];
@@ -133,9 +135,9 @@ fn logs(rows: &[Row]) -> String {
 
 fn cells(row: &Row) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
-    let mut last = row.params.to_string();
+    let mut last = shorten(&plain(&row.params.to_string()), LAST_COLUMNS);
     if let (State::Failed, Some(failure)) = (row.state, &row.failure) {
-        last = format!("{last} ({})", plain(failure));
+        last = format!("{last} ({})", shorten(&plain(failure), LAST_COLUMNS));
     }
     vec![
         row.trial.to_string(),

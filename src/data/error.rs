@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use super::{Leaks, SplitName};
-use crate::metrics::Average;
+use crate::{display::shorten, metrics::Average};
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +142,9 @@ pub enum RowFault {
     /// Nothing to learn.
     #[error("the label is empty")]
     EmptyLabel,
+    /// No name of a class.
+    #[error("the label has {0} bytes, more than a class's name")]
+    LongLabel(usize),
 }
 
 impl DataError {
@@ -163,7 +166,8 @@ impl DataError {
                 | RowFault::Json(_)
                 | RowFault::NotObject(_)
                 | RowFault::EmptyText
-                | RowFault::EmptyLabel => file.key,
+                | RowFault::EmptyLabel
+                | RowFault::LongLabel(_) => file.key,
             },
             Self::Column { key, .. }
             | Self::RepeatedColumn { key, .. }
@@ -256,6 +260,7 @@ impl RowFault {
                 "correct this line, or name another key in [data]"
             }
             Self::EmptyText | Self::EmptyLabel => "fill it in, or delete the line",
+            Self::LongLabel(_) => "name the column of the labels in [data]: label = \"…\"",
         };
         help.to_owned()
     }
@@ -282,7 +287,9 @@ pub(crate) fn not_utf8_help(byte: u8) -> String {
 
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    const COLUMNS: usize = 60;
+    let shown = names.iter().take(SHOWN);
+    let mut text: Vec<String> = shown.map(|name| format!("`{}`", shorten(name, COLUMNS))).collect();
     if names.len() > SHOWN {
         text.push(format!("{} more", names.len() - SHOWN));
     }

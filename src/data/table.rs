@@ -20,6 +20,9 @@ use super::{
 
 pub(crate) use super::error::not_utf8_help;
 
+/// Bytes of a label: labels stand in tables, pictures and messages.
+const LONGEST_LABEL: usize = 500;
+
 /// The keys of a spec that name columns.
 const TEXT_KEY: &str = "data.text";
 const LABEL_KEY: &str = "data.label";
@@ -196,6 +199,8 @@ fn cells(text: String, label: Option<&str>) -> Result<Cells, RowFault> {
         Err(RowFault::EmptyText)
     } else if label.is_some_and(str::is_empty) {
         Err(RowFault::EmptyLabel)
+    } else if let Some(long) = label.map(str::len).filter(|&bytes| bytes > LONGEST_LABEL) {
+        Err(RowFault::LongLabel(long))
     } else {
         Ok(Cells { text, label: label.unwrap_or_default().to_owned() })
     }

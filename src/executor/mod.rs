@@ -194,17 +194,21 @@ struct Loop<'a> {
 impl<'a> Loop<'a> {
     /// Reads the log; the answer is the loop and the two channels that it has to listen to.
     fn open(
-        run: Run,
+        mut run: Run,
         interrupts: mpsc::Receiver<()>,
         draw: Draw,
         watch: &'a mut dyn FnMut(Note<'_>),
     ) -> Result<(Self, mpsc::Receiver<Input>, mpsc::UnboundedReceiver<String>), ExecutorError> {
-        let (journal, replay) = Journal::open(&run.folder.log())?;
-        if replay.torn_bytes > 0 {
-            let bytes = replay.torn_bytes;
+        let mut study = Study::new(&run.plan);
+        let mut applied = Ok(());
+        let (journal, scanned) = Journal::resume(&run.folder.log(), &mut |record| {
+            applied = applied.clone().and_then(|()| study.apply(&record));
+        })?;
+        applied?;
+        if scanned.torn_bytes > 0 {
+            let bytes = scanned.torn_bytes;
             watch(Note::Trouble(format!("the last line of the log was torn ({bytes} bytes) and is dropped")));
         }
-        let mut study = Study::replay(&run.plan, &replay.records)?;
         study.reopen(&run.again);
         let terms = Terms {
             planned: u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX),
@@ -215,7 +219,9 @@ impl<'a> Loop<'a> {
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
         let cleaner = Cleaner::start(trouble.clone());
-        let painter = Painter::start(draw, trouble);
+        let painter = Painter::start(study.clone(), draw, trouble);
+        // The study has them.
+        run.plan.trials = Vec::new();
         let workers = run.devices.iter().map(|_| None).collect();
         let (pause, kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
         let state = Self {
@@ -418,9 +424,7 @@ impl<'a> Loop<'a> {
         let record = self.append(trial, event).await?;
         self.study.apply(&record)?;
         (self.watch)(Note::Logged(&record, &self.study));
-        if let (Some(trial), Event::Finished(_) | Event::Failed { .. }) = (trial, &record.event) {
-            self.painter.draw(&self.study, trial);
-        }
+        self.painter.logged(&record);
         if let (Some(trial), Event::Finished(_)) = (trial, &record.event) {
             self.cleaner.clean(self.run.folder.trial(trial), What::Checkpoints);
             self.prune().await?;

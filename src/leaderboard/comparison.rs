@@ -6,6 +6,10 @@ use super::{
 };
 use crate::{metrics::Target, trial::TrialId};
 
+/// Trials that are compared with the leader: those that rank next to it. With more of them, a
+/// single test could hardly stay under the level once it is corrected for all.
+pub(super) const COMPARED_MAX: usize = 200;
+
 /// Trials of a note that are listed one by one.
 const UNCOMPARED_SHOWN: usize = 5;
 
@@ -36,22 +40,35 @@ impl Uncompared {
     }
 }
 
-/// Fills in what the paired tests say; returns how many there were, and why others were not made.
+/// What came of the paired tests.
+#[derive(Default)]
+pub(super) struct Compared {
+    /// How many there were.
+    pub(super) tests: usize,
+    /// Why others were not made.
+    pub(super) uncompared: Vec<(TrialId, Uncompared)>,
+    /// Ranked trials beyond [`COMPARED_MAX`].
+    pub(super) beyond: usize,
+}
+
+/// Fills in what the paired tests say.
 pub(super) fn compare(
     rows: &mut [Row],
     target: Target,
     predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
-) -> (usize, Vec<(TrialId, Uncompared)>) {
+) -> Compared {
     let mut uncompared = Vec::new();
     let mut ranked = rows.iter_mut().filter(|row| row.rank.is_some());
-    let Some(leader) = ranked.next() else { return (0, uncompared) };
+    let Some(leader) = ranked.next() else { return Compared::default() };
     leader.tied = Some(false);
-    let others: Vec<&mut Row> = ranked.collect();
+    let mut others: Vec<&mut Row> = ranked.collect();
+    let beyond = others.len().saturating_sub(COMPARED_MAX);
+    others.truncate(COMPARED_MAX);
     if others.is_empty() {
-        return (0, uncompared);
+        return Compared::default();
     }
     let Some(best) = predictions(leader.trial) else {
-        return (0, vec![(leader.trial, Uncompared::Missing)]);
+        return Compared { uncompared: vec![(leader.trial, Uncompared::Missing)], ..Compared::default() };
     };
     let rounds = paired::rounds(others.len());
     let (mut tested, mut values) = (Vec::new(), Vec::new());
@@ -71,7 +88,7 @@ pub(super) fn compare(
         row.p_value = Some(value);
         row.tied = Some(value > LEVEL);
     }
-    (values.len(), uncompared)
+    Compared { tests: values.len(), uncompared, beyond }
 }
 
 impl Leaderboard {

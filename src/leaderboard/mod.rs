@@ -22,6 +22,8 @@ mod paired;
 mod table;
 mod test_figures;
 
+use comparison::{COMPARED_MAX, Compared};
+
 pub use comparison::Uncompared;
 pub use failed::Failed;
 pub use paired::{Prediction, PredictionsError, read_predictions};
@@ -99,6 +101,8 @@ pub struct Leaderboard {
     /// Ranked trials that could not be compared; the leader, when it is the one that kept all
     /// others from being compared.
     pub uncompared: Vec<(TrialId, Uncompared)>,
+    /// Ranked trials too far behind the leader to be compared with it.
+    pub beyond: usize,
     /// The complete trial with the highest validation F1 (then the lowest validation loss).
     pub chosen_by_validation: Option<TrialId>,
 }
@@ -195,7 +199,7 @@ pub(crate) fn best_evaluation(evaluations: &[Evaluation]) -> Option<&Evaluation>
 /// Ranks the trials of `study`.
 ///
 /// `predictions` gives a trial's predictions on the test set, where there are any; the
-/// ranked trials that have them are compared with the leader's by a paired test of test F1.
+/// best of the ranked trials that have them are compared with the leader's by a paired test of test F1.
 #[must_use]
 pub fn build(
     study: &Study,
@@ -219,15 +223,16 @@ pub fn build(
         previous = key.zip(rank);
         rows.push(Row { rank, ..Row::new(record, &study.labels) });
     }
-    let (comparisons, uncompared) = comparison::compare(&mut rows, study.target, predictions);
+    let Compared { tests, uncompared, beyond } = comparison::compare(&mut rows, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
         target: study.target,
         swept: study.swept.clone(),
         rows,
-        comparisons,
+        comparisons: tests,
         uncompared,
+        beyond,
         chosen_by_validation: chosen_by_validation(study),
     }
 }
@@ -264,6 +269,12 @@ impl Leaderboard {
                 "{mark} not distinguishable from the leader: {tied} of {} compared by a paired \
                  approximate randomisation test of test F1 (p > .05 after Holm's correction).",
                 self.comparisons,
+            ));
+        }
+        if self.beyond > 0 {
+            notes.push(format!(
+                "Only the {COMPARED_MAX} trials next to the leader are compared with it, not the {} behind them.",
+                self.beyond,
             ));
         }
         notes.extend(self.uncompared_notes());

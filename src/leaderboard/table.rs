@@ -13,16 +13,16 @@ struct Shown {
     heading: String,
     right: bool,
     cells: Vec<String>,
+    /// Of its widest cell or its heading.
+    width: usize,
 }
 
 impl Shown {
     fn new(column: &Column, rows: &[Row]) -> Self {
-        let cells = rows.iter().map(|row| (column.cell)(row)).collect();
-        Self { heading: column.heading.clone(), right: column.right, cells }
-    }
-
-    fn width(&self) -> usize {
-        self.cells.iter().chain([&self.heading]).map(|cell| figures::columns(cell)).max().unwrap_or(0)
+        let cells: Vec<String> = rows.iter().map(|row| (column.cell)(row)).collect();
+        let heading = column.heading.clone();
+        let width = cells.iter().chain([&heading]).map(|cell| figures::columns(cell)).max().unwrap_or(0);
+        Self { heading, right: column.right, cells, width }
     }
 }
 
@@ -41,18 +41,19 @@ impl Leaderboard {
         let all = || -> Vec<Shown> { self.columns().iter().map(|column| Shown::new(column, rows)).collect() };
         let mut columns = all();
         let mut left_out = Vec::new();
-        let width = width.unwrap_or(usize::MAX);
+        let is_too_wide = |table: &str| width.is_some_and(|width| widest(table) > width);
+        let mut table = aligned(&columns, rows.len());
         for name in DISPENSABLE {
-            if widest(&aligned(&columns, rows.len())) <= width {
+            if !is_too_wide(&table) {
                 break;
             }
             if let Some(at) = columns.iter().position(|column| column.heading == name) {
                 columns.remove(at);
                 left_out.push(name);
+                table = aligned(&columns, rows.len());
             }
         }
-        let mut table = aligned(&columns, rows.len());
-        if widest(&table) > width {
+        if is_too_wide(&table) {
             left_out.clear();
             table = stacked(&all(), rows.len());
         }
@@ -80,7 +81,7 @@ fn aligned(columns: &[Shown], rows: usize) -> String {
         for column in columns {
             let cell =
                 row.map_or(Some(&column.heading), |row| column.cells.get(row)).map_or("", String::as_str);
-            let pad = " ".repeat(column.width() - figures::columns(cell));
+            let pad = " ".repeat(column.width - figures::columns(cell));
             let (before, after) = if column.right { (pad.as_str(), "") } else { ("", pad.as_str()) };
             let _ = write!(line, "{before}{cell}{after}  ");
         }

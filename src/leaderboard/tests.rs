@@ -297,3 +297,22 @@ fn a_study_without_a_trial_is_a_table_of_headings() {
     assert_eq!(board.to_table().lines().count(), 1);
     assert_eq!(board.to_json(), "[]\n");
 }
+
+#[test]
+fn only_the_trials_next_to_the_leader_are_compared_and_a_note_says_so() {
+    let study = study((1..=203).map(|id| record(id, &[0.3])).collect());
+    let prediction = |id| Prediction { id, label: 1, predicted: 1 };
+    let asked = std::cell::Cell::new(0);
+    let predictions = |_| {
+        asked.set(asked.get() + 1);
+        Some((0..4).map(prediction).collect())
+    };
+    let board = build(&study, RankBy::TestF1, &predictions);
+    assert_eq!((board.comparisons, board.beyond, asked.get()), (COMPARED_MAX, 2, COMPARED_MAX + 1));
+    assert_eq!((board.rows[COMPARED_MAX].tied, board.rows[COMPARED_MAX + 1].tied), (Some(true), None));
+    let notes = board.footnotes();
+    assert_eq!(
+        notes[1],
+        "Only the 200 trials next to the leader are compared with it, not the 2 behind them."
+    );
+}

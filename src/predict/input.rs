@@ -70,7 +70,8 @@ pub(super) fn help(error: &TableError) -> String {
             | RowFault::NotObject(_)
             | RowFault::NotLabel { .. }
             | RowFault::EmptyText
-            | RowFault::EmptyLabel => fault.help(),
+            | RowFault::EmptyLabel
+            | RowFault::LongLabel(_) => fault.help(),
         },
     };
     format!("; {help}")

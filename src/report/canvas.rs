@@ -17,6 +17,8 @@ use super::{
 
 /// Device pixels for each logical pixel, in both directions.
 const SCALE: u32 = 3;
+/// Logical rows that are held at once by [`in_bands`].
+const BAND: u32 = 256;
 /// [`SCALE`] as a factor of lengths.
 const FACTOR: f64 = SCALE as f64;
 
@@ -114,7 +116,10 @@ impl Label {
 
 /// The bitmap. The first failure of a drawing call is kept and comes out of [`Canvas::png`].
 pub(super) struct Canvas {
+    /// Of the bitmap, in logical pixels.
     size: (u32, u32),
+    /// Logical rows of the picture above the bitmap.
+    above: u32,
     pixels: Vec<u8>,
     failure: Option<ReportError>,
 }
@@ -132,7 +137,21 @@ impl Canvas {
     /// A white bitmap of this many logical pixels.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let pixels = vec![255; width as usize * height as usize * 3 * (SCALE * SCALE) as usize];
-        Self { size: (width, height), pixels, failure: None }
+        Self { size: (width, height), above: 0, pixels, failure: None }
+    }
+
+    /// A place on the bitmap, in device pixels.
+    fn place(&self, (x, y): Point) -> (i32, i32) {
+        (device(x), device(y).saturating_sub(self.device_rows_above()))
+    }
+
+    fn device_rows_above(&self) -> i32 {
+        i32::try_from(self.above * SCALE).unwrap_or(i32::MAX)
+    }
+
+    /// Whether device rows from one to the other have any on the bitmap.
+    fn is_in_sight(&self, from: i32, to: i32) -> bool {
+        to >= 0 && i64::from(from) <= i64::from(self.device_size().1)
     }
 
     /// Width and height in logical pixels.
@@ -156,23 +175,31 @@ impl Canvas {
 
     /// Fills `area`.
     pub(super) fn rectangle(&mut self, area: Area, colour: Colour) {
-        let from = (device(area.left), device(area.top));
-        let to = (device(area.right), device(area.bottom));
-        if to.0 > from.0 && to.1 > from.1 {
+        let from = self.place((area.left, area.top));
+        let to = self.place((area.right, area.bottom));
+        if to.0 > from.0 && to.1 > from.1 && self.is_in_sight(from.1, to.1) {
             self.draw(|backend| backend.draw_rect(from, to, &filled(colour), true));
         }
     }
 
     /// Fills a polygon.
     pub(super) fn polygon(&mut self, corners: &[Point], colour: Colour) {
-        let corners: Vec<_> = corners.iter().map(|&(x, y)| (device(x), device(y))).collect();
+        let corners: Vec<_> = corners.iter().map(|&corner| self.place(corner)).collect();
+        let rows = || corners.iter().map(|corner| corner.1);
+        if !self.is_in_sight(rows().min().unwrap_or(0), rows().max().unwrap_or(0)) {
+            return;
+        }
         self.draw(|backend| backend.fill_polygon(corners, &filled(colour)));
     }
 
     /// Fills a circle.
     pub(super) fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
-        let centre = (device(centre.0), device(centre.1));
+        let centre = self.place(centre);
         let radius = device(radius).unsigned_abs();
+        let reach = i32::try_from(radius).unwrap_or(i32::MAX).saturating_add(1);
+        if !self.is_in_sight(centre.1.saturating_sub(reach), centre.1.saturating_add(reach)) {
+            return;
+        }
         self.draw(|backend| backend.draw_circle(centre, radius, &filled(colour), true));
     }
 
@@ -222,7 +249,8 @@ impl Canvas {
             ((x + shift, y + drop), |along, down| (along, down))
         };
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
-        let origin = (origin.0.round() as i32, origin.1.round() as i32);
+        let origin =
+            (origin.0.round() as i32, (origin.1.round() as i32).saturating_sub(self.device_rows_above()));
         for glyph in text::glyphs(text, size, label.bold) {
             self.glyph(&glyph, origin, turn, label.colour);
         }
@@ -256,17 +284,16 @@ impl Canvas {
     /// # Errors
     /// When something could not be drawn or encoded.
     pub(super) fn png(self) -> Result<Vec<u8>, ReportError> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
+        let size = self.size;
+        encoded(size, &self.finished()?)
+    }
+
+    /// The pixels, unless something could not be drawn.
+    fn finished(self) -> Result<Vec<u8>, ReportError> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.averaged()),
         }
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, self.size.0, self.size.1);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().map_err(ReportError::Encoding)?;
-        writer.write_image_data(&self.averaged()).map_err(ReportError::Encoding)?;
-        writer.finish().map_err(ReportError::Encoding)?;
-        Ok(bytes)
     }
 
     /// Each logical pixel as the mean of its device pixels.
@@ -292,6 +319,39 @@ impl Canvas {
         }
         averaged
     }
+}
+
+/// The PNG of a picture that `draw` draws, with no more than [`BAND`] rows at a time in memory: it is
+/// called for each of them, and must draw the same each time.
+///
+/// # Errors
+/// As [`Canvas::png`].
+pub(super) fn in_bands(
+    (width, height): (u32, u32),
+    draw: impl Fn(&mut Canvas),
+) -> Result<Vec<u8>, ReportError> {
+    let mut averaged = Vec::with_capacity(width as usize * height as usize * 3);
+    let mut above = 0;
+    while above < height {
+        let rows = BAND.min(height - above);
+        let mut canvas = Canvas { above, ..Canvas::new(width, rows) };
+        draw(&mut canvas);
+        averaged.extend(canvas.finished()?);
+        above += rows;
+    }
+    encoded((width, height), &averaged)
+}
+
+/// The PNG of these pixels.
+fn encoded((width, height): (u32, u32), pixels: &[u8]) -> Result<Vec<u8>, ReportError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().map_err(ReportError::Encoding)?;
+    writer.write_image_data(pixels).map_err(ReportError::Encoding)?;
+    writer.finish().map_err(ReportError::Encoding)?;
+    Ok(bytes)
 }
 
 /// The dashes of a line through `points`.
@@ -359,6 +419,25 @@ mod tests {
         canvas.text((9.0, 9.0), "cut 中文", Label::new(20.0, INK));
         canvas.text((0.0, 0.0), "cut", Label::new(20.0, INK).upwards());
         assert!(canvas.png().is_ok());
+    }
+
+    #[test]
+    fn a_picture_in_bands_is_the_same_to_the_byte() {
+        let size = (300, 2 * BAND + 50);
+        let draw = |canvas: &mut Canvas| {
+            let seam = f64::from(BAND);
+            canvas.line(&[(5.0, 3.0), (280.0, 540.0), (30.0, seam)], Stroke::solid(INK, 2.6));
+            let dashed = Stroke { dash: (6.0, 5.0), ..Stroke::solid(BLUE, 1.4) };
+            canvas.line(&[(200.0, 10.0), (20.0, 555.0)], dashed);
+            canvas.disc((60.0, seam + 1.0), 6.4, BLUE);
+            canvas
+                .rectangle(Area { left: 90.0, top: seam - 7.0, right: 110.0, bottom: 2.0 * seam + 3.3 }, INK);
+            canvas.text((120.0, seam), "on the seam 好评", Label::new(25.0, INK).bold());
+            canvas.text((250.0, 2.0 * seam), "on the seam", Label::new(18.0, BLUE).upwards());
+        };
+        let mut whole = Canvas::new(size.0, size.1);
+        draw(&mut whole);
+        assert!(in_bands(size, draw).unwrap() == whole.png().unwrap());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! then moved to its place, so that a reader never meets half of one.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
@@ -32,6 +33,11 @@ pub(crate) mod samples;
 mod tests;
 
 pub use page::page;
+
+/// Trials of a sweep of which each has its pictures.
+pub const ALL_PICTURED_MAX: usize = 200;
+/// Trials that have them in a larger sweep.
+pub const PICTURED: usize = 100;
 
 /// Why a picture or a page was not made.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +99,21 @@ pub fn draw_overview(study: &Study, board: &Leaderboard, path: &Path) -> Result<
 ///
 /// # Errors
 /// When `path` cannot be written.
-pub fn write_page(study: &Study, board: &Leaderboard, spec: &str, path: &Path) -> Result<(), ReportError> {
-    write(path, page(study, board, spec).as_bytes())
+pub fn write_page(
+    study: &Study,
+    board: &Leaderboard,
+    (spec, pictured): (&str, &BTreeSet<TrialId>),
+    path: &Path,
+) -> Result<(), ReportError> {
+    write(path, page(study, board, spec, pictured).as_bytes())
+}
+
+/// The trials whose pictures are worth their time and room: all, and of a sweep of many those that
+/// stand first on its leaderboard.
+#[must_use]
+pub fn pictured(board: &Leaderboard) -> BTreeSet<TrialId> {
+    let count = if board.rows.len() > ALL_PICTURED_MAX { PICTURED } else { board.rows.len() };
+    board.rows.iter().take(count).map(|row| row.trial).collect()
 }
 
 /// Writes a temporary file beside `path` and gives it its name.

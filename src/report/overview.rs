@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     ReportError,
     axis::{Axis, Spread, Tick, spread},
-    canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
+    canvas::{self, Anchor, Area, Canvas, Label, Point, Stroke},
     palette::{Colour, GREY, INK, SOFT, VERMILLION, WHITE, ranked},
     panel::{Frame, Marker, Panel, Sample, TICK_SIZE, TITLE_SIZE, legend, mark},
     text,
@@ -45,13 +45,14 @@ pub(super) fn png(study: &Study, board: &Leaderboard) -> Result<Vec<u8>, ReportE
     #[expect(clippy::cast_precision_loss, reason = "few rows")]
     let height = SETTINGS_TOP + rows as f64 * SETTINGS_HEIGHT + 16.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand pixels")]
-    let mut canvas = Canvas::new(WIDTH, height as u32);
+    let size = (WIDTH, height as u32);
     let ranked = shades(board);
-    head(&mut canvas, study, board);
-    draw_curves(&mut canvas, study, board, &ranked);
     let f1 = format!("test {}", board.target.f1_name());
-    draw_settings(&mut canvas, (&settings, &f1), &ranked);
-    canvas.png()
+    canvas::in_bands(size, |canvas| {
+        head(canvas, study, board);
+        draw_curves(canvas, study, board, &ranked);
+        draw_settings(canvas, (&settings, &f1), &ranked);
+    })
 }
 
 /// The ranked trials, best first, from dark to light.

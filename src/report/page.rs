@@ -2,7 +2,7 @@
 //!
 //! Whatever comes from data, spec or error messages is escaped.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
     leaderboard::{Averages, Leaderboard, Row, figures},
@@ -29,9 +29,10 @@ pre { background: var(--card); padding: 1rem; overflow-x: auto; border-radius: 4
 
 /// The page of a sweep: overview, leaderboard, each trial's pictures, and the spec.
 ///
-/// Its links are relative: it stands beside `overview.png` and `trials/`.
+/// Its links are relative: it stands beside `overview.png` and `trials/`. Trials that are not in
+/// `pictured` stand in the leaderboard alone.
 #[must_use]
-pub fn page(study: &Study, board: &Leaderboard, spec: &str) -> String {
+pub fn page(study: &Study, board: &Leaderboard, spec: &str, pictured: &BTreeSet<TrialId>) -> String {
     let name = escape(&study.sweep);
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -39,14 +40,14 @@ pub fn page(study: &Study, board: &Leaderboard, spec: &str) -> String {
          <title>{name} · sweep</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n\
          <p><img src=\"overview.png\" alt=\"Validation curves of all trials, and test F1 by swept setting\"></p>\n"
     );
-    leaderboard(&mut html, board);
+    leaderboard(&mut html, board, pictured);
     classes(&mut html, board);
-    trials(&mut html, study, board);
+    trials(&mut html, study, board, pictured);
     let _ = write!(html, "<h2>Spec</h2>\n<pre>{}</pre>\n</body>\n</html>\n", escape(spec));
     html
 }
 
-fn leaderboard(html: &mut String, board: &Leaderboard) {
+fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
     let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", board.rank_by.describe());
     let (headings, rows) = board.cells();
     html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
@@ -54,12 +55,13 @@ fn leaderboard(html: &mut String, board: &Leaderboard) {
         let _ = write!(html, "<th>{}</th>", escape(heading));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
+    let leader = board.leader().map(|row| row.trial);
     for (row, cells) in board.rows.iter().zip(&rows) {
-        let best = board.leader().is_some_and(|leader| leader.trial == row.trial);
+        let best = leader == Some(row.trial);
         html.push_str(if best { "<tr class=\"best\">" } else { "<tr>" });
         for (heading, cell) in headings.iter().zip(cells) {
             let cell = escape(cell);
-            let _ = if heading == "trial" {
+            let _ = if heading == "trial" && pictured.contains(&row.trial) {
                 write!(html, "<td><a href=\"#trial-{}\">{cell}</a></td>", row.trial)
             } else {
                 write!(html, "<td>{cell}</td>")
@@ -108,10 +110,20 @@ fn classes(html: &mut String, board: &Leaderboard) {
     }
 }
 
-fn trials(html: &mut String, study: &Study, board: &Leaderboard) {
-    html.push_str("<h2>Trials</h2>\n<div class=\"grid\">\n");
-    for row in &board.rows {
-        let Some(record) = study.trials.iter().find(|record| record.trial.id == row.trial) else { continue };
+fn trials(html: &mut String, study: &Study, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
+    html.push_str("<h2>Trials</h2>\n");
+    if pictured.len() < board.rows.len() {
+        let _ = writeln!(
+            html,
+            "<p class=\"soft\">The first {} of {} trials on the leaderboard; <code>sweep report --all</code> draws \
+             every one.</p>",
+            pictured.len(),
+            board.rows.len()
+        );
+    }
+    html.push_str("<div class=\"grid\">\n");
+    for row in board.rows.iter().filter(|row| pictured.contains(&row.trial)) {
+        let Some(record) = study.trial(row.trial) else { continue };
         let rank = row.rank.map_or_else(|| row.state.as_str().to_owned(), |rank| format!("rank {rank}"));
         let _ = writeln!(html, "<figure id=\"trial-{}\">", row.trial);
         pictures(html, record);
@@ -181,10 +193,28 @@ mod tests {
     use crate::{
         leaderboard::{RankBy, build},
         metrics::{Average, Confusion, Scores, Target},
-        report::samples::{failed, record, study},
+        report::{
+            pictured,
+            samples::{failed, record, study},
+        },
         settings::Value,
         trial::FailureKind,
     };
+
+    fn whole(study: &Study, spec: &str) -> String {
+        let board = build(study, RankBy::TestF1, &|_| None);
+        page(study, &board, spec, &pictured(&board))
+    }
+
+    #[test]
+    fn a_sweep_of_many_trials_shows_pictures_of_the_best_and_says_so() {
+        let study = study((1..=201).map(|id| record(id, &[0.1 + 0.001 * f64::from(id)])).collect());
+        let html = whole(&study, "");
+        assert_eq!(html.matches("<figure").count(), 100);
+        assert_eq!(html.matches("<tr><td>").count() + html.matches("<tr class=").count(), 201 + 2);
+        assert_eq!(html.matches("<td><a href=").count(), 100);
+        assert!(html.contains("The first 100 of 201 trials on the leaderboard"));
+    }
 
     #[test]
     fn nothing_from_outside_becomes_markup() {
@@ -195,7 +225,7 @@ mod tests {
         study.sweep = "<i>'s & co</i>".to_owned();
         let mut board = build(&study, RankBy::TestF1, &|_| None);
         board.add_logs(&|_| vec!["</pre><script>".to_owned(), "the cause".to_owned()]);
-        let html = page(&study, &board, "# </pre><script>");
+        let html = page(&study, &board, "# </pre><script>", &pictured(&board));
         assert!(html.contains("<pre>&lt;/pre&gt;&lt;script&gt;\nthe cause</pre>"), "{html}");
         assert!(!html.contains("<script") && !html.contains("<img src=x") && !html.contains("<i>"), "{html}");
         assert!(html.contains("&lt;i&gt;&#39;s &amp; co"));
@@ -205,7 +235,7 @@ mod tests {
     #[test]
     fn the_best_trial_is_shown_by_class_with_names_as_they_are() {
         let study = study(vec![record(1, &[0.5]), record(2, &[0.4])]);
-        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "");
+        let html = whole(&study, "");
         assert!(html.contains("<a href=\"#trial-0002\">0002</a>, the best by test F1"), "{html}");
         // 44 of 200 wrong in each class.
         let row = |label: &str| {
@@ -226,7 +256,7 @@ mod tests {
         three.outcome.as_mut().unwrap().test = Scores::new(counts, 0.5, target);
         let labels = ["<a>", "b & c", "d"].map(str::to_owned).to_vec();
         let study = Study { labels, target, ..study(vec![three]) };
-        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "");
+        let html = whole(&study, "");
         assert!(
             html.contains("<tr><td>&lt;a&gt;</td><td>.500</td><td>1.000</td><td>.667</td><td>1</td></tr>")
         );
@@ -241,7 +271,7 @@ mod tests {
         let mut waiting = record(3, &[]);
         waiting.state = crate::trial::State::Waiting;
         let study = study(vec![record(1, &[0.5]), failed(record(2, &[0.5]), FailureKind::Exit(1)), waiting]);
-        let html = page(&study, &build(&study, RankBy::TestF1, &|_| None), "");
+        let html = whole(&study, "");
         let has = |picture: &str| html.contains(&format!("trials/{picture}.png"));
         assert!(has("0001/curve") && has("0001/confusion") && has("0002/curve"));
         assert!(!has("0002/confusion") && !has("0003/curve"));

@@ -102,5 +102,6 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: std::collections::BTreeMap::new(),
         trials,
+        removed: std::collections::BTreeSet::new(),
     }
 }

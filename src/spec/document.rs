@@ -11,6 +11,11 @@ use toml::{
 use super::problem::{At, Findings};
 use crate::{policy, settings::KEYS};
 
+/// Dots in the key of an override; a setting of the search space needs three.
+const MOST_DOTS: usize = 8;
+/// Lines that are no TOML, of which each is told.
+const MOST_SYNTAX_ERRORS: usize = 10;
+
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
@@ -88,12 +93,16 @@ impl Node {
 pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut Findings) -> Option<Node> {
     let source = findings.add_source(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut last_line = None;
+    let (mut last_line, mut told) = (None, 0);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        let line = text.get(..span.start).unwrap_or(text).matches('\n').count();
+        let line = text.get(..span.start).unwrap_or(text).rfind('\n');
         // What follows an error on its line is most often its echo.
         if last_line.replace(line) != Some(line) {
+            told += 1;
+            if told > MOST_SYNTAX_ERRORS {
+                break;
+            }
             let at = At { source, start: span.start, end: span.end };
             findings.error(at, syntax_message(error.message()), syntax_help(error.message()));
         }
@@ -176,6 +185,14 @@ fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<
         findings.error(whole, "an override is `key=value`", "for example: --set train.epochs=2");
         return None;
     };
+    if key.matches('.').count() > MOST_DOTS {
+        findings.error(
+            whole,
+            "the key of an override has too many dots",
+            "for example: --set train.epochs=2",
+        );
+        return None;
+    }
     let mut start = 0;
     let mut path: Vec<Step> = Vec::new();
     for step in key.split('.') {

@@ -21,6 +21,8 @@ mod world;
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -108,6 +110,9 @@ impl Domain {
     }
 }
 
+/// Bytes of a spec; far more than anybody writes.
+const LONGEST: u64 = 1 << 20;
+
 /// What a spec is read from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
@@ -176,10 +181,13 @@ pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<
         |message: String, help: &str| SpecError { problems: vec![Problem::without_place(&message, help)] };
     let working = std::env::current_dir()
         .map_err(|error| failed(format!("could not find the working folder: {error}"), "change into one"))?;
-    let bytes = std::fs::read(path).map_err(|error| {
-        let help = "name the TOML file of a sweep, for example sweeps/lr_dropout.toml";
-        failed(format!("could not read the spec {name}: {error}"), help)
-    })?;
+    let mut bytes = Vec::new();
+    let opened = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+    let help = "name the TOML file of a sweep, for example sweeps/lr_dropout.toml";
+    opened.map_err(|error| failed(format!("could not read the spec {name}: {error}"), help))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(failed(format!("the spec {name} is longer than {LONGEST} bytes"), help));
+    }
     let text = String::from_utf8(bytes)
         .map_err(|_| failed(format!("the spec {name} is not UTF-8"), "save it as UTF-8"))?;
     let file = working.join(path);

@@ -1,13 +1,20 @@
 //! Everything that is wrong with a spec, each thing with its place and a way out.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, fmt::Write as _, sync::Arc};
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
     Severity, SourceCode, SourceSpan, SpanContents,
 };
 
-use crate::display::plain;
+use crate::display::{plain, shorten};
+
+/// Columns of a message or of its help. What it quotes may be of any length.
+const MOST_COLUMNS: usize = 1_000;
+/// Bytes of a line that are drawn on either side of what is wrong, and of that itself.
+const MOST_CONTEXT: usize = 200;
+/// Problems that are drawn one by one.
+const MOST_DRAWN: usize = 50;
 
 /// A text that a spec is made of: the file, or an override given on the command line.
 #[derive(Debug)]
@@ -48,7 +55,7 @@ pub(super) struct At {
 impl Problem {
     /// A problem of something other than a text, such as a file that is not there.
     pub(super) fn without_place(message: &str, help: &str) -> Self {
-        Self { message: plain(message), help: Some(plain(help)), place: None, severity: Severity::Error }
+        Self { message: told(message), help: Some(told(help)), place: None, severity: Severity::Error }
     }
 
     /// What is wrong, on one line.
@@ -121,6 +128,8 @@ impl SourceCode for Source {
         let whole = lines_before + lines_after > 0;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = end + after.find('\n').unwrap_or(after.len());
+        let line_start = line_start.max(self.text.ceil_char_boundary(start.saturating_sub(MOST_CONTEXT)));
+        let line_end = line_end.min(self.text.floor_char_boundary(end.saturating_add(MOST_CONTEXT)));
         let (from, to) = if whole { (line_start, line_end) } else { (start, end) };
         let data = self.text.get(from..to).ok_or(MietteError::OutOfBounds)?;
         let column = self.text.get(line_start..from).map_or(0, |left| left.chars().count());
@@ -146,7 +155,11 @@ impl SpecError {
     /// Draws every problem, and says how many there are.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let text: String = self.problems.iter().map(|problem| problem.render(colour) + "\n").collect();
+        let drawn = self.problems.iter().take(MOST_DRAWN);
+        let mut text: String = drawn.map(|problem| problem.render(colour) + "\n").collect();
+        if let Some(more @ 1..) = self.problems.len().checked_sub(MOST_DRAWN) {
+            let _ = writeln!(text, "  and {more} more\n");
+        }
         let (count, plural) = (self.problems.len(), if self.problems.len() == 1 { "" } else { "s" });
         format!("{text}{count} problem{plural} in the spec; nothing was started\n")
     }
@@ -160,11 +173,23 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
+/// `text` as a message has it: on one line, and not without end.
+fn told(text: &str) -> String {
+    shorten(&plain(text), MOST_COLUMNS)
+}
+
 /// `text` with spaces for each byte of what could speak to the terminal, so that places stay.
 fn visible_text(text: &str) -> String {
-    let keeps = |c: char| matches!(c, '\n' | '\t') || plain(c.encode_utf8(&mut [0; 4])).starts_with(c);
-    let spaces = |c: char| " ".repeat(c.len_utf8());
-    text.chars().map(|c| if keeps(c) { c.to_string() } else { spaces(c) }).collect()
+    let keeps =
+        |c: char| matches!(c, '\n' | '\t' | ' '..='~') || plain(c.encode_utf8(&mut [0; 4])).starts_with(c);
+    text.chars().fold(String::with_capacity(text.len()), |mut visible, c| {
+        if keeps(c) {
+            visible.push(c);
+        } else {
+            visible.extend(std::iter::repeat_n(' ', c.len_utf8()));
+        }
+        visible
+    })
 }
 
 /// The span of `at` in `text`; where nothing is left of a line to point at, its last character.
@@ -173,7 +198,10 @@ fn visible(text: &str, at: At) -> SourceSpan {
     let at_end = at.start == at.end && text.get(at.start..).is_none_or(str::is_empty);
     match before.chars().next_back() {
         Some(last) if at_end && last != '\n' => (before.len() - last.len_utf8(), last.len_utf8()).into(),
-        _ => (before.len(), at.end.min(text.len()).saturating_sub(before.len())).into(),
+        _ => {
+            let end = text.floor_char_boundary(at.end.min(before.len() + MOST_CONTEXT));
+            (before.len(), end.saturating_sub(before.len())).into()
+        }
     }
 }
 
@@ -211,8 +239,8 @@ impl Findings {
             span: visible(&source.text, at),
         });
         // What a spec or a file says is quoted here, and must not speak to the terminal.
-        let help = Some(plain(help)).filter(|help| !help.is_empty());
-        Problem { message: plain(message), help, place, severity }
+        let help = Some(told(help)).filter(|help| !help.is_empty());
+        Problem { message: told(message), help, place, severity }
     }
 
     /// Whether nothing is wrong so far.

@@ -25,6 +25,9 @@ pub use pickle::PickleError;
 /// Tensors of more dimensions than this hold no parameters of an encoder.
 const MOST_DIMENSIONS: usize = 8;
 
+/// How often a file's bytes may be used, over all tensors: tied weights share theirs.
+const MOST_SHARING: u64 = 4;
+
 /// Why a checkpoint's files could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -156,6 +159,11 @@ impl Place {
             (size - 1).checked_mul(*stride).and_then(|far| sum.checked_add(far))
         });
         furthest?.checked_add(1)
+    }
+
+    /// Bytes of its values, each counted as often as it occurs.
+    fn bytes(&self) -> Option<u64> {
+        u64::try_from(count(&self.shape)?).ok()?.checked_mul(self.dtype.bytes() as u64)
     }
 
     /// Byte after the last value.
@@ -293,9 +301,17 @@ fn tensors(path: &Path) -> Result<Tensors, CheckpointError> {
     } else {
         torch::tensors(path, file, length)?
     };
-    let beyond = |place: &Place| place.end().is_none_or(|end| end > length);
+    // A tensor may take several of its values from one place, or tensors the same: not without bound.
+    let beyond = |place: &Place| {
+        place.end().is_none_or(|end| end > length) || place.bytes().is_none_or(|bytes| bytes > length)
+    };
     if let Some((name, _)) = tensors.iter().find(|(_, place)| beyond(place)) {
         let reason = format!("tensor \"{name}\" goes beyond its end");
+        return Err(CheckpointError::Torch { path: path.to_owned(), reason });
+    }
+    let together = tensors.values().filter_map(Place::bytes).fold(0_u64, u64::saturating_add);
+    if together > length.saturating_mul(MOST_SHARING) {
+        let reason = format!("its tensors have {together} bytes, but it has {length}");
         return Err(CheckpointError::Torch { path: path.to_owned(), reason });
     }
     Ok(tensors)

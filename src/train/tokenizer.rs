@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{mini, text::TextError};
 use crate::settings::Lowercase;
 
+/// Tokens of a `vocab.txt`; the largest have some 250,000.
+const MOST_TOKENS: usize = 500_000;
+
 /// The contents of a checkpoint's `tokenizer.json`; made from `vocab.txt`, or from `vocab.json` and
 /// `merges.txt`, where there is no other.
 ///
@@ -41,7 +44,12 @@ fn own(checkpoint: &str) -> Result<(PathBuf, String), TextError> {
         return Ok((whole, json));
     }
     if tokens.is_file() {
-        let list: Vec<String> = read(&tokens)?.lines().map(str::to_owned).collect();
+        let text = read(&tokens)?;
+        if text.lines().nth(MOST_TOKENS).is_some() {
+            let reason = format!("it has more than {MOST_TOKENS} tokens");
+            return Err(TextError::Tokenizer { path: tokens, reason });
+        }
+        let list: Vec<String> = text.lines().map(str::to_owned).collect();
         let has = |token: &str| list.iter().any(|candidate| candidate == token);
         check_special(&["[UNK]", "[CLS]", "[SEP]"], has, &tokens)?;
         // BERT's default is to lower-case.

@@ -8,6 +8,8 @@
 
 mod deeds;
 
+mod plausible;
+
 use std::{
     env, fs,
     io::{self, BufRead, Write},
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
         if let Ok(WorkerRequest::Run { trial, folder, micro_batch }) = serde_json::from_str(&line) {
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
+            if deed == "plausible" {
+                plausible::lines(trial, &folder).iter().for_each(say);
+                continue;
+            }
             if deed != "complete" {
                 deeds::note(&program, deed);
             }

@@ -9,7 +9,12 @@ use std::collections::HashMap;
 use super::Float;
 
 /// Values that a pickle of tensors makes; far more than any has.
-const MOST_VALUES: usize = 1 << 24;
+const MOST_VALUES: usize = 1 << 21;
+/// Bytes of a text; names are far shorter. Texts and tuples can be referred to time and again, so that
+/// what is copied of them must be small.
+const LONGEST_TEXT: usize = 1 << 12;
+/// Arguments of a call, and dimensions of a tensor.
+const LONGEST_TUPLE: usize = 16;
 
 /// Why a pickle is not a list of tensors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +137,9 @@ impl<'a> Code<'a> {
     }
 
     fn text(&mut self, count: usize) -> Result<String, PickleError> {
+        if count > LONGEST_TEXT {
+            return Err(self.damaged());
+        }
         let bytes = self.take(count)?.to_vec();
         String::from_utf8(bytes).map_err(|_| self.damaged())
     }
@@ -347,8 +355,13 @@ impl Machine {
         }
     }
 
+    fn arguments(&self, value: Value) -> Option<Vec<Value>> {
+        self.sequence(value).filter(|arguments| arguments.len() <= LONGEST_TUPLE).map(<[Value]>::to_vec)
+    }
+
     fn sizes(&self, value: Value) -> Option<Vec<usize>> {
-        self.sequence(value)?.iter().map(|value| size(*value)).collect()
+        let sizes = self.sequence(value).filter(|sizes| sizes.len() <= LONGEST_TUPLE);
+        sizes?.iter().map(|value| size(*value)).collect()
     }
 
     /// A storage, from `("storage", type, key, device, values)`.
@@ -378,12 +391,12 @@ impl Machine {
         let arguments = self.pop(code)?;
         let Value::Global(function) = self.pop(code)? else { return Err(code.damaged()) };
         let mut name = self.texts.get(function).cloned().unwrap_or_default();
-        let mut arguments = self.sequence(arguments).ok_or_else(|| code.damaged())?.to_vec();
+        let mut arguments = self.arguments(arguments).ok_or_else(|| code.damaged())?;
         if name == "torch._tensor._rebuild_from_type_v2" {
             // (function, type, arguments, state)
             let [Value::Global(function), _, inner, _] = *arguments else { return Err(code.damaged()) };
             name = self.texts.get(function).cloned().unwrap_or_default();
-            arguments = self.sequence(inner).ok_or_else(|| code.damaged())?.to_vec();
+            arguments = self.arguments(inner).ok_or_else(|| code.damaged())?;
         }
         match (name.as_str(), arguments.as_slice()) {
             ("collections.OrderedDict", []) => self.push_empty(Value::Dict),

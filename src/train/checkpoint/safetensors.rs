@@ -6,8 +6,8 @@ use safetensors::{Dtype, tensor::Metadata};
 
 use super::{CheckpointError, Float, Place, Tensors};
 
-/// The library's own bound on a header.
-const LONGEST_HEADER: u64 = 100_000_000;
+/// A header names some hundred tensors, each on some hundred bytes; this is far more than any has.
+const LONGEST_HEADER: u64 = 10_000_000;
 
 /// Where each float tensor of `file`, `length` bytes long, lies.
 pub(super) fn tensors(path: &Path, file: &File, length: u64) -> Result<Tensors, CheckpointError> {
@@ -19,15 +19,20 @@ pub(super) fn tensors(path: &Path, file: &File, length: u64) -> Result<Tensors, 
     let mut size = [0; 8];
     file.read_exact_at(&mut size, 0).map_err(read)?;
     let header = u64::from_le_bytes(size);
-    if header > LONGEST_HEADER || header > length - 8 {
+    if header > length - 8 {
         return Err(damaged(format!("its header of {header} bytes goes beyond its end")));
+    }
+    if header > LONGEST_HEADER {
+        return Err(damaged(format!("its header has {header} bytes, more than {LONGEST_HEADER}")));
     }
     let mut json = vec![0; usize::try_from(header).unwrap_or(0)];
     file.read_exact_at(&mut json, 8).map_err(read)?;
     let metadata: Metadata = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
     let start = 8 + header;
-    let expected = start + metadata.data_len() as u64;
-    if expected != length {
+    // Every offset lies between them, as the library makes sure.
+    let expected = start.checked_add(metadata.data_len() as u64);
+    if expected != Some(length) {
+        let expected = expected.map_or_else(|| "far more".to_owned(), |expected| expected.to_string());
         return Err(damaged(format!("it has {length} bytes, its header speaks of {expected}")));
     }
     let mut tensors = Tensors::new();

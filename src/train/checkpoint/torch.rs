@@ -18,7 +18,7 @@ use super::{
 };
 
 /// A pickle of tensors holds names and shapes only; this is far more than any has.
-const LONGEST_PICKLE: u64 = 1 << 28;
+const LONGEST_PICKLE: u64 = 1 << 26;
 /// What a legacy file's first pickle says.
 const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 /// Pickles before the storages of a legacy file: magic, version, system, tensors, keys.

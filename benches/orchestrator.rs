@@ -1,0 +1,213 @@
+//! What thousands of trials cost the orchestrator: `cargo bench --bench orchestrator -- 100 1000 10000`.
+//!
+//! Workers are fake ones that train nothing and report at once, on eight slots. Each sweep is run
+//! by a process of its own, whose memory and processor time are therefore the orchestrator's
+//! alone; the commands that read results are the program itself. Times are wall-clock; behind each
+//! stands the processor time, which other work on the machine does not change.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
+#![expect(clippy::print_stdout, reason = "its figures")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use sweep::{
+    cli,
+    device::Device,
+    executor::{self, Note, Run, Workers},
+    journal,
+    plan::Plan,
+    results::Results,
+    spec::{self, Inspected, Origin},
+    study::Study,
+    train::CheckpointFacts,
+};
+
+const SLOTS: usize = 8;
+/// The argument that makes this program run one sweep and nothing else.
+const ORCHESTRATE: &str = "--orchestrate";
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [first, root, trials] = &arguments[..]
+        && first == ORCHESTRATE
+    {
+        return orchestrate(Path::new(root), trials.parse().unwrap());
+    }
+    let mut sizes: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![100, 1_000];
+    }
+    for trials in sizes {
+        measure(trials);
+    }
+}
+
+fn measure(trials: u32) {
+    let root = tempfile::tempdir_in(env::var("TMPDIR").unwrap_or_else(|_| ".".to_owned())).unwrap();
+    println!("{trials} trials on {SLOTS} slots");
+    let (trials, root) = (trials.to_string(), root.path());
+    let run = timed(
+        Command::new(env::current_exe().unwrap()).args([ORCHESTRATE.as_ref(), root.as_os_str()]).arg(&trials),
+    );
+    print!("{}", run.output);
+    let log = root.join("results/scale/events.jsonl");
+    println!("  log                           {:>9.1} MB", megabytes(fs::metadata(&log).unwrap().len()));
+    for command in ["leaderboard", "status", "report"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let ran = timed(program.arg(command).args(["scale", "--results"]).arg(root.join("results")));
+        println!(
+            "  sweep {command:<12}            {:>9.2} s  ({:.2} s of processor, {:.1} MB, {:.1} KB written)",
+            ran.wall.as_secs_f64(),
+            ran.processor,
+            ran.peak,
+            f64::from(u32::try_from(ran.output.len()).unwrap()) / 1e3,
+        );
+    }
+    println!(
+        "  report.html                   {:>9.1} MB",
+        megabytes(fs::metadata(root.join("results/scale/report.html")).unwrap().len())
+    );
+}
+
+/// What a program took.
+struct Ran {
+    wall: Duration,
+    /// Seconds of processor time, its children's included.
+    processor: f64,
+    /// The most memory that it had at once, in MB.
+    peak: f64,
+    output: String,
+}
+
+fn timed(command: &mut Command) -> Ran {
+    let (begin, before) = (Instant::now(), processor_of_children());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || std::io::read_to_string(&mut output).unwrap());
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0.0_f64;
+    while child.try_wait().unwrap().is_none() {
+        peak = peak.max(peak_memory(&status).unwrap_or(0.0));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let wall = begin.elapsed();
+    assert!(child.wait().unwrap().success(), "{command:?}");
+    Ran { wall, processor: processor_of_children() - before, peak, output: reader.join().unwrap() }
+}
+
+/// `VmHWM` of a process, in MB.
+fn peak_memory(status: &str) -> Option<f64> {
+    let text = fs::read_to_string(status).ok()?;
+    let kilobytes: f64 = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(kilobytes / 1024.0)
+}
+
+/// Seconds of processor time of this process, and of its children that have ended.
+fn processor() -> (f64, f64) {
+    let text = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<f64> =
+        text.rsplit_once(") ").unwrap().1.split(' ').filter_map(|field| field.parse().ok()).collect();
+    // The first field is a letter; user and system time are fields 14 and 15 of the whole line,
+    // those of children 16 and 17, all in hundredths of a second.
+    let sum = |at: usize| (fields[at] + fields[at + 1]) / 100.0;
+    (sum(10), sum(12))
+}
+
+fn processor_of_children() -> f64 {
+    processor().1
+}
+
+#[expect(clippy::cast_precision_loss, reason = "files are small")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Runs the sweep, and tells what that took.
+fn orchestrate(root: &Path, trials: u32) {
+    let plan = plan(trials);
+    let folder = Results::new(root.join("results")).sweep(&plan.sweep);
+    let lock = folder.lock().unwrap();
+    sweep::results::write_json(&folder.plan(), &plan).unwrap();
+    fs::write(folder.spec(), spec_text(trials)).unwrap();
+    let mut display = sweep::progress::Display::new(&Study::new(&plan), false);
+    let run = Run {
+        folder: folder.clone(),
+        plan,
+        again: Vec::new(),
+        devices: (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect(),
+        workers: Workers {
+            program: fake_worker(root),
+            leave: Duration::from_mins(1),
+            space: Duration::from_secs(2),
+        },
+    };
+    let mut watch = |note: Note<'_>| match note {
+        Note::Logged(record, study) => display.logged(record, study),
+        Note::Moved(..) | Note::Stopping(_) | Note::Relief(_) => {}
+        Note::Trouble(text) => panic!("{text}"),
+    };
+    let (_user, interrupts) = tokio::sync::mpsc::channel(1);
+    let (begin, before) = (Instant::now(), processor());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended =
+        runtime.block_on(executor::run(run, interrupts, cli::drawing(folder.clone()), &mut watch)).unwrap();
+    let (wall, after) = (begin.elapsed(), processor());
+    drop(lock);
+    assert_eq!(ended.study.counts().complete, ended.study.trials.len());
+    let each = |seconds: f64| seconds * 1e3 / f64::from(trials);
+    println!("  run                           {:>9.2} s", wall.as_secs_f64());
+    println!("    of each trial               {:>9.2} ms", each(wall.as_secs_f64()));
+    println!("    orchestrator's processor    {:>9.2} ms of each trial", each(after.0 - before.0));
+    println!("    workers' processor          {:>9.2} ms of each trial", each(after.1 - before.1));
+    println!("  orchestrator's peak memory    {:>9.1} MB", peak_memory("/proc/self/status").unwrap());
+    let begin = Instant::now();
+    let records = journal::replay(&folder.log()).unwrap().records;
+    let plan: Plan = sweep::results::read_json(&folder.plan()).unwrap();
+    let study = Study::replay(&plan, &records).unwrap();
+    println!("  replay of {:>9} records    {:>9.3} s", records.len(), begin.elapsed().as_secs_f64());
+    assert_eq!(study, ended.study);
+}
+
+/// A copy of the fake worker, which has its orders beside it.
+fn fake_worker(root: &Path) -> PathBuf {
+    let program = root.join("fake-worker");
+    fs::copy(env!("CARGO_BIN_EXE_fake-worker"), &program).unwrap();
+    fs::write(root.join("fake-worker.script"), "* * plausible\n").unwrap();
+    program
+}
+
+fn spec_text(trials: u32) -> String {
+    format!(
+        "name = \"scale\"\n[data]\npath = \"builtin:reviews\"\nsplit = {{ train = 0.7, validation = 0.15, test = 0.15 }}\n\
+         [train]\nepochs = 3\n[search]\nsamples = {trials}\n[search.space]\n\
+         learning_rate = {{ log_uniform = [1e-5, 1e-2] }}\nweight_decay = {{ uniform = [0.0, 0.1] }}\n\
+         dropout = {{ uniform = [0.0, 0.5] }}\n"
+    )
+}
+
+fn plan(trials: u32) -> Plan {
+    let text = spec_text(trials);
+    let here = env::current_dir().unwrap();
+    let origin = Origin { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
+    let facts = CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new() };
+    let inspect =
+        |wanted: spec::Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
+    let reading = spec::check(&origin, &inspect).unwrap_or_else(|error| panic!("{error}"));
+    let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    // As the fake worker calls them.
+    plan.labels = vec!["0".to_owned(), "1".to_owned()];
+    assert_eq!(plan.trials.len(), usize::try_from(trials).unwrap());
+    plan
+}

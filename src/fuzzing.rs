@@ -1,0 +1,129 @@
+//! What the fuzzers of `tests/fuzz` call, and `tests/corpus.rs` with what they found.
+//!
+//! Each function takes bytes of whatever kind and comes back: a panic, an endless
+//! loop or memory without bound is a bug. Not part of the interface.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    device::Device,
+    event::WorkerLine,
+    journal,
+    leaderboard::{self, RankBy},
+    plan::Plan,
+    policy::Retries,
+    report,
+    scheduler::{Due, Input, Scheduler, Slot, Terms},
+    spec::{self, Origin},
+    study::Study,
+    train::{self, Catalog},
+    trial::TrialId,
+};
+
+/// A plan of twelve trials.
+const PLAN: &str = include_str!("../results/sample/plan.json");
+
+/// Reads a spec; what comes after a NUL is overrides, with a NUL between two.
+pub fn spec(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut parts = text.split('\0');
+    let text = parts.next().unwrap_or_default();
+    let overrides: Vec<String> = parts.map(str::to_owned).collect();
+    let base = Path::new("/base");
+    let origin = Origin { name: "spec.toml", text, overrides: &overrides, base, working: base };
+    if let Err(error) = spec::parse(&origin) {
+        assert!(!error.render(false).is_empty() && !error.render(true).is_empty());
+    }
+}
+
+/// Replays a log, and shows what follows from it.
+///
+/// # Panics
+/// When the sample's plan is damaged.
+pub fn log(bytes: &[u8]) {
+    let plan: Plan = serde_json::from_str(PLAN).unwrap_or_else(|error| unreachable!("{error}"));
+    let mut study = Study::new(&plan);
+    let mut fits = true;
+    let _ = journal::read(Path::new("events.jsonl"), bytes, &mut |record| {
+        fits = fits && study.apply(&record).is_ok();
+    });
+    assert!(study.counts().complete <= study.trials.len());
+    let _ = study.to_run();
+    for rank in [RankBy::TestF1, RankBy::ValF1, RankBy::ValLoss] {
+        let board = leaderboard::build(&study, rank, &|_| None);
+        let texts = [
+            board.to_table(),
+            board.to_table_within(Some(60), 5),
+            board.to_markdown(),
+            board.to_csv(),
+            board.to_json(),
+            report::page(&study, &board, "", &report::pictured(&board)),
+        ];
+        assert!(texts.iter().all(|text| !text.is_empty()));
+    }
+}
+
+/// Reads a resumable checkpoint's `state.safetensors`.
+pub fn state(bytes: &[u8]) {
+    if let Err(reason) = train::probe_state(bytes) {
+        assert!(!reason.is_empty());
+    }
+}
+
+/// Lets two workers say lines in turn.
+pub fn worker_lines(bytes: &[u8]) {
+    let devices = [0, 1].map(|slot| Device::Cpu { slot, threads: 1 }).to_vec();
+    let due = |id| Due { trial: TrialId(id), attempts: 0, batch: 4, micro_batch: None, alone: None };
+    let terms = Terms { planned: 3, classes: 2, retries: Retries::default() };
+    let mut scheduler = Scheduler::new(devices, &[1, 2, 3].map(due), terms);
+    scheduler.step(Input::Begin);
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let slot = Slot(index % 2);
+        match serde_json::from_slice::<WorkerLine>(line) {
+            Ok(line) => {
+                let again = serde_json::to_string(&line).unwrap_or_default();
+                assert!(!again.contains('\n'));
+                scheduler.step(Input::Line(slot, line));
+            }
+            Err(error) => {
+                scheduler.step(Input::Garbage(slot, error.to_string()));
+            }
+        }
+    }
+}
+
+/// Reads every tensor of a safetensors file.
+pub fn safetensors(bytes: &[u8]) {
+    checkpoint(bytes, "safetensors");
+}
+
+/// Reads every tensor of a file that `torch.save` may have written.
+pub fn torch(bytes: &[u8]) {
+    checkpoint(bytes, "bin");
+}
+
+fn checkpoint(bytes: &[u8], ending: &str) {
+    let Ok(path) = file(bytes, ending) else { return };
+    if let Ok(catalog) = Catalog::of_file(&path) {
+        assert!(catalog.shapes().all(|(_, shape)| shape.len() < 64));
+        let _ = catalog.load_all();
+    }
+    let _ = fs::remove_file(path);
+}
+
+/// A file of this process with `bytes` in it, the same for each call.
+fn file(bytes: &[u8], ending: &str) -> io::Result<PathBuf> {
+    // In memory, where there is such a folder.
+    let folder = [Path::new("/dev/shm"), &std::env::temp_dir()]
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .map(Path::to_owned);
+    let folder = folder.ok_or(io::ErrorKind::NotFound)?;
+    let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+    let path = folder.join(format!("sweep-fuzzing-{}-{thread}.{ending}", std::process::id()));
+    fs::write(&path, bytes)?;
+    Ok(path)
+}
