@@ -79,8 +79,8 @@ impl Open {
         if let Some(file) = &mut self.file {
             let _ = file.write_all(kept);
         }
-        let last = bytes.get(bytes.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
-        self.tail.extend_from_slice(last);
+        let newest = bytes.get(bytes.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
+        self.tail.extend_from_slice(newest);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL_MAX));
     }
 

@@ -90,7 +90,9 @@ mod tests {
             ["Trial 0003 ran in micro-batches of 8 after running out of memory."]
         );
         assert!(board.to_table().contains("micro-batches of 8") && board.to_csv().contains(",8\n"));
-        trials.iter_mut().for_each(|trial| trial.micro_batch = Some(1));
+        for trial in &mut trials {
+            trial.micro_batch = Some(1);
+        }
         let board = build(&study(trials), RankBy::TestF1, &|_| None);
         assert_eq!(board.memory_notes().len(), 6);
         assert_eq!(board.memory_notes()[5], "So did 2 more, in micro-batches of some size.");

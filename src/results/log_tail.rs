@@ -51,6 +51,8 @@ fn tail(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn lines_of(text: &[u8]) -> Vec<String> {
@@ -66,7 +68,9 @@ mod tests {
             "=== trial 0001, attempt 1 on cpu:0\nold\n=== trial 0001, attempt 2 on cpu:0\n".to_owned();
         assert_eq!(lines_of(text.as_bytes()), [""; 0]);
         text += "\n=== 5 bytes are left out here\n";
-        (1..=12).for_each(|line| text += &format!("line {line}\n"));
+        for line in 1..=12 {
+            writeln!(text, "line {line}").unwrap();
+        }
         let lines = lines_of(text.as_bytes());
         assert_eq!((lines.len(), lines[0].as_str(), lines[9].as_str()), (10, "line 3", "line 12"));
     }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrl
 use sweep::{
     event::{Event, LOG_VERSION, Outcome, Progress, WorkerLine},
     metrics::{Confusion, Scores, Target},
-    trial::{Failure, FailureKind, TrialId},
+    trial::{Failure, FailureKind, Memory, TrialId},
 };
 
 use super::{complete, evaluated, outcome, say, until_killed, wait_for_a_signal, write};
@@ -49,60 +49,35 @@ pub(crate) fn obey(
         complete(trial);
         return Some(None);
     }
+    fail(deed, trial)
+        .map(Some)
+        .or_else(|| (say_wrong(deed, trial) || end(deed, trial, folder)).then_some(None))
+}
+
+/// Reports a failure.
+fn fail(deed: &str, trial: TrialId) -> Option<ExitCode> {
+    let (kind, message) = match deed {
+        "exit" => return Some(ExitCode::from(3)),
+        "panic" => (FailureKind::Panic, "panicked at src/train.rs:1:1: a bug"),
+        "disk" => (FailureKind::Disk, "cannot write a file"),
+        "disk-full" => (FailureKind::DiskFull, "no space left on device"),
+        // As the program's own worker says it of a panic that speaks of it.
+        "no-gpu-memory" => (FailureKind::OutOfMemory(Memory::Cuda), "CUDA_ERROR_OUT_OF_MEMORY"),
+        _ => return None,
+    };
+    eprintln!("{message}");
+    say(&WorkerLine::Failed(trial, Failure { kind, message: message.to_owned() }));
+    Some(ExitCode::FAILURE)
+}
+
+/// Says something that no worker should say, or should not say so often.
+fn say_wrong(deed: &str, trial: TrialId) -> bool {
     match deed {
-        "hang" => hang(trial),
-        "chatter" => chatter(trial),
-        "hang-deaf" => {
-            say(&evaluated(trial));
-            until_killed(trial)
-        }
-        "exit" => return Some(Some(ExitCode::from(3))),
-        "abort" => raise(Signal::ABORT),
-        "segfault" => {
-            // The first one goes to a handler of Rust's, which takes itself away.
-            kill_process(getpid(), Signal::SEGV).expect("a process may signal itself");
-            raise(Signal::SEGV)
-        }
-        "panic" => {
-            fail(trial, FailureKind::Panic, "panicked at src/train.rs:1:1: a bug");
-            return Some(Some(ExitCode::FAILURE));
-        }
-        "disk" => {
-            fail(trial, FailureKind::Disk, "cannot write a file");
-            return Some(Some(ExitCode::FAILURE));
-        }
-        "disk-full" => {
-            fail(trial, FailureKind::DiskFull, "no space left on device");
-            return Some(Some(ExitCode::FAILURE));
-        }
-        "waits-for-space" => {
-            say(&WorkerLine::DiskFull(trial, folder.to_owned()));
-            (0..3).for_each(|_| say(&WorkerLine::Alive(trial)));
-            say(&WorkerLine::DiskFreed(trial));
-            complete(trial);
-        }
-        "dies-waiting-for-space" => {
-            say(&WorkerLine::DiskFull(trial, folder.to_owned()));
-            raise(Signal::KILL)
-        }
-        "no-memory" => run_out_of_memory(),
-        "no-gpu-memory" => {
-            // As the program's own worker says it of a panic that speaks of it.
-            let kind = FailureKind::OutOfMemory(sweep::trial::Memory::Cuda);
-            fail(trial, kind, "CUDA_ERROR_OUT_OF_MEMORY");
-            return Some(Some(ExitCode::FAILURE));
-        }
-        "half-an-outcome" => {
-            say(&evaluated(trial));
-            let line = serde_json::to_string(&WorkerLine::Finished(trial, outcome(trial))).expect("JSON");
-            write(line.get(..line.len() / 2).expect("ASCII"));
-            raise(Signal::KILL)
-        }
         "long-line" => {
             let part = "x".repeat(1 << 20);
             // Whoever listens is allowed to stop listening.
             (0..100).for_each(|_| _ = std::io::stdout().write_all(part.as_bytes()));
-            return Some(Some(ExitCode::SUCCESS));
+            wait_for_a_signal()
         }
         "broken-utf8" => {
             std::io::stdout().write_all(b"{\"stopped\": \"\xff\xfe\"}\n").expect("output is open");
@@ -113,7 +88,7 @@ pub(crate) fn obey(
             wait_for_a_signal()
         }
         "deep-event" => {
-            write(&format!("{{\"event\":[{},{}{}]}}\n", trial.0, "{\"a\":".repeat(10_000), "1"));
+            write(&format!("{{\"event\":[{},{}1]}}\n", trial.0, "{\"a\":".repeat(10_000)));
             wait_for_a_signal()
         }
         "good-flood" => {
@@ -135,6 +110,36 @@ pub(crate) fn obey(
         }
         "unasked-stop" => say(&WorkerLine::Stopped(trial)),
         "foreign-event" => say(&WorkerLine::Event(trial, Event::SweepEnded { interrupted: false })),
+        _ => return false,
+    }
+    true
+}
+
+/// Ends otherwise than it should, or not at all, or waits.
+fn end(deed: &str, trial: TrialId, folder: &Path) -> bool {
+    match deed {
+        "hang" | "deaf-to-stop" => {
+            say(&evaluated(trial));
+            wait_for_a_signal()
+        }
+        "hang-deaf" => {
+            say(&evaluated(trial));
+            until_killed(trial)
+        }
+        "chatter" => chatter(trial),
+        "abort" => raise(Signal::ABORT),
+        "segfault" => {
+            // The first one goes to a handler of Rust's, which takes itself away.
+            kill_process(getpid(), Signal::SEGV).expect("a process may signal itself");
+            raise(Signal::SEGV)
+        }
+        "no-memory" => run_out_of_memory(),
+        "half-an-outcome" => {
+            say(&evaluated(trial));
+            let line = serde_json::to_string(&WorkerLine::Finished(trial, outcome(trial))).expect("JSON");
+            write(line.get(..line.len() / 2).expect("ASCII"));
+            raise(Signal::KILL)
+        }
         "closed-output" => {
             say(&evaluated(trial));
             close_output()
@@ -152,27 +157,23 @@ pub(crate) fn obey(
             std::mem::forget(child);
             raise(Signal::KILL)
         }
-        "deaf-to-stop" => {
-            say(&evaluated(trial));
-            wait_for_a_signal()
+        "waits-for-space" => {
+            say(&WorkerLine::DiskFull(trial, folder.to_owned()));
+            (0..3).for_each(|_| say(&WorkerLine::Alive(trial)));
+            say(&WorkerLine::DiskFreed(trial));
+            complete(trial);
+            true
         }
-        _ => return None,
+        "dies-waiting-for-space" => {
+            say(&WorkerLine::DiskFull(trial, folder.to_owned()));
+            raise(Signal::KILL)
+        }
+        _ => false,
     }
-    Some(None)
 }
 
 fn null() -> std::process::Stdio {
     std::process::Stdio::null()
-}
-
-fn fail(trial: TrialId, kind: FailureKind, message: &str) {
-    eprintln!("{message}");
-    say(&WorkerLine::Failed(trial, Failure { kind, message: message.to_owned() }));
-}
-
-fn hang(trial: TrialId) -> ! {
-    say(&evaluated(trial));
-    wait_for_a_signal()
 }
 
 /// Talks without end, and slowly enough that nobody has to wait.

@@ -86,7 +86,7 @@ struct Came {
     differs: bool,
 }
 
-/// Whole numbers that look random and are the same every time (SplitMix64).
+/// Whole numbers that look random and are the same every time (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -116,7 +116,7 @@ fn script(kind: &Kind, numbers: &mut Numbers) -> String {
             format!("{place} {attempt} {}\n", kind.deed)
         }
     });
-    lines.collect()
+    lines.collect::<Vec<String>>().concat()
 }
 
 /// The ranking without what depends on where and how often trials ran.
@@ -193,21 +193,21 @@ fn no_fault_loses_a_trial_or_changes_the_leaderboard() {
         }
     });
     let all = all.into_inner().unwrap();
-    println!("\n| fault | injected | attempts that failed | trials lost | other leaderboards |");
-    println!("| --- | --: | --: | --: | --: |");
+    eprintln!("\n| fault | injected | attempts that failed | trials lost | other leaderboards |");
+    eprintln!("| --- | --: | --: | --: | --: |");
     let (mut injected, mut failed, mut lost, mut other) = (0, 0, 0, 0);
     for (index, kind) in KINDS.iter().enumerate() {
         let own = || all.iter().filter(|(kind, _)| *kind == index).map(|(_, came)| came);
         let count = |of: fn(&Came) -> usize| own().map(of).sum::<usize>();
         let (times, attempts) = (count(|came| came.injected), count(|came| came.failed_attempts));
         let (gone, differing) = (count(|came| came.lost), count(|came| usize::from(came.differs)));
-        println!("| {} | {times} | {attempts} | {gone} | {differing} |", kind.fault);
+        eprintln!("| {} | {times} | {attempts} | {gone} | {differing} |", kind.fault);
         assert!(times >= (SWEEPS * FAULTS) as usize, "{} was injected {times} times", kind.fault);
         (injected, failed, lost, other) =
             (injected + times, failed + attempts, lost + gone, other + differing);
     }
     let (kinds, seconds) = (KINDS.len(), begun.elapsed().as_secs_f64());
-    println!(
+    eprintln!(
         "| {kinds} kinds, {} sweeps, {seconds:.0} s | {injected} | {failed} | {lost} | {other} |\n",
         all.len()
     );
