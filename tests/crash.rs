@@ -96,9 +96,6 @@ impl Place {
             "overview.png",
         ];
         files.retain(|path, _| {
-            if path.to_str().unwrap().contains("last.before") {
-                return false;
-            }
             let name = path.file_name().unwrap().to_string_lossy();
             !timed.iter().any(|timed| name.starts_with(timed))
         });
