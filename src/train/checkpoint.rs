@@ -296,7 +296,12 @@ fn tensors(path: &Path) -> Result<Tensors, CheckpointError> {
     let read = |source| CheckpointError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let length = file.metadata().map_err(read)?.len();
-    let tensors = if path.extension().is_some_and(|extension| extension == "safetensors") {
+    let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+    let damaged = |reason: String| match path.to_owned() {
+        path if is_safetensors => CheckpointError::Safetensors { path, reason },
+        path => CheckpointError::Torch { path, reason },
+    };
+    let tensors = if is_safetensors {
         safetensors::tensors(path, &file, length)?
     } else {
         torch::tensors(path, file, length)?
@@ -306,13 +311,11 @@ fn tensors(path: &Path) -> Result<Tensors, CheckpointError> {
         place.end().is_none_or(|end| end > length) || place.bytes().is_none_or(|bytes| bytes > length)
     };
     if let Some((name, _)) = tensors.iter().find(|(_, place)| beyond(place)) {
-        let reason = format!("tensor \"{name}\" goes beyond its end");
-        return Err(CheckpointError::Torch { path: path.to_owned(), reason });
+        return Err(damaged(format!("tensor \"{name}\" goes beyond its end")));
     }
     let together = tensors.values().filter_map(Place::bytes).fold(0_u64, u64::saturating_add);
     if together > length.saturating_mul(MOST_SHARING) {
-        let reason = format!("its tensors have {together} bytes, but it has {length}");
-        return Err(CheckpointError::Torch { path: path.to_owned(), reason });
+        return Err(damaged(format!("its tensors have {together} bytes, but it has {length}")));
     }
     Ok(tensors)
 }
