@@ -32,6 +32,9 @@ const OURS: [&str; 9] = [
     "plan.json",
 ];
 
+/// The folder with what trials share, beside those of the sweeps.
+const CACHE: &str = ".cache";
+
 /// Why results cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
@@ -112,6 +115,12 @@ impl Results {
         &self.root
     }
 
+    /// `.cache/`: what trials of all sweeps share. No sweep's name begins with a dot.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.root.join(CACHE)
+    }
+
     /// The folder of the sweep called `name`, which need not exist.
     #[must_use]
     pub fn sweep(&self, name: &str) -> SweepFolder {
@@ -130,6 +139,9 @@ impl Results {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry.map_err(ResultsError::io("read", &self.root))?.path();
+            if path.ends_with(CACHE) {
+                continue;
+            }
             let sweep = SweepFolder { path };
             if let Some(changed) = sweep.changed() {
                 found.push((changed, sweep));
@@ -176,6 +188,12 @@ impl SweepFolder {
     #[must_use]
     pub fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// [`Results::cache`], which is beside it.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.path.with_file_name(CACHE)
     }
 
     /// `sweep.toml`: the spec as it ran.
@@ -423,6 +441,15 @@ mod tests {
         assert_eq!(results.find(None).unwrap().name(), "new");
         let message = results.find(Some("other")).unwrap_err().to_string();
         assert!(message.ends_with("there are: new, middle, old"), "{message}");
+    }
+
+    #[test]
+    fn the_cache_is_beside_the_sweeps_and_none_of_them() {
+        let (_folder, results) = results();
+        assert_eq!(results.sweep("one").cache(), results.cache());
+        fs::create_dir_all(results.cache()).unwrap();
+        fs::write(results.cache().join("plan.json"), "{}").unwrap();
+        assert_eq!(results.list().unwrap(), []);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cache::CacheSpec,
     data::DataSpec,
     policy::CheckpointEvery,
     settings::{Settings, Value},
@@ -89,6 +90,9 @@ pub struct Job {
     /// How often it writes a resumable checkpoint while an epoch lasts.
     #[serde(default)]
     pub checkpoint_every: CheckpointEvery,
+    /// The cache of what trials share; `None`: nothing is kept outside a worker.
+    #[serde(default)]
+    pub cache: Option<CacheSpec>,
 }
 
 /// Where a trial stands.

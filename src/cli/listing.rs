@@ -94,6 +94,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
         trial: record.trial.clone(),
         data: plan.data.clone(),
         checkpoint_every: plan.policy.checkpoint_every,
+        cache: None,
     };
     let precision = match args.dtype {
         Dtype::F32 => Precision::F32,

@@ -20,6 +20,8 @@ use self::{
     process::{Command, Worker},
 };
 use crate::{
+    byte_size::ByteSize,
+    cache::CacheSpec,
     device::Device,
     event::{Event, Progress, Record, WorkerRequest},
     files,
@@ -244,9 +246,18 @@ impl<'a> Loop<'a> {
             let (plan, trial) = (&self.run.plan, trial.trial.clone());
             let (sweep, data) = (plan.sweep.clone(), plan.data.clone());
             let checkpoint_every = plan.policy.checkpoint_every;
-            write_json(&folder.job(), &Job { sweep, trial, data, checkpoint_every })?;
+            let cache = self.cache()?;
+            write_json(&folder.job(), &Job { sweep, trial, data, checkpoint_every, cache })?;
         }
         Ok(folder)
+    }
+
+    /// The cache that workers share, unless the policy is to have none.
+    fn cache(&self) -> Result<Option<CacheSpec>, ExecutorError> {
+        let Some(ByteSize(bytes)) = self.run.plan.policy.cache else { return Ok(None) };
+        let path = self.run.folder.cache();
+        let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", &path))?;
+        Ok(Some(CacheSpec { folder, bytes }))
     }
 
     fn give(&mut self, slot: Slot, trial: TrialId) -> Result<(), ExecutorError> {

@@ -1,7 +1,7 @@
 //! A classifier from its folder, kept for one block of texts after another.
 
 use super::{
-    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, model::Classifier,
+    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, frozen::Below, model::Classifier,
     text::TextEncoder, weights::Pretrained,
 };
 use crate::settings::Lowercase;
@@ -46,6 +46,6 @@ impl<C: Compute> Predictor<C> {
     pub(crate) fn predict(&self, texts: &[&str], device: &C::Device) -> Result<Vec<Vec<f64>>, TrainError> {
         let split = Split::new(texts, Vec::new(), &self.encoder, self.model.recipe.chunking())?;
         let aggregate = self.model.recipe.aggregate;
-        Ok(evaluate::predict(&self.classifier, &split, None, aggregate, device, &mut || {}))
+        Ok(evaluate::predict(&self.classifier, &split, Below::NOTHING, aggregate, device, &mut || {}))
     }
 }

@@ -15,15 +15,16 @@ use super::{
     backend::Compute,
     checkpoint::Catalog,
     config::EncoderConfig,
-    corpus::{Corpora, Corpus, Split},
+    corpora::{Corpora, NoCorpus},
+    corpus::Corpus,
     early_stopping::EarlyStopping,
     encoder_config, evaluate,
-    features::{self, Features, Frozen},
+    frozen::{self, Frozen, Part},
     heads::{self, Objective},
     layout,
     masks::{self, Masks},
     mini,
-    model::{self, Batch, Classifier},
+    model::{self, Classifier},
     optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
     predictor::Predictor,
@@ -31,10 +32,14 @@ use super::{
     weights::{Pretrained, Weights},
 };
 use crate::{
-    data::{self, DataSpec, Dataset},
+    cache::{Cache, Stopped},
+    checkpoint,
+    data::{self, DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
+    fingerprint,
+    machine,
     settings::{Pooling, Settings},
-    trial::Job,
+    trial::{Job, Trial as Planned},
 };
 
 mod saving;
@@ -50,7 +55,9 @@ pub(crate) struct Trainer<C: Compute> {
     device: C::Device,
     datasets: HashMap<DataSpec, (u64, Rc<Dataset>)>,
     corpora: Corpora,
-    features: features::Known,
+    frozen: frozen::Known,
+    /// Digests of checkpoints, where they have been asked for; `None`: its files cannot be read.
+    digests: HashMap<String, Option<String>>,
     /// The parameters of the checkpoint that was used last, for the head that was.
     checkpoint: Option<((String, Pooling, usize), Rc<Weights>)>,
     /// The model that predicted last.
@@ -63,10 +70,17 @@ impl<C: Compute> Trainer<C> {
             device,
             datasets: HashMap::new(),
             corpora: Corpora::default(),
-            features: features::Known::default(),
+            frozen: frozen::Known::default(),
+            digests: HashMap::new(),
             checkpoint: None,
             predictor: None,
         }
+    }
+
+    /// One that keeps so many bytes of activations in memory.
+    #[cfg(test)]
+    pub(crate) fn with_memory(device: C::Device, bytes: usize) -> Self {
+        Self { frozen: frozen::Known::within(bytes), ..Self::new(device) }
     }
 
     fn dataset(&mut self, spec: &DataSpec) -> Result<(u64, Rc<Dataset>), TrainError> {
@@ -122,6 +136,60 @@ impl<C: Compute> Trainer<C> {
     }
 }
 
+impl<C: Compute> Trainer<C> {
+    /// What the frozen part of `model` makes of `corpus`.
+    fn freeze(
+        &mut self,
+        (model, config): (&Classifier<C>, &EncoderConfig),
+        planned: &Planned,
+        corpus: &Corpus,
+        cache: &Cache,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Frozen, Stopped> {
+        let settings = &planned.settings;
+        let layers = config.num_hidden_layers;
+        let part = Part::of(settings.freeze, layers);
+        let anew = layers.saturating_sub(settings.reinit_layers);
+        let is_fresh = settings.checkpoint == mini::NAME
+            || match part {
+                Part::Nothing => false,
+                Part::Lower(frozen) => frozen > anew,
+                Part::Whole => settings.reinit_layers > 0,
+            };
+        let digest = match part {
+            Part::Nothing => None,
+            Part::Lower(_) | Part::Whole => self.digest(&settings.checkpoint),
+        };
+        let mut identity = vec![C::name(&self.device), machine::processor_name().unwrap_or_default()];
+        identity.push(digest.clone().unwrap_or_else(|| settings.checkpoint.clone()));
+        if is_fresh {
+            identity.push(format!("{} {}", planned.seed, settings.reinit_layers));
+        }
+        if part == Part::Whole {
+            identity.push(settings.pooling.as_str().to_owned());
+        }
+        let encoder = frozen::Encoder {
+            part,
+            model: &model.valid(),
+            device: &self.device,
+            width: config.hidden_size,
+            identity: identity.into_iter().map(String::into_bytes).collect(),
+            is_shared: digest.is_some() && !is_fresh,
+            title: &checkpoint::title(&settings.checkpoint),
+        };
+        self.frozen.get(&encoder, corpus, cache, go_on)
+    }
+
+    /// The digest of a checkpoint's files.
+    fn digest(&mut self, checkpoint: &str) -> Option<String> {
+        if checkpoint == mini::NAME {
+            return None;
+        }
+        let digest = || fingerprint::checkpoint(&checkpoint::folder(checkpoint)).ok();
+        self.digests.entry(checkpoint.to_owned()).or_insert_with(digest).clone()
+    }
+}
+
 impl<C: Compute> Engine for Trainer<C> {
     fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
         let started = Instant::now();
@@ -131,29 +199,21 @@ impl<C: Compute> Engine for Trainer<C> {
             let (length, window) = (settings.chunk_length, config.window());
             return Err(TrainError::Window { length, window });
         }
+        let cache = Cache::new(job.cache.clone());
         let (key, data) = self.dataset(&job.data)?;
-        let corpus = self.corpora.get(key, &data, settings)?;
+        let mut go_on = || observe(Report::Alive) == Control::Continue;
+        let corpus = match self.corpora.get(key, &data, settings, &cache, &mut go_on) {
+            Ok(corpus) => corpus,
+            Err(NoCorpus::Text(error)) => return Err(error.into()),
+            Err(NoCorpus::Stopped) => return Ok(Ending::Stopped),
+        };
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
-        let is_frozen = features::is_whole(settings.freeze, config.num_hidden_layers);
-        let frozen = (is_frozen && features::fit_in_memory(&corpus, config.hidden_size)).then(|| {
-            let fresh = settings.checkpoint == mini::NAME;
-            let key = features::Key::new(&corpus, settings, job.trial.seed, fresh);
-            let mut alive = || _ = observe(Report::Alive);
-            self.features.get(key, &corpus, &model.valid(), &self.device, &mut alive)
-        });
+        let Ok(frozen) = self.freeze((&model, &config), &job.trial, &corpus, &cache, &mut go_on) else {
+            return Ok(Ending::Stopped);
+        };
         let objective = Objective::new(settings, &data.class_counts());
         let device = &self.device;
-        let trial = Trial {
-            job,
-            folder,
-            data: &data,
-            corpus: &corpus,
-            is_frozen,
-            frozen,
-            objective,
-            device,
-            started,
-        };
+        let trial = Trial { job, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
         let rates = Rates::new(settings, config.num_hidden_layers);
         let learner = trial.restore(Learner::new(model, rates, settings), &config, observe)?;
         trial.run(learner, observe)
@@ -176,10 +236,8 @@ struct Trial<'a, C: Compute> {
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
-    /// Whether no layer of the encoder learns; then it has no dropout.
-    is_frozen: bool,
-    /// What a frozen encoder makes of the corpus, unless that is too much to keep.
-    frozen: Option<Rc<Frozen>>,
+    /// The part of the encoder that does not learn.
+    frozen: Frozen,
     objective: Objective,
     device: &'a C::Device,
     started: Instant,
@@ -315,16 +373,9 @@ impl<C: Compute> Trial<'_, C> {
         for (micro, documents) in parts.enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
-            let (chunks, ranges) = evaluate::gather(train, &documents);
-            let logits = if let Some(frozen) = &self.frozen {
-                let rows = frozen.train.rows(train, &documents, self.device);
-                learner.model.classify(rows, &masks)
-            } else {
-                let input = Batch::new(&chunks, self.device);
-                let off = Masks::off();
-                let pooled = learner.model.pool(&input, if self.is_frozen { &off } else { &masks });
-                learner.model.classify(pooled, &masks)
-            };
+            let below = self.frozen.below(SplitName::Train);
+            let logits = below.logits(&learner.model, train, &documents, &masks, self.device);
+            let ranges = evaluate::ranges(train, &documents);
             let logits = heads::aggregate(logits, &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
             loss += heads::cross_entropy(&model::values(logits.clone().inner()), &labels);
@@ -357,8 +408,7 @@ impl<C: Compute> Trial<'_, C> {
         observe: &mut Observe<'_>,
     ) -> Result<Control, TrainError> {
         let model = learner.model.valid();
-        let features = self.frozen.as_ref().map(|frozen| &frozen.validation);
-        let (validation, _) = self.measure(&model, &self.corpus.validation, features, observe);
+        let (validation, _) = self.measure(&model, SplitName::Validation, observe);
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
             epoch: learner.step as f64 / steps_per_epoch as f64,
@@ -385,13 +435,13 @@ impl<C: Compute> Trial<'_, C> {
     fn measure(
         &self,
         model: &Classifier<C::InnerBackend>,
-        split: &Split,
-        features: Option<&Features>,
+        split: SplitName,
         observe: &mut Observe<'_>,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
         let aggregate = self.settings().aggregate;
         let mut alive = || _ = observe(Report::Alive);
-        let probabilities = evaluate::predict(model, split, features, aggregate, self.device, &mut alive);
+        let (split, below) = (self.corpus.split(split), self.frozen.below(split));
+        let probabilities = evaluate::predict(model, split, below, aggregate, self.device, &mut alive);
         let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
         (scores, probabilities)
     }
@@ -411,8 +461,7 @@ impl<C: Compute> Trial<'_, C> {
                 "the last step of a trial is always evaluated, and a first evaluation is the best so far"
             );
         };
-        let features = self.frozen.as_ref().map(|frozen| &frozen.test);
-        let (test, probabilities) = self.measure(model, &self.corpus.test, features, observe);
+        let (test, probabilities) = self.measure(model, SplitName::Test, observe);
         let data = self.data;
         let (labels, split) = (&data.labels, &self.corpus.test);
         let mut write = || outputs::write_predictions(self.folder, labels, &data.test, split, &probabilities);

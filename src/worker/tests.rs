@@ -21,6 +21,7 @@ fn folder() -> tempfile::TempDir {
         trial: plan.trials[0].clone(),
         data: plan.data,
         checkpoint_every: CheckpointEvery::default(),
+        cache: None,
     };
     write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
     folder

@@ -11,6 +11,7 @@ use std::{
 };
 
 use sweep::{
+    cache::CacheSpec,
     data::{DataSpec, Duplicates, Limit, Source},
     device::Device,
     event::Outcome,
@@ -72,6 +73,7 @@ pub(crate) struct Bench {
     session: Session,
     trials: usize,
     pub(crate) checkpoint_every: CheckpointEvery,
+    pub(crate) cache: Option<CacheSpec>,
 }
 
 impl Bench {
@@ -79,7 +81,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let data = data(folder.path());
         let session = Session::open(Device::Cpu { slot: 0, threads: 1 }).unwrap();
-        Self { folder, data, session, trials: 0, checkpoint_every: CheckpointEvery::default() }
+        Self { folder, data, session, trials: 0, checkpoint_every: CheckpointEvery::default(), cache: None }
     }
 
     pub(crate) fn run_observed(
@@ -111,6 +113,7 @@ impl Bench {
             trial,
             data: self.data.clone(),
             checkpoint_every: self.checkpoint_every,
+            cache: self.cache.clone(),
         };
         self.session.run(&job, folder, observe)
     }
