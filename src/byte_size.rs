@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in ["", "4", "GB", "-1GB", "0GB", "1.GB", ".5GB", "4gb", "4GiB", "1e3MB", "99999999TB", "0.1B"] {
+        for text in
+            ["", "4", "GB", "-1GB", "0GB", "1.GB", ".5GB", "4gb", "4GiB", "1e3MB", "99999999TB", "0.1B"]
+        {
             assert_eq!(ByteSize::parse(text), None, "{text}");
         }
     }

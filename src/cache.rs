@@ -231,7 +231,14 @@ fn open(path: &Path) -> Option<Entry> {
 
 /// For `worker.log`, where a worker's standard error goes.
 fn say(path: &Path, what: &dyn Display) {
-    let _ = writeln!(io::stderr(), "the cache's entry {} {what}", path.display());
+    let text = format!("the cache's entry {} {what}", path.display());
+    if cfg!(test) {
+        // Which the tests' harness captures.
+        eprintln!("{text}");
+    } else {
+        // A reader that is gone is no trouble.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
 }
 
 fn lock_path(entry: &Path) -> PathBuf {
@@ -274,8 +281,9 @@ fn item(file: &fs::DirEntry) -> Option<Item> {
     let name = name.to_str()?;
     let is_name =
         |name: &str| name.len() == NAME && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let is_ours =
-        is_name(name) || name.starts_with(files::TEMPORARY) || name.strip_suffix(".lock").is_some_and(is_name);
+    let is_ours = is_name(name)
+        || name.starts_with(files::TEMPORARY)
+        || name.strip_suffix(".lock").is_some_and(is_name);
     let about = file.metadata().ok().filter(|about| is_ours && about.is_file())?;
     let (modified, bytes) = (about.modified().ok()?, about.len());
     Some(Item { path: file.path(), modified, bytes, is_entry: is_name(name) })

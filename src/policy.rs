@@ -327,7 +327,9 @@ mod tests {
         assert_eq!(serde_json::from_value::<Policy>(json).unwrap(), policy);
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
-            json.starts_with(r#"{"checkpoint_every":"5min","keep":"all","cache":"4GB","start_up_limit":"1min""#),
+            json.starts_with(
+                r#"{"checkpoint_every":"5min","keep":"all","cache":"4GB","start_up_limit":"1min""#
+            ),
             "{json}"
         );
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), Policy::default());

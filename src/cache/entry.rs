@@ -8,13 +8,7 @@
 //!     the arrays in order, each from a multiple of 64 on, in the machine's byte order
 //! ```
 
-use std::{
-    fs::File,
-    io,
-    ops::Range,
-    os::unix::fs::FileExt,
-    path::Path,
-};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::Path};
 
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -125,7 +119,9 @@ impl Head {
         let mut places = vec![start];
         let mut at = start;
         for (kind, count) in &self.arrays {
-            at = at.checked_add(count.checked_mul(kind.size())?)?.checked_next_multiple_of(ALIGNMENT as u64)?;
+            at = at
+                .checked_add(count.checked_mul(kind.size())?)?
+                .checked_next_multiple_of(ALIGNMENT as u64)?;
             places.push(at);
         }
         Some(places)
@@ -138,11 +134,15 @@ impl Head {
 
     /// Reads the head of `file` alone, for a listing: nothing vouches for it.
     pub(super) fn read(file: &File) -> Result<Self, EntryError> {
+        let cut_off = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => EntryError::Damaged("it is cut off"),
+            _ => EntryError::Read(error),
+        };
         let mut start = [0; HEAD];
-        file.read_exact_at(&mut start, 0)?;
+        file.read_exact_at(&mut start, 0).map_err(cut_off)?;
         let length = head_length(&start).ok_or(EntryError::Damaged("it does not begin as entries do"))?;
         let mut json = vec![0; usize::try_from(length).unwrap_or(0)];
-        file.read_exact_at(&mut json, HEAD as u64)?;
+        file.read_exact_at(&mut json, HEAD as u64).map_err(cut_off)?;
         serde_json::from_slice(&json).map_err(|_| EntryError::Damaged("its head cannot be understood"))
     }
 }

@@ -187,7 +187,9 @@ fn what_a_killed_process_left_goes_after_a_while_and_what_is_not_ours_stays() {
     fs::create_dir(&spec.folder).unwrap();
     let old = SystemTime::now() - 2 * STALE;
     let lock = format!("{}.lock", key("x").0);
-    for (name, time) in [(".writing-old", old), (".writing-new", SystemTime::now()), (&lock, old), ("notes", old)] {
+    for (name, time) in
+        [(".writing-old", old), (".writing-new", SystemTime::now()), (&lock, old), ("notes", old)]
+    {
         File::create(spec.folder.join(name)).unwrap().set_modified(time).unwrap();
     }
     make(&Cache::new(Some(spec.clone())), "a", 10);

@@ -67,7 +67,8 @@ impl Corpora {
         }
         let json = tokenizer_json(&settings.checkpoint, lowercase)?;
         let digest = Sha256::digest(json.as_bytes());
-        let reader = Reader { settings, chunking, digest: digest.as_slice(), json: &json, encoder: OnceCell::new() };
+        let reader =
+            Reader { settings, chunking, digest: digest.as_slice(), json: &json, encoder: OnceCell::new() };
         let mut split = |name, documents: &[Document]| reader.split(name, documents, cache, go_on);
         let mut train = split(SplitName::Train, &data.train)?;
         let validation = split(SplitName::Validation, &data.validation)?;

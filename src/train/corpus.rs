@@ -107,9 +107,8 @@ impl Split {
 
     /// Writes what [`Self::restore`] reads: all but the classes.
     pub(crate) fn store(&self, draft: &mut Draft) -> io::Result<()> {
-        let ends = |ranges: &[Range<usize>]| -> Vec<u64> {
-            ranges.iter().map(|range| range.end as u64).collect()
-        };
+        let ends =
+            |ranges: &[Range<usize>]| -> Vec<u64> { ranges.iter().map(|range| range.end as u64).collect() };
         draft.put(0, 0, &self.ids)?;
         draft.put(1, 0, &ends(&self.chunks))?;
         draft.put(2, 0, &ends(&self.documents))?;
@@ -126,8 +125,16 @@ impl Split {
         let [long, tokens, unknown] = [long, tokens, unknown].map(|count| usize::try_from(count).ok());
         let (long, tokens, unknown) = (long?, tokens?, unknown?);
         let tokens_digest = OnceCell::new();
-        (documents.len() == labels.len())
-            .then_some(Self { ids, chunks, documents, labels, long, tokens, unknown, tokens_digest })
+        (documents.len() == labels.len()).then_some(Self {
+            ids,
+            chunks,
+            documents,
+            labels,
+            long,
+            tokens,
+            unknown,
+            tokens_digest,
+        })
     }
 
     /// The same with each chunk as a document of its own.

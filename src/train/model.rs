@@ -228,7 +228,11 @@ impl<B: Fused> Classifier<B> {
             for row in hidden[start * width..][..length * width].chunks_exact(width) {
                 sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
             }
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "tensors are f32")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                reason = "tensors are f32"
+            )]
             means.extend(sums.into_iter().map(|sum| (sum / length as f64) as f32));
         }
         Tensor::from_data(TensorData::new(means, [chunks, width]), &device)

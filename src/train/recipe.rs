@@ -29,15 +29,14 @@ use super::{
     outputs,
     predictor::Predictor,
     schedule::LearningRate,
-    weights::{Pretrained, Weights},
+    weights::Pretrained,
 };
 use crate::{
     cache::{Cache, Stopped},
     checkpoint,
     data::{self, DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
-    fingerprint,
-    machine,
+    fingerprint, machine,
     settings::{Pooling, Settings},
     trial::{Job, Trial as Planned},
 };
@@ -58,8 +57,8 @@ pub(crate) struct Trainer<C: Compute> {
     frozen: frozen::Known,
     /// Digests of checkpoints, where they have been asked for; `None`: its files cannot be read.
     digests: HashMap<String, Option<String>>,
-    /// The parameters of the checkpoint that was used last, for the head that was.
-    checkpoint: Option<((String, Pooling, usize), Rc<Weights>)>,
+    /// The tensors of the checkpoint that was used last, which fit the head that was.
+    checkpoint: Option<((String, Pooling, usize), Rc<Catalog>)>,
     /// The model that predicted last.
     predictor: Option<Predictor<C>>,
 }
@@ -93,27 +92,26 @@ impl<C: Compute> Trainer<C> {
         Ok(known)
     }
 
-    /// The parameters of a checkpoint that a model with this head takes.
-    fn weights(
+    /// The tensors of a checkpoint, which has all that a model with this head takes.
+    fn catalog(
         &mut self,
         config: &EncoderConfig,
         settings: &Settings,
         classes: usize,
-    ) -> Result<Rc<Weights>, TrainError> {
+    ) -> Result<Rc<Catalog>, TrainError> {
         let key = (settings.checkpoint.clone(), settings.pooling, classes);
-        if let Some((known, weights)) = &self.checkpoint
+        if let Some((known, catalog)) = &self.checkpoint
             && *known == key
         {
-            return Ok(weights.clone());
+            return Ok(catalog.clone());
         }
         let folder = crate::checkpoint::folder(&settings.checkpoint);
-        let catalog = Catalog::open(&folder)?;
+        let catalog = Rc::new(Catalog::open(&folder)?);
         let parameters = layout::parameters(config, settings.pooling, classes);
-        let fit = layout::fit(&parameters, config.family(), false, catalog.shapes())
+        layout::fit(&parameters, config.family(), false, catalog.shapes())
             .map_err(|source| TrainError::Misfit { folder, source })?;
-        let weights = Rc::new(catalog.load(&fit.used)?);
-        self.checkpoint = Some((key, weights.clone()));
-        Ok(weights)
+        self.checkpoint = Some((key, catalog.clone()));
+        Ok(catalog)
     }
 
     fn model(
@@ -126,10 +124,10 @@ impl<C: Compute> Trainer<C> {
         let model = if settings.checkpoint == mini::NAME {
             Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
         } else {
-            let weights = self.weights(config, settings, classes)?;
+            let catalog = self.catalog(config, settings, classes)?;
             let family = config.family();
             let anew = layout::top(config, settings.reinit_layers);
-            let source = Pretrained { weights: &weights, family, seed, anew, complete: false };
+            let source = Pretrained { weights: &*catalog, family, seed, anew, complete: false };
             Classifier::build(config, settings.pooling, classes, &source, &self.device)?
         };
         Ok(model)

@@ -9,13 +9,8 @@ use crate::{
     data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
     settings::{Pooling, Settings},
     train::{
-        Control, Ending, Engine,
-        checkpoint::Catalog,
-        config::EncoderConfig,
-        exclusive::exclusive,
-        mini,
-        recipe::Trainer,
-        weights::Pretrained,
+        Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive, mini,
+        recipe::Trainer, weights::Pretrained,
     },
     trial::{Job, Params, Trial, TrialId},
 };
@@ -40,8 +35,10 @@ fn a_chunks_rows_are_the_same_to_the_bit_alone_and_among_others() {
             for part in [Part::Lower(1), Part::Whole] {
                 let all: Vec<&[u32]> = chunks.iter().cycle().take(200).map(Vec::as_slice).collect();
                 let together = model::values(part.run(&model, &all, &FlexDevice));
-                let alone: Vec<f32> =
-                    all.iter().flat_map(|chunk| model::values(part.run(&model, &[chunk], &FlexDevice))).collect();
+                let alone: Vec<f32> = all
+                    .iter()
+                    .flat_map(|chunk| model::values(part.run(&model, &[chunk], &FlexDevice)))
+                    .collect();
                 assert_eq!(together, alone, "{fixture} {pooling:?} {part:?}");
             }
         }
@@ -80,8 +77,13 @@ fn files(freeze: Freeze, pooling: Pooling, most: usize) -> [Vec<u8>; 3] {
         seed: 1,
     };
     let trial = Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 3, settings };
-    let job =
-        Job { sweep: "s".to_owned(), trial, data, checkpoint_every: crate::policy::CheckpointEvery::default(), cache: None };
+    let job = Job {
+        sweep: "s".to_owned(),
+        trial,
+        data,
+        checkpoint_every: crate::policy::CheckpointEvery::default(),
+        cache: None,
+    };
     let mut trainer = Trainer::<Autodiff<Flex>>::with_memory(FlexDevice, most);
     let ending = trainer.run(&job, folder.path(), &mut |_| Control::Continue).unwrap();
     assert!(matches!(ending, Ending::Complete(_)));
