@@ -31,7 +31,7 @@ impl ByteSize {
             return None;
         }
         let scale = 10_u128.pow(u32::try_from(part.len()).ok()?);
-        let parts = whole.parse::<u64>().ok()? as u128 * scale + part.parse::<u128>().ok()?;
+        let parts = u128::from(whole.parse::<u64>().ok()?) * scale + part.parse::<u128>().ok()?;
         let bytes = u64::try_from(parts * u128::from(unit) / scale).ok()?;
         (1..=Self::MAX.0).contains(&bytes).then_some(Self(bytes))
     }

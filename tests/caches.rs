@@ -33,8 +33,8 @@ fn recipes(checkpoint: &Path) -> Vec<Settings> {
     ]
 }
 
-fn spec(folder: &Path, bytes: u64) -> Option<CacheSpec> {
-    Some(CacheSpec { folder: folder.join(".cache"), bytes })
+fn spec(folder: &Path, bytes: u64) -> CacheSpec {
+    CacheSpec { folder: folder.join(".cache"), bytes }
 }
 
 /// What each recipe leaves, run one after another in a process's new session.
@@ -54,7 +54,7 @@ fn cold_warm_damaged_and_without_a_cache_every_trial_leaves_the_same_bytes() {
         let (checkpoint, folder) = (checkpoint(fixture), tempfile::tempdir().unwrap());
         let recipes = recipes(checkpoint.path());
         let without = run_all(&recipes, None);
-        let spec = spec(folder.path(), 1 << 30).unwrap();
+        let spec = spec(folder.path(), 1 << 30);
         assert!(run_all(&recipes, Some(&spec)) == without, "{fixture}: cold");
         // Three splits each: texts, hidden states after a layer (whatever the pooling), and two poolings.
         let made = kinds(&spec);
@@ -79,7 +79,7 @@ fn a_cache_that_is_too_small_or_cannot_be_written_changes_nothing() {
     let (checkpoint, folder) = (checkpoint("tiny-bert"), tempfile::tempdir().unwrap());
     let recipes = recipes(checkpoint.path());
     let without = run_all(&recipes, None);
-    let small = spec(folder.path(), 8_000).unwrap();
+    let small = spec(folder.path(), 8_000);
     assert!(run_all(&recipes, Some(&small)) == without, "room for little");
     let bytes: u64 = cache::list(&small.folder).unwrap().iter().map(|entry| entry.bytes).sum();
     assert!((1..=8_000).contains(&bytes), "{bytes}");
@@ -92,16 +92,17 @@ fn a_cache_that_is_too_small_or_cannot_be_written_changes_nothing() {
 fn a_trial_that_is_told_to_stop_stops_before_it_has_tokenised_and_encoded() {
     let (checkpoint, folder) = (checkpoint("tiny-bert"), tempfile::tempdir().unwrap());
     let mut bench = Bench::new();
-    bench.cache = spec(folder.path(), 1 << 30);
+    let spec = spec(folder.path(), 1 << 30);
+    bench.cache = Some(spec.clone());
     let frozen = recipes(checkpoint.path()).remove(1);
     let (ending, _) = bench.run_observed(&frozen, &mut |report| match report {
         Report::Alive => Control::Stop,
         _ => panic!("{report:?}"),
     });
     assert_eq!(ending.unwrap(), Ending::Stopped);
-    assert_eq!(kinds(&bench.cache.clone().unwrap()), [Kind::Text; 3]);
+    assert_eq!(kinds(&spec), [Kind::Text; 3]);
     bench.run(&frozen);
-    assert_eq!(kinds(&bench.cache.clone().unwrap()).len(), 6);
+    assert_eq!(kinds(&spec).len(), 6);
 }
 
 /// A folder with data, a checkpoint and a sweep over it.
@@ -116,10 +117,10 @@ impl Place {
         bench::data(place.folder.path());
         let spec = format!(
             "name = \"a\"\n[data]\ntrain = \"train.csv\"\nvalidation = \"validation.csv\"\ntest = \"test.csv\"\n\
-             positive = \"good\"\nduplicates = \"keep\"\n[model]\ncheckpoint = {:?}\n[text]\nchunk_length = 16\n\
+             positive = \"good\"\nduplicates = \"keep\"\n[model]\ncheckpoint = \"{}\"\n[text]\nchunk_length = 16\n\
              chunk_stride = 4\n[train]\nepochs = 2\nbatch_size = 8\n[search.space]\n\
              learning_rate = {{ grid = [1e-3, 3e-3] }}\nfreeze = {{ grid = [1, \"encoder\"] }}\n",
-            place.checkpoint.path()
+            place.checkpoint.path().display()
         );
         fs::write(place.folder.path().join("a.toml"), spec).unwrap();
         place

@@ -32,8 +32,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     if let Some(keep) = table.get("keep").and_then(|entry| keep(reader, entry)) {
         policy.keep = keep;
     }
-    if let Some(cache) = table.get("cache").and_then(|entry| cache(reader, entry)) {
-        policy.cache = cache;
+    if let Some(entry) = table.get("cache") {
+        let is_none = matches!(&entry.node.content, Content::Text(text) if text == byte_size::NONE);
+        policy.cache = if is_none { None } else { size(reader, entry).or(policy.cache) };
     }
     for (name, limit) in
         [("start_up_limit", &mut policy.start_up_limit), ("stall_limit", &mut policy.stall_limit)]
@@ -85,11 +86,11 @@ fn keep(reader: &mut Reader<'_>, entry: &Entry) -> Option<Keep> {
     keep
 }
 
-fn cache(reader: &mut Reader<'_>, entry: &Entry) -> Option<Option<ByteSize>> {
+/// A size in quotes.
+fn size(reader: &mut Reader<'_>, entry: &Entry) -> Option<ByteSize> {
     let help = match &entry.node.content {
-        Content::Text(text) if text == byte_size::NONE => return Some(None),
         Content::Text(text) => match ByteSize::parse(text) {
-            Some(size) => return Some(Some(size)),
+            Some(size) => return Some(size),
             None => "sizes are written as \"500MB\", \"4GB\" or \"1.5GB\"".to_owned(),
         },
         Content::Int(number @ 1..) => format!("write it with its unit, in quotes: cache = \"{number}GB\""),

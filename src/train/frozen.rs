@@ -228,7 +228,7 @@ impl<B: Fused> Encoder<'_, B> {
 /// The activations that a worker has at hand.
 #[derive(Debug)]
 pub(crate) struct Known {
-    known: HashMap<Key, Rc<Activations>>,
+    by_key: HashMap<Key, Rc<Activations>>,
     /// Bytes of the known ones in entries, and in memory.
     bytes: [usize; 2],
     /// Bytes in memory at most.
@@ -244,7 +244,7 @@ impl Default for Known {
 impl Known {
     /// With so many bytes in memory at most.
     pub(crate) fn within(most: usize) -> Self {
-        Self { known: HashMap::new(), bytes: [0; 2], most }
+        Self { by_key: HashMap::new(), bytes: [0; 2], most }
     }
 
     /// The frozen part of `encoder` over `corpus`; `go_on` is asked now and then.
@@ -275,7 +275,7 @@ impl Known {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Rc<Activations>>, Stopped> {
         let key = encoder.key(split);
-        if let Some(known) = self.known.get(&key) {
+        if let Some(known) = self.by_key.get(&key) {
             return Ok(Some(known.clone()));
         }
         let count = encoder.rows(split) * encoder.width;
@@ -308,12 +308,12 @@ impl Known {
     ) -> Rc<Activations> {
         let bytes = size_of_val(&*values);
         if self.bytes[kind] + bytes > most {
-            self.known.clear();
+            self.by_key.clear();
             self.bytes = [0; 2];
         }
         self.bytes[kind] += bytes;
         let activations = Rc::new(Activations { values, width });
-        self.known.insert(key, activations.clone());
+        self.by_key.insert(key, activations.clone());
         activations
     }
 }
