@@ -252,12 +252,13 @@ impl<'a> Loop<'a> {
         Ok(folder)
     }
 
-    /// The cache that workers share, unless the policy is to have none.
+    /// The cache that workers share, if they may have one.
     fn cache(&self) -> Result<Option<CacheSpec>, ExecutorError> {
         let Some(ByteSize(bytes)) = self.run.plan.policy.cache else { return Ok(None) };
         let path = self.run.folder.cache();
         let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", &path))?;
-        Ok(Some(CacheSpec { folder, bytes }))
+        // A path that is no text cannot be told to a worker.
+        Ok(folder.to_str().is_some().then_some(CacheSpec { folder, bytes }))
     }
 
     fn give(&mut self, slot: Slot, trial: TrialId) -> Result<(), ExecutorError> {
