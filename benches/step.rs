@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         data_digest: None,
         checkpoint_digest: None,
         micro_batch: None,
+        cache: None,
     };
     let mut times = Vec::new();
     let mut observe = |report: Report| match report {

@@ -14,6 +14,9 @@ use tempfile::TempPath;
 
 pub(crate) mod failpoints;
 
+/// How the names of files begin that are being written.
+pub(crate) const TEMPORARY: &str = ".writing-";
+
 /// Writes `bytes` to `path`: to a temporary file beside it, synced, then renamed.
 ///
 /// A reader, or a crash at any instant, sees the old contents or the new, never a mixture. The
@@ -39,6 +42,15 @@ pub(crate) fn replace_atomically(path: &Path, write: impl FnOnce(&Path) -> io::R
     sync_file(&temporary)?;
     rename_temporary(temporary, path)?;
     sync_folder(folder)
+}
+
+/// As [`replace_atomically`], but nothing is synced: a crash of the machine may leave the new name on a file
+/// that is not whole. For what checks itself and can be made again, in a folder that exists.
+pub(crate) fn replace_unsynced(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    failpoints::check_space()?;
+    let temporary = temporary_in(folder_of(path))?;
+    write(&temporary)?;
+    temporary.persist(path).map_err(|error| error.error)
 }
 
 /// Writes the new file `path` and syncs it. For files in a folder that is given its name later.
@@ -134,7 +146,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 fn temporary_in(folder: &Path) -> io::Result<TempPath> {
     // Temporary files are private by default; results are for whomever the umask admits.
     let mode = Permissions::from_mode(0o666);
-    let file = tempfile::Builder::new().prefix(".writing-").permissions(mode).tempfile_in(folder)?;
+    let file = tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(folder)?;
     Ok(file.into_temp_path())
 }
 

@@ -130,7 +130,10 @@ pub fn checkpoints<'a>(
 }
 
 /// SHA-256 of a checkpoint's folder: names and contents of the files that training reads.
-fn checkpoint(folder: &Path) -> Result<String, FingerprintError> {
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn checkpoint(folder: &Path) -> Result<String, FingerprintError> {
     let mut hash = Sha256::new();
     for name in files(folder) {
         let path = folder.join(&name);

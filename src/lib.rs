@@ -12,10 +12,11 @@
 //! report, export → study                progress → event
 //! study, journal, results, machine → spec, plan, trial, event, device, metrics
 //! cli, spec, plan, train → checkpoint → hub
+//! cli, trial, train → cache → files
 //! ```
 
-#![forbid(unsafe_code)]
-
+pub mod byte_size;
+pub mod cache;
 mod chance;
 pub mod checkpoint;
 pub mod cli;

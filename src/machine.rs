@@ -94,7 +94,7 @@ impl Machine {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         Self {
             cores: thread::available_parallelism().map_or(1, Into::into),
-            processor: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text)),
+            processor: processor_name(),
             memory_bytes: memory(&meminfo, "MemTotal:"),
             memory_available_bytes: memory(&meminfo, "MemAvailable:"),
             gpus: if with_gpus { found_gpus() } else { Vec::new() },
@@ -172,6 +172,11 @@ pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
     let inherited = inherited.map(str::trim).filter(|list| !list.is_empty());
     let entry = inherited.and_then(|list| list.split(',').map(str::trim).nth(index));
     entry.map_or_else(|| index.to_string(), ToOwned::to_owned)
+}
+
+/// The processor's name, if known.
+pub(crate) fn processor_name() -> Option<String> {
+    fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text))
 }
 
 fn processor(cpuinfo: &str) -> Option<String> {

@@ -110,6 +110,7 @@ impl Plan {
             data_digest: self.fingerprints.data.clone(),
             checkpoint_digest: self.fingerprints.checkpoints.get(&trial.settings.checkpoint).cloned(),
             micro_batch: None,
+            cache: None,
         }
     }
 

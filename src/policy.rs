@@ -6,11 +6,14 @@ use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::trial::FailureKind;
+use crate::{
+    byte_size::{self, ByteSize},
+    trial::FailureKind,
+};
 
 /// Keys of `[run]`.
-pub const KEYS: [&str; 6] =
-    ["checkpoint_every", "keep", "start_up_limit", "stall_limit", "time_limit", "retries"];
+pub const KEYS: [&str; 7] =
+    ["checkpoint_every", "keep", "cache", "start_up_limit", "stall_limit", "time_limit", "retries"];
 /// The longest time that a limit may be: so many that adding it to a clock cannot overflow.
 pub const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// The shortest.
@@ -26,6 +29,9 @@ pub struct Policy {
     pub checkpoint_every: CheckpointEvery,
     /// Whose parameters stay.
     pub keep: Keep,
+    /// How large the cache of what trials share may be; `None`: nothing is kept.
+    #[serde(with = "byte_size::or_none")]
+    pub cache: Option<ByteSize>,
     /// From the start of a worker's process to its word that it is ready.
     #[serde(with = "time")]
     pub start_up_limit: Duration,
@@ -44,6 +50,7 @@ impl Default for Policy {
         Self {
             checkpoint_every: CheckpointEvery::default(),
             keep: Keep::All,
+            cache: Some(ByteSize(4_000_000_000)),
             start_up_limit: Duration::from_mins(1),
             stall_limit: Duration::from_mins(10),
             time_limit: None,
@@ -319,6 +326,7 @@ mod tests {
         let policy = Policy {
             checkpoint_every: CheckpointEvery::Steps(500),
             keep: Keep::Best(NonZeroUsize::MIN),
+            cache: None,
             stall_limit: Duration::from_millis(1500),
             time_limit: Some(Duration::from_secs(90)),
             ..Policy::default()
@@ -329,7 +337,9 @@ mod tests {
         assert_eq!(serde_json::from_value::<Policy>(json).unwrap(), policy);
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
-            json.starts_with(r#"{"checkpoint_every":"5min","keep":"all","start_up_limit":"1min""#),
+            json.starts_with(
+                r#"{"checkpoint_every":"5min","keep":"all","cache":"4GB","start_up_limit":"1min""#
+            ),
             "{json}"
         );
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), Policy::default());
@@ -342,6 +352,7 @@ mod tests {
             r#"{"keep":0}"#,
             r#"{"keep":"best"}"#,
             r#"{"checkpoint_every":0}"#,
+            r#"{"cache":"all"}"#,
             r#"{"stall_limit":"soon"}"#,
             r#"{"time_limit":"9999999y"}"#,
         ] {

@@ -36,6 +36,9 @@ const OURS: [&str; 9] = [
     "plan.json",
 ];
 
+/// The folder with what trials share, beside those of the sweeps.
+const CACHE: &str = ".cache";
+
 /// Why results cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
@@ -136,6 +139,12 @@ impl Results {
         &self.root
     }
 
+    /// `.cache/`: what trials of all sweeps share. No sweep's name begins with a dot.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.root.join(CACHE)
+    }
+
     /// The folder of the sweep called `name`, which need not exist.
     #[must_use]
     pub fn sweep(&self, name: &str) -> SweepFolder {
@@ -154,6 +163,9 @@ impl Results {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry.map_err(ResultsError::io("read", &self.root))?.path();
+            if path.ends_with(CACHE) {
+                continue;
+            }
             let sweep = SweepFolder { path };
             if let Some(changed) = sweep.changed() {
                 found.push((changed, sweep));
@@ -200,6 +212,12 @@ impl SweepFolder {
     #[must_use]
     pub fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// [`Results::cache`], which is beside it.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.path.with_file_name(CACHE)
     }
 
     /// `sweep.toml`: the spec as it ran.

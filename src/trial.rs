@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cache::CacheSpec,
     data::DataSpec,
     fingerprint::DataDigests,
     policy::CheckpointEvery,
@@ -100,6 +101,9 @@ pub struct Job {
     /// batch stays whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
+    /// The cache of what trials share; `None`: nothing is kept outside a worker.
+    #[serde(default)]
+    pub cache: Option<CacheSpec>,
 }
 
 /// Where a trial stands.

@@ -379,7 +379,7 @@ fn every_file_of_a_sweep_stands_in_the_results_layout() {
     let boards = ["csv", "json", "md"].map(|extension| sweep.leaderboard(extension));
     let pictures = [sweep.overview(), sweep.report(), trial.curve(), trial.confusion()];
     let tables = [sweep.spec(), sweep.plan(), sweep.log(), trial.job(), trial.metrics(), trial.predictions()];
-    let others = [trial.path().to_owned(), trial.best(), trial.last(), trial.worker_log()];
+    let others = [trial.path().to_owned(), trial.best(), trial.last(), trial.worker_log(), sweep.cache()];
     let layout = section("## Results").split("```").nth(1).unwrap().to_owned();
     for path in boards.iter().chain(&pictures).chain(&tables).chain(&others) {
         let name = path.file_name().unwrap().to_str().unwrap();

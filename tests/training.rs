@@ -1,7 +1,5 @@
 //! A trial from its job to its files, on the built-in encoder.
 
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
-
 mod bench;
 
 use std::{fs, path::Path};

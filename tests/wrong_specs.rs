@@ -286,6 +286,8 @@ wrong! {
     a_time_without_its_unit: run("stall_limit = 600\ncheckpoint_every = \"600\"");
     times_that_are_none: run("start_up_limit = \"soon\"\nstall_limit = \"0s\"\ntime_limit = true\ncheckpoint_every = 0");
     a_word_for_keep_that_is_misspelt: run("keep = \"best_of_sweeps\"");
+    sizes_that_are_none: run("cache = 4");
+    a_size_in_a_unit_that_is_unknown: run("cache = \"4GiB\"");
     parameters_of_no_trial: run("keep = 0");
     retries_that_are_none: run("[run.retries]\nsignal = -1\nexit = \"twice\"\noom = 1\ndisk_full = 1");
     retries_that_are_no_table: run("retries = 3");

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. A reader
 //! that closes standard output early (`sweep leaderboard | head -1`) is no error.
 
+mod cache;
 mod changes;
 mod checkpoints;
 mod devices;
@@ -62,6 +63,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
     Status(status::StatusArgs),
+    /// List what trials share on the disk, or remove it
+    Cache(cache::CacheArgs),
     /// Show what this machine offers
     Devices(devices::DevicesArgs),
     /// Serve trials on one device (started by `run`)
@@ -146,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Report(args) => listing::report(&args, &results),
         Command::Predict(args) => predict::predict(&args),
         Command::Status(args) => status::status(&args, &results),
+        Command::Cache(args) => cache::cache(&args, &results),
         Command::Devices(args) => devices::devices(&args),
         Command::Worker(args) => serve(&args),
     }

@@ -35,6 +35,8 @@ use self::{
 };
 pub use self::{painter::Draw, signals::interrupts};
 use crate::{
+    byte_size::ByteSize,
+    cache::CacheSpec,
     device::Device,
     event::{Event, Progress, Record, WorkerRequest},
     files,
@@ -44,7 +46,7 @@ use crate::{
     retention,
     scheduler::{Action, Due, Input, Scheduler, Slot, Terms},
     study::{Study, StudyError, TrialRecord},
-    trial::{State, TrialId},
+    trial::{Job, State, TrialId},
 };
 
 /// Inputs that may wait for the loop; a worker that floods its standard output waits itself.
@@ -433,12 +435,22 @@ impl<'a> Loop<'a> {
     }
 }
 
+/// The cache that workers share, if they may have one.
+fn cache(run: &Run) -> Result<Option<CacheSpec>, ExecutorError> {
+    let Some(ByteSize(bytes)) = run.plan.policy.cache else { return Ok(None) };
+    let path = run.folder.cache();
+    let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", &path))?;
+    // A path that is no text cannot be told to a worker.
+    Ok(folder.to_str().is_some().then_some(CacheSpec { folder, bytes }))
+}
+
 /// Makes the trial's folder with all that a worker needs.
 fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, ExecutorError> {
     let folder = run.folder.trial(id);
     files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
     if let Some(record) = study.trial(id) {
-        write_json(&folder.job(), &run.plan.job(&record.trial))?;
+        let job = Job { cache: cache(run)?, ..run.plan.job(&record.trial) };
+        write_json(&folder.job(), &job)?;
     }
     Ok(folder)
 }

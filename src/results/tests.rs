@@ -73,3 +73,12 @@ fn results_that_do_not_exist_hold_no_sweep() {
     let (_folder, results) = results();
     assert!(matches!(results.find(None), Err(ResultsError::Empty(_))));
 }
+
+#[test]
+fn the_cache_is_beside_the_sweeps_and_none_of_them() {
+    let (_folder, results) = results();
+    assert_eq!(results.sweep("one").cache(), results.cache());
+    fs::create_dir_all(results.cache()).unwrap();
+    fs::write(results.cache().join("plan.json"), "{}").unwrap();
+    assert_eq!(results.list().unwrap(), []);
+}

@@ -7,6 +7,7 @@ use super::{
     section::{Reader, found},
 };
 use crate::{
+    byte_size::{self, ByteSize},
     nearest::nearest,
     policy::{self, CheckpointEvery, Keep, Policy, RETRIES_MAX, Retries, parse_time},
 };
@@ -30,6 +31,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     }
     if let Some(keep) = table.get("keep").and_then(|entry| keep(reader, entry)) {
         policy.keep = keep;
+    }
+    if let Some(entry) = table.get("cache") {
+        let is_none = matches!(&entry.node.content, Content::Text(text) if text == byte_size::NONE);
+        policy.cache = if is_none { None } else { size(reader, entry).or(policy.cache) };
     }
     for (name, limit) in
         [("start_up_limit", &mut policy.start_up_limit), ("stall_limit", &mut policy.stall_limit)]
@@ -79,6 +84,22 @@ fn keep(reader: &mut Reader<'_>, entry: &Entry) -> Option<Keep> {
         reader.findings.error(entry.node.at, message, help);
     }
     keep
+}
+
+/// A size in quotes.
+fn size(reader: &mut Reader<'_>, entry: &Entry) -> Option<ByteSize> {
+    let help = match &entry.node.content {
+        Content::Text(text) => match ByteSize::parse(text) {
+            Some(size) => return Some(size),
+            None => "sizes are written as \"500MB\", \"4GB\" or \"1.5GB\"".to_owned(),
+        },
+        Content::Int(number @ 1..) => format!("write it with its unit, in quotes: cache = \"{number}GB\""),
+        _ => "write it as a text: cache = \"4GB\"".to_owned(),
+    };
+    let found = found(&entry.node.content);
+    let message = format!("`cache` must be \"none\", or a size such as \"4GB\", not {found}");
+    reader.findings.error(entry.node.at, message, help);
+    None
 }
 
 /// A time in quotes; `expected` says what else the key takes.

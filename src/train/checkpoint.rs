@@ -13,7 +13,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::weights::Weights;
+use super::weights::{Lookup, Weights, WeightsError};
 use crate::hub::WEIGHT_FILES;
 
 mod pickle;
@@ -166,6 +166,25 @@ impl Place {
         u64::try_from(count(&self.shape)?).ok()?.checked_mul(self.dtype.bytes() as u64)
     }
 
+    /// The values in `file`, row-major.
+    fn read(&self, file: &File) -> io::Result<Vec<f32>> {
+        let count = self.span().unwrap_or(0);
+        let values = if self.dtype == Float::F32 && cfg!(target_endian = "little") {
+            // Straight to where they belong, so that none is in memory twice.
+            let mut values = vec![0.0_f32; count];
+            file.read_exact_at(bytemuck::cast_slice_mut(&mut values), self.start)?;
+            values
+        } else {
+            let mut bytes = vec![0; count * self.dtype.bytes()];
+            file.read_exact_at(&mut bytes, self.start)?;
+            self.dtype.read(&bytes)
+        };
+        Ok(match &self.strides {
+            None => values,
+            Some(strides) => gather(&values, &self.shape, strides),
+        })
+    }
+
     /// Byte after the last value.
     fn end(&self) -> Option<u64> {
         let bytes = self.span()?.checked_mul(self.dtype.bytes())?;
@@ -273,17 +292,25 @@ impl Catalog {
                 Some((known, file)) if *known == path => file,
                 _ => &open.insert((path, File::open(path).map_err(failed)?)).1,
             };
-            let values = place.span().unwrap_or(0);
-            let mut bytes = vec![0; values * place.dtype.bytes()];
-            file.read_exact_at(&mut bytes, place.start).map_err(failed)?;
-            let values = place.dtype.read(&bytes);
-            let values = match &place.strides {
-                None => values,
-                Some(strides) => gather(&values, &place.shape, strides),
-            };
-            weights.insert(name, place.shape.clone(), values);
+            weights.insert(name, place.shape.clone(), place.read(file).map_err(failed)?);
         }
         Ok(weights)
+    }
+}
+
+/// Each tensor is read when it is asked for, so that a checkpoint is never in memory as a whole.
+impl Lookup for Catalog {
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(_, place)| place.shape.as_slice())
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let missing = || WeightsError::Missing { name: name.to_owned() };
+        let (path, place) = self.tensors.get(name).ok_or_else(missing)?;
+        let read = File::open(path).and_then(|file| place.read(&file));
+        read.map_err(|source| {
+            WeightsError::Read(Box::new(CheckpointError::Read { path: path.clone(), source }))
+        })
     }
 }
 

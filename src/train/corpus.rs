@@ -1,6 +1,6 @@
 //! Tokenised documents, and the order in which batches take them.
 
-use std::{cell::OnceCell, collections::HashMap, ops::Range};
+use std::{cell::OnceCell, io, ops::Range};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -11,19 +11,23 @@ use super::{
     text::{Chunking, TextEncoder, TextError},
 };
 use crate::{
-    data::{Dataset, Document},
+    cache::{Draft, Entry, Head, Kind, Number, Numbers},
+    data::SplitName,
     fingerprint,
-    settings::{Lowercase, Settings, TrainOn},
 };
 
 /// Batches whose documents are sorted by length together: enough to pad little, few enough to mix
 /// (`transformers`' `group_by_length` takes 50 as well).
 const SORTED_TOGETHER: usize = 50;
 
+/// Numbers in the last array of a split's cache entry: long documents, tokens, unknown ones.
+const COUNTS: usize = 3;
+
 /// The chunks of one split, document by document.
 #[derive(Debug, Default)]
 pub(crate) struct Split {
-    ids: Vec<u32>,
+    /// Of all chunks, one after another.
+    ids: Numbers<u32>,
     chunks: Vec<Range<usize>>,
     documents: Vec<Range<usize>>,
     labels: Vec<usize>,
@@ -31,6 +35,7 @@ pub(crate) struct Split {
     pub(crate) long: usize,
     tokens: usize,
     unknown: usize,
+    tokens_digest: OnceCell<[u8; 32]>,
 }
 
 /// The three splits under one tokenizer and chunking.
@@ -43,18 +48,17 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
-    pub(crate) fn new(data: &Dataset, encoder: &TextEncoder, chunking: Chunking) -> Result<Self, TextError> {
-        let split = |documents: &[Document]| {
-            let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-            let labels = documents.iter().map(|document| document.label).collect();
-            Split::new(&texts, labels, encoder, chunking)
-        };
-        Ok(Self {
-            train: split(&data.train)?,
-            validation: split(&data.validation)?,
-            test: split(&data.test)?,
-            digest: OnceCell::new(),
-        })
+    pub(crate) const fn new(train: Split, validation: Split, test: Split) -> Self {
+        Self { train, validation, test, digest: OnceCell::new() }
+    }
+
+    /// The split of this name.
+    pub(crate) const fn split(&self, name: SplitName) -> &Split {
+        match name {
+            SplitName::Train => &self.train,
+            SplitName::Validation => &self.validation,
+            SplitName::Test => &self.test,
+        }
     }
 
     /// SHA-256 of every split's tokens, chunks, documents and classes.
@@ -78,23 +82,63 @@ impl Split {
         chunking: Chunking,
     ) -> Result<Self, TextError> {
         let mut split = Self { labels, ..Self::default() };
+        let mut ids: Vec<u32> = Vec::new();
         for chunked in encoder.chunk(texts, chunking)? {
             let first = split.chunks.len();
             split.long += usize::from(chunked.is_long);
             split.tokens += chunked.tokens;
             split.unknown += chunked.unknown;
             for chunk in chunked.chunks {
-                let start = split.ids.len();
-                split.ids.extend(chunk);
-                split.chunks.push(start..split.ids.len());
+                let start = ids.len();
+                ids.extend(chunk);
+                split.chunks.push(start..ids.len());
             }
             split.documents.push(first..split.chunks.len());
         }
+        split.ids = ids.into();
         Ok(split)
     }
 
+    /// The head of its cache entry: ids, ends of chunks, ends of documents, counts.
+    pub(crate) fn head(&self, about: String) -> Head {
+        let ends = [self.chunks.len(), self.documents.len(), COUNTS].map(|count| (u64::TYPE, count));
+        Head::new(Kind::Text, about, &[&[(u32::TYPE, self.ids.len())], ends.as_slice()].concat())
+    }
+
+    /// Writes what [`Self::restore`] reads: all but the classes.
+    pub(crate) fn store(&self, draft: &mut Draft) -> io::Result<()> {
+        let ends =
+            |ranges: &[Range<usize>]| -> Vec<u64> { ranges.iter().map(|range| range.end as u64).collect() };
+        draft.put(0, 0, &self.ids)?;
+        draft.put(1, 0, &ends(&self.chunks))?;
+        draft.put(2, 0, &ends(&self.documents))?;
+        draft.put(3, 0, &[self.long, self.tokens, self.unknown].map(|count| count as u64))
+    }
+
+    /// The split in `entry` with these classes; `None` when it is none of so many documents.
+    pub(crate) fn restore(entry: &Entry, labels: Vec<usize>) -> Option<Self> {
+        let ids: Numbers<u32> = entry.array(0)?;
+        let chunks = ranges(&entry.array(1)?, ids.len())?;
+        let documents = ranges(&entry.array(2)?, chunks.len())?;
+        let counts: Numbers<u64> = entry.array(3)?;
+        let [long, tokens, unknown] = *counts else { return None };
+        let [long, tokens, unknown] = [long, tokens, unknown].map(|count| usize::try_from(count).ok());
+        let (long, tokens, unknown) = (long?, tokens?, unknown?);
+        let tokens_digest = OnceCell::new();
+        (documents.len() == labels.len()).then_some(Self {
+            ids,
+            chunks,
+            documents,
+            labels,
+            long,
+            tokens,
+            unknown,
+            tokens_digest,
+        })
+    }
+
     /// The same with each chunk as a document of its own.
-    fn by_chunks(self) -> Self {
+    pub(crate) fn by_chunks(self) -> Self {
         let label = |(document, chunks): (usize, &Range<usize>)| vec![self.labels[document]; chunks.len()];
         let labels = self.documents.iter().enumerate().flat_map(label).collect();
         let documents = (0..self.chunks.len()).map(|chunk| chunk..chunk + 1).collect();
@@ -112,6 +156,18 @@ impl Split {
         list(&mut self.labels.iter().copied());
     }
 
+    /// SHA-256 of the chunks, whatever documents they are of.
+    pub(crate) fn tokens_digest(&self) -> &[u8] {
+        self.tokens_digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for chunk in &self.chunks {
+                hash.update((chunk.len() as u64).to_le_bytes());
+                hash.update(bytemuck::cast_slice(&self.ids[chunk.clone()]));
+            }
+            hash.finalize().into()
+        })
+    }
+
     /// Number of documents.
     pub(crate) fn len(&self) -> usize {
         self.documents.len()
@@ -122,6 +178,11 @@ impl Split {
         self.chunks.len()
     }
 
+    /// Number of token ids.
+    pub(crate) fn ids(&self) -> usize {
+        self.ids.len()
+    }
+
     /// The class of a document.
     pub(crate) fn label(&self, document: usize) -> usize {
         self.labels[document]
@@ -130,6 +191,12 @@ impl Split {
     /// The numbers of a document's chunks in this split.
     pub(crate) fn places(&self, document: usize) -> Range<usize> {
         self.documents[document].clone()
+    }
+
+    /// The numbers of a document's token ids in this split.
+    pub(crate) fn tokens(&self, document: usize) -> Range<usize> {
+        let chunks = &self.chunks[self.documents[document].clone()];
+        chunks.first().map_or(0, |chunk| chunk.start)..chunks.last().map_or(0, |chunk| chunk.end)
     }
 
     /// The ids of each chunk of a document.
@@ -192,39 +259,16 @@ impl Split {
     }
 }
 
-/// What a corpus depends on: the data, the checkpoint with its lower-casing, the chunking, and what a
-/// training example is.
-type Key = (u64, String, Lowercase, Chunking, TrainOn);
-
-/// What a worker has tokenised: computed once for each (data, tokenizer, chunking), not for each trial.
-#[derive(Default)]
-pub(crate) struct Corpora {
-    known: HashMap<Key, std::rc::Rc<Corpus>>,
-}
-
-impl Corpora {
-    /// The corpus of `data`, whose identity is `key`, as `settings` read it.
-    pub(crate) fn get(
-        &mut self,
-        key: u64,
-        data: &Dataset,
-        settings: &Settings,
-    ) -> Result<std::rc::Rc<Corpus>, TextError> {
-        let Settings { lowercase, train_on, .. } = *settings;
-        let chunking = Chunking::of(settings);
-        let key = (key, settings.checkpoint.clone(), lowercase, chunking, train_on);
-        if let Some(corpus) = self.known.get(&key) {
-            return Ok(corpus.clone());
-        }
-        let encoder = TextEncoder::open(&settings.checkpoint, lowercase)?;
-        let mut corpus = Corpus::new(data, &encoder, chunking)?;
-        if train_on == TrainOn::Chunks {
-            corpus.train = corpus.train.by_chunks();
-        }
-        let corpus = std::rc::Rc::new(corpus);
-        self.known.insert(key, corpus.clone());
-        Ok(corpus)
+/// The ranges with these ends, each beginning where the one before it ends; `None` unless they cover `length`.
+fn ranges(ends: &[u64], length: usize) -> Option<Vec<Range<usize>>> {
+    let mut start = 0;
+    let mut ranges = Vec::with_capacity(ends.len());
+    for &end in ends {
+        let end = usize::try_from(end).ok().filter(|end| *end > start)?;
+        ranges.push(start..end);
+        start = end;
     }
+    (start == length).then_some(ranges)
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::{
     corpus::Split,
-    features::Features,
+    frozen::Below,
     heads,
     masks::Masks,
-    model::{self, Batch, Classifier},
+    model::{self, Classifier},
     ops::Fused,
 };
 use crate::{
@@ -18,12 +18,12 @@ use crate::{
 /// Padded tokens of one forward pass without gradients.
 pub(crate) const TOKENS: usize = 8_192;
 
-/// The probabilities of each document's classes, in the split's order; with `features`, the encoder
-/// is not run. `alive` is called now and then.
+/// The probabilities of each document's classes, in the split's order; only what is above `below` need be
+/// run. `alive` is called now and then.
 pub(crate) fn predict<B: Fused>(
     model: &Classifier<B>,
     split: &Split,
-    features: Option<&Features>,
+    below: Below<'_>,
     aggregate: Aggregate,
     device: &B::Device,
     alive: &mut dyn FnMut(),
@@ -31,12 +31,8 @@ pub(crate) fn predict<B: Fused>(
     let mut all = vec![Vec::new(); split.len()];
     for documents in split.within(&split.by_length(), TOKENS) {
         alive();
-        let (chunks, ranges) = gather(split, &documents);
-        let logits = match features {
-            Some(features) => model.classify(features.rows(split, &documents, device), &Masks::off()),
-            None => model.forward(&Batch::new(&chunks, device), &Masks::off()),
-        };
-        let logits = heads::aggregate(logits, &ranges, aggregate);
+        let logits = below.logits(model, split, &documents, &Masks::off(), device);
+        let logits = heads::aggregate(logits, &ranges(split, &documents), aggregate);
         let [_, classes] = logits.dims();
         for (&document, row) in documents.iter().zip(model::values(logits).chunks_exact(classes)) {
             all[document] = heads::probabilities(row);
@@ -45,18 +41,20 @@ pub(crate) fn predict<B: Fused>(
     all
 }
 
-/// The chunks of `documents` and each document's place among them.
-pub(crate) fn gather<'a>(split: &'a Split, documents: &[usize]) -> (Vec<&'a [u32]>, Vec<Range<usize>>) {
-    let mut chunks = Vec::new();
-    let ranges = documents
-        .iter()
-        .map(|&document| {
-            let start = chunks.len();
-            chunks.extend(split.document(document));
-            start..chunks.len()
-        })
-        .collect();
-    (chunks, ranges)
+/// The chunks of `documents`, in order.
+pub(crate) fn chunks<'a>(split: &'a Split, documents: &[usize]) -> Vec<&'a [u32]> {
+    documents.iter().flat_map(|&document| split.document(document)).collect()
+}
+
+/// Each document's place among the chunks of `documents`.
+pub(crate) fn ranges(split: &Split, documents: &[usize]) -> Vec<Range<usize>> {
+    let mut end = 0;
+    let range = |&document: &usize| {
+        let start = end;
+        end += split.places(document).len();
+        start..end
+    };
+    documents.iter().map(range).collect()
 }
 
 /// The figures of `probabilities`, one row a document of `split`.

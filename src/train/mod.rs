@@ -22,13 +22,14 @@ use crate::{
 mod backend;
 mod checkpoint;
 mod config;
+mod corpora;
 mod corpus;
 mod early_stopping;
 mod evaluate;
 mod exclusive;
 mod exported;
 mod family;
-mod features;
+mod frozen;
 mod heads;
 mod layout;
 mod masks;

@@ -9,7 +9,7 @@
 //! the operations between the products are those of [`Fused`]. Callers hand over
 //! a [`Batch`] and get logits; the layout is this file's own affair.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::{
     module::{Module, Param},
@@ -32,9 +32,16 @@ pub(crate) struct Batch<B: Backend> {
     /// Each token's place in its chunk, `[tokens]`.
     positions: Tensor<B, 1, Int>,
     packing: Arc<Packing>,
+    /// What the lower layers make of it, `[tokens, width]`, and how many they are, where that is known.
+    below: Option<(usize, Tensor<B, 2>)>,
 }
 
 impl<B: Backend> Batch<B> {
+    /// The same, above the lowest `layers` layers, which gave `hidden`, `[tokens, width]`.
+    pub(crate) fn above(self, layers: usize, hidden: Tensor<B, 2>) -> Self {
+        Self { below: Some((layers, hidden)), ..self }
+    }
+
     /// A batch of `chunks`, none of them empty.
     pub(crate) fn new(chunks: &[&[u32]], device: &B::Device) -> Self {
         let mut starts = vec![0];
@@ -48,6 +55,7 @@ impl<B: Backend> Batch<B> {
             ids: indices(ids, device),
             positions: indices(positions, device),
             packing: Arc::new(Packing { starts }),
+            below: None,
         }
     }
 
@@ -204,8 +212,49 @@ impl<B: Fused> Classifier<B> {
         self.head.forward(masks.next().apply(chunks))
     }
 
+    /// As [`Self::pool`], without dropout and without gradients, and so that a chunk's row does not depend on
+    /// the chunks beside it.
+    pub(crate) fn pool_each(&self, batch: &Batch<B>) -> Tensor<B, 2> {
+        if self.pooler.is_some() {
+            return self.pool(batch, &Masks::off());
+        }
+        let hidden = self.encode(batch, &Masks::off(), Queries::All);
+        let ([_, width], device) = (hidden.dims(), hidden.device());
+        let (hidden, chunks) = (values(hidden), batch.packing.sequences());
+        let mut means = Vec::with_capacity(chunks * width);
+        for chunk in 0..chunks {
+            let (start, length) = batch.packing.sequence(chunk);
+            let mut sums = vec![0.0_f64; width];
+            for row in hidden[start * width..][..length * width].chunks_exact(width) {
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+            }
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                reason = "tensors are f32"
+            )]
+            means.extend(sums.into_iter().map(|sum| (sum / length as f64) as f32));
+        }
+        Tensor::from_data(TensorData::new(means, [chunks, width]), &device)
+    }
+
+    /// What the lowest `layers` layers make of each token without dropout, `[tokens, width]`.
+    pub(crate) fn lower(&self, batch: &Batch<B>, layers: usize) -> Tensor<B, 2> {
+        let off = Masks::off();
+        self.layers(self.embed(batch, &off), batch, 0..layers, &off, Queries::All)
+    }
+
     /// Hidden states of the last layer, a row for each of its queries.
     pub(crate) fn encode(&self, batch: &Batch<B>, masks: &Masks, queries: Queries) -> Tensor<B, 2> {
+        let (first, hidden) = match &batch.below {
+            Some((layers, hidden)) => (*layers, hidden.clone()),
+            None => (0, self.embed(batch, masks)),
+        };
+        self.layers(hidden, batch, first..self.encoder.layers.len(), masks, queries)
+    }
+
+    /// The embeddings, `[tokens, width]`.
+    fn embed(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
         let encoder = &self.encoder;
         let words = encoder.words.weight.val().select(0, batch.ids.clone());
         let first = i32::try_from(self.first_position).unwrap_or(0);
@@ -216,9 +265,20 @@ impl<B: Fused> Classifier<B> {
             None => Tensor::zeros([width], &words.device()),
         };
         let drops = [Drop::off(), masks.next()];
-        let mut hidden = encoder.embedding_norm.forward(words, token_type, positions, drops);
-        let last = encoder.layers.len() - 1;
-        for (index, layer) in encoder.layers.iter().enumerate() {
+        encoder.embedding_norm.forward(words, token_type, positions, drops)
+    }
+
+    /// `hidden`, `[tokens, width]`, through these layers; `queries` are those of the encoder's last one.
+    fn layers(
+        &self,
+        mut hidden: Tensor<B, 2>,
+        batch: &Batch<B>,
+        range: Range<usize>,
+        masks: &Masks,
+        queries: Queries,
+    ) -> Tensor<B, 2> {
+        let last = self.encoder.layers.len() - 1;
+        for (index, layer) in self.encoder.layers.iter().enumerate().take(range.end).skip(range.start) {
             let queries = if index == last { queries } else { Queries::All };
             hidden = layer.forward(hidden, batch, masks, queries, self.family);
         }

@@ -1,8 +1,8 @@
 //! A classifier from its folder, kept for one block of texts after another.
 
 use super::{
-    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, model::Classifier,
-    text::TextEncoder, weights::Pretrained,
+    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, frozen::Below,
+    model::Classifier, text::TextEncoder, weights::Pretrained,
 };
 use crate::settings::Lowercase;
 
@@ -28,11 +28,10 @@ impl<C: Compute> Predictor<C> {
         }
         let classes = model.labels.len();
         let catalog = Catalog::open(folder)?;
-        let names = super::fits(config, recipe.pooling, classes, &catalog)
+        super::fits(config, recipe.pooling, classes, &catalog)
             .map_err(|source| TrainError::Misfit { folder: folder.clone(), source })?;
-        let weights = catalog.load(&names)?;
         let family = config.family();
-        let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: true };
+        let source = Pretrained { weights: &catalog, family, seed: 0, anew: Vec::new(), complete: true };
         let classifier = Classifier::build(config, recipe.pooling, classes, &source, device)?;
         Ok(Self { model: model.clone(), encoder, classifier })
     }
@@ -46,6 +45,6 @@ impl<C: Compute> Predictor<C> {
     pub(crate) fn predict(&self, texts: &[&str], device: &C::Device) -> Result<Vec<Vec<f64>>, TrainError> {
         let split = Split::new(texts, Vec::new(), &self.encoder, self.model.recipe.chunking())?;
         let aggregate = self.model.recipe.aggregate;
-        Ok(evaluate::predict(&self.classifier, &split, None, aggregate, device, &mut || {}))
+        Ok(evaluate::predict(&self.classifier, &split, Below::NOTHING, aggregate, device, &mut || {}))
     }
 }

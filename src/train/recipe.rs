@@ -19,31 +19,30 @@ use super::{
     Control, Ending, Engine, Exported, Observe, Report, TrainError,
     backend::Compute,
     checkpoint::Catalog,
-    config::EncoderConfig,
-    corpus::{Corpora, Corpus, Split},
+    corpora::{Corpora, NoCorpus},
+    corpus::Corpus,
     early_stopping::EarlyStopping,
     encoder_config, evaluate,
-    features::{self, Features, Frozen},
+    frozen::{self, Frozen},
     heads::{self, Objective},
-    layout,
     masks::{self, Masks},
-    mini,
-    model::{self, Batch, Classifier},
+    model::{self, Classifier},
     optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
     predictor::Predictor,
     schedule::LearningRate,
     unchanged,
-    weights::{Pretrained, Weights},
 };
 use crate::{
-    data::{self, DataSpec, Dataset},
+    cache::Cache,
+    data::{DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
     settings::{Pooling, Settings},
     trial::Job,
 };
 
 mod saving;
+mod shared;
 
 use self::saving::Saved;
 
@@ -56,9 +55,11 @@ pub(crate) struct Trainer<C: Compute> {
     device: C::Device,
     datasets: HashMap<DataSpec, (u64, Rc<Dataset>)>,
     corpora: Corpora,
-    features: features::Known,
-    /// The parameters of the checkpoint that was used last, for the head that was.
-    checkpoint: Option<((String, Pooling, usize), Rc<Weights>)>,
+    frozen: frozen::Known,
+    /// Digests of checkpoints, where they have been asked for; `None`: its files cannot be read.
+    digests: HashMap<String, Option<String>>,
+    /// The tensors of the checkpoint that was used last, which fit the head that was.
+    checkpoint: Option<((String, Pooling, usize), Rc<Catalog>)>,
     /// The model that predicted last.
     predictor: Option<Predictor<C>>,
     /// Checkpoints whose files were compared with those of the plan.
@@ -71,65 +72,18 @@ impl<C: Compute> Trainer<C> {
             device,
             datasets: HashMap::new(),
             corpora: Corpora::default(),
-            features: features::Known::default(),
+            frozen: frozen::Known::default(),
+            digests: HashMap::new(),
             checkpoint: None,
             predictor: None,
             compared: HashSet::new(),
         }
     }
 
-    fn dataset(&mut self, job: &Job) -> Result<(u64, Rc<Dataset>), TrainError> {
-        let spec = &job.data;
-        if let Some(known) = self.datasets.get(spec) {
-            return Ok(known.clone());
-        }
-        let dataset = data::load(spec).map_err(|error| TrainError::Data(Box::new(error)))?;
-        unchanged::data(&dataset, spec, job.data_digest.as_ref())?;
-        let known = (self.datasets.len() as u64, Rc::new(dataset));
-        self.datasets.insert(spec.clone(), known.clone());
-        Ok(known)
-    }
-
-    /// The parameters of a checkpoint that a model with this head takes.
-    fn weights(
-        &mut self,
-        config: &EncoderConfig,
-        settings: &Settings,
-        classes: usize,
-    ) -> Result<Rc<Weights>, TrainError> {
-        let key = (settings.checkpoint.clone(), settings.pooling, classes);
-        if let Some((known, weights)) = &self.checkpoint
-            && *known == key
-        {
-            return Ok(weights.clone());
-        }
-        let folder = crate::checkpoint::folder(&settings.checkpoint);
-        let catalog = Catalog::open(&folder)?;
-        let parameters = layout::parameters(config, settings.pooling, classes);
-        let fit = layout::fit(&parameters, config.family(), false, catalog.shapes())
-            .map_err(|source| TrainError::Misfit { folder, source })?;
-        let weights = Rc::new(catalog.load(&fit.used)?);
-        self.checkpoint = Some((key, weights.clone()));
-        Ok(weights)
-    }
-
-    fn model(
-        &mut self,
-        config: &EncoderConfig,
-        settings: &Settings,
-        classes: usize,
-        seed: u64,
-    ) -> Result<Classifier<C>, TrainError> {
-        let model = if settings.checkpoint == mini::NAME {
-            Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
-        } else {
-            let weights = self.weights(config, settings, classes)?;
-            let family = config.family();
-            let anew = layout::top(config, settings.reinit_layers);
-            let source = Pretrained { weights: &weights, family, seed, anew, complete: false };
-            Classifier::build(config, settings.pooling, classes, &source, &self.device)?
-        };
-        Ok(model)
+    /// One that keeps so many bytes of activations in memory.
+    #[cfg(test)]
+    pub(crate) fn with_memory(device: C::Device, bytes: usize) -> Self {
+        Self { frozen: frozen::Known::within(bytes), ..Self::new(device) }
     }
 }
 
@@ -142,32 +96,24 @@ impl<C: Compute> Engine for Trainer<C> {
             let (length, window) = (settings.chunk_length, config.window());
             return Err(TrainError::Window { length, window });
         }
+        let cache = Cache::new(job.cache.clone());
         let (key, data) = self.dataset(job)?;
         if self.compared.insert(settings.checkpoint.clone()) {
             unchanged::checkpoint(job)?;
         }
-        let corpus = self.corpora.get(key, &data, settings)?;
+        let mut go_on = || observe(Report::Alive) == Control::Continue;
+        let corpus = match self.corpora.get(key, &data, settings, &cache, &mut go_on) {
+            Ok(corpus) => corpus,
+            Err(NoCorpus::Text(error)) => return Err(error.into()),
+            Err(NoCorpus::Stopped) => return Ok(Ending::Stopped),
+        };
         let model = self.model(&config, settings, data.labels.len(), job.trial.seed)?;
-        let is_frozen = features::is_whole(settings.freeze, config.num_hidden_layers);
-        let frozen = (is_frozen && features::fit_in_memory(&corpus, config.hidden_size)).then(|| {
-            let fresh = settings.checkpoint == mini::NAME;
-            let key = features::Key::new(&corpus, settings, job.trial.seed, fresh);
-            let mut alive = || _ = observe(Report::Alive);
-            self.features.get(key, &corpus, &model.valid(), &self.device, &mut alive)
-        });
+        let Ok(frozen) = self.freeze((&model, &config), &job.trial, &corpus, &cache, &mut go_on) else {
+            return Ok(Ending::Stopped);
+        };
         let objective = Objective::new(settings, &data.class_counts());
         let device = &self.device;
-        let trial = Trial {
-            job,
-            folder,
-            data: &data,
-            corpus: &corpus,
-            is_frozen,
-            frozen,
-            objective,
-            device,
-            started,
-        };
+        let trial = Trial { job, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
         let rates = Rates::new(settings, config.num_hidden_layers);
         let learner = trial.restore(Learner::new(model, rates, settings), &config, observe)?;
         trial.run(learner, observe)
@@ -190,10 +136,8 @@ struct Trial<'a, C: Compute> {
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
-    /// Whether no layer of the encoder learns; then it has no dropout.
-    is_frozen: bool,
-    /// What a frozen encoder makes of the corpus, unless that is too much to keep.
-    frozen: Option<Rc<Frozen>>,
+    /// The part of the encoder that does not learn.
+    frozen: Frozen,
     objective: Objective,
     device: &'a C::Device,
     started: Instant,
@@ -330,16 +274,9 @@ impl<C: Compute> Trial<'_, C> {
         for (micro, documents) in parts.enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
-            let (chunks, ranges) = evaluate::gather(train, &documents);
-            let logits = if let Some(frozen) = &self.frozen {
-                let rows = frozen.train.rows(train, &documents, self.device);
-                learner.model.classify(rows, &masks)
-            } else {
-                let input = Batch::new(&chunks, self.device);
-                let off = Masks::off();
-                let pooled = learner.model.pool(&input, if self.is_frozen { &off } else { &masks });
-                learner.model.classify(pooled, &masks)
-            };
+            let below = self.frozen.below(SplitName::Train);
+            let logits = below.logits(&learner.model, train, &documents, &masks, self.device);
+            let ranges = evaluate::ranges(train, &documents);
             let logits = heads::aggregate(logits, &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
             loss += heads::cross_entropy(&model::values(logits.clone().inner()), &labels);
@@ -372,8 +309,7 @@ impl<C: Compute> Trial<'_, C> {
         observe: &mut Observe<'_>,
     ) -> Result<Control, TrainError> {
         let model = learner.model.valid();
-        let features = self.frozen.as_ref().map(|frozen| &frozen.validation);
-        let (validation, _) = self.measure(&model, &self.corpus.validation, features, observe);
+        let (validation, _) = self.measure(&model, SplitName::Validation, observe);
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
             epoch: learner.step as f64 / steps_per_epoch as f64,
@@ -400,13 +336,13 @@ impl<C: Compute> Trial<'_, C> {
     fn measure(
         &self,
         model: &Classifier<C::InnerBackend>,
-        split: &Split,
-        features: Option<&Features>,
+        split: SplitName,
         observe: &mut Observe<'_>,
     ) -> (crate::metrics::Scores, Vec<Vec<f64>>) {
         let aggregate = self.settings().aggregate;
         let mut alive = || _ = observe(Report::Alive);
-        let probabilities = evaluate::predict(model, split, features, aggregate, self.device, &mut alive);
+        let (split, below) = (self.corpus.split(split), self.frozen.below(split));
+        let probabilities = evaluate::predict(model, split, below, aggregate, self.device, &mut alive);
         let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
         (scores, probabilities)
     }
@@ -426,8 +362,7 @@ impl<C: Compute> Trial<'_, C> {
                 "the last step of a trial is always evaluated, and a first evaluation is the best so far"
             );
         };
-        let features = self.frozen.as_ref().map(|frozen| &frozen.test);
-        let (test, probabilities) = self.measure(model, &self.corpus.test, features, observe);
+        let (test, probabilities) = self.measure(model, SplitName::Test, observe);
         let data = self.data;
         let (labels, split) = (&data.labels, &self.corpus.test);
         let mut write = || outputs::write_predictions(self.folder, labels, &data.test, split, &probabilities);

@@ -141,12 +141,17 @@ impl TextEncoder {
     /// # Errors
     /// When there is none, or it is damaged.
     pub fn open(checkpoint: &str, lowercase: Lowercase) -> Result<Self, TextError> {
+        Self::of_json(checkpoint, &tokenizer_json(checkpoint, lowercase)?)
+    }
+
+    /// Opens the tokenizer `json` of `checkpoint`.
+    pub(crate) fn of_json(checkpoint: &str, json: &str) -> Result<Self, TextError> {
         let path = if checkpoint == mini::NAME {
             PathBuf::from(mini::NAME)
         } else {
             crate::checkpoint::folder(checkpoint).join("tokenizer.json")
         };
-        Self::from_json(tokenizer_json(checkpoint, lowercase)?.as_bytes(), &path)
+        Self::from_json(json.as_bytes(), &path)
     }
 
     fn from_json(json: &[u8], path: &Path) -> Result<Self, TextError> {

@@ -17,7 +17,7 @@ use safetensors::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{family::Family, layout, masks};
+use super::{checkpoint::CheckpointError, family::Family, layout, masks};
 use crate::{files, fingerprint};
 
 /// One parameter: shape and row-major values.
@@ -52,6 +52,9 @@ pub enum WeightsError {
         /// The tensor.
         name: String,
     },
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Read(Box<CheckpointError>),
     /// A tensor that the model needs is not there.
     #[error("tensor \"{name}\" is missing")]
     Missing {
@@ -259,10 +262,30 @@ fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     values
 }
 
+/// Parameters by name, in memory or in files.
+pub(crate) trait Lookup {
+    /// The shape of the one called `name`.
+    fn shape(&self, name: &str) -> Option<&[usize]>;
+
+    /// Its values.
+    fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError>;
+}
+
+impl Lookup for Weights {
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.get(name).map(|stored| stored.shape.as_slice())
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let missing = || WeightsError::Missing { name: name.to_owned() };
+        self.get(name).map(|stored| stored.values.clone()).ok_or_else(missing)
+    }
+}
+
 /// A checkpoint's parameters; what it may lack (the head) begins fresh, as in `transformers`.
 pub(crate) struct Pretrained<'a> {
-    /// The file's contents.
-    pub(crate) weights: &'a Weights,
+    /// The tensors.
+    pub(crate) weights: &'a dyn Lookup,
     /// Whose names they are.
     pub(crate) family: &'static Family,
     /// Seeds what is fresh.
@@ -276,15 +299,16 @@ pub(crate) struct Pretrained<'a> {
 impl Source for Pretrained<'_> {
     fn take(&self, name: &str, shape: &[usize], start: Fresh) -> Result<Vec<f32>, WeightsError> {
         let optional = !self.complete && self.family.is_head(name);
-        let found = layout::spellings(self.family, name).iter().find_map(|name| self.weights.get(name));
+        let spellings = layout::spellings(self.family, name);
+        let found = spellings.iter().find_map(|name| Some((name, self.weights.shape(name)?)));
         let anew = self.anew.iter().any(|part| name.starts_with(part));
         match found {
-            Some(stored) if stored.shape == shape && !anew => Ok(stored.values.clone()),
+            Some((name, found)) if found == shape && !anew => self.weights.values(name),
             // A classifier of another task, or none; or what is to begin anew.
             _ if optional || anew => Ok(fresh(self.seed, name, shape, start)),
-            Some(stored) => Err(WeightsError::Shape {
+            Some((_, found)) => Err(WeightsError::Shape {
                 name: name.to_owned(),
-                found: stored.shape.clone(),
+                found: found.to_vec(),
                 expected: shape.to_vec(),
             }),
             None => Err(WeightsError::Missing { name: name.to_owned() }),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use sweep::{
+    cache::CacheSpec,
     data::{DataSpec, Duplicates, Limit, Source},
     device::Device,
     event::Outcome,
@@ -73,6 +74,7 @@ pub(crate) struct Bench {
     trials: usize,
     pub(crate) checkpoint_every: CheckpointEvery,
     pub(crate) micro_batch: Option<usize>,
+    pub(crate) cache: Option<CacheSpec>,
 }
 
 impl Bench {
@@ -87,6 +89,7 @@ impl Bench {
             trials: 0,
             checkpoint_every: CheckpointEvery::default(),
             micro_batch: None,
+            cache: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Bench {
             data_digest: None,
             checkpoint_digest: None,
             micro_batch: self.micro_batch,
+            cache: self.cache.clone(),
         };
         self.session.run(&job, folder, observe)
     }

@@ -1,0 +1,256 @@
+//! The format of an entry.
+//!
+//! ```text
+//!  0  magic and version, 16 bytes
+//! 16  SHA-256 of everything from byte 48 on
+//! 48  length of the head, u64 little-endian
+//! 56  the head, JSON: kind, what of, and type and count of each array; then spaces
+//!     the arrays in order, each from a multiple of 64 on, in the machine's byte order
+//! ```
+
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::Path};
+
+use bytemuck::Pod;
+use rustix::fs::{FallocateFlags, fallocate};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Kind,
+    mapped::{Mapped, Numbers},
+};
+
+const MAGIC: &[u8; 16] = b"sweep cache v1\r\n";
+/// Where the digest stands.
+const DIGEST: u64 = 16;
+/// What the digest covers begins here.
+const COVERED: u64 = 48;
+const HEAD: usize = 56;
+/// The longest head that is read.
+const LONGEST_HEAD: u64 = 1 << 16;
+/// Arrays begin at multiples of it.
+const ALIGNMENT: usize = 64;
+/// Bytes that are read at a time for the digest.
+const BLOCK: usize = 1 << 20;
+
+/// What the head says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) kind: Kind,
+    /// What it was made of, for people.
+    pub(crate) about: String,
+    /// The type of each array's numbers, and how many there are.
+    pub(super) arrays: Vec<(Type, u64)>,
+}
+
+/// The type of an array's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Type {
+    U32,
+    U64,
+    F32,
+}
+
+impl Type {
+    const fn size(self) -> u64 {
+        match self {
+            Self::U32 | Self::F32 => 4,
+            Self::U64 => 8,
+        }
+    }
+}
+
+/// Numbers that an array can hold.
+pub(crate) trait Number: Pod {
+    const TYPE: Type;
+}
+
+impl Number for u32 {
+    const TYPE: Type = Type::U32;
+}
+impl Number for u64 {
+    const TYPE: Type = Type::U64;
+}
+impl Number for f32 {
+    const TYPE: Type = Type::F32;
+}
+
+/// Why a file is no entry.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EntryError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// It is not what was written.
+    #[error("is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+impl EntryError {
+    /// Whether there is no such file.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Read(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl Head {
+    /// The head of an entry with these arrays.
+    pub(crate) fn new(kind: Kind, about: String, arrays: &[(Type, usize)]) -> Self {
+        let arrays = arrays.iter().map(|&(kind, count)| (kind, count as u64)).collect();
+        Self { kind, about, arrays }
+    }
+
+    /// The head's bytes with all before it, but the digest; and where each array begins, and the file ends.
+    fn layout(&self) -> io::Result<(Vec<u8>, Vec<u64>)> {
+        let json = serde_json::to_vec(self)?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.resize(HEAD - size_of::<u64>(), 0);
+        bytes.extend((json.len() as u64).to_le_bytes());
+        bytes.extend(json);
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), b' ');
+        let places = self.places(bytes.len() as u64);
+        let places = places.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        Ok((bytes, places))
+    }
+
+    /// Where each array begins, and the file ends, when the first one begins at `start`.
+    fn places(&self, start: u64) -> Option<Vec<u64>> {
+        let mut places = vec![start];
+        let mut at = start;
+        for (kind, count) in &self.arrays {
+            at = at
+                .checked_add(count.checked_mul(kind.size())?)?
+                .checked_next_multiple_of(ALIGNMENT as u64)?;
+            places.push(at);
+        }
+        Some(places)
+    }
+
+    /// Bytes of a whole entry with this head.
+    pub(super) fn file_length(&self) -> u64 {
+        self.layout().ok().and_then(|(_, places)| places.last().copied()).unwrap_or(u64::MAX)
+    }
+
+    /// Reads the head of `file` alone, for a listing: nothing vouches for it.
+    pub(super) fn read(file: &File) -> Result<Self, EntryError> {
+        let cut_off = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => EntryError::Damaged("it is cut off"),
+            _ => EntryError::Read(error),
+        };
+        let mut start = [0; HEAD];
+        file.read_exact_at(&mut start, 0).map_err(cut_off)?;
+        let length = head_length(&start).ok_or(EntryError::Damaged("it does not begin as entries do"))?;
+        let mut json = vec![0; usize::try_from(length).unwrap_or(0)];
+        file.read_exact_at(&mut json, HEAD as u64).map_err(cut_off)?;
+        serde_json::from_slice(&json).map_err(|_| EntryError::Damaged("its head cannot be understood"))
+    }
+}
+
+/// The length of the head, if the first bytes are those of an entry.
+fn head_length(start: &[u8]) -> Option<u64> {
+    let length = start.get(HEAD - size_of::<u64>()..HEAD)?;
+    let length = u64::from_le_bytes(length.try_into().ok()?);
+    (start.starts_with(MAGIC) && length <= LONGEST_HEAD).then_some(length)
+}
+
+/// An entry, mapped.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    map: Mapped,
+    arrays: Vec<(Type, Range<usize>)>,
+}
+
+impl Entry {
+    /// Opens the entry at `path`; `checked`: its digest is compared, which reads it whole.
+    pub(super) fn open(path: &Path, checked: bool) -> Result<Self, EntryError> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() < HEAD as u64 {
+            return Err(EntryError::Damaged("it is cut off"));
+        }
+        let map = Mapped::new(&file)?;
+        let head = Head::read(&file)?;
+        let length = head_length(&map).unwrap_or(0);
+        let start = (HEAD as u64 + length).next_multiple_of(ALIGNMENT as u64);
+        let places = head.places(start).ok_or(EntryError::Damaged("its head makes no sense"))?;
+        if places.last() != Some(&(map.len() as u64)) {
+            return Err(EntryError::Damaged("its length is not that of its head"));
+        }
+        if checked && digest(&file)?.as_slice() != map.get(16..48).unwrap_or_default() {
+            return Err(EntryError::Damaged("its contents are not those that were written"));
+        }
+        let range = |(&(kind, count), &start): (&(Type, u64), &u64)| {
+            let end = start + count * kind.size();
+            Some((kind, usize::try_from(start).ok()?..usize::try_from(end).ok()?))
+        };
+        let arrays = head.arrays.iter().zip(&places).map(range).collect::<Option<_>>();
+        Ok(Self { map, arrays: arrays.ok_or(EntryError::Damaged("it is larger than memory can be"))? })
+    }
+
+    /// The numbers of an array; `None` when there is none of this type at this place.
+    pub(crate) fn array<T: Number>(&self, index: usize) -> Option<Numbers<T>> {
+        let (kind, range) = self.arrays.get(index)?;
+        if *kind != T::TYPE {
+            return None;
+        }
+        Numbers::of_entry(&self.map, range.clone())
+    }
+}
+
+fn digest(file: &File) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    let mut at = COVERED;
+    loop {
+        match file.read_at(&mut block, at)? {
+            0 => return Ok(hash.finalize().into()),
+            read => {
+                hash.update(block.get(..read).unwrap_or_default());
+                at += read as u64;
+            }
+        }
+    }
+}
+
+/// An entry that is being written.
+pub(crate) struct Draft {
+    file: File,
+    /// Type, first byte and count of each array.
+    arrays: Vec<(Type, u64, u64)>,
+}
+
+impl Draft {
+    /// Begins the file at `path` with `head`, all numbers zero; its whole space is taken at once.
+    pub(super) fn begin(path: &Path, head: &Head) -> io::Result<Self> {
+        let (bytes, places) = head.layout()?;
+        let file = File::options().read(true).write(true).open(path)?;
+        let length = places.last().copied().unwrap_or(0);
+        match fallocate(&file, FallocateFlags::empty(), 0, length) {
+            // A full disk shows now and not after the work.
+            Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT)) => return Err(error.into()),
+            _ => file.set_len(length)?,
+        }
+        file.write_all_at(&bytes, 0)?;
+        let arrays = head.arrays.iter().zip(places).map(|(&(kind, count), start)| (kind, start, count));
+        Ok(Self { file, arrays: arrays.collect() })
+    }
+
+    /// Writes `numbers` into an array, from its number `at` on.
+    ///
+    /// # Errors
+    /// When they cannot be written, or do not fit.
+    pub(crate) fn put<T: Number>(&mut self, array: usize, at: usize, numbers: &[T]) -> io::Result<()> {
+        let wrong = || io::Error::from(io::ErrorKind::InvalidInput);
+        let &(kind, start, count) = self.arrays.get(array).ok_or_else(wrong)?;
+        if kind != T::TYPE || (at + numbers.len()) as u64 > count {
+            return Err(wrong());
+        }
+        self.file.write_all_at(bytemuck::cast_slice(numbers), start + at as u64 * kind.size())
+    }
+
+    /// Writes the digest.
+    pub(super) fn finish(self) -> io::Result<()> {
+        let digest = digest(&self.file)?;
+        self.file.write_all_at(&digest, DIGEST)
+    }
+}

@@ -1,0 +1,227 @@
+//! Entries that are whole, damaged, wanted twice, too many, or not allowed.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::{entry::Type, *};
+
+fn spec(folder: &Path, bytes: u64) -> CacheSpec {
+    CacheSpec { folder: folder.join(".cache"), bytes }
+}
+
+fn key(name: &str) -> Key {
+    Key::of(Kind::Text, [name.as_bytes()])
+}
+
+fn head(count: usize) -> Head {
+    Head::new(Kind::Text, "a test".to_owned(), &[(Type::U32, count), (Type::F32, 1)])
+}
+
+/// Makes the entry of `count` numbers, if it is not there; the answer is whether it was.
+fn make(cache: &Cache, name: &str, count: u32) -> bool {
+    match cache.find(&key(name), &mut || true).unwrap() {
+        Found::Entry(entry) => {
+            let numbers: Numbers<u32> = entry.array(0).unwrap();
+            assert_eq!(numbers.to_vec(), (0..count).collect::<Vec<_>>());
+            assert_eq!(entry.array::<f32>(1).unwrap().to_vec(), [0.5]);
+            assert!(entry.array::<u32>(1).is_none() && entry.array::<u32>(2).is_none());
+            true
+        }
+        Found::Absent(claim) => {
+            let numbers: Vec<u32> = (0..count).collect();
+            claim.store(&head(numbers.len()), &mut |draft| {
+                let half = numbers.len() / 2;
+                draft.put(0, half, &numbers[half..])?;
+                draft.put(0, 0, &numbers[..half])?;
+                draft.put(1, 0, &[0.5_f32])
+            });
+            false
+        }
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let name = |file: io::Result<fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_one_stored_another_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(folder.path(), 1 << 20);
+    assert!(!make(&Cache::new(Some(spec.clone())), "a", 1000));
+    let other = Cache::new(Some(spec.clone()));
+    assert!(make(&other, "a", 1000));
+    assert!(!make(&other, "b", 1000), "another key");
+    let found = list(&spec.folder).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].what, Some((Kind::Text, "a test".to_owned())));
+    // Nothing else is left.
+    let mut expected = [key("a").0, key("b").0];
+    expected.sort();
+    assert_eq!(names(&spec.folder), expected);
+}
+
+#[test]
+fn parts_of_a_key_do_not_run_into_each_other() {
+    let of = |parts: &[&[u8]]| Key::of(Kind::Text, parts.iter().copied());
+    assert_ne!(of(&[b"ab", b"c"]), of(&[b"a", b"bc"]));
+    assert_ne!(of(&[b"a"]), Key::of(Kind::Hidden, [b"a".as_slice()]));
+}
+
+#[test]
+fn without_a_cache_nothing_is_found() {
+    let cache = Cache::default();
+    assert!(!make(&cache, "a", 10));
+    assert!(!make(&cache, "a", 10));
+}
+
+#[test]
+fn an_entry_with_any_byte_changed_is_removed_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
+    make(&cache, "a", 20);
+    let path = folder.path().join(".cache").join(key("a").0);
+    let whole = fs::read(&path).unwrap();
+    for place in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        assert!(!make(&cache, "a", 20), "byte {place}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[test]
+fn an_entry_cut_anywhere_is_removed_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
+    make(&cache, "a", 20);
+    let path = folder.path().join(".cache").join(key("a").0);
+    let whole = fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(!make(&cache, "a", 20), "cut at {length}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+    fs::write(&path, [whole.as_slice(), b"more"].concat()).unwrap();
+    assert!(!make(&cache, "a", 20));
+}
+
+#[test]
+fn of_many_who_want_an_entry_one_makes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(folder.path(), 1 << 20);
+    let made = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                if !make(&Cache::new(Some(spec.clone())), "a", 5000) {
+                    made.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(made.into_inner(), 1);
+}
+
+#[test]
+fn who_waits_for_another_is_asked_whether_to_go_on_and_inherits_what_was_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
+    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let mut asked = 0;
+    let mut twice = || {
+        asked += 1;
+        asked < 2
+    };
+    assert!(matches!(cache.find(&key("a"), &mut twice), Err(Stopped)));
+    assert_eq!(asked, 2);
+    let mut claim = Some(claim);
+    let mut release = || {
+        claim = None;
+        true
+    };
+    assert!(matches!(cache.find(&key("a"), &mut release), Ok(Found::Absent(_))));
+}
+
+#[test]
+fn the_least_recently_used_entries_go_when_the_bound_is_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = head(1000).file_length();
+    let spec = spec(folder.path(), 3 * size);
+    let cache = Cache::new(Some(spec.clone()));
+    for (age, name) in [(50, "a"), (40, "b"), (30, "c")] {
+        make(&cache, name, 1000);
+        let used = SystemTime::now() - Duration::from_secs(age);
+        File::open(spec.folder.join(key(name).0)).unwrap().set_modified(used).unwrap();
+    }
+    assert!(make(&cache, "a", 1000), "used, and so the youngest");
+    make(&cache, "d", 1000);
+    assert_eq!(list(&spec.folder).unwrap().len(), 3);
+    let is_there = |name: &str| spec.folder.join(key(name).0).exists();
+    assert_eq!(["a", "b", "c", "d"].map(is_there), [true, false, true, true]);
+    assert!(!make(&cache, "large", 100_000), "larger than the bound");
+    assert_eq!(["a", "c", "d", "large"].map(is_there), [true, true, true, false]);
+}
+
+#[test]
+fn an_entry_that_is_evicted_stays_readable_for_who_has_it_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), head(1000).file_length())));
+    make(&cache, "a", 1000);
+    let Ok(Found::Entry(entry)) = cache.find(&key("a"), &mut || true) else { panic!("absent") };
+    make(&cache, "b", 1000);
+    assert!(!folder.path().join(".cache").join(key("a").0).exists());
+    assert_eq!(entry.array::<u32>(0).unwrap()[999], 999);
+}
+
+#[test]
+fn what_a_killed_process_left_goes_after_a_while_and_what_is_not_ours_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(folder.path(), 1 << 20);
+    fs::create_dir(&spec.folder).unwrap();
+    let old = SystemTime::now() - 2 * STALE;
+    let lock = format!("{}.lock", key("x").0);
+    for (name, time) in
+        [(".writing-old", old), (".writing-new", SystemTime::now()), (&lock, old), ("notes", old)]
+    {
+        File::create(spec.folder.join(name)).unwrap().set_modified(time).unwrap();
+    }
+    make(&Cache::new(Some(spec.clone())), "a", 10);
+    assert_eq!(names(&spec.folder), [".writing-new".to_owned(), key("a").0, "notes".to_owned()]);
+    assert_eq!(clear(&spec.folder).unwrap(), (1, head(10).file_length()));
+    assert_eq!(names(&spec.folder), ["notes"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_or_written_means_going_on_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for folder in [file.clone(), file.join("below"), folder.path().join("absent/.cache")] {
+        let cache = Cache::new(Some(CacheSpec { folder, bytes: 1 << 20 }));
+        assert!(!make(&cache, "a", 10));
+        assert!(!make(&cache, "a", 10));
+    }
+    assert!(!folder.path().join("absent").exists(), "a folder that results were moved away from");
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing_and_the_next_one_may_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
+    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let full = claim.store(&head(10), &mut |_| Err(io::ErrorKind::StorageFull.into()));
+    assert!(full.is_none());
+    assert_eq!(names(&folder.path().join(".cache")), Vec::<String>::new());
+    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let beyond = claim.store(&head(10), &mut |draft| draft.put(0, 1, &[0_u32; 10]));
+    assert!(beyond.is_none(), "more numbers than the head says");
+    assert!(!make(&cache, "a", 10));
+    assert!(make(&cache, "a", 10));
+}

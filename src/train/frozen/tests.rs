@@ -1,0 +1,108 @@
+//! What a frozen part makes is the same kept or not, and whatever stands beside it.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
+
+use std::path::Path;
+
+use burn::backend::{Autodiff, Flex, flex::FlexDevice};
+
+use super::*;
+use crate::{
+    data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
+    settings::{Pooling, Settings},
+    train::{
+        Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive, mini,
+        recipe::Trainer, weights::Pretrained,
+    },
+    trial::{Job, Params, Trial, TrialId},
+};
+
+fn model(fixture: &str, pooling: Pooling) -> Classifier<Flex> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
+    let config = EncoderConfig::read(&folder).unwrap();
+    let weights = Catalog::of_file(&folder.join("model.safetensors")).unwrap().load_all().unwrap();
+    let family = config.family();
+    let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: false };
+    Classifier::build(&config, pooling, 3, &source, &FlexDevice).unwrap()
+}
+
+#[test]
+fn a_chunks_rows_are_the_same_to_the_bit_alone_and_among_others() {
+    let _alone = exclusive();
+    for fixture in ["tiny-bert", "tiny-roberta", "tiny-distilbert"] {
+        for pooling in [Pooling::Cls, Pooling::Mean] {
+            let model = model(fixture, pooling);
+            let chunks: Vec<Vec<u32>> =
+                [9_u32, 2, 1, 12, 7].map(|length| (0..length).map(|place| 2 + place).collect()).to_vec();
+            for part in [Part::Lower(1), Part::Whole] {
+                let all: Vec<&[u32]> = chunks.iter().cycle().take(200).map(Vec::as_slice).collect();
+                let together = model::values(part.run(&model, &all, &FlexDevice));
+                let alone: Vec<f32> = all
+                    .iter()
+                    .flat_map(|chunk| model::values(part.run(&model, &[chunk], &FlexDevice)))
+                    .collect();
+                assert_eq!(together, alone, "{fixture} {pooling:?} {part:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn as_many_frozen_layers_as_there_are_is_the_whole_encoder() {
+    assert_eq!(Part::of(Freeze::Layers(0), 2), Part::Nothing);
+    assert_eq!(Part::of(Freeze::Layers(1), 2), Part::Lower(1));
+    assert_eq!(Part::of(Freeze::Layers(2), 2), Part::Whole);
+    assert_eq!(Part::of(Freeze::Encoder, 2), Part::Whole);
+}
+
+/// What a trial leaves that keeps so many bytes in memory.
+fn files(freeze: Freeze, pooling: Pooling, most: usize) -> [Vec<u8>; 3] {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        checkpoint: mini::NAME.to_owned(),
+        freeze,
+        pooling,
+        epochs: 2,
+        batch_size: 7,
+        chunk_length: 24,
+        chunk_stride: 4,
+        ..Settings::default()
+    };
+    let data = DataSpec {
+        source: Source::Reviews { split: Shares::default() },
+        text: "text".to_owned(),
+        label: "label".to_owned(),
+        positive: None,
+        average: None,
+        duplicates: Duplicates::Keep,
+        limit: Limit { train: Some(40), validation: Some(20), test: Some(20) },
+        seed: 1,
+    };
+    let trial = Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 3, settings };
+    let job = Job {
+        sweep: "s".to_owned(),
+        trial,
+        data,
+        checkpoint_every: crate::policy::CheckpointEvery::default(),
+        cache: None,
+        data_digest: None,
+        checkpoint_digest: None,
+        micro_batch: None,
+    };
+    let mut trainer = Trainer::<Autodiff<Flex>>::with_memory(FlexDevice, most);
+    let ending = trainer.run(&job, folder.path(), &mut |_| Control::Continue).unwrap();
+    assert!(matches!(ending, Ending::Complete(_)));
+    ["metrics.csv", "predictions.csv", "last/model.safetensors"]
+        .map(|name| std::fs::read(folder.path().join(name)).unwrap())
+}
+
+#[test]
+fn a_trial_leaves_the_same_bytes_whether_activations_are_kept_or_computed_in_every_step() {
+    let _alone = exclusive();
+    for freeze in [Freeze::Layers(1), Freeze::Encoder] {
+        for pooling in [Pooling::Cls, Pooling::Mean] {
+            let kept = files(freeze, pooling, MOST_BYTES);
+            assert!(kept == files(freeze, pooling, 0), "{freeze:?} {pooling:?}");
+        }
+    }
+}
