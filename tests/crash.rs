@@ -85,20 +85,9 @@ impl Place {
         }
         let mut files = BTreeMap::new();
         collect(&results, &mut files);
-        let timed = [
-            "state.safe",
-            "best.safe",
-            "events.jsonl",
-            "leaderboard.",
-            "report.html",
-            "worker.log",
-            ".lock",
-            "overview.png",
-        ];
+        let timed = ["state.safe", "best.safe", "events.jsonl", "leaderboard.", "report.html", "worker.log", ".lock", "overview.png"];
         files.retain(|path, _| {
-            if path.to_str().unwrap().contains("last.before") {
-                return false;
-            }
+            if path.to_str().unwrap().contains("last.before") { return false }
             let name = path.file_name().unwrap().to_string_lossy();
             !timed.iter().any(|timed| name.starts_with(timed))
         });
