@@ -5,6 +5,7 @@
 //! output is closed, and after any failure: a fresh process is the only clean one.
 
 use std::{
+    fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -31,6 +32,11 @@ use crate::{
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// From the end of the input to the end of the process, if training does not come to a stop before.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long another process that works in the trial's folder is waited for; longer than [`GRACE`].
+const OTHERS_LEAVE: Duration = Duration::from_secs(30);
+/// Between two looks whether it is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a worker left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +148,27 @@ impl<W: Write> Server<W> {
         Left::Quietly
     }
 
+    /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed
+    /// may still be about to leave it. Without locks in the file system there is no waiting.
+    fn alone(&mut self, id: TrialId, path: &Path) -> Result<Option<File>, Result<WorkerLine, Closed>> {
+        let Ok(folder) = File::open(path) else { return Ok(None) };
+        let begun = Instant::now();
+        loop {
+            match folder.try_lock() {
+                Ok(()) => return Ok(Some(folder)),
+                Err(TryLockError::Error(_)) => return Ok(None),
+                Err(TryLockError::WouldBlock) if begun.elapsed() > OTHERS_LEAVE => {
+                    let message = format!("another process still works in {}; end it", path.display());
+                    return Err(Ok(failed(id, FailureKind::Spawn, &message)));
+                }
+                Err(TryLockError::WouldBlock) if self.requests.stop.load(Ordering::SeqCst) => {
+                    return Err(Ok(WorkerLine::Stopped(id)));
+                }
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
+
     /// Runs one trial; the answer is the line that tells how it ended.
     fn attempt(
         &mut self,
@@ -151,6 +178,10 @@ impl<W: Write> Server<W> {
         train: &mut Train<'_>,
     ) -> Result<WorkerLine, Closed> {
         let folder = TrialFolder::new(path);
+        let _alone = match self.alone(id, path) {
+            Ok(lock) => lock,
+            Err(line) => return line,
+        };
         let job: Job = match read_json(&folder.job()) {
             Ok(job) => Job { micro_batch, ..job },
             Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),

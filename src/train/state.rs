@@ -15,8 +15,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -297,12 +296,24 @@ fn read(folder: &Path, identity: &Identity) -> Result<Option<Saved>, StateError>
 
 /// The parameters in `path`, whose contents have this digest.
 fn parameters(path: &Path, digest: &str) -> Result<Weights, StateError> {
-    let found = file_digest(path).map_err(|source| StateError::Read { path: path.to_owned(), source })?;
-    if found != digest {
+    // Read once: what is used is what was checked, whatever has the name by then.
+    let bytes = fs::read(path).map_err(|source| StateError::Read { path: path.to_owned(), source })?;
+    if fingerprint::hex(&Sha256::digest(&bytes)) != digest {
         return Err(StateError::damaged(path, "its contents are not those that were written"));
     }
-    let catalog = super::Catalog::of_file(path).and_then(|catalog| catalog.load_all());
-    catalog.map_err(|error| StateError::damaged(path, crate::error_chain::chain(&error)))
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|error| StateError::damaged(path, error.to_string()))?
+        .tensors();
+    let mut weights = Weights::default();
+    for (name, view) in tensors {
+        weights.insert(name, view.shape().to_vec(), values(view.data()));
+    }
+    Ok(weights)
+}
+
+/// Values from their bytes, little-endian.
+fn values(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 fn write_state(path: &Path, header: &Header, moments: &Moments<'_>) -> io::Result<()> {
@@ -356,8 +367,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Header, Moments<'static>)>, String> {
     let header: Header = serde_json::from_str(position).map_err(|error| error.to_string())?;
     let mut moments = Moments::new();
     for (name, view) in &tensors {
-        let values = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let values: Cow<'static, [f32]> = values.collect::<Vec<f32>>().into();
+        let values: Cow<'static, [f32]> = values(view.data()).into();
         let (moment, name) = name.split_once('.').unwrap_or_default();
         let [first, second] = moments.entry(name.to_owned().into()).or_default();
         match moment {
@@ -399,12 +409,6 @@ impl StateDigest {
     fn finish(self) -> String {
         fingerprint::hex(&self.0.finalize())
     }
-}
-
-fn file_digest(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut io::BufReader::with_capacity(1 << 20, File::open(path)?), &mut hash)?;
-    Ok(fingerprint::hex(&hash.finalize()))
 }
 
 #[cfg(test)]

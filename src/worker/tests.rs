@@ -234,3 +234,34 @@ fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
     drop(sender);
     assert_eq!(left, Left::Quietly);
 }
+
+#[test]
+fn a_trial_waits_until_no_other_process_works_in_its_folder() {
+    let folder = folder();
+    let other = File::open(folder.path()).unwrap();
+    other.try_lock().unwrap();
+    let (begins, begun) = mpsc::channel();
+    let (sender, release) = mpsc::channel();
+    let first = io::Cursor::new(request(folder.path()));
+    let input = Held { first, release: Some(release), rest: io::Cursor::default() };
+    let worker = thread::spawn(move || {
+        serve(input, &mut |_, _, _| {
+            begins.send(()).unwrap();
+            sender.send(()).unwrap();
+            Ok(Ending::Stopped)
+        })
+    });
+    assert!(begun.recv_timeout(10 * LOOK_EVERY).is_err(), "it began beside the other");
+    drop(other);
+    begun.recv().unwrap();
+    assert_eq!(worker.join().unwrap().0, [WorkerLine::Stopped(ONE)]);
+}
+
+#[test]
+fn a_worker_that_waits_for_another_obeys_a_stop() {
+    let folder = folder();
+    let other = File::open(folder.path()).unwrap();
+    other.try_lock().unwrap();
+    let (lines, _) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, _| unreachable!("it waits"));
+    assert_eq!(lines, [WorkerLine::Stopped(ONE)]);
+}

@@ -1,6 +1,6 @@
 //! Checkpoints that are whole, damaged, half-written, or of another training.
 
-use std::os::unix::fs::FileExt;
+use std::{fs::File, os::unix::fs::FileExt};
 
 use super::*;
 
