@@ -43,10 +43,12 @@ for line in sys.stdin:
     unit = json.loads(line)
     if unit.get("executable") and unit["target"]["name"] == "step": print(unit["executable"])' >"$scratch/bench"
     bench=$(tail -1 "$scratch/bench")
+    # As sweep gives it to its workers (src/executor/process.rs).
+    keep_pages=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864
     one() { # name, our shape, peer's shape, pooling, threads, summary
         local name=$1 ours=$2 peer=$3 pooling=$4 threads=$5 summary=$6 a b all=()
         for ((round = 0; round < rounds; round++)); do
-            a=$(RAYON_NUM_THREADS=$threads "$bench" "$model" "$texts" "$ours" "$pooling" "$steps" | $summary)
+            a=$(GLIBC_TUNABLES=$keep_pages RAYON_NUM_THREADS=$threads "$bench" "$model" "$texts" "$ours" "$pooling" "$steps" | $summary)
             b=$("$peer_py" benches/step_peer.py "$model" "$texts" "$peer" "$pooling" "$steps" "$threads" 2>/dev/null | $summary)
             all+=("$(ratio "$a" "$b")")
             printf '%s: sweep %.3f s, peer %.3f s, ratio %s\n' "$name" "$a" "$b" "${all[-1]}" >&2

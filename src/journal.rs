@@ -144,16 +144,13 @@ pub(crate) fn read(
         }
         let number = scanned.records + 1;
         let parsed = parse(&line);
-        // A line whose bytes never reached the disk before its line break did.
-        if matches!(&parsed, Err(Bad::Json(error)) if !error.is_data())
-            && input.fill_buf().map_err(io_error("read", path))?.is_empty()
-        {
-            scanned.torn_bytes = length;
-            return Ok(scanned);
-        }
         match parsed {
             Err(Bad::Json(source)) => {
-                return Err(JournalError::Corrupt { path: path.to_owned(), line: number, source });
+                let Some(rest) = unsynced(&mut input).map_err(io_error("read", path))? else {
+                    return Err(JournalError::Corrupt { path: path.to_owned(), line: number, source });
+                };
+                scanned.torn_bytes = length + rest;
+                return Ok(scanned);
             }
             Err(Bad::Version(found)) => {
                 return Err(JournalError::Version { path: path.to_owned(), line: number, found });
@@ -167,6 +164,25 @@ pub(crate) fn read(
                 let (path, expected) = (path.to_owned(), number);
                 return Err(JournalError::Gap { path, line: number, expected, found });
             }
+        }
+    }
+}
+
+/// The bytes of the rest of a log of which nothing was synced; `None` if something was, and all
+/// before it with it. A power cut leaves any part of what was not synced, and line breaks too.
+fn unsynced(mut input: impl BufRead) -> io::Result<Option<u64>> {
+    let mut bytes = 0;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match input.read_until(b'\n', &mut line)? {
+            0 => return Ok(Some(bytes)),
+            length => bytes += length as u64,
+        }
+        match parse(&line) {
+            Ok(record) if record.event.is_state_change() => return Ok(None),
+            Err(Bad::Version(_)) => return Ok(None),
+            Ok(_) | Err(Bad::Json(_)) => {}
         }
     }
 }
@@ -395,5 +411,23 @@ mod tests {
         let (_, replay) = Journal::open(&path).unwrap();
         assert_eq!((replay.records.len(), replay.torn_bytes), (1, 4));
         assert_eq!(fs::read_to_string(&path).unwrap(), FIRST);
+    }
+
+    #[test]
+    fn a_tail_of_which_nothing_was_synced_is_torn_whatever_of_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let resumed = |seq: u64| {
+            FIRST
+                .replace("\"seq\":1", &format!("\"seq\":{seq}"))
+                .replace("\"interrupted\"", "{\"resumed\":{\"step\":3,\"epoch\":0.5}}")
+        };
+        let tail = format!("\0\0{}{}{{\"v\":1,", resumed(2), resumed(3));
+        fs::write(&path, format!("{FIRST}{tail}")).unwrap();
+        let (_, replay) = Journal::open(&path).unwrap();
+        assert_eq!((replay.records.len(), replay.torn_bytes), (1, tail.len() as u64));
+        // A state change after it was synced with all before it: then it is damage.
+        let text = format!("{FIRST}\0{}{}", resumed(2), FIRST.replace("\"seq\":1", "\"seq\":3"));
+        assert!(refused(&text).starts_with("events.jsonl line 2 is not a record"));
     }
 }
