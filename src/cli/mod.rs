@@ -13,6 +13,7 @@ mod predict;
 mod prepare;
 mod run;
 mod show;
+mod slots;
 mod status;
 mod texts;
 

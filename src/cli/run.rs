@@ -13,7 +13,9 @@ use clap::Args;
 use super::{
     Exit, Stop, changes,
     checkpoints::{self, Checkpoints},
-    eprint_lossy, prepare, print, read_plan, replay, show, terminal_width, texts,
+    eprint_lossy, prepare, print, read_plan, replay, show,
+    slots::{self, Load, Slots},
+    terminal_width, texts,
 };
 use crate::{
     device::Device,
@@ -22,7 +24,6 @@ use crate::{
     executor::{self, Ended, Note, Run, Workers},
     fingerprint,
     leaderboard::RankBy,
-    machine::Machine,
     plan::{self, Forecast, Overview, Plan},
     policy::Keep,
     progress::{self, Display},
@@ -67,14 +68,16 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     for warning in &reading.warnings {
         eprint_lossy(&warning.render(colour));
     }
-    let devices = devices(&args.devices)?;
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
+    let slots = slots::choose(&args.devices, Load { trials: plan.trials.len(), parameters })?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
     if args.dry_run {
-        return dry_run(args, (&folder, plan), &reading, (&checkpoints, &devices));
+        return dry_run(args, (&folder, plan), &reading, (&checkpoints, &slots));
     }
     let Reading { checkpoints: facts, .. } = reading;
+    let devices = slots.devices;
     take_fingerprints(&mut plan)?;
     if args.fresh || !folder.plan().exists() {
         // Before anything is removed or made.
@@ -116,7 +119,7 @@ fn dry_run(
     args: &RunArgs,
     (folder, mut plan): (&SweepFolder, Plan),
     reading: &Reading,
-    (checkpoints, devices): (&Checkpoints<'_>, &[Device]),
+    (checkpoints, slots): (&Checkpoints<'_>, &Slots),
 ) -> Result<Exit, Stop> {
     let mut notes = [
         texts::notes(&plan, &reading.dataset),
@@ -138,13 +141,13 @@ fn dry_run(
         }
     }
     let free = disk::free(folder.path()).ok();
-    let forecast = forecast(&study, &reading.checkpoints, devices, plan.policy.keep);
+    let forecast = forecast(&study, &reading.checkpoints, &slots.devices, plan.policy.keep);
     let warning = forecast.zip(free).and_then(|(forecast, free)| forecast.warning(free, folder.path()));
     notes.extend(warning.map(|warning| format!("warning: {warning}")));
     let overview = Overview {
         plan: &plan,
         dataset: &reading.dataset,
-        devices: &devices_line(devices),
+        devices: &slots.line(),
         disk: &forecast.map_or_else(|| "unknown".to_owned(), |forecast| forecast.describe(free)),
         notes: &notes,
     };
@@ -170,21 +173,6 @@ fn forecast(
     let due: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
     let trials = study.trials.iter().map(|record| &record.trial).filter(|trial| due.contains(&trial.id));
     Forecast::new(trials, facts, devices.len(), keep)
-}
-
-fn devices(choice: &str) -> Result<Vec<Device>, Stop> {
-    let with_gpus = cfg!(feature = "cuda") && (choice.trim() == "auto" || choice.contains("cuda"));
-    Ok(Machine::detect(with_gpus).slots(choice)?)
-}
-
-/// `cpu:0, cpu:1 (1 thread each)`
-fn devices_line(devices: &[Device]) -> String {
-    let describe = |device: &Device| match device {
-        Device::Cpu { threads: 1, .. } => format!("{device} (1 thread)"),
-        Device::Cpu { threads, .. } => format!("{device} ({threads} threads)"),
-        Device::Cuda { .. } => device.to_string(),
-    };
-    devices.iter().map(describe).collect::<Vec<_>>().join(", ")
 }
 
 /// The spec as it ran: its text, below the command that ran it.
@@ -252,15 +240,4 @@ fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
 fn is_unheard(error: &io::Error) -> bool {
     let is_hung_up = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     is_hung_up || error.kind() == io::ErrorKind::BrokenPipe
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn devices_are_named_with_their_threads() {
-        let devices = [Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
-        assert_eq!(devices_line(&devices), "cpu:0 (1 thread), cpu:1 (2 threads)");
-    }
 }

@@ -1,0 +1,106 @@
+//! Which device slots a run has, and why.
+
+use super::Stop;
+use crate::{device::Device, machine::Machine, plan::size};
+
+/// Bytes of a CPU worker besides what its model takes: program, texts, the activations of a step.
+const WORKER: u64 = 400_000_000;
+/// Bytes for each parameter: value, gradient, two moments, the best so far, a copy while it is written.
+const PARAMETER: u64 = 6 * 4;
+
+/// The slots, and a sentence for people.
+#[derive(Debug, PartialEq)]
+pub(super) struct Slots {
+    pub(super) devices: Vec<Device>,
+    why: Option<String>,
+}
+
+/// What decides how many slots there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Trials of the sweep.
+    pub(super) trials: usize,
+    /// Parameters of its largest model, if known.
+    pub(super) parameters: u64,
+}
+
+/// The slots that `choice` names; `auto` on a CPU fits them to the load.
+pub(super) fn choose(choice: &str, load: Load) -> Result<Slots, Stop> {
+    let with_gpus = cfg!(feature = "cuda") && (choice.trim() == "auto" || choice.contains("cuda"));
+    let machine = Machine::detect(with_gpus);
+    let devices = machine.slots(choice)?;
+    let on_cpu = devices.iter().all(|device| matches!(device, Device::Cpu { .. }));
+    if choice.trim() != "auto" || !on_cpu {
+        return Ok(Slots { devices, why: None });
+    }
+    let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
+    Ok(Slots { devices: machine.slots(&format!("cpu:{slots}"))?, why })
+}
+
+/// How many slots so many cores make, and why.
+fn fit(cores: usize, free: Option<u64>, load: Load) -> (usize, Option<String>) {
+    let need = WORKER + load.parameters.saturating_mul(PARAMETER);
+    let room = free.map_or(cores, |free| usize::try_from(free / need).unwrap_or(cores)).max(1);
+    let trials = load.trials.max(1);
+    let slots = cores.min(room).min(trials);
+    let why = if slots == room && room < cores {
+        let free = free.map_or_else(String::new, |free| format!(", and {} are free", size(free)));
+        Some(format!("more would not fit: a worker with this model takes about {}{free}", size(need)))
+    } else if slots == trials && trials < cores {
+        Some("one for each trial".to_owned())
+    } else if slots > 1 {
+        Some("a trial on each core is faster than one trial after another on all of them".to_owned())
+    } else {
+        None
+    };
+    (slots, why)
+}
+
+impl Slots {
+    /// `cpu:0 (1 thread), cpu:1 (1 thread): a trial on each core …`
+    pub(super) fn line(&self) -> String {
+        let describe = |device: &Device| match device {
+            Device::Cpu { threads: 1, .. } => format!("{device} (1 thread)"),
+            Device::Cpu { threads, .. } => format!("{device} ({threads} threads)"),
+            Device::Cuda { .. } => device.to_string(),
+        };
+        let names = self.devices.iter().map(describe).collect::<Vec<_>>().join(", ");
+        self.why.iter().fold(names, |names, why| format!("{names}: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Load = Load { trials: 12, parameters: 1_000_000 };
+
+    #[test]
+    fn devices_are_named_with_their_threads_and_the_reason() {
+        let devices = vec![Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
+        let slots = Slots { devices, why: Some("so".to_owned()) };
+        assert_eq!(slots.line(), "cpu:0 (1 thread), cpu:1 (2 threads): so");
+    }
+
+    #[test]
+    fn each_core_has_a_trial_of_its_own() {
+        let (slots, why) = fit(8, Some(64_000_000_000), SMALL);
+        assert_eq!(slots, 8);
+        assert!(why.unwrap().starts_with("a trial on each core"));
+        assert_eq!(fit(1, None, SMALL), (1, None));
+    }
+
+    #[test]
+    fn a_large_model_has_as_many_slots_as_fit_into_memory_and_at_least_one() {
+        let large = Load { parameters: 102_000_000, ..SMALL };
+        let (slots, why) = fit(8, Some(8_000_000_000), large);
+        assert_eq!(slots, 2);
+        assert!(why.unwrap().contains("a worker with this model takes about 2.8 GB, and 8.0 GB are free"));
+        assert_eq!(fit(8, Some(1_000), large).0, 1);
+    }
+
+    #[test]
+    fn few_trials_share_the_cores() {
+        assert_eq!(fit(8, None, Load { trials: 3, ..SMALL }), (3, Some("one for each trial".to_owned())));
+    }
+}
