@@ -149,8 +149,9 @@ impl<W: Write> Server<W> {
     }
 
     /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed
-    /// may still be about to leave it. Without locks in the file system there is no waiting.
-    fn alone(&mut self, id: TrialId, path: &Path) -> Result<Option<File>, Result<WorkerLine, Closed>> {
+    /// may still be about to leave it. Without locks in the file system there is no waiting. An error is
+    /// the line that tells how the trial ended instead.
+    fn alone(&mut self, id: TrialId, path: &Path) -> Result<Option<File>, Box<WorkerLine>> {
         let Ok(folder) = File::open(path) else { return Ok(None) };
         let begun = Instant::now();
         loop {
@@ -159,10 +160,10 @@ impl<W: Write> Server<W> {
                 Err(TryLockError::Error(_)) => return Ok(None),
                 Err(TryLockError::WouldBlock) if begun.elapsed() > OTHERS_LEAVE => {
                     let message = format!("another process still works in {}; end it", path.display());
-                    return Err(Ok(failed(id, FailureKind::Spawn, &message)));
+                    return Err(Box::new(failed(id, FailureKind::Spawn, &message)));
                 }
                 Err(TryLockError::WouldBlock) if self.requests.stop.load(Ordering::SeqCst) => {
-                    return Err(Ok(WorkerLine::Stopped(id)));
+                    return Err(Box::new(WorkerLine::Stopped(id)));
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(LOOK_EVERY),
             }
@@ -180,7 +181,7 @@ impl<W: Write> Server<W> {
         let folder = TrialFolder::new(path);
         let _alone = match self.alone(id, path) {
             Ok(lock) => lock,
-            Err(line) => return line,
+            Err(line) => return Ok(*line),
         };
         let job: Job = match read_json(&folder.job()) {
             Ok(job) => Job { micro_batch, ..job },
