@@ -6,7 +6,7 @@
 //! checked when it is opened. What cannot be read or written is computed again: the cache
 //! fails nothing, and changes no number.
 //!
-//! Who finds no entry gets a [`Claim`]: the right to make it, by a lock that others wait for
+//! Who finds no entry gets a `Claim`: the right to make it, by a lock that others wait for
 //! and that the kernel frees when its holder dies.
 
 mod entry;

@@ -1,7 +1,7 @@
 //! Writing files so that none is ever seen half-written, and none is lost when the power goes.
 //!
 //! Every durable change of a results folder is made here or by the log; each of
-//! their steps is a write point at which [`failpoints`] can crash the process.
+//! their steps is a write point at which `failpoints` can crash the process.
 
 use std::{
     fs::{self, File, Permissions},
