@@ -146,7 +146,9 @@ pub(crate) fn read(
         let parsed = parse(&line);
         match parsed {
             Err(Bad::Json(source)) => {
-                let Some(rest) = unsynced(&mut input).map_err(io_error("read", path))? else {
+                let rest = unsynced(&mut input).map_err(io_error("read", path))?;
+                // The first record is synced before anything follows it.
+                let Some(rest) = rest.filter(|&rest| rest == 0 || scanned.records > 0) else {
                     return Err(JournalError::Corrupt { path: path.to_owned(), line: number, source });
                 };
                 scanned.torn_bytes = length + rest;
