@@ -20,10 +20,21 @@ use burn::{
 use super::{
     family::{Family, HeadActivation},
     masks::{Drop, Masks},
-    ops::{Attention, Fused, Norm, Packing, Queries},
+    ops::{Attention, Fused, Norm, Packing},
 };
 
 mod build;
+
+/// Which tokens of the last layer are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queries {
+    /// Every token: one row of output for each row of input.
+    All,
+    /// The first of each chunk, all that CLS pooling reads: one row a chunk.
+    First,
+    /// As `First`, by a longer way on which a row does not depend on the chunks beside it, to the bit.
+    FirstEach,
+}
 
 /// Chunks, one after another.
 pub(crate) struct Batch<B: Backend> {
@@ -161,13 +172,20 @@ impl<B: Fused> Layer<B> {
         queries: Queries,
         family: &Family,
     ) -> Tensor<B, 2> {
-        let attention =
-            Attention { packing: batch.packing.clone(), heads: self.heads, queries, drop: masks.next() };
-        let projected = hidden.clone().matmul(self.projections.weight.val());
-        let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
-        let residual = match queries {
-            Queries::All => hidden,
-            Queries::First => hidden.select(0, batch.firsts()),
+        let attention = Attention { packing: batch.packing.clone(), heads: self.heads, drop: masks.next() };
+        let (attended, residual) = match queries {
+            Queries::All | Queries::FirstEach => {
+                let projected = hidden.clone().matmul(self.projections.weight.val());
+                let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
+                match queries {
+                    Queries::All => (attended, hidden),
+                    _ => (attended.select(0, batch.firsts()), hidden.select(0, batch.firsts())),
+                }
+            }
+            Queries::First => {
+                let firsts = hidden.clone().select(0, batch.firsts());
+                (self.attend_first(hidden, firsts.clone(), &attention), firsts)
+            }
         };
         let output = attended.matmul(self.attention_output.weight.val());
         let drop = if family.attention_output_dropout { masks.next() } else { Drop::off() };
@@ -177,6 +195,29 @@ impl<B: Fused> Layer<B> {
         let inner = B::bias_gelu(inner, self.intermediate.bias.val()).matmul(self.output.weight.val());
         let drops = [masks.next(), Drop::off()];
         self.output_norm.forward(inner, self.output.bias.val(), attended, drops)
+    }
+}
+
+impl<B: Fused> Layer<B> {
+    /// What the first tokens, `firsts`, `[chunks, width]`, gather from `hidden`, `[tokens, width]`; see
+    /// [`Fused::first_attention`].
+    fn attend_first(&self, hidden: Tensor<B, 2>, firsts: Tensor<B, 2>, attention: &Attention) -> Tensor<B, 2> {
+        let ([chunks, width], heads) = (firsts.dims(), self.heads);
+        let size = width / heads;
+        let (weight, bias) = (self.projections.weight.val(), self.projections.bias.val());
+        let matrix = |part: usize| weight.clone().narrow(1, part * width, width);
+        let bias = |part: usize| bias.clone().narrow(0, part * width, width);
+        #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
+        let scale = 1.0 / (size as f64).sqrt();
+        let queries = (firsts.matmul(matrix(0)) + bias(0).unsqueeze()).mul_scalar(scale);
+        let queries = queries.reshape([chunks, heads, size]).swap_dims(0, 1);
+        let keys = matrix(1).reshape([width, heads, size]).permute([1, 2, 0]);
+        let asked = queries.matmul(keys).reshape([heads * chunks, width]);
+        let found = B::first_attention(hidden, asked, attention).reshape([heads, chunks, width + 1]);
+        let values = matrix(2).reshape([width, heads, size]).swap_dims(0, 1);
+        let gathered = found.clone().narrow(2, 0, width).matmul(values);
+        let shift = found.narrow(2, width, 1).mul(bias(2).reshape([heads, 1, size]));
+        (gathered + shift).swap_dims(0, 1).reshape([chunks, width])
     }
 }
 
@@ -216,7 +257,7 @@ impl<B: Fused> Classifier<B> {
     /// the chunks beside it.
     pub(crate) fn pool_each(&self, batch: &Batch<B>) -> Tensor<B, 2> {
         if self.pooler.is_some() {
-            return self.pool(batch, &Masks::off());
+            return self.encode(batch, &Masks::off(), Queries::FirstEach);
         }
         let hidden = self.encode(batch, &Masks::off(), Queries::All);
         let ([_, width], device) = (hidden.dims(), hidden.device());

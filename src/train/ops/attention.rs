@@ -12,9 +12,9 @@ use super::{
     product::{Matrix, Multiply},
 };
 
-/// What attention gives: its result, and what its gradient needs.
+/// What it gives: its result, and what its gradient needs.
 pub(super) struct AttentionOutput {
-    /// `[queries, width]`
+    /// `[rows, width]`
     pub(super) output: Vec<f32>,
     /// Queries, keys and values with their bias, `[rows, 3 · width]`.
     pub(super) projected: Vec<f32>,
@@ -32,10 +32,10 @@ pub(super) fn attention(projected: &[f32], bias: &[f32], attention: &Attention) 
     let firsts = attention.firsts();
     let sequences = attention.packing.sequences();
     let mut probabilities = vec![0.0; firsts[sequences]];
-    let queries: Vec<usize> =
-        (0..sequences).map(|index| attention.queries(attention.packing.sequence(index).1)).collect();
-    let mut output = vec![0.0; queries.iter().sum::<usize>() * width];
-    let sizes = |index: usize| (queries[index] * width, firsts[index + 1] - firsts[index]);
+    let mut output = vec![0.0; attention.packing.rows() * width];
+    let sizes = |index: usize| {
+        (attention.packing.sequence(index).1 * width, firsts[index + 1] - firsts[index])
+    };
     let mut tasks = Vec::with_capacity(sequences);
     let (mut outputs, mut rest) = (output.as_mut_slice(), probabilities.as_mut_slice());
     for index in 0..sequences {
@@ -51,11 +51,10 @@ pub(super) fn attention(projected: &[f32], bias: &[f32], attention: &Attention) 
             projected: &biased[start * 3 * width..(start + length) * 3 * width],
             width,
             length,
-            queries: queries[index],
             size: width / attention.heads,
         };
         for head in 0..attention.heads {
-            let elements = sequence.queries * length;
+            let elements = length * length;
             let probabilities = &mut probabilities[head * elements..(head + 1) * elements];
             let first = firsts[index] + head * elements;
             scratch.forward(sequence, head, attention, first, probabilities, output);
@@ -78,22 +77,20 @@ pub(super) fn attention_backward(
     let (mut results, mut gradients) = (result.as_mut_slice(), gradient);
     for index in 0..attention.packing.sequences() {
         let (start, length) = attention.packing.sequence(index);
-        let queries = attention.queries(length);
         let sequence = Sequence {
             projected: &projected[start * 3 * width..(start + length) * 3 * width],
             width,
             length,
-            queries,
             size: width / attention.heads,
         };
         let (result, later) = results.split_at_mut(length * 3 * width);
-        let (gradient, rest) = gradients.split_at(queries * width);
+        let (gradient, rest) = gradients.split_at(length * width);
         (results, gradients) = (later, rest);
         tasks.push((index, sequence, result, gradient));
     }
     tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, sequence, result, gradient)| {
         for head in 0..attention.heads {
-            let elements = sequence.queries * sequence.length;
+            let elements = sequence.length * sequence.length;
             let first = firsts[index] + head * elements;
             let probabilities = &probabilities[first..first + elements];
             scratch.backward(sequence, head, attention, first, probabilities, gradient, result);
@@ -112,17 +109,16 @@ struct Sequence<'a> {
     projected: &'a [f32],
     width: usize,
     length: usize,
-    queries: usize,
     /// Of a head.
     size: usize,
 }
 
 impl Sequence<'_> {
-    /// A head's part of queries (0), keys (1) or values (2), in rows, times `factor`.
-    fn part(self, which: usize, head: usize, rows: usize, factor: f32, into: &mut Matrix) {
-        into.reset(rows, self.size);
+    /// A head's part of queries (0), keys (1) or values (2), times `factor`.
+    fn part(self, which: usize, head: usize, factor: f32, into: &mut Matrix) {
+        into.reset(self.length, self.size);
         let column = which * self.width + head * self.size;
-        for row in 0..rows {
+        for row in 0..self.length {
             let source = &self.projected[row * 3 * self.width + column..][..self.size];
             into.row_mut(row).iter_mut().zip(source).for_each(|(place, value)| *place = value * factor);
         }
@@ -158,16 +154,16 @@ impl Scratch {
         output: &mut [f32],
     ) {
         let arch = Arch::new();
-        let Sequence { length, queries, size, width, .. } = sequence;
-        sequence.part(0, head, queries, sequence.scale(), &mut self.queries);
-        sequence.part(1, head, length, 1.0, &mut self.keys);
-        sequence.part(2, head, length, 1.0, &mut self.values);
+        let Sequence { length, size, width, .. } = sequence;
+        sequence.part(0, head, sequence.scale(), &mut self.queries);
+        sequence.part(1, head, 1.0, &mut self.keys);
+        sequence.part(2, head, 1.0, &mut self.values);
         arch.dispatch(|| self.turned.transpose(&self.keys, length, size));
         let (a, b, c) = (&self.queries, &self.turned, &mut self.scores);
-        arch.dispatch(Multiply { a, b, c, rows: queries, depth: size });
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
         self.mask.resize(length, 1.0);
         arch.dispatch(|| {
-            for row in 0..queries {
+            for row in 0..length {
                 let scores = &mut self.scores.row_mut(row)[..length];
                 softmax(scores);
                 probabilities[row * length..][..length].copy_from_slice(scores);
@@ -178,8 +174,8 @@ impl Scratch {
             }
         });
         let (a, b, c) = (&self.scores, &self.values, &mut self.result);
-        arch.dispatch(Multiply { a, b, c, rows: queries, depth: length });
-        for row in 0..queries {
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
+        for row in 0..length {
             output[row * width + head * size..][..size].copy_from_slice(&self.result.row(row)[..size]);
         }
     }
@@ -196,28 +192,28 @@ impl Scratch {
         result: &mut [f32],
     ) {
         let arch = Arch::new();
-        let Sequence { length, queries, size, width, .. } = sequence;
-        let mut put = |which: usize, rows: usize, factor: f32, from: &Matrix| {
-            for row in 0..rows {
+        let Sequence { length, size, width, .. } = sequence;
+        let mut put = |which: usize, factor: f32, from: &Matrix| {
+            for row in 0..length {
                 let place = &mut result[row * 3 * width + which * width + head * size..][..size];
                 place.iter_mut().zip(from.row(row)).for_each(|(place, value)| *place = value * factor);
             }
         };
-        self.gradient.reset(queries, size);
-        for row in 0..queries {
+        self.gradient.reset(length, size);
+        for row in 0..length {
             let source = &gradient[row * width + head * size..][..size];
             self.gradient.row_mut(row)[..size].copy_from_slice(source);
         }
         // By the probabilities after dropout.
-        sequence.part(2, head, length, 1.0, &mut self.values);
+        sequence.part(2, head, 1.0, &mut self.values);
         arch.dispatch(|| self.turned.transpose(&self.values, length, size));
         let (a, b, c) = (&self.gradient, &self.turned, &mut self.scores);
-        arch.dispatch(Multiply { a, b, c, rows: queries, depth: size });
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
         // `keys` holds the dropped-out probabilities, `scores` becomes the gradient by the scores.
-        self.keys.reset(queries, length);
+        self.keys.reset(length, length);
         self.mask.resize(length, 1.0);
         arch.dispatch(|| {
-            for row in 0..queries {
+            for row in 0..length {
                 attention.drop.fill(&mut self.mask, first + row * length);
                 let probabilities = &probabilities[row * length..][..length];
                 let (scores, dropped) = (&mut self.scores.row_mut(row)[..length], self.keys.row_mut(row));
@@ -232,25 +228,26 @@ impl Scratch {
                     *score = probability * (*score - along);
                 }
             }
-            self.turned.transpose(&self.keys, queries, length);
+            self.turned.transpose(&self.keys, length, length);
         });
         let (a, b, c) = (&self.turned, &self.gradient, &mut self.result);
-        arch.dispatch(Multiply { a, b, c, rows: length, depth: queries });
-        put(2, length, 1.0, &self.result);
-        sequence.part(1, head, length, 1.0, &mut self.keys);
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
+        put(2, 1.0, &self.result);
+        sequence.part(1, head, 1.0, &mut self.keys);
         let (a, b, c) = (&self.scores, &self.keys, &mut self.result);
-        arch.dispatch(Multiply { a, b, c, rows: queries, depth: length });
-        put(0, queries, sequence.scale(), &self.result);
-        sequence.part(0, head, queries, sequence.scale(), &mut self.queries);
-        arch.dispatch(|| self.turned.transpose(&self.scores, queries, length));
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
+        put(0, sequence.scale(), &self.result);
+        sequence.part(0, head, sequence.scale(), &mut self.queries);
+        arch.dispatch(|| self.turned.transpose(&self.scores, length, length));
         let (a, b, c) = (&self.turned, &self.queries, &mut self.result);
-        arch.dispatch(Multiply { a, b, c, rows: length, depth: queries });
-        put(1, length, 1.0, &self.result);
+        arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
+        put(1, 1.0, &self.result);
     }
 }
 
+/// In place.
 #[inline(always)]
-fn softmax(scores: &mut [f32]) {
+pub(super) fn softmax(scores: &mut [f32]) {
     let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for score in &mut *scores {
         *score = exp((*score - highest).max(-87.0));

@@ -16,6 +16,7 @@ use burn::{
 use super::{
     Attention, Fused, Norm,
     attention::{self, AttentionOutput},
+    first::{self, FirstOutput},
     kernels::{self, NormInput, NormOutput, NormState},
 };
 use crate::train::masks::Drop;
@@ -39,6 +40,17 @@ impl Fused for Flex {
         let (projected, bias) = (flat(primitive(projected)), flat(primitive(bias)));
         let result = attention::attention(slice(&projected), slice(&bias), attention);
         tensor(rows(result.output, slice(&bias).len() / 3))
+    }
+
+    fn first_attention(
+        hidden: Tensor<Self, 2>,
+        asked: Tensor<Self, 2>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        let [_, width] = hidden.dims();
+        let (hidden, asked) = (flat(primitive(hidden)), flat(primitive(asked)));
+        let result = first::first_attention(slice(&hidden), slice(&asked), width, attention);
+        tensor(rows(result.output, width + 1))
     }
 }
 
@@ -161,6 +173,26 @@ impl Fused for Tracked {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
     }
+
+    fn first_attention(
+        hidden: Tensor<Self, 2>,
+        asked: Tensor<Self, 2>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        let [_, width] = hidden.dims();
+        let (hidden, asked) = (primitive(hidden), primitive(asked));
+        let (x, u) = (flat(hidden.primitive), flat(asked.primitive));
+        let FirstOutput { output, probabilities } =
+            first::first_attention(slice(&x), slice(&u), width, attention);
+        let output = rows(output, width + 1);
+        let nodes = [hidden.node, asked.node];
+        tensor(match FirstOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                prepared.finish(([x, u, row(probabilities)], attention.clone()), output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -238,6 +270,28 @@ impl Backward<Flex, 2> for AttentionOp {
             slice(&gradient),
         );
         let found = [rows(by_input, columns), row(by_bias)];
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = parent {
+                gradients.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FirstOp;
+
+impl Backward<Flex, 2> for FirstOp {
+    /// Hidden states, what was asked, probabilities; and how they were made.
+    type State = ([FlexTensor; 3], Attention);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = flat(gradients.consume::<Flex>(&ops.node));
+        let ([hidden, asked, probabilities], attention) = ops.state;
+        let width = hidden.layout().shape()[1];
+        let inputs = (slice(&hidden), slice(&asked), slice(&probabilities));
+        let found = first::first_attention_backward(inputs, width, &attention, slice(&gradient));
+        let found = [rows(found.hidden, width), rows(found.asked, width)];
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
             if let Some(node) = parent {
                 gradients.register::<Flex>(node.id, gradient);

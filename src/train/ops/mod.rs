@@ -15,6 +15,8 @@ use super::masks::Drop;
 #[cfg(feature = "flex")]
 mod attention;
 #[cfg(feature = "flex")]
+mod first;
+#[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
 mod kernels;
@@ -54,21 +56,11 @@ impl Packing {
     }
 }
 
-/// Which tokens attend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queries {
-    /// Every token: one row of output for each row of input.
-    All,
-    /// The first of each sequence, all that CLS pooling reads of the last layer: one row a sequence.
-    First,
-}
-
-/// What [`Fused::packed_attention`] needs besides tensors.
+/// What [`Fused::packed_attention`] and [`Fused::first_attention`] need besides tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Attention {
     pub(crate) packing: Arc<Packing>,
     pub(crate) heads: usize,
-    pub(crate) queries: Queries,
     /// On the probabilities. Element (sequence, head, query, key) has the number
     /// `first(sequence) + (head · queries + query) · length + key`, where `first` counts the elements
     /// of the sequences before.
@@ -76,22 +68,19 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// Queries of a sequence of `length` tokens.
-    pub(crate) fn queries(&self, length: usize) -> usize {
-        match self.queries {
-            Queries::All => length,
-            Queries::First => length.min(1),
-        }
-    }
-
-    /// The number of the first probability of each sequence, and of all at last.
+    /// The number of the first probability of each sequence, and of all at last, where every token asks.
     pub(crate) fn firsts(&self) -> Vec<usize> {
         let mut firsts = vec![0];
         for index in 0..self.packing.sequences() {
             let (_, length) = self.packing.sequence(index);
-            firsts.push(firsts[index] + self.heads * self.queries(length) * length);
+            firsts.push(firsts[index] + self.heads * length * length);
         }
         firsts
+    }
+
+    /// The number of the first probability of a sequence where its first token alone asks.
+    pub(crate) fn first_of_one(&self, sequence: usize) -> usize {
+        self.heads * self.packing.starts[sequence]
     }
 }
 
@@ -128,13 +117,28 @@ pub(crate) trait Fused: Backend {
     }
 
     /// Softmax attention within each sequence. `projected`: queries, keys and values side by side,
-    /// `[rows, 3 · width]`, to which `bias`, `[3 · width]`, is added. Result: `[queries, width]`.
+    /// `[rows, 3 · width]`, to which `bias`, `[3 · width]`, is added. Result: `[rows, width]`.
     fn packed_attention(
         projected: Tensor<Self, 2>,
         bias: Tensor<Self, 1>,
         attention: &Attention,
     ) -> Tensor<Self, 2> {
         plain::attention(projected, bias, attention)
+    }
+
+    /// Softmax attention of each sequence's first token over the hidden states themselves.
+    ///
+    /// A head's score of a token with the state `x` is `(x Wk) · q = x · (Wk q)`, and its result is
+    /// `(Σ p x) Wv`: keys and values of single tokens are never made. `hidden`: `[rows, width]`. `asked`:
+    /// each head's scaled `Wk q`, `[heads · sequences, width]`, head by head. Result: `Σ p x` and `Σ p`,
+    /// with dropout on `p`, `[heads · sequences, width + 1]`. The keys' bias adds the same to all scores
+    /// of a head, which softmax takes out again.
+    fn first_attention(
+        hidden: Tensor<Self, 2>,
+        asked: Tensor<Self, 2>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        plain::first_attention(hidden, asked, attention)
     }
 }
 

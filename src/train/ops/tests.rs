@@ -11,7 +11,7 @@ use burn::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Attention, Fused, Norm, Packing, Queries, plain};
+use super::{Attention, Fused, Norm, Packing, plain};
 use crate::train::{exclusive::exclusive, masks::Masks, model::values};
 
 type Backend = Autodiff<Flex>;
@@ -42,13 +42,13 @@ fn draw() -> Draw {
     Draw(ChaCha8Rng::seed_from_u64(5))
 }
 
-fn attention_of(queries: Queries, rate: f64) -> Attention {
+fn attention_of(rate: f64) -> Attention {
     let mut starts = vec![0];
     for length in LENGTHS {
         starts.push(starts.last().unwrap() + length);
     }
     let drop = Masks::new(rate, 9, true).next();
-    Attention { packing: Arc::new(Packing { starts }), heads: 3, queries, drop }
+    Attention { packing: Arc::new(Packing { starts }), heads: 3, drop }
 }
 
 fn close(found: &[f32], expected: &[f32], tolerance: f32) {
@@ -105,15 +105,26 @@ fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
 #[test]
 fn fused_attention_equals_the_plain_one_with_its_gradients_and_masks() {
     let _alone = exclusive();
-    for queries in [Queries::All, Queries::First] {
-        for rate in [0.0, 0.3] {
-            let mut draw = draw();
-            let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
-            let attention = attention_of(queries, rate);
-            let run = |output: Matrix| gradients(output, &[&x], &[&bias]);
-            let plain = run(plain::attention(x.clone(), bias.clone(), &attention));
-            same(&run(Backend::packed_attention(x.clone(), bias.clone(), &attention)), &plain);
-        }
+    for rate in [0.0, 0.3] {
+        let mut draw = draw();
+        let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
+        let attention = attention_of(rate);
+        let run = |output: Matrix| gradients(output, &[&x], &[&bias]);
+        let plain = run(plain::attention(x.clone(), bias.clone(), &attention));
+        same(&run(Backend::packed_attention(x.clone(), bias.clone(), &attention)), &plain);
+    }
+}
+
+#[test]
+fn fused_attention_of_first_tokens_equals_the_plain_one_with_its_gradients_and_masks() {
+    let _alone = exclusive();
+    for rate in [0.0, 0.3] {
+        let mut draw = draw();
+        let (x, asked) = (draw.matrix(LENGTHS.iter().sum(), WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
+        let attention = attention_of(rate);
+        let run = |output: Matrix| gradients(output, &[&x, &asked], &[]);
+        let plain = run(plain::first_attention(x.clone(), asked.clone(), &attention));
+        same(&run(Backend::first_attention(x.clone(), asked.clone(), &attention)), &plain);
     }
 }
 
@@ -182,13 +193,27 @@ fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
 fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
     let _alone = exclusive();
     let bias = draw().vector(3 * WIDTH);
-    for queries in [Queries::All, Queries::First] {
-        let attention = attention_of(queries, 0.25);
-        along_a_direction(LENGTHS.iter().sum::<usize>() * 3 * WIDTH, |point| {
-            let input = matrix(point, 3 * WIDTH);
-            weighted(Backend::packed_attention(input.clone(), bias.clone(), &attention), &input)
-        });
-    }
+    let attention = attention_of(0.25);
+    along_a_direction(LENGTHS.iter().sum::<usize>() * 3 * WIDTH, |point| {
+        let input = matrix(point, 3 * WIDTH);
+        weighted(Backend::packed_attention(input.clone(), bias.clone(), &attention), &input)
+    });
+}
+
+#[test]
+fn the_gradient_of_attention_of_first_tokens_is_its_slope_with_dropout_on() {
+    let _alone = exclusive();
+    let attention = attention_of(0.25);
+    let mut draw = draw();
+    let (x, asked) = (draw.matrix(LENGTHS.iter().sum(), WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
+    along_a_direction(LENGTHS.iter().sum::<usize>() * WIDTH, |point| {
+        let input = matrix(point, WIDTH);
+        weighted(Backend::first_attention(input.clone(), asked.clone(), &attention), &input)
+    });
+    along_a_direction(3 * LENGTHS.len() * WIDTH, |point| {
+        let input = matrix(point, WIDTH);
+        weighted(Backend::first_attention(x.clone(), input.clone(), &attention), &input)
+    });
 }
 
 #[test]
@@ -199,10 +224,11 @@ fn results_do_not_depend_on_the_number_of_threads() {
         pool.install(|| {
             let mut draw = draw();
             let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
-            let attended =
-                Backend::packed_attention(x.clone(), bias.clone(), &attention_of(Queries::All, 0.2));
-            let inner = draw.vector(WIDTH);
-            gradients(Backend::bias_gelu(attended, inner.clone()), &[&x], &[&bias, &inner])
+            let attended = Backend::packed_attention(x.clone(), bias.clone(), &attention_of(0.2));
+            let (inner, asked) = (draw.vector(WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
+            let hidden = Backend::bias_gelu(attended, inner.clone());
+            let found = Backend::first_attention(hidden, asked.clone(), &attention_of(0.2));
+            gradients(found, &[&x, &asked], &[&bias, &inner])
         })
     };
     assert_eq!(run(1), run(4));
