@@ -20,7 +20,7 @@ use sweep::{
     policy::CheckpointEvery,
     settings::{LongText, Pooling, Settings},
     train::{Control, Report, Session},
-    trial::{Job, Params, Trial, TrialId},
+    trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
 const BATCH: usize = 32;
@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         checkpoint_digest: None,
         micro_batch: None,
         cache: None,
+        sharing: Sharing::default(),
     };
     let mut times = Vec::new();
     let mut observe = |report: Report| match report {

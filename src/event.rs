@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     device::Device,
     metrics::Scores,
-    trial::{Failure, TrialId},
+    trial::{Failure, Origin, Sharing, TrialId},
 };
 
 /// The version of the log's records; a reader refuses a later one.
@@ -57,12 +57,15 @@ pub enum Event {
     Prepared(Prepared),
     /// An evaluation on the validation set. A resumed attempt tells those of the attempts before again.
     Evaluated(Evaluation),
-    /// The attempt goes on from a checkpoint of an earlier one.
+    /// The attempt goes on from a checkpoint of an earlier one, or from where another trial ended.
     Resumed {
         /// Optimiser steps done.
         step: u64,
         /// Epochs done, with a fraction.
         epoch: f64,
+        /// The trial that its first steps are of, if they are another's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Origin>,
     },
     /// A checkpoint is damaged; an older one, or none, is used.
     CheckpointDamaged {
@@ -155,7 +158,8 @@ pub struct Evaluation {
     pub validation: Scores,
     /// Whether this is the best evaluation so far by the monitored figure.
     pub best: bool,
-    /// Wall-clock seconds of training and evaluation so far in this attempt.
+    /// Wall-clock seconds of training and evaluation so far, over all attempts, and those of the trial
+    /// that it went on from.
     pub seconds: f64,
 }
 
@@ -176,7 +180,7 @@ pub struct Outcome {
     pub validation: Scores,
     /// On the test set, with the best parameters, measured once.
     pub test: Scores,
-    /// Wall-clock seconds of the attempt that completed.
+    /// Wall-clock seconds over all attempts, without those of a trial that it went on from.
     pub seconds: f64,
 }
 
@@ -235,6 +239,9 @@ pub enum WorkerRequest {
         /// Examples of one forward and backward pass at most; the effective batch stays the same.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         micro_batch: Option<usize>,
+        /// Which trials it has its beginning in common with.
+        #[serde(default, skip_serializing_if = "Sharing::is_none")]
+        sharing: Sharing,
     },
     /// Stop the current trial at the next step.
     Stop,

@@ -76,7 +76,15 @@ pub fn state(bytes: &[u8]) {
 /// Lets two workers say lines in turn.
 pub fn worker_lines(bytes: &[u8]) {
     let devices = [0, 1].map(|slot| Device::Cpu { slot, threads: 1 }).to_vec();
-    let due = |id| Due { trial: TrialId(id), attempts: 0, batch: 4, micro_batch: None, alone: None };
+    let after = |id| (id == 2).then_some(TrialId(1));
+    let due = |id| Due {
+        trial: TrialId(id),
+        attempts: 0,
+        batch: 4,
+        micro_batch: None,
+        alone: None,
+        after: after(id),
+    };
     let terms = Terms { planned: 3, classes: 2, retries: Retries::default() };
     let mut scheduler = Scheduler::new(devices, &[1, 2, 3].map(due), terms);
     scheduler.step(Input::Begin);

@@ -5,10 +5,13 @@
 //! `repeats` times. A draw depends on the spec's seed, its cell's grid values, its
 //! parameter and its number, and a trial's seed on the spec's seed, its own values and
 //! its repeat: another grid value or another draw leaves every other trial as it was.
+//! How long a trial may train is no part of its seed, so that trials that differ in that
+//! alone begin alike and may share what they have in common.
 
 mod describe;
 mod differences;
 mod forecast;
+mod prefixes;
 mod revision;
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,6 +19,7 @@ use std::collections::{BTreeMap, HashSet};
 pub use describe::{Overview, describe};
 pub use differences::Difference;
 pub use forecast::{Forecast, size};
+pub use prefixes::origins;
 pub use revision::{Removed, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +32,7 @@ use crate::{
     policy::Policy,
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
-    trial::{Job, Params, Trial, TrialId},
+    trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
 /// How the numbers of a range are drawn, and so how an axis of them is divided.
@@ -111,6 +115,7 @@ impl Plan {
             checkpoint_digest: self.fingerprints.checkpoints.get(&trial.settings.checkpoint).cloned(),
             micro_batch: None,
             cache: None,
+            sharing: Sharing::default(),
         }
     }
 
@@ -255,9 +260,12 @@ fn canonical(params: &[(String, Value)]) -> String {
     lines.concat()
 }
 
-/// A trial's seed, below 2^53 so that every JSON reader keeps it exact.
+/// A trial's seed, below 2^53 so that every JSON reader keeps it exact. The settings that only end
+/// a training are left out.
 fn seed(spec_seed: u64, params: &Params, repeat: u32) -> u64 {
-    let digest = digest(&["trial", &spec_seed.to_string(), &canonical(&params.0), &repeat.to_string()]);
+    let params: Vec<_> =
+        params.0.iter().filter(|(name, _)| !settings::ENDS.contains(&&**name)).cloned().collect();
+    let digest = digest(&["trial", &spec_seed.to_string(), &canonical(&params), &repeat.to_string()]);
     let mut first = [0; 8];
     first.copy_from_slice(digest.split_at(8).0);
     u64::from_be_bytes(first) >> 11
@@ -348,6 +356,17 @@ mod tests {
         assert_eq!(trials.len(), 4);
         let seeds: HashSet<u64> = trials.iter().map(|trial| trial.seed).collect();
         assert_eq!(seeds.len(), 4);
+    }
+
+    #[test]
+    fn how_long_a_trial_may_train_is_no_part_of_its_seed() {
+        let seeds = |space| -> Vec<u64> { trials(&spec(space)).iter().map(|trial| trial.seed).collect() };
+        let rates = ("learning_rate", rates(&[1e-5, 3e-5]));
+        let alone = seeds(vec![rates.clone()]);
+        let ends = [("epochs", lengths(&[2, 5])), ("patience", lengths(&[1, 3]))];
+        let both = seeds([&ends[..], &[rates]].concat());
+        assert_eq!(both, alone.repeat(4));
+        assert_eq!(seeds(ends.to_vec()), seeds(Vec::new()).repeat(4));
     }
 
     #[test]

@@ -291,8 +291,9 @@ fn line(record: &Record, study: &Study) -> Option<String> {
             let params = if params.is_empty() { params } else { format!(": {params}") };
             Some(format!("trial {id} starts{alone} on {device}{small}{again}{params}"))
         }
-        (Some(id), Event::Resumed { step, epoch }) => {
-            Some(format!("trial {id} goes on from step {step} (epoch {epoch:.1})"))
+        (Some(id), Event::Resumed { step, epoch, from }) => {
+            let begun = from.as_ref().map_or_else(String::new, |origin| format!(", begun by trial {origin}"));
+            Some(format!("trial {id} goes on from step {step} (epoch {epoch:.1}){begun}"))
         }
         (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),

@@ -396,6 +396,12 @@ impl TrialFolder {
         self.path.join("last")
     }
 
+    /// `last/state.safetensors`: what makes them a checkpoint that a trial can go on from.
+    #[must_use]
+    pub fn last_state(&self) -> PathBuf {
+        self.last().join("state.safetensors")
+    }
+
     /// `worker.log`: what the worker wrote to its standard error.
     #[must_use]
     pub fn worker_log(&self) -> PathBuf {

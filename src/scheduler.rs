@@ -8,18 +8,19 @@
 //! has one terminal event in a run at most; a failed attempt is repeated in a
 //! fresh process, after the old one was reaped, as often as the retries allow;
 //! after memory ran out, the same again, then with ever smaller passes, then
-//! alone; while the disk is full nothing is started; no trial is lost.
+//! alone; while the disk is full nothing is started; a trial that goes on from
+//! another's end waits until that one is over, however it ends; no trial is lost.
 
 mod slots;
 mod tries;
+mod turns;
 mod words;
-
-use std::collections::VecDeque;
 
 pub use self::words::{Action, Due, Exit, Input, Slot, Terms};
 use self::{
     slots::{Held, Pool, Slots, Then},
     tries::Tries,
+    turns::Turns,
     words::{about, cut, describe},
 };
 use crate::{
@@ -33,7 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Scheduler {
     slots: Slots,
-    waiting: VecDeque<TrialId>,
+    turns: Turns,
     tries: Tries,
     terms: Terms,
     /// A trial found its disk full, and the executor asks for space.
@@ -54,7 +55,7 @@ impl Scheduler {
         let due: Vec<Due> = due.iter().map(|due| Due { alone: alone(due), ..*due }).collect();
         Self {
             slots,
-            waiting: due.iter().map(|due| due.trial).collect(),
+            turns: Turns::new(&due),
             tries: Tries::new(&due, &terms),
             terms,
             awaits_space: false,
@@ -104,10 +105,9 @@ impl Scheduler {
         self.interrupts == 0 && !self.awaits_space && !self.slots.is_any_full()
     }
 
-    /// Where in the queue the next trial for `pool` stands.
-    fn next_for(&self, pool: Pool) -> Option<(usize, TrialId)> {
-        let suits = |trial: TrialId| self.tries.attempt(trial).alone.is_none_or(|own| own == pool);
-        self.waiting.iter().copied().enumerate().find(|(_, trial)| suits(*trial))
+    /// The next trial for `pool`.
+    fn next_for(&self, pool: Pool) -> Option<TrialId> {
+        self.turns.find(|trial| self.tries.attempt(trial).alone.is_none_or(|own| own == pool))
     }
 
     /// Gives waiting trials to slots without a process.
@@ -118,13 +118,13 @@ impl Scheduler {
         for slot in self.slots.all() {
             let Some(device) = self.slots.free(slot) else { continue };
             let pool = Pool::of(device);
-            let Some((at, trial)) = self.next_for(pool) else { continue };
+            let Some(trial) = self.next_for(pool) else { continue };
             let alone = self.tries.attempt(trial).alone.is_some();
             // A trial that is to be alone lets its devices fall idle, and keeps them so.
             if self.slots.is_taken(pool) || (alone && !self.slots.is_idle(pool)) {
                 continue;
             }
-            self.waiting.remove(at);
+            self.turns.take(trial);
             self.slots.set_alone(slot, alone);
             self.slots.hold(slot, Held::Starting(trial));
             self.start(trial, device, out);
@@ -150,13 +150,13 @@ impl Scheduler {
     fn next(&mut self, slot: Slot, out: &mut Vec<Action>) {
         let device = self.slots.device(slot).filter(|_| self.may_start() && self.slots.may_go_on(slot));
         let next = device.and_then(|device| {
-            let (at, trial) = self.next_for(Pool::of(device))?;
+            let trial = self.next_for(Pool::of(device))?;
             // A further attempt is for a fresh process: this one may be what the last one failed of.
             let fits = !self.tries.has_begun(trial) && self.tries.attempt(trial).alone.is_none();
-            fits.then_some((device, at, trial))
+            fits.then_some((device, trial))
         });
-        if let Some((device, at, trial)) = next {
-            self.waiting.remove(at);
+        if let Some((device, trial)) = next {
+            self.turns.take(trial);
             self.start(trial, device, out);
             self.run(slot, trial, out);
         } else {
@@ -249,6 +249,7 @@ impl Scheduler {
         }
         self.not_full(slot, out);
         out.push(Action::Log(Some(trial), Event::Finished(outcome)));
+        self.turns.close(trial);
         self.next(slot, out);
     }
 
@@ -316,8 +317,8 @@ impl Scheduler {
         self.interrupted |= self.interrupts > 0 && then != Then::Nothing;
         match then {
             Then::Nothing => {}
-            Then::Retry(trial) => self.waiting.push_back(trial),
-            Then::GoOn(trial) => self.waiting.push_front(trial),
+            Then::Retry(trial) => self.turns.push_back(trial),
+            Then::GoOn(trial) => self.turns.push_front(trial),
             Then::PutBack(trial) => self.put_back(trial, out),
         }
     }
@@ -332,6 +333,9 @@ impl Scheduler {
             self.slots.retire_beside(slot);
         }
         out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
+        if !retry {
+            self.turns.close(trial);
+        }
         if is_full && !std::mem::replace(&mut self.awaits_space, true) {
             out.push(Action::AwaitSpace(trial));
         }
@@ -350,7 +354,7 @@ impl Scheduler {
 
     fn interrupt(&mut self, out: &mut Vec<Action>) {
         self.interrupts += 1;
-        self.interrupted |= !self.waiting.is_empty();
+        self.interrupted |= !self.turns.is_empty();
         for slot in self.slots.all() {
             match (self.slots.held(slot), self.interrupts) {
                 (Held::Nothing, _) | (Held::Ending(_), 1) => {}
@@ -367,7 +371,7 @@ impl Scheduler {
     }
 
     fn finish(&mut self, out: &mut Vec<Action>) {
-        let over = self.waiting.is_empty() || self.interrupts > 0 || self.slots.is_empty();
+        let over = self.turns.is_empty() || self.interrupts > 0 || self.slots.is_empty();
         if self.slots.are_idle() && over && !self.ended {
             self.ended = true;
             out.push(Action::Log(None, Event::SweepEnded { interrupted: self.interrupted }));

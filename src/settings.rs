@@ -6,9 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 mod choices;
+mod prefix;
 mod value;
 
 pub use choices::{Aggregate, ClassWeights, LongText, Lowercase, Monitor, Pooling, Schedule, TrainOn};
+pub use prefix::ENDS;
 pub use value::Value;
 
 /// How much of the encoder stays as it was loaded.

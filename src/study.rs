@@ -7,7 +7,7 @@ use crate::{
     event::{Evaluation, Event, Outcome, Prepared, Record},
     metrics::Target,
     plan::{Plan, Scale},
-    trial::{Failure, State, Trial, TrialId},
+    trial::{Failure, Origin, State, Trial, TrialId},
 };
 
 /// A sweep as far as its log tells.
@@ -54,6 +54,8 @@ pub struct TrialRecord {
     pub failure: Option<Failure>,
     /// Whether its parameters were removed after it was complete.
     pub pruned: bool,
+    /// The trial that the latest attempt has its first steps from, or everything.
+    pub origin: Option<Origin>,
 }
 
 /// Why a record does not fit a plan.
@@ -124,7 +126,8 @@ impl Study {
         match &record.event {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
-            Event::SweepEnded { .. } | Event::Resumed { .. } | Event::CheckpointDamaged { .. } => {}
+            Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
+            Event::Resumed { from, .. } => self.find(record)?.origin = from.clone(),
             Event::Started { attempt, device, micro_batch, alone } => {
                 let trial = self.find(record)?;
                 trial.start(*attempt, *device);
@@ -165,6 +168,7 @@ impl Study {
             record.state = State::Waiting;
             record.outcome = None;
             record.pruned = false;
+            record.origin = None;
             (record.micro_batch, record.alone) = (None, false);
         }
     }
@@ -246,6 +250,7 @@ impl TrialRecord {
             outcome: None,
             failure: None,
             pruned: false,
+            origin: None,
         }
     }
 
@@ -257,6 +262,7 @@ impl TrialRecord {
         self.evaluations.clear();
         self.outcome = None;
         self.pruned = false;
+        self.origin = None;
     }
 }
 

@@ -104,6 +104,49 @@ pub struct Job {
     /// The cache of what trials share; `None`: nothing is kept outside a worker.
     #[serde(default)]
     pub cache: Option<CacheSpec>,
+    /// Which trials it has its beginning in common with.
+    #[serde(default, skip_serializing_if = "Sharing::is_none")]
+    pub sharing: Sharing,
+}
+
+/// What a trial has to do with others that are trained alike until one of them ends. It changes no
+/// number, only who computes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sharing {
+    /// The trial whose end it goes on from, where it has no checkpoint of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<TrialId>,
+    /// Whether another trial will go on from its end.
+    pub is_gone_on_from: bool,
+}
+
+impl Sharing {
+    /// Whether it has nothing to do with others.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The trial that another one has its beginning, or all, from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The other trial's sweep, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<String>,
+    /// The other trial.
+    pub trial: TrialId,
+}
+
+impl fmt::Display for Origin {
+    /// `0003`, `other-sweep/0003`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.sweep {
+            Some(sweep) => write!(f, "{sweep}/{}", self.trial),
+            None => self.trial.fmt(f),
+        }
+    }
 }
 
 /// Where a trial stands.

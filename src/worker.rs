@@ -25,7 +25,7 @@ use crate::{
     memory,
     results::{TrialFolder, read_json},
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Failure, FailureKind, Job, Memory, TrialId},
+    trial::{Failure, FailureKind, Job, Memory, Origin, Sharing, TrialId},
 };
 
 /// Between two lines that are only about a trial's progress.
@@ -84,9 +84,17 @@ fn record_panics() -> Arc<Mutex<String>> {
     last
 }
 
+/// A trial that is to be run.
+struct Order {
+    trial: TrialId,
+    folder: PathBuf,
+    micro_batch: Option<usize>,
+    sharing: Sharing,
+}
+
 /// What the orchestrator wants, as a thread hears it.
 struct Requests {
-    trials: mpsc::Receiver<(TrialId, PathBuf, Option<usize>)>,
+    trials: mpsc::Receiver<Order>,
     stop: Arc<AtomicBool>,
 }
 
@@ -99,10 +107,10 @@ impl Requests {
         thread::spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(WorkerRequest::Run { trial, folder, micro_batch }) => {
+                    Ok(WorkerRequest::Run { trial, folder, micro_batch, sharing }) => {
                         // Here and not where the trial starts: a stop may follow at once.
                         heard.store(false, Ordering::SeqCst);
-                        if sender.send((trial, folder, micro_batch)).is_err() {
+                        if sender.send(Order { trial, folder, micro_batch, sharing }).is_err() {
                             break;
                         }
                     }
@@ -132,8 +140,8 @@ impl<W: Write> Server<W> {
         if say(&mut self.output, &WorkerLine::Ready { v: LOG_VERSION }).is_err() {
             return Left::Quietly;
         }
-        while let Ok((trial, folder, micro_batch)) = self.requests.trials.recv() {
-            let line = match self.attempt(trial, &folder, micro_batch, train) {
+        while let Ok(order) = self.requests.trials.recv() {
+            let line = match self.attempt(&order, train) {
                 Ok(line) => line,
                 Err(Closed) => return Left::Quietly,
             };
@@ -171,20 +179,15 @@ impl<W: Write> Server<W> {
     }
 
     /// Runs one trial; the answer is the line that tells how it ended.
-    fn attempt(
-        &mut self,
-        id: TrialId,
-        path: &Path,
-        micro_batch: Option<usize>,
-        train: &mut Train<'_>,
-    ) -> Result<WorkerLine, Closed> {
+    fn attempt(&mut self, order: &Order, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
+        let (id, path) = (order.trial, order.folder.as_path());
         let folder = TrialFolder::new(path);
         let _alone = match self.alone(id, path) {
             Ok(lock) => lock,
             Err(line) => return Ok(*line),
         };
         let job: Job = match read_json(&folder.job()) {
-            Ok(job) => Job { micro_batch, ..job },
+            Ok(job) => Job { micro_batch: order.micro_batch, sharing: order.sharing, ..job },
             Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),
         };
         let mut reporter = Reporter {
@@ -260,8 +263,9 @@ impl<W: Write> Reporter<'_, W> {
                 is_told.then_some(WorkerLine::Progress(self.trial, progress))
             }
             Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
-            Report::Resumed { step, epoch } => {
-                Some(WorkerLine::Event(self.trial, Event::Resumed { step, epoch }))
+            Report::Resumed { step, epoch, from } => {
+                let from = from.map(|trial| Origin { sweep: None, trial });
+                Some(WorkerLine::Event(self.trial, Event::Resumed { step, epoch, from }))
             }
             Report::CheckpointDamaged(message) => {
                 Some(WorkerLine::Event(self.trial, Event::CheckpointDamaged { message: one_line(&message) }))

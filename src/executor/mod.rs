@@ -9,6 +9,7 @@ mod lines;
 mod oom_kills;
 mod painter;
 mod pause;
+mod prefixes;
 mod process;
 mod signals;
 mod space;
@@ -27,10 +28,11 @@ use tokio::{
 };
 
 use self::{
-    cleaner::{Cleaner, What},
+    cleaner::Cleaner,
     oom_kills::OomKills,
     painter::Painter,
     pause::{Pause, free_space},
+    prefixes::Prefixes,
     process::{Command, Limits, Post, Worker},
 };
 pub use self::{painter::Draw, signals::interrupts};
@@ -46,7 +48,7 @@ use crate::{
     retention,
     scheduler::{Action, Due, Input, Scheduler, Slot, Terms},
     study::{Study, StudyError, TrialRecord},
-    trial::{Job, State, TrialId},
+    trial::{Job, TrialId},
 };
 
 /// Inputs that may wait for the loop; a worker that floods its standard output waits itself.
@@ -185,6 +187,7 @@ struct Loop<'a> {
     workers: Vec<Option<Worker>>,
     painter: Painter,
     cleaner: Cleaner,
+    prefixes: Prefixes,
     pause: Pause,
     kills: OomKills,
     inbox: mpsc::Sender<Input>,
@@ -217,7 +220,8 @@ impl<'a> Loop<'a> {
             classes: run.plan.labels.len(),
             retries: run.plan.policy.retries,
         };
-        let scheduler = Scheduler::new(run.devices.clone(), &due(&study), terms);
+        let prefixes = Prefixes::of(&run, &study);
+        let scheduler = Scheduler::new(run.devices.clone(), &due(&study, &prefixes), terms);
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
         let cleaner = Cleaner::start(trouble.clone());
@@ -234,6 +238,7 @@ impl<'a> Loop<'a> {
             workers,
             painter,
             cleaner,
+            prefixes,
             pause,
             kills,
             inbox,
@@ -280,10 +285,7 @@ impl<'a> Loop<'a> {
 
     /// Removes what an earlier run that was killed has left of complete trials.
     fn tidy(&self) {
-        for record in self.study.trials.iter().filter(|record| record.state == State::Complete) {
-            let what = if record.pruned { What::Parameters } else { What::Checkpoints };
-            self.cleaner.clean(self.run.folder.trial(record.trial.id), what);
-        }
+        self.study.trials.iter().for_each(|record| self.clean(record.trial.id));
     }
 
     /// Removes the parameters that need not be kept.
@@ -292,7 +294,7 @@ impl<'a> Loop<'a> {
             let record = self.append(Some(trial), Event::Pruned).await?;
             self.study.apply(&record)?;
             (self.watch)(Note::Logged(&record, &self.study));
-            self.cleaner.clean(self.run.folder.trial(trial), What::Parameters);
+            self.relieve(trial, &record.event);
         }
         Ok(())
     }
@@ -376,7 +378,8 @@ impl<'a> Loop<'a> {
         }
         // Relative to nothing: a worker may be started anywhere.
         let path = std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
-        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path, micro_batch }));
+        let sharing = self.sharing(slot, trial);
+        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path, micro_batch, sharing }));
         Ok(())
     }
 
@@ -427,8 +430,10 @@ impl<'a> Loop<'a> {
         self.study.apply(&record)?;
         (self.watch)(Note::Logged(&record, &self.study));
         self.painter.logged(&record);
-        if let (Some(trial), Event::Finished(_)) = (trial, &record.event) {
-            self.cleaner.clean(self.run.folder.trial(trial), What::Checkpoints);
+        if let Some(trial) = trial {
+            self.relieve(trial, &record.event);
+        }
+        if let Event::Finished(_) = record.event {
             self.prune().await?;
         }
         Ok(())
@@ -456,7 +461,7 @@ fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, Executo
 }
 
 /// What a run has to do of `study`.
-fn due(study: &Study) -> Vec<Due> {
+fn due(study: &Study, prefixes: &Prefixes) -> Vec<Due> {
     let due = |record: &TrialRecord| {
         let settings = &record.trial.settings;
         Due {
@@ -465,6 +470,7 @@ fn due(study: &Study) -> Vec<Due> {
             batch: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
             micro_batch: record.micro_batch,
             alone: record.device.filter(|_| record.alone),
+            after: prefixes.origin(record.trial.id),
         }
     };
     study.to_run().into_iter().filter_map(|(id, _)| study.trial(id).map(due)).collect()

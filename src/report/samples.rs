@@ -75,6 +75,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         outcome,
         failure: None,
         pruned: false,
+        origin: None,
     }
 }
 

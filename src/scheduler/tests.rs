@@ -3,6 +3,7 @@
 mod memory;
 mod orders;
 mod space;
+mod turns;
 
 use super::*;
 use crate::{
@@ -20,7 +21,7 @@ fn cpu(slots: usize) -> Vec<Device> {
 }
 
 fn due(trial: TrialId) -> Due {
-    Due { trial, attempts: 0, batch: 32, micro_batch: None, alone: None }
+    Due { trial, attempts: 0, batch: 32, micro_batch: None, alone: None, after: None }
 }
 
 /// One further attempt after each failure that may be a chance.
@@ -252,7 +253,7 @@ fn figures_of_another_number_of_classes_break_the_protocol() {
 fn signs_of_life_and_resuming_change_nothing_but_the_log() {
     let mut scheduler = busy(1, 1);
     assert_eq!(scheduler.step(Input::Line(SLOT, WorkerLine::Alive(T1))), []);
-    let resumed = Event::Resumed { step: 3, epoch: 0.5 };
+    let resumed = Event::Resumed { step: 3, epoch: 0.5, from: None };
     let damaged = Event::CheckpointDamaged { message: "x".repeat(5_000) };
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Event(T1, resumed.clone())));
     assert_eq!(actions, [Action::Log(Some(T1), resumed)]);

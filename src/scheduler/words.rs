@@ -29,6 +29,8 @@ pub struct Due {
     pub micro_batch: Option<usize>,
     /// The device that its latest attempt had for itself, since memory ran out beside others.
     pub alone: Option<Device>,
+    /// The trial whose end it goes on from: it waits while that one is due.
+    pub after: Option<TrialId>,
 }
 
 /// What a run's trials are held to.

@@ -74,7 +74,12 @@ impl EarlyStopping {
         } else {
             self.without_improvement += 1;
         }
-        Judgement { best: improved, stop: self.without_improvement >= self.patience }
+        Judgement { best: improved, stop: self.is_exhausted() }
+    }
+
+    /// Whether patience has run out.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.without_improvement >= self.patience
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     files,
     fingerprint::FingerprintError,
     settings::{Lowercase, Pooling},
-    trial::{FailureKind, Job},
+    trial::{FailureKind, Job, TrialId},
 };
 
 mod backend;
@@ -77,6 +77,8 @@ pub enum Report {
         step: u64,
         /// Epochs done, with a fraction.
         epoch: f64,
+        /// The trial that it shares its beginning with, if it went on from where that one ended.
+        from: Option<TrialId>,
     },
     /// A checkpoint is damaged: an older one, or none, is used; why and which.
     CheckpointDamaged(String),
@@ -264,7 +266,8 @@ impl Session {
     }
 
     /// Runs `job` and writes `metrics.csv`, `predictions.csv`, `best/` and `last/` into `folder`;
-    /// goes on from the checkpoint in `last/` if it is one of this job.
+    /// goes on from the checkpoint in `last/` if it is one of this job, or else from that of the
+    /// trial beside it that the job names.
     ///
     /// A full disk fails nothing: the trial waits until there is space, or it is told to stop.
     ///

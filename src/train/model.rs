@@ -201,7 +201,12 @@ impl<B: Fused> Layer<B> {
 impl<B: Fused> Layer<B> {
     /// What the first tokens, `firsts`, `[chunks, width]`, gather from `hidden`, `[tokens, width]`; see
     /// [`Fused::first_attention`].
-    fn attend_first(&self, hidden: Tensor<B, 2>, firsts: Tensor<B, 2>, attention: &Attention) -> Tensor<B, 2> {
+    fn attend_first(
+        &self,
+        hidden: Tensor<B, 2>,
+        firsts: Tensor<B, 2>,
+        attention: &Attention,
+    ) -> Tensor<B, 2> {
         let ([chunks, width], heads) = (firsts.dims(), self.heads);
         let size = width / heads;
         let (weight, bias) = (self.projections.weight.val(), self.projections.bias.val());

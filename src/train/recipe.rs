@@ -185,7 +185,16 @@ impl<C: Compute> Trial<'_, C> {
         &self.job.trial.settings
     }
 
-    /// Wall-clock seconds so far, those of the attempts before included.
+    fn steps_per_epoch(&self) -> u64 {
+        self.corpus.train.len().div_ceil(self.settings().batch_size) as u64
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps_per_epoch() * self.settings().epochs as u64
+    }
+
+    /// Wall-clock seconds so far, those of the attempts before and of the trial that this one went on
+    /// from included.
     fn seconds(&self, learner: &Learner<C>) -> f64 {
         learner.saved.seconds_before + self.started.elapsed().as_secs_f64()
     }
@@ -193,8 +202,7 @@ impl<C: Compute> Trial<'_, C> {
     fn run(&self, mut learner: Learner<C>, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
         let settings = self.settings();
         let train = &self.corpus.train;
-        let steps_per_epoch = train.len().div_ceil(settings.batch_size) as u64;
-        let steps = steps_per_epoch * settings.epochs as u64;
+        let (steps_per_epoch, steps) = (self.steps_per_epoch(), self.steps());
         let rate = LearningRate::new(settings, steps);
         let mut reports = vec![Report::Prepared(self.prepared(&learner, steps))];
         reports.extend(Self::retold(&learner, steps_per_epoch));
@@ -235,7 +243,7 @@ impl<C: Compute> Trial<'_, C> {
             };
             let stop = observe(Report::Progress(progress)) == Control::Stop;
             if stop || self.is_save_due(&learner) {
-                let saved = self.save(&mut learner, false, steps_per_epoch, observe)?;
+                let saved = self.save(&mut learner, false, observe)?;
                 if stop || saved == Control::Stop {
                     return Ok(Ending::Stopped);
                 }
@@ -269,7 +277,9 @@ impl<C: Compute> Trial<'_, C> {
         let mut loss = 0.0;
         let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
         let part = batch.len().div_ceil(settings.gradient_accumulation);
-        let parts = batch.chunks(self.job.micro_batch.map_or(part, |most| part.min(most.max(1))));
+        let most = self.job.micro_batch.map_or(part, |most| part.min(most.max(1)));
+        learner.saved.is_cut |= most < part;
+        let parts = batch.chunks(most);
         let parts = parts.flat_map(|part| train.within(part, MICRO_BATCH_TOKENS));
         for (micro, documents) in parts.enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
@@ -328,7 +338,7 @@ impl<C: Compute> Trial<'_, C> {
         if judgement.best {
             learner.best = Some(model);
         }
-        let saved = self.save(learner, judgement.best, steps_per_epoch, observe)?;
+        let saved = self.save(learner, judgement.best, observe)?;
         let told = observe(Report::Evaluated(evaluation));
         Ok(if [written, saved, told].contains(&Control::Stop) { Control::Stop } else { Control::Continue })
     }
@@ -377,7 +387,7 @@ impl<C: Compute> Trial<'_, C> {
             train_loss: best.train_loss,
             validation: best.validation.clone(),
             test,
-            seconds: self.seconds(learner),
+            seconds: self.seconds(learner) - learner.saved.origin.map_or(0.0, |origin| origin.seconds),
         })))
     }
 }

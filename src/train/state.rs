@@ -28,7 +28,7 @@ use super::{
     exported::WEIGHTS,
     weights::{Part, Precision, Weights, WeightsError, write_safetensors},
 };
-use crate::{event::Evaluation, files, fingerprint, settings::Settings};
+use crate::{event::Evaluation, files, fingerprint, settings::Settings, trial::TrialId};
 
 /// The file with the moments.
 const STATE: &str = "state.safetensors";
@@ -54,6 +54,14 @@ pub(crate) struct Identity {
     pub(crate) corpus: String,
 }
 
+impl Identity {
+    /// Whether what was saved of this training is just what the training `longer` would have saved.
+    fn begins(&self, longer: &Self) -> bool {
+        let settings = longer.settings.clone();
+        self.settings.begin(&settings) && Self { settings, ..self.clone() } == *longer
+    }
+}
+
 /// Where a training stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Position {
@@ -74,6 +82,21 @@ pub(crate) struct Position {
     /// Every evaluation so far.
     pub(crate) evaluations: Vec<Evaluation>,
     /// Wall-clock seconds so far, over all attempts.
+    pub(crate) seconds: f64,
+    /// Where it began, if it went on from where another trial ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<Origin>,
+    /// Whether some step was computed in smaller parts than planned, since memory had run out.
+    #[serde(default)]
+    pub(crate) is_cut: bool,
+}
+
+/// What a training has of another trial.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    /// The other trial.
+    pub(crate) trial: TrialId,
+    /// Wall-clock seconds that the other one took until there.
     pub(crate) seconds: f64,
 }
 
@@ -231,9 +254,7 @@ impl Shelf {
 
     /// Makes `best/` hold the best parameters of the newest checkpoint.
     fn publish_best(&self) -> Result<(), WeightsError> {
-        let path = self.best_parameters();
-        files::link_atomically(&self.folder("last").join(BEST), &path)
-            .map_err(|source| WeightsError::Write { path, source })
+        self.take_best(self)
     }
 
     /// Reads the newest checkpoint of the training `identity` that is whole; and makes it the
@@ -245,7 +266,7 @@ impl Shelf {
         let mut found = Found::default();
         for name in ["last", "last.before"] {
             let folder = self.folder(name);
-            match read(&folder, identity) {
+            match read(&folder, &|found| found == identity) {
                 Ok(None) => {}
                 Ok(Some(saved)) => {
                     if name != "last" {
@@ -263,6 +284,24 @@ impl Shelf {
         Ok(found)
     }
 
+    /// Reads the newest checkpoint of a trial that is over, for the training `identity` to go on from;
+    /// `None` unless that one would have come just there itself.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub(crate) fn read_end(&self, identity: &Identity) -> Result<Option<Saved>, StateError> {
+        let saved = read(&self.folder("last"), &|found| found.begins(identity))?;
+        // The mean loss of a step that was cut is the same; its dropout is not.
+        Ok(saved.filter(|saved| !saved.position.is_cut))
+    }
+
+    /// Takes the best parameters of another trial's newest checkpoint for its own.
+    pub(crate) fn take_best(&self, other: &Self) -> Result<(), WeightsError> {
+        let path = self.best_parameters();
+        files::link_atomically(&other.folder("last").join(BEST), &path)
+            .map_err(|source| WeightsError::Write { path, source })
+    }
+
     /// Makes the checkpoint before the newest one.
     fn step_back(&self) -> Result<(), WeightsError> {
         let [last, before] = ["last", "last.before"].map(|name| self.folder(name));
@@ -271,8 +310,8 @@ impl Shelf {
     }
 }
 
-/// Reads the checkpoint in `folder`; `None` when there is none, or it is of another training.
-fn read(folder: &Path, identity: &Identity) -> Result<Option<Saved>, StateError> {
+/// Reads the checkpoint in `folder`; `None` when there is none, or none of a training that is wanted.
+fn read(folder: &Path, is_wanted: &dyn Fn(&Identity) -> bool) -> Result<Option<Saved>, StateError> {
     let path = folder.join(STATE);
     let bytes = match fs::read(&path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -283,7 +322,7 @@ fn read(folder: &Path, identity: &Identity) -> Result<Option<Saved>, StateError>
     let Some((header, moments)) = parse(&bytes).map_err(|reason| StateError::damaged(&path, reason))? else {
         return Ok(None);
     };
-    if header.identity != *identity {
+    if !is_wanted(&header.identity) {
         return Ok(None);
     }
     let model = parameters(&folder.join(WEIGHTS), &header.model)?;

@@ -21,7 +21,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn request(folder: &Path) -> String {
-    let request = WorkerRequest::Run { trial: ONE, folder: folder.to_owned(), micro_batch: None };
+    let (folder, sharing) = (folder.to_owned(), Sharing::default());
+    let request = WorkerRequest::Run { trial: ONE, folder, micro_batch: None, sharing };
     serde_json::to_string(&request).unwrap() + "\n"
 }
 

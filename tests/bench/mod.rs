@@ -18,7 +18,7 @@ use sweep::{
     policy::CheckpointEvery,
     settings::Settings,
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Job, Params, Trial, TrialId},
+    trial::{Job, Params, Sharing, Trial, TrialId},
 };
 use tempfile::TempDir;
 
@@ -75,6 +75,7 @@ pub(crate) struct Bench {
     pub(crate) checkpoint_every: CheckpointEvery,
     pub(crate) micro_batch: Option<usize>,
     pub(crate) cache: Option<CacheSpec>,
+    pub(crate) sharing: Sharing,
 }
 
 impl Bench {
@@ -90,6 +91,7 @@ impl Bench {
             checkpoint_every: CheckpointEvery::default(),
             micro_batch: None,
             cache: None,
+            sharing: Sharing::default(),
         }
     }
 
@@ -126,6 +128,7 @@ impl Bench {
             checkpoint_digest: None,
             micro_batch: self.micro_batch,
             cache: self.cache.clone(),
+            sharing: self.sharing,
         };
         self.session.run(&job, folder, observe)
     }

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     }
     say(&WorkerLine::Ready { v: LOG_VERSION });
     while let Some(line) = requests.next() {
-        if let Ok(WorkerRequest::Run { trial, folder, micro_batch }) = serde_json::from_str(&line) {
+        if let Ok(WorkerRequest::Run { trial, folder, micro_batch, .. }) = serde_json::from_str(&line) {
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
             if deed == "plausible" {

@@ -87,7 +87,7 @@ fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests(
     run_out(&mut scheduler, SLOT);
     run_out(&mut scheduler, SLOT);
     assert!(scheduler.slots.is_taken(Pool::Host));
-    scheduler.waiting.extend(others.iter().map(|due| due.trial));
+    scheduler.turns.waiting.extend(others.iter().map(|due| due.trial));
     assert_eq!(scheduler.step(Input::SpaceFreed), [], "nothing starts beside it");
     scheduler.step(Input::Line(SLOT, READY));
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
@@ -105,10 +105,10 @@ fn other_devices_go_on_while_one_is_kept_for_a_trial() {
     for slot in 0..3 {
         scheduler.step(Input::Line(Slot(slot), READY));
     }
-    scheduler.waiting.clear();
+    scheduler.turns.waiting.clear();
     scheduler.step(Input::Exited(SLOT, DIED));
     run_out(&mut scheduler, SLOT);
-    scheduler.waiting.push_back(TrialId(4));
+    scheduler.turns.waiting.push_back(TrialId(4));
     let actions = scheduler.step(Input::Line(Slot(2), WorkerLine::Finished(T3, outcome())));
     assert_eq!(starts(&actions), [(TrialId(4), None, false)]);
     let actions = scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));

@@ -86,6 +86,7 @@ struct World {
     alone: Vec<(Pool, Slot)>,
     /// What the latest start was like.
     started: (Option<usize>, bool),
+    trials: u32,
     attempts: BTreeMap<TrialId, u32>,
     full_disks: BTreeMap<TrialId, u32>,
     micro_batches: BTreeMap<TrialId, usize>,
@@ -97,7 +98,10 @@ struct World {
 
 impl World {
     fn new(slots: usize, trials: u32) -> Self {
-        let due: Vec<Due> = (1..=trials).map(|id| Due { batch: BATCH, ..due(TrialId(id)) }).collect();
+        // Every second trial goes on from the one after it, or from nobody who is there.
+        let after = |id: u32| id.is_multiple_of(2).then_some(TrialId(id + 1));
+        let due: Vec<Due> =
+            (1..=trials).map(|id| Due { batch: BATCH, after: after(id), ..due(TrialId(id)) }).collect();
         let mut world = Self {
             scheduler: Scheduler::new(devices(slots), &due, terms(trials)),
             processes: vec![None; slots],
@@ -106,6 +110,7 @@ impl World {
             awaits_space: false,
             alone: Vec::new(),
             started: (None, false),
+            trials,
             attempts: BTreeMap::new(),
             full_disks: BTreeMap::new(),
             micro_batches: BTreeMap::new(),
@@ -180,6 +185,9 @@ impl World {
     fn logged(&mut self, trial: TrialId, event: &Event) {
         let count = match event {
             Event::Started { attempt, micro_batch, alone, .. } => {
+                let origin = TrialId(trial.0 + 1);
+                let waits = trial.0.is_multiple_of(2) && origin.0 <= self.trials;
+                assert!(!waits || self.terminal.contains_key(&origin), "{trial} did not wait");
                 assert!(!self.awaits_space && self.full.is_empty(), "{trial} starts on a full disk");
                 self.started = (*micro_batch, *alone);
                 let before = micro_batch.and_then(|size| self.micro_batches.insert(trial, size));
@@ -270,7 +278,7 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::WaitsForSpace => line(WorkerLine::DiskFull(own, "/full".into())),
         Deed::GoesOn => line(WorkerLine::DiskFreed(own)),
         Deed::Alive => line(WorkerLine::Alive(own)),
-        Deed::Resumed => line(WorkerLine::Event(own, Event::Resumed { step: 1, epoch: 0.5 })),
+        Deed::Resumed => line(WorkerLine::Event(own, Event::Resumed { step: 1, epoch: 0.5, from: None })),
         Deed::Garbage => Input::Garbage(slot, "noise".to_owned()),
         Deed::Exit => Input::Exited(slot, Exit::Code(1)),
         Deed::Killed => Input::Exited(slot, Exit::Signal(9)),
@@ -326,7 +334,7 @@ proptest! {
                 prop_assert_eq!(terminal, 1, "{} was lost", trial);
             } else if terminal + interrupted == 0 {
                 // It never began, or waits for its second attempt: the next run takes it up.
-                prop_assert!(world.scheduler.waiting.contains(&trial), "{} was lost", trial);
+                prop_assert!(world.scheduler.turns.waiting.contains(&trial), "{} was lost", trial);
                 prop_assert!(world.scheduler.was_interrupted());
             }
         }

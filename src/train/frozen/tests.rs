@@ -14,7 +14,7 @@ use crate::{
         Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive, mini,
         recipe::Trainer, weights::Pretrained,
     },
-    trial::{Job, Params, Trial, TrialId},
+    trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
 fn model(fixture: &str, pooling: Pooling) -> Classifier<Flex> {
@@ -85,6 +85,7 @@ fn files(freeze: Freeze, pooling: Pooling, most: usize) -> [Vec<u8>; 3] {
         data,
         checkpoint_every: crate::policy::CheckpointEvery::default(),
         cache: None,
+        sharing: Sharing::default(),
         data_digest: None,
         checkpoint_digest: None,
         micro_batch: None,

@@ -33,9 +33,8 @@ pub(super) fn attention(projected: &[f32], bias: &[f32], attention: &Attention) 
     let sequences = attention.packing.sequences();
     let mut probabilities = vec![0.0; firsts[sequences]];
     let mut output = vec![0.0; attention.packing.rows() * width];
-    let sizes = |index: usize| {
-        (attention.packing.sequence(index).1 * width, firsts[index + 1] - firsts[index])
-    };
+    let sizes =
+        |index: usize| (attention.packing.sequence(index).1 * width, firsts[index + 1] - firsts[index]);
     let mut tasks = Vec::with_capacity(sequences);
     let (mut outputs, mut rest) = (output.as_mut_slice(), probabilities.as_mut_slice());
     for index in 0..sequences {

@@ -1,6 +1,7 @@
 //! What a trial writes so that it can go on after any interruption, and going on.
 
 use std::{
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -15,9 +16,11 @@ use crate::{
         Control, Observe, Report, TrainError,
         backend::Compute,
         config::EncoderConfig,
-        state::{Best, Found, Identity, Moments, Position, Saving, Shelf},
+        outputs,
+        state::{self, Best, Found, Identity, Moments, Origin, Position, Saving, Shelf, StateError},
         weights::Pretrained,
     },
+    trial::TrialId,
 };
 
 /// Between two attempts to write to a full disk.
@@ -32,11 +35,23 @@ pub(super) struct Saved {
     /// Wall-clock seconds of the attempts before.
     pub(super) seconds_before: f64,
     is_resumed: bool,
+    /// What it has of another trial.
+    pub(super) origin: Option<Origin>,
+    /// Whether some step was computed in smaller parts than planned.
+    pub(super) is_cut: bool,
 }
 
 impl Default for Saved {
     fn default() -> Self {
-        Self { at: Instant::now(), step: 0, best: None, seconds_before: 0.0, is_resumed: false }
+        Self {
+            at: Instant::now(),
+            step: 0,
+            best: None,
+            seconds_before: 0.0,
+            is_resumed: false,
+            origin: None,
+            is_cut: false,
+        }
     }
 }
 
@@ -68,7 +83,6 @@ impl<C: Compute> Trial<'_, C> {
         &self,
         learner: &mut Learner<C>,
         is_best: bool,
-        steps_per_epoch: u64,
         observe: &mut Observe<'_>,
     ) -> Result<Control, TrainError> {
         let is_finite = learner
@@ -79,6 +93,7 @@ impl<C: Compute> Trial<'_, C> {
             // Nothing goes on from here.
             return Ok(Control::Continue);
         }
+        let steps_per_epoch = self.steps_per_epoch();
         let (moments, updates) = learner.optimizer.moments();
         let position = Position {
             step: learner.step,
@@ -90,13 +105,19 @@ impl<C: Compute> Trial<'_, C> {
             loss: (learner.loss.0.to_bits(), learner.loss.1),
             evaluations: learner.evaluations.clone(),
             seconds: self.seconds(learner),
+            origin: learner.saved.origin,
+            is_cut: learner.saved.is_cut,
         };
         let before = learner.saved.best.take();
         let saving = Saving {
             identity: &self.identity(),
             position: &position,
-            // No step will want them.
-            moments: &if learner.over { Moments::new() } else { moments },
+            // No step will want them, unless it is another trial's.
+            moments: &if learner.over && !self.job.sharing.is_gone_on_from {
+                Moments::new()
+            } else {
+                moments
+            },
             model: &learner.model.valid().weights(),
             best: match &before {
                 _ if is_best => Best::Now,
@@ -114,10 +135,11 @@ impl<C: Compute> Trial<'_, C> {
         Ok(control)
     }
 
-    /// Goes on from the trial's checkpoint, if there is one.
+    /// Goes on from the trial's checkpoint, or else from where the trial ended that it shares its
+    /// beginning with, if there is one.
     pub(super) fn restore(
         &self,
-        mut learner: Learner<C>,
+        learner: Learner<C>,
         config: &EncoderConfig,
         observe: &mut Observe<'_>,
     ) -> Result<Learner<C>, TrainError> {
@@ -129,12 +151,74 @@ impl<C: Compute> Trial<'_, C> {
         if control == Control::Stop {
             return Ok(learner);
         }
-        let then = if found.saved.is_some() { "the one before it is used" } else { "the trial begins anew" };
+        let shared = if found.saved.is_none() { self.shared(&mut found.damaged) } else { None };
+        let then = match (&found.saved, &shared) {
+            (Some(_), _) => "the one before it is used".to_owned(),
+            (None, Some((origin, _))) => format!("the trial goes on from where trial {origin} ended"),
+            (None, None) => "the trial begins anew".to_owned(),
+        };
         for damaged in &found.damaged {
             // `run` asks again whether to go on.
             let _ = observe(Report::CheckpointDamaged(format!("{damaged}; {then}")));
         }
-        let Some(saved) = found.saved else { return Ok(learner) };
+        match (found.saved, shared) {
+            (Some(saved), _) => self.resumed(learner, saved, config),
+            (None, Some((origin, saved))) => {
+                let seconds = saved.position.seconds;
+                let mut learner = self.resumed(learner, saved, config)?;
+                learner.saved.origin = Some(Origin { trial: origin, seconds });
+                self.settle(&mut learner, origin, observe)?;
+                Ok(learner)
+            }
+            (None, None) => Ok(learner),
+        }
+    }
+
+    /// The folder of another trial of the sweep.
+    fn folder_of(&self, trial: TrialId) -> PathBuf {
+        self.folder.with_file_name(trial.to_string())
+    }
+
+    /// What the trial ended with that this one goes on from, if there is one and its end is one that
+    /// this trial would have come to.
+    fn shared(&self, damaged: &mut Vec<StateError>) -> Option<(TrialId, state::Saved)> {
+        let origin = self.job.sharing.origin?;
+        let end = Shelf::new(&self.folder_of(origin)).read_end(&self.identity());
+        let saved = end.unwrap_or_else(|error| {
+            damaged.push(error);
+            None
+        })?;
+        // Without moments no step can be made; a trial that nobody was to go on from leaves none.
+        (!saved.moments.is_empty() && saved.best.is_some()).then_some((origin, saved))
+    }
+
+    /// Leaves in the trial's folder what it would have left there until now, had it come here by
+    /// itself: from then on it needs nothing of the other trial.
+    fn settle(
+        &self,
+        learner: &mut Learner<C>,
+        origin: TrialId,
+        observe: &mut Observe<'_>,
+    ) -> Result<(), TrainError> {
+        let other = Shelf::new(&self.folder_of(origin));
+        let control = Self::persist(observe, &mut || {
+            outputs::write_metrics(self.folder, &learner.evaluations)?;
+            Ok(self.shelf().take_best(&other)?)
+        })?;
+        if control == Control::Continue {
+            // `run` asks again whether to go on.
+            let _ = self.save(learner, false, observe)?;
+        }
+        Ok(())
+    }
+
+    /// The learner as it was when `saved` was written.
+    fn resumed(
+        &self,
+        mut learner: Learner<C>,
+        saved: state::Saved,
+        config: &EncoderConfig,
+    ) -> Result<Learner<C>, TrainError> {
         let (pooling, classes) = (self.settings().pooling, self.data.labels.len());
         let source = |weights| Pretrained {
             weights,
@@ -149,17 +233,24 @@ impl<C: Compute> Trial<'_, C> {
         learner.model = model.map(&mut Freezer::new(self.settings().freeze));
         learner.optimizer.resume(saved.moments, position.updates);
         learner.stopping.resume(position.stopping);
-        learner.saved.seconds_before = position.seconds;
-        learner.saved.step = position.step;
-        learner.saved.is_resumed = true;
+        learner.saved = Saved {
+            step: position.step,
+            seconds_before: position.seconds,
+            is_resumed: true,
+            origin: position.origin,
+            is_cut: position.is_cut,
+            ..Saved::default()
+        };
         if let Some((weights, digest)) = saved.best {
             learner.best = Some(Classifier::build(config, pooling, classes, &source(&weights), self.device)?);
             learner.saved.best = Some(digest);
         }
         learner.evaluations = position.evaluations;
         learner.step = position.step;
-        learner.over = position.over;
         learner.loss = (f64::from_bits(position.loss.0), position.loss.1);
+        // Judged anew: the checkpoint may be of a trial that ends earlier than this one.
+        let is_evaluated = learner.evaluations.last().is_some_and(|last| last.step == learner.step);
+        learner.over = is_evaluated && (learner.stopping.is_exhausted() || learner.step == self.steps());
         Ok(learner)
     }
 
@@ -170,7 +261,8 @@ impl<C: Compute> Trial<'_, C> {
             return Vec::new();
         }
         let epoch = learner.step as f64 / steps_per_epoch as f64;
-        let resumed = Report::Resumed { step: learner.step, epoch };
+        let from = learner.saved.origin.map(|origin| origin.trial);
+        let resumed = Report::Resumed { step: learner.step, epoch, from };
         let evaluated = learner.evaluations.iter().cloned().map(Report::Evaluated);
         std::iter::once(resumed).chain(evaluated).collect()
     }

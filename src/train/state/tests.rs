@@ -27,6 +27,8 @@ fn position(step: u64, evaluations: Vec<Evaluation>) -> Position {
         loss: (f64::NAN.to_bits(), 3),
         evaluations,
         seconds: 0.1,
+        origin: None,
+        is_cut: false,
     }
 }
 
@@ -178,4 +180,34 @@ fn a_checkpoint_of_another_training_or_version_is_not_used_and_not_damaged() {
     write_state(&path, &header, &moments(1.0)).unwrap();
     let found = shelf.read(&identity(1)).unwrap();
     assert_eq!((step(&found), found.damaged.len()), (Some(2), 0));
+}
+
+#[test]
+fn a_training_reads_the_end_of_one_that_begins_it_and_of_no_other() {
+    let (_folder, shelf) = shelf();
+    let end = |change: &dyn Fn(&mut Identity)| {
+        let mut longer = identity(1);
+        change(&mut longer);
+        shelf.read_end(&longer).unwrap().map(|saved| saved.position.step)
+    };
+    assert_eq!(end(&|longer| longer.settings.patience += 1), Some(3));
+    assert_eq!(end(&|longer| longer.settings.patience -= 1), None);
+    assert_eq!(end(&|longer| longer.settings.epochs += 1), None, "the schedule falls to another end");
+    assert_eq!(end(&|longer| longer.settings.dropout += 0.1), None);
+    assert_eq!(end(&|longer| longer.seed += 1), None);
+    assert_eq!(end(&|longer| longer.classes += 1), None);
+    assert_eq!(end(&|longer| longer.corpus.push('!')), None);
+}
+
+#[test]
+fn no_training_goes_on_from_steps_that_were_cut_for_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new(folder.path());
+    let position = Position { is_cut: true, ..position(1, vec![]) };
+    let (identity, model) = (identity(1), weights(1.0));
+    let (moments, best) = (moments(1.0), Best::None);
+    let saving = Saving { identity: &identity, position: &position, moments: &moments, model: &model, best };
+    shelf.write(&saving).unwrap();
+    assert!(shelf.read_end(&identity).unwrap().is_none());
+    assert_eq!(shelf.read(&identity).unwrap().saved.unwrap().position, position);
 }
