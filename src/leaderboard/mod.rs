@@ -10,7 +10,7 @@ use crate::{
     event::Evaluation,
     metrics::Target,
     study::{Study, TrialRecord},
-    trial::{Params, State, TrialId},
+    trial::{Origin, Params, State, TrialId},
     verdict::{self, Verdict},
 };
 
@@ -18,6 +18,7 @@ mod comparison;
 mod failed;
 pub mod figures;
 mod listing;
+mod origins;
 mod paired;
 mod table;
 mod test_figures;
@@ -136,7 +137,7 @@ pub struct Row {
     pub test: Option<TestFigures>,
     /// What its curve says.
     pub verdict: Option<Verdict>,
-    /// Wall-clock seconds of the latest attempt.
+    /// Wall-clock seconds over all attempts; once complete, without those of a trial that it went on from.
     pub seconds: Option<f64>,
     /// Where the latest attempt ran.
     pub device: Option<String>,
@@ -152,6 +153,10 @@ pub struct Row {
     /// Examples of one forward and backward pass of the latest attempt at most; `None` where memory
     /// never ran out.
     pub micro_batch: Option<usize>,
+    /// The trial from whose end it went on.
+    pub went_on_from: Option<TrialId>,
+    /// The trial of another sweep that all of this one was taken over from.
+    pub reused_from: Option<Origin>,
 }
 
 impl Row {
@@ -187,6 +192,8 @@ impl Row {
             }),
             failure: Failed::of(record),
             micro_batch: record.micro_batch,
+            went_on_from: record.origin.as_ref().filter(|it| it.sweep.is_none()).map(|it| it.trial),
+            reused_from: record.origin.clone().filter(|origin| origin.sweep.is_some()),
         }
     }
 }
@@ -279,6 +286,7 @@ impl Leaderboard {
         }
         notes.extend(self.uncompared_notes());
         notes.extend(self.memory_notes());
+        notes.extend(self.origin_notes());
         notes.extend(self.optimism());
         notes
     }

@@ -54,15 +54,18 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
         1 => trials.to_string(),
         _ => format!("{trials}: {} with {seeds} seeds each", counted(configurations, "configuration")),
     };
+    let shared = super::origins(&plan.trials).len();
+    let shared = (shared > 0).then(|| format!("{shared} of {trials} trials go on where another one ends"));
     let swept = if plan.swept.is_empty() { "nothing".to_owned() } else { plan.swept.join(", ") };
-    vec![
-        ("sweep", format!("{}, seed {}", plan.sweep, plan.seed)),
-        ("trials", size),
+    let mut summary = vec![("sweep", format!("{}, seed {}", plan.sweep, plan.seed)), ("trials", size)];
+    summary.extend(shared.map(|shared| ("shared", shared)));
+    summary.extend([
         ("swept", swept),
         ("data", source(&plan.data.source)),
         ("devices", overview.devices.to_owned()),
         ("disk", overview.disk.to_owned()),
-    ]
+    ]);
+    summary
 }
 
 fn source(source: &Source) -> String {
@@ -282,6 +285,16 @@ mod tests {
         let overview = Overview { plan: &plan, dataset: &dataset, devices: "", disk: "", notes: &[] };
         let text = describe(&overview);
         assert!(text.contains("[2Jbad") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+
+    #[test]
+    fn what_trials_share_is_told() {
+        let mut plan = plan(1);
+        plan.trials.iter_mut().for_each(|trial| trial.seed = 1);
+        plan.trials.iter_mut().for_each(|trial| trial.params = Params::default());
+        plan.trials[1].settings.patience += 1;
+        let described = described(&plan, &[]);
+        assert!(described.contains("\nshared   1 of 2 trials go on where another one ends\n"), "{described}");
     }
 
     #[test]
