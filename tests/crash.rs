@@ -2,7 +2,8 @@
 //! nothing had been.
 //!
 //! `SWEEP_CRASH_STRIDE=1 cargo test --release --test crash -- --nocapture` takes every point and
-//! prints the table; without the variable every third is taken, others in each of the four cases.
+//! prints the table; without the variable every third is taken, others in each of the four cases; of a sweep
+//! whose trials go on from each other, every eleventh.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
@@ -42,6 +43,38 @@ checkpoint_every = 1
 dropout = { grid = [0.1, 0.3] }
 "#;
 
+/// Which sweep is disturbed.
+#[derive(Clone, Copy)]
+enum Trials {
+    /// Two that have nothing in common.
+    Apart,
+    /// Four, three of which go on where another one ends.
+    Sharing,
+}
+
+impl Trials {
+    fn spec(self) -> String {
+        match self {
+            Self::Apart => SPEC.to_owned(),
+            Self::Sharing => {
+                SPEC.replace("epochs = 2\n", "schedule = \"constant\"\nwarmup_ratio = 0\n").replace(
+                    "dropout = { grid = [0.1, 0.3] }",
+                    "epochs = { grid = [1, 2] }\npatience = { grid = [1, 2] }",
+                )
+            }
+        }
+    }
+
+    fn quiet(self) -> &'static Findings {
+        match self {
+            Self::Apart => &APART,
+            Self::Sharing => &SHARING,
+        }
+    }
+}
+
+type Findings = (Value, BTreeMap<PathBuf, Vec<u8>>);
+
 fn csv() -> String {
     let mut csv = String::from("text,label\n");
     for index in 0..60 {
@@ -55,10 +88,10 @@ fn csv() -> String {
 struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    fn new(trials: Trials) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         fs::write(place.path("tiny.csv"), csv()).unwrap();
-        fs::write(place.path("tiny.toml"), SPEC).unwrap();
+        fs::write(place.path("tiny.toml"), trials.spec()).unwrap();
         place
     }
 
@@ -76,7 +109,7 @@ impl Place {
     }
 
     /// Every file whose contents do not depend on time; and the leaderboard without times.
-    fn findings(&self) -> (Value, BTreeMap<PathBuf, Vec<u8>>) {
+    fn findings(&self) -> Findings {
         let results = self.path("results/tiny");
         let mut leaderboard: Value =
             serde_json::from_slice(&fs::read(results.join("leaderboard.json")).unwrap()).unwrap();
@@ -121,17 +154,20 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-static QUIET: LazyLock<(Value, BTreeMap<PathBuf, Vec<u8>>)> = LazyLock::new(|| {
-    let place = Place::new();
+static APART: LazyLock<Findings> = LazyLock::new(|| quiet(Trials::Apart));
+static SHARING: LazyLock<Findings> = LazyLock::new(|| quiet(Trials::Sharing));
+
+fn quiet(trials: Trials) -> Findings {
+    let place = Place::new(trials);
     let output = place.run(None);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     place.findings()
-});
+}
 
 /// Crashes once at the write point `number`; the answer is what had just been done there, or `None`
 /// when there is no such point.
-fn crash(role: &str, how: &str, number: usize) -> Option<String> {
-    let place = Place::new();
+fn crash(trials: Trials, role: &str, how: &str, number: usize) -> Option<String> {
+    let place = Place::new(trials);
     let mark = place.path("mark");
     let order = format!("{role}:{number}:{how}:{}", mark.display());
     let output = place.run(Some(&order));
@@ -145,7 +181,7 @@ fn crash(role: &str, how: &str, number: usize) -> Option<String> {
         let again = place.run(None);
         assert_eq!(again.status.code(), Some(0), "{order}: {}", String::from_utf8_lossy(&again.stderr));
     }
-    let (found, expected) = (place.findings(), &*QUIET);
+    let (found, expected) = (place.findings(), trials.quiet());
     assert_eq!(found.0, expected.0, "{order} after it {what}");
     let leftover = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -163,16 +199,21 @@ fn crash(role: &str, how: &str, number: usize) -> Option<String> {
 }
 
 /// Crashes at the write points `first`, `first` + stride, …; two sweeps at a time.
-fn crash_everywhere(role: &str, how: &str, first: usize) {
-    let stride = std::env::var("SWEEP_CRASH_STRIDE").map_or(3, |stride| stride.parse().unwrap());
+fn crash_everywhere(trials: Trials, role: &str, how: &str, first: usize) {
+    let stride = std::env::var("SWEEP_CRASH_STRIDE").ok().map(|stride| stride.parse().unwrap());
+    let stride = stride.unwrap_or(match trials {
+        Trials::Apart => 3,
+        Trials::Sharing => 11,
+    });
     let next = AtomicUsize::new(if stride == 1 { 1 } else { first });
-    let _ = &*QUIET;
+    let _ = trials.quiet();
     let counts: Vec<BTreeMap<String, usize>> = thread::scope(|scope| {
         let runs: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(|| {
                     let mut counts = BTreeMap::new();
-                    while let Some(what) = crash(role, how, next.fetch_add(stride, Ordering::SeqCst)) {
+                    while let Some(what) = crash(trials, role, how, next.fetch_add(stride, Ordering::SeqCst))
+                    {
                         *counts.entry(what).or_default() += 1;
                     }
                     counts
@@ -192,20 +233,32 @@ fn crash_everywhere(role: &str, how: &str, first: usize) {
 
 #[test]
 fn a_worker_killed_at_any_write_point_changes_no_result() {
-    crash_everywhere("worker", "kill", 1);
+    crash_everywhere(Trials::Apart, "worker", "kill", 1);
 }
 
 #[test]
 fn a_worker_whose_unsynced_writes_are_lost_changes_no_result() {
-    crash_everywhere("worker", "power", 2);
+    crash_everywhere(Trials::Apart, "worker", "power", 2);
 }
 
 #[test]
 fn the_orchestrator_killed_at_any_write_point_changes_no_result() {
-    crash_everywhere("orchestrator", "kill", 3);
+    crash_everywhere(Trials::Apart, "orchestrator", "kill", 3);
 }
 
 #[test]
 fn a_power_cut_at_any_write_point_of_the_orchestrator_changes_no_result() {
-    crash_everywhere("orchestrator", "power", 2);
+    crash_everywhere(Trials::Apart, "orchestrator", "power", 2);
+}
+
+#[test]
+fn trials_that_go_on_from_others_do_so_whatever_is_killed() {
+    crash_everywhere(Trials::Sharing, "worker", "kill", 1);
+    crash_everywhere(Trials::Sharing, "orchestrator", "kill", 5);
+}
+
+#[test]
+fn trials_that_go_on_from_others_do_so_after_a_power_cut() {
+    crash_everywhere(Trials::Sharing, "worker", "power", 3);
+    crash_everywhere(Trials::Sharing, "orchestrator", "power", 7);
 }
