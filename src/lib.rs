@@ -46,6 +46,7 @@ pub mod progress;
 pub mod report;
 pub mod results;
 pub mod retention;
+mod reuse;
 pub mod scheduler;
 pub mod settings;
 pub mod spec;

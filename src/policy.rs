@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// Keys of `[run]`.
-pub const KEYS: [&str; 7] =
-    ["checkpoint_every", "keep", "cache", "start_up_limit", "stall_limit", "time_limit", "retries"];
+pub const KEYS: [&str; 8] =
+    ["checkpoint_every", "keep", "reuse", "cache", "start_up_limit", "stall_limit", "time_limit", "retries"];
 /// The longest time that a limit may be: so many that adding it to a clock cannot overflow.
 pub const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// The shortest.
@@ -29,6 +29,8 @@ pub struct Policy {
     pub checkpoint_every: CheckpointEvery,
     /// Whose parameters stay.
     pub keep: Keep,
+    /// Whether complete trials of other sweeps are taken over where they are the same.
+    pub reuse: bool,
     /// How large the cache of what trials share may be; `None`: nothing is kept.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
@@ -50,6 +52,7 @@ impl Default for Policy {
         Self {
             checkpoint_every: CheckpointEvery::default(),
             keep: Keep::All,
+            reuse: false,
             cache: Some(ByteSize(4_000_000_000)),
             start_up_limit: Duration::from_mins(1),
             stall_limit: Duration::from_mins(10),
@@ -338,7 +341,7 @@ mod tests {
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
             json.starts_with(
-                r#"{"checkpoint_every":"5min","keep":"all","cache":"4GB","start_up_limit":"1min""#
+                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","start_up_limit":"1min""#
             ),
             "{json}"
         );

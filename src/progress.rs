@@ -21,7 +21,7 @@ use crate::{
     event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
     results::SweepFolder,
     study::{Study, TrialRecord},
-    trial::{Failure, State, TrialId},
+    trial::{Failure, Origin, State, TrialId},
 };
 
 /// Bar positions of one trial, so that the bar moves within trials too.
@@ -290,6 +290,9 @@ fn line(record: &Record, study: &Study) -> Option<String> {
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
             let params = if params.is_empty() { params } else { format!(": {params}") };
             Some(format!("trial {id} starts{alone} on {device}{small}{again}{params}"))
+        }
+        (Some(id), Event::Resumed { from: Some(origin @ Origin { sweep: Some(_), .. }), .. }) => {
+            Some(format!("trial {id} is that of {origin}, and taken over"))
         }
         (Some(id), Event::Resumed { step, epoch, from }) => {
             let begun = from.as_ref().map_or_else(String::new, |origin| format!(", begun by trial {origin}"));

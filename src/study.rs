@@ -127,7 +127,12 @@ impl Study {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
-            Event::Resumed { from, .. } => self.find(record)?.origin = from.clone(),
+            Event::Resumed { from, .. } => {
+                let trial = self.find(record)?;
+                trial.origin.clone_from(from);
+                // They are told again.
+                trial.evaluations.clear();
+            }
             Event::Started { attempt, device, micro_batch, alone } => {
                 let trial = self.find(record)?;
                 trial.start(*attempt, *device);
@@ -381,6 +386,19 @@ pub(crate) mod tests {
         study.trials[0].pruned = true;
         study.reopen(&[TrialId(1)]);
         assert!(!study.trials[0].pruned);
+    }
+
+    #[test]
+    fn whose_steps_an_attempt_has_is_known_until_the_next_one_and_evaluations_count_once() {
+        let from = Some(Origin { sweep: None, trial: TrialId(2) });
+        let resumed = Event::Resumed { step: 100, epoch: 1.0, from: from.clone() };
+        let evaluated = crate::report::samples::record(1, &[0.5]).evaluations.remove(0);
+        let events = [started(1), Event::Evaluated(evaluated.clone()), resumed, Event::Evaluated(evaluated)];
+        let events = events.map(|event| (1, event));
+        let record = study(&events).unwrap().trials.remove(0);
+        assert_eq!((record.origin, record.evaluations.len()), (from, 1));
+        let record = study(&[&events[..], &[(1, started(2))]].concat()).unwrap().trials.remove(0);
+        assert_eq!((record.origin, record.evaluations.len()), (None, 0));
     }
 
     #[test]

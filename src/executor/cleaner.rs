@@ -54,9 +54,8 @@ impl Cleaner {
 
 fn clean(trial: &TrialFolder, what: What) -> io::Result<()> {
     let last = trial.last();
-    for ending in ["new", "before"] {
-        // `last.new` and `last.before`
-        gone(files::remove_folder(&last.with_extension(ending)))?;
+    for name in ["last.new", "last.before", "reused.new"] {
+        gone(files::remove_folder(&trial.path().join(name)))?;
     }
     match what {
         What::Checkpoints => reduce(&last),
@@ -101,7 +100,7 @@ mod tests {
     /// A trial's folder with all that a worker leaves there.
     fn trial() -> (tempfile::TempDir, TrialFolder) {
         let root = tempfile::tempdir().unwrap();
-        for folder in ["best", "last", "last.before", "last.new"] {
+        for folder in ["best", "last", "last.before", "last.new", "reused.new"] {
             fs::create_dir(root.path().join(folder)).unwrap();
             for file in ["model.safetensors", "best.safetensors", "state.safetensors"] {
                 fs::write(root.path().join(folder).join(file), "x").unwrap();

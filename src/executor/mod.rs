@@ -5,12 +5,14 @@
 //! nothing but those: pictures are drawn on a thread beside it.
 
 mod cleaner;
+mod due;
 mod lines;
 mod oom_kills;
 mod painter;
 mod pause;
 mod prefixes;
 mod process;
+mod reuse;
 mod signals;
 mod space;
 mod worker_log;
@@ -29,6 +31,7 @@ use tokio::{
 
 use self::{
     cleaner::Cleaner,
+    due::{due, terms},
     oom_kills::OomKills,
     painter::Painter,
     pause::{Pause, free_space},
@@ -46,8 +49,8 @@ use crate::{
     plan::Plan,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
     retention,
-    scheduler::{Action, Due, Input, Scheduler, Slot, Terms},
-    study::{Study, StudyError, TrialRecord},
+    scheduler::{Action, Input, Scheduler, Slot},
+    study::{Study, StudyError},
     trial::{Job, TrialId},
 };
 
@@ -215,13 +218,8 @@ impl<'a> Loop<'a> {
             watch(Note::Trouble(format!("the last line of the log was torn ({bytes} bytes) and is dropped")));
         }
         study.reopen(&run.again);
-        let terms = Terms {
-            planned: u32::try_from(run.plan.trials.len()).unwrap_or(u32::MAX),
-            classes: run.plan.labels.len(),
-            retries: run.plan.policy.retries,
-        };
         let prefixes = Prefixes::of(&run, &study);
-        let scheduler = Scheduler::new(run.devices.clone(), &due(&study, &prefixes), terms);
+        let scheduler = Scheduler::new(run.devices.clone(), &due(&study, &prefixes), terms(&run, &study));
         let (inbox, inputs) = mpsc::channel(INBOX);
         let (trouble, troubles) = mpsc::unbounded_channel();
         let cleaner = Cleaner::start(trouble.clone());
@@ -260,6 +258,7 @@ impl<'a> Loop<'a> {
         if self.study.to_run().is_empty() {
             return Ok(());
         }
+        self.reuse().await?;
         self.handle(Input::Begin).await?;
         let mut stops = 0;
         let mut listening = true;
@@ -458,20 +457,4 @@ fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, Executo
         write_json(&folder.job(), &job)?;
     }
     Ok(folder)
-}
-
-/// What a run has to do of `study`.
-fn due(study: &Study, prefixes: &Prefixes) -> Vec<Due> {
-    let due = |record: &TrialRecord| {
-        let settings = &record.trial.settings;
-        Due {
-            trial: record.trial.id,
-            attempts: record.attempts,
-            batch: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
-            micro_batch: record.micro_batch,
-            alone: record.device.filter(|_| record.alone),
-            after: prefixes.origin(record.trial.id),
-        }
-    };
-    study.to_run().into_iter().filter_map(|(id, _)| study.trial(id).map(due)).collect()
 }

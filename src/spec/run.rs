@@ -32,6 +32,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     if let Some(keep) = table.get("keep").and_then(|entry| keep(reader, entry)) {
         policy.keep = keep;
     }
+    if let Some(reuse) = table.get("reuse").and_then(|entry| truth(reader, entry)) {
+        policy.reuse = reuse;
+    }
     if let Some(entry) = table.get("cache") {
         let is_none = matches!(&entry.node.content, Content::Text(text) if text == byte_size::NONE);
         policy.cache = if is_none { None } else { size(reader, entry).or(policy.cache) };
@@ -84,6 +87,16 @@ fn keep(reader: &mut Reader<'_>, entry: &Entry) -> Option<Keep> {
         reader.findings.error(entry.node.at, message, help);
     }
     keep
+}
+
+fn truth(reader: &mut Reader<'_>, entry: &Entry) -> Option<bool> {
+    if let Content::Truth(truth) = entry.node.content {
+        return Some(truth);
+    }
+    let message = format!("`{}` must be true or false, not {}", entry.key, found(&entry.node.content));
+    let help = "with true, complete trials of other sweeps are taken over where they are the same";
+    reader.findings.error(entry.node.at, message, help);
+    None
 }
 
 /// A size in quotes.

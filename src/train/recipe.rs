@@ -185,14 +185,6 @@ impl<C: Compute> Trial<'_, C> {
         &self.job.trial.settings
     }
 
-    fn steps_per_epoch(&self) -> u64 {
-        self.corpus.train.len().div_ceil(self.settings().batch_size) as u64
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps_per_epoch() * self.settings().epochs as u64
-    }
-
     /// Wall-clock seconds so far, those of the attempts before and of the trial that this one went on
     /// from included.
     fn seconds(&self, learner: &Learner<C>) -> f64 {
@@ -202,7 +194,7 @@ impl<C: Compute> Trial<'_, C> {
     fn run(&self, mut learner: Learner<C>, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
         let settings = self.settings();
         let train = &self.corpus.train;
-        let (steps_per_epoch, steps) = (self.steps_per_epoch(), self.steps());
+        let (steps_per_epoch, steps) = self.planned_steps();
         let rate = LearningRate::new(settings, steps);
         let mut reports = vec![Report::Prepared(self.prepared(&learner, steps))];
         reports.extend(Self::retold(&learner, steps_per_epoch));

@@ -70,6 +70,12 @@ impl<C: Compute> Trial<'_, C> {
         }
     }
 
+    /// Optimiser steps of an epoch, and of all epochs.
+    pub(super) fn planned_steps(&self) -> (u64, u64) {
+        let steps_per_epoch = self.corpus.train.len().div_ceil(self.settings().batch_size) as u64;
+        (steps_per_epoch, steps_per_epoch * self.settings().epochs as u64)
+    }
+
     /// Whether it is time for a checkpoint within an epoch.
     pub(super) fn is_save_due(&self, learner: &Learner<C>) -> bool {
         match self.job.checkpoint_every {
@@ -93,7 +99,7 @@ impl<C: Compute> Trial<'_, C> {
             // Nothing goes on from here.
             return Ok(Control::Continue);
         }
-        let steps_per_epoch = self.steps_per_epoch();
+        let (steps_per_epoch, _) = self.planned_steps();
         let (moments, updates) = learner.optimizer.moments();
         let position = Position {
             step: learner.step,
@@ -250,7 +256,8 @@ impl<C: Compute> Trial<'_, C> {
         learner.loss = (f64::from_bits(position.loss.0), position.loss.1);
         // Judged anew: the checkpoint may be of a trial that ends earlier than this one.
         let is_evaluated = learner.evaluations.last().is_some_and(|last| last.step == learner.step);
-        learner.over = is_evaluated && (learner.stopping.is_exhausted() || learner.step == self.steps());
+        let (_, steps) = self.planned_steps();
+        learner.over = is_evaluated && (learner.stopping.is_exhausted() || learner.step == steps);
         Ok(learner)
     }
 

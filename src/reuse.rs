@@ -1,0 +1,204 @@
+//! Complete trials of other sweeps that are the same as trials of this one, and their files.
+//!
+//! The same means: the same seed and settings, documents, classes and checkpoint files by their
+//! digests, kind of device and version of the program. What is taken over is checked against the
+//! other sweep's log; what does not fit is never used, and costs no more than training as usual.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use crate::{
+    device::Device,
+    event::{Event, Outcome},
+    files, journal,
+    leaderboard::read_predictions,
+    metrics::Confusion,
+    plan::Plan,
+    results::{Results, SweepFolder, TrialFolder, read_json},
+    settings::Settings,
+    study::{Study, TrialRecord},
+    train::Catalog,
+    trial::{Origin, State, Trial, TrialId},
+};
+
+/// What a complete trial has that is taken over, in its folder.
+const PARAMETERS: [&str; 2] = ["best", "last"];
+const TABLES: [&str; 2] = ["metrics.csv", "predictions.csv"];
+const WEIGHTS: &str = "model.safetensors";
+
+/// A complete trial of another sweep.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Which.
+    pub(crate) origin: Origin,
+    /// What the other sweep's log tells of it.
+    pub(crate) record: TrialRecord,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    folder: TrialFolder,
+    labels: Vec<String>,
+}
+
+/// For each of `due`, trials of `plan` in `folder`, the complete trial of another sweep beside it that
+/// is the same, if there is one; of several, one of the sweep that ran last.
+pub(crate) fn find<'a>(
+    folder: &SweepFolder,
+    plan: &Plan,
+    due: impl IntoIterator<Item = &'a Trial>,
+    devices: &[Device],
+) -> BTreeMap<TrialId, Finished> {
+    let mut wanted: HashMap<u64, Vec<&Trial>> = HashMap::new();
+    due.into_iter().for_each(|trial| wanted.entry(trial.seed).or_default().push(trial));
+    let mut found = BTreeMap::new();
+    let others = folder.path().parent().map(|root| Results::new(root).list());
+    for other in others.and_then(Result::ok).unwrap_or_default() {
+        if other.path() == folder.path() {
+            continue;
+        }
+        let Some((its_plan, study)) = read(&other, plan, &wanted) else { continue };
+        for record in study.trials {
+            let Some(outcome) = usable(&record, devices) else { continue };
+            let Some(alike) = wanted.get_mut(&record.trial.seed) else { continue };
+            let Some(at) = alike.iter().position(|trial| is_same(&record.trial, &its_plan, trial, plan))
+            else {
+                continue;
+            };
+            let origin = Origin { sweep: Some(other.name()), trial: record.trial.id };
+            let (folder, labels) = (other.trial(origin.trial), plan.labels.clone());
+            found.insert(alike.remove(at).id, Finished { origin, record, outcome, folder, labels });
+        }
+    }
+    found
+}
+
+/// The plan of another sweep and how far it is; `None` unless it is of the same task, by this version
+/// of the program, and may have a trial that is wanted.
+fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) -> Option<(Plan, Study)> {
+    // What is wrong with another sweep is told when that one is run or shown.
+    let its_plan: Plan = read_json(&other.plan()).ok()?;
+    let data = plan.fingerprints.data.as_ref()?;
+    let is_same_task = its_plan.fingerprints.data.as_ref() == Some(data)
+        && its_plan.labels == plan.labels
+        && its_plan.target() == plan.target();
+    if !is_same_task || !its_plan.trials.iter().any(|trial| wanted.contains_key(&trial.seed)) {
+        return None;
+    }
+    let mut study = Study::new(&its_plan);
+    let mut is_understood = true;
+    journal::scan(&other.log(), &mut |record| {
+        is_understood &= study.apply(&record).is_ok();
+        if let Event::SweepStarted { version, .. } = &record.event {
+            is_understood &= version == env!("CARGO_PKG_VERSION");
+        }
+    })
+    .ok()?;
+    is_understood.then_some((its_plan, study))
+}
+
+/// How a trial ended that computed what any of `devices` would, and left all of it.
+fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
+    let kind = std::mem::discriminant(&record.device?);
+    let is_here = devices.iter().any(|device| std::mem::discriminant(device) == kind);
+    let is_whole = record.state == State::Complete && !record.pruned && record.micro_batch.is_none();
+    record.outcome.clone().filter(|_| is_here && is_whole)
+}
+
+fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
+    let recipe = |trial: &Trial| Settings { checkpoint: String::new(), ..trial.settings.clone() };
+    let [a, b] = [&one.settings.checkpoint, &other.settings.checkpoint];
+    let digests = (its_plan.fingerprints.checkpoints.get(a), plan.fingerprints.checkpoints.get(b));
+    let is_same_checkpoint = match digests {
+        (Some(a), Some(b)) => a == b,
+        // Built in, or a commit of a hub model: its name says all.
+        (None, None) => a == b && !Path::new(a).is_absolute(),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    one.seed == other.seed && is_same_checkpoint && recipe(one) == recipe(other)
+}
+
+/// Why a trial was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReuseError {
+    /// A file cannot be read, linked or written.
+    #[error("its files cannot be had: {0}")]
+    Io(#[from] io::Error),
+    /// Its files are not those that its log tells of.
+    #[error("its {0} is not what its log tells of")]
+    Differs(&'static str),
+    /// A process works in the folder that they were to be put into.
+    #[error("a worker is still in the folder")]
+    Busy,
+}
+
+impl Finished {
+    /// Puts what the trial left into the folder `into`, which exists: parameters as further names of
+    /// its files, or copies. What stood there of an attempt goes.
+    ///
+    /// # Errors
+    /// When something is missing or does not fit the log; what stood in `into` is left then, unless
+    /// the disk fails.
+    pub(crate) fn take_over(&self, into: &TrialFolder) -> Result<(), ReuseError> {
+        let lock = File::open(into.path())?;
+        if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+            return Err(ReuseError::Busy);
+        }
+        let new = TrialFolder::new(into.path().join("reused.new"));
+        let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(move_in(&new, into)?));
+        let removed = files::remove_folder(new.path());
+        staged?;
+        Ok(removed?)
+    }
+
+    /// Gathers the files in the folder `new`.
+    fn stage(&self, new: &TrialFolder) -> Result<(), ReuseError> {
+        let at = |name: &str| (self.folder.path().join(name), new.path().join(name));
+        files::remove_folder(new.path())?;
+        files::create_folder(new.path())?;
+        for name in PARAMETERS {
+            let (from, to) = at(name);
+            files::link_atomically(&from.join(WEIGHTS), &to.join(WEIGHTS))?;
+        }
+        for name in TABLES {
+            // Copies: people open tables, and some change them.
+            let (from, to) = at(name);
+            files::replace_atomically(&to, |path| fs::copy(&from, path).map(drop))?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, new: &TrialFolder) -> Result<(), ReuseError> {
+        let is_whole = |path: &Path| Catalog::of_file(path).is_ok();
+        if !PARAMETERS.iter().all(|name| is_whole(&new.path().join(name).join(WEIGHTS))) {
+            return Err(ReuseError::Differs(WEIGHTS));
+        }
+        let rows = fs::read_to_string(new.metrics())?.lines().count();
+        if rows != self.record.evaluations.len() + 1 {
+            return Err(ReuseError::Differs("metrics.csv"));
+        }
+        let mut confusion = Confusion::new(self.labels.len());
+        let predictions = read_predictions(&new.predictions(), &self.labels).unwrap_or_default();
+        for prediction in predictions {
+            confusion.add(prediction.label, prediction.predicted);
+        }
+        if confusion != self.outcome.test.confusion {
+            return Err(ReuseError::Differs("predictions.csv"));
+        }
+        Ok(())
+    }
+}
+
+/// Moves what stands in `new` to where a trial has it. The log does not tell of it yet, so that what a
+/// crash leaves half done is done again.
+fn move_in(new: &TrialFolder, into: &TrialFolder) -> io::Result<()> {
+    for name in ["last.new", "last.before", "last", "best"] {
+        files::remove_folder(&into.path().join(name))?;
+    }
+    for name in TABLES.iter().chain(&PARAMETERS) {
+        files::rename_folder(&new.path().join(name), &into.path().join(name))?;
+    }
+    Ok(())
+}
