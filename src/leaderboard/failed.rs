@@ -89,7 +89,7 @@ mod tests {
             board.memory_notes(),
             ["Trial 0003 ran in micro-batches of 8 after running out of memory."]
         );
-        assert!(board.to_table().contains("micro-batches of 8") && board.to_csv().contains(",8\n"));
+        assert!(board.to_table().contains("micro-batches of 8") && board.to_csv().contains(",8,,\n"));
         for trial in &mut trials {
             trial.micro_batch = Some(1);
         }
