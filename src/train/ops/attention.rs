@@ -23,19 +23,17 @@ pub(super) struct AttentionOutput {
 }
 
 /// See [`super::Fused::packed_attention`].
-pub(super) fn attention(projected: &[f32], bias: &[f32], attention: &Attention) -> AttentionOutput {
+pub(super) fn attention(mut projected: Vec<f32>, bias: &[f32], attention: &Attention) -> AttentionOutput {
     let width = bias.len() / 3;
-    let mut biased = projected.to_vec();
-    for row in biased.chunks_exact_mut(bias.len()) {
+    for row in projected.chunks_exact_mut(bias.len()) {
         row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
     }
     let firsts = attention.firsts();
     let sequences = attention.packing.sequences();
     let mut probabilities = vec![0.0; firsts[sequences]];
     let mut output = vec![0.0; attention.packing.rows() * width];
-    let sizes = |index: usize| {
-        (attention.packing.sequence(index).1 * width, firsts[index + 1] - firsts[index])
-    };
+    let sizes =
+        |index: usize| (attention.packing.sequence(index).1 * width, firsts[index + 1] - firsts[index]);
     let mut tasks = Vec::with_capacity(sequences);
     let (mut outputs, mut rest) = (output.as_mut_slice(), probabilities.as_mut_slice());
     for index in 0..sequences {
@@ -47,79 +45,68 @@ pub(super) fn attention(projected: &[f32], bias: &[f32], attention: &Attention) 
     }
     tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, output, probabilities)| {
         let (start, length) = attention.packing.sequence(index);
-        let sequence = Sequence {
-            projected: &biased[start * 3 * width..(start + length) * 3 * width],
-            width,
-            length,
-            size: width / attention.heads,
-        };
+        let sequence = Sequence { width, length, size: width / attention.heads };
+        let projected = &projected[start * 3 * width..(start + length) * 3 * width];
         for head in 0..attention.heads {
             let elements = length * length;
             let probabilities = &mut probabilities[head * elements..(head + 1) * elements];
             let first = firsts[index] + head * elements;
-            scratch.forward(sequence, head, attention, first, probabilities, output);
+            scratch.forward((sequence, projected), head, attention, first, probabilities, output);
         }
     });
-    AttentionOutput { output, projected: biased, probabilities }
+    AttentionOutput { output, projected, probabilities }
 }
 
-/// The gradients of [`attention`] by projections and bias.
+/// The gradients of [`attention`] by projections and bias; the first takes the place of the biased projections.
 pub(super) fn attention_backward(
-    projected: &[f32],
+    mut projected: Vec<f32>,
     probabilities: &[f32],
     width: usize,
     attention: &Attention,
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let firsts = attention.firsts();
-    let mut result = vec![0.0; projected.len()];
     let mut tasks = Vec::with_capacity(attention.packing.sequences());
-    let (mut results, mut gradients) = (result.as_mut_slice(), gradient);
+    let (mut places, mut gradients) = (projected.as_mut_slice(), gradient);
     for index in 0..attention.packing.sequences() {
-        let (start, length) = attention.packing.sequence(index);
-        let sequence = Sequence {
-            projected: &projected[start * 3 * width..(start + length) * 3 * width],
-            width,
-            length,
-            size: width / attention.heads,
-        };
-        let (result, later) = results.split_at_mut(length * 3 * width);
+        let (_, length) = attention.packing.sequence(index);
+        let sequence = Sequence { width, length, size: width / attention.heads };
+        let (place, later) = places.split_at_mut(length * 3 * width);
         let (gradient, rest) = gradients.split_at(length * width);
-        (results, gradients) = (later, rest);
-        tasks.push((index, sequence, result, gradient));
+        (places, gradients) = (later, rest);
+        tasks.push((index, sequence, place, gradient));
     }
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, sequence, result, gradient)| {
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, sequence, place, gradient)| {
         for head in 0..attention.heads {
             let elements = sequence.length * sequence.length;
             let first = firsts[index] + head * elements;
             let probabilities = &probabilities[first..first + elements];
-            scratch.backward(sequence, head, attention, first, probabilities, gradient, result);
+            scratch.backward(sequence, head, attention, first, probabilities, gradient, place);
         }
     });
     let mut bias = vec![0.0; 3 * width];
-    for row in result.chunks_exact(3 * width) {
+    for row in projected.chunks_exact(3 * width) {
         bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
     }
-    (result, bias)
+    (projected, bias)
 }
 
 /// One sequence.
 #[derive(Clone, Copy)]
-struct Sequence<'a> {
-    projected: &'a [f32],
+struct Sequence {
     width: usize,
     length: usize,
     /// Of a head.
     size: usize,
 }
 
-impl Sequence<'_> {
-    /// A head's part of queries (0), keys (1) or values (2), times `factor`.
-    fn part(self, which: usize, head: usize, factor: f32, into: &mut Matrix) {
+impl Sequence {
+    /// A head's part of the queries (0), keys (1) or values (2) of `projected`, times `factor`.
+    fn part(self, projected: &[f32], which: usize, head: usize, factor: f32, into: &mut Matrix) {
         into.reset(self.length, self.size);
         let column = which * self.width + head * self.size;
         for row in 0..self.length {
-            let source = &self.projected[row * 3 * self.width + column..][..self.size];
+            let source = &projected[row * 3 * self.width + column..][..self.size];
             into.row_mut(row).iter_mut().zip(source).for_each(|(place, value)| *place = value * factor);
         }
     }
@@ -146,7 +133,7 @@ struct Scratch {
 impl Scratch {
     fn forward(
         &mut self,
-        sequence: Sequence<'_>,
+        (sequence, projected): (Sequence, &[f32]),
         head: usize,
         attention: &Attention,
         first: usize,
@@ -155,9 +142,9 @@ impl Scratch {
     ) {
         let arch = Arch::new();
         let Sequence { length, size, width, .. } = sequence;
-        sequence.part(0, head, sequence.scale(), &mut self.queries);
-        sequence.part(1, head, 1.0, &mut self.keys);
-        sequence.part(2, head, 1.0, &mut self.values);
+        sequence.part(projected, 0, head, sequence.scale(), &mut self.queries);
+        sequence.part(projected, 1, head, 1.0, &mut self.keys);
+        sequence.part(projected, 2, head, 1.0, &mut self.values);
         arch.dispatch(|| self.turned.transpose(&self.keys, length, size));
         let (a, b, c) = (&self.queries, &self.turned, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
@@ -183,19 +170,20 @@ impl Scratch {
     #[expect(clippy::too_many_arguments, reason = "slices of one head, each used once")]
     fn backward(
         &mut self,
-        sequence: Sequence<'_>,
+        sequence: Sequence,
         head: usize,
         attention: &Attention,
         first: usize,
         probabilities: &[f32],
         gradient: &[f32],
-        result: &mut [f32],
+        projected: &mut [f32],
     ) {
         let arch = Arch::new();
         let Sequence { length, size, width, .. } = sequence;
-        let mut put = |which: usize, factor: f32, from: &Matrix| {
+        // A part is read before its gradient takes its place.
+        let put = |projected: &mut [f32], which: usize, factor: f32, from: &Matrix| {
             for row in 0..length {
-                let place = &mut result[row * 3 * width + which * width + head * size..][..size];
+                let place = &mut projected[row * 3 * width + which * width + head * size..][..size];
                 place.iter_mut().zip(from.row(row)).for_each(|(place, value)| *place = value * factor);
             }
         };
@@ -205,7 +193,7 @@ impl Scratch {
             self.gradient.row_mut(row)[..size].copy_from_slice(source);
         }
         // By the probabilities after dropout.
-        sequence.part(2, head, 1.0, &mut self.values);
+        sequence.part(projected, 2, head, 1.0, &mut self.values);
         arch.dispatch(|| self.turned.transpose(&self.values, length, size));
         let (a, b, c) = (&self.gradient, &self.turned, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
@@ -232,16 +220,16 @@ impl Scratch {
         });
         let (a, b, c) = (&self.turned, &self.gradient, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        put(2, 1.0, &self.result);
-        sequence.part(1, head, 1.0, &mut self.keys);
+        put(projected, 2, 1.0, &self.result);
+        sequence.part(projected, 1, head, 1.0, &mut self.keys);
         let (a, b, c) = (&self.scores, &self.keys, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        put(0, sequence.scale(), &self.result);
-        sequence.part(0, head, sequence.scale(), &mut self.queries);
+        sequence.part(projected, 0, head, sequence.scale(), &mut self.queries);
+        put(projected, 0, sequence.scale(), &self.result);
         arch.dispatch(|| self.turned.transpose(&self.scores, length, length));
         let (a, b, c) = (&self.turned, &self.queries, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        put(1, 1.0, &self.result);
+        put(projected, 1, 1.0, &self.result);
     }
 }
 

@@ -161,7 +161,8 @@ pub(super) fn first_attention_backward(
         }
         let (a, b, c) = (&scratch.scores, &scratch.tokens, &mut scratch.result);
         arch.dispatch(Multiply { a, b, c, rows: heads, depth: length });
-        let rows: Vec<f32> = (0..heads).flat_map(|head| &scratch.result.row(head)[..width]).copied().collect();
+        let rows: Vec<f32> =
+            (0..heads).flat_map(|head| &scratch.result.row(head)[..width]).copied().collect();
         (index, rows)
     };
     let found: Vec<(usize, Vec<f32>)> = tasks.into_par_iter().map_init(Scratch::default, run).collect();

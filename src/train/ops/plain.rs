@@ -37,7 +37,8 @@ pub(super) fn attention<B: Backend>(
     #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
     let scale = 1.0 / (size as f64).sqrt();
     let scores = TensorData::new(places.scores, [sequences, 1, 1, longest]);
-    let logits = part(0).mul_scalar(scale).matmul(part(1).swap_dims(2, 3)) + Tensor::from_data(scores, &device);
+    let logits =
+        part(0).mul_scalar(scale).matmul(part(1).swap_dims(2, 3)) + Tensor::from_data(scores, &device);
     let probabilities = activation::softmax(logits, 3);
     let firsts = attention.firsts();
     // Those of padding are those of others, which does no harm.
