@@ -374,12 +374,13 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
     }
 }
 
+vectorised! {
 #[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
-fn on_host(
-    values: &mut [f32],
-    gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
+fn on_host<'a>(
+    values: &'a mut [f32],
+    gradient: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
     update: Update,
     decay: f64,
 ) {
@@ -396,6 +397,7 @@ fn on_host(
         *second = beta_2 * *second + rest_2 * gradient * gradient;
         *value = *value * keep - step_size * *first / (second.sqrt() / root + epsilon);
     }
+}
 }
 
 /// As [`on_host`] over a matrix whose gradient is zero but for `rows`. Rows that never had one only decay,

@@ -8,9 +8,10 @@ use rayon::prelude::*;
 
 use super::{
     Attention,
-    kernels::{dot, exp},
+    kernels::{dot, exp, highest, sum},
     product::{Matrix, Multiply},
 };
+use crate::train::masks::Drop;
 
 /// What it gives: its result, and what its gradient needs.
 pub(super) struct AttentionOutput {
@@ -145,21 +146,11 @@ impl Scratch {
         sequence.part(projected, 0, head, sequence.scale(), &mut self.queries);
         sequence.part(projected, 1, head, 1.0, &mut self.keys);
         sequence.part(projected, 2, head, 1.0, &mut self.values);
-        arch.dispatch(|| self.turned.transpose(&self.keys, length, size));
+        self.turned.transpose(&self.keys, length, size);
         let (a, b, c) = (&self.queries, &self.turned, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
         self.mask.resize(length, 1.0);
-        arch.dispatch(|| {
-            for row in 0..length {
-                let scores = &mut self.scores.row_mut(row)[..length];
-                softmax(scores);
-                probabilities[row * length..][..length].copy_from_slice(scores);
-                if !attention.drop.is_off() {
-                    attention.drop.fill(&mut self.mask, first + row * length);
-                    scores.iter_mut().zip(&self.mask).for_each(|(score, mask)| *score *= mask);
-                }
-            }
-        });
+        weigh(&mut self.scores, probabilities, &mut self.mask, attention.drop, first);
         let (a, b, c) = (&self.scores, &self.values, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
         for row in 0..length {
@@ -194,30 +185,21 @@ impl Scratch {
         }
         // By the probabilities after dropout.
         sequence.part(projected, 2, head, 1.0, &mut self.values);
-        arch.dispatch(|| self.turned.transpose(&self.values, length, size));
+        self.turned.transpose(&self.values, length, size);
         let (a, b, c) = (&self.gradient, &self.turned, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
         // `keys` holds the dropped-out probabilities, `scores` becomes the gradient by the scores.
         self.keys.reset(length, length);
         self.mask.resize(length, 1.0);
-        arch.dispatch(|| {
-            for row in 0..length {
-                attention.drop.fill(&mut self.mask, first + row * length);
-                let probabilities = &probabilities[row * length..][..length];
-                let (scores, dropped) = (&mut self.scores.row_mut(row)[..length], self.keys.row_mut(row));
-                for (((score, dropped), probability), mask) in
-                    scores.iter_mut().zip(dropped).zip(probabilities).zip(&self.mask)
-                {
-                    *dropped = probability * mask;
-                    *score *= mask;
-                }
-                let along = dot(scores, probabilities);
-                for (score, probability) in scores.iter_mut().zip(probabilities) {
-                    *score = probability * (*score - along);
-                }
-            }
-            self.turned.transpose(&self.keys, length, length);
-        });
+        weigh_backward(
+            &mut self.scores,
+            &mut self.keys,
+            probabilities,
+            &mut self.mask,
+            attention.drop,
+            first,
+        );
+        self.turned.transpose(&self.keys, length, length);
         let (a, b, c) = (&self.turned, &self.gradient, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
         put(projected, 2, 1.0, &self.result);
@@ -226,22 +208,72 @@ impl Scratch {
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
         sequence.part(projected, 0, head, sequence.scale(), &mut self.queries);
         put(projected, 0, sequence.scale(), &self.result);
-        arch.dispatch(|| self.turned.transpose(&self.scores, length, length));
+        self.turned.transpose(&self.scores, length, length);
         let (a, b, c) = (&self.turned, &self.queries, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
         put(projected, 1, 1.0, &self.result);
     }
 }
 
+vectorised! {
+    /// Makes rows of scores those of the weights: their softmax, which is kept, with dropout. `mask` is as long
+    /// as a row; `first` is the first element's number.
+    fn weigh<'a>(
+        scores: &'a mut Matrix,
+        probabilities: &'a mut [f32],
+        mask: &'a mut [f32],
+        drop: Drop,
+        first: usize,
+    ) {
+        let length = mask.len();
+        for (row, kept) in probabilities.chunks_exact_mut(length).enumerate() {
+            let scores = &mut scores.row_mut(row)[..length];
+            softmax(scores);
+            kept.copy_from_slice(scores);
+            if !drop.is_off() {
+                drop.fill(mask, first + row * length);
+                scores.iter_mut().zip(&*mask).for_each(|(score, mask)| *score *= mask);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// From the gradient by the weights, in `scores`, the gradient by the scores; the weights go to `dropped`.
+    fn weigh_backward<'a>(
+        scores: &'a mut Matrix,
+        dropped: &'a mut Matrix,
+        probabilities: &'a [f32],
+        mask: &'a mut [f32],
+        drop: Drop,
+        first: usize,
+    ) {
+        let length = mask.len();
+        for (row, probabilities) in probabilities.chunks_exact(length).enumerate() {
+            drop.fill(mask, first + row * length);
+            let (scores, dropped) = (&mut scores.row_mut(row)[..length], dropped.row_mut(row));
+            for (((score, dropped), probability), mask) in
+                scores.iter_mut().zip(dropped).zip(probabilities).zip(&*mask)
+            {
+                *dropped = probability * mask;
+                *score *= mask;
+            }
+            let along = dot(scores, probabilities);
+            for (score, probability) in scores.iter_mut().zip(probabilities) {
+                *score = probability * (*score - along);
+            }
+        }
+    }
+}
+
 /// In place.
 #[inline(always)]
 pub(super) fn softmax(scores: &mut [f32]) {
-    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let highest = highest(scores);
     for score in &mut *scores {
         *score = exp((*score - highest).max(-87.0));
     }
-    let sum: f32 = scores.iter().sum();
-    let inverse = 1.0 / sum;
+    let inverse = 1.0 / sum(scores);
     for score in scores {
         *score *= inverse;
     }

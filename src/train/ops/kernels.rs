@@ -53,16 +53,18 @@ pub(super) fn gelu(input: &[f32], bias: &[f32]) -> Vec<f32> {
 
 /// As [`gelu`], in the place of the input.
 pub(super) fn gelu_in_place(values: &mut [f32], bias: &[f32]) {
-    values.par_chunks_mut(BLOCK * bias.len()).for_each(|values| {
-        pulp::Arch::new().dispatch(|| {
-            for row in values.chunks_exact_mut(bias.len()) {
-                for (value, &bias) in row.iter_mut().zip(bias) {
-                    let x = *value + bias;
-                    *value = x * normal(x).0;
-                }
+    values.par_chunks_mut(BLOCK * bias.len()).for_each(|values| gelu_rows(values, bias));
+}
+
+vectorised! {
+    fn gelu_rows<'a>(values: &'a mut [f32], bias: &'a [f32]) {
+        for row in values.chunks_exact_mut(bias.len()) {
+            for (value, &bias) in row.iter_mut().zip(bias) {
+                let x = *value + bias;
+                *value = x * normal(x).0;
             }
-        });
-    });
+        }
+    }
 }
 
 /// The gradients of [`gelu`] by input and bias; the first takes the place of the incoming one.
@@ -73,21 +75,32 @@ pub(super) fn gelu_backward(input: &[f32], bias: &[f32], mut gradient: Vec<f32>)
         .zip(input.par_chunks(BLOCK * width))
         .map(|(gradient, input)| {
             let mut sums = vec![0.0; width];
-            pulp::Arch::new().dispatch(|| {
-                for (gradient, input) in gradient.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
-                    let columns = gradient.iter_mut().zip(&mut sums);
-                    for ((gradient, sum), (&input, &bias)) in columns.zip(input.iter().zip(bias)) {
-                        let x = input + bias;
-                        let (share, e) = normal(x);
-                        *gradient *= share + x * e * 0.398_942_3;
-                        *sum += *gradient;
-                    }
-                }
-            });
+            gelu_rows_backward(gradient, input, bias, &mut sums);
             sums
         })
         .collect();
     (gradient, add_up(blocks, width))
+}
+
+vectorised! {
+    fn gelu_rows_backward<'a>(
+        gradient: &'a mut [f32],
+        input: &'a [f32],
+        bias: &'a [f32],
+        sums: &'a mut [f32],
+    ) {
+        let width = bias.len();
+        // Slices of one known length need no check at each element.
+        let sums = &mut sums[..width];
+        for (gradient, input) in gradient.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
+            for index in 0..width {
+                let x = input[index] + bias[index];
+                let (share, e) = normal(x);
+                gradient[index] *= share + x * e * 0.398_942_3;
+                sums[index] += gradient[index];
+            }
+        }
+    }
 }
 
 /// Sums of columns, block by block in order.
@@ -131,42 +144,62 @@ pub(super) fn norm(norm: NormInput<'_>, mut input: Vec<f32>) -> NormOutput {
         .zip(inverse.par_chunks_mut(BLOCK))
         .enumerate()
         .for_each(|(block, ((normal, output), inverse))| {
-            let mut mask = vec![1.0; width];
-            pulp::Arch::new().dispatch(|| {
-                let rows = normal.chunks_exact_mut(width).zip(output.chunks_exact_mut(width));
-                for (offset, ((normal, output), inverse)) in rows.zip(inverse).enumerate() {
-                    let row = block * BLOCK + offset;
-                    *inverse = normalise(norm, row, normal, &mut mask);
-                    norm.after.fill(&mut mask, row * width);
-                    let scale = norm.gamma.iter().zip(norm.beta).zip(&mask);
-                    for ((output, normal), ((&gamma, &beta), &mask)) in
-                        output.iter_mut().zip(normal).zip(scale)
-                    {
-                        *output = (*normal * gamma + beta) * mask;
-                    }
-                }
-            });
+            norm_rows(norm, block * BLOCK, normal, output, inverse, &mut vec![1.0; width]);
         });
     NormOutput { output, normal: input, inverse }
+}
+
+vectorised! {
+    /// Rows from `first`.
+    fn norm_rows<'a>(
+        norm: NormInput<'a>,
+        first: usize,
+        normal: &'a mut [f32],
+        output: &'a mut [f32],
+        inverse: &'a mut [f32],
+        mask: &'a mut [f32],
+    ) {
+        let width = mask.len();
+        let rows = normal.chunks_exact_mut(width).zip(output.chunks_exact_mut(width));
+        for (offset, ((normal, output), inverse)) in rows.zip(inverse).enumerate() {
+            let row = first + offset;
+            *inverse = normalise(norm, row, normal, mask);
+            norm.after.fill(mask, row * width);
+            let scale = norm.gamma.iter().zip(norm.beta).zip(&*mask);
+            for ((output, normal), ((&gamma, &beta), &mask)) in output.iter_mut().zip(normal).zip(scale) {
+                *output = (*normal * gamma + beta) * mask;
+            }
+        }
+    }
 }
 
 /// As [`norm`] where no gradient is wanted: all in the place of the input.
 pub(super) fn norm_in_place(norm: NormInput<'_>, values: &mut [f32]) {
     let width = norm.gamma.len();
     values.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, values)| {
-        let mut mask = vec![1.0; width];
-        pulp::Arch::new().dispatch(|| {
-            for (offset, values) in values.chunks_exact_mut(width).enumerate() {
-                let row = block * BLOCK + offset;
-                normalise(norm, row, values, &mut mask);
-                norm.after.fill(&mut mask, row * width);
-                let scale = norm.gamma.iter().zip(norm.beta).zip(&mask);
-                for (value, ((&gamma, &beta), &mask)) in values.iter_mut().zip(scale) {
-                    *value = (*value * gamma + beta) * mask;
-                }
-            }
-        });
+        norm_rows_in_place(norm, block * BLOCK, values, &mut vec![1.0; width]);
     });
+}
+
+vectorised! {
+    /// Rows from `first`.
+    fn norm_rows_in_place<'a>(
+        norm: NormInput<'a>,
+        first: usize,
+        values: &'a mut [f32],
+        mask: &'a mut [f32],
+    ) {
+        let width = mask.len();
+        for (offset, values) in values.chunks_exact_mut(width).enumerate() {
+            let row = first + offset;
+            normalise(norm, row, values, mask);
+            norm.after.fill(mask, row * width);
+            let scale = norm.gamma.iter().zip(norm.beta).zip(&*mask);
+            for (value, ((&gamma, &beta), &mask)) in values.iter_mut().zip(scale) {
+                *value = (*value * gamma + beta) * mask;
+            }
+        }
+    }
 }
 
 /// Makes a row of input the normalised one, and gives 1 / its standard deviation.
@@ -193,7 +226,7 @@ fn normalise(norm: NormInput<'_>, row: usize, values: &mut [f32], mask: &mut [f3
 
 /// A sum in 16 lanes, which the compiler adds up side by side.
 #[inline(always)]
-fn sum(values: &[f32]) -> f32 {
+pub(super) fn sum(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
     let mut lanes = [0.0_f32; 16];
     for chunk in chunks {
@@ -202,6 +235,20 @@ fn sum(values: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
+/// The largest, in 16 lanes as [`sum`]; −∞ of none.
+#[inline(always)]
+pub(super) fn highest(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, *value);
+        }
+    }
+    rest.iter().chain(&lanes).copied().fold(f32::NEG_INFINITY, larger)
 }
 
 /// As [`sum`], of products.
@@ -246,17 +293,7 @@ pub(super) fn norm_backward(state: NormState<'_>, mut residual: Vec<f32>) -> Nor
         .enumerate()
         .map(|(block, (input, residual))| {
             let mut sums = [0; 3].map(|_| vec![0.0; width]);
-            let mut mask = vec![1.0; width];
-            pulp::Arch::new().dispatch(|| {
-                for (offset, (input, residual)) in
-                    input.chunks_exact_mut(width).zip(residual.chunks_exact_mut(width)).enumerate()
-                {
-                    let row = block * BLOCK + offset;
-                    let place = row * width..(row + 1) * width;
-                    let row = Row { number: row, normal: &state.normal[place], inverse: state.inverse[row] };
-                    norm_row_backward(state, row, input, residual, &mut mask, &mut sums);
-                }
-            });
+            norm_rows_backward(state, block * BLOCK, input, residual, &mut sums, &mut vec![1.0; width]);
             sums
         })
         .collect();
@@ -270,18 +307,29 @@ pub(super) fn norm_backward(state: NormState<'_>, mut residual: Vec<f32>) -> Nor
     NormGradient { input, bias, residual, gamma, beta }
 }
 
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    number: usize,
-    normal: &'a [f32],
-    inverse: f32,
+vectorised! {
+    /// Rows from `first`.
+    fn norm_rows_backward<'a>(
+        state: NormState<'a>,
+        first: usize,
+        input: &'a mut [f32],
+        residual: &'a mut [f32],
+        sums: &'a mut [Vec<f32>; 3],
+        mask: &'a mut [f32],
+    ) {
+        let width = mask.len();
+        let rows = input.chunks_exact_mut(width).zip(residual.chunks_exact_mut(width));
+        for (offset, (input, residual)) in rows.enumerate() {
+            norm_row_backward(state, first + offset, input, residual, mask, sums);
+        }
+    }
 }
 
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "a width is far below 2^24")]
 fn norm_row_backward(
     state: NormState<'_>,
-    row: Row<'_>,
+    row: usize,
     input: &mut [f32],
     residual: &mut [f32],
     mask: &mut [f32],
@@ -291,8 +339,8 @@ fn norm_row_backward(
     // Slices of one known length need no check at each element.
     let (residual, mask, scale) = (&mut residual[..width], &mut mask[..width], &state.gamma[..width]);
     let (bias, gamma, beta) = (&mut bias[..width], &mut gamma[..width], &mut beta[..width]);
-    let normal = &row.normal[..width];
-    state.after.fill(mask, row.number * width);
+    let (normal, inverse) = (&state.normal[row * width..][..width], state.inverse[row]);
+    state.after.fill(mask, row * width);
     // `residual` holds the incoming gradient at first, then the one by the normalised row.
     for index in 0..width {
         let gradient = residual[index] * mask[index];
@@ -302,9 +350,9 @@ fn norm_row_backward(
     }
     let mean = sum(residual) / width as f32;
     let along = dot(residual, normal) / width as f32;
-    state.before.fill(mask, row.number * width);
+    state.before.fill(mask, row * width);
     for index in 0..width {
-        let gradient = row.inverse * (residual[index] - mean - normal[index] * along);
+        let gradient = inverse * (residual[index] - mean - normal[index] * along);
         residual[index] = gradient;
         input[index] = gradient * mask[index];
         bias[index] += input[index];

@@ -32,13 +32,21 @@ impl Matrix {
     }
 
     /// Makes it the transpose of the first `rows` by `columns` of `other`.
-    #[inline(always)]
     pub(super) fn transpose(&mut self, other: &Self, rows: usize, columns: usize) {
         self.reset(columns, rows);
-        for row in 0..rows {
-            let source = &other.row(row)[..columns];
-            for (column, &value) in source.iter().enumerate() {
-                self.values[column * self.stride + row] = value;
+        for first in (0..rows).step_by(TILE_ROWS) {
+            // Rows of `other` are padded to whole tiles, and so are those of the transpose, which what
+            // stands beyond `rows` must not reach.
+            let source: [&[f32]; TILE_ROWS] =
+                std::array::from_fn(|offset| &other.row(first + offset)[..columns]);
+            let count = (rows - first).min(TILE_ROWS);
+            for (column, row) in self.values.chunks_exact_mut(self.stride).take(columns).enumerate() {
+                let tile = source.map(|row| row[column]);
+                if count == TILE_ROWS {
+                    row[first..first + TILE_ROWS].copy_from_slice(&tile);
+                } else {
+                    row[first..first + count].copy_from_slice(&tile[..count]);
+                }
             }
         }
     }
