@@ -430,7 +430,9 @@ fn by_rows(
         if *touched {
             on_host(values, gradient.unwrap_or(&none), first, second, update, decay);
         } else if decay > 0.0 {
-            values.iter_mut().for_each(|value| *value *= keep);
+            for value in values {
+                *value *= keep;
+            }
         }
     }
 }
