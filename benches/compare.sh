@@ -26,12 +26,14 @@ spread() {
     "$peer_py" -c 'import statistics,sys; x=[float(w) for w in sys.argv[2:]]
 print("%s: min %.2f median %.2f max %.2f" % (sys.argv[1], min(x), statistics.median(x), max(x)))' "$@"
 }
-seconds() { # wall seconds of a command; what it says goes to a file
-    local start end
-    start=$(date +%s.%N)
-    "$@" >"$scratch/out" 2>"$scratch/err" || { tail -20 "$scratch/err" >&2; exit 1; }
-    end=$(date +%s.%N)
-    "$peer_py" -c 'import sys; print("%.1f" % (float(sys.argv[2]) - float(sys.argv[1])))' "$start" "$end"
+# Wall seconds of a command, and the largest process of it, in MB; what it says goes to a file.
+measure() {
+    "$peer_py" -c 'import resource,subprocess,sys,time
+out, err = (open(name, "w") for name in sys.argv[1:3])
+start = time.time()
+code = subprocess.call(sys.argv[3:], stdout=out, stderr=err)
+print("%.1f %.0f" % (time.time() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024))
+sys.exit(code)' "$scratch/out" "$scratch/err" "$@" || { tail -20 "$scratch/err" >&2; exit 1; }
 }
 
 if [[ $what == step ]]; then
@@ -99,14 +101,19 @@ fi
 all_a=() all_b=()
 best_of() { "$peer_py" -c 'import json,sys; print("%.3f" % max(row["test"]["f1"] for row in json.load(open(sys.argv[1])) if row.get("test")))' "$1"; }
 for ((round = 0; round < rounds; round++)); do
-    a=$(seconds "$sweep" run sweeps/chnsenticorp.toml "${common[@]}" "${ours[@]}" --results "$scratch/results" --fresh)
-    echo "sweep: $a s, best test F1 $(best_of "$scratch"/results/*/leaderboard.json)" >&2
+    rm -rf "$scratch/results" # the cache is in it
+    read -r a memory < <(measure "$sweep" run sweeps/chnsenticorp.toml "${common[@]}" "${ours[@]}" --results "$scratch/results" --fresh)
+    echo "sweep: $a s, best test F1 $(best_of "$scratch"/results/*/leaderboard.json), largest process $memory MB" >&2
+    if [[ $what == frozen ]]; then
+        read -r warm memory < <(measure "$sweep" run sweeps/chnsenticorp.toml "${common[@]}" "${ours[@]}" --results "$scratch/results" --fresh)
+        echo "sweep again, with the cache of before: $warm s, largest process $memory MB" >&2
+    fi
     for form in "1 2" "2 1"; do
         read -r jobs threads <<<"$form"
-        b=$(seconds "$peer_py" "$peer_sweep" "${peer_args[@]}" --bucket --jobs "$jobs" --threads "$threads")
+        read -r b memory < <(measure "$peer_py" "$peer_sweep" "${peer_args[@]}" --bucket --jobs "$jobs" --threads "$threads")
         b=$("$peer_py" -c 'import json,sys; print("%.1f" % (json.load(open(sys.argv[1]))["wall_s"] * int(sys.argv[2])))' "$scratch/peer.json" "$scale")
-        best=$("$peer_py" -c 'import json,sys; print("%.3f" % max(t["value"] for t in json.load(open(sys.argv[1]))["trials"]))' "$scratch/peer.json")
-        echo "peer, $jobs job(s) x $threads thread(s), buckets: $b s, best test F1 $best" >&2
+        best=$("$peer_py" -c 'import json,sys; print("%.3f of %d trials" % (max(t["value"] for t in (x := json.load(open(sys.argv[1]))["trials"])), len(x)))' "$scratch/peer.json")
+        echo "peer, $jobs job(s) x $threads thread(s), buckets: $b s, best test F1 $best, largest process $memory MB" >&2
         [[ $form == "1 2" ]] && all_a+=("$(ratio "$a" "$b")") || all_b+=("$(ratio "$a" "$b")")
     done
 done

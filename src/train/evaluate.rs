@@ -8,7 +8,7 @@ use super::{
     heads,
     masks::Masks,
     model::{self, Classifier},
-    ops::Fused,
+    ops::{Fused, RowSink},
 };
 use crate::{
     metrics::{Confusion, Scores, Target},
@@ -31,7 +31,7 @@ pub(crate) fn predict<B: Fused>(
     let mut all = vec![Vec::new(); split.len()];
     for documents in split.within(&split.by_length(), TOKENS) {
         alive();
-        let logits = below.logits(model, split, &documents, &Masks::off(), device);
+        let logits = below.logits(model, split, &documents, (&Masks::off(), &RowSink::default()), device);
         let logits = heads::aggregate(logits, &ranges(split, &documents), aggregate);
         let [_, classes] = logits.dims();
         for (&document, row) in documents.iter().zip(model::values(logits).chunks_exact(classes)) {

@@ -13,7 +13,7 @@ use super::{
     evaluate,
     masks::Masks,
     model::{self, Batch, Classifier},
-    ops::Fused,
+    ops::{Fused, RowSink},
 };
 use crate::{
     cache::{Cache, Draft, Found, Head, Key, Kind, Number, Numbers, Stopped},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Part of every key: changes whenever the same encoder would make something else of the same tokens.
-const VERSION: &[u8] = b"frozen 1";
+const VERSION: &[u8] = b"frozen 2";
 /// Bytes that a worker keeps in its own memory of what the cache cannot have.
 pub(crate) const MOST_BYTES: usize = 1 << 30;
 
@@ -106,13 +106,14 @@ impl Below<'_> {
     /// Everything is run.
     pub(crate) const NOTHING: Self = Self { part: Part::Nothing, kept: None };
 
-    /// Logits of the chunks of `documents`, `[chunks, classes]`; only what learns has `masks`.
+    /// Logits of the chunks of `documents`, `[chunks, classes]`; only what learns has `masks`, and gradients, those of
+    /// the word embeddings in `sink` where the backend can.
     pub(crate) fn logits<B: Fused>(
         self,
         model: &Classifier<B>,
         split: &Split,
         documents: &[usize],
-        masks: &Masks,
+        (masks, sink): (&Masks, &RowSink),
         device: &B::Device,
     ) -> Tensor<B, 2> {
         let chunks = evaluate::chunks(split, documents);
@@ -121,7 +122,7 @@ impl Below<'_> {
             None => self.part.run(model, &chunks, device),
         };
         match self.part {
-            Part::Nothing => model.forward(&Batch::new(&chunks, device), masks),
+            Part::Nothing => model.forward(&Batch::new(&chunks, device).with_sink(sink), masks),
             Part::Lower(layers) => model.forward(&Batch::new(&chunks, device).above(layers, below()), masks),
             Part::Whole => model.classify(below(), masks),
         }

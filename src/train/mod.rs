@@ -19,6 +19,9 @@ use crate::{
     trial::{FailureKind, Job, TrialId},
 };
 
+#[macro_use]
+mod simd;
+
 mod backend;
 mod checkpoint;
 mod config;

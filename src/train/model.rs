@@ -20,7 +20,7 @@ use burn::{
 use super::{
     family::{Family, HeadActivation},
     masks::{Drop, Masks},
-    ops::{Attention, Fused, Norm, Packing},
+    ops::{Attention, Fused, Norm, Packing, RowSink},
 };
 
 mod build;
@@ -45,6 +45,8 @@ pub(crate) struct Batch<B: Backend> {
     packing: Arc<Packing>,
     /// What the lower layers make of it, `[tokens, width]`, and how many they are, where that is known.
     below: Option<(usize, Tensor<B, 2>)>,
+    /// Where the gradients of the word embeddings go, if not with the others.
+    sink: Option<RowSink>,
 }
 
 impl<B: Backend> Batch<B> {
@@ -67,7 +69,13 @@ impl<B: Backend> Batch<B> {
             positions: indices(positions, device),
             packing: Arc::new(Packing { starts }),
             below: None,
+            sink: None,
         }
+    }
+
+    /// The same, with the gradients of the word embeddings going to `sink`, where the backend can.
+    pub(crate) fn with_sink(self, sink: &RowSink) -> Self {
+        Self { sink: Some(sink.clone()), ..self }
     }
 
     /// The row of each chunk's first token.
@@ -175,7 +183,7 @@ impl<B: Fused> Layer<B> {
         let attention = Attention { packing: batch.packing.clone(), heads: self.heads, drop: masks.next() };
         let (attended, residual) = match queries {
             Queries::All | Queries::FirstEach => {
-                let projected = hidden.clone().matmul(self.projections.weight.val());
+                let projected = B::product(hidden.clone(), self.projections.weight.val());
                 let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
                 match queries {
                     Queries::All => (attended, hidden),
@@ -187,12 +195,12 @@ impl<B: Fused> Layer<B> {
                 (self.attend_first(hidden, firsts.clone(), &attention), firsts)
             }
         };
-        let output = attended.matmul(self.attention_output.weight.val());
+        let output = B::product(attended, self.attention_output.weight.val());
         let drop = if family.attention_output_dropout { masks.next() } else { Drop::off() };
         let drops = [drop, Drop::off()];
         let attended = self.attention_norm.forward(output, self.attention_output.bias.val(), residual, drops);
-        let inner = attended.clone().matmul(self.intermediate.weight.val());
-        let inner = B::bias_gelu(inner, self.intermediate.bias.val()).matmul(self.output.weight.val());
+        let inner = B::product(attended.clone(), self.intermediate.weight.val());
+        let inner = B::product(B::bias_gelu(inner, self.intermediate.bias.val()), self.output.weight.val());
         let drops = [masks.next(), Drop::off()];
         self.output_norm.forward(inner, self.output.bias.val(), attended, drops)
     }
@@ -302,7 +310,7 @@ impl<B: Fused> Classifier<B> {
     /// The embeddings, `[tokens, width]`.
     fn embed(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
         let encoder = &self.encoder;
-        let words = encoder.words.weight.val().select(0, batch.ids.clone());
+        let words = B::embedding_rows(encoder.words.weight.val(), batch.ids.clone(), batch.sink.as_ref());
         let first = i32::try_from(self.first_position).unwrap_or(0);
         let positions = encoder.positions.weight.val().select(0, batch.positions.clone() + first);
         let [_, width] = words.dims();

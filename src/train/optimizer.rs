@@ -4,20 +4,26 @@
 //! memory the update is one loop over each parameter; elsewhere it is tensor
 //! operations.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 
-use super::{backend::Compute, model::Classifier, state::Moments};
+use super::{backend::Compute, model::Classifier, ops::RowSink, state::Moments};
 use crate::settings::{Freeze, Settings};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 /// PyTorch's; burn's own AdamW has 1e-5.
 const EPSILON: f64 = 1e-8;
+
+/// The word embeddings' path in [`Classifier`].
+const WORDS: &str = "encoder.words.weight";
 
 /// A gradient or moment.
 enum Field<B: AutodiffBackend> {
@@ -38,11 +44,15 @@ impl<B: AutodiffBackend> Field<B> {
 /// Gradients summed over the micro-batches of one step, by parameter name.
 pub(crate) struct Gradients<B: AutodiffBackend> {
     fields: HashMap<String, Field<B>>,
+    /// Those of the word embeddings' rows that the step has read, where they came row by row.
+    rows: BTreeMap<u32, Vec<f32>>,
 }
 
 /// The optimiser's state.
 pub(crate) struct AdamW<B: AutodiffBackend> {
     moments: HashMap<String, [Field<B>; 2]>,
+    /// Whether a row of the word embeddings has had a gradient; the moments of others are zero.
+    touched: Vec<bool>,
     steps: i32,
     weight_decay: f64,
     rates: Rates,
@@ -110,13 +120,24 @@ impl Walk {
 
 impl<B: Compute> Gradients<B> {
     pub(crate) fn new() -> Self {
-        Self { fields: HashMap::new() }
+        Self { fields: HashMap::new(), rows: BTreeMap::new() }
     }
 
     /// Adds the gradients of one backward pass, of the parameters that learn.
     pub(crate) fn add(&mut self, model: &Classifier<B>, mut gradients: B::Gradients) {
         let mut visitor = Collect { walk: Walk::default(), sums: self, gradients: &mut gradients };
         model.visit(&mut visitor);
+    }
+
+    /// Adds the gradients of the word embeddings that a backward pass has left in `sink`.
+    pub(crate) fn add_rows(&mut self, sink: &RowSink) {
+        for found in sink.take() {
+            let width = found.values.len() / found.rows.len().max(1);
+            for (&row, values) in found.rows.iter().zip(found.values.chunks_exact(width.max(1))) {
+                let sums = self.rows.entry(row).or_insert_with(|| vec![0.0; width]);
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+        }
     }
 
     /// The gradients under Hugging Face's names: those of a model whose parameters they are.
@@ -131,9 +152,21 @@ impl<B: Compute> Gradients<B> {
                 self.0.path.pop();
             }
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-                let Field::Host(values) = &self.1.fields[&self.0.name()] else { return param };
+                let name = self.0.name();
+                let values = match self.1.fields.get(&name) {
+                    Some(Field::Host(values)) => values.clone(),
+                    _ if name == WORDS => {
+                        let [_, width] = param.val().dims()[..] else { return param };
+                        let mut values = vec![0.0; param.val().shape().num_elements()];
+                        for (&row, gradient) in &self.1.rows {
+                            values[row as usize * width..][..width].copy_from_slice(gradient);
+                        }
+                        values
+                    }
+                    _ => return param,
+                };
                 let (shape, device) = (param.val().shape(), param.val().device());
-                Param::from_data(TensorData::new(values.clone(), shape), &device)
+                Param::from_data(TensorData::new(values, shape), &device)
             }
         }
         model.clone().map(&mut Replace(Walk::default(), self)).weights()
@@ -145,14 +178,25 @@ impl<B: Compute> Gradients<B> {
         // A fixed order: sums of floats depend on it.
         names.sort();
         let square = |name: &String| match &self.fields[name] {
-            Field::Host(values) => values
-                .chunks(4096)
-                .map(|chunk| f64::from(chunk.iter().map(|value| value * value).sum::<f32>()))
-                .sum::<f64>(),
+            Field::Host(values) => squares(values),
             Field::Device(tensor) => f64::from(tensor.clone().powi_scalar(2).sum().into_scalar()),
         };
-        names.into_iter().map(square).sum::<f64>().sqrt()
+        let rows = self.rows.values().map(|values| squares(values)).sum::<f64>();
+        (names.into_iter().map(square).sum::<f64>() + rows).sqrt()
     }
+}
+
+/// The sum of squares: 16 sums side by side over each 4096 values, so that the compiler can use vectors.
+fn squares(values: &[f32]) -> f64 {
+    let of_chunk = |chunk: &[f32]| {
+        let (wide, rest) = chunk.as_chunks::<16>();
+        let mut lanes = [0.0_f32; 16];
+        for values in wide {
+            lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane += value * value);
+        }
+        f64::from(lanes.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>())
+    };
+    values.chunks(4096).map(of_chunk).sum()
 }
 
 struct Collect<'a, B: AutodiffBackend> {
@@ -220,7 +264,7 @@ impl<B: Compute> ModuleMapper<B> for Freezer {
 
 impl<B: Compute> AdamW<B> {
     pub(crate) fn new(weight_decay: f64, rates: Rates) -> Self {
-        Self { moments: HashMap::new(), steps: 0, weight_decay, rates }
+        Self { moments: HashMap::new(), touched: Vec::new(), steps: 0, weight_decay, rates }
     }
 
     /// The moments, and the updates that they have seen: all of it that a resumed trial needs.
@@ -234,6 +278,7 @@ impl<B: Compute> AdamW<B> {
     /// Goes on from the moments of another one.
     pub(crate) fn resume(&mut self, moments: Moments<'static>, updates: i32) {
         self.steps = updates;
+        self.touched = Vec::new();
         let field = |values: Cow<'static, [f32]>| Field::Host(values.into_owned());
         self.moments = moments.into_iter().map(|(name, pair)| (name.into_owned(), pair.map(field))).collect();
     }
@@ -284,7 +329,12 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let name = self.walk.name();
-        let Some(gradient) = self.gradients.fields.remove(&name) else { return param };
+        let rows = if name == WORDS { std::mem::take(&mut self.gradients.rows) } else { BTreeMap::new() };
+        let gradient = match self.gradients.fields.remove(&name) {
+            Some(gradient) => gradient,
+            None if !rows.is_empty() => Field::Host(Vec::new()),
+            None => return param,
+        };
         let rate = self.update.rate * self.optimizer.rates.factor(&name);
         let update = Update { rate, ..self.update };
         let decay = if decays(&name) { rate * self.optimizer.weight_decay } else { 0.0 };
@@ -296,10 +346,15 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
             Field::Host(gradient) => {
                 let mut values = super::model::values(inner);
                 let moments = self.optimizer.moments.entry(name).or_insert_with(|| {
-                    [Field::Host(vec![0.0; gradient.len()]), Field::Host(vec![0.0; gradient.len()])]
+                    [Field::Host(vec![0.0; values.len()]), Field::Host(vec![0.0; values.len()])]
                 });
                 if let [Field::Host(first), Field::Host(second)] = moments {
-                    on_host(&mut values, &gradient, first, second, update, decay);
+                    if rows.is_empty() {
+                        on_host(&mut values, &gradient, first, second, update, decay);
+                    } else {
+                        let touched = &mut self.optimizer.touched;
+                        by_rows(&mut values, &rows, touched, [first, second], update, decay);
+                    }
                 }
                 Tensor::from_data(TensorData::new(values, shape), &device)
             }
@@ -319,12 +374,13 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
     }
 }
 
+vectorised! {
 #[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
-fn on_host(
-    values: &mut [f32],
-    gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
+fn on_host<'a>(
+    values: &'a mut [f32],
+    gradient: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
     update: Update,
     decay: f64,
 ) {
@@ -340,6 +396,44 @@ fn on_host(
         *first = beta_1 * *first + rest_1 * gradient;
         *second = beta_2 * *second + rest_2 * gradient * gradient;
         *value = *value * keep - step_size * *first / (second.sqrt() / root + epsilon);
+    }
+}
+}
+
+/// As [`on_host`] over a matrix whose gradient is zero but for `rows`. Rows that never had one only decay,
+/// which is all that the rule gives for them; their moments are not looked at.
+#[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
+fn by_rows(
+    values: &mut [f32],
+    rows: &BTreeMap<u32, Vec<f32>>,
+    touched: &mut Vec<bool>,
+    [first, second]: [&mut [f32]; 2],
+    update: Update,
+    decay: f64,
+) {
+    let Some(width) = rows.values().next().map(Vec::len) else { return };
+    let count = values.len() / width;
+    if touched.len() != count {
+        // Going on from the moments of an earlier run.
+        let is_zero = |row: &[f32]| row.iter().all(|value| value.to_bits() == 0);
+        let known = first.chunks_exact(width).zip(second.chunks_exact(width));
+        *touched = known.map(|(first, second)| !is_zero(first) || !is_zero(second)).collect();
+    }
+    let (keep, none) = ((1.0 - decay) as f32, vec![0.0; width]);
+    let moments = first.chunks_exact_mut(width).zip(second.chunks_exact_mut(width));
+    let mut gradients = rows.iter().peekable();
+    for (row, ((values, (first, second)), touched)) in
+        values.chunks_exact_mut(width).zip(moments).zip(touched).enumerate()
+    {
+        let gradient = gradients.next_if(|(next, _)| **next as usize == row).map(|(_, gradient)| gradient);
+        *touched |= gradient.is_some();
+        if *touched {
+            on_host(values, gradient.unwrap_or(&none), first, second, update, decay);
+        } else if decay > 0.0 {
+            for value in values {
+                *value *= keep;
+            }
+        }
     }
 }
 
@@ -402,6 +496,42 @@ mod tests {
         assert!(decays("encoder.layers.0.output.weight") && decays("encoder.words.weight"));
         for name in ["classifier.bias", "encoder.embedding_norm.gamma", "encoder.layers.0.output_norm.beta"] {
             assert!(!decays(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_update_by_rows_is_the_update_of_the_whole_matrix_to_the_bit() {
+        let width = 5;
+        let start: Vec<f32> = (0..20_u8).map(|value| f32::from(value) - 7.5).collect();
+        let steps: [&[(u32, f32)]; 4] = [&[(1, 0.5)], &[(3, -2.0), (1, 1.0)], &[(3, 0.25)], &[(0, 4.0)]];
+        for decay in [0.0, 0.01] {
+            for resumed_after in 0..steps.len() {
+                let [mut whole, mut by_row] = [start.clone(), start.clone()];
+                let [mut first, mut second, mut row_first, mut row_second] = [0; 4].map(|_| vec![0.0; 20]);
+                let mut touched = Vec::new();
+                for (step, rows) in steps.iter().enumerate() {
+                    let count = i32::try_from(step + 1).unwrap();
+                    let update = Update {
+                        rate: 0.1,
+                        scale: 0.7,
+                        correction_1: 1.0 - BETA_1.powi(count),
+                        correction_2: 1.0 - BETA_2.powi(count),
+                    };
+                    let mut gradient = vec![0.0; 20];
+                    let rows: BTreeMap<u32, Vec<f32>> =
+                        rows.iter().map(|&(row, value)| (row, vec![value; width])).collect();
+                    for (&row, values) in &rows {
+                        gradient[row as usize * width..][..width].copy_from_slice(values);
+                    }
+                    on_host(&mut whole, &gradient, &mut first, &mut second, update, decay);
+                    let moments = [&mut *row_first, &mut *row_second];
+                    by_rows(&mut by_row, &rows, &mut touched, moments, update, decay);
+                    if step == resumed_after {
+                        touched = Vec::new();
+                    }
+                }
+                assert_eq!((&whole, &first, &second), (&by_row, &row_first, &row_second));
+            }
         }
     }
 

@@ -27,6 +27,7 @@ use super::{
     heads::{self, Objective},
     masks::{self, Masks},
     model::{self, Classifier},
+    ops::RowSink,
     optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
     predictor::Predictor,
@@ -277,13 +278,15 @@ impl<C: Compute> Trial<'_, C> {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
             let masks = Masks::new(settings.dropout, key, C::ON_HOST);
             let below = self.frozen.below(SplitName::Train);
-            let logits = below.logits(&learner.model, train, &documents, &masks, self.device);
+            let sink = RowSink::default();
+            let logits = below.logits(&learner.model, train, &documents, (&masks, &sink), self.device);
             let ranges = evaluate::ranges(train, &documents);
             let logits = heads::aggregate(logits, &ranges, settings.aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
             loss += heads::cross_entropy(&model::values(logits.clone().inner()), &labels);
             let backward = (self.objective.sum(logits, &labels) / total).backward();
             gradients.add(&learner.model, backward);
+            gradients.add_rows(&sink);
         }
         learner.step += 1;
         let norm = gradients.norm();

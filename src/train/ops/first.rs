@@ -13,6 +13,7 @@ use super::{
     kernels::dot,
     product::{Matrix, Multiply},
 };
+use crate::train::masks::Drop;
 
 /// What it gives: its result, and what its gradient needs.
 pub(super) struct FirstOutput {
@@ -50,20 +51,15 @@ pub(super) fn first_attention(
         arch.dispatch(Multiply { a, b, c, rows: length, depth: width });
         scratch.weights.reset(heads, length);
         scratch.mask.resize(length, 1.0);
-        arch.dispatch(|| {
-            for head in 0..heads {
-                let kept = &mut probabilities[head * length..][..length];
-                for (token, kept) in kept.iter_mut().enumerate() {
-                    *kept = scratch.scores.row(token)[head];
-                }
-                softmax(kept);
-                attention.drop.fill(&mut scratch.mask, sequence.first + head * length);
-                let weights = &mut scratch.weights.row_mut(head)[..length];
-                for ((weight, kept), mask) in weights.iter_mut().zip(kept).zip(&scratch.mask) {
-                    *weight = *kept * mask;
-                }
-            }
-        });
+        scratch.turned.transpose(&scratch.scores, length, heads);
+        weigh_first(
+            &scratch.turned,
+            &mut scratch.weights,
+            &mut probabilities,
+            &mut scratch.mask,
+            attention.drop,
+            sequence.first,
+        );
         let (a, b, c) = (&scratch.weights, &scratch.tokens, &mut scratch.result);
         arch.dispatch(Multiply { a, b, c, rows: heads, depth: length });
         for (head, output) in output.chunks_exact_mut(width + 1).enumerate() {
@@ -113,33 +109,21 @@ pub(super) fn first_attention_backward(
             let row = &gradient[(head * sequences + index) * (width + 1)..][..width];
             scratch.incoming.row_mut(head)[..width].copy_from_slice(row);
         }
-        arch.dispatch(|| scratch.turned.transpose(&scratch.incoming, heads, width));
+        scratch.turned.transpose(&scratch.incoming, heads, width);
         let (a, b, c) = (&scratch.tokens, &scratch.turned, &mut scratch.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: width });
         // Both ways by which a token's state counts, side by side: heads by tokens, twice.
         scratch.weights.reset(2 * heads, length);
         scratch.mask.resize(length, 1.0);
-        scratch.slopes.resize(length, 0.0);
-        arch.dispatch(|| {
-            for head in 0..heads {
-                let kept = &probabilities[head * length..][..length];
-                let of_sum = gradient[(head * sequences + index) * (width + 1) + width];
-                attention.drop.fill(&mut scratch.mask, sequence.first + head * length);
-                for (token, (slope, mask)) in scratch.slopes.iter_mut().zip(&scratch.mask).enumerate() {
-                    *slope = (scratch.scores.row(token)[head] + of_sum) * mask;
-                }
-                let along = dot(&scratch.slopes, kept);
-                let weights = &mut scratch.weights.row_mut(head)[..length];
-                for ((weight, kept), mask) in weights.iter_mut().zip(kept).zip(&scratch.mask) {
-                    *weight = kept * mask;
-                }
-                let weights = &mut scratch.weights.row_mut(heads + head)[..length];
-                for ((weight, kept), slope) in weights.iter_mut().zip(kept).zip(&scratch.slopes) {
-                    *weight = kept * (slope - along);
-                }
-            }
-            scratch.turned.transpose(&scratch.weights, 2 * heads, length);
-        });
+        scratch.slopes.clear();
+        for head in 0..heads {
+            scratch.slopes.push(gradient[(head * sequences + index) * (width + 1) + width]);
+        }
+        scratch.turned.transpose(&scratch.scores, length, heads);
+        let (slopes, weights) = (&mut scratch.turned, &mut scratch.weights);
+        let (mask, of_sums) = (&mut scratch.mask, &scratch.slopes);
+        weigh_first_backward(slopes, weights, probabilities, of_sums, mask, attention.drop, sequence.first);
+        scratch.scores.transpose(&scratch.weights, 2 * heads, length);
         // Under the incoming rows stand those that asked.
         scratch.incoming.reset(2 * heads, width);
         for head in 0..heads {
@@ -148,7 +132,7 @@ pub(super) fn first_attention_backward(
             scratch.incoming.row_mut(head)[..width].copy_from_slice(incoming);
             scratch.incoming.row_mut(heads + head)[..width].copy_from_slice(&asked[row * width..][..width]);
         }
-        let (a, b, c) = (&scratch.turned, &scratch.incoming, &mut scratch.result);
+        let (a, b, c) = (&scratch.scores, &scratch.incoming, &mut scratch.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: 2 * heads });
         for (token, result) in result.chunks_exact_mut(width).enumerate() {
             result.copy_from_slice(&scratch.result.row(token)[..width]);
@@ -171,6 +155,58 @@ pub(super) fn first_attention_backward(
         spread(rows, &mut by_asked, [width, sequences, *index]);
     }
     FirstGradient { hidden: result, asked: by_asked }
+}
+
+vectorised! {
+    /// From scores, `[heads, length]`, their softmax, which is kept, and with dropout the weights.
+    fn weigh_first<'a>(
+        scores: &'a Matrix,
+        weights: &'a mut Matrix,
+        probabilities: &'a mut [f32],
+        mask: &'a mut [f32],
+        drop: Drop,
+        first: usize,
+    ) {
+        let length = mask.len();
+        for (head, kept) in probabilities.chunks_exact_mut(length).enumerate() {
+            kept.copy_from_slice(&scores.row(head)[..length]);
+            softmax(kept);
+            drop.fill(mask, first + head * length);
+            for ((weight, kept), mask) in weights.row_mut(head).iter_mut().zip(kept).zip(&*mask) {
+                *weight = *kept * mask;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// From the gradients by the weights, `[heads, length]`, and by their sums, one a head: the weights, and
+    /// below them the gradients by the scores.
+    fn weigh_first_backward<'a>(
+        slopes: &'a mut Matrix,
+        weights: &'a mut Matrix,
+        probabilities: &'a [f32],
+        of_sums: &'a [f32],
+        mask: &'a mut [f32],
+        drop: Drop,
+        first: usize,
+    ) {
+        let (length, heads) = (mask.len(), of_sums.len());
+        for (head, (kept, of_sum)) in probabilities.chunks_exact(length).zip(of_sums).enumerate() {
+            drop.fill(mask, first + head * length);
+            let slopes = &mut slopes.row_mut(head)[..length];
+            for (slope, mask) in slopes.iter_mut().zip(&*mask) {
+                *slope = (*slope + of_sum) * mask;
+            }
+            let along = dot(slopes, kept);
+            for ((weight, kept), mask) in weights.row_mut(head).iter_mut().zip(kept).zip(&*mask) {
+                *weight = kept * mask;
+            }
+            for ((weight, kept), slope) in weights.row_mut(heads + head).iter_mut().zip(kept).zip(slopes) {
+                *weight = kept * (*slope - along);
+            }
+        }
+    }
 }
 
 /// Puts a sequence's rows, one a head, among those of all: head by head, and in it sequence by sequence.
@@ -229,6 +265,6 @@ impl Scratch {
             let row = &asked[(head * sequences + index) * width..][..width];
             self.incoming.row_mut(head)[..width].copy_from_slice(row);
         }
-        Arch::new().dispatch(|| self.turned.transpose(&self.incoming, heads, width));
+        self.turned.transpose(&self.incoming, heads, width);
     }
 }

@@ -10,26 +10,36 @@ use burn::{
         },
         flex::FlexTensor,
     },
-    tensor::{Tensor, TensorData, TensorPrimitive, backend::Backend, ops::FloatTensor},
+    tensor::{Int, Tensor, TensorData, TensorPrimitive, backend::Backend, ops::FloatTensor},
 };
 
 use super::{
-    Attention, Fused, Norm,
+    Attention, Fused, Norm, RowGradients, RowSink,
     attention::{self, AttentionOutput},
     first::{self, FirstOutput},
+    gemm::{self, View},
     kernels::{self, NormInput, NormOutput, NormState},
 };
 use crate::train::masks::Drop;
 
 impl Fused for Flex {
+    fn product(input: Tensor<Self, 2>, weight: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        tensor(product(&flat(primitive(input)), &flat(primitive(weight))))
+    }
+
     fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
-        let (input, bias) = (flat(primitive(input)), flat(primitive(bias)));
-        tensor(rows(kernels::gelu(slice(&input), slice(&bias)), slice(&bias).len()))
+        let (mut values, bias) = (owned(primitive(input)), flat(primitive(bias)));
+        kernels::gelu_in_place(&mut values, slice(&bias));
+        tensor(rows(values, slice(&bias).len()))
     }
 
     fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
-        let parts = NormTensors::new(norm);
-        tensor(rows(parts.run().output, parts.width()))
+        let mut values = owned(primitive(norm.input));
+        let residual = flat(primitive(norm.residual));
+        let [bias, gamma, beta] = [norm.bias, norm.gamma, norm.beta].map(|tensor| flat(primitive(tensor)));
+        let parts = NormTensors { parts: [bias, residual, gamma, beta], epsilon: norm.epsilon };
+        kernels::norm_in_place(parts.input(norm.before, norm.after), &mut values);
+        tensor(rows(values, parts.width()))
     }
 
     fn packed_attention(
@@ -37,8 +47,8 @@ impl Fused for Flex {
         bias: Tensor<Self, 1>,
         attention: &Attention,
     ) -> Tensor<Self, 2> {
-        let (projected, bias) = (flat(primitive(projected)), flat(primitive(bias)));
-        let result = attention::attention(slice(&projected), slice(&bias), attention);
+        let (projected, bias) = (owned(primitive(projected)), flat(primitive(bias)));
+        let result = attention::attention(projected, slice(&bias), attention);
         tensor(rows(result.output, slice(&bias).len() / 3))
     }
 
@@ -64,6 +74,22 @@ fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_else(|| unreachable!("tensors are f32, and this one is without gaps"))
 }
 
+/// Its values, row-major: without a copy where nobody else holds the tensor.
+fn owned(tensor: FlexTensor) -> Vec<f32> {
+    let values = flat(tensor).into_data().into_vec();
+    values.unwrap_or_else(|error| unreachable!("tensors are f32: {error:?}"))
+}
+
+/// The product of two matrices that [`flat`] has seen.
+fn product(a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
+    let columns = b.layout().shape()[1];
+    rows(gemm::product(view(a), view(b)), columns)
+}
+
+fn view(tensor: &FlexTensor) -> View<'_> {
+    View::new(slice(tensor), tensor.layout().shape()[1])
+}
+
 fn rows(values: Vec<f32>, width: usize) -> FlexTensor {
     let rows = values.len() / width;
     FlexTensor::from_data(TensorData::new(values, [rows, width]))
@@ -82,38 +108,58 @@ fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D>
     Tensor::from_primitive(TensorPrimitive::Float(primitive))
 }
 
-/// A norm's tensors, flat.
+/// A norm's tensors but its input, flat.
 struct NormTensors {
-    parts: [FlexTensor; 5],
+    /// Bias, residual, gamma, beta.
+    parts: [FlexTensor; 4],
     epsilon: f64,
-    before: Drop,
-    after: Drop,
 }
 
 impl NormTensors {
-    fn new(norm: Norm<Flex>) -> Self {
-        let matrices = [norm.input, norm.residual].map(|tensor| flat(primitive(tensor)));
-        let vectors = [norm.bias, norm.gamma, norm.beta].map(|tensor| flat(primitive(tensor)));
-        let ([input, residual], [bias, gamma, beta]) = (matrices, vectors);
-        let parts = [input, bias, residual, gamma, beta];
-        Self { parts, epsilon: norm.epsilon, before: norm.before, after: norm.after }
-    }
-
     fn width(&self) -> usize {
-        slice(&self.parts[3]).len()
+        slice(&self.parts[2]).len()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-    fn run(&self) -> NormOutput {
-        let [input, bias, residual, gamma, beta] = self.parts.each_ref().map(slice);
-        let (epsilon, before, after) = (self.epsilon as f32, self.before, self.after);
-        kernels::norm(NormInput { input, bias, residual, gamma, beta, epsilon, before, after })
+    fn input(&self, before: Drop, after: Drop) -> NormInput<'_> {
+        let [bias, residual, gamma, beta] = self.parts.each_ref().map(slice);
+        NormInput { bias, residual, gamma, beta, epsilon: self.epsilon as f32, before, after }
     }
 }
 
 type Tracked = Autodiff<Flex>;
 
 impl Fused for Tracked {
+    fn product(input: Tensor<Self, 2>, weight: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        let (input, weight) = (primitive(input), primitive(weight));
+        let (x, w) = (flat(input.primitive), flat(weight.primitive));
+        let output = product(&x, &w);
+        let nodes = [input.node, weight.node];
+        tensor(match ProductOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish([x, w], output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        })
+    }
+
+    fn embedding_rows(
+        table: Tensor<Self, 2>,
+        ids: Tensor<Self, 1, Int>,
+        sink: Option<&RowSink>,
+    ) -> Tensor<Self, 2> {
+        let Some(sink) = sink else { return table.select(0, ids) };
+        let read = ids.clone().into_data().convert::<i32>();
+        let read = read.as_slice::<i32>().unwrap_or_else(|error| unreachable!("converted: {error:?}"));
+        let read = read.iter().map(|id| id.cast_unsigned()).collect();
+        let table = primitive(table);
+        let output = primitive(
+            tensor::<Flex, 2>(table.primitive).select(0, Tensor::from_primitive(ids.into_primitive())),
+        );
+        tensor(match EmbeddingOp.prepare::<NoCheckpointing>([table.node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((read, sink.clone()), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        })
+    }
+
     fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
         let (input, bias) = (primitive(input), primitive(bias));
         let (x, b) = (flat(input.primitive), flat(bias.primitive));
@@ -126,29 +172,21 @@ impl Fused for Tracked {
     }
 
     fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
-        let matrices = [norm.input, norm.residual].map(primitive);
-        let vectors = [norm.bias, norm.gamma, norm.beta].map(primitive);
-        let ([input, residual], [bias, gamma, beta]) = (matrices, vectors);
-        let parts = [input, bias, residual, gamma, beta];
-        let nodes = parts.each_ref().map(|part| part.node.clone());
-        let parts = NormTensors {
-            parts: parts.map(|part| flat(part.primitive)),
-            epsilon: norm.epsilon,
-            before: norm.before,
-            after: norm.after,
-        };
+        let (before, after) = (norm.before, norm.after);
+        let [input, residual] = [norm.input, norm.residual].map(primitive);
+        let [bias, gamma, beta] = [norm.bias, norm.gamma, norm.beta].map(primitive);
+        let nodes = [&input, &bias, &residual, &gamma, &beta].map(|part| part.node.clone());
+        let parts = [bias, residual, gamma, beta].map(|part| flat(part.primitive));
+        let parts = NormTensors { parts, epsilon: norm.epsilon };
         let width = parts.width();
-        let NormOutput { output, normal, inverse } = parts.run();
+        let NormOutput { output, normal, inverse } =
+            kernels::norm(parts.input(before, after), owned(input.primitive));
         let output = rows(output, width);
         tensor(match NormOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let [.., gamma, _] = parts.parts;
-                let state = NormSaved {
-                    tensors: [gamma, rows(normal, width), row(inverse)],
-                    before: norm.before,
-                    after: norm.after,
-                };
-                prepared.finish(state, output)
+                let tensors = [gamma, rows(normal, width), row(inverse)];
+                prepared.finish(NormSaved { tensors, before, after }, output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
@@ -160,10 +198,10 @@ impl Fused for Tracked {
         attention: &Attention,
     ) -> Tensor<Self, 2> {
         let (projected, bias) = (primitive(projected), primitive(bias));
-        let (x, b) = (flat(projected.primitive), flat(bias.primitive));
+        let (x, b) = (owned(projected.primitive), flat(bias.primitive));
         let columns = slice(&b).len();
         let AttentionOutput { output, projected: biased, probabilities } =
-            attention::attention(slice(&x), slice(&b), attention);
+            attention::attention(x, slice(&b), attention);
         let output = rows(output, columns / 3);
         let nodes = [projected.node, bias.node];
         tensor(match AttentionOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
@@ -196,15 +234,51 @@ impl Fused for Tracked {
 }
 
 #[derive(Debug)]
+struct ProductOp;
+
+impl Backward<Flex, 2> for ProductOp {
+    /// Input and weight.
+    type State = [FlexTensor; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = flat(gradients.consume::<Flex>(&ops.node));
+        let [input, weight] = &ops.state;
+        let [of_input, of_weight] = ops.parents;
+        if let Some(node) = of_input {
+            let values = gemm::product(view(&gradient), view(weight).turned());
+            gradients.register::<Flex>(node.id, rows(values, weight.layout().shape()[0]));
+        }
+        if let Some(node) = of_weight {
+            let values = gemm::product(view(input).turned(), view(&gradient));
+            gradients.register::<Flex>(node.id, rows(values, weight.layout().shape()[1]));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct EmbeddingOp;
+
+impl Backward<Flex, 1> for EmbeddingOp {
+    /// The rows that were read, and where their gradients go.
+    type State = (Vec<u32>, RowSink);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let values = owned(gradients.consume::<Flex>(&ops.node));
+        let (rows, sink) = ops.state;
+        sink.put(RowGradients { rows, values });
+    }
+}
+
+#[derive(Debug)]
 struct Gelu;
 
 impl Backward<Flex, 2> for Gelu {
     type State = [FlexTensor; 2];
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = flat(gradients.consume::<Flex>(&ops.node));
+        let gradient = owned(gradients.consume::<Flex>(&ops.node));
         let [x, bias] = ops.state;
-        let (by_input, by_bias) = kernels::gelu_backward(slice(&x), slice(&bias), slice(&gradient));
+        let (by_input, by_bias) = kernels::gelu_backward(slice(&x), slice(&bias), gradient);
         let width = by_bias.len();
         let found = [rows(by_input, width), row(by_bias)];
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
@@ -230,12 +304,12 @@ impl Backward<Flex, 5> for NormOp {
     type State = NormSaved;
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = flat(gradients.consume::<Flex>(&ops.node));
+        let gradient = owned(gradients.consume::<Flex>(&ops.node));
         let NormSaved { tensors, before, after } = ops.state;
         let [gamma, normal, inverse] = tensors.each_ref().map(slice);
         let width = gamma.len();
         let state = NormState { gamma, normal, inverse, before, after };
-        let found = kernels::norm_backward(state, slice(&gradient));
+        let found = kernels::norm_backward(state, gradient);
         let found = [
             rows(found.input, width),
             row(found.bias),
@@ -263,7 +337,7 @@ impl Backward<Flex, 2> for AttentionOp {
         let (projected, probabilities, attention) = ops.state;
         let columns = projected.layout().shape()[1];
         let (by_input, by_bias) = attention::attention_backward(
-            slice(&projected),
+            owned(projected),
             slice(&probabilities),
             columns / 3,
             &attention,

@@ -46,53 +46,61 @@ fn normal(x: f32) -> (f32, f32) {
 
 /// GELU(input + bias).
 pub(super) fn gelu(input: &[f32], bias: &[f32]) -> Vec<f32> {
-    let width = bias.len();
-    let mut output = vec![0.0; input.len()];
-    output.par_chunks_mut(BLOCK * width).zip(input.par_chunks(BLOCK * width)).for_each(|(output, input)| {
-        pulp::Arch::new().dispatch(|| {
-            for (output, input) in output.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
-                for ((output, &input), &bias) in output.iter_mut().zip(input).zip(bias) {
-                    let x = input + bias;
-                    *output = x * normal(x).0;
-                }
-            }
-        });
-    });
+    let mut output = input.to_vec();
+    gelu_in_place(&mut output, bias);
     output
 }
 
-/// The gradients of [`gelu`] by input and bias.
-pub(super) fn gelu_backward(input: &[f32], bias: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
+/// As [`gelu`], in the place of the input.
+pub(super) fn gelu_in_place(values: &mut [f32], bias: &[f32]) {
+    values.par_chunks_mut(BLOCK * bias.len()).for_each(|values| gelu_rows(values, bias));
+}
+
+vectorised! {
+    fn gelu_rows<'a>(values: &'a mut [f32], bias: &'a [f32]) {
+        for row in values.chunks_exact_mut(bias.len()) {
+            for (value, &bias) in row.iter_mut().zip(bias) {
+                let x = *value + bias;
+                *value = x * normal(x).0;
+            }
+        }
+    }
+}
+
+/// The gradients of [`gelu`] by input and bias; the first takes the place of the incoming one.
+pub(super) fn gelu_backward(input: &[f32], bias: &[f32], mut gradient: Vec<f32>) -> (Vec<f32>, Vec<f32>) {
     let width = bias.len();
-    let mut result = vec![0.0; input.len()];
-    let blocks: Vec<Vec<f32>> = result
+    let blocks: Vec<Vec<f32>> = gradient
         .par_chunks_mut(BLOCK * width)
         .zip(input.par_chunks(BLOCK * width))
-        .zip(gradient.par_chunks(BLOCK * width))
-        .map(|((result, input), gradient)| {
+        .map(|(gradient, input)| {
             let mut sums = vec![0.0; width];
-            pulp::Arch::new().dispatch(|| {
-                for ((result, input), gradient) in result
-                    .chunks_exact_mut(width)
-                    .zip(input.chunks_exact(width))
-                    .zip(gradient.chunks_exact(width))
-                {
-                    for (((result, &input), &gradient), &bias) in
-                        result.iter_mut().zip(input).zip(gradient).zip(bias)
-                    {
-                        let x = input + bias;
-                        let (share, e) = normal(x);
-                        *result = gradient * (share + x * e * 0.398_942_3);
-                    }
-                    for (sum, &result) in sums.iter_mut().zip(&*result) {
-                        *sum += result;
-                    }
-                }
-            });
+            gelu_rows_backward(gradient, input, bias, &mut sums);
             sums
         })
         .collect();
-    (result, add_up(blocks, width))
+    (gradient, add_up(blocks, width))
+}
+
+vectorised! {
+    fn gelu_rows_backward<'a>(
+        gradient: &'a mut [f32],
+        input: &'a [f32],
+        bias: &'a [f32],
+        sums: &'a mut [f32],
+    ) {
+        let width = bias.len();
+        // Slices of one known length need no check at each element.
+        let sums = &mut sums[..width];
+        for (gradient, input) in gradient.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
+            for index in 0..width {
+                let x = input[index] + bias[index];
+                let (share, e) = normal(x);
+                gradient[index] *= share + x * e * 0.398_942_3;
+                sums[index] += gradient[index];
+            }
+        }
+    }
 }
 
 /// Sums of columns, block by block in order.
@@ -104,10 +112,9 @@ fn add_up(blocks: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
     total
 }
 
-/// The slices and numbers of a norm; see [`super::Norm`].
+/// The slices and numbers of a norm apart from its input; see [`super::Norm`].
 #[derive(Clone, Copy)]
 pub(super) struct NormInput<'a> {
-    pub(super) input: &'a [f32],
     pub(super) bias: &'a [f32],
     pub(super) residual: &'a [f32],
     pub(super) gamma: &'a [f32],
@@ -126,69 +133,100 @@ pub(super) struct NormOutput {
     pub(super) inverse: Vec<f32>,
 }
 
-/// See [`super::Fused::residual_norm`].
-pub(super) fn norm(norm: NormInput<'_>) -> NormOutput {
+/// See [`super::Fused::residual_norm`]; the normalised rows take the place of the input.
+pub(super) fn norm(norm: NormInput<'_>, mut input: Vec<f32>) -> NormOutput {
     let width = norm.gamma.len();
-    let rows = norm.input.len() / width;
-    let mut result = NormOutput {
-        output: vec![0.0; rows * width],
-        normal: vec![0.0; rows * width],
-        inverse: vec![0.0; rows],
-    };
-    result
-        .output
+    let mut output = vec![0.0; input.len()];
+    let mut inverse = vec![0.0; input.len() / width];
+    input
         .par_chunks_mut(BLOCK * width)
-        .zip(result.normal.par_chunks_mut(BLOCK * width))
-        .zip(result.inverse.par_chunks_mut(BLOCK))
+        .zip(output.par_chunks_mut(BLOCK * width))
+        .zip(inverse.par_chunks_mut(BLOCK))
         .enumerate()
-        .for_each(|(block, ((output, normal), inverse))| {
-            let mut mask = vec![1.0; width];
-            pulp::Arch::new().dispatch(|| {
-                for (offset, inverse) in inverse.iter_mut().enumerate() {
-                    let row = block * BLOCK + offset;
-                    let place = offset * width..(offset + 1) * width;
-                    let (output, normal) = (&mut output[place.clone()], &mut normal[place]);
-                    *inverse = norm_row(norm, row, output, normal, &mut mask);
-                }
-            });
+        .for_each(|(block, ((normal, output), inverse))| {
+            norm_rows(norm, block * BLOCK, normal, output, inverse, &mut vec![1.0; width]);
         });
-    result
+    NormOutput { output, normal: input, inverse }
 }
 
+vectorised! {
+    /// Rows from `first`.
+    fn norm_rows<'a>(
+        norm: NormInput<'a>,
+        first: usize,
+        normal: &'a mut [f32],
+        output: &'a mut [f32],
+        inverse: &'a mut [f32],
+        mask: &'a mut [f32],
+    ) {
+        let width = mask.len();
+        let rows = normal.chunks_exact_mut(width).zip(output.chunks_exact_mut(width));
+        for (offset, ((normal, output), inverse)) in rows.zip(inverse).enumerate() {
+            let row = first + offset;
+            *inverse = normalise(norm, row, normal, mask);
+            norm.after.fill(mask, row * width);
+            let scale = norm.gamma.iter().zip(norm.beta).zip(&*mask);
+            for ((output, normal), ((&gamma, &beta), &mask)) in output.iter_mut().zip(normal).zip(scale) {
+                *output = (*normal * gamma + beta) * mask;
+            }
+        }
+    }
+}
+
+/// As [`norm`] where no gradient is wanted: all in the place of the input.
+pub(super) fn norm_in_place(norm: NormInput<'_>, values: &mut [f32]) {
+    let width = norm.gamma.len();
+    values.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, values)| {
+        norm_rows_in_place(norm, block * BLOCK, values, &mut vec![1.0; width]);
+    });
+}
+
+vectorised! {
+    /// Rows from `first`.
+    fn norm_rows_in_place<'a>(
+        norm: NormInput<'a>,
+        first: usize,
+        values: &'a mut [f32],
+        mask: &'a mut [f32],
+    ) {
+        let width = mask.len();
+        for (offset, values) in values.chunks_exact_mut(width).enumerate() {
+            let row = first + offset;
+            normalise(norm, row, values, mask);
+            norm.after.fill(mask, row * width);
+            let scale = norm.gamma.iter().zip(norm.beta).zip(&*mask);
+            for (value, ((&gamma, &beta), &mask)) in values.iter_mut().zip(scale) {
+                *value = (*value * gamma + beta) * mask;
+            }
+        }
+    }
+}
+
+/// Makes a row of input the normalised one, and gives 1 / its standard deviation.
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "a width is far below 2^24")]
-fn norm_row(
-    norm: NormInput<'_>,
-    row: usize,
-    output: &mut [f32],
-    normal: &mut [f32],
-    mask: &mut [f32],
-) -> f32 {
-    let width = output.len();
-    let place = row * width..(row + 1) * width;
+fn normalise(norm: NormInput<'_>, row: usize, values: &mut [f32], mask: &mut [f32]) -> f32 {
+    let width = values.len();
     norm.before.fill(mask, row * width);
-    let inputs = norm.input[place.clone()].iter().zip(norm.bias).zip(&norm.residual[place]).zip(&*mask);
-    for (sum, (((&input, &bias), &residual), &mask)) in normal.iter_mut().zip(inputs) {
-        *sum = (input + bias) * mask + residual;
+    let inputs = norm.bias.iter().zip(&norm.residual[row * width..(row + 1) * width]).zip(&*mask);
+    for (value, ((&bias, &residual), &mask)) in values.iter_mut().zip(inputs) {
+        *value = (*value + bias) * mask + residual;
     }
-    let mean = sum(normal) / width as f32;
-    for value in &mut *normal {
+    let mean = sum(values) / width as f32;
+    for value in &mut *values {
         *value -= mean;
     }
-    let variance = dot(normal, normal) / width as f32;
+    let variance = dot(values, values) / width as f32;
     let inverse = 1.0 / (variance + norm.epsilon).sqrt();
-    norm.after.fill(mask, row * width);
-    let scale = norm.gamma.iter().zip(norm.beta).zip(&*mask);
-    for ((output, normal), ((&gamma, &beta), &mask)) in output.iter_mut().zip(normal).zip(scale) {
-        *normal *= inverse;
-        *output = (*normal * gamma + beta) * mask;
+    for value in values {
+        *value *= inverse;
     }
     inverse
 }
 
 /// A sum in 16 lanes, which the compiler adds up side by side.
 #[inline(always)]
-fn sum(values: &[f32]) -> f32 {
+pub(super) fn sum(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
     let mut lanes = [0.0_f32; 16];
     for chunk in chunks {
@@ -197,6 +235,20 @@ fn sum(values: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
+/// The largest, in 16 lanes as [`sum`]; −∞ of none.
+#[inline(always)]
+pub(super) fn highest(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, *value);
+        }
+    }
+    rest.iter().chain(&lanes).copied().fold(f32::NEG_INFINITY, larger)
 }
 
 /// As [`sum`], of products.
@@ -231,32 +283,17 @@ pub(super) struct NormState<'a> {
     pub(super) after: Drop,
 }
 
-pub(super) fn norm_backward(state: NormState<'_>, gradient: &[f32]) -> NormGradient {
+/// The gradient by the residual takes the place of the incoming one.
+pub(super) fn norm_backward(state: NormState<'_>, mut residual: Vec<f32>) -> NormGradient {
     let width = state.gamma.len();
-    let rows = state.inverse.len();
-    let (mut input, mut residual) = (vec![0.0; rows * width], vec![0.0; rows * width]);
+    let mut input = vec![0.0; residual.len()];
     let blocks: Vec<[Vec<f32>; 3]> = input
         .par_chunks_mut(BLOCK * width)
         .zip(residual.par_chunks_mut(BLOCK * width))
         .enumerate()
         .map(|(block, (input, residual))| {
             let mut sums = [0; 3].map(|_| vec![0.0; width]);
-            let mut mask = vec![1.0; width];
-            pulp::Arch::new().dispatch(|| {
-                for (offset, (input, residual)) in
-                    input.chunks_exact_mut(width).zip(residual.chunks_exact_mut(width)).enumerate()
-                {
-                    let row = block * BLOCK + offset;
-                    let place = row * width..(row + 1) * width;
-                    let row = Row {
-                        number: row,
-                        normal: &state.normal[place.clone()],
-                        gradient: &gradient[place],
-                        inverse: state.inverse[row],
-                    };
-                    norm_row_backward(state, row, input, residual, &mut mask, &mut sums);
-                }
-            });
+            norm_rows_backward(state, block * BLOCK, input, residual, &mut sums, &mut vec![1.0; width]);
             sums
         })
         .collect();
@@ -270,19 +307,29 @@ pub(super) fn norm_backward(state: NormState<'_>, gradient: &[f32]) -> NormGradi
     NormGradient { input, bias, residual, gamma, beta }
 }
 
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    number: usize,
-    normal: &'a [f32],
-    gradient: &'a [f32],
-    inverse: f32,
+vectorised! {
+    /// Rows from `first`.
+    fn norm_rows_backward<'a>(
+        state: NormState<'a>,
+        first: usize,
+        input: &'a mut [f32],
+        residual: &'a mut [f32],
+        sums: &'a mut [Vec<f32>; 3],
+        mask: &'a mut [f32],
+    ) {
+        let width = mask.len();
+        let rows = input.chunks_exact_mut(width).zip(residual.chunks_exact_mut(width));
+        for (offset, (input, residual)) in rows.enumerate() {
+            norm_row_backward(state, first + offset, input, residual, mask, sums);
+        }
+    }
 }
 
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "a width is far below 2^24")]
 fn norm_row_backward(
     state: NormState<'_>,
-    row: Row<'_>,
+    row: usize,
     input: &mut [f32],
     residual: &mut [f32],
     mask: &mut [f32],
@@ -292,20 +339,20 @@ fn norm_row_backward(
     // Slices of one known length need no check at each element.
     let (residual, mask, scale) = (&mut residual[..width], &mut mask[..width], &state.gamma[..width]);
     let (bias, gamma, beta) = (&mut bias[..width], &mut gamma[..width], &mut beta[..width]);
-    let (normal, incoming) = (&row.normal[..width], &row.gradient[..width]);
-    state.after.fill(mask, row.number * width);
-    // `residual` holds the gradient by the normalised row at first.
+    let (normal, inverse) = (&state.normal[row * width..][..width], state.inverse[row]);
+    state.after.fill(mask, row * width);
+    // `residual` holds the incoming gradient at first, then the one by the normalised row.
     for index in 0..width {
-        let gradient = incoming[index] * mask[index];
+        let gradient = residual[index] * mask[index];
         gamma[index] += gradient * normal[index];
         beta[index] += gradient;
         residual[index] = gradient * scale[index];
     }
     let mean = sum(residual) / width as f32;
     let along = dot(residual, normal) / width as f32;
-    state.before.fill(mask, row.number * width);
+    state.before.fill(mask, row * width);
     for index in 0..width {
-        let gradient = row.inverse * (residual[index] - mean - normal[index] * along);
+        let gradient = inverse * (residual[index] - mean - normal[index] * along);
         residual[index] = gradient;
         input[index] = gradient * mask[index];
         bias[index] += input[index];

@@ -6,9 +6,9 @@
 //! hand-written gradients stand in [`kernels`] and [`attention`]). Both forms
 //! draw the same dropout masks on the CPU and are tested equal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::masks::Drop;
 
@@ -18,6 +18,8 @@ mod attention;
 mod first;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod gemm;
 #[cfg(feature = "flex")]
 mod kernels;
 #[cfg(feature = "flex")]
@@ -104,8 +106,50 @@ pub(crate) struct Norm<B: Backend> {
     pub(crate) after: Drop,
 }
 
+/// The gradients of some rows of a matrix.
+#[derive(Debug, Default)]
+pub(crate) struct RowGradients {
+    /// Which rows; a row can come more than once, and its gradients add up.
+    pub(crate) rows: Vec<u32>,
+    /// `[rows, width]`
+    pub(crate) values: Vec<f32>,
+}
+
+/// Where a backward pass leaves the gradients of the word embeddings that its batch has read: a few rows
+/// of a large matrix.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowSink(Arc<Mutex<Vec<RowGradients>>>);
+
+impl RowSink {
+    /// What has been left here, which is then gone.
+    pub(crate) fn take(&self) -> Vec<RowGradients> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[cfg(feature = "flex")]
+    fn put(&self, gradients: RowGradients) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(gradients);
+    }
+}
+
 /// The operations. Element numbers of dropout masks are row-major places, if nothing else is said.
 pub(crate) trait Fused: Backend {
+    /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`.
+    fn product(input: Tensor<Self, 2>, weight: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        input.matmul(weight)
+    }
+
+    /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`: `[tokens, width]`. Where the backend can,
+    /// the gradient goes to `sink` row by row, and the table itself has none.
+    fn embedding_rows(
+        table: Tensor<Self, 2>,
+        ids: Tensor<Self, 1, Int>,
+        sink: Option<&RowSink>,
+    ) -> Tensor<Self, 2> {
+        let _ = sink;
+        table.select(0, ids)
+    }
+
     /// GELU(input + bias), exact; `[rows, width]`, `[width]`.
     fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
         plain::gelu(input, bias)

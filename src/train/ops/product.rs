@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 /// Rows and columns of a tile; matrices of [`multiply`] are padded to them.
-pub(super) const TILE_ROWS: usize = 4;
+pub(super) const TILE_ROWS: usize = 8;
 pub(super) const TILE_COLUMNS: usize = 16;
 
 /// A matrix with rows `stride` apart.
@@ -23,6 +23,13 @@ impl Matrix {
         self.values.resize(self.rows * self.stride, 0.0);
     }
 
+    /// As [`Self::reset`], with whatever values.
+    fn reshape(&mut self, rows: usize, columns: usize) {
+        self.rows = rows.next_multiple_of(TILE_ROWS);
+        self.stride = columns.next_multiple_of(TILE_COLUMNS);
+        self.values.resize(self.rows * self.stride, 0.0);
+    }
+
     pub(super) fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.stride..][..self.stride]
     }
@@ -32,13 +39,38 @@ impl Matrix {
     }
 
     /// Makes it the transpose of the first `rows` by `columns` of `other`.
-    #[inline(always)]
     pub(super) fn transpose(&mut self, other: &Self, rows: usize, columns: usize) {
         self.reset(columns, rows);
-        for row in 0..rows {
-            let source = &other.row(row)[..columns];
-            for (column, &value) in source.iter().enumerate() {
-                self.values[column * self.stride + row] = value;
+        turn(&other.values, other.stride, &mut self.values, self.stride, rows, columns);
+    }
+}
+
+vectorised! {
+    /// In blocks, so that the places of one block stay in the nearest cache however far apart rows are.
+    fn turn<'a>(
+        from: &'a [f32],
+        from_stride: usize,
+        to: &'a mut [f32],
+        to_stride: usize,
+        rows: usize,
+        columns: usize,
+    ) {
+        const BLOCK: usize = 16;
+        for column in (0..columns).step_by(BLOCK) {
+            let width = BLOCK.min(columns - column);
+            for row in (0..rows).step_by(BLOCK) {
+                let height = BLOCK.min(rows - row);
+                let mut block = [[0.0_f32; BLOCK]; BLOCK];
+                // Rows are padded to whole blocks of columns.
+                for offset in 0..height {
+                    let source = &from[(row + offset) * from_stride + column..][..BLOCK];
+                    for (line, value) in block.iter_mut().zip(source) {
+                        line[offset] = *value;
+                    }
+                }
+                for (offset, line) in block.iter().enumerate().take(width) {
+                    to[(column + offset) * to_stride + row..][..BLOCK].copy_from_slice(line);
+                }
             }
         }
     }
@@ -60,27 +92,33 @@ impl WithSimd for Multiply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { a, b, c, rows, depth } = self;
         let columns = b.stride;
-        c.reset(rows, columns);
+        c.reshape(rows, columns); // all of it is written
         let lanes = size_of::<S::f32s>() / size_of::<f32>();
-        // Two vectors of columns at a time, where a tile holds as many.
-        if lanes * 2 <= TILE_COLUMNS {
+        // As many sums at a time as there are registers for, and two vectors of columns where there are two.
+        let mut column = 0;
+        while column < columns {
+            let wide = column + 2 * lanes <= columns;
             for row in (0..rows).step_by(TILE_ROWS) {
-                for column in (0..columns).step_by(lanes * 2) {
-                    tile::<S, 2>(simd, a, b, c, [row, column, depth]);
+                match (wide, lanes) {
+                    (true, 16..) => tile::<S, 8, 2>(simd, a, b, c, [row, column, depth]),
+                    (false, 16..) => tile::<S, 8, 1>(simd, a, b, c, [row, column, depth]),
+                    (true, _) => {
+                        tile::<S, 4, 2>(simd, a, b, c, [row, column, depth]);
+                        tile::<S, 4, 2>(simd, a, b, c, [row + 4, column, depth]);
+                    }
+                    (false, _) => {
+                        tile::<S, 4, 1>(simd, a, b, c, [row, column, depth]);
+                        tile::<S, 4, 1>(simd, a, b, c, [row + 4, column, depth]);
+                    }
                 }
             }
-        } else {
-            for row in (0..rows).step_by(TILE_ROWS) {
-                for column in (0..columns).step_by(lanes) {
-                    tile::<S, 1>(simd, a, b, c, [row, column, depth]);
-                }
-            }
+            column += if wide { 2 * lanes } else { lanes };
         }
     }
 }
 
 #[inline(always)]
-fn tile<S: Simd, const VECTORS: usize>(
+fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     a: &Matrix,
     b: &Matrix,
@@ -88,8 +126,8 @@ fn tile<S: Simd, const VECTORS: usize>(
     [row, column, depth]: [usize; 3],
 ) {
     let lanes = size_of::<S::f32s>() / size_of::<f32>();
-    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; TILE_ROWS];
-    let rows: [&[f32]; TILE_ROWS] = std::array::from_fn(|offset| &a.row(row + offset)[..depth]);
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|offset| &a.row(row + offset)[..depth]);
     for step in 0..depth {
         let (vectors, _) = S::as_simd_f32s(&b.values[step * b.stride + column..][..lanes * VECTORS]);
         for (sums, values) in sums.iter_mut().zip(&rows) {

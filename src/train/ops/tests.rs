@@ -11,7 +11,7 @@ use burn::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Attention, Fused, Norm, Packing, plain};
+use super::{Attention, Fused, Norm, Packing, RowGradients, RowSink, plain};
 use crate::train::{exclusive::exclusive, masks::Masks, model::values};
 
 type Backend = Autodiff<Flex>;
@@ -72,6 +72,36 @@ fn gradients(output: Matrix, matrices: &[&Matrix], vectors: &[&Vector]) -> Vec<V
 fn same(fused: &[Vec<f32>], plain: &[Vec<f32>]) {
     assert_eq!(fused.len(), plain.len());
     fused.iter().zip(plain).for_each(|(fused, plain)| close(fused, plain, 1e-4));
+}
+
+#[test]
+fn the_product_equals_the_plain_one_with_its_gradients() {
+    let _alone = exclusive();
+    let (x, weight) = (draw().matrix(150, WIDTH), draw().matrix(WIDTH, 40));
+    let run = |output: Matrix| gradients(output, &[&x, &weight], &[]);
+    same(&run(Backend::product(x.clone(), weight.clone())), &run(x.clone().matmul(weight.clone())));
+}
+
+#[test]
+fn the_gradients_of_embedding_rows_add_up_to_that_of_the_table() {
+    let _alone = exclusive();
+    let table = draw().matrix(9, WIDTH);
+    let ids = Tensor::from_data(TensorData::from([3, 0, 3, 8]), &FlexDevice);
+    let plain = gradients(table.clone().select(0, ids.clone()), &[&table], &[]);
+    let sink = RowSink::default();
+    let found = Backend::embedding_rows(table.clone(), ids, Some(&sink));
+    close(&values(found.clone().inner()), &plain[0], 0.0);
+    let weights = Draw(ChaCha8Rng::seed_from_u64(77)).matrix(4, WIDTH).detach();
+    let left = (found * weights).sum().backward();
+    assert!(table.grad(&left).is_none());
+    let mut sums = vec![0.0; 9 * WIDTH];
+    for RowGradients { rows, values } in sink.take() {
+        for (row, values) in rows.into_iter().zip(values.chunks_exact(WIDTH)) {
+            let place = &mut sums[row as usize * WIDTH..][..WIDTH];
+            place.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    close(&sums, &plain[1], 1e-6);
 }
 
 #[test]
