@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Padded tokens of one forward pass without gradients.
-pub(crate) const TOKENS: usize = 8_192;
+pub(crate) const TOKENS: usize = 2_048;
 
 /// The probabilities of each document's classes, in the split's order; only what is above `below` need be
 /// run. `alive` is called now and then.
