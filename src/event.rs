@@ -39,6 +39,9 @@ pub enum Event {
         devices: Vec<Device>,
         /// Planned trials.
         trials: u32,
+        /// What decides the last bits of numbers; see `machine::arithmetic`. Older logs lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arithmetic: Option<String>,
     },
     /// A trial was given to a worker.
     Started {

@@ -85,7 +85,7 @@ pub fn worker_lines(bytes: &[u8]) {
         alone: None,
         after: after(id),
     };
-    let terms = Terms { planned: 3, classes: 2, retries: Retries::default() };
+    let terms = Terms { planned: 3, classes: 2, retries: Retries::default(), arithmetic: String::new() };
     let mut scheduler = Scheduler::new(devices, &[1, 2, 3].map(due), terms);
     scheduler.step(Input::Begin);
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {

@@ -274,7 +274,7 @@ impl Journal {
         let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
-            let sync = record.event.is_state_change();
+            let sync = record.event.is_state_change() || record.seq == 1;
             files::append(&mut self.file, &self.path, self.length, &line, sync)?;
             Ok(line.len() as u64)
         });

@@ -188,7 +188,10 @@ fn cells(space: &[Parameter]) -> Vec<Vec<(String, Value)>> {
 
 /// The values of one draw in one cell, in the order of the spec.
 fn params(spec: &Spec, cell: &[(String, Value)], draw: u32) -> Params {
-    let canonical_cell = canonical(cell);
+    // As in a trial's seed: a comparison of how long to train is one of the same draws.
+    let drawn_in: Vec<(String, Value)> =
+        cell.iter().filter(|(name, _)| !settings::ENDS.contains(&&**name)).cloned().collect();
+    let canonical_cell = canonical(&drawn_in);
     let value = |parameter: &Parameter| {
         let fixed = cell.iter().find(|(name, _)| *name == parameter.name).map(|(_, value)| value.clone());
         fixed.unwrap_or_else(|| {

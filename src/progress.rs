@@ -177,6 +177,10 @@ impl Bars {
                 Event::SweepStarted { .. } | Event::SweepEnded { .. } | Event::Pruned => {}
             }
         }
+        if let Event::SweepStarted { .. } = record.event {
+            // What was taken over before says nothing about how long trials take.
+            self.forecast = Forecast::new(Instant::now(), study);
+        }
         self.update(ended(study));
     }
 

@@ -1,7 +1,7 @@
 //! Complete trials of other sweeps that are the same as trials of this one, and their files.
 //!
 //! The same means: the same seed and settings, documents, classes and checkpoint files by their
-//! digests, kind of device and version of the program. What is taken over is checked against the
+//! digests, kind of device, version of the program, backend and processor. What is taken over is checked against the
 //! other sweep's log; what does not fit is never used, and costs no more than training as usual.
 
 use std::{
@@ -16,6 +16,7 @@ use crate::{
     event::{Event, Outcome},
     files, journal,
     leaderboard::read_predictions,
+    machine,
     metrics::Confusion,
     plan::Plan,
     results::{Results, SweepFolder, TrialFolder, read_json},
@@ -69,6 +70,9 @@ pub(crate) fn find<'a>(
             };
             let origin = Origin { sweep: Some(other.name()), trial: record.trial.id };
             let (folder, labels) = (other.trial(origin.trial), plan.labels.clone());
+            if !has_files(&folder) {
+                continue;
+            }
             found.insert(alike.remove(at).id, Finished { origin, record, outcome, folder, labels });
         }
     }
@@ -89,10 +93,11 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
     }
     let mut study = Study::new(&its_plan);
     let mut is_understood = true;
+    let here = machine::arithmetic();
     journal::scan(&other.log(), &mut |record| {
         is_understood &= study.apply(&record).is_ok();
-        if let Event::SweepStarted { version, .. } = &record.event {
-            is_understood &= version == env!("CARGO_PKG_VERSION");
+        if let Event::SweepStarted { version, arithmetic, .. } = &record.event {
+            is_understood &= version == env!("CARGO_PKG_VERSION") && arithmetic.as_ref() == Some(&here);
         }
     })
     .ok()?;
@@ -103,8 +108,15 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
 fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
     let kind = std::mem::discriminant(&record.device?);
     let is_here = devices.iter().any(|device| std::mem::discriminant(device) == kind);
-    let is_whole = record.state == State::Complete && !record.pruned && record.micro_batch.is_none();
-    record.outcome.clone().filter(|_| is_here && is_whole)
+    let is_own = record.origin.as_ref().is_none_or(|origin| origin.sweep.is_none());
+    let is_whole = record.state == State::Complete && !record.pruned && !record.mixed;
+    record.outcome.clone().filter(|_| is_here && is_own && is_whole)
+}
+
+/// Whether what is taken over is there; it is looked into later.
+fn has_files(folder: &TrialFolder) -> bool {
+    let parameters = PARAMETERS.iter().map(|name| folder.path().join(name).join(WEIGHTS));
+    parameters.chain(TABLES.iter().map(|name| folder.path().join(name))).all(|path| path.is_file())
 }
 
 fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {

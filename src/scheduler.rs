@@ -97,7 +97,8 @@ impl Scheduler {
     fn begin(&self) -> Action {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let (devices, trials) = (self.slots.devices(), self.terms.planned);
-        Action::Log(None, Event::SweepStarted { version, devices, trials })
+        let arithmetic = Some(self.terms.arithmetic.clone());
+        Action::Log(None, Event::SweepStarted { version, devices, trials, arithmetic })
     }
 
     /// Whether new trials may be started.

@@ -44,6 +44,8 @@ pub struct TrialRecord {
     pub micro_batch: Option<usize>,
     /// Whether the latest attempt had its device for itself.
     pub alone: bool,
+    /// Whether steps of it may have been made in micro-batches, or on devices of several kinds.
+    pub mixed: bool,
     /// From the latest attempt.
     pub prepared: Option<Prepared>,
     /// Of the latest attempt, in order.
@@ -130,6 +132,11 @@ impl Study {
             Event::Resumed { from, .. } => {
                 let trial = self.find(record)?;
                 trial.origin.clone_from(from);
+                if from.as_ref().is_some_and(|origin| origin.sweep.is_some()) {
+                    // What attempts here have done counts for nothing.
+                    (trial.device, trial.micro_batch, trial.alone) = (None, None, false);
+                    (trial.prepared, trial.mixed) = (None, false);
+                }
                 // They are told again.
                 trial.evaluations.clear();
             }
@@ -137,6 +144,7 @@ impl Study {
                 let trial = self.find(record)?;
                 trial.start(*attempt, *device);
                 (trial.micro_batch, trial.alone) = (*micro_batch, *alone);
+                trial.mixed |= micro_batch.is_some();
             }
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
             Event::Evaluated(evaluation) => self.find(record)?.evaluations.push(evaluation.clone()),
@@ -250,6 +258,7 @@ impl TrialRecord {
             device: None,
             micro_batch: None,
             alone: false,
+            mixed: false,
             prepared: None,
             evaluations: Vec::new(),
             outcome: None,
@@ -262,6 +271,8 @@ impl TrialRecord {
     fn start(&mut self, attempt: u32, device: Device) {
         self.state = State::Running;
         self.attempts = attempt;
+        let kind = |device: Device| std::mem::discriminant(&device);
+        self.mixed |= self.device.is_some_and(|before| kind(before) != kind(device));
         self.device = Some(device);
         self.prepared = None;
         self.evaluations.clear();
@@ -348,7 +359,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_trial_that_ran_when_the_orchestrator_died_waits_once_it_begins_again() {
-        let begun = Event::SweepStarted { version: "0".to_owned(), devices: vec![], trials: 2 };
+        let begun =
+            Event::SweepStarted { version: "0".to_owned(), devices: vec![], trials: 2, arithmetic: None };
         let study = study(&[(0, begun.clone()), (1, started(1)), (0, begun)]).unwrap();
         assert_eq!(study.trials[0].state, State::Waiting);
         assert_eq!(study.to_run(), [(TrialId(1), 1), (TrialId(2), 0)]);

@@ -195,9 +195,7 @@ fn without_the_wish_or_where_anything_differs_everything_is_trained() {
 
 #[test]
 fn a_trial_whose_files_are_not_whole_is_trained() {
-    let damages: [(&str, &dyn Fn(&TrialFolder)); 5] = [
-        ("cannot be had", &|trial| fs::remove_file(trial.metrics()).unwrap()),
-        ("cannot be had", &|trial| fs::remove_dir_all(trial.last()).unwrap()),
+    let damages: [(&str, &dyn Fn(&TrialFolder)); 3] = [
         ("model.safetensors is not what", &|trial| fs::write(trial.best_parameters(), "cut").unwrap()),
         ("predictions.csv is not what", &|trial| {
             let text = fs::read_to_string(trial.predictions()).unwrap();
@@ -214,6 +212,43 @@ fn a_trial_whose_files_are_not_whole_is_trained() {
         assert_eq!(place.trained("second"), [2].into(), "{why}");
         assert!(!place.trial("second", 2).path().join("reused.new").exists());
     }
+}
+
+#[test]
+fn of_several_the_latest_whole_one_is_taken() {
+    let place = Place::new();
+    place.run("second", "3e-3", &[]);
+    place.run("third", "3e-3", &[]);
+    fs::remove_file(place.trial("third", 1).metrics()).unwrap();
+    fs::remove_dir_all(place.trial("second", 1).last()).unwrap();
+    let said = place.reuse("fourth", "3e-3", &[]);
+    assert!(said.contains("trial 0001 is that of first/0002, and taken over"), "{said}");
+    fs::remove_file(place.trial("first", 2).predictions()).unwrap();
+    fs::remove_dir_all(place.folder("fourth").path()).unwrap();
+    place.reuse("fifth", "3e-3", &[]);
+    assert_eq!(place.trained("fifth"), [1].into());
+}
+
+#[test]
+fn a_build_or_processor_that_computes_other_numbers_counts_as_another() {
+    let place = Place::new();
+    let log = place.folder("first").log();
+    let text = fs::read_to_string(&log).unwrap();
+    let field = text.split_once("\"arithmetic\":\"").unwrap().1.split_once('"').unwrap().0;
+    fs::write(&log, text.replace(field, "0 another")).unwrap();
+    place.reuse("second", "3e-3", &[]);
+    assert_eq!(place.trained("second"), [1].into());
+    // Older logs do not say.
+    let older = text.replace(&format!(",\"arithmetic\":\"{field}\""), "");
+    assert_ne!(older, text);
+    fs::write(&log, older).unwrap();
+    fs::remove_dir_all(place.folder("second").path()).unwrap();
+    place.reuse("third", "3e-3", &[]);
+    assert_eq!(place.trained("third"), [1].into());
+    fs::write(&log, text).unwrap();
+    fs::remove_dir_all(place.folder("third").path()).unwrap();
+    place.reuse("fourth", "3e-3", &[]);
+    assert_eq!(place.trained("fourth"), [].into());
 }
 
 #[test]

@@ -258,9 +258,9 @@ impl<'a> Loop<'a> {
         if self.study.to_run().is_empty() {
             return Ok(());
         }
-        self.reuse().await?;
-        self.handle(Input::Begin).await?;
-        let mut stops = 0;
+        let is_stopped = self.reuse().await?;
+        let mut stops = u32::from(is_stopped);
+        self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
         let mut listening = true;
         while !self.ended {
             let look = self.pause.next();

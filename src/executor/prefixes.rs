@@ -56,8 +56,9 @@ impl Loop<'_> {
         let device = self.run.devices.get(slot.0).copied();
         let origin = self.prefixes.origin(trial).filter(|origin| {
             let record = self.study.trial(*origin);
-            record
-                .is_some_and(|record| record.state == State::Complete && is_same_kind(record.device, device))
+            record.is_some_and(|record| {
+                record.state == State::Complete && !record.mixed && is_same_kind(record.device, device)
+            })
         });
         Sharing { origin, is_gone_on_from: self.prefixes.is_wanted(trial) }
     }

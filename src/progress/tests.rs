@@ -41,7 +41,7 @@ fn one_trial_is_no_plural_and_without_settings_there_is_no_colon() {
     let mut study = Study::new(&plan(1));
     let about_all = |event| Record { trial: None, ..record(1, event) };
     let devices = vec![Device::Cpu { slot: 0, threads: 1 }];
-    let begun = Event::SweepStarted { version: String::new(), devices, trials: 1 };
+    let begun = Event::SweepStarted { version: String::new(), devices, trials: 1, arithmetic: None };
     assert_eq!(line(&about_all(begun), &study).unwrap(), "sweep test: 1 trial, on cpu:0");
     let interrupted = about_all(Event::SweepEnded { interrupted: true });
     let text = line(&interrupted, &study).unwrap();

@@ -70,6 +70,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         device: Some(Device::Cpu { slot: 0, threads: 1 }),
         micro_batch: None,
         alone: false,
+        mixed: false,
         prepared: None,
         evaluations,
         outcome,

@@ -27,7 +27,7 @@ fn due(trial: TrialId) -> Due {
 /// One further attempt after each failure that may be a chance.
 fn terms(planned: u32) -> Terms {
     let retries = Retries { signal: 1, ..Retries::default() };
-    Terms { planned, classes: 2, retries }
+    Terms { planned, classes: 2, retries, arithmetic: String::new() }
 }
 
 fn scheduler(slots: usize, trials: u32) -> Scheduler {

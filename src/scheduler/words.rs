@@ -34,7 +34,7 @@ pub struct Due {
 }
 
 /// What a run's trials are held to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Trials of the whole sweep.
     pub planned: u32,
@@ -42,6 +42,8 @@ pub struct Terms {
     pub classes: usize,
     /// Further attempts, by what failed.
     pub retries: Retries,
+    /// What decides the last bits of numbers, for the log.
+    pub arithmetic: String,
 }
 
 /// How a process ended.

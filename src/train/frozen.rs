@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Part of every key: changes whenever the same encoder would make something else of the same tokens.
-const VERSION: &[u8] = b"frozen 2";
+const VERSION: &[u8] = b"frozen 3";
 /// Bytes that a worker keeps in its own memory of what the cache cannot have.
 pub(crate) const MOST_BYTES: usize = 1 << 30;
 

@@ -3,7 +3,8 @@
 //! Hidden states are packed: the tokens of all sequences of a batch one after
 //! another, `[tokens, width]`, no padding. [`Fused`] is the interface; a backend
 //! takes the plain form ([`plain`]) or overrides it ([`flex`], whose loops and
-//! hand-written gradients stand in [`kernels`] and [`attention`]). Both forms
+//! hand-written gradients stand in [`kernels`], [`attention`] and [`first`]; [`gemm`] has the
+//! large products, [`product`] the small ones). Both forms
 //! draw the same dropout masks on the CPU and are tested equal.
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,8 +1,8 @@
-//! Small matrix products out of the cache, for one head of one sequence.
+//! Small matrix products out of the cache: attention within one sequence.
 
 use pulp::{Simd, WithSimd};
 
-/// Rows and columns of a tile; matrices of [`multiply`] are padded to them.
+/// Rows and columns of a tile; matrices of [`Multiply`] are padded to them.
 pub(super) const TILE_ROWS: usize = 8;
 pub(super) const TILE_COLUMNS: usize = 16;
 
