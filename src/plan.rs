@@ -373,6 +373,16 @@ mod tests {
     }
 
     #[test]
+    fn how_long_a_trial_may_train_changes_no_draw() {
+        let range = ("learning_rate", Domain::LogUniform(1e-5, 1e-3));
+        let mut spec = spec(vec![("epochs", lengths(&[2, 5])), range]);
+        spec.samples = 3;
+        let rates: Vec<f64> = trials(&spec).iter().map(|trial| trial.settings.learning_rate).collect();
+        let (short, long) = rates.split_at(3);
+        assert_eq!(short, long);
+    }
+
+    #[test]
     fn a_spec_without_search_is_one_configuration() {
         let trials = trials(&spec(Vec::new()));
         assert_eq!(shown(&trials), ["0001  #0", "0002  #1"]);
