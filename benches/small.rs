@@ -41,17 +41,29 @@ fn main() {
     divan::Divan::default().max_time(Duration::from_secs(2)).config_with_args().main();
 }
 
-/// Checkpoints whose tokenizers are there.
-fn checkpoints() -> Vec<String> {
+/// A real checkpoint.
+const REAL: &str = "m3e-small";
+
+/// The folder of [`REAL`], if it is there.
+fn real() -> Option<String> {
     let models = std::env::var("SWEEP_MODELS").ok();
-    let real = models.map(|models| format!("{models}/m3e-small")).filter(|path| Path::new(path).is_dir());
-    std::iter::once(BUILTIN_MINI.to_owned()).chain(real).collect()
+    models.map(|models| format!("{models}/{REAL}")).filter(|path| Path::new(path).is_dir())
+}
+
+/// Checkpoints whose tokenizers are there.
+fn checkpoints() -> Vec<&'static str> {
+    std::iter::once(BUILTIN_MINI).chain(real().map(|_| REAL)).collect()
+}
+
+fn open(checkpoint: &str) -> TextEncoder {
+    let path = if checkpoint == REAL { real() } else { None };
+    TextEncoder::open(path.as_deref().unwrap_or(checkpoint), Lowercase::Tokenizer).unwrap()
 }
 
 /// Opening a tokenizer.
 #[divan::bench(args = checkpoints())]
 fn tokenizer(bencher: Bencher<'_, '_>, checkpoint: &str) {
-    bencher.counter(ItemsCount::new(1_usize)).bench(|| TextEncoder::open(checkpoint, Lowercase::Tokenizer));
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| open(checkpoint));
 }
 
 /// A thousand texts to chunks of 64 tokens.
@@ -59,7 +71,7 @@ fn tokenizer(bencher: Bencher<'_, '_>, checkpoint: &str) {
 fn tokenise(bencher: Bencher<'_, '_>, checkpoint: &str) {
     let documents = reviews::generate(1, 1_000);
     let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-    let encoder = TextEncoder::open(checkpoint, Lowercase::Tokenizer).unwrap();
+    let encoder = open(checkpoint);
     let chunking = Chunking::whole(64);
     bencher.counter(ItemsCount::new(texts.len())).bench(|| encoder.chunk(&texts, chunking).unwrap());
 }
