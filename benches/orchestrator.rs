@@ -8,6 +8,8 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 #![expect(clippy::print_stdout, reason = "its figures")]
 
+mod made_up;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -22,9 +24,7 @@ use sweep::{
     journal,
     plan::Plan,
     results::Results,
-    spec::{self, Inspected, Origin},
     study::Study,
-    train::CheckpointFacts,
 };
 
 const SLOTS: usize = 8;
@@ -136,11 +136,11 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// Runs the sweep, and tells what that took.
 fn orchestrate(root: &Path, trials: u32) {
-    let plan = plan(trials);
+    let plan = made_up::plan(trials);
     let folder = Results::new(root.join("results")).sweep(&plan.sweep);
     let lock = folder.lock().unwrap();
     sweep::results::write_json(&folder.plan(), &plan).unwrap();
-    fs::write(folder.spec(), spec_text(trials)).unwrap();
+    fs::write(folder.spec(), made_up::spec_text(trials)).unwrap();
     let mut display = sweep::progress::Display::new(&Study::new(&plan), false);
     let run = Run {
         folder: folder.clone(),
@@ -186,28 +186,4 @@ fn fake_worker(root: &Path) -> PathBuf {
     fs::copy(env!("CARGO_BIN_EXE_fake-worker"), &program).unwrap();
     fs::write(root.join("fake-worker.script"), "* * plausible\n").unwrap();
     program
-}
-
-fn spec_text(trials: u32) -> String {
-    format!(
-        "name = \"scale\"\n[data]\npath = \"builtin:reviews\"\nsplit = {{ train = 0.7, validation = 0.15, test = 0.15 }}\n\
-         [train]\nepochs = 3\n[search]\nsamples = {trials}\n[search.space]\n\
-         learning_rate = {{ log_uniform = [1e-5, 1e-2] }}\nweight_decay = {{ uniform = [0.0, 0.1] }}\n\
-         dropout = {{ uniform = [0.0, 0.5] }}\n"
-    )
-}
-
-fn plan(trials: u32) -> Plan {
-    let text = spec_text(trials);
-    let here = env::current_dir().unwrap();
-    let origin = Origin { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
-    let facts = CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new() };
-    let inspect =
-        |wanted: spec::Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
-    let reading = spec::check(&origin, &inspect).unwrap_or_else(|error| panic!("{error}"));
-    let mut plan = Plan::new(&reading.spec, &reading.dataset);
-    // As the fake worker calls them.
-    plan.labels = vec!["0".to_owned(), "1".to_owned()];
-    assert_eq!(plan.trials.len(), usize::try_from(trials).unwrap());
-    plan
 }

@@ -17,6 +17,11 @@ use super::{
 
 /// Device pixels for each logical pixel, in both directions.
 const SCALE: u32 = 3;
+/// Device pixels for each logical pixel.
+#[expect(clippy::cast_possible_truncation, reason = "a small number")]
+const COUNT: u16 = (SCALE * SCALE) as u16;
+/// Bytes of a row of them.
+const BLOCK: usize = 3 * SCALE as usize;
 /// Logical rows that are held at once by [`in_bands`].
 const BAND: u32 = 256;
 /// [`SCALE`] as a factor of lengths.
@@ -298,27 +303,30 @@ impl Canvas {
 
     /// Each logical pixel as the mean of its device pixels.
     fn averaged(&self) -> Vec<u8> {
-        let width = self.size.0 as usize;
-        let stride = width * SCALE as usize * 3;
-        let mut sums = vec![0_u32; width * 3];
-        let mut averaged = Vec::with_capacity(width * self.size.1 as usize * 3);
+        let stride = self.size.0 as usize * BLOCK;
+        let mut sums = vec![0_u16; stride];
+        let mut averaged = Vec::with_capacity(self.pixels.len() / usize::from(COUNT));
         for rows in self.pixels.chunks_exact(stride * SCALE as usize) {
+            // Downwards first: what lies side by side in memory is added at once.
             sums.fill(0);
             for row in rows.chunks_exact(stride) {
-                for (sum, block) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * SCALE as usize)) {
-                    for pixel in block.chunks_exact(3) {
-                        for (sum, &channel) in sum.iter_mut().zip(pixel) {
-                            *sum += u32::from(channel);
-                        }
-                    }
-                }
+                sums.iter_mut().zip(row).for_each(|(sum, &channel)| *sum += u16::from(channel));
             }
-            let count = SCALE * SCALE;
-            averaged
-                .extend(sums.iter().map(|&sum| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX)));
+            for block in sums.as_chunks::<BLOCK>().0 {
+                averaged.extend([0, 1, 2].map(|channel| {
+                    let sum: u16 = (0..SCALE as usize).map(|pixel| block[3 * pixel + channel]).sum();
+                    mean(sum)
+                }));
+            }
         }
         averaged
     }
+}
+
+/// The mean of [`COUNT`] bytes with this sum, rounded.
+#[expect(clippy::cast_possible_truncation, reason = "a mean of bytes is one")]
+const fn mean(sum: u16) -> u8 {
+    ((sum + COUNT / 2) / COUNT) as u8
 }
 
 /// The PNG of a picture that `draw` draws, with no more than [`BAND`] rows at a time in memory: it is
@@ -348,6 +356,9 @@ fn encoded((width, height): (u32, u32), pixels: &[u8]) -> Result<Vec<u8>, Report
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    // Flat areas: filters make the file larger and take time, and higher levels save next to nothing.
+    encoder.set_filter(png::Filter::NoFilter);
+    encoder.set_deflate_compression(png::DeflateCompression::Level(4));
     let mut writer = encoder.write_header().map_err(ReportError::Encoding)?;
     writer.write_image_data(pixels).map_err(ReportError::Encoding)?;
     writer.finish().map_err(ReportError::Encoding)?;

@@ -345,14 +345,17 @@ impl<B: Compute> ModuleMapper<B> for Apply<'_, B> {
         let updated = match gradient {
             Field::Host(gradient) => {
                 let mut values = super::model::values(inner);
+                let touched = &mut self.optimizer.touched;
                 let moments = self.optimizer.moments.entry(name).or_insert_with(|| {
+                    if let Some(row) = rows.values().next() {
+                        *touched = vec![false; values.len() / row.len()];
+                    }
                     [Field::Host(vec![0.0; values.len()]), Field::Host(vec![0.0; values.len()])]
                 });
                 if let [Field::Host(first), Field::Host(second)] = moments {
                     if rows.is_empty() {
                         on_host(&mut values, &gradient, first, second, update, decay);
                     } else {
-                        let touched = &mut self.optimizer.touched;
                         by_rows(&mut values, &rows, touched, [first, second], update, decay);
                     }
                 }

@@ -146,11 +146,7 @@ impl<B: Backend> Builder<'_, B> {
         let start = Fresh::Normal(self.config.initializer_range);
         for (part, name) in names.iter().enumerate() {
             let rows = self.source.take(&format!("{name}.weight"), &[outputs, inputs], start)?;
-            for (output, row) in rows.chunks_exact(inputs).enumerate() {
-                for (input, &value) in row.iter().enumerate() {
-                    weight[input * columns + part * outputs + output] = value;
-                }
-            }
+            turn(&rows, inputs, &mut weight[part * outputs..], columns);
             bias.extend(self.source.take(&format!("{name}.bias"), &[outputs], Fresh::Zeros)?);
         }
         Ok(Product { weight: self.param(weight, [inputs, columns]), bias: self.param(bias, [columns]) })
@@ -171,6 +167,26 @@ impl<B: Backend> Builder<'_, B> {
         Param::from_data(TensorData::new(values, shape), self.device)
     }
 }
+
+/// Writes `rows` of `width` values, turned, into `turned`: the first row downwards from its first value, with
+/// `stride` values from one to the next; the second row beside it, and so on.
+///
+/// By square tiles: value by value each would bring in a cache line of its own.
+fn turn(rows: &[f32], width: usize, turned: &mut [f32], stride: usize) {
+    for (band, rows) in rows.chunks(TILE * width).enumerate() {
+        for left in (0..width).step_by(TILE) {
+            for column in left..width.min(left + TILE) {
+                let turned = &mut turned[column * stride + band * TILE..];
+                for (value, row) in turned.iter_mut().zip(rows.chunks_exact(width)) {
+                    *value = row[column];
+                }
+            }
+        }
+    }
+}
+
+/// Values that [`turn`] takes together in both directions: a cache line.
+const TILE: usize = 16;
 
 /// Takes [`Builder::product`] apart again.
 fn save_product<B: Backend>(
@@ -199,4 +215,28 @@ fn save_norm<B: Backend>(weights: &mut Weights, name: &str, norm: &LayerNorm<B>)
     let width = norm.gamma.val().dims()[0];
     weights.insert(format!("{name}.weight"), vec![width], values(norm.gamma.val()));
     weights.insert(format!("{name}.bias"), vec![width], values(norm.beta.val()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_of_any_size_are_turned_side_by_side() {
+        for (height, width) in [(1, 1), (3, 50), (TILE, TILE), (2 * TILE + 5, TILE + 3)] {
+            let value = |part: usize, row: usize, column: usize| {
+                f32::from(u16::try_from((part * height + row) * width + column).unwrap())
+            };
+            let mut turned = vec![f32::NAN; 2 * height * width];
+            for part in 0..2 {
+                let rows: Vec<f32> =
+                    (0..height * width).map(|place| value(part, place / width, place % width)).collect();
+                turn(&rows, width, &mut turned[part * height..], 2 * height);
+            }
+            for (place, &found) in turned.iter().enumerate() {
+                let (column, row) = (place / (2 * height), place % (2 * height));
+                assert_eq!(found, value(row / height, row % height, column));
+            }
+        }
+    }
 }

@@ -1,0 +1,34 @@
+//! Sweeps that nothing was trained for, for the benches of what is done about results.
+
+use std::env;
+
+use sweep::{
+    plan::Plan,
+    spec::{self, Inspected, Origin},
+    train::CheckpointFacts,
+};
+
+/// A spec that draws so many trials over three settings.
+pub(crate) fn spec_text(trials: u32) -> String {
+    format!(
+        "name = \"scale\"\n[data]\npath = \"builtin:reviews\"\nsplit = {{ train = 0.7, validation = 0.15, test = 0.15 }}\n\
+         [train]\nepochs = 3\n[search]\nsamples = {trials}\n[search.space]\n\
+         learning_rate = {{ log_uniform = [1e-5, 1e-2] }}\nweight_decay = {{ uniform = [0.0, 0.1] }}\n\
+         dropout = {{ uniform = [0.0, 0.5] }}\n"
+    )
+}
+
+/// Its plan, with classes as the fake worker calls them.
+pub(crate) fn plan(trials: u32) -> Plan {
+    let text = spec_text(trials);
+    let here = env::current_dir().unwrap();
+    let origin = Origin { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
+    let facts = CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new() };
+    let inspect =
+        |wanted: spec::Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
+    let reading = spec::check(&origin, &inspect).unwrap_or_else(|error| panic!("{error}"));
+    let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    plan.labels = vec!["0".to_owned(), "1".to_owned()];
+    assert_eq!(plan.trials.len(), usize::try_from(trials).unwrap());
+    plan
+}
