@@ -112,7 +112,7 @@ for ((round = 0; round < rounds; round++)); do
         read -r jobs threads <<<"$form"
         read -r b memory < <(measure "$peer_py" "$peer_sweep" "${peer_args[@]}" --bucket --jobs "$jobs" --threads "$threads")
         b=$("$peer_py" -c 'import json,sys; print("%.1f" % (json.load(open(sys.argv[1]))["wall_s"] * int(sys.argv[2])))' "$scratch/peer.json" "$scale")
-        best=$("$peer_py" -c 'import json,sys; print("%.3f of %d trials" % (max(t["value"] for t in (x := json.load(open(sys.argv[1]))["trials"])), len(x)))' "$scratch/peer.json")
+        best=$("$peer_py" -c 'import json,sys; print("%.3f of %d trials" % (max(t["value"] for t in json.load(open(sys.argv[1]))["trials"]), len(json.load(open(sys.argv[1]))["trials"])))' "$scratch/peer.json")
         echo "peer, $jobs job(s) x $threads thread(s), buckets: $b s, best test F1 $best, largest process $memory MB" >&2
         [[ $form == "1 2" ]] && all_a+=("$(ratio "$a" "$b")") || all_b+=("$(ratio "$a" "$b")")
     done

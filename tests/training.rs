@@ -65,10 +65,13 @@ fn the_test_figures_follow_from_the_predictions_file() {
 #[test]
 fn best_parameters_are_those_of_the_best_evaluation_and_not_of_the_last() {
     let mut bench = Bench::new();
-    // So high a rate that the figures jump about.
-    let wild = Settings { learning_rate: 2e-2, epochs: 10, patience: 10, dropout: 0.0, ..settings() };
-    let (outcome, folder) = bench.run(&wild);
-    assert!(outcome.best_epoch < outcome.epochs_run, "{outcome:?}");
+    // So high a rate that the figures jump about; where they jump depends on the last bits of sums.
+    let run = |learning_rate: f64| {
+        let wild = Settings { learning_rate, epochs: 10, patience: 10, dropout: 0.0, ..settings() };
+        let (outcome, folder) = bench.run(&wild);
+        (outcome.best_epoch < outcome.epochs_run).then_some((wild, outcome, folder))
+    };
+    let (wild, outcome, folder) = [2e-2, 3e-2, 4e-2, 6e-2].into_iter().find_map(run).unwrap();
     assert!((outcome.epochs_run - 10.0).abs() < 1e-9 && !outcome.stopped_early);
     // The same trial stopped at its best epoch has the same parameters there: the schedule depends on
     // the planned epochs only.
