@@ -145,9 +145,10 @@ fn lines(trials: u32) -> Vec<Vec<WorkerLine>> {
 fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
     let trials = u32::try_from(lines.len()).unwrap();
     let devices = (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect();
-    let due = |id| Due { trial: TrialId(id), attempts: 0, batch: 32, micro_batch: None, alone: None };
+    let due =
+        |id| Due { trial: TrialId(id), attempts: 0, batch: 32, micro_batch: None, alone: None, after: None };
     let due: Vec<Due> = (1..=trials).map(due).collect();
-    let terms = Terms { planned: trials, classes: 2, retries: Retries::default() };
+    let terms = Terms { planned: trials, classes: 2, retries: Retries::default(), arithmetic: String::new() };
     let mut scheduler = Scheduler::new(devices, &due, terms);
     let mut log = Vec::new();
     let mut inputs = VecDeque::from([Input::Begin]);

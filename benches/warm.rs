@@ -26,7 +26,7 @@ use sweep::{
     policy::CheckpointEvery,
     settings::{LongText, Settings},
     train::{BUILTIN_MINI, Control, Report, Session},
-    trial::{Job, Params, Trial, TrialId},
+    trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
 const STEPS: usize = 6;
@@ -133,6 +133,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
         checkpoint_digest: None,
         micro_batch: None,
         cache: None,
+        sharing: Sharing::default(),
     }
 }
 

@@ -112,7 +112,9 @@ impl Place {
         let mut row = row.as_object().unwrap().clone();
         let of_the_sweep =
             ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "went_on_from"];
-        of_the_sweep.iter().for_each(|field| _ = row.remove(*field).unwrap());
+        for field in of_the_sweep {
+            row.remove(field).unwrap();
+        }
         left.insert("row", serde_json::to_vec(&row).unwrap());
         left
     }
@@ -124,7 +126,9 @@ impl Place {
             let settings =
                 [format!("name={name}"), format!("epochs={epochs}"), format!("patience={patience}")];
             let mut command = self.command(&["--devices", "cpu:1"]);
-            settings.iter().for_each(|setting| _ = command.args(["--set", setting]));
+            for setting in settings {
+                command.args(["--set", &setting]);
+            }
             complete(&mut command);
             let (expected, found) = (self.left(&name, 1), self.left("ends", id));
             let different: Vec<_> = expected.keys().filter(|file| expected[*file] != found[*file]).collect();

@@ -37,6 +37,9 @@ batch_size = 8
 const FILES: [&str; 4] =
     ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"];
 
+/// What is done to a trial's files.
+type Damage<'a> = &'a dyn Fn(&TrialFolder);
+
 struct Place(TempDir);
 
 impl Place {
@@ -66,7 +69,9 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
         command.args(["run", "tiny.toml", "--devices", "cpu:2"]).args(["--set", &format!("name={name}")]);
         command.args(["--set", &format!("search.space.learning_rate={{ grid = [{rates}] }}")]);
-        further.iter().for_each(|set| _ = command.args(["--set", set]));
+        for set in further {
+            command.args(["--set", set]);
+        }
         command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
@@ -109,7 +114,9 @@ impl Place {
         let board: Vec<Value> = serde_json::from_slice(&board).unwrap();
         let row = |mut row: Value| {
             let fields = row.as_object_mut().unwrap();
-            ["rank", "tied", "p_value"].iter().for_each(|field| _ = fields.remove(*field).unwrap());
+            for field in ["rank", "tied", "p_value"] {
+                fields.remove(field).unwrap();
+            }
             (row["trial"].as_u64().unwrap(), row)
         };
         board.into_iter().map(row).collect()
@@ -195,11 +202,11 @@ fn without_the_wish_or_where_anything_differs_everything_is_trained() {
 
 #[test]
 fn a_trial_whose_files_are_not_whole_is_trained() {
-    let damages: [(&str, &dyn Fn(&TrialFolder)); 3] = [
+    let damages: [(&str, Damage); 3] = [
         ("model.safetensors is not what", &|trial| fs::write(trial.best_parameters(), "cut").unwrap()),
         ("predictions.csv is not what", &|trial| {
             let text = fs::read_to_string(trial.predictions()).unwrap();
-            let cut = text.lines().take(5).map(|line| format!("{line}\n")).collect::<String>();
+            let cut: String = text.split_inclusive('\n').take(5).collect();
             fs::write(trial.predictions(), cut).unwrap();
         }),
         ("metrics.csv is not what", &|trial| fs::write(trial.metrics(), "epoch\n").unwrap()),

@@ -164,11 +164,14 @@ fn a_trial_that_died_after_it_took_over_needs_the_other_no_more() {
     assert_eq!(files(&folder(&bench, LONG)), files(&expected));
 }
 
+/// How a trial's state is lost.
+type Loss<'a> = &'a dyn Fn(&mut Bench);
+
 #[test]
 fn without_the_others_state_a_trial_begins_anew_and_ends_alike() {
     let long = constant(3, 8);
     let state = |bench: &Bench| folder(bench, SHORT).join("last/state.safetensors");
-    let losses: [(&str, &dyn Fn(&mut Bench)); 4] = [
+    let losses: [(&str, Loss); 4] = [
         ("", &|bench| fs::remove_file(state(bench)).unwrap()),
         ("is damaged", &|bench| {
             let mut bytes = fs::read(state(bench)).unwrap();
@@ -177,7 +180,7 @@ fn without_the_others_state_a_trial_begins_anew_and_ends_alike() {
             fs::write(state(bench), bytes).unwrap();
         }),
         ("cannot read", &|bench| {
-            fs::remove_file(folder(bench, SHORT).join("last/best.safetensors")).unwrap()
+            fs::remove_file(folder(bench, SHORT).join("last/best.safetensors")).unwrap();
         }),
         // Of a trial that nobody was to go on from: without moments.
         ("", &|bench| {
