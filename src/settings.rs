@@ -9,7 +9,9 @@ mod choices;
 mod prefix;
 mod value;
 
-pub use choices::{Aggregate, ClassWeights, LongText, Lowercase, Monitor, Pooling, Schedule, TrainOn};
+pub use choices::{
+    Aggregate, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule, TrainOn,
+};
 pub use prefix::ENDS;
 pub use value::Value;
 
@@ -54,6 +56,7 @@ pub struct Settings {
     pub schedule: Schedule,
     pub gradient_clip: f64,
     pub eval_every: usize,
+    pub matmul_precision: MatmulPrecision,
     pub monitor: Monitor,
     pub patience: usize,
     pub min_delta: f64,
@@ -87,6 +90,7 @@ impl Default for Settings {
             schedule: Schedule::Linear,
             gradient_clip: 1.0,
             eval_every: 0,
+            matmul_precision: MatmulPrecision::F32,
             monitor: Monitor::ValLoss,
             patience: 2,
             min_delta: 0.0,
@@ -371,6 +375,12 @@ pub static KEYS: &[Key] = &[
     key!(Train, schedule, Schedule, "the learning rate after warm-up"),
     key!(Train, gradient_clip, float 0.0 true f64::INFINITY, false, "largest norm of the whole gradient; 0: no limit"),
     key!(Train, eval_every, size 0..=1_000_000_000, "steps between evaluations; 0: once an epoch"),
+    key!(
+        Train,
+        matmul_precision,
+        MatmulPrecision,
+        "factors of the encoder's matrix products on the CPU: as they are, or rounded to bf16 (sums stay f32)"
+    ),
     key!(EarlyStopping, monitor, Monitor, "the validation figure that decides"),
     key!(EarlyStopping, patience, size 1..=1_000_000, "evaluations without improvement before a trial stops"),
     key!(EarlyStopping, min_delta, float 0.0 true f64::INFINITY, false, "the least improvement that counts"),

@@ -1,4 +1,4 @@
-//! The bytes of a cache entry, mapped into memory: with the matrix products the only place with `unsafe`.
+//! The bytes of a cache entry, mapped into memory: with the matrix products the only places with `unsafe`.
 //!
 //! Private to [`super`], so that nothing but entries is ever mapped.
 

@@ -71,10 +71,14 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
     let slots = slots::choose(&args.devices, Load { trials: plan.trials.len(), parameters })?;
+    let note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
     if args.dry_run {
-        return dry_run(args, (&folder, plan), &reading, (&checkpoints, &slots));
+        return dry_run(args, (&folder, plan), (&reading, note), (&checkpoints, &slots));
+    }
+    if let Some(note) = note {
+        eprint_lossy(&format!("{note}\n"));
     }
     let Reading { checkpoints: facts, .. } = reading;
     let devices = slots.devices;
@@ -118,7 +122,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
 fn dry_run(
     args: &RunArgs,
     (folder, mut plan): (&SweepFolder, Plan),
-    reading: &Reading,
+    (reading, note): (&Reading, Option<String>),
     (checkpoints, slots): (&Checkpoints<'_>, &Slots),
 ) -> Result<Exit, Stop> {
     let mut notes = [
@@ -127,6 +131,7 @@ fn dry_run(
         checkpoints::unused(&reading.checkpoints),
     ]
     .concat();
+    notes.extend(note);
     let mut study = Study::new(&plan);
     let mut refusal = None;
     if let Some(found) = if args.fresh { None } else { read_plan(folder)? } {

@@ -1,7 +1,13 @@
 //! Which device slots a run has, and why.
 
 use super::Stop;
-use crate::{device::Device, machine::Machine, plan::size};
+use crate::{
+    device::Device,
+    machine::Machine,
+    plan::{Plan, size},
+    settings::MatmulPrecision,
+    train::{self, Bf16},
+};
 
 /// Bytes of a CPU worker besides what its model takes: program, texts, the activations of a step.
 const WORKER: u64 = 400_000_000;
@@ -35,6 +41,27 @@ pub(super) fn choose(choice: &str, load: Load) -> Result<Slots, Stop> {
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
     Ok(Slots { devices: machine.slots(&format!("cpu:{slots}"))?, why })
+}
+
+/// What is to be said of the matrix products of these trials on these devices.
+///
+/// # Errors
+/// When a device does not have the products that a trial asks for.
+pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<String>, Stop> {
+    let is_bf16 = plan.trials.iter().any(|trial| trial.settings.matmul_precision == MatmulPrecision::Bf16);
+    if !is_bf16 {
+        return Ok(None);
+    }
+    let on = |wanted: Bf16| devices.iter().find(|device| train::bf16(**device) == wanted);
+    if let Some(device) = on(Bf16::Absent) {
+        return Err(Stop::usage(format!(
+            "`matmul_precision = \"bf16\"` is for CPU devices, and {device} is to be used; take \"f32\", or \
+             `--devices cpu`"
+        )));
+    }
+    let emulated = "note: this processor has no AVX-512 BF16, so that `matmul_precision = \"bf16\"` takes the \
+                    time that \"f32\" takes";
+    Ok(on(Bf16::Emulated).map(|_| emulated.to_owned()))
 }
 
 /// How many slots so many cores make, and why.

@@ -100,6 +100,23 @@ choice! {
     }
 }
 choice! {
+    /// What the encoder's large matrix products take of their factors, forwards and backwards.
+    MatmulPrecision {
+        /// All of each f32.
+        F32 = "f32",
+        /// Each f32 rounded to bf16; the sums are f32, and all else is.
+        Bf16 = "bf16",
+    }
+}
+
+impl Default for MatmulPrecision {
+    /// What a model was made with whose file says nothing of it.
+    fn default() -> Self {
+        Self::F32
+    }
+}
+
+choice! {
     /// The validation figure that early stopping and the choice of the best epoch follow.
     Monitor {
         /// Validation loss, lower is better.

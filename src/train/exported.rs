@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{ConfigError, EncoderConfig, family::Family, text::Chunking, weights::Precision};
-use crate::settings::{Aggregate, LongText, Pooling, Settings};
+use crate::settings::{Aggregate, LongText, MatmulPrecision, Pooling, Settings};
 
 /// The file with the parameters.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
@@ -46,6 +46,9 @@ pub struct Recipe {
     pub max_chunks: usize,
     /// A document's logits from its chunks'.
     pub aggregate: Aggregate,
+    /// What matrix products take of their factors.
+    #[serde(default)]
+    pub matmul_precision: MatmulPrecision,
 }
 
 /// Why a folder is no classifier.
@@ -91,6 +94,7 @@ impl Recipe {
             long: settings.long,
             max_chunks: settings.max_chunks,
             aggregate: settings.aggregate,
+            matmul_precision: settings.matmul_precision,
         }
     }
 
@@ -131,6 +135,7 @@ impl Exported {
                 long: LongText::Head,
                 max_chunks: 0,
                 aggregate: Aggregate::Mean,
+                matmul_precision: MatmulPrecision::F32,
             },
         };
         Ok(Self { folder: folder.to_owned(), config, labels, recipe })

@@ -208,6 +208,9 @@ pub enum TrainError {
         /// The feature of the package.
         feature: &'static str,
     },
+    /// The backend has no products of bf16.
+    #[error("`matmul_precision = \"bf16\"` is for CPU devices of a build with the feature flex")]
+    NoBf16,
     /// There is no NVIDIA driver.
     #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
     NoDriver,
@@ -242,7 +245,7 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::NoDriver => FailureKind::Spawn,
+            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver => FailureKind::Spawn,
         }
     }
 }
@@ -291,6 +294,29 @@ impl Session {
     /// When the model's files cannot be read or do not fit each other.
     pub fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
         self.engine.predict(model, texts)
+    }
+}
+
+/// How trials with `matmul_precision = "bf16"` run on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bf16 {
+    /// Faster than with f32: the processor has instructions for it.
+    Native,
+    /// With the same figures, but the time that f32 takes.
+    Emulated,
+    /// Not at all.
+    Absent,
+}
+
+/// What `device` makes of `matmul_precision = "bf16"`.
+#[must_use]
+pub fn bf16(device: Device) -> Bf16 {
+    match device {
+        #[cfg(feature = "flex")]
+        Device::Cpu { .. } if ops::has_bf16() => Bf16::Native,
+        #[cfg(feature = "flex")]
+        Device::Cpu { .. } => Bf16::Emulated,
+        _ => Bf16::Absent,
     }
 }
 

@@ -22,8 +22,28 @@ use super::{
     masks::{Drop, Masks},
     ops::{Attention, Fused, Norm, Packing, RowSink},
 };
+use crate::settings::{MatmulPrecision, Pooling, Settings};
 
 mod build;
+
+/// How the parameters are used, which their files do not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) pooling: Pooling,
+    pub(crate) precision: MatmulPrecision,
+}
+
+impl Form {
+    pub(crate) const fn of(settings: &Settings) -> Self {
+        Self { pooling: settings.pooling, precision: settings.matmul_precision }
+    }
+}
+
+impl From<Pooling> for Form {
+    fn from(pooling: Pooling) -> Self {
+        Self { pooling, precision: MatmulPrecision::F32 }
+    }
+}
 
 /// Which tokens of the last layer are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +138,8 @@ struct Product<B: Backend> {
     weight: Param<Tensor<B, 2>>,
     /// `[outputs]`
     bias: Param<Tensor<B, 1>>,
+    #[module(skip)]
+    precision: MatmulPrecision,
 }
 
 #[derive(Module, Debug)]
@@ -170,6 +192,13 @@ impl<B: Fused> LayerNorm<B> {
     }
 }
 
+impl<B: Fused> Product<B> {
+    /// `[rows, inputs]` to `[rows, outputs]`, without the bias.
+    fn of(&self, input: Tensor<B, 2>) -> Tensor<B, 2> {
+        B::product(input, self.weight.val(), self.precision)
+    }
+}
+
 impl<B: Fused> Layer<B> {
     /// `hidden`: `[tokens, width]`; the result has a row for each query.
     fn forward(
@@ -183,7 +212,7 @@ impl<B: Fused> Layer<B> {
         let attention = Attention { packing: batch.packing.clone(), heads: self.heads, drop: masks.next() };
         let (attended, residual) = match queries {
             Queries::All | Queries::FirstEach => {
-                let projected = B::product(hidden.clone(), self.projections.weight.val());
+                let projected = self.projections.of(hidden.clone());
                 let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
                 match queries {
                     Queries::All => (attended, hidden),
@@ -195,12 +224,12 @@ impl<B: Fused> Layer<B> {
                 (self.attend_first(hidden, firsts.clone(), &attention), firsts)
             }
         };
-        let output = B::product(attended, self.attention_output.weight.val());
+        let output = self.attention_output.of(attended);
         let drop = if family.attention_output_dropout { masks.next() } else { Drop::off() };
         let drops = [drop, Drop::off()];
         let attended = self.attention_norm.forward(output, self.attention_output.bias.val(), residual, drops);
-        let inner = B::product(attended.clone(), self.intermediate.weight.val());
-        let inner = B::product(B::bias_gelu(inner, self.intermediate.bias.val()), self.output.weight.val());
+        let inner = self.intermediate.of(attended.clone());
+        let inner = self.output.of(B::bias_gelu(inner, self.intermediate.bias.val()));
         let drops = [masks.next(), Drop::off()];
         self.output_norm.forward(inner, self.output.bias.val(), attended, drops)
     }

@@ -1,8 +1,15 @@
 //! A classifier from its folder, kept for one block of texts after another.
 
 use super::{
-    Exported, TrainError, backend::Compute, checkpoint::Catalog, corpus::Split, evaluate, frozen::Below,
-    model::Classifier, text::TextEncoder, weights::Pretrained,
+    Exported, TrainError,
+    backend::Compute,
+    checkpoint::Catalog,
+    corpus::Split,
+    evaluate,
+    frozen::Below,
+    model::{Classifier, Form},
+    text::TextEncoder,
+    weights::Pretrained,
 };
 use crate::settings::Lowercase;
 
@@ -30,9 +37,10 @@ impl<C: Compute> Predictor<C> {
         let catalog = Catalog::open(folder)?;
         super::fits(config, recipe.pooling, classes, &catalog)
             .map_err(|source| TrainError::Misfit { folder: folder.clone(), source })?;
+        let form = Form { pooling: recipe.pooling, precision: recipe.matmul_precision };
         let family = config.family();
         let source = Pretrained { weights: &catalog, family, seed: 0, anew: Vec::new(), complete: true };
-        let classifier = Classifier::build(config, recipe.pooling, classes, &source, device)?;
+        let classifier = Classifier::build(config, form, classes, &source, device)?;
         Ok(Self { model: model.clone(), encoder, classifier })
     }
 

@@ -26,7 +26,7 @@ use super::{
     frozen::{self, Frozen},
     heads::{self, Objective},
     masks::{self, Masks},
-    model::{self, Classifier},
+    model::{self, Classifier, Form},
     ops::RowSink,
     optimizer::{AdamW, Freezer, Gradients, Rates},
     outputs,
@@ -38,7 +38,7 @@ use crate::{
     cache::Cache,
     data::{DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
-    settings::{Pooling, Settings},
+    settings::{MatmulPrecision, Pooling, Settings},
     trial::Job,
 };
 
@@ -96,6 +96,9 @@ impl<C: Compute> Engine for Trainer<C> {
         if settings.chunk_length > config.window() {
             let (length, window) = (settings.chunk_length, config.window());
             return Err(TrainError::Window { length, window });
+        }
+        if settings.matmul_precision == MatmulPrecision::Bf16 && !C::HAS_BF16 {
+            return Err(TrainError::NoBf16);
         }
         let cache = Cache::new(job.cache.clone());
         let (key, data) = self.dataset(job)?;

@@ -6,9 +6,9 @@ use burn::{
     tensor::{Tensor, TensorData, backend::Backend},
 };
 
-use super::{Classifier, Encoder, Layer, LayerNorm, Product, values};
+use super::{Classifier, Encoder, Form, Layer, LayerNorm, Product, values};
 use crate::{
-    settings::Pooling,
+    settings::{MatmulPrecision, Pooling},
     train::{
         config::EncoderConfig,
         family::{Family, MEAN_OUTPUT},
@@ -23,13 +23,14 @@ impl<B: Backend> Classifier<B> {
     /// What `source` says of a parameter that it lacks.
     pub(crate) fn build(
         config: &EncoderConfig,
-        pooling: Pooling,
+        form: impl Into<Form>,
         classes: usize,
         source: &dyn Source,
         device: &B::Device,
     ) -> Result<Self, WeightsError> {
+        let Form { pooling, precision } = form.into();
         let family = config.family();
-        let builder = Builder { config, family, source, device };
+        let builder = Builder { config, family, precision, source, device };
         let width = config.hidden_size;
         let layers =
             (0..config.num_hidden_layers).map(|index| builder.layer(index)).collect::<Result<_, _>>()?;
@@ -106,6 +107,7 @@ const fn output_name(family: &'static Family, pooling: Pooling) -> &'static str 
 struct Builder<'a, B: Backend> {
     config: &'a EncoderConfig,
     family: &'static Family,
+    precision: MatmulPrecision,
     source: &'a dyn Source,
     device: &'a B::Device,
 }
@@ -134,7 +136,7 @@ impl<B: Backend> Builder<'_, B> {
     }
 
     fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear<B>, WeightsError> {
-        let Product { weight, bias } = self.product(&[name.to_owned()], inputs, outputs)?;
+        let Product { weight, bias, .. } = self.product(&[name.to_owned()], inputs, outputs)?;
         Ok(Linear { weight, bias: Some(bias) })
     }
 
@@ -149,7 +151,11 @@ impl<B: Backend> Builder<'_, B> {
             turn(&rows, inputs, &mut weight[part * outputs..], columns);
             bias.extend(self.source.take(&format!("{name}.bias"), &[outputs], Fresh::Zeros)?);
         }
-        Ok(Product { weight: self.param(weight, [inputs, columns]), bias: self.param(bias, [columns]) })
+        Ok(Product {
+            weight: self.param(weight, [inputs, columns]),
+            bias: self.param(bias, [columns]),
+            precision: self.precision,
+        })
     }
 
     fn norm(&self, name: &str) -> Result<LayerNorm<B>, WeightsError> {

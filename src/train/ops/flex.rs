@@ -20,11 +20,17 @@ use super::{
     gemm::{self, View},
     kernels::{self, NormInput, NormOutput, NormState},
 };
-use crate::train::masks::Drop;
+use crate::{settings::MatmulPrecision, train::masks::Drop};
 
 impl Fused for Flex {
-    fn product(input: Tensor<Self, 2>, weight: Tensor<Self, 2>) -> Tensor<Self, 2> {
-        tensor(product(&flat(primitive(input)), &flat(primitive(weight))))
+    const HAS_BF16: bool = true;
+
+    fn product(
+        input: Tensor<Self, 2>,
+        weight: Tensor<Self, 2>,
+        precision: MatmulPrecision,
+    ) -> Tensor<Self, 2> {
+        tensor(product(&flat(primitive(input)), &flat(primitive(weight)), precision))
     }
 
     fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
@@ -81,9 +87,9 @@ fn owned(tensor: FlexTensor) -> Vec<f32> {
 }
 
 /// The product of two matrices that [`flat`] has seen.
-fn product(a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
+fn product(a: &FlexTensor, b: &FlexTensor, precision: MatmulPrecision) -> FlexTensor {
     let columns = b.layout().shape()[1];
-    rows(gemm::product(view(a), view(b)), columns)
+    rows(gemm::product(view(a), view(b), precision), columns)
 }
 
 fn view(tensor: &FlexTensor) -> View<'_> {
@@ -130,13 +136,19 @@ impl NormTensors {
 type Tracked = Autodiff<Flex>;
 
 impl Fused for Tracked {
-    fn product(input: Tensor<Self, 2>, weight: Tensor<Self, 2>) -> Tensor<Self, 2> {
+    const HAS_BF16: bool = true;
+
+    fn product(
+        input: Tensor<Self, 2>,
+        weight: Tensor<Self, 2>,
+        precision: MatmulPrecision,
+    ) -> Tensor<Self, 2> {
         let (input, weight) = (primitive(input), primitive(weight));
         let (x, w) = (flat(input.primitive), flat(weight.primitive));
-        let output = product(&x, &w);
+        let output = product(&x, &w, precision);
         let nodes = [input.node, weight.node];
         tensor(match ProductOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish([x, w], output),
+            OpsKind::Tracked(prepared) => prepared.finish(([x, w], precision), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
     }
@@ -237,19 +249,19 @@ impl Fused for Tracked {
 struct ProductOp;
 
 impl Backward<Flex, 2> for ProductOp {
-    /// Input and weight.
-    type State = [FlexTensor; 2];
+    /// Input and weight, and what is taken of them.
+    type State = ([FlexTensor; 2], MatmulPrecision);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = flat(gradients.consume::<Flex>(&ops.node));
-        let [input, weight] = &ops.state;
+        let ([input, weight], precision) = &ops.state;
         let [of_input, of_weight] = ops.parents;
         if let Some(node) = of_input {
-            let values = gemm::product(view(&gradient), view(weight).turned());
+            let values = gemm::product(view(&gradient), view(weight).turned(), *precision);
             gradients.register::<Flex>(node.id, rows(values, weight.layout().shape()[0]));
         }
         if let Some(node) = of_weight {
-            let values = gemm::product(view(input).turned(), view(&gradient));
+            let values = gemm::product(view(input).turned(), view(&gradient), *precision);
             gradients.register::<Flex>(node.id, rows(values, weight.layout().shape()[1]));
         }
     }

@@ -1,9 +1,14 @@
-//! Large matrix products, by the `gemm` crate, straight into new memory.
+//! Large matrix products, straight into new memory: those of f32 by the `gemm` crate.
 //!
-//! burn's own product clears its result first and then moves it. This file and the cache's map are
-//! the only places with `unsafe`.
+//! burn's own product clears its result first and then moves it. This file, [`bf16`] and the cache's map
+//! are the only places with `unsafe`.
 
 use gemm::Parallelism;
+
+use crate::settings::MatmulPrecision;
+
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 
 /// Multiplications from which threads share a product: 192³, burn's own bound.
 const SHARED_FROM: usize = 192 * 192 * 192;
@@ -32,20 +37,48 @@ impl<'a> View<'a> {
     }
 }
 
-/// `a · b`, row-major.
+/// Whether this processor has the instructions that make products of bf16 the faster ones.
+pub(crate) fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return bf16::is_supported();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// `a · b`, row-major, of factors that `precision` rounds.
 ///
 /// # Panics
 /// When the columns of `a` are not as many as the rows of `b`.
-#[expect(unsafe_code, reason = "the crate takes pointers")]
-pub(super) fn product(a: View<'_>, b: View<'_>) -> Vec<f32> {
+pub(super) fn product(a: View<'_>, b: View<'_>, precision: MatmulPrecision) -> Vec<f32> {
     assert_eq!(a.columns, b.rows, "the matrices of a product fit");
     let (rows, depth, columns) = (a.rows, a.columns, b.columns);
     let count = rows * columns;
     if depth == 0 || count == 0 {
         return vec![0.0; count];
     }
-    let work = rows.saturating_mul(columns).saturating_mul(depth);
-    let parallelism = if work >= SHARED_FROM { Parallelism::Rayon(0) } else { Parallelism::None };
+    let is_shared = rows.saturating_mul(columns).saturating_mul(depth) >= SHARED_FROM;
+    match precision {
+        MatmulPrecision::F32 => product_f32(a, b, is_shared),
+        #[cfg(target_arch = "x86_64")]
+        MatmulPrecision::Bf16 if bf16::is_supported() => bf16::product(a, b, is_shared),
+        MatmulPrecision::Bf16 => {
+            let [left, right] = [a, b].map(|factor| rounded(factor.values));
+            product_f32(View { values: &left, ..a }, View { values: &right, ..b }, is_shared)
+        }
+    }
+}
+
+/// What is left of `values` in bf16.
+fn rounded(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|&value| half::bf16::from_f32(value).to_f32()).collect()
+}
+
+/// No side is 0.
+#[expect(unsafe_code, reason = "the crate takes pointers")]
+fn product_f32(a: View<'_>, b: View<'_>, is_shared: bool) -> Vec<f32> {
+    let (rows, depth, columns) = (a.rows, a.columns, b.columns);
+    let count = rows * columns;
+    let parallelism = if is_shared { Parallelism::Rayon(0) } else { Parallelism::None };
     let mut result: Vec<f32> = Vec::with_capacity(count);
     let ([a_row, a_column], [b_row, b_column]) = (a.strides, b.strides);
     // SAFETY: a view holds `rows · columns` values, and its strides, which only `new` and `turned` make,
@@ -79,43 +112,4 @@ pub(super) fn product(a: View<'_>, b: View<'_>) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_product_is_that_of_the_definition_whichever_side_is_turned() {
-        for (rows, depth, columns) in [(1, 1, 1), (1, 7, 5), (6, 3, 1), (33, 40, 17)] {
-            let values = |count: usize, step: usize| -> Vec<f32> {
-                (0..count)
-                    .map(|index| f32::from(u8::try_from(index * step % 13).unwrap_or(0)) - 6.0)
-                    .collect()
-            };
-            let (a, b) = (values(rows * depth, 5), values(depth * columns, 7));
-            let turn = |values: &[f32], columns: usize| -> Vec<f32> {
-                let rows = values.len() / columns;
-                (0..columns)
-                    .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
-                    .collect()
-            };
-            let expected: Vec<f32> = (0..rows * columns)
-                .map(|place| {
-                    let (row, column) = (place / columns, place % columns);
-                    (0..depth).map(|step| a[row * depth + step] * b[step * columns + column]).sum()
-                })
-                .collect();
-            let (a_turned, b_turned) = (turn(&a, depth), turn(&b, columns));
-            let plain = View::new(&a, depth);
-            let other = View::new(&b, columns);
-            assert_eq!(product(plain, other), expected);
-            assert_eq!(product(View::new(&a_turned, rows).turned(), other), expected);
-            assert_eq!(product(plain, View::new(&b_turned, depth).turned()), expected);
-        }
-    }
-
-    #[test]
-    fn a_product_over_nothing_is_zero_and_one_of_no_rows_is_empty() {
-        let none = View { values: &[], rows: 2, columns: 0, strides: [0, 1] };
-        assert_eq!(product(none, none.turned()), [0.0; 4]);
-        assert!(product(View::new(&[], 3), View::new(&[1.0; 6], 2)).is_empty());
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::masks::Drop;
+use crate::settings::MatmulPrecision;
 
 #[cfg(feature = "flex")]
 mod attention;
@@ -25,6 +26,9 @@ mod gemm;
 mod kernels;
 #[cfg(feature = "flex")]
 mod product;
+
+#[cfg(feature = "flex")]
+pub(crate) use gemm::has_bf16;
 
 mod plain;
 #[cfg(all(test, feature = "flex"))]
@@ -135,8 +139,17 @@ impl RowSink {
 
 /// The operations. Element numbers of dropout masks are row-major places, if nothing else is said.
 pub(crate) trait Fused: Backend {
-    /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`.
-    fn product(input: Tensor<Self, 2>, weight: Tensor<Self, 2>) -> Tensor<Self, 2> {
+    /// Whether products of bf16 are made as such.
+    const HAS_BF16: bool = false;
+
+    /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`, and so their gradients. Where the
+    /// backend has no other, factors are f32.
+    fn product(
+        input: Tensor<Self, 2>,
+        weight: Tensor<Self, 2>,
+        precision: MatmulPrecision,
+    ) -> Tensor<Self, 2> {
+        let _ = precision;
         input.matmul(weight)
     }
 

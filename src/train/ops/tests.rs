@@ -12,7 +12,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Attention, Fused, Norm, Packing, RowGradients, RowSink, plain};
-use crate::train::{exclusive::exclusive, masks::Masks, model::values};
+use crate::{
+    settings::MatmulPrecision,
+    train::{exclusive::exclusive, masks::Masks, model::values},
+};
 
 type Backend = Autodiff<Flex>;
 type Matrix = Tensor<Backend, 2>;
@@ -79,7 +82,10 @@ fn the_product_equals_the_plain_one_with_its_gradients() {
     let _alone = exclusive();
     let (x, weight) = (draw().matrix(150, WIDTH), draw().matrix(WIDTH, 40));
     let run = |output: Matrix| gradients(output, &[&x, &weight], &[]);
-    same(&run(Backend::product(x.clone(), weight.clone())), &run(x.clone().matmul(weight.clone())));
+    same(
+        &run(Backend::product(x.clone(), weight.clone(), MatmulPrecision::F32)),
+        &run(x.clone().matmul(weight.clone())),
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use burn::module::{AutodiffModule, Module};
 
-use super::{Classifier, Freezer, Learner, Trial};
+use super::{Classifier, Form, Freezer, Learner, Trial};
 use crate::{
     policy::CheckpointEvery,
     settings::Settings,
@@ -225,7 +225,7 @@ impl<C: Compute> Trial<'_, C> {
         saved: state::Saved,
         config: &EncoderConfig,
     ) -> Result<Learner<C>, TrainError> {
-        let (pooling, classes) = (self.settings().pooling, self.data.labels.len());
+        let (form, classes) = (Form::of(self.settings()), self.data.labels.len());
         let source = |weights| Pretrained {
             weights,
             family: config.family(),
@@ -235,7 +235,7 @@ impl<C: Compute> Trial<'_, C> {
         };
         let position = saved.position;
         let model: Classifier<C> =
-            Classifier::build(config, pooling, classes, &source(&saved.model), self.device)?;
+            Classifier::build(config, form, classes, &source(&saved.model), self.device)?;
         learner.model = model.map(&mut Freezer::new(self.settings().freeze));
         learner.optimizer.resume(saved.moments, position.updates);
         learner.stopping.resume(position.stopping);
@@ -248,7 +248,7 @@ impl<C: Compute> Trial<'_, C> {
             ..Saved::default()
         };
         if let Some((weights, digest)) = saved.best {
-            learner.best = Some(Classifier::build(config, pooling, classes, &source(&weights), self.device)?);
+            learner.best = Some(Classifier::build(config, form, classes, &source(&weights), self.device)?);
             learner.saved.best = Some(digest);
         }
         learner.evaluations = position.evaluations;

@@ -10,7 +10,7 @@ use crate::{
     checkpoint,
     data::{self, Dataset},
     fingerprint, machine,
-    settings::Settings,
+    settings::{MatmulPrecision, Settings},
     train::{
         TrainError,
         backend::Compute,
@@ -19,7 +19,7 @@ use crate::{
         corpus::Corpus,
         frozen::{self, Frozen, Part},
         layout, mini,
-        model::Classifier,
+        model::{Classifier, Form},
         unchanged,
         weights::Pretrained,
     },
@@ -69,13 +69,13 @@ impl<C: Compute> Trainer<C> {
         seed: u64,
     ) -> Result<Classifier<C>, TrainError> {
         let model = if settings.checkpoint == mini::NAME {
-            Classifier::build(config, settings.pooling, classes, &mini::Initial { seed }, &self.device)?
+            Classifier::build(config, Form::of(settings), classes, &mini::Initial { seed }, &self.device)?
         } else {
             let catalog = self.catalog(config, settings, classes)?;
             let family = config.family();
             let anew = layout::top(config, settings.reinit_layers);
             let source = Pretrained { weights: &*catalog, family, seed, anew, complete: false };
-            Classifier::build(config, settings.pooling, classes, &source, &self.device)?
+            Classifier::build(config, Form::of(settings), classes, &source, &self.device)?
         };
         Ok(model)
     }
@@ -110,6 +110,9 @@ impl<C: Compute> Trainer<C> {
         }
         if part == Part::Whole {
             identity.push(settings.pooling.as_str().to_owned());
+        }
+        if settings.matmul_precision != MatmulPrecision::F32 {
+            identity.push(settings.matmul_precision.as_str().to_owned());
         }
         let encoder = frozen::Encoder {
             part,
