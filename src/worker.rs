@@ -53,6 +53,9 @@ type Train<'a> = dyn FnMut(&Job, &Path, &mut dyn FnMut(Report) -> Control) -> Re
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
 pub fn run(device: Device) -> Left {
     let last_panic = record_panics();
+    if let Device::Cpu { threads, .. } = device {
+        compute_here(threads);
+    }
     let mut session = None;
     let mut train = |job: &Job, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
         // Not before the first trial: what is wrong with a device is that trial's failure.
@@ -70,6 +73,13 @@ pub fn run(device: Device) -> Left {
     };
     let requests = Requests::listen(BufReader::new(io::stdin()), at_end);
     Server { output: io::stdout(), requests, last_panic }.serve(&mut train)
+}
+
+/// Makes this thread the first of `threads` that compute: it would only wait for the others, on another
+/// core and with other caches.
+fn compute_here(threads: usize) {
+    // Whoever has made the threads before has made them otherwise, which costs time and changes nothing.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
 }
 
 /// Keeps the text of the latest panic, with its place, besides printing it.

@@ -7,8 +7,8 @@
 //! number of threads, and wherever in a matrix its row and its column stand.
 
 use std::{
-    arch::x86_64::{__m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps},
-    mem::transmute,
+    arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_setzero_ps},
+    mem::{transmute, transmute_copy},
     ops::Range,
 };
 
@@ -75,31 +75,45 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// `a · b` into `result`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn multiply(a: View<'_>, b: View<'_>, result: &mut [f32], is_shared: bool) {
+    let (rows, columns, width) = (Lines::rows(a), Lines::columns(b), b.columns);
     let mut block = ROWS * BLOCK;
     if is_shared {
         let panels = a.rows.div_ceil(ROWS);
         block = block.min(panels.div_ceil(rayon::current_num_threads()) * ROWS);
     }
-    let width = b.columns;
     for start in (0..a.columns).step_by(DEPTH) {
         let steps = start..a.columns.min(start + DEPTH);
-        let right = pack::<COLUMNS>(Lines::columns(b), 0..width, steps.clone());
-        let run = |(index, result): (usize, &mut [f32])| {
-            let first = index * block;
-            let left = pack::<ROWS>(Lines::rows(a), first..a.rows.min(first + block), steps.clone());
-            tiles(&left, &right, steps.len().div_ceil(2), result, (width, start > 0));
+        let pairs = steps.len().div_ceil(2);
+        let mut right = vec![Pairs([0; COLUMNS]); width.div_ceil(COLUMNS) * pairs];
+        let pack_right = |(index, panels): (usize, &mut [Pairs<COLUMNS>])| {
+            let first = index * COLUMNS * BLOCK;
+            pack(columns, first..width.min(first + COLUMNS * BLOCK), steps.clone(), panels);
         };
         if is_shared {
-            result.par_chunks_mut(block * width).enumerate().for_each(run);
+            right.par_chunks_mut(BLOCK * pairs).enumerate().for_each(pack_right);
         } else {
-            result.chunks_mut(block * width).enumerate().for_each(run);
+            right.chunks_mut(BLOCK * pairs).enumerate().for_each(pack_right);
+        }
+        let run = |left: &mut Vec<Pairs<ROWS>>, (index, result): (usize, &mut [f32])| {
+            let first = index * block;
+            let which = first..a.rows.min(first + block);
+            left.resize(which.len().div_ceil(ROWS) * pairs, Pairs([0; ROWS]));
+            pack(rows, which, steps.clone(), left);
+            tiles(left, &right, pairs, result, (width, start > 0));
+        };
+        if is_shared {
+            result.par_chunks_mut(block * width).enumerate().for_each_init(Vec::new, run);
+        } else {
+            let mut left = Vec::new();
+            result.chunks_mut(block * width).enumerate().for_each(|part| run(&mut left, part));
         }
     }
 }
 
-/// The tiles of some rows of the result, `width` apart, which are added to it where `adds`.
+/// The tiles of some rows of the result, `width` apart, which are added to what stands there if `adds`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn tiles(
     left: &[Pairs<ROWS>],
@@ -108,16 +122,16 @@ fn tiles(
     result: &mut [f32],
     (width, adds): (usize, bool),
 ) {
-    let mut tile = [[0.0; COLUMNS]; ROWS];
     for (right, column) in right.chunks_exact(pairs).zip((0..).step_by(COLUMNS)) {
         for (left, rows) in left.chunks_exact(pairs).zip(result.chunks_mut(ROWS * width)) {
-            sum(left, right, &mut tile);
-            for (row, sums) in rows.chunks_exact_mut(width).zip(&tile) {
-                let row = &mut row[column..];
+            for (row, sums) in rows.chunks_exact_mut(width).zip(sums(left, right)) {
+                let (row, sums) = (&mut row[column..], floats(sums));
+                // Whole tiles first, by themselves: then their sums never leave the registers.
                 match row.first_chunk_mut::<COLUMNS>() {
-                    Some(row) if !adds => *row = *sums,
-                    _ if !adds => row.copy_from_slice(&sums[..row.len()]),
-                    _ => row.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum),
+                    Some(row) if adds => row.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum),
+                    Some(row) => *row = sums,
+                    None if adds => row.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum),
+                    None => row.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum),
                 }
             }
         }
@@ -125,35 +139,48 @@ fn tiles(
 }
 
 /// The sums of one tile.
-#[expect(unsafe_code, reason = "vectors as arrays")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn sum(left: &[Pairs<ROWS>], right: &[Pairs<COLUMNS>], tile: &mut [[f32; COLUMNS]; ROWS]) {
+#[inline]
+fn sums(left: &[Pairs<ROWS>], right: &[Pairs<COLUMNS>]) -> [[__m512; VECTORS]; ROWS] {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
     for (Pairs(left), Pairs(right)) in left.iter().zip(right) {
-        // SAFETY: both are plain bits of the same size, as are those below.
-        let right = unsafe { transmute::<[u32; COLUMNS], [__m512bh; VECTORS]>(*right) };
+        let right: [_; VECTORS] = halves(*right);
         for (sums, &value) in sums.iter_mut().zip(left) {
-            let value = _mm512_set1_epi32(value.cast_signed());
-            // SAFETY: as above.
-            let value = unsafe { transmute::<__m512i, __m512bh>(value) };
+            let [value] = halves([value; LANES]);
             for (sum, &vector) in sums.iter_mut().zip(&right) {
                 *sum = _mm512_dpbf16_ps(*sum, value, vector);
             }
         }
     }
-    for (row, sums) in tile.iter_mut().zip(sums) {
-        // SAFETY: as above.
-        *row = unsafe { transmute::<[__m512; VECTORS], [f32; COLUMNS]>(sums) };
-    }
+    sums
+}
+
+#[expect(unsafe_code, reason = "vectors from arrays")]
+#[inline(always)]
+fn halves<const FROM: usize, const TO: usize>(pairs: [u32; FROM]) -> [__m512bh; TO] {
+    const { assert!(FROM == TO * LANES, "as many bits") };
+    // SAFETY: as many bits, and any will do.
+    unsafe { transmute_copy(&pairs) }
+}
+
+#[expect(unsafe_code, reason = "arrays from vectors")]
+#[inline(always)]
+fn floats(vectors: [__m512; VECTORS]) -> [f32; COLUMNS] {
+    // SAFETY: as many bits, and any will do.
+    unsafe { transmute(vectors) }
 }
 
 /// Rounds some steps of some lines and lays them out, panel by panel; lines that a last panel lacks are
 /// whatever they are.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn pack<const LINES: usize>(lines: Lines<'_>, which: Range<usize>, steps: Range<usize>) -> Vec<Pairs<LINES>> {
+fn pack<const LINES: usize>(
+    lines: Lines<'_>,
+    which: Range<usize>,
+    steps: Range<usize>,
+    panels: &mut [Pairs<LINES>],
+) {
     let Lines { values, count, depth, is_along } = lines;
     let pairs = steps.len().div_ceil(2);
-    let mut panels = vec![Pairs([0; LINES]); which.len().div_ceil(LINES) * pairs];
     if !is_along {
         // Line by line would read a few values of one row, then of the next, far away.
         let mut mixed = vec![0; which.len().next_multiple_of(LINES)];
@@ -169,7 +196,7 @@ fn pack<const LINES: usize>(lines: Lines<'_>, which: Range<usize>, steps: Range<
                 panel[pair].0 = *lines;
             }
         }
-        return panels;
+        return;
     }
     let mut band = [[0; BAND]; LINES];
     for (panel, first) in panels.chunks_exact_mut(pairs).zip(which.clone().step_by(LINES)) {
@@ -187,7 +214,6 @@ fn pack<const LINES: usize>(lines: Lines<'_>, which: Range<usize>, steps: Range<
             }
         }
     }
-    panels
 }
 
 #[inline(always)]
