@@ -3,6 +3,7 @@
 #
 #   PEER_PY=python benches/compare.sh step  MODEL_DIR TEXTS.tsv [ROUNDS] [STEPS]
 #   PEER_PY=python benches/compare.sh sweep MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
+#   PEER_PY=python benches/compare.sh bf16  MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]   (sweep, both with bf16)
 #   PEER_PY=python benches/compare.sh frozen MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
 #
 # PEER_PY has torch, transformers and optuna. PEER_SWEEP is the peer's sweep
@@ -10,7 +11,7 @@
 # Prints one line for each round, then min, median and max of the ratios.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-what=${1:?step, sweep or frozen}
+what=${1:?step, sweep, bf16 or frozen}
 model=$(realpath "${2:?a folder with a checkpoint}")
 peer_py=${PEER_PY:?the python that has torch}
 peer_sweep=${PEER_SWEEP:-../shared/scripts/peer_sweep.py}
@@ -48,10 +49,10 @@ for line in sys.stdin:
     # As sweep gives it to its workers (src/executor/process.rs).
     keep_pages=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864
     one() { # name, our shape, peer's shape, pooling, threads, summary
-        local name=$1 ours=$2 peer=$3 pooling=$4 threads=$5 summary=$6 a b all=()
+        local name=$1 ours=$2 peer=$3 pooling=$4 threads=$5 summary=$6 precision=${7:-} a b all=()
         for ((round = 0; round < rounds; round++)); do
-            a=$(GLIBC_TUNABLES=$keep_pages RAYON_NUM_THREADS=$threads "$bench" "$model" "$texts" "$ours" "$pooling" "$steps" | $summary)
-            b=$("$peer_py" benches/step_peer.py "$model" "$texts" "$peer" "$pooling" "$steps" "$threads" 2>/dev/null | $summary)
+            a=$(GLIBC_TUNABLES=$keep_pages RAYON_NUM_THREADS=$threads "$bench" "$model" "$texts" "$ours" "$pooling" "$steps" $precision | $summary)
+            b=$("$peer_py" benches/step_peer.py "$model" "$texts" "$peer" "$pooling" "$steps" "$threads" $precision 2>/dev/null | $summary)
             all+=("$(ratio "$a" "$b")")
             printf '%s: sweep %.3f s, peer %.3f s, ratio %s\n' "$name" "$a" "$b" "${all[-1]}" >&2
         done
@@ -60,10 +61,12 @@ for line in sys.stdin:
     one "full length, CLS, 1 thread" full full cls 1 median
     one "full length, CLS, 2 threads" full full cls 2 median
     one "full length, mean, 1 thread" full full mean 1 median
+    one "full length, CLS, 1 thread, both bf16" full full cls 1 median bf16
     # Batches differ in length: the mean over the same texts is what counts, and more of them.
     steps=$((4 * steps))
     one "real lengths, CLS, 1 thread, peer padded by batch" real real cls 1 mean
     one "real lengths, CLS, 1 thread, peer with length buckets" real bucket cls 1 mean
+    one "real lengths, CLS, 1 thread, peer with length buckets, both bf16" real bucket cls 1 mean bf16
     exit
 fi
 
@@ -85,11 +88,16 @@ common=(--set "model.checkpoint=$model" --set "data.train=$scratch/train.tsv" --
     --set "data.test=$scratch/test.tsv" --set "search.space.chunk_length={ grid = [64] }" --set text.long=head
     --set early_stopping.patience=1)
 peer_args=("$model" "$scratch/train.tsv" "$scratch/dev.tsv" "$scratch/test.tsv" "$scratch/peer.json" --rows 800 400 400 --chunk 64)
-if [[ $what == sweep ]]; then
+peer=("$peer_py" "$peer_sweep")
+if [[ $what == sweep || $what == bf16 ]]; then
     ours=(--set train.epochs=2 --set "search.space.learning_rate={ grid = [3e-5, 1e-4] }"
         --set "search.space.dropout={ grid = [0.1, 0.2, 0.3, 0.4] }")
     peer_args+=(--epochs 2 --lr 3e-5 1e-4 --dropout 0.1 0.2 0.3 0.4)
     scale=1
+    if [[ $what == bf16 ]]; then
+        ours+=(--set 'train.matmul_precision="bf16"')
+        peer=("$peer_py" benches/peer_bf16.py "$peer_sweep")
+    fi
 else
     ours=(--set train.epochs=5 --set 'model.freeze="encoder"' --set early_stopping.patience=5
         --set "search.space.learning_rate={ grid = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2] }"
@@ -110,7 +118,7 @@ for ((round = 0; round < rounds; round++)); do
     fi
     for form in "1 2" "2 1"; do
         read -r jobs threads <<<"$form"
-        read -r b memory < <(measure "$peer_py" "$peer_sweep" "${peer_args[@]}" --bucket --jobs "$jobs" --threads "$threads")
+        read -r b memory < <(measure "${peer[@]}" "${peer_args[@]}" --bucket --jobs "$jobs" --threads "$threads")
         b=$("$peer_py" -c 'import json,sys; print("%.1f" % (json.load(open(sys.argv[1]))["wall_s"] * int(sys.argv[2])))' "$scratch/peer.json" "$scale")
         best=$("$peer_py" -c 'import json,sys; print("%.3f of %d trials" % (max(t["value"] for t in json.load(open(sys.argv[1]))["trials"]), len(json.load(open(sys.argv[1]))["trials"])))' "$scratch/peer.json")
         echo "peer, $jobs job(s) x $threads thread(s), buckets: $b s, best test F1 $best, largest process $memory MB" >&2

@@ -1,10 +1,10 @@
 //! Seconds of one training step on the CPU: what `compare.sh` sets beside `step_peer.py`.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo bench --bench step -- MODEL_DIR TEXTS.tsv full|real cls|mean STEPS
+//! RAYON_NUM_THREADS=1 cargo bench --bench step -- MODEL_DIR TEXTS.tsv full|real cls|mean STEPS [f32|bf16]
 //! ```
 //! `full`: every text fills 128 tokens; `real`: the texts as they are, cut at 128 tokens. Batches of 32,
-//! dropout 0.1, AdamW. Prints JSON: seconds of each step but the first.
+//! dropout 0.1, AdamW, `matmul_precision` as said. Prints JSON: seconds of each step but the first.
 
 use std::{
     error::Error,
@@ -18,18 +18,21 @@ use sweep::{
     data::{DataSpec, Duplicates, Limit, Source},
     device::Device,
     policy::CheckpointEvery,
-    settings::{LongText, Pooling, Settings},
+    settings::{LongText, MatmulPrecision, Pooling, Settings},
     train::{Control, Report, Session},
     trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
 const BATCH: usize = 32;
-const USAGE: &str = "usage: step MODEL_DIR TEXTS.tsv full|real cls|mean STEPS";
+const USAGE: &str = "usage: step MODEL_DIR TEXTS.tsv full|real cls|mean STEPS [f32|bf16]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     // `cargo bench` adds --bench.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let [model, texts, shape, pooling, steps] = words.as_slice() else { return Err(USAGE.into()) };
+    let [model, texts, shape, pooling, steps, precision @ ..] = words.as_slice() else {
+        return Err(USAGE.into());
+    };
+    let precision = precision.first().map_or(Some(MatmulPrecision::F32), |name| MatmulPrecision::parse(name));
     let steps: usize = steps.parse()?;
     let folder = tempfile::tempdir()?;
     let texts = documents(Path::new(texts), shape == "full", steps * BATCH)?;
@@ -40,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         long: LongText::Head,
         chunk_length: 128,
         epochs: 1,
+        matmul_precision: precision.ok_or(USAGE)?,
         batch_size: BATCH,
         ..Settings::default()
     };

@@ -1,8 +1,8 @@
 """Seconds of one training step in PyTorch and transformers: the other side of benches/step.rs.
 
-usage: step_peer.py MODEL_DIR TEXTS.tsv full|real|bucket cls|mean STEPS THREADS
+usage: step_peer.py MODEL_DIR TEXTS.tsv full|real|bucket cls|mean STEPS THREADS [bf16]
 (full: every text fills 128 tokens; real: padded to the longest of each random batch;
-bucket: batches of like length, sorted within 50 batches)
+bucket: batches of like length, sorted within 50 batches; bf16: with torch.autocast)
        step_peer.py --make MODEL_DIR FROM_DIR WIDTH   (a random 4-layer BERT with FROM_DIR's tokenizer)
 Prints JSON: seconds of each step but the first.
 """
@@ -23,6 +23,7 @@ if sys.argv[1] == '--make':
     sys.exit()
 
 model, texts, shape, pooling, steps, threads = sys.argv[1:7]
+autocast = sys.argv[7:] == ['bf16']
 steps = int(steps)
 torch.set_num_threads(int(threads))
 torch.manual_seed(0)
@@ -70,7 +71,8 @@ for batch in batches[:steps]:
     start = time.perf_counter()
     encoded = tokenizer.pad({'input_ids': [ids[index] for index in batch]}, return_tensors='pt')
     labels = torch.tensor([rows[index][1] for index in batch])
-    output = net(input_ids=encoded['input_ids'], attention_mask=encoded['attention_mask'], labels=labels)
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        output = net(input_ids=encoded['input_ids'], attention_mask=encoded['attention_mask'], labels=labels)
     loss = output if pooling == 'mean' else output.loss
     optimizer.zero_grad()
     loss.backward()

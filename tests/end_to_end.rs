@@ -457,16 +457,37 @@ fn a_dry_run_shows_the_plan_and_creates_nothing() {
 
 #[test]
 fn the_exported_model_predicts_what_the_trial_predicted() {
-    let model = QUIET.path("best");
-    let exported = QUIET.output(&["export-best", "tiny", "--out", model.to_str().unwrap()]);
+    predicts_alike(&QUIET);
+}
+
+#[test]
+fn a_model_of_bf16_products_goes_out_as_one() {
+    let place = Place::new();
+    let run = ["run", "tiny.toml", "--devices", "cpu:1", "--set", "train.matmul_precision=\"bf16\""];
+    let output =
+        place.output(&[&run[..], &["--set", "search.space.learning_rate={ grid = [2e-3] }"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let found = &place.leaderboard()[0];
+    let of_f32 = QUIET.leaderboard().into_iter().find(|row| row["params"] == found["params"]).unwrap();
+    let loss = |row: &Value| row["val_loss"].as_f64().unwrap();
+    assert!(loss(found) != loss(&of_f32) && (loss(found) - loss(&of_f32)).abs() < 0.05);
+    predicts_alike(&place);
+    let config: Value = serde_json::from_slice(&fs::read(place.path("best/config.json")).unwrap()).unwrap();
+    assert_eq!(config["sweep"]["matmul_precision"], "bf16");
+}
+
+/// The best trial of this sweep, exported, says of the test set what the trial said.
+fn predicts_alike(place: &Place) {
+    let model = place.path("best");
+    let exported = place.output(&["export-best", "tiny", "--out", model.to_str().unwrap()]);
     assert_eq!(exported.status.code(), Some(0), "{}", text(&exported.stderr));
-    let best = &QUIET.leaderboard()[0];
+    let best = &place.leaderboard()[0];
     let id = u32::try_from(best["trial"].as_u64().unwrap()).unwrap();
-    let expected = predictions(&QUIET.trial(id).predictions());
+    let expected = predictions(&place.trial(id).predictions());
     let rows = rows();
     let texts: Vec<&str> = expected.iter().map(|each| rows[each.0 - 1].0.as_str()).collect();
 
-    let mut command = QUIET.command(&["predict", "--format", "json", "--model", model.to_str().unwrap()]);
+    let mut command = place.command(&["predict", "--format", "json", "--model", model.to_str().unwrap()]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(texts.join("\n").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -99,6 +99,7 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study;
 
     const SMALL: Load = Load { trials: 12, parameters: 1_000_000 };
 
@@ -107,6 +108,18 @@ mod tests {
         let devices = vec![Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
         let slots = Slots { devices, why: Some("so".to_owned()) };
         assert_eq!(slots.line(), "cpu:0 (1 thread), cpu:1 (2 threads): so");
+    }
+
+    #[test]
+    fn products_of_bf16_are_refused_where_a_device_has_none() {
+        let mut plan = study::tests::plan(2);
+        let cuda = [Device::Cpu { slot: 0, threads: 1 }, Device::Cuda { index: 1 }];
+        assert_eq!(check_precision(&plan, &cuda).unwrap(), None);
+        plan.trials[1].settings.matmul_precision = MatmulPrecision::Bf16;
+        let refusal = check_precision(&plan, &cuda).unwrap_err().message;
+        assert!(refusal.contains("is for CPU devices, and cuda:1 is to be used"), "{refusal}");
+        #[cfg(feature = "flex")]
+        assert!(check_precision(&plan, &cuda[..1]).is_ok());
     }
 
     #[test]

@@ -9,29 +9,30 @@ use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 use super::*;
 use crate::{
     data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
-    settings::{Pooling, Settings},
+    settings::{MatmulPrecision, Pooling, Settings},
     train::{
         Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive, mini,
-        recipe::Trainer, weights::Pretrained,
+        model::Form, recipe::Trainer, weights::Pretrained,
     },
     trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
-fn model(fixture: &str, pooling: Pooling) -> Classifier<Flex> {
+fn model(fixture: &str, form: impl Into<Form>) -> Classifier<Flex> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
     let config = EncoderConfig::read(&folder).unwrap();
     let weights = Catalog::of_file(&folder.join("model.safetensors")).unwrap().load_all().unwrap();
     let family = config.family();
     let source = Pretrained { weights: &weights, family, seed: 0, anew: Vec::new(), complete: false };
-    Classifier::build(&config, pooling, 3, &source, &FlexDevice).unwrap()
+    Classifier::build(&config, form, 3, &source, &FlexDevice).unwrap()
 }
 
 #[test]
 fn a_chunks_rows_are_the_same_to_the_bit_alone_and_among_others() {
     let _alone = exclusive();
     for fixture in ["tiny-bert", "tiny-roberta", "tiny-distilbert"] {
-        for pooling in [Pooling::Cls, Pooling::Mean] {
-            let model = model(fixture, pooling);
+        let bf16 = Form { pooling: Pooling::Cls, precision: MatmulPrecision::Bf16 };
+        for form in [Pooling::Cls.into(), Pooling::Mean.into(), bf16] {
+            let model = model(fixture, form);
             let chunks: Vec<Vec<u32>> =
                 [9_u32, 2, 1, 12, 7].map(|length| (0..length).map(|place| 2 + place).collect()).to_vec();
             for part in [Part::Lower(1), Part::Whole] {
@@ -41,7 +42,7 @@ fn a_chunks_rows_are_the_same_to_the_bit_alone_and_among_others() {
                     .iter()
                     .flat_map(|chunk| model::values(part.run(&model, &[chunk], &FlexDevice)))
                     .collect();
-                assert_eq!(together, alone, "{fixture} {pooling:?} {part:?}");
+                assert_eq!(together, alone, "{fixture} {form:?} {part:?}");
             }
         }
     }
@@ -56,12 +57,13 @@ fn as_many_frozen_layers_as_there_are_is_the_whole_encoder() {
 }
 
 /// What a trial leaves that keeps so many bytes in memory.
-fn files(freeze: Freeze, pooling: Pooling, most: usize) -> [Vec<u8>; 3] {
+fn files(freeze: Freeze, form: Form, most: usize) -> [Vec<u8>; 3] {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings {
         checkpoint: mini::NAME.to_owned(),
         freeze,
-        pooling,
+        pooling: form.pooling,
+        matmul_precision: form.precision,
         epochs: 2,
         batch_size: 7,
         chunk_length: 24,
@@ -101,9 +103,10 @@ fn files(freeze: Freeze, pooling: Pooling, most: usize) -> [Vec<u8>; 3] {
 fn a_trial_leaves_the_same_bytes_whether_activations_are_kept_or_computed_in_every_step() {
     let _alone = exclusive();
     for freeze in [Freeze::Layers(1), Freeze::Encoder] {
-        for pooling in [Pooling::Cls, Pooling::Mean] {
-            let kept = files(freeze, pooling, MOST_BYTES);
-            assert!(kept == files(freeze, pooling, 0), "{freeze:?} {pooling:?}");
+        let bf16 = Form { pooling: Pooling::Mean, precision: MatmulPrecision::Bf16 };
+        for form in [Pooling::Cls.into(), Pooling::Mean.into(), bf16] {
+            let kept = files(freeze, form, MOST_BYTES);
+            assert!(kept == files(freeze, form, 0), "{freeze:?} {form:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use burn::{
     backend::{Autodiff, Flex, flex::FlexDevice},
     tensor::{Tensor, TensorData},
 };
+use half::bf16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -86,6 +87,26 @@ fn the_product_equals_the_plain_one_with_its_gradients() {
         &run(Backend::product(x.clone(), weight.clone(), MatmulPrecision::F32)),
         &run(x.clone().matmul(weight.clone())),
     );
+}
+
+#[test]
+fn a_product_of_bf16_and_its_gradients_take_rounded_factors() {
+    let _alone = exclusive();
+    let round = |x: &Matrix| {
+        let [rows, columns] = x.dims();
+        let values = values(x.clone().inner()).into_iter().map(|value| bf16::from_f32(value).to_f32());
+        let values: Vec<f32> = values.collect();
+        Matrix::from_data(TensorData::new(values, [rows, columns]), &FlexDevice)
+    };
+    let (x, weight) = (draw().matrix(150, WIDTH), draw().matrix(WIDTH, 40));
+    let found =
+        gradients(Backend::product(x.clone(), weight.clone(), MatmulPrecision::Bf16), &[&x, &weight], &[]);
+    let above = round(&Draw(ChaCha8Rng::seed_from_u64(77)).matrix(150, 40));
+    let (x, weight) = (round(&x), round(&weight));
+    let by_x = above.clone().matmul(weight.clone().transpose());
+    let by_weight = x.clone().transpose().matmul(above);
+    let expected = [x.matmul(weight), by_x, by_weight].map(|matrix| values(matrix.inner()));
+    same(&found, &expected);
 }
 
 #[test]

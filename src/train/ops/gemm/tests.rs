@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
-
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
