@@ -7,7 +7,8 @@
 #   PEER_PY=python benches/compare.sh frozen MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
 #
 # PEER_PY has torch, transformers and optuna. PEER_SWEEP is the peer's sweep
-# (default ../shared/scripts/peer_sweep.py). Data: `label<TAB>text_a`, with a header.
+# (default ../shared/scripts/peer_sweep.py). PEER_BF16 is its way to bf16:
+# autocast (default) or medium (torch.set_float32_matmul_precision). Data: `label<TAB>text_a`, with a header.
 # Prints one line for each round, then min, median and max of the ratios.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,6 +28,7 @@ spread() {
     "$peer_py" -c 'import statistics,sys; x=[float(w) for w in sys.argv[2:]]
 print("%s: min %.2f median %.2f max %.2f" % (sys.argv[1], min(x), statistics.median(x), max(x)))' "$@"
 }
+has_bf16() { grep -q avx512_bf16 /proc/cpuinfo; }
 # Wall seconds of a command, and the largest process of it, in MB; what it says goes to a file.
 measure() {
     "$peer_py" -c 'import resource,subprocess,sys,time
@@ -48,10 +50,10 @@ for line in sys.stdin:
     bench=$(tail -1 "$scratch/bench")
     # As sweep gives it to its workers (src/executor/process.rs).
     keep_pages=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864
-    one() { # name, our shape, peer's shape, pooling, threads, summary
+    one() { # name, our shape, peer's shape, pooling, threads, summary, how the peer has bf16 (ours has it then too)
         local name=$1 ours=$2 peer=$3 pooling=$4 threads=$5 summary=$6 precision=${7:-} a b all=()
         for ((round = 0; round < rounds; round++)); do
-            a=$(GLIBC_TUNABLES=$keep_pages RAYON_NUM_THREADS=$threads "$bench" "$model" "$texts" "$ours" "$pooling" "$steps" $precision | $summary)
+            a=$(GLIBC_TUNABLES=$keep_pages RAYON_NUM_THREADS=$threads "$bench" "$model" "$texts" "$ours" "$pooling" "$steps" ${precision:+bf16} | $summary)
             b=$("$peer_py" benches/step_peer.py "$model" "$texts" "$peer" "$pooling" "$steps" "$threads" $precision 2>/dev/null | $summary)
             all+=("$(ratio "$a" "$b")")
             printf '%s: sweep %.3f s, peer %.3f s, ratio %s\n' "$name" "$a" "$b" "${all[-1]}" >&2
@@ -61,12 +63,18 @@ for line in sys.stdin:
     one "full length, CLS, 1 thread" full full cls 1 median
     one "full length, CLS, 2 threads" full full cls 2 median
     one "full length, mean, 1 thread" full full mean 1 median
-    one "full length, CLS, 1 thread, both bf16" full full cls 1 median bf16
+    if has_bf16; then
+        one "full length, CLS, 1 thread, bf16, peer autocast" full full cls 1 median autocast
+        one "full length, CLS, 1 thread, bf16, peer medium" full full cls 1 median medium
+    fi
     # Batches differ in length: the mean over the same texts is what counts, and more of them.
     steps=$((4 * steps))
     one "real lengths, CLS, 1 thread, peer padded by batch" real real cls 1 mean
     one "real lengths, CLS, 1 thread, peer with length buckets" real bucket cls 1 mean
-    one "real lengths, CLS, 1 thread, peer with length buckets, both bf16" real bucket cls 1 mean bf16
+    if has_bf16; then
+        one "real lengths, CLS, 1 thread, bf16, peer with length buckets, autocast" real bucket cls 1 mean autocast
+        one "real lengths, CLS, 1 thread, bf16, peer with length buckets, medium" real bucket cls 1 mean medium
+    fi
     exit
 fi
 
@@ -95,8 +103,9 @@ if [[ $what == sweep || $what == bf16 ]]; then
     peer_args+=(--epochs 2 --lr 3e-5 1e-4 --dropout 0.1 0.2 0.3 0.4)
     scale=1
     if [[ $what == bf16 ]]; then
+        has_bf16 || { echo "this processor has no AVX-512 BF16" >&2; exit 1; }
         ours+=(--set 'train.matmul_precision="bf16"')
-        peer=("$peer_py" benches/peer_bf16.py "$peer_sweep")
+        peer=("$peer_py" benches/peer_bf16.py "${PEER_BF16:-autocast}" "$peer_sweep")
     fi
 else
     ours=(--set train.epochs=5 --set 'model.freeze="encoder"' --set early_stopping.patience=5

@@ -34,6 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let precision = precision.first().map_or(Some(MatmulPrecision::F32), |name| MatmulPrecision::parse(name));
     let steps: usize = steps.parse()?;
+    // As a worker does.
+    rayon::ThreadPoolBuilder::new().use_current_thread().build_global()?;
     let folder = tempfile::tempdir()?;
     let texts = documents(Path::new(texts), shape == "full", steps * BATCH)?;
     let data = data(folder.path(), &texts)?;

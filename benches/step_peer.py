@@ -1,8 +1,9 @@
 """Seconds of one training step in PyTorch and transformers: the other side of benches/step.rs.
 
-usage: step_peer.py MODEL_DIR TEXTS.tsv full|real|bucket cls|mean STEPS THREADS [bf16]
+usage: step_peer.py MODEL_DIR TEXTS.tsv full|real|bucket cls|mean STEPS THREADS [autocast|medium]
 (full: every text fills 128 tokens; real: padded to the longest of each random batch;
-bucket: batches of like length, sorted within 50 batches; bf16: with torch.autocast)
+bucket: batches of like length, sorted within 50 batches; autocast: with torch.autocast and bf16;
+medium: with torch.set_float32_matmul_precision)
        step_peer.py --make MODEL_DIR FROM_DIR WIDTH   (a random 4-layer BERT with FROM_DIR's tokenizer)
 Prints JSON: seconds of each step but the first.
 """
@@ -23,7 +24,10 @@ if sys.argv[1] == '--make':
     sys.exit()
 
 model, texts, shape, pooling, steps, threads = sys.argv[1:7]
-autocast = sys.argv[7:] == ['bf16']
+precision = (sys.argv[7:] + ['f32'])[0]
+assert precision in ('f32', 'autocast', 'medium'), precision
+if precision == 'medium':
+    torch.set_float32_matmul_precision('medium')
 steps = int(steps)
 torch.set_num_threads(int(threads))
 torch.manual_seed(0)
@@ -71,7 +75,7 @@ for batch in batches[:steps]:
     start = time.perf_counter()
     encoded = tokenizer.pad({'input_ids': [ids[index] for index in batch]}, return_tensors='pt')
     labels = torch.tensor([rows[index][1] for index in batch])
-    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+    with torch.autocast('cpu', torch.bfloat16, enabled=precision == 'autocast'):
         output = net(input_ids=encoded['input_ids'], attention_mask=encoded['attention_mask'], labels=labels)
     loss = output if pooling == 'mean' else output.loss
     optimizer.zero_grad()

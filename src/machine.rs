@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::device::Device;
+use crate::{device::Device, train};
 
 /// Why devices cannot be used as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -181,7 +181,9 @@ const NUMBERS: u32 = 2;
 /// processors of the same name compute the same.
 pub(crate) fn arithmetic() -> String {
     let backend = if cfg!(feature = "flex") { "flex" } else { "ndarray" };
-    format!("{NUMBERS} {backend} {}", processor_name().unwrap_or_default())
+    // Virtual machines give processors of several kinds the same name.
+    let bf16 = if train::has_bf16() { "" } else { " without bf16" };
+    format!("{NUMBERS} {backend} {}{bf16}", processor_name().unwrap_or_default())
 }
 
 /// The processor's name, if known.

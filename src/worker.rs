@@ -78,8 +78,11 @@ pub fn run(device: Device) -> Left {
 /// Makes this thread the first of `threads` that compute: it would only wait for the others, on another
 /// core and with other caches.
 fn compute_here(threads: usize) {
-    // Whoever has made the threads before has made them otherwise, which costs time and changes nothing.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
+    let built = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
+    if let Err(error) = built {
+        // What is computed is the same, and slower.
+        eprintln!("this worker computes with one thread instead of {threads}: {error}");
+    }
 }
 
 /// Keeps the text of the latest panic, with its place, besides printing it.

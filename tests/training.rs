@@ -8,7 +8,7 @@ use bench::{Bench, checkpoint, files, settings};
 use sweep::{
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
-    settings::{Aggregate, ClassWeights, Freeze, Monitor, Pooling, Settings, TrainOn},
+    settings::{Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, TrainOn},
     train::{Catalog, Control, Ending, Report},
     trial::FailureKind,
 };
@@ -143,6 +143,8 @@ fn trials_over_one_frozen_encoder_share_its_work_and_no_figure() {
     let mut warm = Bench::new();
     for other in [Pooling::Mean, Pooling::Cls] {
         warm.run(&Settings { pooling: other, learning_rate: 1e-4, ..frozen.clone() });
+        let matmul_precision = MatmulPrecision::Bf16;
+        warm.run(&Settings { pooling: other, matmul_precision, ..frozen.clone() });
     }
     let (_, warm_folder) = warm.run(&frozen);
     let mut cold = Bench::new();

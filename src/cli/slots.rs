@@ -6,7 +6,7 @@ use crate::{
     machine::Machine,
     plan::{Plan, size},
     settings::MatmulPrecision,
-    train::{self, Bf16},
+    train::{self, TrainError},
 };
 
 /// Bytes of a CPU worker besides what its model takes: program, texts, the activations of a step.
@@ -52,16 +52,12 @@ pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<
     if !is_bf16 {
         return Ok(None);
     }
-    let on = |wanted: Bf16| devices.iter().find(|device| train::bf16(**device) == wanted);
-    if let Some(device) = on(Bf16::Absent) {
-        return Err(Stop::usage(format!(
-            "`matmul_precision = \"bf16\"` is for CPU devices, and {device} is to be used; take \"f32\", or \
-             `--devices cpu`"
-        )));
+    if let Some(device) = devices.iter().find(|device| !train::takes_bf16(**device)) {
+        return Err(Stop::usage(format!("{}, not for {device}; take \"f32\"", TrainError::NoBf16)));
     }
-    let emulated = "note: this processor has no AVX-512 BF16, so that `matmul_precision = \"bf16\"` takes the \
-                    time that \"f32\" takes";
-    Ok(on(Bf16::Emulated).map(|_| emulated.to_owned()))
+    let note = "note: this processor has no AVX-512 BF16, so that `matmul_precision = \"bf16\"` is no faster than \
+                \"f32\"";
+    Ok((!train::has_bf16()).then(|| note.to_owned()))
 }
 
 /// How many slots so many cores make, and why.
@@ -117,9 +113,9 @@ mod tests {
         assert_eq!(check_precision(&plan, &cuda).unwrap(), None);
         plan.trials[1].settings.matmul_precision = MatmulPrecision::Bf16;
         let refusal = check_precision(&plan, &cuda).unwrap_err().message;
-        assert!(refusal.contains("is for CPU devices, and cuda:1 is to be used"), "{refusal}");
+        assert!(refusal.contains("is for CPU devices") && refusal.contains("cuda:1"), "{refusal}");
         #[cfg(feature = "flex")]
-        assert!(check_precision(&plan, &cuda[..1]).is_ok());
+        assert_eq!(check_precision(&plan, &cuda[..1]).unwrap().is_some(), !train::has_bf16());
     }
 
     #[test]

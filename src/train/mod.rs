@@ -297,27 +297,17 @@ impl Session {
     }
 }
 
-/// How trials with `matmul_precision = "bf16"` run on a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bf16 {
-    /// Faster than with f32: the processor has instructions for it.
-    Native,
-    /// With the same figures, but the time that f32 takes.
-    Emulated,
-    /// Not at all.
-    Absent,
+/// Whether a trial with `matmul_precision = "bf16"` can run on `device`.
+pub(crate) const fn takes_bf16(device: Device) -> bool {
+    match device {
+        Device::Cpu { .. } => cfg!(feature = "flex"),
+        Device::Cuda { .. } => false,
+    }
 }
 
-/// What `device` makes of `matmul_precision = "bf16"`.
-#[must_use]
-pub fn bf16(device: Device) -> Bf16 {
-    match device {
-        #[cfg(feature = "flex")]
-        Device::Cpu { .. } if ops::has_bf16() => Bf16::Native,
-        #[cfg(feature = "flex")]
-        Device::Cpu { .. } => Bf16::Emulated,
-        _ => Bf16::Absent,
-    }
+/// Whether this processor has instructions that make such a trial faster than one with f32.
+pub(crate) fn has_bf16() -> bool {
+    ops::has_bf16()
 }
 
 /// Facts about a checkpoint that a spec is checked against.

@@ -39,6 +39,7 @@ impl Form {
     }
 }
 
+#[cfg(test)]
 impl From<Pooling> for Form {
     fn from(pooling: Pooling) -> Self {
         Self { pooling, precision: MatmulPrecision::F32 }
@@ -138,8 +139,6 @@ struct Product<B: Backend> {
     weight: Param<Tensor<B, 2>>,
     /// `[outputs]`
     bias: Param<Tensor<B, 1>>,
-    #[module(skip)]
-    precision: MatmulPrecision,
 }
 
 #[derive(Module, Debug)]
@@ -153,6 +152,9 @@ struct Layer<B: Backend> {
     output_norm: LayerNorm<B>,
     #[module(skip)]
     heads: usize,
+    /// Of its products, where every token asks.
+    #[module(skip)]
+    precision: MatmulPrecision,
 }
 
 #[derive(Module, Debug)]
@@ -194,8 +196,8 @@ impl<B: Fused> LayerNorm<B> {
 
 impl<B: Fused> Product<B> {
     /// `[rows, inputs]` to `[rows, outputs]`, without the bias.
-    fn of(&self, input: Tensor<B, 2>) -> Tensor<B, 2> {
-        B::product(input, self.weight.val(), self.precision)
+    fn of(&self, input: Tensor<B, 2>, precision: MatmulPrecision) -> Tensor<B, 2> {
+        B::product(input, self.weight.val(), precision)
     }
 }
 
@@ -209,10 +211,13 @@ impl<B: Fused> Layer<B> {
         queries: Queries,
         family: &Family,
     ) -> Tensor<B, 2> {
+        // Where only first tokens ask there are few products, and two ways to the same figures: rounding would
+        // make of a difference in their last bits one that shows.
+        let precision = if queries == Queries::All { self.precision } else { MatmulPrecision::F32 };
         let attention = Attention { packing: batch.packing.clone(), heads: self.heads, drop: masks.next() };
         let (attended, residual) = match queries {
             Queries::All | Queries::FirstEach => {
-                let projected = self.projections.of(hidden.clone());
+                let projected = self.projections.of(hidden.clone(), precision);
                 let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
                 match queries {
                     Queries::All => (attended, hidden),
@@ -224,12 +229,12 @@ impl<B: Fused> Layer<B> {
                 (self.attend_first(hidden, firsts.clone(), &attention), firsts)
             }
         };
-        let output = self.attention_output.of(attended);
+        let output = self.attention_output.of(attended, precision);
         let drop = if family.attention_output_dropout { masks.next() } else { Drop::off() };
         let drops = [drop, Drop::off()];
         let attended = self.attention_norm.forward(output, self.attention_output.bias.val(), residual, drops);
-        let inner = self.intermediate.of(attended.clone());
-        let inner = self.output.of(B::bias_gelu(inner, self.intermediate.bias.val()));
+        let inner = self.intermediate.of(attended.clone(), precision);
+        let inner = self.output.of(B::bias_gelu(inner, self.intermediate.bias.val()), precision);
         let drops = [masks.next(), Drop::off()];
         self.output_norm.forward(inner, self.output.bias.val(), attended, drops)
     }

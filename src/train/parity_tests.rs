@@ -71,7 +71,7 @@ fn tiny(fixture: &str) -> (EncoderConfig, Classifier<Backend>) {
     let config = EncoderConfig::read(&folder(fixture)).unwrap();
     let weights = read(&folder(fixture).join("model.safetensors"));
     let source = pretrained(&weights, config.family());
-    let model = Classifier::build(&config, Pooling::Cls, 3, &source, &FlexDevice).unwrap();
+    let model = Classifier::build(&config, Pooling::Cls.into(), 3, &source, &FlexDevice).unwrap();
     (config, model)
 }
 

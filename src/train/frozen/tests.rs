@@ -17,7 +17,7 @@ use crate::{
     trial::{Job, Params, Sharing, Trial, TrialId},
 };
 
-fn model(fixture: &str, form: impl Into<Form>) -> Classifier<Flex> {
+fn model(fixture: &str, form: Form) -> Classifier<Flex> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
     let config = EncoderConfig::read(&folder).unwrap();
     let weights = Catalog::of_file(&folder.join("model.safetensors")).unwrap().load_all().unwrap();

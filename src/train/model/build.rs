@@ -23,12 +23,11 @@ impl<B: Backend> Classifier<B> {
     /// What `source` says of a parameter that it lacks.
     pub(crate) fn build(
         config: &EncoderConfig,
-        form: impl Into<Form>,
+        Form { pooling, precision }: Form,
         classes: usize,
         source: &dyn Source,
         device: &B::Device,
     ) -> Result<Self, WeightsError> {
-        let Form { pooling, precision } = form.into();
         let family = config.family();
         let builder = Builder { config, family, precision, source, device };
         let width = config.hidden_size;
@@ -125,6 +124,7 @@ impl<B: Backend> Builder<'_, B> {
             output: self.product(&[of(names.output)], inner, width)?,
             output_norm: self.norm(&of(names.output_norm))?,
             heads: self.config.num_attention_heads,
+            precision: self.precision,
         })
     }
 
@@ -136,7 +136,7 @@ impl<B: Backend> Builder<'_, B> {
     }
 
     fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear<B>, WeightsError> {
-        let Product { weight, bias, .. } = self.product(&[name.to_owned()], inputs, outputs)?;
+        let Product { weight, bias } = self.product(&[name.to_owned()], inputs, outputs)?;
         Ok(Linear { weight, bias: Some(bias) })
     }
 
@@ -151,11 +151,7 @@ impl<B: Backend> Builder<'_, B> {
             turn(&rows, inputs, &mut weight[part * outputs..], columns);
             bias.extend(self.source.take(&format!("{name}.bias"), &[outputs], Fresh::Zeros)?);
         }
-        Ok(Product {
-            weight: self.param(weight, [inputs, columns]),
-            bias: self.param(bias, [columns]),
-            precision: self.precision,
-        })
+        Ok(Product { weight: self.param(weight, [inputs, columns]), bias: self.param(bias, [columns]) })
     }
 
     fn norm(&self, name: &str) -> Result<LayerNorm<B>, WeightsError> {

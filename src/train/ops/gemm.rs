@@ -1,9 +1,10 @@
 //! Large matrix products, straight into new memory: those of f32 by the `gemm` crate.
 //!
-//! burn's own product clears its result first and then moves it. This file, [`bf16`] and the cache's map
-//! are the only places with `unsafe`.
+//! burn's own product clears its result first and then moves it. This file, `gemm/bf16.rs` and the
+//! cache's map are the only places with `unsafe`.
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 use crate::settings::MatmulPrecision;
 
@@ -38,7 +39,7 @@ impl<'a> View<'a> {
 }
 
 /// Whether this processor has the instructions that make products of bf16 the faster ones.
-pub(crate) fn has_bf16() -> bool {
+pub(super) fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     return bf16::is_supported();
     #[cfg(not(target_arch = "x86_64"))]
@@ -70,7 +71,7 @@ pub(super) fn product(a: View<'_>, b: View<'_>, precision: MatmulPrecision) -> V
 
 /// What is left of `values` in bf16.
 fn rounded(values: &[f32]) -> Vec<f32> {
-    values.iter().map(|&value| half::bf16::from_f32(value).to_f32()).collect()
+    values.par_iter().map(|&value| half::bf16::from_f32(value).to_f32()).collect()
 }
 
 /// No side is 0.

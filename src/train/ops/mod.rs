@@ -27,9 +27,6 @@ mod kernels;
 #[cfg(feature = "flex")]
 mod product;
 
-#[cfg(feature = "flex")]
-pub(crate) use gemm::has_bf16;
-
 mod plain;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -137,9 +134,17 @@ impl RowSink {
     }
 }
 
+/// Whether products of bf16 are faster here than those of f32.
+pub(crate) fn has_bf16() -> bool {
+    #[cfg(feature = "flex")]
+    return gemm::has_bf16();
+    #[cfg(not(feature = "flex"))]
+    false
+}
+
 /// The operations. Element numbers of dropout masks are row-major places, if nothing else is said.
 pub(crate) trait Fused: Backend {
-    /// Whether products of bf16 are made as such.
+    /// Whether [`Self::product`] heeds [`MatmulPrecision::Bf16`].
     const HAS_BF16: bool = false;
 
     /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`, and so their gradients. Where the

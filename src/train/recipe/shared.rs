@@ -112,7 +112,8 @@ impl<C: Compute> Trainer<C> {
             identity.push(settings.pooling.as_str().to_owned());
         }
         if settings.matmul_precision != MatmulPrecision::F32 {
-            identity.push(settings.matmul_precision.as_str().to_owned());
+            let how = if ops::has_bf16() { "native" } else { "emulated" };
+            identity.push(format!("{} {how}", settings.matmul_precision.as_str()));
         }
         let encoder = frozen::Encoder {
             part,

@@ -22,7 +22,8 @@ const LANES: usize = 16;
 const ROWS: usize = 12;
 const COLUMNS: usize = VECTORS * LANES;
 const VECTORS: usize = 2;
-/// Panels of the left factor that meet a panel of the right one before the next comes.
+/// Panels of the left factor that meet a panel of the right one before the next comes, and panels of the
+/// right one that a thread rounds at a time.
 const BLOCK: usize = 8;
 /// Steps of the sums that are made at a time: of so many, panels stay in the second-level cache.
 const DEPTH: usize = 2048;
