@@ -12,7 +12,7 @@ use crate::{
     fingerprint, machine,
     settings::{MatmulPrecision, Settings},
     train::{
-        TrainError,
+        self, TrainError,
         backend::Compute,
         checkpoint::Catalog,
         config::EncoderConfig,
@@ -112,7 +112,7 @@ impl<C: Compute> Trainer<C> {
             identity.push(settings.pooling.as_str().to_owned());
         }
         if settings.matmul_precision != MatmulPrecision::F32 {
-            let how = if ops::has_bf16() { "native" } else { "emulated" };
+            let how = if train::has_bf16() { "native" } else { "emulated" };
             identity.push(format!("{} {how}", settings.matmul_precision.as_str()));
         }
         let encoder = frozen::Encoder {
