@@ -7,8 +7,8 @@
 #   PEER_PY=python benches/compare.sh frozen MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
 #
 # PEER_PY has torch, transformers and optuna. PEER_SWEEP is the peer's sweep
-# (default ../shared/scripts/peer_sweep.py). PEER_BF16 is its way to bf16:
-# autocast (default) or medium (torch.set_float32_matmul_precision). Data: `label<TAB>text_a`, with a header.
+# (default ../shared/scripts/peer_sweep.py). Its way to bf16
+# is autocast; torch.set_float32_matmul_precision("medium") is slower (benches/RESULTS.md). Data: `label<TAB>text_a`, with a header.
 # Prints one line for each round, then min, median and max of the ratios.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -65,7 +65,6 @@ for line in sys.stdin:
     one "full length, mean, 1 thread" full full mean 1 median
     if has_bf16; then
         one "full length, CLS, 1 thread, bf16, peer autocast" full full cls 1 median autocast
-        one "full length, CLS, 1 thread, bf16, peer medium" full full cls 1 median medium
     fi
     # Batches differ in length: the mean over the same texts is what counts, and more of them.
     steps=$((4 * steps))
@@ -73,7 +72,6 @@ for line in sys.stdin:
     one "real lengths, CLS, 1 thread, peer with length buckets" real bucket cls 1 mean
     if has_bf16; then
         one "real lengths, CLS, 1 thread, bf16, peer with length buckets, autocast" real bucket cls 1 mean autocast
-        one "real lengths, CLS, 1 thread, bf16, peer with length buckets, medium" real bucket cls 1 mean medium
     fi
     exit
 fi
@@ -105,7 +103,7 @@ if [[ $what == sweep || $what == bf16 ]]; then
     if [[ $what == bf16 ]]; then
         has_bf16 || { echo "this processor has no AVX-512 BF16" >&2; exit 1; }
         ours+=(--set 'train.matmul_precision="bf16"')
-        peer=("$peer_py" benches/peer_bf16.py "${PEER_BF16:-autocast}" "$peer_sweep")
+        peer=("$peer_py" benches/peer_bf16.py "$peer_sweep")
     fi
 else
     ours=(--set train.epochs=5 --set 'model.freeze="encoder"' --set early_stopping.patience=5

@@ -1,7 +1,6 @@
-"""Runs the peer's sweep with bf16 in its matrix products: the other side of `compare.sh bf16`.
+"""Runs the peer's sweep with torch.autocast and bf16 around its model: the other side of `compare.sh bf16`.
 
-usage: peer_bf16.py autocast|medium PEER_SWEEP.py ARGUMENTS
-(autocast: torch.autocast around the model; medium: torch.set_float32_matmul_precision)
+usage: peer_bf16.py PEER_SWEEP.py ARGUMENTS
 """
 import functools, runpy, sys
 import torch, transformers
@@ -16,11 +15,6 @@ def forward(*arguments, **named):
         return plain(*arguments, **named)
 
 
-way = sys.argv[1]
-assert way in ('autocast', 'medium'), __doc__
-if way == 'autocast':
-    model.forward = forward
-else:
-    torch.set_float32_matmul_precision('medium')
-sys.argv = sys.argv[2:]
+model.forward = forward
+sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
