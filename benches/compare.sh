@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# sweep beside PyTorch, in turn (A B A B), as ratios: below 1 sweep is the faster one.
+# sweep beside PyTorch, in turn (A B A B), as ratios: below 1 sweep is the faster one. `bf16` is `sweep` with
+# bf16 products on both sides.
 #
 #   PEER_PY=python benches/compare.sh step  MODEL_DIR TEXTS.tsv [ROUNDS] [STEPS]
 #   PEER_PY=python benches/compare.sh sweep MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
-#   PEER_PY=python benches/compare.sh bf16  MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]   (sweep, both with bf16)
+#   PEER_PY=python benches/compare.sh bf16  MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
 #   PEER_PY=python benches/compare.sh frozen MODEL_DIR TRAIN.tsv DEV.tsv TEST.tsv [ROUNDS]
 #
 # PEER_PY has torch, transformers and optuna. PEER_SWEEP is the peer's sweep
-# (default ../shared/scripts/peer_sweep.py). Its way to bf16
-# is autocast; torch.set_float32_matmul_precision("medium") is slower (benches/RESULTS.md). Data: `label<TAB>text_a`, with a header.
+# (default ../shared/scripts/peer_sweep.py). Its way to bf16 is torch.autocast.
+# Data: `label<TAB>text_a`, with a header.
 # Prints one line for each round, then min, median and max of the ratios.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
