@@ -15,6 +15,10 @@ pub use choices::{
 pub use prefix::ENDS;
 pub use value::Value;
 
+/// Settings that have no part in the choice of seeds and draws: how long a training lasts, and how exactly
+/// it computes. Trials that differ in nothing else are then compared without luck.
+pub const UNSEEDED: [&str; 3] = ["epochs", "patience", "matmul_precision"];
+
 /// How much of the encoder stays as it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Freeze {
