@@ -1,3 +1,5 @@
+//! Products of both precisions against the definition, each other, and whatever stands beside a row.
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
