@@ -19,12 +19,12 @@ use std::{
 
 use sweep::{
     cli,
-    device::Device,
     executor::{self, Note, Run, Workers},
     journal,
     plan::Plan,
     results::Results,
     study::Study,
+    system::device::Device,
 };
 
 const SLOTS: usize = 8;

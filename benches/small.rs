@@ -20,16 +20,17 @@ use std::{
 use divan::{Bencher, counter::ItemsCount};
 use sweep::{
     data::reviews,
-    device::Device,
-    event::{Event, LOG_VERSION, Record, WorkerLine},
+    event::{Event, LOG_VERSION, Record},
     journal,
     leaderboard::{self, Leaderboard, Prediction, RankBy},
     plan::Plan,
     policy::Retries,
+    protocol::WorkerLine,
     report,
     scheduler::{Action, Due, Exit, Input, Scheduler, Slot, Terms},
     settings::Lowercase,
     study::Study,
+    system::device::Device,
     train::{BUILTIN_MINI, Chunking, TextEncoder},
     trial::TrialId,
 };

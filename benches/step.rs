@@ -16,11 +16,12 @@ use std::{
 
 use sweep::{
     data::{DataSpec, Duplicates, Limit, Source},
-    device::Device,
+    job::{Job, Sharing},
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
+    system::device::Device,
     train::{Control, Report, Session},
-    trial::{Job, Params, Sharing, Trial, TrialId},
+    trial::{Params, Trial, TrialId},
 };
 
 const BATCH: usize = 32;

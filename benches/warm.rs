@@ -22,11 +22,12 @@ use std::{
 
 use sweep::{
     data::{DataSpec, Duplicates, Limit, Source, Split},
-    device::Device,
+    job::{Job, Sharing},
     policy::CheckpointEvery,
     settings::{LongText, Settings},
+    system::device::Device,
     train::{BUILTIN_MINI, Control, Report, Session},
-    trial::{Job, Params, Sharing, Trial, TrialId},
+    trial::{Params, Trial, TrialId},
 };
 
 const STEPS: usize = 6;

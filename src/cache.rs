@@ -28,7 +28,7 @@ pub(crate) use self::{
     entry::{Draft, Entry, Head, Number},
     mapped::Numbers,
 };
-use crate::{files, fingerprint};
+use crate::{fingerprint, system::files};
 
 /// Between two looks at a lock that somebody else holds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

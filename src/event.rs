@@ -1,11 +1,11 @@
-//! What happens in a sweep, as the log (`events.jsonl`) and the workers' protocol say it.
+//! What happens in a sweep, as the log (`events.jsonl`) says it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    device::Device,
     metrics::Scores,
-    trial::{Failure, Origin, Sharing, TrialId},
+    system::device::Device,
+    trial::{Failure, Origin, TrialId},
 };
 
 /// The version of the log's records; a reader refuses a later one.
@@ -200,52 +200,4 @@ pub struct Progress {
     pub steps: u64,
     /// Running mean of the training loss since the last evaluation.
     pub train_loss: f64,
-}
-
-/// A line on a worker's standard output.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkerLine {
-    /// The worker can take a trial.
-    Ready {
-        /// [`LOG_VERSION`] of the worker.
-        v: u32,
-    },
-    /// How far the trial is.
-    Progress(TrialId, Progress),
-    /// Long work goes on.
-    Alive(TrialId),
-    /// The disk of this path is full: the trial waits until it is not.
-    DiskFull(TrialId, std::path::PathBuf),
-    /// The trial that waited for space goes on.
-    DiskFreed(TrialId),
-    /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
-    Event(TrialId, Event),
-    /// The trial is complete; the worker can take the next one.
-    Finished(TrialId, Outcome),
-    /// The trial failed; the worker leaves after this line.
-    Failed(TrialId, Failure),
-    /// The trial was stopped as asked; the worker can take the next one.
-    Stopped(TrialId),
-}
-
-/// A line on a worker's standard input. The end of the input means: leave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkerRequest {
-    /// Run the trial in this folder, which holds `trial.json`.
-    Run {
-        /// The trial.
-        trial: TrialId,
-        /// Its folder.
-        folder: std::path::PathBuf,
-        /// Examples of one forward and backward pass at most; the effective batch stays the same.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        micro_batch: Option<usize>,
-        /// Which trials it has its beginning in common with.
-        #[serde(default, skip_serializing_if = "Sharing::is_none")]
-        sharing: Sharing,
-    },
-    /// Stop the current trial at the next step.
-    Stop,
 }

@@ -15,15 +15,15 @@ use crate::{
     data::Source,
     display,
     event::Outcome,
-    files,
+    job::Job,
     leaderboard::ClassFigures,
     metrics::{Average, Scores, Target},
     settings::{KEYS, Pooling, Settings},
+    system::files,
     train::{
         self, BUILTIN_MINI, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision,
         TextError, Weights, WeightsError,
     },
-    trial::Job,
 };
 
 /// The tokenizer's files that are copied when the checkpoint has them.

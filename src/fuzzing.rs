@@ -9,16 +9,16 @@ use std::{
 };
 
 use crate::{
-    device::Device,
-    event::WorkerLine,
     journal,
     leaderboard::{self, RankBy},
     plan::Plan,
     policy::Retries,
+    protocol::WorkerLine,
     report,
     scheduler::{Due, Input, Scheduler, Slot, Terms},
     spec::{self, Origin},
     study::Study,
+    system::device::Device,
     train::{self, Catalog},
     trial::TrialId,
 };

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, LOG_VERSION, Record},
-    files,
+    system::files,
     trial::TrialId,
 };
 
@@ -301,7 +301,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        device::Device,
+        system::device::Device,
         trial::{Failure, FailureKind},
     };
 

@@ -408,5 +408,4 @@ impl Scores {
 }
 
 #[cfg(test)]
-#[path = "metrics/tests.rs"]
 mod tests;

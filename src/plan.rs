@@ -28,11 +28,12 @@ use crate::{
     checkpoint,
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
+    job::{Job, Sharing},
     metrics::{Average, Target},
     policy::Policy,
     settings::{self, Settings, Value},
     spec::{Domain, Parameter, Spec},
-    trial::{Job, Params, Sharing, Trial, TrialId},
+    trial::{Params, Trial, TrialId},
 };
 
 /// How the numbers of a range are drawn, and so how an axis of them is divided.

@@ -16,11 +16,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::terminal::HiddenControls;
 use crate::{
-    device::Device,
     display::{self, plain},
     event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
     results::SweepFolder,
     study::{Study, TrialRecord},
+    system::device::Device,
     trial::{Failure, Origin, State, TrialId},
 };
 

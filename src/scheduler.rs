@@ -11,22 +11,23 @@
 //! alone; while the disk is full nothing is started; a trial that goes on from
 //! another's end waits until that one is over, however it ends; no trial is lost.
 
+mod attempts;
+mod messages;
+mod queue;
 mod slots;
-mod tries;
-mod turns;
-mod words;
 
-pub use self::words::{Action, Due, Exit, Input, Slot, Terms};
+pub use self::messages::{Action, Due, Exit, Input, Slot, Terms};
 use self::{
+    attempts::Tries,
+    messages::{about, cut, describe},
+    queue::Turns,
     slots::{Held, Pool, Slots, Then},
-    tries::Tries,
-    turns::Turns,
-    words::{about, cut, describe},
 };
 use crate::{
-    device::Device,
-    event::{Event, LOG_VERSION, Outcome, WorkerLine},
+    event::{Event, LOG_VERSION, Outcome},
     metrics::Scores,
+    protocol::WorkerLine,
+    system::device::Device,
     trial::{Failure, FailureKind, TrialId},
 };
 

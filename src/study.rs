@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    device::Device,
     event::{Evaluation, Event, Outcome, Prepared, Record},
     metrics::Target,
     plan::{Plan, Scale},
+    system::device::Device,
     trial::{Failure, Origin, State, Trial, TrialId},
 };
 

@@ -19,13 +19,17 @@ use std::{
 };
 
 use crate::{
-    device::Device,
     error_chain::chain,
-    event::{Event, LOG_VERSION, WorkerLine, WorkerRequest},
-    memory,
+    event::{Event, LOG_VERSION},
+    job::{Job, Sharing},
+    protocol::{WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
+    system::{
+        device::Device,
+        memory::{self, Memory},
+    },
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Failure, FailureKind, Job, Memory, Origin, Sharing, TrialId},
+    trial::{Failure, FailureKind, Origin, TrialId},
 };
 
 /// Between two lines that are only about a trial's progress.
@@ -322,5 +326,4 @@ fn loss_not_finite(trial: TrialId, step: u64) -> WorkerLine {
 }
 
 #[cfg(test)]
-#[path = "worker/tests.rs"]
 mod tests;

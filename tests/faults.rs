@@ -20,17 +20,18 @@ use std::{
 use rustix::process::{Signal, getpid, kill_process};
 use sweep::{
     data::{DataSpec, Duplicates, Limit, Source, Split},
-    device::Device,
     event::{Event, Record},
     executor::{self, Ended, Note, Run, Workers},
     fingerprint::Fingerprints,
+    job::Job,
     journal,
     plan::Plan,
     policy::{Policy, Retries},
     results::{Results, SweepFolder, read_json},
     settings::Settings,
     study::Study,
-    trial::{FailureKind, Job, Params, State, Trial, TrialId},
+    system::device::Device,
+    trial::{FailureKind, Params, State, Trial, TrialId},
 };
 use tokio::sync::mpsc;
 

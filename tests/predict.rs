@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sweep::{
-    device::Device,
+    system::device::Device,
     train::{Exported, Session},
 };
 use tempfile::TempDir;

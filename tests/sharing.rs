@@ -13,10 +13,11 @@ use std::{
 use bench::{Bench, files, settings};
 use sweep::{
     event::{Evaluation, Outcome},
+    job::Sharing,
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Schedule, Settings},
     train::{Control, Ending, Report},
-    trial::{Sharing, TrialId},
+    trial::TrialId,
 };
 
 const SHORT: TrialId = TrialId(7);

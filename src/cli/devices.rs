@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Exit, Format, Stop, print, print_json};
-use crate::machine::{Gpu, Machine};
+use crate::system::machine::{Gpu, Machine};
 
 #[derive(Debug, Args)]
 pub(super) struct DevicesArgs {

@@ -9,10 +9,10 @@ use crate::{
     display,
     executor::ExecutorError,
     journal::JournalError,
-    machine::DeviceError,
     results::ResultsError,
     spec::SpecError,
     study::{Counts, StudyError},
+    system::machine::DeviceError,
 };
 
 /// The end of `sweep --help`.

@@ -13,8 +13,8 @@ use crate::{
     data::TableFormat,
     display::plain,
     error_chain::chain,
-    machine::Machine,
     predict::{self, Format, PredictError, Texts},
+    system::machine::Machine,
     train::{Exported, Session},
 };
 

@@ -18,8 +18,7 @@ use super::{
     terminal_width, texts,
 };
 use crate::{
-    device::Device,
-    disk, display,
+    display,
     error_chain::chain,
     executor::{self, Ended, Note, Run, Workers},
     fingerprint,
@@ -31,6 +30,7 @@ use crate::{
     results::{Results, SweepFolder},
     spec::{self, Reading},
     study::Study,
+    system::{device::Device, disk},
     train::CheckpointFacts,
     trial::TrialId,
 };

@@ -4,11 +4,11 @@ use std::{cell::RefCell, collections::BTreeSet, error::Error, fs};
 
 use crate::{
     executor::Draw,
-    files,
     leaderboard::{self, Leaderboard, RankBy},
     report,
     results::{self, SweepFolder},
     study::{Study, TrialRecord},
+    system::files,
     trial::{State, TrialId},
 };
 

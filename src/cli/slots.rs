@@ -2,10 +2,9 @@
 
 use super::Stop;
 use crate::{
-    device::Device,
-    machine::Machine,
     plan::{Plan, size},
     settings::MatmulPrecision,
+    system::{device::Device, machine::Machine},
     train::{self, TrainError},
 };
 

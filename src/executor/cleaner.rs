@@ -6,7 +6,7 @@ use std::{fs, io, path::Path, sync::mpsc as blocking};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{files, results::TrialFolder};
+use crate::{results::TrialFolder, system::files};
 
 /// What goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

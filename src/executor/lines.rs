@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::event::WorkerLine;
+use crate::protocol::WorkerLine;
 
 /// A line longer than this, in bytes, is not in the protocol. An evaluation of a task with a
 /// hundred classes is about 40 KB.

@@ -126,8 +126,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        device::Device,
         study::tests::plan,
+        system::device::Device,
         trial::{Failure, FailureKind, State},
     };
 

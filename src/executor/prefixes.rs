@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use super::{Loop, Run, cleaner::What};
 use crate::{
-    device::Device,
     event::Event,
+    job::Sharing,
     plan,
     scheduler::Slot,
     study::{Study, TrialRecord},
-    trial::{Sharing, State, TrialId},
+    system::device::Device,
+    trial::{State, TrialId},
 };
 
 /// The trials of a run that are to go on from others, and have not yet.

@@ -27,17 +27,18 @@ use tokio::{
 use super::{
     Workers,
     lines::{Lines, Said},
-    oom_kills::OomKills,
     worker_log::WorkerLog,
 };
 use crate::{
-    device::Device,
-    event::{WorkerLine, WorkerRequest},
-    machine::visible_gpu,
-    memory,
     policy::Policy,
+    protocol::{WorkerLine, WorkerRequest},
     scheduler::{Exit, Input, Slot},
-    trial::Memory,
+    system::{
+        device::Device,
+        machine::visible_gpu,
+        memory::{self, Memory},
+        oom_kills::OomKills,
+    },
 };
 
 /// Has glibc's allocator keep what is freed: a training step asks for the same memory as the one

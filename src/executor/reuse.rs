@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use super::{
     ExecutorError, Loop, Note,
-    due::{due, terms},
+    pending::{due, terms},
     prefixes::Prefixes,
+    reusable::{self, Finished},
 };
 use crate::{
     event::Event,
-    reuse::{self, Finished},
     scheduler::Scheduler,
     trial::{Trial, TrialId},
 };
@@ -31,7 +31,7 @@ impl Loop<'_> {
         let trials: Vec<Trial> = trials.filter(|trial| due_now.contains(&trial.id)).cloned().collect();
         let (folder, plan) = (self.run.folder.clone(), self.run.plan.clone());
         let devices = self.run.devices.clone();
-        let finding = tokio::task::spawn_blocking(move || reuse::find(&folder, &plan, &trials, &devices));
+        let finding = tokio::task::spawn_blocking(move || reusable::find(&folder, &plan, &trials, &devices));
         let found = tokio::select! {
             found = finding => found.unwrap_or_default(),
             Some(()) = self.interrupts.recv() => {

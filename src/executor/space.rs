@@ -14,13 +14,13 @@ use tokio::{sync::mpsc, time::sleep};
 
 use super::{ExecutorError, Loop, Note, Run, prepare, process::Command};
 use crate::{
-    disk,
-    event::{Event, Record, WorkerLine},
-    files,
+    event::{Event, Record},
     journal::JournalError,
     plan::size,
+    protocol::WorkerLine,
     results::{ResultsError, TrialFolder},
     scheduler::{Input, Scheduler, Slot},
+    system::{disk, files},
     trial::TrialId,
 };
 

@@ -22,7 +22,7 @@ use super::{
     error::HubError,
     id::{HubId, is_commit},
 };
-use crate::files;
+use crate::system::files;
 
 /// A model's folder.
 pub(super) struct ModelCache {

@@ -9,11 +9,11 @@
 )]
 
 use crate::{
-    device::Device,
     event::{Evaluation, Outcome},
     metrics::{Confusion, Scores, Target},
     settings::{Settings, Value},
     study::{Study, TrialRecord},
+    system::device::Device,
     trial::{Failure, FailureKind, Params, State, Trial, TrialId},
 };
 

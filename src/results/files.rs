@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use super::ResultsError;
-use crate::files;
+use crate::system::files;
 
 /// Puts `bytes` into the file `path` so that a reader, or a crash at any instant, sees the old
 /// contents or the new, never a mixture.

@@ -16,7 +16,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{Holder, ResultsError};
-use crate::files;
+use crate::system::files;
 
 /// File systems that several machines may share, by their number in `statfs(2)`.
 const SHARED: [u32; 10] = [

@@ -1,7 +1,7 @@
 //! What the device slots hold, and which of them share their memory.
 
-use super::words::Slot;
-use crate::{device::Device, trial::TrialId};
+use super::messages::Slot;
+use crate::{system::device::Device, trial::TrialId};
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 mod memory;
 mod orders;
+mod queue;
 mod space;
-mod turns;
 
 use super::*;
 use crate::{

@@ -7,7 +7,7 @@ use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
 
 use super::{Engine, TrainError, ops::Fused, recipe::Trainer};
-use crate::device::Device;
+use crate::system::device::Device;
 
 /// A backend that trials can be trained on.
 pub(crate) trait Compute: AutodiffBackend<FloatElem = f32, InnerBackend: Fused> + Fused {
@@ -62,7 +62,7 @@ fn cpu() -> Result<Box<dyn Engine>, TrainError> {
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Box<dyn Engine>, TrainError> {
     // cudarc panics where the driver's library is missing.
-    if !crate::device::cuda_driver_present() {
+    if !crate::system::device::cuda_driver_present() {
         return Err(TrainError::NoDriver);
     }
     // The worker sees its own GPU only, as number 0, unless it was started by hand.

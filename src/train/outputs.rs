@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{TrainError, corpus::Split, heads};
-use crate::{data::Document, event::Evaluation, files};
+use crate::{data::Document, event::Evaluation, system::files};
 
 /// Writes `metrics.csv`: a row for each evaluation.
 ///

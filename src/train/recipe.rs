@@ -38,8 +38,8 @@ use crate::{
     cache::Cache,
     data::{DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
+    job::Job,
     settings::{MatmulPrecision, Pooling, Settings},
-    trial::Job,
 };
 
 mod saving;

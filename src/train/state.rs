@@ -28,7 +28,7 @@ use super::{
     exported::WEIGHTS,
     weights::{Part, Precision, Weights, WeightsError, write_safetensors},
 };
-use crate::{event::Evaluation, files, fingerprint, settings::Settings, trial::TrialId};
+use crate::{event::Evaluation, fingerprint, settings::Settings, system::files, trial::TrialId};
 
 /// The file with the moments.
 const STATE: &str = "state.safetensors";
@@ -451,5 +451,4 @@ impl StateDigest {
 }
 
 #[cfg(test)]
-#[path = "state/tests.rs"]
 mod tests;

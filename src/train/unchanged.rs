@@ -7,7 +7,7 @@ use crate::{
     data::{DataSpec, Dataset},
     display::plain,
     fingerprint::{self, DataDigests},
-    trial::Job,
+    job::Job,
 };
 
 /// Refuses documents that are not those of `expected`, where that is known.

@@ -18,7 +18,7 @@ use safetensors::{
 use sha2::{Digest, Sha256};
 
 use super::{checkpoint::CheckpointError, family::Family, layout, masks};
-use crate::{files, fingerprint};
+use crate::{fingerprint, system::files};
 
 /// One parameter: shape and row-major values.
 #[derive(Clone, Debug, PartialEq)]

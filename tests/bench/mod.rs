@@ -13,12 +13,13 @@ use std::{
 use sweep::{
     cache::CacheSpec,
     data::{DataSpec, Duplicates, Limit, Source},
-    device::Device,
     event::Outcome,
+    job::{Job, Sharing},
     policy::CheckpointEvery,
     settings::Settings,
+    system::device::Device,
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Job, Params, Sharing, Trial, TrialId},
+    trial::{Params, Trial, TrialId},
 };
 use tempfile::TempDir;
 

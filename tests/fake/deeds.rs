@@ -10,9 +10,11 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 use sweep::{
-    event::{Event, LOG_VERSION, Outcome, Progress, WorkerLine},
+    event::{Event, LOG_VERSION, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
-    trial::{Failure, FailureKind, Memory, TrialId},
+    protocol::WorkerLine,
+    system::memory::Memory,
+    trial::{Failure, FailureKind, TrialId},
 };
 
 use super::{complete, evaluated, outcome, say, until_killed, wait_for_a_signal, write};

@@ -4,8 +4,9 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use sweep::{
-    event::{Evaluation, Event, Outcome, WorkerLine},
+    event::{Evaluation, Event, Outcome},
     metrics::{Confusion, Scores, Target},
+    protocol::WorkerLine,
     trial::TrialId,
 };
 

@@ -19,8 +19,9 @@ use std::{
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use sweep::{
-    event::{Evaluation, Event, LOG_VERSION, Outcome, Progress, WorkerLine, WorkerRequest},
+    event::{Evaluation, Event, LOG_VERSION, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
+    protocol::{WorkerLine, WorkerRequest},
     trial::{Failure, FailureKind, TrialId},
 };
 

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, test_kill_process};
 
 use super::*;
-use sweep::trial::Memory;
+use sweep::system::memory::Memory;
 
 const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(200);

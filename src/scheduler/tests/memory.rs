@@ -1,7 +1,7 @@
 //! What follows when memory runs out, by example.
 
 use super::*;
-use crate::trial::Memory;
+use crate::system::memory::Memory;
 
 const T3: TrialId = TrialId(3);
 const DIED: Exit = Exit::OutOfMemory(Memory::Host);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{event::Progress, trial::Memory};
+use crate::{event::Progress, system::memory::Memory};
 
 /// Examples of one pass; halved twice until one is left.
 const BATCH: usize = 4;

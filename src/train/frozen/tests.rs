@@ -9,12 +9,13 @@ use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 use super::*;
 use crate::{
     data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
+    job::{Job, Sharing},
     settings::{MatmulPrecision, Pooling, Settings},
     train::{
         Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive, mini,
         model::Form, recipe::Trainer, weights::Pretrained,
     },
-    trial::{Job, Params, Sharing, Trial, TrialId},
+    trial::{Params, Trial, TrialId},
 };
 
 fn model(fixture: &str, form: Form) -> Classifier<Flex> {

@@ -9,8 +9,10 @@ use crate::{
     cache::{Cache, Stopped},
     checkpoint,
     data::{self, Dataset},
-    fingerprint, machine,
+    fingerprint,
+    job::Job,
     settings::{MatmulPrecision, Settings},
+    system::machine,
     train::{
         self, TrainError,
         backend::Compute,
@@ -23,7 +25,7 @@ use crate::{
         unchanged,
         weights::Pretrained,
     },
-    trial::{self, Job},
+    trial,
 };
 
 impl<C: Compute> Trainer<C> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::words::Due;
+use super::messages::Due;
 use crate::trial::TrialId;
 
 /// The trials that wait, the next one first.

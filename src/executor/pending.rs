@@ -2,9 +2,9 @@
 
 use super::{Run, prefixes::Prefixes};
 use crate::{
-    machine,
     scheduler::{Due, Terms},
     study::{Study, TrialRecord},
+    train::arithmetic,
 };
 
 /// What the trials of a run are held to.
@@ -13,7 +13,7 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         planned: u32::try_from(study.trials.len()).unwrap_or(u32::MAX),
         classes: study.labels.len(),
         retries: run.plan.policy.retries,
-        arithmetic: machine::arithmetic(),
+        arithmetic: arithmetic::identity(),
     }
 }
 

@@ -5,13 +5,14 @@
 //! nothing but those: pictures are drawn on a thread beside it.
 
 mod cleaner;
-mod due;
 mod lines;
-mod oom_kills;
 mod painter;
 mod pause;
+mod pending;
 mod prefixes;
 mod process;
+mod retention;
+mod reusable;
 mod reuse;
 mod signals;
 mod space;
@@ -31,10 +32,9 @@ use tokio::{
 
 use self::{
     cleaner::Cleaner,
-    due::{due, terms},
-    oom_kills::OomKills,
     painter::Painter,
     pause::{Pause, free_space},
+    pending::{due, terms},
     prefixes::Prefixes,
     process::{Command, Limits, Post, Worker},
 };
@@ -42,16 +42,17 @@ pub use self::{painter::Draw, signals::interrupts};
 use crate::{
     byte_size::ByteSize,
     cache::CacheSpec,
-    device::Device,
-    event::{Event, Progress, Record, WorkerRequest},
-    files,
+    event::{Event, Progress, Record},
+    job::Job,
     journal::{Journal, JournalError},
     plan::Plan,
+    protocol::WorkerRequest,
     results::{ResultsError, SweepFolder, TrialFolder, write_json},
-    retention,
     scheduler::{Action, Input, Scheduler, Slot},
     study::{Study, StudyError},
-    trial::{Job, TrialId},
+    system::oom_kills::OomKills,
+    system::{device::Device, files},
+    trial::TrialId,
 };
 
 /// Inputs that may wait for the loop; a worker that floods its standard output waits itself.

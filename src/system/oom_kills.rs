@@ -8,7 +8,7 @@ use std::{
 
 /// The kernel's count of such processes in this one's control group, which workers share.
 #[derive(Clone)]
-pub(super) struct OomKills {
+pub(crate) struct OomKills {
     /// Where the count stands, if anywhere.
     file: Option<PathBuf>,
     /// How many of them are accounted for.
@@ -17,7 +17,7 @@ pub(super) struct OomKills {
 
 impl OomKills {
     /// Those from now on.
-    pub(super) fn from_now_on() -> Self {
+    pub(crate) fn from_now_on() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self::of(places(&groups).into_iter().find(|file| count(file).is_some()))
     }
@@ -28,7 +28,7 @@ impl OomKills {
     }
 
     /// Whether a process that was killed was one of them. Each of the kernel's is claimed once.
-    pub(super) fn claim(&self) -> bool {
+    pub(crate) fn claim(&self) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_one = self.file.as_deref().and_then(count).is_some_and(|count| count > *seen);
         *seen += u64::from(is_one);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
+    messages::{Due, Terms},
     slots::Pool,
-    words::{Due, Terms},
 };
 use crate::{
     policy::Retries,

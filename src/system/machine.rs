@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{device::Device, train};
+use super::device::Device;
 
 /// Why devices cannot be used as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -172,18 +172,6 @@ pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
     let inherited = inherited.map(str::trim).filter(|list| !list.is_empty());
     let entry = inherited.and_then(|list| list.split(',').map(str::trim).nth(index));
     entry.map_or_else(|| index.to_string(), ToOwned::to_owned)
-}
-
-/// Raised whenever the same trial would come out with other numbers than before.
-const NUMBERS: u32 = 2;
-
-/// What decides the last bits of a trial's numbers on the CPU, as a text: builds of the same text on
-/// processors of the same name compute the same.
-pub(crate) fn arithmetic() -> String {
-    let backend = if cfg!(feature = "flex") { "flex" } else { "ndarray" };
-    // Virtual machines give processors of several kinds the same name.
-    let bf16 = if train::has_bf16() { "" } else { " without bf16" };
-    format!("{NUMBERS} {backend} {}{bf16}", processor_name().unwrap_or_default())
 }
 
 /// The processor's name, if known.

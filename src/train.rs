@@ -11,17 +11,18 @@ use std::{
 
 use crate::{
     data::DataError,
-    device::Device,
     event::{Evaluation, Outcome, Prepared, Progress},
-    files,
     fingerprint::FingerprintError,
+    job::Job,
     settings::{Lowercase, Pooling},
-    trial::{FailureKind, Job, TrialId},
+    system::{device::Device, files},
+    trial::{FailureKind, TrialId},
 };
 
 #[macro_use]
 mod simd;
 
+pub(crate) mod arithmetic;
 mod backend;
 mod checkpoint;
 mod config;

@@ -11,19 +11,20 @@ use crate::{
     metrics::Target,
     study::{Study, TrialRecord},
     trial::{Origin, Params, State, TrialId},
-    verdict::{self, Verdict},
 };
 
 mod comparison;
 mod failed;
 pub mod figures;
 mod listing;
-mod origins;
 mod paired;
+mod provenance;
 mod table;
 mod test_figures;
+pub mod verdict;
 
 use comparison::{COMPARED_MAX, Compared};
+use verdict::Verdict;
 
 pub use comparison::Uncompared;
 pub use failed::Failed;

@@ -1,6 +1,16 @@
 //! What it looks like when memory runs out.
 
-use crate::trial::Memory;
+use serde::{Deserialize, Serialize};
+
+/// Whose memory ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// The machine's, or what of it a process may have.
+    Host,
+    /// The GPU's.
+    Cuda,
+}
 
 /// Whose memory ran out, if a panic's text, or what a process said before it aborted, tells so.
 pub(crate) fn ran_out(text: &str) -> Option<Memory> {

@@ -10,7 +10,7 @@ use crate::{
 /// Complete trials that still have their parameters and do not rank, by test F1, among those that
 /// are kept. Trials with equal figures rank alike, so that more may stay than `keep` says.
 #[must_use]
-pub fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
+pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     let count = match keep {
         Keep::All => return Vec::new(),
         Keep::BestOfSweep => 1,

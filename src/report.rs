@@ -11,9 +11,9 @@ use std::{
 };
 
 use crate::{
-    files,
     leaderboard::Leaderboard,
     study::{Study, TrialRecord},
+    system::files,
     trial::TrialId,
 };
 

@@ -28,7 +28,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use self::exit::Stop;
 pub use self::{exit::Exit, show::drawing};
 use crate::{
-    device::Device,
     display::{columns, plain},
     event::Event,
     journal::{self, RESTART},
@@ -36,6 +35,7 @@ use crate::{
     plan::Plan,
     results::{Results, SweepFolder},
     study::Study,
+    system::device::Device,
     worker,
 };
 

@@ -12,17 +12,16 @@ use std::{
 };
 
 use crate::{
-    device::Device,
     event::{Event, Outcome},
-    files, journal,
+    journal,
     leaderboard::read_predictions,
-    machine,
     metrics::Confusion,
     plan::Plan,
     results::{Results, SweepFolder, TrialFolder, read_json},
     settings::Settings,
     study::{Study, TrialRecord},
-    train::Catalog,
+    system::{device::Device, files},
+    train::{Catalog, arithmetic},
     trial::{Origin, State, Trial, TrialId},
 };
 
@@ -93,7 +92,7 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
     }
     let mut study = Study::new(&its_plan);
     let mut is_understood = true;
-    let here = machine::arithmetic();
+    let here = arithmetic::identity();
     journal::scan(&other.log(), &mut |record| {
         is_understood &= study.apply(&record).is_ok();
         if let Event::SweepStarted { version, arithmetic, .. } = &record.event {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::{
-    device::Device,
-    event::{Event, Progress, WorkerLine},
+    event::{Event, Progress},
     policy::Retries,
-    trial::{Failure, FailureKind, Memory, TrialId},
+    protocol::WorkerLine,
+    system::{device::Device, memory::Memory},
+    trial::{Failure, FailureKind, TrialId},
 };
 
 /// Characters of a worker's message that are kept.

@@ -1,0 +1,61 @@
+//! What a worker is given: a trial with all that running it takes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cache::CacheSpec,
+    data::DataSpec,
+    fingerprint::DataDigests,
+    policy::CheckpointEvery,
+    trial::{Trial, TrialId},
+};
+
+/// The contents of `trial.json`: everything that a worker needs to run the trial again by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The sweep's name.
+    pub sweep: String,
+    /// The trial.
+    pub trial: Trial,
+    /// Its data, with absolute paths.
+    pub data: DataSpec,
+    /// How often it writes a resumable checkpoint while an epoch lasts.
+    #[serde(default)]
+    pub checkpoint_every: CheckpointEvery,
+    /// Digests of the documents that the plan was made with; others fail the trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_digest: Option<DataDigests>,
+    /// That of the checkpoint's files, if they lie in a folder that the spec names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_digest: Option<String>,
+    /// Examples of one forward and backward pass at most, where memory ran out with more; a step's
+    /// batch stays whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// The cache of what trials share; `None`: nothing is kept outside a worker.
+    #[serde(default)]
+    pub cache: Option<CacheSpec>,
+    /// Which trials it has its beginning in common with.
+    #[serde(default, skip_serializing_if = "Sharing::is_none")]
+    pub sharing: Sharing,
+}
+
+/// What a trial has to do with others that are trained alike until one of them ends. It changes no
+/// number, only who computes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sharing {
+    /// The trial whose end it goes on from, where it has no checkpoint of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<TrialId>,
+    /// Whether another trial will go on from its end.
+    pub is_gone_on_from: bool,
+}
+
+impl Sharing {
+    /// Whether it has nothing to do with others.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
