@@ -42,6 +42,8 @@ pub mod progress;
 pub mod protocol;
 pub mod report;
 pub mod results;
+#[cfg(test)]
+mod samples;
 pub mod scheduler;
 pub mod settings;
 pub mod spec;

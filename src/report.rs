@@ -28,8 +28,6 @@ mod panel;
 mod text;
 
 #[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
 mod tests;
 
 pub use page::page;

@@ -283,55 +283,12 @@ impl TrialRecord {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::path::PathBuf;
-
+mod tests {
     use super::*;
     use crate::{
-        data::{DataSpec, Duplicates, Limit, Source, Split},
-        fingerprint::Fingerprints,
-        policy::Policy,
-        settings::Settings,
-        trial::{FailureKind, Params},
+        samples::{self, plan},
+        trial::FailureKind,
     };
-
-    /// A plan of `trials` equal trials on the built-in data.
-    pub(crate) fn plan(trials: u32) -> Plan {
-        let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
-        let (text, label) = ("text".to_owned(), "label".to_owned());
-        let data = DataSpec {
-            source,
-            text,
-            label,
-            positive: None,
-            average: None,
-            duplicates: Duplicates::Drop,
-            limit: Limit::default(),
-            seed: 1,
-        };
-        let trial = |id| Trial {
-            id: TrialId(id),
-            params: Params::default(),
-            repeat: 0,
-            seed: 1,
-            settings: Settings::default(),
-        };
-        Plan {
-            sweep: "test".to_owned(),
-            seed: 1,
-            labels: vec!["0".to_owned(), "1".to_owned()],
-            positive: Some(1),
-            average: None,
-            swept: Vec::new(),
-            scales: BTreeMap::new(),
-            data,
-            fingerprints: Fingerprints::default(),
-            hub: std::collections::BTreeMap::new(),
-            policy: Policy::default(),
-            trials: (1..=trials).map(trial).collect(),
-            removed: crate::plan::Removed::default(),
-        }
-    }
 
     fn study(events: &[(u32, Event)]) -> Result<Study, StudyError> {
         let records: Vec<Record> = events
@@ -404,7 +361,7 @@ pub(crate) mod tests {
     fn whose_steps_an_attempt_has_is_known_until_the_next_one_and_evaluations_count_once() {
         let from = Some(Origin { sweep: None, trial: TrialId(2) });
         let resumed = Event::Resumed { step: 100, epoch: 1.0, from: from.clone() };
-        let evaluated = crate::report::samples::record(1, &[0.5]).evaluations.remove(0);
+        let evaluated = samples::record(1, &[0.5]).evaluations.remove(0);
         let events = [started(1), Event::Evaluated(evaluated.clone()), resumed, Event::Evaluated(evaluated)];
         let events = events.map(|event| (1, event));
         let record = study(&events).unwrap().trials.remove(0);

@@ -78,7 +78,7 @@ mod tests {
         cli::Exit,
         journal::Journal,
         results::Results,
-        study,
+        samples,
         trial::{Failure, FailureKind, TrialId},
     };
 
@@ -98,9 +98,9 @@ mod tests {
         Event::Failed { failure: Failure { kind: FailureKind::Signal(9), message: String::new() }, retry }
     }
 
-    /// As [`study::tests::plan`], with other recipes.
+    /// As [`samples::plan`], with other recipes.
     fn other() -> Plan {
-        let mut plan = study::tests::plan(2);
+        let mut plan = samples::plan(2);
         plan.trials.iter_mut().for_each(|trial| trial.settings.epochs = 9);
         plan
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn what_would_change_the_meaning_of_results_is_refused() {
         let (_root, folder) = folder(&[failed(false)]);
-        let stop = revise(&folder, &study::tests::plan(2), &other()).unwrap_err();
+        let stop = revise(&folder, &samples::plan(2), &other()).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
         assert!(
             stop.message.contains("holds results of another plan:\n  - `epochs` was 3 and is now 9\ngive")
@@ -120,7 +120,7 @@ mod tests {
     fn before_anything_has_come_to_an_end_everything_may_change() {
         for events in [vec![], vec![failed(true)], vec![Event::Interrupted]] {
             let (_root, folder) = folder(&events);
-            let revision = revise(&folder, &study::tests::plan(2), &other()).unwrap();
+            let revision = revise(&folder, &samples::plan(2), &other()).unwrap();
             assert_eq!((revision.kept, revision.added, revision.removed), (0, 2, 2));
             let text = describe(&revision);
             assert_eq!(
@@ -133,15 +133,15 @@ mod tests {
     #[test]
     fn another_search_space_goes_on_with_the_trials_that_are_the_same() {
         let (_root, folder) = folder(&[failed(false)]);
-        let revision = revise(&folder, &study::tests::plan(3), &study::tests::plan(2)).unwrap();
+        let revision = revise(&folder, &samples::plan(3), &samples::plan(2)).unwrap();
         let text = describe(&revision);
         assert!(
             text.contains("trials: 2 kept, 0 new, 1 removed\nthe files of removed trials stay"),
             "{text}"
         );
-        let back = revise(&folder, &revision.plan, &study::tests::plan(3)).unwrap();
+        let back = revise(&folder, &revision.plan, &samples::plan(3)).unwrap();
         assert!(describe(&back).ends_with("trials: 2 kept, 0 new, 1 back again, 0 removed\n"));
-        let same = revise(&folder, &back.plan, &study::tests::plan(3)).unwrap();
+        let same = revise(&folder, &back.plan, &samples::plan(3)).unwrap();
         assert_eq!(describe(&same), "");
     }
 

@@ -137,7 +137,7 @@ mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     use super::*;
-    use crate::{report::samples, study};
+    use crate::samples;
 
     fn folder() -> (tempfile::TempDir, SweepFolder) {
         let root = tempfile::tempdir().unwrap();
@@ -153,7 +153,7 @@ mod tests {
     fn the_same_plan_goes_on_with_the_spec_as_it_runs() {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
-        let plan = study::tests::plan(2);
+        let plan = samples::plan(2);
         prepare(&folder, plan.clone(), "the spec").unwrap();
         assert_eq!(prepare(&folder, plan.clone(), "the spec, with a comment").unwrap(), plan);
         assert_eq!(text(&folder.spec()), "the spec, with a comment");
@@ -163,14 +163,14 @@ mod tests {
     fn a_crash_between_plan_and_spec_is_mended_by_the_same_command() {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
-        let plan = study::tests::plan(2);
+        let plan = samples::plan(2);
         prepare(&folder, plan.clone(), "the spec").unwrap();
         fs::remove_file(folder.spec()).unwrap();
         prepare(&folder, plan.clone(), "the spec").unwrap();
         assert_eq!(text(&folder.spec()), "the spec");
 
         fs::write(folder.spec(), "a larger spec").unwrap();
-        let larger = prepare(&folder, study::tests::plan(3), "a larger spec").unwrap();
+        let larger = prepare(&folder, samples::plan(3), "a larger spec").unwrap();
         assert_eq!((larger.trials.len(), read_plan(&folder).unwrap()), (3, Some(larger)));
     }
 
@@ -183,7 +183,7 @@ mod tests {
             validation: "2".to_owned(),
             test: "3".to_owned(),
         };
-        let mut plan = study::tests::plan(1);
+        let mut plan = samples::plan(1);
         plan.fingerprints.data = Some(digests);
         prepare(&folder, plan.clone(), "").unwrap();
         let split = crate::data::Split::default();
@@ -197,7 +197,7 @@ mod tests {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
         fs::write(folder.plan(), "{\"sweep\": \"te").unwrap();
-        let stop = prepare(&folder, study::tests::plan(1), "").unwrap_err();
+        let stop = prepare(&folder, samples::plan(1), "").unwrap_err();
         assert_eq!(stop.exit, Exit::Results);
         assert!(stop.message.contains("plan.json") && stop.message.contains("--fresh"), "{}", stop.message);
     }
@@ -210,7 +210,7 @@ mod tests {
         assert!(stop.message.starts_with("the results folder's path is not UTF-8"), "{}", stop.message);
         assert!(check_paths(bad, &Results::new("results")).is_err());
         assert!(check_paths(Path::new("a.toml"), &Results::new("结果")).is_ok());
-        let mut plan = study::tests::plan(1);
+        let mut plan = samples::plan(1);
         let split = crate::data::Split::default();
         plan.data.source = Source::Single { path: bad.to_owned(), split };
         assert!(check_data_paths(&plan).is_err());

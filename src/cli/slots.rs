@@ -94,7 +94,7 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study;
+    use crate::samples;
 
     const SMALL: Load = Load { trials: 12, parameters: 1_000_000 };
 
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn products_of_bf16_are_refused_where_a_device_has_none() {
-        let mut plan = study::tests::plan(2);
+        let mut plan = samples::plan(2);
         let cuda = [Device::Cpu { slot: 0, threads: 1 }, Device::Cuda { index: 1 }];
         assert_eq!(check_precision(&plan, &cuda).unwrap(), None);
         plan.trials[1].settings.matmul_precision = MatmulPrecision::Bf16;

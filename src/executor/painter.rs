@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        study::tests::plan,
+        samples::plan,
         system::device::Device,
         trial::{Failure, FailureKind, State},
     };

@@ -39,7 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{leaderboard, report::samples};
+    use crate::{leaderboard, samples};
 
     /// Complete trials; the larger the loss, the worse the test F1.
     fn study(losses: &[f64]) -> Study {

@@ -63,7 +63,7 @@ impl Leaderboard {
 mod tests {
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{failed, record, study},
+        samples::{failed, record, study},
         trial::FailureKind,
     };
 

@@ -36,7 +36,7 @@ impl Leaderboard {
 mod tests {
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{record, study},
+        samples::{record, study},
         trial::{Origin, TrialId},
     };
 

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{record, study},
+        samples::{record, study},
     };
 
     fn board() -> Leaderboard {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     metrics::{Average, Confusion, Scores},
-    report::samples::{failed, record, scores, study},
+    samples::{failed, record, scores, study},
     trial::FailureKind,
 };
 

@@ -107,7 +107,7 @@ pub fn generalisation_loss(evaluations: &[Evaluation]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples::{failed, record};
+    use crate::samples::{failed, record};
 
     #[test]
     fn a_non_finite_loss_is_diverged_and_a_killed_worker_has_no_verdict() {

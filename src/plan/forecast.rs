@@ -140,13 +140,13 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study;
+    use crate::samples;
 
     const MODEL: u64 = 100_000_000;
 
     /// Trials over a model of 100 million parameters: 0.8 GB each, and 4.8 GB while one runs.
     fn forecast(trials: u32, slots: usize, keep: Keep) -> Forecast {
-        let plan = study::tests::plan(trials);
+        let plan = samples::plan(trials);
         let facts = CheckpointFacts { window: 1, layers: 1, parameters: MODEL, unused: Vec::new() };
         let checkpoints = [("builtin:mini".to_owned(), facts)].into();
         Forecast::new(&plan.trials, &checkpoints, slots, keep).unwrap()
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_without_facts_leaves_everything_open() {
-        let plan = study::tests::plan(1);
+        let plan = samples::plan(1);
         assert_eq!(Forecast::new(&plan.trials, &BTreeMap::new(), 1, Keep::All), None);
     }
 

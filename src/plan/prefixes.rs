@@ -44,13 +44,13 @@ fn length(trial: &Trial) -> (usize, usize) {
 mod tests {
     use super::*;
     use crate::{
+        samples,
         settings::{Schedule, Settings},
-        study,
     };
 
     /// Trials of one seed with these epochs and this patience, numbered from 1.
     fn trials(ends: &[(usize, usize)], schedule: Schedule) -> Vec<Trial> {
-        let trial = study::tests::plan(1).trials.remove(0);
+        let trial = samples::plan(1).trials.remove(0);
         let settings = |&(epochs, patience): &(usize, usize)| Settings {
             epochs,
             patience,

@@ -1,7 +1,7 @@
 //! Lines and forecasts by example.
 
 use super::*;
-use crate::{study::tests::plan, trial::FailureKind};
+use crate::{samples::plan, trial::FailureKind};
 
 fn record(trial: u32, event: Event) -> Record {
     Record { v: 1, seq: 1, at: String::new(), trial: Some(TrialId(trial)), event }

@@ -274,7 +274,7 @@ fn best_name(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples::record;
+    use crate::samples::record;
 
     #[test]
     fn stretches_where_only_validation_rises_are_shaded_and_joined() {

@@ -411,7 +411,7 @@ mod tests {
     use super::*;
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{failed, record, study},
+        samples::{failed, record, study},
         trial::FailureKind,
     };
 

@@ -193,10 +193,8 @@ mod tests {
     use crate::{
         leaderboard::{RankBy, build},
         metrics::{Average, Confusion, Scores, Target},
-        report::{
-            pictured,
-            samples::{failed, record, study},
-        },
+        report::pictured,
+        samples::{failed, record, study},
         settings::Value,
         trial::FailureKind,
     };

@@ -1,12 +1,10 @@
 //! Pictures and the page of small studies: that they are drawn, and what they say.
 
-use super::{
-    samples::{failed, record, scores, study},
-    *,
-};
+use super::*;
 use crate::{
     leaderboard::{RankBy, build},
     metrics::{Average, Confusion, Scores, Target},
+    samples::{self, failed, record, scores, study},
     settings::Value,
     trial::{FailureKind, State},
 };

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::{
         data::{self, Duplicates, Limit, Source},
-        study,
+        samples,
         trial::FailureKind,
     };
 
@@ -80,7 +80,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config.json"), "{}").unwrap();
         let name = folder.path().to_str().unwrap().to_owned();
-        let mut plan = study::tests::plan(1);
+        let mut plan = samples::plan(1);
         plan.trials[0].settings.checkpoint.clone_from(&name);
         checkpoint(&plan.job(&plan.trials[0])).unwrap();
         plan.fingerprints.checkpoints = fingerprint::checkpoints([name.as_str()]).unwrap();

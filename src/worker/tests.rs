@@ -7,14 +7,14 @@ use crate::{
     event::{Evaluation, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
     results::write_json,
-    study,
+    samples,
 };
 
 const ONE: TrialId = TrialId(1);
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let plan = study::tests::plan(1);
+    let plan = samples::plan(1);
     let job = plan.job(&plan.trials[0]);
     write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
     folder

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     data::Split,
     fingerprint::DataDigests,
+    samples,
     settings::Settings,
-    study,
     trial::{Params, Trial, TrialId},
 };
 
@@ -24,7 +24,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
         seed: u64::from(id),
         settings: Settings { learning_rate: *rate, checkpoint: "/a/bert".to_owned(), ..Settings::default() },
     };
-    let mut plan = study::tests::plan(0);
+    let mut plan = samples::plan(0);
     plan.swept = vec!["learning_rate".to_owned()];
     plan.trials = (1..).zip(rates).map(trial).collect();
     let files = ["train", "dev", "test"].map(|name| PathBuf::from(format!("/a/{name}.csv")));

@@ -8,9 +8,18 @@
     reason = "made-up numbers are small"
 )]
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
 use crate::{
+    data::{DataSpec, Duplicates, Limit, Source, Split},
     event::{Evaluation, Outcome},
+    fingerprint::Fingerprints,
     metrics::{Confusion, Scores, Target},
+    plan::{Plan, Removed},
+    policy::Policy,
     settings::{Settings, Value},
     study::{Study, TrialRecord},
     system::device::Device,
@@ -102,8 +111,46 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         labels: vec!["差评".to_owned(), "好评".to_owned()],
         target: Target::Class(1),
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
-        scales: std::collections::BTreeMap::new(),
+        scales: BTreeMap::new(),
         trials,
-        removed: std::collections::BTreeSet::new(),
+        removed: BTreeSet::new(),
+    }
+}
+
+/// A plan of `trials` equal trials on the built-in data.
+pub(crate) fn plan(trials: u32) -> Plan {
+    let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
+    let (text, label) = ("text".to_owned(), "label".to_owned());
+    let data = DataSpec {
+        source,
+        text,
+        label,
+        positive: None,
+        average: None,
+        duplicates: Duplicates::Drop,
+        limit: Limit::default(),
+        seed: 1,
+    };
+    let trial = |id| Trial {
+        id: TrialId(id),
+        params: Params::default(),
+        repeat: 0,
+        seed: 1,
+        settings: Settings::default(),
+    };
+    Plan {
+        sweep: "test".to_owned(),
+        seed: 1,
+        labels: vec!["0".to_owned(), "1".to_owned()],
+        positive: Some(1),
+        average: None,
+        swept: Vec::new(),
+        scales: BTreeMap::new(),
+        data,
+        fingerprints: Fingerprints::default(),
+        hub: BTreeMap::new(),
+        policy: Policy::default(),
+        trials: (1..=trials).map(trial).collect(),
+        removed: Removed::default(),
     }
 }
