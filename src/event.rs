@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     metrics::Scores,
     system::device::Device,
-    trial::{Failure, Origin, TrialId},
+    trial::{Failure, TrialId, TrialRef},
 };
 
-/// The version of the log's records; a reader refuses a later one.
-pub const LOG_VERSION: u32 = 1;
+/// The version of the log's records. A reader understands every version up to its own, and refuses
+/// a later one.
+pub const LOG_VERSION: u32 = 2;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +69,7 @@ pub enum Event {
         epoch: f64,
         /// The trial that its first steps are of, if they are another's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        from: Option<Origin>,
+        from: Option<TrialRef>,
     },
     /// A checkpoint is damaged; an older one, or none, is used.
     CheckpointDamaged {
@@ -86,8 +87,10 @@ pub enum Event {
     },
     /// The attempt was stopped at the user's wish; the trial waits.
     Interrupted,
-    /// The parameters of this complete trial are removed, as the sweep's `keep` says.
-    Pruned,
+    /// The parameters of this complete trial are removed, as the sweep's `keep` says. Version 1 of the
+    /// log called it `pruned`, which in this field means a trial that was stopped early.
+    #[serde(alias = "pruned")]
+    ParametersRemoved,
     /// `sweep run` ended: nothing is left to do, or it was interrupted.
     SweepEnded {
         /// Whether it was interrupted.
@@ -106,7 +109,7 @@ impl Event {
             | Self::Finished(_)
             | Self::Failed { .. }
             | Self::Interrupted
-            | Self::Pruned
+            | Self::ParametersRemoved
             | Self::SweepEnded { .. } => true,
             Self::Prepared(_)
             | Self::Evaluated(_)

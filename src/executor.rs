@@ -291,7 +291,7 @@ impl<'a> Loop<'a> {
     /// Removes the parameters that need not be kept.
     async fn prune(&mut self) -> Result<(), ExecutorError> {
         for trial in retention::disposable(&self.study, self.run.plan.policy.keep) {
-            let record = self.append(Some(trial), Event::Pruned).await?;
+            let record = self.append(Some(trial), Event::ParametersRemoved).await?;
             self.study.apply(&record)?;
             (self.watch)(Note::Logged(&record, &self.study));
             self.relieve(trial, &record.event);

@@ -16,7 +16,7 @@ use crate::{
     protocol::WorkerLine,
     report,
     scheduler::{Due, Input, Scheduler, Slot, Terms},
-    spec::{self, Origin},
+    spec::{self, SpecText},
     study::Study,
     system::device::Device,
     train::{self, Catalog},
@@ -33,8 +33,8 @@ pub fn spec(bytes: &[u8]) {
     let text = parts.next().unwrap_or_default();
     let overrides: Vec<String> = parts.map(str::to_owned).collect();
     let base = Path::new("/base");
-    let origin = Origin { name: "spec.toml", text, overrides: &overrides, base, working: base };
-    if let Err(error) = spec::parse(&origin) {
+    let written = SpecText { name: "spec.toml", text, overrides: &overrides, base, working: base };
+    if let Err(error) = spec::parse(&written) {
         assert!(!error.render(false).is_empty() && !error.render(true).is_empty());
     }
 }

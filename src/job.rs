@@ -40,16 +40,17 @@ pub struct Job {
     pub sharing: Sharing,
 }
 
-/// What a trial has to do with others that are trained alike until one of them ends. It changes no
-/// number, only who computes it.
+/// Which trials share steps with this one: trials that are trained alike until the shorter one ends.
+/// Sharing changes no number, only which trial computes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sharing {
-    /// The trial whose end it goes on from, where it has no checkpoint of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<TrialId>,
-    /// Whether another trial will go on from its end.
-    pub is_gone_on_from: bool,
+    /// The trial whose final checkpoint it starts from, where it has no checkpoint of its own.
+    #[serde(alias = "origin", skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<TrialId>,
+    /// Whether another trial will start from its final checkpoint.
+    #[serde(alias = "is_gone_on_from")]
+    pub has_successors: bool,
 }
 
 impl Sharing {

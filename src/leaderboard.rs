@@ -10,7 +10,7 @@ use crate::{
     event::Evaluation,
     metrics::Target,
     study::{Study, TrialRecord},
-    trial::{Origin, Params, State, TrialId},
+    trial::{Params, State, TrialId, TrialRef},
 };
 
 mod comparison;
@@ -155,9 +155,9 @@ pub struct Row {
     /// never ran out.
     pub micro_batch: Option<usize>,
     /// The trial from whose end it went on.
-    pub went_on_from: Option<TrialId>,
+    pub warm_started_from: Option<TrialId>,
     /// The trial of another sweep that all of this one was taken over from.
-    pub reused_from: Option<Origin>,
+    pub reused_from: Option<TrialRef>,
 }
 
 impl Row {
@@ -193,8 +193,12 @@ impl Row {
             }),
             failure: Failed::of(record),
             micro_batch: record.micro_batch,
-            went_on_from: record.origin.as_ref().filter(|it| it.sweep.is_none()).map(|it| it.trial),
-            reused_from: record.origin.clone().filter(|origin| origin.sweep.is_some()),
+            warm_started_from: record
+                .inherited_from
+                .as_ref()
+                .filter(|it| it.sweep.is_none())
+                .map(|it| it.trial),
+            reused_from: record.inherited_from.clone().filter(|origin| origin.sweep.is_some()),
         }
     }
 }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashSet};
 pub use describe::{Overview, describe};
 pub use differences::Difference;
 pub use forecast::{Forecast, size};
-pub use prefixes::origins;
+pub use prefixes::prefixes;
 pub use revision::{Removed, Revision};
 use serde::{Deserialize, Serialize};
 

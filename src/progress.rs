@@ -21,7 +21,7 @@ use crate::{
     results::SweepFolder,
     study::{Study, TrialRecord},
     system::device::Device,
-    trial::{Failure, Origin, State, TrialId},
+    trial::{Failure, State, TrialId, TrialRef},
 };
 
 /// Bar positions of one trial, so that the bar moves within trials too.
@@ -174,7 +174,7 @@ impl Bars {
                         _ = self.all.println(plain(&line));
                     }
                 }
-                Event::SweepStarted { .. } | Event::SweepEnded { .. } | Event::Pruned => {}
+                Event::SweepStarted { .. } | Event::SweepEnded { .. } | Event::ParametersRemoved => {}
             }
         }
         if let Event::SweepStarted { .. } = record.event {
@@ -295,7 +295,7 @@ fn line(record: &Record, study: &Study) -> Option<String> {
             let params = if params.is_empty() { params } else { format!(": {params}") };
             Some(format!("trial {id} starts{alone} on {device}{small}{again}{params}"))
         }
-        (Some(id), Event::Resumed { from: Some(origin @ Origin { sweep: Some(_), .. }), .. }) => {
+        (Some(id), Event::Resumed { from: Some(origin @ TrialRef { sweep: Some(_), .. }), .. }) => {
             Some(format!("trial {id} is that of {origin}, and taken over"))
         }
         (Some(id), Event::Resumed { step, epoch, from }) => {
@@ -310,7 +310,7 @@ fn line(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
         (Some(id), Event::Prepared(prepared)) => unknown(id, prepared, study),
-        (_, Event::SweepEnded { interrupted: false } | Event::Pruned) | (None, _) => None,
+        (_, Event::SweepEnded { interrupted: false } | Event::ParametersRemoved) | (None, _) => None,
     }
 }
 

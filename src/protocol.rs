@@ -9,13 +9,17 @@ use crate::{
     trial::{Failure, TrialId},
 };
 
+/// The version of what workers and the orchestrator say to each other. Both are the same program, so
+/// each accepts this version alone.
+pub const PROTOCOL_VERSION: u32 = 2;
+
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerLine {
     /// The worker can take a trial.
     Ready {
-        /// [`LOG_VERSION`](crate::event::LOG_VERSION) of the worker.
+        /// [`PROTOCOL_VERSION`] of the worker.
         v: u32,
     },
     /// How far the trial is.

@@ -84,8 +84,8 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         evaluations,
         outcome,
         failure: None,
-        pruned: false,
-        origin: None,
+        parameters_removed: false,
+        inherited_from: None,
     }
 }
 

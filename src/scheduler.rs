@@ -24,9 +24,9 @@ use self::{
     slots::{Held, Pool, Slots, Then},
 };
 use crate::{
-    event::{Event, LOG_VERSION, Outcome},
+    event::{Event, Outcome},
     metrics::Scores,
-    protocol::WorkerLine,
+    protocol::{PROTOCOL_VERSION, WorkerLine},
     system::device::Device,
     trial::{Failure, FailureKind, TrialId},
 };
@@ -171,9 +171,9 @@ impl Scheduler {
         match (self.slots.held(slot), line) {
             // What a process says after its fate was decided changes nothing.
             (Held::Ending(_) | Held::Nothing, _) => {}
-            (Held::Starting(trial), WorkerLine::Ready { v: LOG_VERSION }) => self.run(slot, trial, out),
+            (Held::Starting(trial), WorkerLine::Ready { v: PROTOCOL_VERSION }) => self.run(slot, trial, out),
             (Held::Starting(_), WorkerLine::Ready { v }) => {
-                let message = format!("the worker speaks version {v}, not {LOG_VERSION}");
+                let message = format!("the worker speaks version {v}, not {PROTOCOL_VERSION}");
                 self.protocol(slot, message, out);
             }
             (Held::Busy(trial), line) if Some(trial) == about(&line) => self.said(slot, trial, line, out),
@@ -230,7 +230,7 @@ impl Scheduler {
             }
             Event::SweepStarted { .. }
             | Event::Started { .. }
-            | Event::Pruned
+            | Event::ParametersRemoved
             | Event::Finished(_)
             | Event::Failed { .. }
             | Event::Interrupted

@@ -115,7 +115,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// What a spec is read from.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub struct SpecText<'a> {
     /// The file's name as messages show it.
     pub name: &'a str,
     /// The TOML.
@@ -193,16 +193,16 @@ pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<
     let file = working.join(path);
     let base = file.parent().unwrap_or(&working);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    check(&Origin { name: &name, text, overrides, base, working: &working }, inspect)
+    check(&SpecText { name: &name, text, overrides, base, working: &working }, inspect)
 }
 
 /// As [`read`], from a text.
 ///
 /// # Errors
 /// As [`read`].
-pub fn check(origin: &Origin<'_>, inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
+pub fn check(spec: &SpecText<'_>, inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
     let mut findings = Findings::default();
-    let read = section::read(origin, &mut findings);
+    let read = section::read(spec, &mut findings);
     let world = read.as_ref().map(|(root, draft)| world::look(root, draft, inspect, &mut findings));
     let warnings = findings.finish()?;
     match (read.and_then(|(_, draft)| draft.complete()), world) {
@@ -218,9 +218,9 @@ pub fn check(origin: &Origin<'_>, inspect: &Inspect<'_>) -> Result<Reading, Spec
 ///
 /// # Errors
 /// Every problem of the text.
-pub fn parse(origin: &Origin<'_>) -> Result<Spec, SpecError> {
+pub fn parse(spec: &SpecText<'_>) -> Result<Spec, SpecError> {
     let mut findings = Findings::default();
-    let read = section::read(origin, &mut findings);
+    let read = section::read(spec, &mut findings);
     findings.finish()?;
     read.and_then(|(_, draft)| draft.complete()).ok_or_else(incomplete)
 }

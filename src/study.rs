@@ -7,7 +7,7 @@ use crate::{
     metrics::Target,
     plan::{Plan, Scale},
     system::device::Device,
-    trial::{Failure, Origin, State, Trial, TrialId},
+    trial::{Failure, State, Trial, TrialId, TrialRef},
 };
 
 /// A sweep as far as its log tells.
@@ -55,9 +55,9 @@ pub struct TrialRecord {
     /// The latest failure, also when a retry followed.
     pub failure: Option<Failure>,
     /// Whether its parameters were removed after it was complete.
-    pub pruned: bool,
-    /// The trial that the latest attempt has its first steps from, or everything.
-    pub origin: Option<Origin>,
+    pub parameters_removed: bool,
+    /// The trial whose steps the latest attempt started from, or whose whole result was taken over.
+    pub inherited_from: Option<TrialRef>,
 }
 
 /// Why a record does not fit a plan.
@@ -131,7 +131,7 @@ impl Study {
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
             Event::Resumed { from, .. } => {
                 let trial = self.find(record)?;
-                trial.origin.clone_from(from);
+                trial.inherited_from.clone_from(from);
                 if from.as_ref().is_some_and(|origin| origin.sweep.is_some()) {
                     // What attempts here have done counts for nothing.
                     (trial.device, trial.micro_batch, trial.alone) = (None, None, false);
@@ -159,7 +159,7 @@ impl Study {
                 trial.failure = Some(failure.clone());
             }
             Event::Interrupted => self.find(record)?.state = State::Waiting,
-            Event::Pruned => self.find(record)?.pruned = true,
+            Event::ParametersRemoved => self.find(record)?.parameters_removed = true,
         }
         Ok(())
     }
@@ -180,8 +180,8 @@ impl Study {
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
             record.state = State::Waiting;
             record.outcome = None;
-            record.pruned = false;
-            record.origin = None;
+            record.parameters_removed = false;
+            record.inherited_from = None;
             (record.micro_batch, record.alone) = (None, false);
         }
     }
@@ -263,8 +263,8 @@ impl TrialRecord {
             evaluations: Vec::new(),
             outcome: None,
             failure: None,
-            pruned: false,
-            origin: None,
+            parameters_removed: false,
+            inherited_from: None,
         }
     }
 
@@ -277,8 +277,8 @@ impl TrialRecord {
         self.prepared = None;
         self.evaluations.clear();
         self.outcome = None;
-        self.pruned = false;
-        self.origin = None;
+        self.parameters_removed = false;
+        self.inherited_from = None;
     }
 }
 
@@ -348,26 +348,26 @@ mod tests {
 
     #[test]
     fn a_trial_is_pruned_until_it_runs_again() {
-        let events = [(1, started(1)), (1, Event::Pruned)];
-        assert!(study(&events).unwrap().trials[0].pruned);
+        let events = [(1, started(1)), (1, Event::ParametersRemoved)];
+        assert!(study(&events).unwrap().trials[0].parameters_removed);
         let mut study = study(&[&events[..], &[(1, started(2))]].concat()).unwrap();
-        assert!(!study.trials[0].pruned);
-        study.trials[0].pruned = true;
+        assert!(!study.trials[0].parameters_removed);
+        study.trials[0].parameters_removed = true;
         study.reopen(&[TrialId(1)]);
-        assert!(!study.trials[0].pruned);
+        assert!(!study.trials[0].parameters_removed);
     }
 
     #[test]
     fn whose_steps_an_attempt_has_is_known_until_the_next_one_and_evaluations_count_once() {
-        let from = Some(Origin { sweep: None, trial: TrialId(2) });
+        let from = Some(TrialRef { sweep: None, trial: TrialId(2) });
         let resumed = Event::Resumed { step: 100, epoch: 1.0, from: from.clone() };
         let evaluated = samples::record(1, &[0.5]).evaluations.remove(0);
         let events = [started(1), Event::Evaluated(evaluated.clone()), resumed, Event::Evaluated(evaluated)];
         let events = events.map(|event| (1, event));
         let record = study(&events).unwrap().trials.remove(0);
-        assert_eq!((record.origin, record.evaluations.len()), (from, 1));
+        assert_eq!((record.inherited_from, record.evaluations.len()), (from, 1));
         let record = study(&[&events[..], &[(1, started(2))]].concat()).unwrap().trials.remove(0);
-        assert_eq!((record.origin, record.evaluations.len()), (None, 0));
+        assert_eq!((record.inherited_from, record.evaluations.len()), (None, 0));
     }
 
     #[test]

@@ -76,9 +76,9 @@ pub struct Trial {
     pub settings: Settings,
 }
 
-/// The trial that another one has its beginning, or all, from.
+/// A trial of this sweep or of another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct TrialRef {
     /// The other trial's sweep, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<String>,
@@ -86,7 +86,7 @@ pub struct Origin {
     pub trial: TrialId,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for TrialRef {
     /// `0003`, `other-sweep/0003`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sweep {

@@ -20,16 +20,16 @@ use std::{
 
 use crate::{
     error_chain::chain,
-    event::{Event, LOG_VERSION},
+    event::Event,
     job::{Job, Sharing},
-    protocol::{WorkerLine, WorkerRequest},
+    protocol::{PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
     system::{
         device::Device,
         memory::{self, Memory},
     },
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Failure, FailureKind, Origin, TrialId},
+    trial::{Failure, FailureKind, TrialId, TrialRef},
 };
 
 /// Between two lines that are only about a trial's progress.
@@ -154,7 +154,7 @@ struct Closed;
 
 impl<W: Write> Server<W> {
     fn serve(mut self, train: &mut Train<'_>) -> Left {
-        if say(&mut self.output, &WorkerLine::Ready { v: LOG_VERSION }).is_err() {
+        if say(&mut self.output, &WorkerLine::Ready { v: PROTOCOL_VERSION }).is_err() {
             return Left::Quietly;
         }
         while let Ok(order) = self.requests.trials.recv() {
@@ -281,7 +281,7 @@ impl<W: Write> Reporter<'_, W> {
             }
             Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
             Report::Resumed { step, epoch, from } => {
-                let from = from.map(|trial| Origin { sweep: None, trial });
+                let from = from.map(|trial| TrialRef { sweep: None, trial });
                 Some(WorkerLine::Event(self.trial, Event::Resumed { step, epoch, from }))
             }
             Report::CheckpointDamaged(message) => {

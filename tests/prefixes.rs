@@ -79,14 +79,14 @@ impl Place {
 
     /// The steps that workers made, and the trials that trials went on from.
     fn work(&self) -> (u64, BTreeMap<u32, u32>) {
-        let (mut steps, mut origins, mut done) = (0, BTreeMap::new(), BTreeMap::new());
+        let (mut steps, mut prefixes, mut done) = (0, BTreeMap::new(), BTreeMap::new());
         for record in self.records() {
             let Some(trial) = record.trial else { continue };
             match record.event {
                 Event::Started { .. } => _ = done.insert(trial, 0),
                 Event::Resumed { step, from, .. } => {
                     done.insert(trial, step);
-                    origins.extend(from.map(|origin| (trial.0, origin.trial.0)));
+                    prefixes.extend(from.map(|prefix| (trial.0, prefix.trial.0)));
                 }
                 Event::Evaluated(evaluation) => {
                     let done = done.entry(trial).or_default();
@@ -96,7 +96,7 @@ impl Place {
                 _ => {}
             }
         }
-        (steps, origins)
+        (steps, prefixes)
     }
 
     /// What the trial `id` of the sweep `name` left that does not depend on time.
@@ -111,7 +111,7 @@ impl Place {
         let row = board.iter().find(|row| row["trial"] == id).unwrap();
         let mut row = row.as_object().unwrap().clone();
         let of_the_sweep =
-            ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "went_on_from"];
+            ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "warm_started_from"];
         for field in of_the_sweep {
             row.remove(field).unwrap();
         }
@@ -155,8 +155,8 @@ fn each_trial_ends_as_it_would_alone_and_no_step_is_made_twice() {
         complete(&mut place.grid(&["--devices", devices]));
         place.assert_as_alone();
         // Alone they are 1, 1, 2 and 3 epochs.
-        let origins = [(2, 1), (3, 1), (4, 3)].into();
-        assert_eq!(place.work(), (3 * STEPS_PER_EPOCH, origins), "{devices}");
+        let prefixes = [(2, 1), (3, 1), (4, 3)].into();
+        assert_eq!(place.work(), (3 * STEPS_PER_EPOCH, prefixes), "{devices}");
         assert_eq!(place.checkpoints(), [0; 0], "what only going on needs is gone");
         let board = fs::read_to_string(place.folder("ends").leaderboard("md")).unwrap();
         assert!(board.contains("0002 from 0001, 0003 from 0001, 0004 from 0003."), "{board}");

@@ -23,7 +23,7 @@ use sweep::{
     policy::Policy,
     results::Results,
     settings::{KEYS, Key, Section, Settings, Value},
-    spec::{self, Inspected, Origin, Spec, SpecError, Wanted},
+    spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
     train::CheckpointFacts,
     trial::{Params, Trial, TrialId},
@@ -93,7 +93,7 @@ fn set<T: ToString>(all: impl IntoIterator<Item = T>) -> BTreeSet<String> {
 
 fn parse(text: &str, overrides: &[String]) -> Result<Spec, SpecError> {
     let folder = root();
-    spec::parse(&Origin { name: "a.toml", text, overrides, base: &folder, working: &folder })
+    spec::parse(&SpecText { name: "a.toml", text, overrides, base: &folder, working: &folder })
 }
 
 const SMALLEST: &str = "name = \"a\"\n[data]\npath = \"builtin:reviews\"\n";
@@ -140,8 +140,8 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
     for text in whole {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path();
-        let origin = Origin { name: "a.toml", text: &text, overrides: &[], base, working: base };
-        let spec = spec::parse(&origin).unwrap();
+        let written = SpecText { name: "a.toml", text: &text, overrides: &[], base, working: base };
+        let spec = spec::parse(&written).unwrap();
         write_data(&spec);
         if !spec.settings.checkpoint.starts_with("builtin:") {
             fs::create_dir_all(&spec.settings.checkpoint).unwrap();
@@ -149,7 +149,7 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
         let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
         let inspect =
             |wanted: Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
-        let reading = match spec::check(&origin, &inspect) {
+        let reading = match spec::check(&written, &inspect) {
             Ok(reading) => reading,
             Err(error) => panic!("{}", error.render(false)),
         };

@@ -44,8 +44,8 @@ fn attempt(
     dies: Option<u64>,
 ) -> (Option<Outcome>, Told) {
     bench.sharing = match trial {
-        SHORT => Sharing { origin: None, is_gone_on_from: true },
-        _ => Sharing { origin: Some(SHORT), is_gone_on_from: false },
+        SHORT => Sharing { prefix: None, has_successors: true },
+        _ => Sharing { prefix: Some(SHORT), has_successors: false },
     };
     let folder = folder(bench, trial);
     let mut told = Told::default();

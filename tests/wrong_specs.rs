@@ -303,7 +303,7 @@ wrong! {
 
 fn parsed(text: &str, overrides: &[String]) -> Result<spec::Spec, SpecError> {
     let base = Path::new("/sweeps");
-    spec::parse(&spec::Origin { name: "spec.toml", text, overrides, base, working: base })
+    spec::parse(&spec::SpecText { name: "spec.toml", text, overrides, base, working: base })
 }
 
 #[test]

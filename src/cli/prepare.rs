@@ -92,7 +92,7 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
         .filter_map(|record| {
             let id = record.trial.id;
             let trial = folder.trial(id);
-            let parameters = (!record.pruned).then(|| trial.best_parameters());
+            let parameters = (!record.parameters_removed).then(|| trial.best_parameters());
             let mut needed = parameters.into_iter().chain([trial.predictions()]);
             Some((id, needed.find(|path| is_gone(path))?))
         })
@@ -117,7 +117,7 @@ fn is_gone(path: &Path) -> bool {
 pub(super) fn missing_parameters(folder: &SweepFolder, record: &TrialRecord) -> Option<Stop> {
     let id = record.trial.id;
     let path = folder.trial(id).best_parameters();
-    let message = match (record.pruned, is_gone(&path)) {
+    let message = match (record.parameters_removed, is_gone(&path)) {
         (_, false) => return None,
         (true, true) => format!(
             "the parameters of trial {id} were removed, since `keep` in [run] keeps those of the best by test F1 \
@@ -239,7 +239,7 @@ mod tests {
     fn a_trial_whose_parameters_were_removed_on_purpose_does_not_run_again() {
         let (_root, folder) = folder();
         let mut study = samples::study(vec![samples::record(1, &[0.5])]);
-        study.trials[0].pruned = true;
+        study.trials[0].parameters_removed = true;
         let trial = folder.trial(TrialId(1));
         fs::create_dir_all(trial.path()).unwrap();
         fs::write(trial.predictions(), "").unwrap();

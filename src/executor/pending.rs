@@ -27,7 +27,7 @@ pub(super) fn due(study: &Study, prefixes: &Prefixes) -> Vec<Due> {
             batch: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
             micro_batch: record.micro_batch,
             alone: record.device.filter(|_| record.alone),
-            after: prefixes.origin(record.trial.id),
+            after: prefixes.prefix(record.trial.id),
         }
     };
     study.to_run().into_iter().filter_map(|(id, _)| study.trial(id).map(due)).collect()

@@ -19,7 +19,7 @@ use crate::{
 /// The trials of a run that are to go on from others, and have not yet.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    origins: BTreeMap<TrialId, TrialId>,
+    prefixes: BTreeMap<TrialId, TrialId>,
 }
 
 impl Prefixes {
@@ -32,22 +32,22 @@ impl Prefixes {
             State::Failed => false,
         };
         let candidates = study.trials.iter().filter(is_origin).map(|record| &record.trial);
-        let mut origins = plan::origins(candidates);
+        let mut prefixes = plan::prefixes(candidates);
         // What has a checkpoint of its own, from an earlier run, goes on from there.
         let begins =
             |id: TrialId| study.trial(id).is_some_and(|it| it.state != State::Complete && !has_state(it));
-        origins.retain(|trial, _| begins(*trial));
-        Self { origins }
+        prefixes.retain(|trial, _| begins(*trial));
+        Self { prefixes }
     }
 
     /// The trial that `trial` goes on from.
-    pub(super) fn origin(&self, trial: TrialId) -> Option<TrialId> {
-        self.origins.get(&trial).copied()
+    pub(super) fn prefix(&self, trial: TrialId) -> Option<TrialId> {
+        self.prefixes.get(&trial).copied()
     }
 
     /// Whether a trial is still to go on from this one.
     fn is_wanted(&self, trial: TrialId) -> bool {
-        self.origins.values().any(|origin| *origin == trial)
+        self.prefixes.values().any(|prefix| *prefix == trial)
     }
 }
 
@@ -55,13 +55,13 @@ impl Loop<'_> {
     /// What a trial that is run in `slot` has to do with others.
     pub(super) fn sharing(&self, slot: Slot, trial: TrialId) -> Sharing {
         let device = self.run.devices.get(slot.0).copied();
-        let origin = self.prefixes.origin(trial).filter(|origin| {
-            let record = self.study.trial(*origin);
+        let prefix = self.prefixes.prefix(trial).filter(|prefix| {
+            let record = self.study.trial(*prefix);
             record.is_some_and(|record| {
                 record.state == State::Complete && !record.mixed && is_same_kind(record.device, device)
             })
         });
-        Sharing { origin, is_gone_on_from: self.prefixes.is_wanted(trial) }
+        Sharing { prefix, has_successors: self.prefixes.is_wanted(trial) }
     }
 
     /// Removes what nobody needs any more after `event` of `trial`.
@@ -75,14 +75,14 @@ impl Loop<'_> {
             | Event::CheckpointDamaged { .. }
             | Event::Failed { retry: true, .. }
             | Event::Interrupted
-            | Event::Pruned
+            | Event::ParametersRemoved
             | Event::SweepEnded { .. } => false,
         };
-        let origin = if needs_no_other { self.prefixes.origins.remove(&trial) } else { None };
-        if let Some(origin) = origin {
-            self.clean(origin);
+        let prefix = if needs_no_other { self.prefixes.prefixes.remove(&trial) } else { None };
+        if let Some(prefix) = prefix {
+            self.clean(prefix);
         }
-        if matches!(event, Event::Finished(_) | Event::Pruned) {
+        if matches!(event, Event::Finished(_) | Event::ParametersRemoved) {
             self.clean(trial);
         }
     }
@@ -91,7 +91,7 @@ impl Loop<'_> {
     pub(super) fn clean(&self, trial: TrialId) {
         let record = self.study.trial(trial).filter(|record| record.state == State::Complete);
         if let Some(record) = record.filter(|_| !self.prefixes.is_wanted(trial)) {
-            let what = if record.pruned { What::Parameters } else { What::Checkpoints };
+            let what = if record.parameters_removed { What::Parameters } else { What::Checkpoints };
             self.cleaner.clean(self.run.folder.trial(trial), what);
         }
     }

@@ -23,7 +23,8 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     }
     let (_, worst_kept, _) = keys.select_nth_unstable_by(count - 1, f64::total_cmp);
     let worst_kept = *worst_kept;
-    let goes = |record: &&TrialRecord| !record.pruned && key(record).total_cmp(&worst_kept).is_gt();
+    let goes =
+        |record: &&TrialRecord| !record.parameters_removed && key(record).total_cmp(&worst_kept).is_gt();
     complete().filter(goes).map(|record| record.trial.id).collect()
 }
 
@@ -75,7 +76,7 @@ mod tests {
         study.trials[1].state = State::Running;
         study.trials[2].state = State::Waiting;
         assert_eq!(gone(&study, Keep::BestOfSweep), [4]);
-        study.trials[3].pruned = true;
+        study.trials[3].parameters_removed = true;
         assert_eq!(gone(&study, Keep::BestOfSweep), [0; 0]);
     }
 

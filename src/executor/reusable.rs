@@ -22,7 +22,7 @@ use crate::{
     study::{Study, TrialRecord},
     system::{device::Device, files},
     train::{Catalog, arithmetic},
-    trial::{Origin, State, Trial, TrialId},
+    trial::{State, Trial, TrialId, TrialRef},
 };
 
 /// What a complete trial has that is taken over, in its folder.
@@ -34,7 +34,7 @@ const WEIGHTS: &str = "model.safetensors";
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// Which.
-    pub(crate) origin: Origin,
+    pub(crate) origin: TrialRef,
     /// What the other sweep's log tells of it.
     pub(crate) record: TrialRecord,
     /// How it ended.
@@ -67,7 +67,7 @@ pub(crate) fn find<'a>(
             else {
                 continue;
             };
-            let origin = Origin { sweep: Some(other.name()), trial: record.trial.id };
+            let origin = TrialRef { sweep: Some(other.name()), trial: record.trial.id };
             let (folder, labels) = (other.trial(origin.trial), plan.labels.clone());
             if !has_files(&folder) {
                 continue;
@@ -107,8 +107,8 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
 fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
     let kind = std::mem::discriminant(&record.device?);
     let is_here = devices.iter().any(|device| std::mem::discriminant(device) == kind);
-    let is_own = record.origin.as_ref().is_none_or(|origin| origin.sweep.is_none());
-    let is_whole = record.state == State::Complete && !record.pruned && !record.mixed;
+    let is_own = record.inherited_from.as_ref().is_none_or(|origin| origin.sweep.is_none());
+    let is_whole = record.state == State::Complete && !record.parameters_removed && !record.mixed;
     record.outcome.clone().filter(|_| is_here && is_own && is_whole)
 }
 

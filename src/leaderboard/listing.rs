@@ -161,7 +161,7 @@ impl Leaderboard {
         headings.extend(own(&["train_loss", "val_loss", "val_f1"]));
         headings.extend(test.iter().chain(counts).map(|name| format!("test_{name}")));
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
-        headings.extend(own(&["went_on_from", "reused_from"]));
+        headings.extend(own(&["warm_started_from", "reused_from"]));
         headings
     }
 
@@ -177,7 +177,7 @@ impl Leaderboard {
         fields.extend(csv_test(row.test.as_ref(), binary));
         fields.extend([text(row.verdict), text(row.seconds), text(row.device.as_ref()), text(row.tied)]);
         fields.extend([text(row.p_value), text(row.reason.as_ref()), text(row.micro_batch)]);
-        fields.extend([text(row.went_on_from.map(|trial| trial.0)), text(row.reused_from.as_ref())]);
+        fields.extend([text(row.warm_started_from.map(|trial| trial.0)), text(row.reused_from.as_ref())]);
         fields
     }
 }

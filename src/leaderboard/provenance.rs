@@ -8,7 +8,7 @@ const TRIALS_SHOWN: usize = 5;
 impl Leaderboard {
     /// Which trials went on from others, and which were taken over: a sentence each.
     pub(super) fn origin_notes(&self) -> impl Iterator<Item = String> {
-        let went_on = |row: &Row| row.went_on_from.map(|origin| format!("{} from {origin}", row.trial));
+        let went_on = |row: &Row| row.warm_started_from.map(|origin| format!("{} from {origin}", row.trial));
         let reused =
             |row: &Row| row.reused_from.as_ref().map(|origin| format!("{} from {origin}", row.trial));
         let notes = [
@@ -37,15 +37,15 @@ mod tests {
     use crate::{
         leaderboard::{RankBy, build},
         samples::{record, study},
-        trial::{Origin, TrialId},
+        trial::{TrialId, TrialRef},
     };
 
     #[test]
     fn a_row_and_a_footnote_tell_whose_steps_a_trial_has() {
         let mut trials: Vec<_> = (1..=8).map(|id| record(id, &[0.5])).collect();
         let origin =
-            |sweep: Option<&str>| Some(Origin { sweep: sweep.map(str::to_owned), trial: TrialId(1) });
-        trials[2].origin = origin(Some("other"));
+            |sweep: Option<&str>| Some(TrialRef { sweep: sweep.map(str::to_owned), trial: TrialId(1) });
+        trials[2].inherited_from = origin(Some("other"));
         let board = build(&study(trials.clone()), RankBy::TestF1, &|_| None);
         assert_eq!(
             board.origin_notes().collect::<Vec<_>>(),
@@ -53,9 +53,9 @@ mod tests {
         );
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
         assert_eq!(rows[2]["reused_from"], serde_json::json!({"sweep": "other", "trial": 1}));
-        assert!(rows[2]["went_on_from"].is_null() && rows[1]["reused_from"].is_null());
+        assert!(rows[2]["warm_started_from"].is_null() && rows[1]["reused_from"].is_null());
         assert!(board.to_csv().contains(",,other/0001\n"));
-        trials.iter_mut().skip(1).for_each(|trial| trial.origin = origin(None));
+        trials.iter_mut().skip(1).for_each(|trial| trial.inherited_from = origin(None));
         let board = build(&study(trials), RankBy::TestF1, &|_| None);
         let note = board.origin_notes().collect::<String>();
         assert!(note.ends_with("0005 from 0001, 0006 from 0001, and 2 more."), "{note}");

@@ -54,7 +54,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
         1 => trials.to_string(),
         _ => format!("{trials}: {} with {seeds} seeds each", counted(configurations, "configuration")),
     };
-    let shared = super::origins(&plan.trials).len();
+    let shared = super::prefixes(&plan.trials).len();
     let shared = (shared > 0).then(|| format!("{shared} of {trials} trials go on where another one ends"));
     let swept = if plan.swept.is_empty() { "nothing".to_owned() } else { plan.swept.join(", ") };
     let mut summary = vec![("sweep", format!("{}, seed {}", plan.sweep, plan.seed)), ("trials", size)];

@@ -14,26 +14,26 @@ use crate::{
 /// Going from a trial to the one that it goes on from comes to an end: that one has fewer epochs, or
 /// as many and less patience.
 #[must_use]
-pub fn origins<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<TrialId, TrialId> {
+pub fn prefixes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<TrialId, TrialId> {
     let mut groups: HashMap<(u64, String), Vec<&Trial>> = HashMap::new();
     for trial in trials {
         let params = trial.params.0.iter().filter(|(name, _)| !ENDS.contains(&&**name)).cloned();
         let params: Vec<_> = params.collect();
         groups.entry((trial.seed, canonical(&params))).or_default().push(trial);
     }
-    let mut origins = BTreeMap::new();
+    let mut prefixes = BTreeMap::new();
     for mut group in groups.into_values().filter(|group| group.len() > 1) {
         group.sort_by_key(|trial| (length(trial), trial.id));
         for (at, trial) in group.iter().enumerate() {
             let (shorter, _) = group.split_at(at);
-            let origin = shorter.iter().rev().find(|other| {
+            let prefix = shorter.iter().rev().find(|other| {
                 let ends_no_later = other.settings.patience <= trial.settings.patience;
                 ends_no_later && length(other) < length(trial) && other.settings.begin(&trial.settings)
             });
-            origins.extend(origin.map(|origin| (trial.id, origin.id)));
+            prefixes.extend(prefix.map(|prefix| (trial.id, prefix.id)));
         }
     }
-    origins
+    prefixes
 }
 
 fn length(trial: &Trial) -> (usize, usize) {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     fn found(trials: &[Trial]) -> Vec<(u32, u32)> {
-        origins(trials).into_iter().map(|(trial, origin)| (trial.0, origin.0)).collect()
+        prefixes(trials).into_iter().map(|(trial, prefix)| (trial.0, prefix.0)).collect()
     }
 
     #[test]

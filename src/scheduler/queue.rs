@@ -30,7 +30,7 @@ impl Turns {
 
     /// The first trial that suits and has nobody to wait for.
     pub(super) fn find(&self, suits: impl Fn(TrialId) -> bool) -> Option<TrialId> {
-        let is_blocked = |trial| self.after.get(&trial).is_some_and(|origin| self.open.contains(origin));
+        let is_blocked = |trial| self.after.get(&trial).is_some_and(|prefix| self.open.contains(prefix));
         self.waiting.iter().copied().find(|&trial| suits(trial) && !is_blocked(trial))
     }
 
@@ -50,7 +50,7 @@ impl Turns {
     /// they need on the disk.
     pub(super) fn close(&mut self, trial: TrialId) {
         self.open.remove(&trial);
-        if self.after.values().any(|origin| *origin == trial) {
+        if self.after.values().any(|prefix| *prefix == trial) {
             let is_next = |waiting: &TrialId| self.after.get(waiting) == Some(&trial);
             let (mut next, others): (VecDeque<_>, VecDeque<_>) =
                 self.waiting.iter().partition(|&it| is_next(it));

@@ -14,7 +14,7 @@ use crate::{
 const SLOT: Slot = Slot(0);
 const T1: TrialId = TrialId(1);
 const T2: TrialId = TrialId(2);
-const READY: WorkerLine = WorkerLine::Ready { v: LOG_VERSION };
+const READY: WorkerLine = WorkerLine::Ready { v: PROTOCOL_VERSION };
 
 fn cpu(slots: usize) -> Vec<Device> {
     (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect()
@@ -184,7 +184,7 @@ fn a_worker_may_log_only_how_its_trial_is_prepared_and_evaluated() {
 fn a_worker_of_another_version_is_not_given_a_trial() {
     let mut scheduler = scheduler(1, 1);
     scheduler.step(Input::Begin);
-    let actions = plain(scheduler.step(Input::Line(SLOT, WorkerLine::Ready { v: LOG_VERSION + 1 })));
+    let actions = plain(scheduler.step(Input::Line(SLOT, WorkerLine::Ready { v: PROTOCOL_VERSION + 1 })));
     assert_eq!(actions, [failed(T1, FailureKind::Protocol, true), Action::Kill(SLOT)]);
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Origin, Parameter, Spec, checks, data,
+    Parameter, Spec, SpecText, checks, data,
     document::{self, Content, Entry, Node},
     problem::{At, Findings},
     run, space,
@@ -44,7 +44,7 @@ pub(super) struct Chosen {
 /// Reads and notes: the tree, where paths start, and what is wrong.
 pub(super) struct Reader<'a> {
     pub(super) root: &'a Node,
-    pub(super) origin: &'a Origin<'a>,
+    pub(super) spec: &'a SpecText<'a>,
     pub(super) findings: &'a mut Findings,
 }
 
@@ -76,9 +76,9 @@ impl Draft {
 }
 
 /// Reads all of a spec that can be read without looking at files; `None` when it is no TOML.
-pub(super) fn read(origin: &Origin<'_>, findings: &mut Findings) -> Option<(Node, Draft)> {
-    let root = document::parse(origin.name, origin.text, origin.overrides, findings)?;
-    let mut reader = Reader { root: &root, origin, findings };
+pub(super) fn read(spec: &SpecText<'_>, findings: &mut Findings) -> Option<(Node, Draft)> {
+    let root = document::parse(spec.name, spec.text, spec.overrides, findings)?;
+    let mut reader = Reader { root: &root, spec, findings };
     reader.refuse_unknown(&root, None, &TOP);
     let name = reader.name();
     let seed = reader.seed();
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
 
     /// What a path written at `at` is relative to.
     pub(super) fn base(&self, at: At) -> &'a Path {
-        if at.source == 0 { self.origin.base } else { self.origin.working }
+        if at.source == 0 { self.spec.base } else { self.spec.working }
     }
 
     /// Notes every key of `table` that is not `known`; `section`: its name, `None` at the top.

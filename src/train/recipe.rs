@@ -385,7 +385,7 @@ impl<C: Compute> Trial<'_, C> {
             train_loss: best.train_loss,
             validation: best.validation.clone(),
             test,
-            seconds: self.seconds(learner) - learner.saved.origin.map_or(0.0, |origin| origin.seconds),
+            seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
         })))
     }
 }

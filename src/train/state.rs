@@ -83,17 +83,17 @@ pub(crate) struct Position {
     pub(crate) evaluations: Vec<Evaluation>,
     /// Wall-clock seconds so far, over all attempts.
     pub(crate) seconds: f64,
-    /// Where it began, if it went on from where another trial ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) origin: Option<Origin>,
+    /// The trial whose final checkpoint this training started from, if there is one.
+    #[serde(default, alias = "origin", skip_serializing_if = "Option::is_none")]
+    pub(crate) prefix: Option<Prefix>,
     /// Whether some step was computed in smaller parts than planned, since memory had run out.
     #[serde(default)]
     pub(crate) is_cut: bool,
 }
 
-/// What a training has of another trial.
+/// The trial that made the first steps of this training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Origin {
+pub(crate) struct Prefix {
     /// The other trial.
     pub(crate) trial: TrialId,
     /// Wall-clock seconds that the other one took until there.

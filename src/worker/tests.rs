@@ -55,7 +55,7 @@ fn serve(input: impl Read + Send + 'static, train: &mut Train<'_>) -> (Vec<Worke
     let left = Server { output: &mut output, requests, last_panic }.serve(train);
     let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut lines: Vec<WorkerLine> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
-    assert_eq!(lines.remove(0), WorkerLine::Ready { v: LOG_VERSION });
+    assert_eq!(lines.remove(0), WorkerLine::Ready { v: PROTOCOL_VERSION });
     (lines, left)
 }
 

@@ -185,9 +185,9 @@ impl World {
     fn logged(&mut self, trial: TrialId, event: &Event) {
         let count = match event {
             Event::Started { attempt, micro_batch, alone, .. } => {
-                let origin = TrialId(trial.0 + 1);
-                let waits = trial.0.is_multiple_of(2) && origin.0 <= self.trials;
-                assert!(!waits || self.terminal.contains_key(&origin), "{trial} did not wait");
+                let prefix = TrialId(trial.0 + 1);
+                let waits = trial.0.is_multiple_of(2) && prefix.0 <= self.trials;
+                assert!(!waits || self.terminal.contains_key(&prefix), "{trial} did not wait");
                 assert!(!self.awaits_space && self.full.is_empty(), "{trial} starts on a full disk");
                 self.started = (*micro_batch, *alone);
                 let before = micro_batch.and_then(|size| self.micro_batches.insert(trial, size));

@@ -17,7 +17,7 @@ use crate::{
         backend::Compute,
         config::EncoderConfig,
         outputs,
-        state::{self, Best, Found, Identity, Moments, Origin, Position, Saving, Shelf, StateError},
+        state::{self, Best, Found, Identity, Moments, Position, Prefix, Saving, Shelf, StateError},
         weights::Pretrained,
     },
     trial::TrialId,
@@ -36,7 +36,7 @@ pub(super) struct Saved {
     pub(super) seconds_before: f64,
     is_resumed: bool,
     /// What it has of another trial.
-    pub(super) origin: Option<Origin>,
+    pub(super) prefix: Option<Prefix>,
     /// Whether some step was computed in smaller parts than planned.
     pub(super) is_cut: bool,
 }
@@ -49,7 +49,7 @@ impl Default for Saved {
             best: None,
             seconds_before: 0.0,
             is_resumed: false,
-            origin: None,
+            prefix: None,
             is_cut: false,
         }
     }
@@ -111,7 +111,7 @@ impl<C: Compute> Trial<'_, C> {
             loss: (learner.loss.0.to_bits(), learner.loss.1),
             evaluations: learner.evaluations.clone(),
             seconds: self.seconds(learner),
-            origin: learner.saved.origin,
+            prefix: learner.saved.prefix,
             is_cut: learner.saved.is_cut,
         };
         let before = learner.saved.best.take();
@@ -119,11 +119,7 @@ impl<C: Compute> Trial<'_, C> {
             identity: &self.identity(),
             position: &position,
             // No step will want them, unless it is another trial's.
-            moments: &if learner.over && !self.job.sharing.is_gone_on_from {
-                Moments::new()
-            } else {
-                moments
-            },
+            moments: &if learner.over && !self.job.sharing.has_successors { Moments::new() } else { moments },
             model: &learner.model.valid().weights(),
             best: match &before {
                 _ if is_best => Best::Now,
@@ -160,7 +156,7 @@ impl<C: Compute> Trial<'_, C> {
         let shared = if found.saved.is_none() { self.shared(&mut found.damaged) } else { None };
         let then = match (&found.saved, &shared) {
             (Some(_), _) => "the one before it is used".to_owned(),
-            (None, Some((origin, _))) => format!("the trial goes on from where trial {origin} ended"),
+            (None, Some((prefix, _))) => format!("the trial goes on from where trial {prefix} ended"),
             (None, None) => "the trial begins anew".to_owned(),
         };
         for damaged in &found.damaged {
@@ -169,11 +165,11 @@ impl<C: Compute> Trial<'_, C> {
         }
         match (found.saved, shared) {
             (Some(saved), _) => self.resumed(learner, saved, config),
-            (None, Some((origin, saved))) => {
+            (None, Some((prefix, saved))) => {
                 let seconds = saved.position.seconds;
                 let mut learner = self.resumed(learner, saved, config)?;
-                learner.saved.origin = Some(Origin { trial: origin, seconds });
-                self.settle(&mut learner, origin, observe)?;
+                learner.saved.prefix = Some(Prefix { trial: prefix, seconds });
+                self.settle(&mut learner, prefix, observe)?;
                 Ok(learner)
             }
             (None, None) => Ok(learner),
@@ -188,14 +184,14 @@ impl<C: Compute> Trial<'_, C> {
     /// What the trial ended with that this one goes on from, if there is one and its end is one that
     /// this trial would have come to.
     fn shared(&self, damaged: &mut Vec<StateError>) -> Option<(TrialId, state::Saved)> {
-        let origin = self.job.sharing.origin?;
-        let end = Shelf::new(&self.folder_of(origin)).read_end(&self.identity());
+        let prefix = self.job.sharing.prefix?;
+        let end = Shelf::new(&self.folder_of(prefix)).read_end(&self.identity());
         let saved = end.unwrap_or_else(|error| {
             damaged.push(error);
             None
         })?;
         // Without moments no step can be made; a trial that nobody was to go on from leaves none.
-        (!saved.moments.is_empty() && saved.best.is_some()).then_some((origin, saved))
+        (!saved.moments.is_empty() && saved.best.is_some()).then_some((prefix, saved))
     }
 
     /// Leaves in the trial's folder what it would have left there until now, had it come here by
@@ -203,10 +199,10 @@ impl<C: Compute> Trial<'_, C> {
     fn settle(
         &self,
         learner: &mut Learner<C>,
-        origin: TrialId,
+        prefix: TrialId,
         observe: &mut Observe<'_>,
     ) -> Result<(), TrainError> {
-        let other = Shelf::new(&self.folder_of(origin));
+        let other = Shelf::new(&self.folder_of(prefix));
         let control = Self::persist(observe, &mut || {
             outputs::write_metrics(self.folder, &learner.evaluations)?;
             Ok(self.shelf().take_best(&other)?)
@@ -243,7 +239,7 @@ impl<C: Compute> Trial<'_, C> {
             step: position.step,
             seconds_before: position.seconds,
             is_resumed: true,
-            origin: position.origin,
+            prefix: position.prefix,
             is_cut: position.is_cut,
             ..Saved::default()
         };
@@ -268,7 +264,7 @@ impl<C: Compute> Trial<'_, C> {
             return Vec::new();
         }
         let epoch = learner.step as f64 / steps_per_epoch as f64;
-        let from = learner.saved.origin.map(|origin| origin.trial);
+        let from = learner.saved.prefix.map(|prefix| prefix.trial);
         let resumed = Report::Resumed { step: learner.step, epoch, from };
         let evaluated = learner.evaluations.iter().cloned().map(Report::Evaluated);
         std::iter::once(resumed).chain(evaluated).collect()

@@ -27,7 +27,7 @@ fn position(step: u64, evaluations: Vec<Evaluation>) -> Position {
         loss: (f64::NAN.to_bits(), 3),
         evaluations,
         seconds: 0.1,
-        origin: None,
+        prefix: None,
         is_cut: false,
     }
 }
