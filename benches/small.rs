@@ -19,6 +19,7 @@ use std::{
 
 use divan::{Bencher, counter::ItemsCount};
 use sweep::{
+    checkpoint::{Checkpoint, MINI},
     data::reviews,
     event::{Event, LOG_VERSION, Record},
     journal,
@@ -31,7 +32,7 @@ use sweep::{
     settings::Lowercase,
     study::Study,
     system::device::Device,
-    train::{BUILTIN_MINI, Chunking, TextEncoder},
+    train::{Chunking, TextEncoder},
     trial::TrialId,
 };
 
@@ -53,12 +54,13 @@ fn real() -> Option<String> {
 
 /// Checkpoints whose tokenizers are there.
 fn checkpoints() -> Vec<&'static str> {
-    std::iter::once(BUILTIN_MINI).chain(real().map(|_| REAL)).collect()
+    std::iter::once(MINI).chain(real().map(|_| REAL)).collect()
 }
 
 fn open(checkpoint: &str) -> TextEncoder {
     let path = if checkpoint == REAL { real() } else { None };
-    TextEncoder::open(path.as_deref().unwrap_or(checkpoint), Lowercase::Tokenizer).unwrap()
+    TextEncoder::open(&Checkpoint::parse(path.as_deref().unwrap_or(checkpoint)), Lowercase::Tokenizer)
+        .unwrap()
 }
 
 /// Opening a tokenizer.

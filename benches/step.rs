@@ -15,6 +15,7 @@ use std::{
 };
 
 use sweep::{
+    checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Limit, Source},
     job::{Job, Sharing},
     policy::CheckpointEvery,
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let texts = documents(Path::new(texts), shape == "full", steps * BATCH)?;
     let data = data(folder.path(), &texts)?;
     let settings = Settings {
-        checkpoint: fs::canonicalize(model)?.display().to_string(),
+        checkpoint: Checkpoint::Folder(fs::canonicalize(model)?),
         pooling: if pooling == "mean" { Pooling::Mean } else { Pooling::Cls },
         long: LongText::Head,
         chunk_length: 128,

@@ -21,12 +21,13 @@ use std::{
 };
 
 use sweep::{
+    checkpoint::{Checkpoint, MINI},
     data::{DataSpec, Duplicates, Limit, Source, Split},
     job::{Job, Sharing},
     policy::CheckpointEvery,
     settings::{LongText, Settings},
     system::device::Device,
-    train::{BUILTIN_MINI, Control, Report, Session},
+    train::{Control, Report, Session},
     trial::{Params, Trial, TrialId},
 };
 
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let texts = tempfile::tempdir()?;
     let (model, source, trials) = match words.as_slice() {
-        [model, rest @ ..] if model == BUILTIN_MINI && rest.len() < 2 => {
+        [model, rest @ ..] if model == MINI && rest.len() < 2 => {
             (model.clone(), Source::Reviews { split: Split::default() }, rest.first())
         }
         [model, train, validation, test, rest @ ..] if rest.len() < 2 => {
@@ -109,7 +110,7 @@ fn measure(session: &mut Session, job: &Job, folder: &Path) -> Result<Times, Box
 fn job(id: u32, model: &str, source: Source) -> Job {
     let is_built_in = matches!(source, Source::Reviews { .. });
     let settings = Settings {
-        checkpoint: model.to_owned(),
+        checkpoint: Checkpoint::parse(model),
         long: LongText::Head,
         chunk_length: 64,
         epochs: 1,

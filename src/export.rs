@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    checkpoint,
+    checkpoint::Checkpoint,
     data::Source,
     display,
     event::Outcome,
@@ -21,8 +21,8 @@ use crate::{
     settings::{KEYS, Pooling, Settings},
     system::files,
     train::{
-        self, BUILTIN_MINI, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision,
-        TextError, Weights, WeightsError,
+        self, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision, TextError, Weights,
+        WeightsError,
     },
 };
 
@@ -218,9 +218,9 @@ fn write_files(model: &Model<'_>, weights: &Weights, made: &Path) -> Result<(), 
         put("modeling_sweep.py", mean_pooling_code(family).as_bytes())?;
     }
     put("config.json", format!("{config:#}\n").as_bytes())?;
-    if settings.checkpoint != BUILTIN_MINI {
+    if let Some(folder) = settings.checkpoint.folder() {
         for name in TOKENIZER_FILES {
-            let path = checkpoint::folder(&settings.checkpoint).join(name);
+            let path = folder.join(name);
             if path.is_file() {
                 let bytes = std::fs::read(&path).map_err(|source| ExportError::Read { path, source })?;
                 put(name, &bytes)?;
@@ -248,12 +248,12 @@ fn mean_pooling_code(family: &Family) -> String {
 }
 
 /// The checkpoint's own `config.json`, with all that `sweep` does not read.
-fn base_config(checkpoint: &str) -> Result<Value, ExportError> {
-    if checkpoint == BUILTIN_MINI {
+fn base_config(checkpoint: &Checkpoint) -> Result<Value, ExportError> {
+    let Some(folder) = checkpoint.folder() else {
         let config = train::encoder_config(checkpoint);
         return Ok(config.map_or(Value::Null, |config| json!(config)));
-    }
-    let path = checkpoint::folder(checkpoint).join("config.json");
+    };
+    let path = folder.join("config.json");
     let text =
         std::fs::read_to_string(&path).map_err(|source| ExportError::Read { path: path.clone(), source })?;
     serde_json::from_str(&text).map_err(|source| ExportError::Config { path, source })
@@ -282,7 +282,7 @@ fn card(model: &Model<'_>) -> String {
         job.sweep,
         job.trial.id,
         labels.iter().map(|label| display::markdown(&display::plain(label))).collect::<Vec<_>>().join(", "),
-        checkpoint_name(&settings.checkpoint),
+        settings.checkpoint.title(),
     );
     for (name, validation, test) in [
         (figure, outcome.validation.f1, test.f1),
@@ -338,11 +338,6 @@ fn classes_table(test: &Scores, labels: &[String]) -> String {
     table
 }
 
-/// A folder's own name: where it stood on the training machine is nobody's business.
-fn checkpoint_name(checkpoint: &str) -> String {
-    checkpoint::title(checkpoint)
-}
-
 fn data_section(job: &Job) -> String {
     let name =
         |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -362,7 +357,8 @@ fn settings_section(settings: &Settings, seed: u64) -> String {
     let mut section = String::from("\n## Settings\n\n| setting | value |\n| --- | --- |\n");
     for key in KEYS {
         let value = match key.name {
-            "checkpoint" => checkpoint_name(&settings.checkpoint),
+            // Where a folder stood on the training machine is nobody's business.
+            "checkpoint" => settings.checkpoint.title(),
             _ => key.get(settings).to_string(),
         };
         let _ = writeln!(section, "| {} | {value} |", key.name);

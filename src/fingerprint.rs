@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    checkpoint::Checkpoint,
     data::{Dataset, Document, Source, SplitName},
     hub::WEIGHT_FILES,
 };
@@ -44,7 +45,7 @@ pub struct Fingerprints {
     pub data: Option<DataDigests>,
     /// Of each checkpoint's folder, by what trials call it.
     #[serde(default)]
-    pub checkpoints: BTreeMap<String, String>,
+    pub checkpoints: BTreeMap<Checkpoint, String>,
 }
 
 /// SHA-256 of the documents of each split, after duplicates and limits: ids, texts and labels.
@@ -113,17 +114,20 @@ fn add(hash: &mut Sha256, part: &[u8]) {
     hash.update(part);
 }
 
-/// The digests of those of `names` that are folders on this machine, which is to say absolute paths.
+/// The digests of those of `all` that are folders on this machine, which is to say absolute paths.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn checkpoints<'a>(
-    names: impl IntoIterator<Item = &'a str>,
-) -> Result<BTreeMap<String, String>, FingerprintError> {
+    all: impl IntoIterator<Item = &'a Checkpoint>,
+) -> Result<BTreeMap<Checkpoint, String>, FingerprintError> {
     let mut digests = BTreeMap::new();
-    for name in names {
-        if Path::new(name).is_absolute() && !digests.contains_key(name) {
-            digests.insert(name.to_owned(), checkpoint(Path::new(name))?);
+    for one in all {
+        if let Checkpoint::Folder(folder) = one
+            && folder.is_absolute()
+            && !digests.contains_key(one)
+        {
+            digests.insert(one.clone(), checkpoint(folder)?);
         }
     }
     Ok(digests)
@@ -265,7 +269,8 @@ mod tests {
     fn only_absolute_paths_are_folders() {
         let (folder, digest) = folder(&[]);
         let path = folder.path().to_str().unwrap();
-        let digests = checkpoints(["builtin:mini", "owner/name@0123", path, path]).unwrap();
-        assert_eq!(digests, BTreeMap::from([(path.to_owned(), digest)]));
+        let digests =
+            checkpoints(&["builtin:mini", "owner/name@0123", path, path].map(Checkpoint::parse)).unwrap();
+        assert_eq!(digests, BTreeMap::from([(Checkpoint::parse(path), digest)]));
     }
 }

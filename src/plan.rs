@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chance::{Chance, digest},
-    checkpoint,
+    checkpoint::Checkpoint,
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
     job::{Job, Sharing},
@@ -72,7 +72,7 @@ pub struct Plan {
     pub fingerprints: Fingerprints,
     /// The commit of each hub model, `owner/name@commit`, by how the spec writes the model.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub hub: BTreeMap<String, String>,
+    pub hub: BTreeMap<String, Checkpoint>,
     /// How the latest run ran them, or runs them; no part of what the trials are.
     #[serde(default)]
     pub policy: Policy,
@@ -138,8 +138,8 @@ fn scales(spec: &Spec) -> BTreeMap<String, Scale> {
 }
 
 /// The hub models among the checkpoints.
-fn hub(spec: &Spec) -> BTreeMap<String, String> {
-    let is_hub = |(_, name): &(&String, &String)| checkpoint::hub_id(name).is_some();
+fn hub(spec: &Spec) -> BTreeMap<String, Checkpoint> {
+    let is_hub = |(_, checkpoint): &(&String, &Checkpoint)| checkpoint.hub_id().is_some();
     spec.checkpoints.iter().filter(is_hub).map(|(written, name)| (written.clone(), name.clone())).collect()
 }
 
@@ -242,7 +242,7 @@ fn settings(spec: &Spec, params: &Params) -> Settings {
     let mut settings = spec.settings.clone();
     for (name, value) in &params.0 {
         let value = match value {
-            Value::Text(text) if name == "checkpoint" => Value::Text(spec.checkpoint(text)),
+            Value::Text(text) if name == "checkpoint" => Value::Text(spec.checkpoint(text).to_string()),
             other => other.clone(),
         };
         if let Some(key) = settings::key(name) {

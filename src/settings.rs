@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Checkpoint;
+
 mod choices;
 mod prefix;
 mod value;
@@ -35,7 +37,7 @@ pub enum Freeze {
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is described by its row in KEYS")]
 pub struct Settings {
-    pub checkpoint: String,
+    pub checkpoint: Checkpoint,
     pub pooling: Pooling,
     pub freeze: Freeze,
     pub reinit_layers: usize,
@@ -69,7 +71,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            checkpoint: "builtin:mini".to_owned(),
+            checkpoint: Checkpoint::Mini,
             pooling: Pooling::Cls,
             freeze: Freeze::Layers(0),
             reinit_layers: 0,
@@ -330,8 +332,8 @@ pub static KEYS: &[Key] = &[
         section: Section::Model,
         kind: Kind::Text,
         about: "a hub id such as \"owner/name\", a local folder with a Hugging Face encoder, or \"builtin:mini\"",
-        get: |settings| Value::Text(settings.checkpoint.clone()),
-        set: |settings, value| text(value).map(|text| text.clone_into(&mut settings.checkpoint)),
+        get: |settings| Value::Text(settings.checkpoint.to_string()),
+        set: |settings, value| text(value).map(|text| settings.checkpoint = Checkpoint::parse(text)),
     },
     key!(Model, pooling, Pooling, "what stands for a chunk: its first token, or the mean of all"),
     Key {

@@ -29,10 +29,10 @@ use std::{
 pub use problem::{Problem, SpecError};
 
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     data::{DataSpec, Dataset},
     policy::Policy,
     settings::{Settings, Value},
-    train::CheckpointFacts,
 };
 use problem::Findings;
 use section::resolve;
@@ -60,18 +60,19 @@ pub struct Spec {
     /// [`Self::space`], so that a plan's parameters and seeds do not depend on the machine.
     pub checkpoint_base: PathBuf,
     /// What trials call each checkpoint, by how the spec writes it; empty if nobody has looked.
-    pub checkpoints: BTreeMap<String, String>,
+    pub checkpoints: BTreeMap<String, Checkpoint>,
 }
 
 impl Spec {
     /// What a trial's settings call the checkpoint that the search space writes so.
     #[must_use]
-    pub fn checkpoint(&self, written: &str) -> String {
-        self.checkpoints.get(written).cloned().unwrap_or_else(|| resolve(written, &self.checkpoint_base))
+    pub fn checkpoint(&self, written: &str) -> Checkpoint {
+        let resolved = || Checkpoint::parse(&resolve(written, &self.checkpoint_base));
+        self.checkpoints.get(written).cloned().unwrap_or_else(resolved)
     }
 
     /// Takes over what was found out about the checkpoints.
-    fn name_checkpoints(&mut self, names: BTreeMap<String, String>) {
+    fn name_checkpoints(&mut self, names: BTreeMap<String, Checkpoint>) {
         let is_swept = self.space.iter().any(|parameter| parameter.name == "checkpoint");
         if let (false, Some(name)) = (is_swept, names.values().next()) {
             self.settings.checkpoint.clone_from(name);
@@ -131,8 +132,10 @@ pub struct SpecText<'a> {
 /// A checkpoint of a spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted<'a> {
-    /// `builtin:…`, the absolute path of a folder that is there, or the id of a hub model as written.
-    pub checkpoint: &'a str,
+    /// Built in, a folder that is there, or a hub model that need not be pinned to a commit.
+    pub checkpoint: &'a Checkpoint,
+    /// How the spec writes it.
+    pub written: &'a str,
     /// The name of the sweep, if it has a good one.
     pub sweep: Option<&'a str>,
 }
@@ -141,7 +144,7 @@ pub struct Wanted<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspected {
     /// What trials call it; of a hub model: the id with its commit.
-    pub name: String,
+    pub checkpoint: Checkpoint,
     /// What the spec is checked against.
     pub facts: CheckpointFacts,
 }
@@ -166,7 +169,7 @@ pub struct Reading {
     /// Its data, loaded.
     pub dataset: Dataset,
     /// Facts of each checkpoint, by the name that [`Settings::checkpoint`] has in a trial.
-    pub checkpoints: BTreeMap<String, CheckpointFacts>,
+    pub checkpoints: BTreeMap<Checkpoint, CheckpointFacts>,
     /// What is probably not meant.
     pub warnings: Vec<Problem>,
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     data::DataError,
     event::{Evaluation, Outcome, Prepared, Progress},
     fingerprint::FingerprintError,
@@ -59,7 +60,6 @@ pub use exported::{Exported, ExportedError};
 pub use family::Family;
 pub use layout::Misfit;
 pub(crate) use layout::listed;
-pub use mini::NAME as BUILTIN_MINI;
 #[doc(hidden)]
 pub use state::probe_state;
 pub use text::{Chunked, Chunking, TextEncoder, TextError};
@@ -311,29 +311,12 @@ pub(crate) fn has_bf16() -> bool {
     ops::has_bf16()
 }
 
-/// Facts about a checkpoint that a spec is checked against.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckpointFacts {
-    /// The longest input in tokens, special tokens included.
-    pub window: usize,
-    /// Layers of the encoder.
-    pub layers: usize,
-    /// Parameters with a classifier of two classes, for the forecast of disk use.
-    pub parameters: u64,
-    /// Tensors of the checkpoint that the classifier does not use, such as those of another head.
-    pub unused: Vec<String>,
-}
-
 /// The shape of a checkpoint's encoder.
 ///
 /// # Errors
 /// When its `config.json` is missing or damaged, or describes what is not built in.
-pub fn encoder_config(checkpoint: &str) -> Result<EncoderConfig, ConfigError> {
-    if checkpoint == mini::NAME {
-        Ok(mini::config())
-    } else {
-        EncoderConfig::read(&crate::checkpoint::folder(checkpoint))
-    }
+pub fn encoder_config(checkpoint: &Checkpoint) -> Result<EncoderConfig, ConfigError> {
+    checkpoint.folder().map_or_else(|| Ok(mini::config()), |folder| EncoderConfig::read(&folder))
 }
 
 /// The tensors of `catalog` that a whole classifier with `classes` classes over an encoder of this shape takes.
@@ -356,20 +339,20 @@ pub fn fits(
 ///
 /// # Errors
 /// When the checkpoint lacks a file, or describes what is not built in.
-pub fn inspect(checkpoint: &str, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
+pub fn inspect(checkpoint: &Checkpoint, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
     let config = encoder_config(checkpoint)?;
     let tokens = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?.vocabulary();
     if tokens > config.vocab_size {
         return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
     }
     let parameters = layout::parameters(&config, Pooling::Cls, 2);
-    let unused = if checkpoint == mini::NAME || !with_weights {
-        Vec::new()
-    } else {
-        let folder = crate::checkpoint::folder(checkpoint);
-        layout::fit(&parameters, config.family(), false, Catalog::open(&folder)?.shapes())
-            .map_err(|source| TrainError::Misfit { folder, source })?
-            .unused
+    let unused = match checkpoint.folder().filter(|_| with_weights) {
+        Some(folder) => {
+            layout::fit(&parameters, config.family(), false, Catalog::open(&folder)?.shapes())
+                .map_err(|source| TrainError::Misfit { folder, source })?
+                .unused
+        }
+        None => Vec::new(),
     };
     let sizes = parameters.iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64);
     Ok(CheckpointFacts {

@@ -15,6 +15,7 @@ use bench::{Bench, checkpoint, files, settings};
 use serde_json::Value;
 use sweep::{
     cache::{self, CacheSpec, Kind},
+    checkpoint::Checkpoint,
     settings::{Freeze, Pooling, Settings},
     train::{Control, Ending, Report},
 };
@@ -22,7 +23,8 @@ use sweep::{
 /// Settings that freeze nothing, a layer, and everything.
 fn recipes(checkpoint: &Path) -> Vec<Settings> {
     let checkpoint = checkpoint.to_str().unwrap().to_owned();
-    let plain = Settings { checkpoint, epochs: 2, dropout: 0.2, ..settings() };
+    let plain =
+        Settings { checkpoint: Checkpoint::parse(&checkpoint), epochs: 2, dropout: 0.2, ..settings() };
     let with = |freeze, pooling| Settings { freeze, pooling, ..plain.clone() };
     vec![
         plain.clone(),

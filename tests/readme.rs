@@ -13,6 +13,7 @@ use std::{
 };
 
 use sweep::{
+    checkpoint::CheckpointFacts,
     data::Source,
     event::{Event, Outcome, Record},
     fingerprint::Fingerprints,
@@ -25,7 +26,6 @@ use sweep::{
     settings::{KEYS, Key, Section, Settings, Value},
     spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
-    train::CheckpointFacts,
     trial::{Params, Trial, TrialId},
 };
 
@@ -143,12 +143,13 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
         let written = SpecText { name: "a.toml", text: &text, overrides: &[], base, working: base };
         let spec = spec::parse(&written).unwrap();
         write_data(&spec);
-        if !spec.settings.checkpoint.starts_with("builtin:") {
-            fs::create_dir_all(&spec.settings.checkpoint).unwrap();
+        if let Some(folder) = spec.settings.checkpoint.folder() {
+            fs::create_dir_all(folder).unwrap();
         }
         let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
-        let inspect =
-            |wanted: Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
+        let inspect = |wanted: Wanted<'_>| {
+            Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
+        };
         let reading = match spec::check(&written, &inspect) {
             Ok(reading) => reading,
             Err(error) => panic!("{}", error.render(false)),

@@ -12,6 +12,7 @@ use std::{
 
 use bench::{Bench, checkpoint, files, settings};
 use sweep::{
+    checkpoint::Checkpoint,
     event::{Evaluation, Outcome},
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Pooling, Schedule, Settings},
@@ -122,7 +123,7 @@ fn whatever_the_recipe_a_stopped_trial_goes_on_exactly() {
         Settings { gradient_accumulation: 3, gradient_clip: 0.1, layer_decay: 0.5, ..short() },
         Settings { freeze: Freeze::Layers(1), head_learning_rate: 1e-2, ..short() },
         Settings { freeze: Freeze::Encoder, pooling: Pooling::Mean, ..short() },
-        Settings { checkpoint: path, reinit_layers: 1, label_smoothing: 0.1, ..short() },
+        Settings { checkpoint: Checkpoint::parse(&path), reinit_layers: 1, label_smoothing: 0.1, ..short() },
     ];
     for settings in &recipes {
         // Within an epoch, at its end, and at an evaluation within it.

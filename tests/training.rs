@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 
 use bench::{Bench, checkpoint, files, settings};
 use sweep::{
+    checkpoint::Checkpoint,
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
     settings::{Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, TrainOn},
@@ -139,7 +140,7 @@ fn a_frozen_encoder_stays_as_it_began_and_the_head_learns() {
 fn trials_over_one_frozen_encoder_share_its_work_and_no_figure() {
     let checkpoint = checkpoint("tiny-roberta");
     let path = checkpoint.path().to_str().unwrap().to_owned();
-    let frozen = Settings { checkpoint: path, freeze: Freeze::Encoder, ..settings() };
+    let frozen = Settings { checkpoint: Checkpoint::parse(&path), freeze: Freeze::Encoder, ..settings() };
     let mut warm = Bench::new();
     for other in [Pooling::Mean, Pooling::Cls] {
         warm.run(&Settings { pooling: other, learning_rate: 1e-4, ..frozen.clone() });
@@ -230,8 +231,14 @@ fn every_family_is_fine_tuned() {
         let checkpoint = checkpoint(fixture);
         for pooling in [Pooling::Cls, Pooling::Mean] {
             let path = checkpoint.path().to_str().unwrap().to_owned();
-            let settings =
-                Settings { checkpoint: path, pooling, dropout: 0.0, epochs: 20, patience: 20, ..settings() };
+            let settings = Settings {
+                checkpoint: Checkpoint::parse(&path),
+                pooling,
+                dropout: 0.0,
+                epochs: 20,
+                patience: 20,
+                ..settings()
+            };
             let (outcome, _) = Bench::new().run(&settings);
             assert!(outcome.train_loss < 0.3, "{fixture} {pooling:?}: {outcome:?}");
         }
@@ -243,8 +250,13 @@ fn top_layers_begin_anew_and_lower_ones_as_they_were() {
     let checkpoint = checkpoint("tiny-bert");
     let path = checkpoint.path().to_str().unwrap().to_owned();
     // So slow that nothing moves.
-    let settings =
-        Settings { checkpoint: path, reinit_layers: 1, learning_rate: 1e-30, epochs: 1, ..settings() };
+    let settings = Settings {
+        checkpoint: Checkpoint::parse(&path),
+        reinit_layers: 1,
+        learning_rate: 1e-30,
+        epochs: 1,
+        ..settings()
+    };
     let mut bench = Bench::new();
     let (_, folder) = bench.run(&settings);
     let read = |path: &Path| Catalog::of_file(path).unwrap().load_all().unwrap();

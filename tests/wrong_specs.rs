@@ -7,9 +7,9 @@
 use std::path::Path;
 
 use sweep::{
+    checkpoint::CheckpointFacts,
     hub::HubError,
     spec::{self, Inspected, Refusal, SpecError, Wanted},
-    train::CheckpointFacts,
 };
 
 /// A good spec over `good()`'s files, to which each test does one wrong thing.
@@ -36,7 +36,7 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
-    match wanted.checkpoint {
+    match wanted.checkpoint.to_string().as_str() {
         "owner/unknown" => {
             let endpoint = "https://huggingface.co".to_owned();
             let model = "owner/unknown".to_owned();
@@ -46,9 +46,9 @@ fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
         broken if broken.ends_with("broken") => {
             Err(Refusal { message: "config.json has no hidden_size".to_owned(), help: None })
         }
-        good => {
+        _ => {
             let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() };
-            Ok(Inspected { name: good.to_owned(), facts })
+            Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts })
         }
     }
 }

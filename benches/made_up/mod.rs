@@ -3,9 +3,9 @@
 use std::env;
 
 use sweep::{
+    checkpoint::CheckpointFacts,
     plan::Plan,
     spec::{self, Inspected, SpecText},
-    train::CheckpointFacts,
 };
 
 /// A spec that draws so many trials over three settings.
@@ -24,8 +24,9 @@ pub(crate) fn plan(trials: u32) -> Plan {
     let here = env::current_dir().unwrap();
     let written = SpecText { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
     let facts = CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new() };
-    let inspect =
-        |wanted: spec::Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
+    let inspect = |wanted: spec::Wanted<'_>| {
+        Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
+    };
     let reading = spec::check(&written, &inspect).unwrap_or_else(|error| panic!("{error}"));
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     plan.labels = vec!["0".to_owned(), "1".to_owned()];

@@ -7,14 +7,14 @@ use std::{
 
 use super::{Exit, Stop};
 use crate::{
-    checkpoint,
+    checkpoint::{Checkpoint, CheckpointFacts},
     error_chain::chain,
     hub::{Environment, Hub, HubError, HubId, Pace},
     plan::Plan,
     results::{Results, read_json},
     spec::{Inspected, Refusal, SpecError, Wanted},
     study::Study,
-    train::{self, CheckpointFacts, listed},
+    train::{self, listed},
     trial::State,
 };
 
@@ -36,30 +36,31 @@ impl<'a> Checkpoints<'a> {
 
     /// Looks at a checkpoint of a spec; of a hub model, only small files are fetched.
     pub(super) fn inspect(&self, wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
-        let (name, with_weights) = match self.hub_id(wanted) {
-            None => (wanted.checkpoint.to_owned(), true),
+        let (checkpoint, with_weights) = match self.hub_id(wanted) {
+            None => (wanted.checkpoint.clone(), true),
             Some(id) => {
                 let commit = self.hub.prepare(&id).map_err(|error| self.refusal(&error))?;
-                (commit.to_string(), self.hub.has_weights(&commit))
+                let has_weights = self.hub.has_weights(&commit);
+                (Checkpoint::Hub(commit), has_weights)
             }
         };
-        let help = checkpoint::hub_id(&name).map(|_| {
+        let help = checkpoint.hub_id().map(|_| {
             "choose a model of a family that the README lists, or give a folder with such an encoder"
                 .to_owned()
         });
-        match train::inspect(&name, with_weights) {
-            Ok(facts) => Ok(Inspected { name, facts }),
+        match train::inspect(&checkpoint, with_weights) {
+            Ok(facts) => Ok(Inspected { checkpoint, facts }),
             Err(error) => Err(Refusal { message: chain(&error), help }),
         }
     }
 
     /// The hub model that is wanted, at the commit that an earlier run of the sweep used.
     fn hub_id(&self, wanted: Wanted<'_>) -> Option<HubId> {
-        let id = HubId::parse(wanted.checkpoint)?;
+        let id = wanted.checkpoint.hub_id()?.clone();
         let earlier = || -> Option<HubId> {
             // A plan that cannot be read is reported where it is compared with the new one.
             let plan: Plan = read_json(&self.results.sweep(wanted.sweep?).plan()).ok()?;
-            checkpoint::hub_id(plan.hub.get(wanted.checkpoint)?)
+            plan.hub.get(wanted.written)?.hub_id().cloned()
         };
         Some(if self.fresh { id } else { earlier().unwrap_or(id) })
     }
@@ -83,29 +84,30 @@ impl<'a> Checkpoints<'a> {
 
     /// What a dry run says of the plan's hub models.
     pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
-        let commits: BTreeSet<&String> = plan.hub.values().collect();
-        let note = |id: HubId| {
-            let weights = if self.hub.has_weights(&id) {
+        let commits: BTreeSet<&Checkpoint> = plan.hub.values().collect();
+        let note = |id: &HubId| {
+            let weights = if self.hub.has_weights(id) {
                 "its weights are in the cache"
             } else {
                 "its weights are downloaded when the sweep runs"
             };
             format!("{} is used at commit {}; {weights}", id.model(), id.revision())
         };
-        commits.into_iter().filter_map(|name| checkpoint::hub_id(name)).map(note).collect()
+        commits.into_iter().filter_map(Checkpoint::hub_id).map(note).collect()
     }
 
     /// Brings the weights of every hub model that a trial of `study` still needs, and judges them.
     pub(super) fn fetch_weights(&self, study: &Study) -> Result<(), Stop> {
         let open = study.trials.iter().filter(|record| record.state != State::Complete);
-        let names: BTreeSet<&str> = open.map(|record| record.trial.settings.checkpoint.as_str()).collect();
-        for id in names.into_iter().filter_map(checkpoint::hub_id) {
-            self.hub.fetch_weights(&id).map_err(|error| {
+        let needed: BTreeSet<&Checkpoint> = open.map(|record| &record.trial.settings.checkpoint).collect();
+        for checkpoint in needed {
+            let Some(id) = checkpoint.hub_id() else { continue };
+            self.hub.fetch_weights(id).map_err(|error| {
                 let (why, help) = (chain(&error), error.help());
                 Stop::new(exit(&error), &format!("the weights of {id} could not be fetched: {why}\n{help}"))
             })?;
             // Local ones were judged with the spec.
-            train::inspect(&id.to_string(), true).map_err(|error| {
+            train::inspect(checkpoint, true).map_err(|error| {
                 Stop::usage(format!("the weights of {id} cannot be used: {}", chain(&error)))
             })?;
         }
@@ -114,10 +116,10 @@ impl<'a> Checkpoints<'a> {
 }
 
 /// What a dry run says of tensors that the classifier has no use for, such as those of another head.
-pub(super) fn unused(checkpoints: &BTreeMap<String, CheckpointFacts>) -> Vec<String> {
+pub(super) fn unused(checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>) -> Vec<String> {
     let with = checkpoints.iter().filter(|(_, facts)| !facts.unused.is_empty());
     with.map(|(name, facts)| {
-        format!("tensors of {} that are not used: {}", checkpoint::title(name), listed(&facts.unused))
+        format!("tensors of {} that are not used: {}", name.title(), listed(&facts.unused))
     })
     .collect()
 }

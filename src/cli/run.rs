@@ -18,6 +18,7 @@ use super::{
     terminal_width, texts,
 };
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
     executor::{self, Ended, Note, Run, Workers},
@@ -31,7 +32,6 @@ use crate::{
     spec::{self, Reading},
     study::Study,
     system::{device::Device, disk},
-    train::CheckpointFacts,
     trial::TrialId,
 };
 
@@ -162,7 +162,7 @@ fn dry_run(
 
 /// Reads the checkpoints whole for their digests.
 fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
-    let names = plan.trials.iter().map(|trial| trial.settings.checkpoint.as_str());
+    let names = plan.trials.iter().map(|trial| &trial.settings.checkpoint);
     plan.fingerprints.checkpoints =
         fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
     Ok(())
@@ -171,7 +171,7 @@ fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
 /// The disk space that the trials take that are still to be run.
 fn forecast(
     study: &Study,
-    facts: &BTreeMap<String, CheckpointFacts>,
+    facts: &BTreeMap<Checkpoint, CheckpointFacts>,
     devices: &[Device],
     keep: Keep,
 ) -> Option<Forecast> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    checkpoint::Checkpoint,
     data::Dataset,
     error_chain::chain,
     plan::Plan,
@@ -15,8 +16,8 @@ use crate::{
 pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
     let settings = plan.trials.iter().map(|trial| &trial.settings);
-    let kinds: BTreeSet<(&str, &str, usize)> = settings
-        .map(|settings| (settings.checkpoint.as_str(), settings.lowercase.as_str(), settings.chunk_length))
+    let kinds: BTreeSet<(&Checkpoint, &str, usize)> = settings
+        .map(|settings| (&settings.checkpoint, settings.lowercase.as_str(), settings.chunk_length))
         .collect();
     let note = |(checkpoint, lowercase, length)| {
         let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
@@ -25,7 +26,7 @@ pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     kinds.into_iter().map(note).collect()
 }
 
-fn note(checkpoint: &str, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
+fn note(checkpoint: &Checkpoint, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
     let encoder = TextEncoder::open(checkpoint, lowercase);
     let chunked = match encoder.and_then(|encoder| encoder.chunk(texts, Chunking::whole(length))) {
         Ok(chunked) => chunked,

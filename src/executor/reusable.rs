@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    checkpoint::Checkpoint,
     event::{Event, Outcome},
     journal,
     leaderboard::read_predictions,
@@ -119,13 +120,13 @@ fn has_files(folder: &TrialFolder) -> bool {
 }
 
 fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
-    let recipe = |trial: &Trial| Settings { checkpoint: String::new(), ..trial.settings.clone() };
+    let recipe = |trial: &Trial| Settings { checkpoint: Checkpoint::none(), ..trial.settings.clone() };
     let [a, b] = [&one.settings.checkpoint, &other.settings.checkpoint];
     let digests = (its_plan.fingerprints.checkpoints.get(a), plan.fingerprints.checkpoints.get(b));
     let is_same_checkpoint = match digests {
         (Some(a), Some(b)) => a == b,
         // Built in, or a commit of a hub model: its name says all.
-        (None, None) => a == b && !Path::new(a).is_absolute(),
+        (None, None) => a == b && !matches!(a, Checkpoint::Folder(folder) if folder.is_absolute()),
         (Some(_), None) | (None, Some(_)) => false,
     };
     one.seed == other.seed && is_same_checkpoint && recipe(one) == recipe(other)

@@ -6,7 +6,7 @@ use std::fmt;
 const DEFAULT_REVISION: &str = "main";
 
 /// A model of the hub, and which state of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HubId {
     model: String,
     revision: Option<String>,

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Plan;
 use crate::{
+    checkpoint::Checkpoint,
     data::{DataSpec, Source},
     display::{plain, shorten},
     metrics::Average,
@@ -68,7 +69,7 @@ impl Plan {
     }
 
     /// Whether `old`, as this plan's trials call it, and `new`, as those of `now` do, are one checkpoint.
-    pub(super) fn is_same_checkpoint(&self, old: &str, now: &Self, new: &str) -> bool {
+    pub(super) fn is_same_checkpoint(&self, old: &Checkpoint, now: &Self, new: &Checkpoint) -> bool {
         match (self.fingerprints.checkpoints.get(old), now.fingerprints.checkpoints.get(new)) {
             (Some(old), Some(new)) => old == new,
             _ => old == new,
@@ -78,7 +79,7 @@ impl Plan {
 
 /// What a trial trains with, apart from its checkpoint and its seed: equal for trials that do the same.
 pub(super) fn recipe(trial: &Trial) -> String {
-    let settings = crate::settings::Settings { checkpoint: String::new(), ..trial.settings.clone() };
+    let settings = crate::settings::Settings { checkpoint: Checkpoint::none(), ..trial.settings.clone() };
     format!("{}\n{}\n{settings:?}", super::canonical(&trial.params.0), trial.repeat)
 }
 
@@ -179,7 +180,7 @@ fn checkpoints(before: &Plan, now: &Plan) -> Vec<Difference> {
     if !is_swept("checkpoint", before, now) {
         let mut pairs = before.trials.iter().zip(&now.trials);
         let other = pairs.find_map(|(old, new)| {
-            other_checkpoint((before, &old.settings.checkpoint), (now, &new.settings.checkpoint))
+            other_checkpoint(before, &old.settings.checkpoint, now, &new.settings.checkpoint)
         });
         return other.into_iter().collect();
     }
@@ -188,29 +189,29 @@ fn checkpoints(before: &Plan, now: &Plan) -> Vec<Difference> {
         .iter()
         .filter_map(|(value, name)| {
             let (_, earlier) = old.iter().find(|(other, _)| other == value)?;
-            other_checkpoint((before, earlier), (now, name))
+            other_checkpoint(before, earlier, now, name)
         })
         .collect();
-    let values = |written: &[(Value, &str)]| written.iter().map(|(value, _)| value.clone()).collect();
+    let values = |written: &[(Value, &Checkpoint)]| written.iter().map(|(value, _)| value.clone()).collect();
     let (old, new): (Vec<Value>, Vec<Value>) = (values(&old), values(&new));
     found.extend(changed("checkpoint", &old, &new).map(of_space));
     found
 }
 
-fn other_checkpoint((before, old): (&Plan, &str), (now, new): (&Plan, &str)) -> Option<Difference> {
+fn other_checkpoint(before: &Plan, old: &Checkpoint, now: &Plan, new: &Checkpoint) -> Option<Difference> {
     if before.is_same_checkpoint(old, now, new) {
         return None;
     }
     Some(of_meaning(if old == new {
-        format!("the checkpoint {} holds other files than before", plain(new))
+        format!("the checkpoint {} holds other files than before", plain(&new.to_string()))
     } else {
         was("`checkpoint`", &old, &new)
     }))
 }
 
 /// The swept checkpoints, once each: as the spec writes them, and as trials call them.
-fn written_checkpoints(plan: &Plan) -> Vec<(Value, &str)> {
-    let mut written: Vec<(Value, &str)> = Vec::new();
+fn written_checkpoints(plan: &Plan) -> Vec<(Value, &Checkpoint)> {
+    let mut written: Vec<(Value, &Checkpoint)> = Vec::new();
     for trial in &plan.trials {
         let value = trial.params.0.iter().find(|(name, _)| name == "checkpoint");
         if let Some((_, value)) = value

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
-use crate::{display::plain, policy::Keep, settings::Freeze, train::CheckpointFacts, trial::Trial};
+use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
+    display::plain,
+    policy::Keep,
+    settings::Freeze,
+    trial::Trial,
+};
 
 /// Bytes of a parameter.
 const F32: u64 = 4;
@@ -39,7 +45,7 @@ impl Forecast {
     #[must_use]
     pub fn new<'a>(
         trials: impl IntoIterator<Item = &'a Trial>,
-        checkpoints: &BTreeMap<String, CheckpointFacts>,
+        checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>,
         slots: usize,
         keep: Keep,
     ) -> Option<Self> {
@@ -148,7 +154,7 @@ mod tests {
     fn forecast(trials: u32, slots: usize, keep: Keep) -> Forecast {
         let plan = samples::plan(trials);
         let facts = CheckpointFacts { window: 1, layers: 1, parameters: MODEL, unused: Vec::new() };
-        let checkpoints = [("builtin:mini".to_owned(), facts)].into();
+        let checkpoints = [(Checkpoint::Mini, facts)].into();
         Forecast::new(&plan.trials, &checkpoints, slots, keep).unwrap()
     }
 

@@ -13,7 +13,10 @@ use super::{
     Plan,
     differences::{Difference, recipe},
 };
-use crate::trial::{Trial, TrialId};
+use crate::{
+    checkpoint::Checkpoint,
+    trial::{Trial, TrialId},
+};
 
 /// Trials that the log may speak of and that the spec does not have any more.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -122,9 +125,9 @@ impl Plan {
 
     /// Takes over the digests and commits of checkpoints that only removed trials have.
     fn keep_what_removed_trials_need(&self, plan: &mut Self) {
-        let names: HashSet<&String> =
+        let names: HashSet<&Checkpoint> =
             plan.removed.trials.iter().map(|trial| &trial.settings.checkpoint).collect();
-        let is_needed = |name: &String| names.contains(name);
+        let is_needed = |name: &Checkpoint| names.contains(name);
         let (digests, hub) = (&self.fingerprints.checkpoints, &self.hub);
         let digests: BTreeMap<_, _> =
             digests.iter().filter(|(name, _)| is_needed(name)).map(|(a, b)| (a.clone(), b.clone())).collect();

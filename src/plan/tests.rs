@@ -123,7 +123,7 @@ fn a_swept_checkpoint_stays_as_written_but_is_found_from_its_spec() {
     let checkpoint = Value::Text("models/a".to_owned());
     let trials = trials(&spec(vec![("checkpoint", Domain::Grid(vec![checkpoint.clone()]))]));
     assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), checkpoint)]);
-    assert_eq!(trials[0].settings.checkpoint, "/base/models/a");
+    assert_eq!(trials[0].settings.checkpoint, Checkpoint::parse("/base/models/a"));
 }
 
 #[test]
@@ -132,12 +132,12 @@ fn a_hub_checkpoint_stays_as_written_and_its_trials_and_the_plan_name_its_commit
     let written = ["a/b", "models/a"].map(|text| Value::Text(text.to_owned()));
     let mut spec = spec(vec![("checkpoint", Domain::Grid(written.to_vec()))]);
     spec.checkpoints = [("a/b", commit.as_str()), ("models/a", "/base/models/a")]
-        .map(|(written, name)| (written.to_owned(), name.to_owned()))
+        .map(|(written, name)| (written.to_owned(), Checkpoint::parse(name)))
         .into();
     let trials = trials(&spec);
     assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), written[0].clone())]);
-    assert_eq!(trials[0].settings.checkpoint, commit);
-    assert_eq!(hub(&spec), BTreeMap::from([("a/b".to_owned(), commit)]));
+    assert_eq!(trials[0].settings.checkpoint, Checkpoint::parse(&commit));
+    assert_eq!(hub(&spec), BTreeMap::from([("a/b".to_owned(), Checkpoint::parse(&commit))]));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_plan_reads_back_from_json_as_it_was() {
         scales: scales(&spec),
         data: spec.data.clone(),
         fingerprints: Fingerprints::default(),
-        hub: BTreeMap::from([("a/b".to_owned(), format!("a/b@{}", "0".repeat(40)))]),
+        hub: BTreeMap::from([("a/b".to_owned(), Checkpoint::parse(&format!("a/b@{}", "0".repeat(40))))]),
         policy: Policy::default(),
         trials: trials(&spec),
         removed: Removed::default(),

@@ -9,11 +9,11 @@ use super::{
     section::{self, Draft},
 };
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     data::{self, Dataset},
     display::plain,
     hub::HubId,
     settings::Value,
-    train::CheckpointFacts,
 };
 
 /// What helps with a folder that cannot be used.
@@ -24,9 +24,9 @@ const FOLDER_HELP: &str = "it must be a folder with config.json, model.safetenso
 pub(super) struct World {
     pub(super) dataset: Option<Dataset>,
     /// What trials call each checkpoint, by how the spec writes it.
-    pub(super) names: BTreeMap<String, String>,
+    pub(super) names: BTreeMap<String, Checkpoint>,
     /// By what trials call them.
-    pub(super) checkpoints: BTreeMap<String, CheckpointFacts>,
+    pub(super) checkpoints: BTreeMap<Checkpoint, CheckpointFacts>,
 }
 
 /// Loads the data, asks the checkpoints, and notes what does not fit.
@@ -62,7 +62,7 @@ fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Datase
 }
 
 /// The names and the facts of the checkpoints.
-type Checkpoints = (BTreeMap<String, String>, BTreeMap<String, CheckpointFacts>);
+type Checkpoints = (BTreeMap<String, Checkpoint>, BTreeMap<Checkpoint, CheckpointFacts>);
 
 fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut Findings) -> Checkpoints {
     let (mut names, mut facts) = Checkpoints::default();
@@ -75,20 +75,24 @@ fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut
         let path = if swept {
             section::resolve(&written, &draft.checkpoint_base)
         } else {
-            draft.settings.checkpoint.clone()
+            draft.settings.checkpoint.to_string()
         };
         let is_local = path.starts_with("builtin:") || Path::new(&path).is_dir();
-        if !is_local && HubId::parse(&written).is_none() {
+        let wanted = if is_local {
+            Some(Checkpoint::parse(&path))
+        } else {
+            HubId::parse(&written).map(Checkpoint::Hub)
+        };
+        let Some(checkpoint) = wanted else {
             let help = "give a folder with a Hugging Face encoder, or the id of a hub model, \
                         owner/name or owner/name@revision";
             findings.error(at, format!("there is no folder {path}"), help);
             continue;
-        }
-        let checkpoint = if is_local { &path } else { &written };
-        match inspect(Wanted { checkpoint, sweep: draft.name.as_deref() }) {
-            Ok(Inspected { name, facts: found }) => {
-                facts.insert(name.clone(), found);
-                names.insert(written, name);
+        };
+        match inspect(Wanted { checkpoint: &checkpoint, written: &written, sweep: draft.name.as_deref() }) {
+            Ok(Inspected { checkpoint, facts: found }) => {
+                facts.insert(checkpoint.clone(), found);
+                names.insert(written, checkpoint);
             }
             Err(Refusal { message, help }) => {
                 let whose = if is_local {
@@ -108,7 +112,7 @@ fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut
 fn window(
     root: &Node,
     draft: &Draft,
-    checkpoints: &BTreeMap<String, CheckpointFacts>,
+    checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>,
     findings: &mut Findings,
 ) {
     let Some((checkpoint, facts)) = checkpoints.iter().min_by_key(|(_, facts)| facts.window) else { return };
@@ -124,7 +128,7 @@ fn window(
 fn layers(
     root: &Node,
     draft: &Draft,
-    checkpoints: &BTreeMap<String, CheckpointFacts>,
+    checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>,
     findings: &mut Findings,
 ) {
     let Some((checkpoint, facts)) = checkpoints.iter().min_by_key(|(_, facts)| facts.layers) else { return };

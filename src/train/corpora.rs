@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     cache::{Cache, Found, Key, Kind, Stopped},
-    checkpoint,
+    checkpoint::Checkpoint,
     data::{Dataset, Document, SplitName},
     settings::{Lowercase, Settings, TrainOn},
 };
@@ -21,7 +21,7 @@ const VERSION: &[u8] = b"text 1";
 
 /// What a corpus depends on: the data, the checkpoint with its lower-casing, the chunking, and what a
 /// training example is.
-type Identity = (u64, String, Lowercase, Chunking, TrainOn);
+type Identity = (u64, Checkpoint, Lowercase, Chunking, TrainOn);
 
 /// What a worker has tokenised.
 #[derive(Default)]
@@ -137,7 +137,7 @@ impl Reader<'_> {
 
     /// `train, m3e-small, chunks of 64`
     fn about(&self, name: SplitName) -> String {
-        let title = checkpoint::title(&self.settings.checkpoint);
+        let title = self.settings.checkpoint.title();
         format!("{name}, {title}, chunks of {}", self.chunking.length)
     }
 }

@@ -274,7 +274,7 @@ fn ranges(ends: &[u64], length: usize) -> Option<Vec<Range<usize>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{settings::Lowercase, train::mini};
+    use crate::settings::Lowercase;
 
     fn split(lengths: &[usize]) -> Split {
         let texts: Vec<String> = lengths.iter().map(|&length| "好".repeat(length)).collect();
@@ -283,7 +283,7 @@ mod tests {
         Split::new(
             &texts,
             vec![0; lengths.len()],
-            &TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap(),
+            &TextEncoder::open(&crate::checkpoint::Checkpoint::Mini, Lowercase::Tokenizer).unwrap(),
             chunking,
         )
         .unwrap()

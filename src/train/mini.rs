@@ -18,9 +18,6 @@ use super::{
 };
 use crate::data::reviews;
 
-/// Its name as a checkpoint.
-pub const NAME: &str = "builtin:mini";
-
 /// Full-width punctuation of Chinese texts.
 const PUNCTUATION: &str = "，。！？、；：“”‘’（）《》【】…—～·％￥";
 

@@ -11,7 +11,7 @@ use super::{
     text::TextEncoder,
     weights::Pretrained,
 };
-use crate::settings::Lowercase;
+use crate::{checkpoint::Checkpoint, settings::Lowercase};
 
 /// A model that is ready to classify.
 pub(crate) struct Predictor<C: Compute> {
@@ -24,7 +24,7 @@ impl<C: Compute> Predictor<C> {
     /// Reads the tokenizer and the parameters of `model`.
     pub(crate) fn open(model: &Exported, device: &C::Device) -> Result<Self, TrainError> {
         let Exported { folder, config, recipe, .. } = model;
-        let encoder = TextEncoder::open(&folder.to_string_lossy(), Lowercase::Tokenizer)?;
+        let encoder = TextEncoder::open(&Checkpoint::Folder(folder.clone()), Lowercase::Tokenizer)?;
         let (tokens, rows) = (encoder.vocabulary(), config.vocab_size);
         if tokens > rows {
             return Err(TrainError::Vocabulary { tokens, rows });

@@ -36,6 +36,7 @@ use super::{
 };
 use crate::{
     cache::Cache,
+    checkpoint::Checkpoint,
     data::{DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
     job::Job,
@@ -58,13 +59,13 @@ pub(crate) struct Trainer<C: Compute> {
     corpora: Corpora,
     frozen: frozen::Known,
     /// Digests of checkpoints, where they have been asked for; `None`: its files cannot be read.
-    digests: HashMap<String, Option<String>>,
+    digests: HashMap<Checkpoint, Option<String>>,
     /// The tensors of the checkpoint that was used last, which fit the head that was.
-    checkpoint: Option<((String, Pooling, usize), Rc<Catalog>)>,
+    checkpoint: Option<((Checkpoint, Pooling, usize), Rc<Catalog>)>,
     /// The model that predicted last.
     predictor: Option<Predictor<C>>,
     /// Checkpoints whose files were compared with those of the plan.
-    compared: HashSet<String>,
+    compared: HashSet<Checkpoint>,
 }
 
 impl<C: Compute> Trainer<C> {

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::Tokenizer;
 
-use super::{mini, tokenizer::tokenizer_json};
-use crate::settings::{LongText, Lowercase, Settings};
+use super::tokenizer::tokenizer_json;
+use crate::{
+    checkpoint::{Checkpoint, MINI},
+    settings::{LongText, Lowercase, Settings},
+};
 
 /// How texts become chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,17 +143,14 @@ impl TextEncoder {
     ///
     /// # Errors
     /// When there is none, or it is damaged.
-    pub fn open(checkpoint: &str, lowercase: Lowercase) -> Result<Self, TextError> {
+    pub fn open(checkpoint: &Checkpoint, lowercase: Lowercase) -> Result<Self, TextError> {
         Self::of_json(checkpoint, &tokenizer_json(checkpoint, lowercase)?)
     }
 
     /// Opens the tokenizer `json` of `checkpoint`.
-    pub(crate) fn of_json(checkpoint: &str, json: &str) -> Result<Self, TextError> {
-        let path = if checkpoint == mini::NAME {
-            PathBuf::from(mini::NAME)
-        } else {
-            crate::checkpoint::folder(checkpoint).join("tokenizer.json")
-        };
+    pub(crate) fn of_json(checkpoint: &Checkpoint, json: &str) -> Result<Self, TextError> {
+        let path =
+            checkpoint.folder().map_or_else(|| PathBuf::from(MINI), |folder| folder.join("tokenizer.json"));
         Self::from_json(json.as_bytes(), &path)
     }
 
@@ -247,7 +247,7 @@ mod tests {
         fn a_chunks_tokens_are_the_characters_at_their_offsets_and_no_character_is_lost(
             text in "[房间很好，。！a-zA-Z0-9 ]{0,120}", length in 8_usize..40, stride in 0_usize..4,
         ) {
-            let encoder = TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap();
+            let encoder = TextEncoder::open(&Checkpoint::Mini, Lowercase::Tokenizer).unwrap();
             let chunking = Chunking { stride, ..Chunking::whole(length) };
             let chunks = &encoder.chunk(&[&text], chunking).unwrap()[0].chunks;
             let encoding = encoder.tokenizer.encode_char_offsets(text.as_str(), false).unwrap();
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn each_chunk_begins_and_ends_with_the_special_tokens() {
-        let encoder = TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap();
+        let encoder = TextEncoder::open(&Checkpoint::Mini, Lowercase::Tokenizer).unwrap();
         let chunking = Chunking { stride: 2, ..Chunking::whole(8) };
         let chunked = &encoder.chunk(&["房间很好，服务也很好。"], chunking).unwrap()[0];
         assert_eq!(chunked.tokens, 11);
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn an_empty_text_is_its_special_tokens() {
-        let encoder = TextEncoder::open(mini::NAME, Lowercase::Tokenizer).unwrap();
+        let encoder = TextEncoder::open(&Checkpoint::Mini, Lowercase::Tokenizer).unwrap();
         let chunking = Chunking { stride: 2, ..Chunking::whole(8) };
         assert_eq!(encoder.chunk(&[""], chunking).unwrap()[0].chunks, [[2, 3]]);
     }

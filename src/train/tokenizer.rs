@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{mini, text::TextError};
-use crate::settings::Lowercase;
+use crate::{
+    checkpoint::{Checkpoint, MINI},
+    settings::Lowercase,
+};
 
 /// Tokens of a `vocab.txt`; the largest have some 250,000.
 const MOST_TOKENS: usize = 500_000;
@@ -15,7 +18,7 @@ const MOST_TOKENS: usize = 500_000;
 ///
 /// # Errors
 /// When none of them is there, or one is damaged.
-pub fn tokenizer_json(checkpoint: &str, lowercase: Lowercase) -> Result<String, TextError> {
+pub fn tokenizer_json(checkpoint: &Checkpoint, lowercase: Lowercase) -> Result<String, TextError> {
     let (path, mut json) = own(checkpoint)?;
     match lowercase {
         Lowercase::Tokenizer => Ok(json),
@@ -30,11 +33,10 @@ pub fn tokenizer_json(checkpoint: &str, lowercase: Lowercase) -> Result<String, 
 }
 
 /// The tokenizer as its files have it, and the file that stands for it in messages.
-fn own(checkpoint: &str) -> Result<(PathBuf, String), TextError> {
-    if checkpoint == mini::NAME {
-        return Ok((PathBuf::from(mini::NAME), wordpiece_json(&mini::vocabulary(), true)));
-    }
-    let folder = &crate::checkpoint::folder(checkpoint);
+fn own(checkpoint: &Checkpoint) -> Result<(PathBuf, String), TextError> {
+    let Some(folder) = &checkpoint.folder() else {
+        return Ok((PathBuf::from(MINI), wordpiece_json(&mini::vocabulary(), true)));
+    };
     let config = Config::read(folder)?;
     let [whole, tokens, vocabulary, merges] =
         ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
@@ -139,17 +141,19 @@ impl Config {
 /// # Errors
 /// When a file of the checkpoint is damaged.
 pub fn tokenizer_config(
-    checkpoint: &str,
+    checkpoint: &Checkpoint,
     tokenizer: &str,
     token_types: bool,
     window: usize,
 ) -> Result<Value, TextError> {
-    let folder = crate::checkpoint::folder(checkpoint);
-    let is_folder = checkpoint != mini::NAME;
-    let Config(mut config) = if is_folder { Config::read(&folder)? } else { Config(json!({})) };
-    let map = folder.join("special_tokens_map.json");
-    let map = if is_folder && map.is_file() { parse(&map)? } else { Value::Null };
-    let tokenizer = parsed(tokenizer, &folder)?;
+    let (Config(mut config), map) = match &checkpoint.folder() {
+        Some(folder) => {
+            let map = folder.join("special_tokens_map.json");
+            (Config::read(folder)?, if map.is_file() { parse(&map)? } else { Value::Null })
+        }
+        None => (Config(json!({})), Value::Null),
+    };
+    let tokenizer = parsed(tokenizer, &PathBuf::from(checkpoint.to_string()))?;
     let added = |token: &str| {
         let list = tokenizer["added_tokens"].as_array();
         list.is_some_and(|list| list.iter().any(|added| added["content"] == token))
@@ -286,8 +290,8 @@ mod tests {
     use super::*;
     use crate::train::text::TextEncoder;
 
-    fn ids(folder: &Path, lowercase: Lowercase, text: &str) -> Vec<u32> {
-        let encoder = TextEncoder::open(folder.to_str().unwrap(), lowercase).unwrap();
+    fn ids(checkpoint: &Checkpoint, lowercase: Lowercase, text: &str) -> Vec<u32> {
+        let encoder = TextEncoder::open(checkpoint, lowercase).unwrap();
         encoder.chunk(&[text], crate::train::Chunking::whole(64)).unwrap()[0].chunks[0].clone()
     }
 
@@ -296,8 +300,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("vocab.txt"), mini::vocabulary().join("\n")).unwrap();
         let text = "Good 早餐 24h!";
-        let expected = ids(Path::new(mini::NAME), Lowercase::Tokenizer, text);
-        assert_eq!(ids(folder.path(), Lowercase::Tokenizer, text), expected);
+        let expected = ids(&Checkpoint::Mini, Lowercase::Tokenizer, text);
+        assert_eq!(ids(&Checkpoint::Folder(folder.path().into()), Lowercase::Tokenizer, text), expected);
     }
 
     #[test]
@@ -306,7 +310,9 @@ mod tests {
         let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "Good"];
         std::fs::write(folder.path().join("vocab.txt"), tokens.join("\n")).unwrap();
         std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": false}"#).unwrap();
-        let ids = |lowercase| ids(folder.path(), lowercase, "Good GOOD good")[1..4].to_vec();
+        let ids = |lowercase| {
+            ids(&Checkpoint::Folder(folder.path().into()), lowercase, "Good GOOD good")[1..4].to_vec()
+        };
         assert_eq!(ids(Lowercase::Tokenizer), [6, 1, 5]);
         assert_eq!(ids(Lowercase::No), [6, 1, 5]);
         assert_eq!(ids(Lowercase::Yes), [5, 5, 5]);
@@ -320,7 +326,7 @@ mod tests {
         std::fs::write(folder.path().join("tokenizer.json"), wordpiece_json(&tokens, false)).unwrap();
         let ids = |config: Value| {
             std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
-            ids(folder.path(), Lowercase::Tokenizer, "Über")[1]
+            ids(&Checkpoint::Folder(folder.path().into()), Lowercase::Tokenizer, "Über")[1]
         };
         // AutoTokenizer.from_pretrained of `transformers` 5.24
         assert_eq!(ids(json!({})), 7);
@@ -335,7 +341,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\ngood").unwrap();
         let path = folder.path().to_str().unwrap();
-        let error = tokenizer_json(path, Lowercase::Tokenizer).unwrap_err().to_string();
+        let error = tokenizer_json(&Checkpoint::parse(path), Lowercase::Tokenizer).unwrap_err().to_string();
         assert!(error.ends_with("it has no token [SEP]"), "{error}");
     }
 
@@ -362,6 +368,9 @@ mod tests {
             json!({ "<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "l": 4, "o": 5, "w": 6, "lo": 7, "low": 8 });
         std::fs::write(folder.path().join("vocab.json"), vocab.to_string()).unwrap();
         std::fs::write(folder.path().join("merges.txt"), "#version: 0.2\nl o\nlo w\n").unwrap();
-        assert_eq!(ids(folder.path(), Lowercase::Tokenizer, "lowlo"), [0, 8, 7, 2]);
+        assert_eq!(
+            ids(&Checkpoint::Folder(folder.path().into()), Lowercase::Tokenizer, "lowlo"),
+            [0, 8, 7, 2]
+        );
     }
 }

@@ -26,10 +26,12 @@ pub(super) fn data(
 /// Refuses a checkpoint whose files are not those of the job's digest, where that is known.
 pub(super) fn checkpoint(job: &Job) -> Result<(), TrainError> {
     let Some(expected) = &job.checkpoint_digest else { return Ok(()) };
-    let name = job.trial.settings.checkpoint.as_str();
-    let now = fingerprint::checkpoints([name]).map_err(TrainError::Fingerprint)?;
-    match now.get(name) {
-        Some(digest) if digest != expected => Err(TrainError::CheckpointChanged { folder: plain(name) }),
+    let checkpoint = &job.trial.settings.checkpoint;
+    let now = fingerprint::checkpoints([checkpoint]).map_err(TrainError::Fingerprint)?;
+    match now.get(checkpoint) {
+        Some(digest) if digest != expected => {
+            Err(TrainError::CheckpointChanged { folder: plain(&checkpoint.to_string()) })
+        }
         _ => Ok(()),
     }
 }
@@ -81,9 +83,10 @@ mod tests {
         fs::write(folder.path().join("config.json"), "{}").unwrap();
         let name = folder.path().to_str().unwrap().to_owned();
         let mut plan = samples::plan(1);
-        plan.trials[0].settings.checkpoint.clone_from(&name);
+        let folder_checkpoint = crate::checkpoint::Checkpoint::parse(&name);
+        plan.trials[0].settings.checkpoint = folder_checkpoint.clone();
         checkpoint(&plan.job(&plan.trials[0])).unwrap();
-        plan.fingerprints.checkpoints = fingerprint::checkpoints([name.as_str()]).unwrap();
+        plan.fingerprints.checkpoints = fingerprint::checkpoints([&folder_checkpoint]).unwrap();
         let job = plan.job(&plan.trials[0]);
         checkpoint(&job).unwrap();
         fs::write(folder.path().join("config.json"), "{ }").unwrap();

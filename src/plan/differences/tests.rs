@@ -22,7 +22,11 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
         params: Params(vec![("learning_rate".to_owned(), Value::Float(*rate))]),
         repeat: 0,
         seed: u64::from(id),
-        settings: Settings { learning_rate: *rate, checkpoint: "/a/bert".to_owned(), ..Settings::default() },
+        settings: Settings {
+            learning_rate: *rate,
+            checkpoint: Checkpoint::parse("/a/bert"),
+            ..Settings::default()
+        },
     };
     let mut plan = samples::plan(0);
     plan.swept = vec!["learning_rate".to_owned()];
@@ -31,7 +35,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
     let [train, validation, test] = files;
     plan.data.source = Source::Files { train, validation, test };
     plan.fingerprints.data = Some(digests("3"));
-    plan.fingerprints.checkpoints.insert("/a/bert".to_owned(), "b".to_owned());
+    plan.fingerprints.checkpoints.insert(Checkpoint::parse("/a/bert"), "b".to_owned());
     plan
 }
 
@@ -41,9 +45,9 @@ pub(in crate::plan) fn moved(mut plan: Plan) -> Plan {
     let [train, validation, test] = files;
     plan.data.source = Source::Files { train, validation, test };
     for trial in &mut plan.trials {
-        trial.settings.checkpoint = "/b/bert".to_owned();
+        trial.settings.checkpoint = Checkpoint::parse("/b/bert");
     }
-    plan.fingerprints.checkpoints = [("/b/bert".to_owned(), "b".to_owned())].into();
+    plan.fingerprints.checkpoints = [(Checkpoint::parse("/b/bert"), "b".to_owned())].into();
     plan
 }
 
@@ -85,20 +89,21 @@ fn columns_that_lead_to_the_same_documents_make_no_difference() {
 fn a_checkpoint_is_told_apart_by_its_files() {
     let before = plan(&[1e-5]);
     let mut now = before.clone();
-    now.fingerprints.checkpoints.insert("/a/bert".to_owned(), "c".to_owned());
+    now.fingerprints.checkpoints.insert(Checkpoint::parse("/a/bert"), "c".to_owned());
     assert_eq!(told(&before, &now), ["the checkpoint /a/bert holds other files than before"]);
-    now.trials[0].settings.checkpoint = "builtin:mini".to_owned();
+    now.trials[0].settings.checkpoint = Checkpoint::parse("builtin:mini");
     assert_eq!(told(&before, &now), ["`checkpoint` was /a/bert and is now builtin:mini"]);
 }
 
 #[test]
 fn checkpoints_that_changed_places_are_noticed() {
     let mut before = plan(&[1e-5, 3e-5]);
-    before.trials[1].settings.checkpoint = "/a/other".to_owned();
-    before.fingerprints.checkpoints.insert("/a/other".to_owned(), "o".to_owned());
+    before.trials[1].settings.checkpoint = Checkpoint::parse("/a/other");
+    before.fingerprints.checkpoints.insert(Checkpoint::parse("/a/other"), "o".to_owned());
     let mut now = before.clone();
     now.fingerprints.checkpoints =
-        [("/a/bert".to_owned(), "o".to_owned()), ("/a/other".to_owned(), "b".to_owned())].into();
+        [(Checkpoint::parse("/a/bert"), "o".to_owned()), (Checkpoint::parse("/a/other"), "b".to_owned())]
+            .into();
     assert_eq!(told(&before, &now), ["the checkpoint /a/bert holds other files than before"]);
 }
 
@@ -162,7 +167,7 @@ fn only_what_is_swept_in_both_may_change_without_a_change_of_meaning() {
 fn sweeping(mut plan: Plan) -> Plan {
     plan.swept.push("checkpoint".to_owned());
     for trial in &mut plan.trials {
-        let written = trial.settings.checkpoint.rsplit('/').next().unwrap().to_owned();
+        let written = trial.settings.checkpoint.title();
         trial.params.0.push(("checkpoint".to_owned(), Value::Text(written)));
     }
     plan
@@ -172,7 +177,7 @@ fn sweeping(mut plan: Plan) -> Plan {
 fn swept_checkpoints_may_come_and_go_and_must_stay_the_same_files() {
     let before = sweeping(plan(&[1e-5]));
     let mut both = plan(&[1e-5, 1e-5]);
-    both.trials[1].settings.checkpoint = "/a/other".to_owned();
+    both.trials[1].settings.checkpoint = Checkpoint::parse("/a/other");
     let both = sweeping(both);
     assert_eq!(
         told(&before, &both),
@@ -180,7 +185,7 @@ fn swept_checkpoints_may_come_and_go_and_must_stay_the_same_files() {
     );
     assert_eq!(meanings(&both, &before), [false, false]);
     let mut now = both.clone();
-    now.fingerprints.checkpoints.insert("/a/bert".to_owned(), "c".to_owned());
+    now.fingerprints.checkpoints.insert(Checkpoint::parse("/a/bert"), "c".to_owned());
     assert_eq!(told(&before, &now)[0], "the checkpoint /a/bert holds other files than before");
     assert_eq!(meanings(&before, &now), [true, false, false]);
     let moved = sweeping(moved(plan(&[1e-5])));

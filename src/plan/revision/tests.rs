@@ -90,18 +90,18 @@ fn what_a_removed_trial_was_trained_from_is_remembered_until_it_is_another() {
     for (trial, name) in both.trials.iter_mut().zip(["bert", "other"]) {
         let written = crate::settings::Value::Text(name.to_owned());
         trial.params.0.push(("checkpoint".to_owned(), written));
-        trial.settings.checkpoint = format!("/a/{name}");
+        trial.settings.checkpoint = Checkpoint::parse(&format!("/a/{name}"));
     }
-    both.fingerprints.checkpoints.insert("/a/other".to_owned(), "o".to_owned());
+    both.fingerprints.checkpoints.insert(Checkpoint::parse("/a/other"), "o".to_owned());
     let mut one = both.clone();
     one.trials.pop();
-    one.fingerprints.checkpoints.remove("/a/other");
+    one.fingerprints.checkpoints.remove(&Checkpoint::parse("/a/other"));
 
     let without = both.revised(&one).plan;
-    assert_eq!(without.fingerprints.checkpoints["/a/other"], "o");
+    assert_eq!(without.fingerprints.checkpoints[&Checkpoint::parse("/a/other")], "o");
     assert_eq!(ids(&without.revised(&both).plan.trials), [1, 2]);
 
-    both.fingerprints.checkpoints.insert("/a/other".to_owned(), "retrained".to_owned());
+    both.fingerprints.checkpoints.insert(Checkpoint::parse("/a/other"), "retrained".to_owned());
     let revision = without.revised(&both);
     assert!(!revision.changes_meaning(), "{:?}", revision.differences);
     assert_eq!(ids(&revision.plan.trials), [1, 3]);

@@ -8,11 +8,12 @@ use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 
 use super::*;
 use crate::{
+    checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
     job::{Job, Sharing},
     settings::{MatmulPrecision, Pooling, Settings},
     train::{
-        Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive, mini,
+        Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive,
         model::Form, recipe::Trainer, weights::Pretrained,
     },
     trial::{Params, Trial, TrialId},
@@ -61,7 +62,7 @@ fn as_many_frozen_layers_as_there_are_is_the_whole_encoder() {
 fn files(freeze: Freeze, form: Form, most: usize) -> [Vec<u8>; 3] {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings {
-        checkpoint: mini::NAME.to_owned(),
+        checkpoint: Checkpoint::Mini,
         freeze,
         pooling: form.pooling,
         matmul_precision: form.precision,

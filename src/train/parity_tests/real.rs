@@ -63,7 +63,9 @@ fn check(models: &Path, name: &str) {
     let config = EncoderConfig::read(&folder).unwrap();
     let width = config.hidden_size;
 
-    let encoder = TextEncoder::open(folder.to_str().unwrap(), Lowercase::Tokenizer).unwrap();
+    let encoder =
+        TextEncoder::open(&crate::checkpoint::Checkpoint::Folder(folder.to_owned()), Lowercase::Tokenizer)
+            .unwrap();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let chunked = encoder.chunk(&texts, Chunking::whole(config.window())).unwrap();
     let chunks: Vec<_> = chunked.into_iter().flat_map(|chunked| chunked.chunks).collect();

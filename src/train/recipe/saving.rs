@@ -10,6 +10,7 @@ use burn::module::{AutodiffModule, Module};
 
 use super::{Classifier, Form, Freezer, Learner, Trial};
 use crate::{
+    checkpoint::Checkpoint,
     policy::CheckpointEvery,
     settings::Settings,
     train::{
@@ -63,7 +64,7 @@ impl<C: Compute> Trial<'_, C> {
     fn identity(&self) -> Identity {
         Identity {
             // The parameters have left it behind, wherever it lies now.
-            settings: Settings { checkpoint: String::new(), ..self.settings().clone() },
+            settings: Settings { checkpoint: Checkpoint::none(), ..self.settings().clone() },
             seed: self.job.trial.seed,
             classes: self.data.labels.len(),
             corpus: self.corpus.digest().to_owned(),

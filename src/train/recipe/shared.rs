@@ -1,13 +1,13 @@
 //! What the trials of one worker share: data, the checkpoint, and what its frozen part makes of texts.
 
-use std::rc::Rc;
+use std::{path::PathBuf, rc::Rc};
 
 use burn::module::AutodiffModule;
 
 use super::Trainer;
 use crate::{
     cache::{Cache, Stopped},
-    checkpoint,
+    checkpoint::Checkpoint,
     data::{self, Dataset},
     fingerprint,
     job::Job,
@@ -46,6 +46,7 @@ impl<C: Compute> Trainer<C> {
         &mut self,
         config: &EncoderConfig,
         settings: &Settings,
+        folder: PathBuf,
         classes: usize,
     ) -> Result<Rc<Catalog>, TrainError> {
         let key = (settings.checkpoint.clone(), settings.pooling, classes);
@@ -54,7 +55,6 @@ impl<C: Compute> Trainer<C> {
         {
             return Ok(catalog.clone());
         }
-        let folder = checkpoint::folder(&settings.checkpoint);
         let catalog = Rc::new(Catalog::open(&folder)?);
         let parameters = layout::parameters(config, settings.pooling, classes);
         layout::fit(&parameters, config.family(), false, catalog.shapes())
@@ -70,14 +70,18 @@ impl<C: Compute> Trainer<C> {
         classes: usize,
         seed: u64,
     ) -> Result<Classifier<C>, TrainError> {
-        let model = if settings.checkpoint == mini::NAME {
-            Classifier::build(config, Form::of(settings), classes, &mini::Initial { seed }, &self.device)?
-        } else {
-            let catalog = self.catalog(config, settings, classes)?;
-            let family = config.family();
-            let anew = layout::top(config, settings.reinit_layers);
-            let source = Pretrained { weights: &*catalog, family, seed, anew, complete: false };
-            Classifier::build(config, Form::of(settings), classes, &source, &self.device)?
+        let model = match settings.checkpoint.folder() {
+            None => {
+                let source = mini::Initial { seed };
+                Classifier::build(config, Form::of(settings), classes, &source, &self.device)?
+            }
+            Some(folder) => {
+                let catalog = self.catalog(config, settings, folder, classes)?;
+                let family = config.family();
+                let anew = layout::top(config, settings.reinit_layers);
+                let source = Pretrained { weights: &*catalog, family, seed, anew, complete: false };
+                Classifier::build(config, Form::of(settings), classes, &source, &self.device)?
+            }
         };
         Ok(model)
     }
@@ -95,7 +99,7 @@ impl<C: Compute> Trainer<C> {
         let layers = config.num_hidden_layers;
         let part = Part::of(settings.freeze, layers);
         let anew = layers.saturating_sub(settings.reinit_layers);
-        let is_fresh = settings.checkpoint == mini::NAME
+        let is_fresh = settings.checkpoint == Checkpoint::Mini
             || match part {
                 Part::Nothing => false,
                 Part::Lower(frozen) => frozen > anew,
@@ -106,7 +110,7 @@ impl<C: Compute> Trainer<C> {
             Part::Lower(_) | Part::Whole => self.digest(&settings.checkpoint),
         };
         let mut identity = vec![C::name(&self.device), machine::processor_name().unwrap_or_default()];
-        identity.push(digest.clone().unwrap_or_else(|| settings.checkpoint.clone()));
+        identity.push(digest.clone().unwrap_or_else(|| settings.checkpoint.to_string()));
         if is_fresh {
             identity.push(format!("{} {}", planned.seed, settings.reinit_layers));
         }
@@ -124,17 +128,15 @@ impl<C: Compute> Trainer<C> {
             width: config.hidden_size,
             identity: identity.into_iter().map(String::into_bytes).collect(),
             is_shared: digest.is_some() && !is_fresh,
-            title: &checkpoint::title(&settings.checkpoint),
+            title: &settings.checkpoint.title(),
         };
         self.frozen.get(&encoder, corpus, cache, go_on)
     }
 
     /// The digest of a checkpoint's files.
-    fn digest(&mut self, checkpoint: &str) -> Option<String> {
-        if checkpoint == mini::NAME {
-            return None;
-        }
-        let digest = || fingerprint::checkpoint(&checkpoint::folder(checkpoint)).ok();
-        self.digests.entry(checkpoint.to_owned()).or_insert_with(digest).clone()
+    fn digest(&mut self, checkpoint: &Checkpoint) -> Option<String> {
+        let folder = checkpoint.folder()?;
+        let digest = || fingerprint::checkpoint(&folder).ok();
+        self.digests.entry(checkpoint.clone()).or_insert_with(digest).clone()
     }
 }
