@@ -17,7 +17,7 @@ use std::{
 use sweep::{
     checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Limit, Source},
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
     system::device::Device,
@@ -59,9 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         checkpoint_every: CheckpointEvery::Steps(u64::MAX),
         data_digest: None,
         checkpoint_digest: None,
-        micro_batch: None,
         cache: None,
-        sharing: Sharing::default(),
     };
     let mut times = Vec::new();
     let mut observe = |report: Report| match report {
@@ -72,7 +70,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => Control::Continue,
     };
-    Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(&job, folder.path(), &mut observe)?;
+    Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(
+        &job,
+        Attempt::default(),
+        folder.path(),
+        &mut observe,
+    )?;
     let seconds: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
     say(&serde_json::json!({ "seconds": seconds }).to_string());
     Ok(())

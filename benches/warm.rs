@@ -23,7 +23,7 @@ use std::{
 use sweep::{
     checkpoint::{Checkpoint, MINI},
     data::{DataSpec, Duplicates, Limit, Source, Split},
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, Settings},
     system::device::Device,
@@ -99,7 +99,7 @@ fn measure(session: &mut Session, job: &Job, folder: &Path) -> Result<Times, Box
         }
         if moments.len() == STEPS + 2 { Control::Stop } else { Control::Continue }
     };
-    session.run(job, folder, &mut observe)?;
+    session.run(job, Attempt::default(), folder, &mut observe)?;
     let [received, prepared, first, .., last] = moments.as_slice() else {
         return Err("the data is too small for so many steps".into());
     };
@@ -133,9 +133,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
         checkpoint_every: CheckpointEvery::Steps(u64::MAX),
         data_digest: None,
         checkpoint_digest: None,
-        micro_batch: None,
         cache: None,
-        sharing: Sharing::default(),
     }
 }
 

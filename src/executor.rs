@@ -43,7 +43,7 @@ use crate::{
     byte_size::ByteSize,
     cache::CacheSpec,
     event::{Event, Progress, Record},
-    job::Job,
+    job::{Attempt, Job},
     journal::{Journal, JournalError},
     plan::Plan,
     protocol::WorkerRequest,
@@ -378,8 +378,8 @@ impl<'a> Loop<'a> {
         }
         // Relative to nothing: a worker may be started anywhere.
         let path = std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
-        let sharing = self.sharing(slot, trial);
-        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path, micro_batch, sharing }));
+        let attempt = Attempt { micro_batch, sharing: self.sharing(slot, trial) };
+        self.tell(slot, Command::Send(WorkerRequest::Run { trial, folder: path, attempt }));
         Ok(())
     }
 

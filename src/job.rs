@@ -28,15 +28,21 @@ pub struct Job {
     /// That of the checkpoint's files, if they lie in a folder that the spec names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_digest: Option<String>,
-    /// Examples of one forward and backward pass at most, where memory ran out with more; a step's
-    /// batch stays whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub micro_batch: Option<usize>,
     /// The cache of what trials share; `None`: nothing is kept outside a worker.
     #[serde(default)]
     pub cache: Option<CacheSpec>,
-    /// Which trials it has its beginning in common with.
-    #[serde(default, skip_serializing_if = "Sharing::is_none")]
+}
+
+/// How one attempt at a trial is made. None of it changes what the trial is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// The largest number of examples in one forward and backward pass, where memory ran out with
+    /// more; the step's batch stays whole. `None`: as the settings say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// Which trials share steps with this one.
+    #[serde(skip_serializing_if = "Sharing::is_none")]
     pub sharing: Sharing,
 }
 

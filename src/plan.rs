@@ -28,7 +28,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
-    job::{Job, Sharing},
+    job::Job,
     metrics::{Average, Target},
     policy::Policy,
     settings::{self, Settings, Value},
@@ -114,9 +114,7 @@ impl Plan {
             checkpoint_every: self.policy.checkpoint_every,
             data_digest: self.fingerprints.data.clone(),
             checkpoint_digest: self.fingerprints.checkpoints.get(&trial.settings.checkpoint).cloned(),
-            micro_batch: None,
             cache: None,
-            sharing: Sharing::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Event, Outcome, Progress},
-    job::Sharing,
+    job::Attempt,
     trial::{Failure, TrialId},
 };
 
@@ -50,12 +50,9 @@ pub enum WorkerRequest {
         trial: TrialId,
         /// Its folder.
         folder: std::path::PathBuf,
-        /// Examples of one forward and backward pass at most; the effective batch stays the same.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        micro_batch: Option<usize>,
-        /// Which trials it has its beginning in common with.
-        #[serde(default, skip_serializing_if = "Sharing::is_none")]
-        sharing: Sharing,
+        /// How this attempt is made.
+        #[serde(default)]
+        attempt: Attempt,
     },
     /// Stop the current trial at the next step.
     Stop,

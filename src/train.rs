@@ -14,7 +14,7 @@ use crate::{
     data::DataError,
     event::{Evaluation, Outcome, Prepared, Progress},
     fingerprint::FingerprintError,
-    job::Job,
+    job::{Attempt, Job},
     settings::{Lowercase, Pooling},
     system::{device::Device, files},
     trial::{FailureKind, TrialId},
@@ -253,7 +253,13 @@ impl TrainError {
 
 /// What a device's backend can do.
 trait Engine {
-    fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError>;
+    fn run(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        folder: &Path,
+        observe: &mut Observe<'_>,
+    ) -> Result<Ending, TrainError>;
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError>;
 }
@@ -282,9 +288,15 @@ impl Session {
     ///
     /// # Errors
     /// When the trial fails; what it wrote until then stays.
-    pub fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
+    pub fn run(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        folder: &Path,
+        observe: &mut Observe<'_>,
+    ) -> Result<Ending, TrainError> {
         let _alone = exclusive::exclusive();
-        self.engine.run(job, folder, observe)
+        self.engine.run(job, attempt, folder, observe)
     }
 
     /// The probabilities of each text's classes under an exported model, in the order of `texts`.

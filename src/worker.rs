@@ -21,7 +21,7 @@ use std::{
 use crate::{
     error_chain::chain,
     event::Event,
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     protocol::{PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
     system::{
@@ -52,7 +52,8 @@ pub enum Left {
 }
 
 /// Runs one trial: job, folder, and whom to tell; what [`Session::run`] does.
-type Train<'a> = dyn FnMut(&Job, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
+type Train<'a> =
+    dyn FnMut(&Job, Attempt, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
 
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
 pub fn run(device: Device) -> Left {
@@ -61,14 +62,15 @@ pub fn run(device: Device) -> Left {
         compute_here(threads);
     }
     let mut session = None;
-    let mut train = |job: &Job, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
-        // Not before the first trial: what is wrong with a device is that trial's failure.
-        let session: &mut Session = match &mut session {
-            Some(session) => session,
-            empty => empty.insert(Session::open(device)?),
+    let mut train =
+        |job: &Job, attempt: Attempt, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
+            // Not before the first trial: what is wrong with a device is that trial's failure.
+            let session: &mut Session = match &mut session {
+                Some(session) => session,
+                empty => empty.insert(Session::open(device)?),
+            };
+            session.run(job, attempt, folder, observe)
         };
-        session.run(job, folder, observe)
-    };
     let at_end = || {
         thread::sleep(GRACE);
         // Everything in a trial's folder is written atomically, so that no moment is a wrong one.
@@ -105,8 +107,7 @@ fn record_panics() -> Arc<Mutex<String>> {
 struct Order {
     trial: TrialId,
     folder: PathBuf,
-    micro_batch: Option<usize>,
-    sharing: Sharing,
+    attempt: Attempt,
 }
 
 /// What the orchestrator wants, as a thread hears it.
@@ -124,10 +125,10 @@ impl Requests {
         thread::spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(WorkerRequest::Run { trial, folder, micro_batch, sharing }) => {
+                    Ok(WorkerRequest::Run { trial, folder, attempt }) => {
                         // Here and not where the trial starts: a stop may follow at once.
                         heard.store(false, Ordering::SeqCst);
-                        if sender.send(Order { trial, folder, micro_batch, sharing }).is_err() {
+                        if sender.send(Order { trial, folder, attempt }).is_err() {
                             break;
                         }
                     }
@@ -204,7 +205,7 @@ impl<W: Write> Server<W> {
             Err(line) => return Ok(*line),
         };
         let job: Job = match read_json(&folder.job()) {
-            Ok(job) => Job { micro_batch: order.micro_batch, sharing: order.sharing, ..job },
+            Ok(job) => job,
             Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),
         };
         let mut reporter = Reporter {
@@ -217,7 +218,7 @@ impl<W: Write> Server<W> {
         };
         // After a panic nothing of the trial is used again: the process leaves.
         let ending = catch_unwind(AssertUnwindSafe(|| {
-            train(&job, folder.path(), &mut |report| reporter.hear(report))
+            train(&job, order.attempt, folder.path(), &mut |report| reporter.hear(report))
         }));
         if reporter.is_closed {
             return Err(Closed);

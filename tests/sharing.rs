@@ -43,7 +43,7 @@ fn attempt(
     settings: &Settings,
     dies: Option<u64>,
 ) -> (Option<Outcome>, Told) {
-    bench.sharing = match trial {
+    bench.attempt.sharing = match trial {
         SHORT => Sharing { prefix: None, has_successors: true },
         _ => Sharing { prefix: Some(SHORT), has_successors: false },
     };
@@ -186,7 +186,7 @@ fn without_the_others_state_a_trial_begins_anew_and_ends_alike() {
         // Of a trial that nobody was to go on from: without moments.
         ("", &|bench| {
             fs::remove_dir_all(folder(bench, SHORT)).unwrap();
-            bench.sharing = Sharing::default();
+            bench.attempt.sharing = Sharing::default();
             let folder = folder(bench, SHORT);
             bench.run_in(&folder, &constant(1, 8), &mut |_| Control::Continue).unwrap();
         }),
@@ -212,9 +212,9 @@ fn nothing_is_shared_where_the_schedule_falls_to_another_end_or_memory_had_run_o
     attempt(&mut bench, SHORT, &linear(1), None);
     assert_eq!(attempt(&mut bench, LONG, &linear(3), None).1.resumed, []);
     let mut bench = Bench::new();
-    bench.micro_batch = Some(2);
+    bench.attempt.micro_batch = Some(2);
     attempt(&mut bench, SHORT, &constant(1, 8), None);
-    bench.micro_batch = None;
+    bench.attempt.micro_batch = None;
     assert_eq!(attempt(&mut bench, LONG, &constant(3, 8), None).1.resumed, []);
 }
 

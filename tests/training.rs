@@ -277,7 +277,7 @@ fn micro_batches_of_any_size_make_the_same_step() {
     let plain = Settings { dropout: 0.0, epochs: 3, ..settings() };
     let (whole, _) = bench.run(&plain);
     for most in [1, 3, 5] {
-        bench.micro_batch = Some(most);
+        bench.attempt.micro_batch = Some(most);
         let (outcome, _) = bench.run(&plain);
         assert!((whole.validation.loss - outcome.validation.loss).abs() < 1e-4, "{most}");
         assert!((whole.train_loss - outcome.train_loss).abs() < 1e-4, "{most}");

@@ -39,7 +39,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::{DataSpec, Dataset, SplitName},
     event::{Evaluation, Outcome, Prepared, Progress},
-    job::Job,
+    job::{Attempt, Job},
     settings::{MatmulPrecision, Pooling, Settings},
 };
 
@@ -90,7 +90,13 @@ impl<C: Compute> Trainer<C> {
 }
 
 impl<C: Compute> Engine for Trainer<C> {
-    fn run(&mut self, job: &Job, folder: &Path, observe: &mut Observe<'_>) -> Result<Ending, TrainError> {
+    fn run(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        folder: &Path,
+        observe: &mut Observe<'_>,
+    ) -> Result<Ending, TrainError> {
         let started = Instant::now();
         let settings = &job.trial.settings;
         let config = encoder_config(&settings.checkpoint)?;
@@ -118,7 +124,8 @@ impl<C: Compute> Engine for Trainer<C> {
         };
         let objective = Objective::new(settings, &data.class_counts());
         let device = &self.device;
-        let trial = Trial { job, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
+        let trial =
+            Trial { job, attempt, folder, data: &data, corpus: &corpus, frozen, objective, device, started };
         let rates = Rates::new(settings, config.num_hidden_layers);
         let learner = trial.restore(Learner::new(model, rates, settings), &config, observe)?;
         trial.run(learner, observe)
@@ -138,6 +145,7 @@ impl<C: Compute> Engine for Trainer<C> {
 /// What stays the same during a trial.
 struct Trial<'a, C: Compute> {
     job: &'a Job,
+    attempt: Attempt,
     folder: &'a Path,
     data: &'a Dataset,
     corpus: &'a Corpus,
@@ -274,7 +282,7 @@ impl<C: Compute> Trial<'_, C> {
         let mut loss = 0.0;
         let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
         let part = batch.len().div_ceil(settings.gradient_accumulation);
-        let most = self.job.micro_batch.map_or(part, |most| part.min(most.max(1)));
+        let most = self.attempt.micro_batch.map_or(part, |most| part.min(most.max(1)));
         learner.saved.is_cut |= most < part;
         let parts = batch.chunks(most);
         let parts = parts.flat_map(|part| train.within(part, MICRO_BATCH_TOKENS));

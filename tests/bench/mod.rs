@@ -14,7 +14,7 @@ use sweep::{
     cache::CacheSpec,
     data::{DataSpec, Duplicates, Limit, Source},
     event::Outcome,
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::Settings,
     system::device::Device,
@@ -74,9 +74,8 @@ pub(crate) struct Bench {
     session: Session,
     trials: usize,
     pub(crate) checkpoint_every: CheckpointEvery,
-    pub(crate) micro_batch: Option<usize>,
+    pub(crate) attempt: Attempt,
     pub(crate) cache: Option<CacheSpec>,
-    pub(crate) sharing: Sharing,
 }
 
 impl Bench {
@@ -90,9 +89,8 @@ impl Bench {
             session,
             trials: 0,
             checkpoint_every: CheckpointEvery::default(),
-            micro_batch: None,
+            attempt: Attempt::default(),
             cache: None,
-            sharing: Sharing::default(),
         }
     }
 
@@ -127,11 +125,9 @@ impl Bench {
             checkpoint_every: self.checkpoint_every,
             data_digest: None,
             checkpoint_digest: None,
-            micro_batch: self.micro_batch,
             cache: self.cache.clone(),
-            sharing: self.sharing,
         };
-        self.session.run(&job, folder, observe)
+        self.session.run(&job, self.attempt, folder, observe)
     }
 
     pub(crate) fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {

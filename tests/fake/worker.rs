@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
     say(&WorkerLine::Ready { v: LOG_VERSION });
     while let Some(line) = requests.next() {
-        if let Ok(WorkerRequest::Run { trial, folder, micro_batch, .. }) = serde_json::from_str(&line) {
+        if let Ok(WorkerRequest::Run { trial, folder, attempt: made }) = serde_json::from_str(&line) {
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
             if deed == "plausible" {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             if deed != "complete" {
                 deeds::note(&program, deed);
             }
-            let ending = deeds::obey(deed, trial, micro_batch, &folder);
+            let ending = deeds::obey(deed, trial, made.micro_batch, &folder);
             if let Some(code) = ending.unwrap_or_else(|| obey(deed, trial, &mut requests)) {
                 return code;
             }

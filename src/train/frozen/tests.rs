@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     settings::{MatmulPrecision, Pooling, Settings},
     train::{
         Control, Ending, Engine, checkpoint::Catalog, config::EncoderConfig, exclusive::exclusive,
@@ -89,13 +89,11 @@ fn files(freeze: Freeze, form: Form, most: usize) -> [Vec<u8>; 3] {
         data,
         checkpoint_every: crate::policy::CheckpointEvery::default(),
         cache: None,
-        sharing: Sharing::default(),
         data_digest: None,
         checkpoint_digest: None,
-        micro_batch: None,
     };
     let mut trainer = Trainer::<Autodiff<Flex>>::with_memory(FlexDevice, most);
-    let ending = trainer.run(&job, folder.path(), &mut |_| Control::Continue).unwrap();
+    let ending = trainer.run(&job, Attempt::default(), folder.path(), &mut |_| Control::Continue).unwrap();
     assert!(matches!(ending, Ending::Complete(_)));
     ["metrics.csv", "predictions.csv", "last/model.safetensors"]
         .map(|name| std::fs::read(folder.path().join(name)).unwrap())

@@ -120,7 +120,11 @@ impl<C: Compute> Trial<'_, C> {
             identity: &self.identity(),
             position: &position,
             // No step will want them, unless it is another trial's.
-            moments: &if learner.over && !self.job.sharing.has_successors { Moments::new() } else { moments },
+            moments: &if learner.over && !self.attempt.sharing.has_successors {
+                Moments::new()
+            } else {
+                moments
+            },
             model: &learner.model.valid().weights(),
             best: match &before {
                 _ if is_best => Best::Now,
@@ -185,7 +189,7 @@ impl<C: Compute> Trial<'_, C> {
     /// What the trial ended with that this one goes on from, if there is one and its end is one that
     /// this trial would have come to.
     fn shared(&self, damaged: &mut Vec<StateError>) -> Option<(TrialId, state::Saved)> {
-        let prefix = self.job.sharing.prefix?;
+        let prefix = self.attempt.sharing.prefix?;
         let end = Shelf::new(&self.folder_of(prefix)).read_end(&self.identity());
         let saved = end.unwrap_or_else(|error| {
             damaged.push(error);
