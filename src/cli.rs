@@ -9,6 +9,7 @@ mod checkpoints;
 mod devices;
 mod exit;
 mod listing;
+mod observing;
 mod predict;
 mod prepare;
 mod run;

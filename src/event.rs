@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     metrics::Scores,
     system::device::Device,
-    trial::{Failure, TrialId, TrialRef},
+    trial::{Failure, Trial, TrialId, TrialRef},
 };
 
 /// The version of the log's records. A reader understands every version up to its own, and refuses
@@ -44,6 +44,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arithmetic: Option<String>,
     },
+    /// The plan has grown by this trial. Trials that were planned before the run stand in `plan.json`
+    /// alone.
+    TrialPlanned(Box<Trial>),
     /// A trial was given to a worker.
     Started {
         /// From 1; a retry or a run after an interruption is the next one.
@@ -105,6 +108,7 @@ impl Event {
     pub const fn is_state_change(&self) -> bool {
         match self {
             Self::SweepStarted { .. }
+            | Self::TrialPlanned(_)
             | Self::Started { .. }
             | Self::Finished(_)
             | Self::Failed { .. }

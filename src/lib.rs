@@ -42,6 +42,7 @@ pub mod progress;
 pub mod protocol;
 pub mod report;
 pub mod results;
+pub mod sampler;
 #[cfg(test)]
 mod samples;
 pub mod scheduler;

@@ -174,6 +174,10 @@ impl Bars {
                         _ = self.all.println(plain(&line));
                     }
                 }
+                Event::TrialPlanned(_) => {
+                    self.forecast.total = count(study.trials.len());
+                    self.sweep.set_length(ticks(self.forecast.total));
+                }
                 Event::SweepStarted { .. } | Event::SweepEnded { .. } | Event::ParametersRemoved => {}
             }
         }
@@ -310,6 +314,7 @@ fn line(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
         (Some(id), Event::Prepared(prepared)) => unknown(id, prepared, study),
+        (Some(id), Event::TrialPlanned(trial)) => Some(format!("trial {id} is planned: {}", trial.params)),
         (_, Event::SweepEnded { interrupted: false } | Event::ParametersRemoved) | (None, _) => None,
     }
 }

@@ -1,6 +1,8 @@
 //! What a worker process and the orchestrator say to each other: JSON Lines on the worker's
 //! standard output and standard input.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,7 +29,7 @@ pub enum WorkerLine {
     /// Long work goes on.
     Alive(TrialId),
     /// The disk of this path is full: the trial waits until it is not.
-    DiskFull(TrialId, std::path::PathBuf),
+    DiskFull(TrialId, PathBuf),
     /// The trial that waited for space goes on.
     DiskFreed(TrialId),
     /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
@@ -44,16 +46,23 @@ pub enum WorkerLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerRequest {
-    /// Run the trial in this folder, which holds `trial.json`.
+    /// Run these trials.
     Run {
-        /// The trial.
-        trial: TrialId,
-        /// Its folder.
-        folder: std::path::PathBuf,
-        /// How this attempt is made.
-        #[serde(default)]
-        attempt: Attempt,
+        /// The trials, in the order in which they begin.
+        trials: Vec<Assignment>,
     },
-    /// Stop the current trial at the next step.
-    Stop,
+    /// Stop this trial at the next step, or do not begin it.
+    Stop(TrialId),
+}
+
+/// A trial that a worker is to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its folder, an absolute path; it holds `trial.json`.
+    pub folder: PathBuf,
+    /// How this attempt is made.
+    #[serde(default)]
+    pub attempt: Attempt,
 }

@@ -23,7 +23,7 @@ pub struct Study {
     pub swept: Vec<String>,
     /// The scales of those swept settings that have a range.
     pub scales: BTreeMap<String, Scale>,
-    /// Every planned trial, in the order of the plan.
+    /// Every planned trial, in the order of the plan; then those that the log has added.
     pub trials: Vec<TrialRecord>,
     /// Trials that the spec does not have any more: what the log says of them counts for nothing.
     pub removed: BTreeSet<TrialId>,
@@ -69,6 +69,16 @@ pub enum StudyError {
          sweep run SPEC --fresh"
     )]
     UnknownTrial {
+        /// The record.
+        seq: u64,
+        /// Its trial.
+        trial: TrialId,
+    },
+    /// The trial that a record adds to the plan stands there already, or the record names another one.
+    #[error(
+        "record {seq} of the log plans trial {trial} again; forget the sweep's results: sweep run SPEC --fresh"
+    )]
+    PlannedTwice {
         /// The record.
         seq: u64,
         /// Its trial.
@@ -129,6 +139,7 @@ impl Study {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
+            Event::TrialPlanned(trial) => self.grow(record, trial)?,
             Event::Resumed { from, .. } => {
                 let trial = self.find(record)?;
                 trial.inherited_from.clone_from(from);
@@ -184,6 +195,15 @@ impl Study {
             record.inherited_from = None;
             (record.micro_batch, record.alone) = (None, false);
         }
+    }
+
+    /// Adds a trial to the plan.
+    fn grow(&mut self, record: &Record, trial: &Trial) -> Result<(), StudyError> {
+        if self.position(trial.id).is_some() || record.trial != Some(trial.id) {
+            return Err(StudyError::PlannedTwice { seq: record.seq, trial: trial.id });
+        }
+        self.trials.push(TrialRecord::new(trial.clone()));
+        Ok(())
     }
 
     fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {

@@ -5,15 +5,12 @@
 //! output is closed, and after any failure: a fresh process is the only clean one.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -22,7 +19,7 @@ use crate::{
     error_chain::chain,
     event::Event,
     job::{Attempt, Job},
-    protocol::{PROTOCOL_VERSION, WorkerLine, WorkerRequest},
+    protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
     system::{
         device::Device,
@@ -103,40 +100,54 @@ fn record_panics() -> Arc<Mutex<String>> {
     last
 }
 
-/// A trial that is to be run.
-struct Order {
-    trial: TrialId,
-    folder: PathBuf,
-    attempt: Attempt,
+/// Which trials are to stop.
+#[derive(Clone, Default)]
+struct StopWishes(Arc<Mutex<Wishes>>);
+
+#[derive(Default)]
+struct Wishes {
+    trials: BTreeSet<TrialId>,
+    all: bool,
 }
 
-/// What the orchestrator wants, as a thread hears it.
+impl StopWishes {
+    fn change(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn has(&self, trial: TrialId) -> bool {
+        let wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.all || wishes.trials.contains(&trial)
+    }
+}
+
+/// The orchestrator's requests, which a thread reads.
 struct Requests {
-    trials: mpsc::Receiver<Order>,
-    stop: Arc<AtomicBool>,
+    trials: mpsc::Receiver<Assignment>,
+    stop: StopWishes,
 }
 
 impl Requests {
     /// Listens to `input`; `at_end` is called on the listening thread once it ended.
     fn listen(input: impl BufRead + Send + 'static, at_end: impl FnOnce() + Send + 'static) -> Self {
         let (sender, trials) = mpsc::channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&stop);
+        let stop = StopWishes::default();
+        let wishes = stop.clone();
         thread::spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(WorkerRequest::Run { trial, folder, attempt }) => {
-                        // Here and not where the trial starts: a stop may follow at once.
-                        heard.store(false, Ordering::SeqCst);
-                        if sender.send(Order { trial, folder, attempt }).is_err() {
+                    Ok(WorkerRequest::Run { trials }) => {
+                        // Here and not where a trial starts: a stop may follow at once.
+                        wishes.change(|wishes| wishes.trials.clear());
+                        if trials.into_iter().any(|trial| sender.send(trial).is_err()) {
                             break;
                         }
                     }
-                    Ok(WorkerRequest::Stop) => heard.store(true, Ordering::SeqCst),
+                    Ok(WorkerRequest::Stop(trial)) => wishes.change(|wishes| _ = wishes.trials.insert(trial)),
                     Err(_) => break,
                 }
             }
-            heard.store(true, Ordering::SeqCst);
+            wishes.change(|wishes| wishes.all = true);
             drop(sender);
             at_end();
         });
@@ -188,7 +199,7 @@ impl<W: Write> Server<W> {
                     let message = format!("another process still works in {}; end it", path.display());
                     return Err(Box::new(failed(id, FailureKind::Spawn, &message)));
                 }
-                Err(TryLockError::WouldBlock) if self.requests.stop.load(Ordering::SeqCst) => {
+                Err(TryLockError::WouldBlock) if self.requests.stop.has(id) => {
                     return Err(Box::new(WorkerLine::Stopped(id)));
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(LOOK_EVERY),
@@ -197,7 +208,7 @@ impl<W: Write> Server<W> {
     }
 
     /// Runs one trial; the answer is the line that tells how it ended.
-    fn attempt(&mut self, order: &Order, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
+    fn attempt(&mut self, order: &Assignment, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
         let (id, path) = (order.trial, order.folder.as_path());
         let folder = TrialFolder::new(path);
         let _alone = match self.alone(id, path) {
@@ -249,7 +260,7 @@ impl<W: Write> Server<W> {
 struct Reporter<'a, W> {
     trial: TrialId,
     output: &'a mut W,
-    stop: &'a AtomicBool,
+    stop: &'a StopWishes,
     /// When something was last told.
     told: Option<Instant>,
     /// The step of an evaluation whose loss has no number.
@@ -297,7 +308,7 @@ impl<W: Write> Reporter<'_, W> {
         if let Some(line) = line {
             self.is_closed |= say(self.output, &line).is_err();
         }
-        if self.is_closed || self.stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+        if self.is_closed || self.stop.has(self.trial) { Control::Stop } else { Control::Continue }
     }
 }
 

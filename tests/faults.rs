@@ -21,13 +21,14 @@ use rustix::process::{Signal, getpid, kill_process};
 use sweep::{
     data::{DataSpec, Duplicates, Limit, Source, Split},
     event::{Event, Record},
-    executor::{self, Ended, Note, Run, Workers},
+    executor::{self, Ended, Notice, Observer, Painter, Run, Workers},
     fingerprint::Fingerprints,
     job::Job,
     journal,
     plan::Plan,
     policy::{Policy, Retries},
     results::{Results, SweepFolder, read_json},
+    sampler::{FixedPlan, Sampler},
     settings::Settings,
     study::Study,
     system::device::Device,
@@ -116,19 +117,19 @@ impl Bench {
     }
 
     /// Runs, with a wish to stop after each note that `when` picks.
-    async fn run_interrupted(&self, mut when: impl FnMut(&Note<'_>) -> bool) -> Ended {
+    async fn run_interrupted(&self, mut when: impl FnMut(&Notice<'_>) -> bool) -> Ended {
         let (sender, interrupts) = mpsc::channel(8);
         let drawn = Arc::clone(&self.drawn);
         let draw: executor::Draw = Box::new(move |_, trials| {
             drawn.lock().unwrap().extend(trials);
             Ok(())
         });
-        let mut watch = |note: Note<'_>| {
-            if when(&note) {
+        let mut watch = |note: &Notice<'_>| {
+            if when(note) {
                 sender.try_send(()).unwrap();
             }
         };
-        executor::run(self.run.clone(), interrupts, draw, &mut watch).await.unwrap()
+        run_observed(&self.run, interrupts, draw, &mut watch).await.unwrap()
     }
 
     fn folder(&self) -> &SweepFolder {
@@ -335,8 +336,19 @@ async fn failed_trials_stay_failed_until_the_user_wants_them_to_be_tried_again()
     assert_eq!((bench.pids(ONE).len(), ended.study.trials[1].attempts), (1, 3));
 }
 
-fn is_evaluated(note: &Note<'_>, trial: TrialId) -> bool {
-    matches!(note, Note::Logged(Record { trial: Some(id), event: Event::Evaluated(_), .. }, _) if *id == trial)
+/// Runs trials that were all planned before, with a painter and another observer.
+async fn run_observed(
+    run: &Run,
+    interrupts: mpsc::Receiver<()>,
+    draw: executor::Draw,
+    watch: &mut dyn Observer,
+) -> Result<Ended, executor::ExecutorError> {
+    let mut painter = Painter::new(draw);
+    executor::run(run.clone(), interrupts, &mut FixedPlan, vec![watch, &mut painter]).await
+}
+
+fn is_evaluated(note: &Notice<'_>, trial: TrialId) -> bool {
+    matches!(note, Notice::Logged(Record { trial: Some(id), event: Event::Evaluated(_), .. }, _) if *id == trial)
 }
 
 #[tokio::test]
@@ -358,8 +370,8 @@ async fn a_worker_that_does_not_stop_is_terminated_by_the_second_interrupt() {
     let mut stops = 0;
     let ended = bench
         .run_interrupted(|note| {
-            stops += u32::from(matches!(note, Note::Stopping(_)));
-            is_evaluated(note, ONE) || matches!(note, Note::Stopping(1))
+            stops += u32::from(matches!(note, Notice::Stopping(_)));
+            is_evaluated(note, ONE) || matches!(note, Notice::Stopping(1))
         })
         .await;
     assert_eq!((states(&ended.study), ended.interrupted), (vec![State::Waiting], true));
@@ -369,7 +381,7 @@ async fn a_worker_that_does_not_stop_is_terminated_by_the_second_interrupt() {
 #[tokio::test]
 async fn a_worker_that_ignores_termination_is_killed_by_the_third_interrupt() {
     let bench = Bench::new(1, 1, "* * until-killed");
-    let wish = |note: &Note<'_>| is_evaluated(note, ONE) || matches!(note, Note::Stopping(1 | 2));
+    let wish = |note: &Notice<'_>| is_evaluated(note, ONE) || matches!(note, Notice::Stopping(1 | 2));
     let ended = bench.run_interrupted(wish).await;
     assert_eq!((states(&ended.study), ended.interrupted), (vec![State::Waiting], true));
 }
@@ -392,18 +404,62 @@ async fn an_orchestrator_that_died_at_any_record_is_taken_over_by_the_next_run()
     }
 }
 
+/// Plans a second trial once the first one is complete.
+struct Growing;
+
+impl Sampler for Growing {
+    fn ask(&mut self, study: &Study) -> Vec<Trial> {
+        match &study.trials[..] {
+            [first] if first.state == State::Complete => {
+                vec![Trial { id: TWO, seed: first.trial.seed + 1, ..first.trial.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+async fn run_growing(bench: &Bench) -> Ended {
+    let (_sender, interrupts) = mpsc::channel(1);
+    executor::run(bench.run.clone(), interrupts, &mut Growing, Vec::new()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_plan_grows_by_a_record_of_the_log() {
+    let bench = Bench::new(1, 1, "");
+    let ended = run_growing(&bench).await;
+    assert_eq!(states(&ended.study), [State::Complete; 2]);
+    let of_second = bench.records().into_iter().find(|record| record.trial == Some(TWO)).unwrap();
+    let Event::TrialPlanned(trial) = of_second.event else { panic!("{of_second:?}") };
+    assert_eq!(trial.seed, bench.run.plan.trials[0].seed + 1);
+}
+
+#[tokio::test]
+async fn a_plan_that_grew_is_the_same_after_the_orchestrator_died_at_any_record() {
+    let bench = Bench::new(1, 1, "");
+    let ended = run_growing(&bench).await;
+    let log = fs::read_to_string(bench.folder().log()).unwrap();
+    let lines: Vec<&str> = log.split_inclusive('\n').collect();
+    for kept in 0..lines.len() {
+        fs::write(bench.folder().log(), lines[..kept].concat()).unwrap();
+        let again = run_growing(&bench).await;
+        let trials = |study: &Study| study.trials.iter().map(|it| it.trial.clone()).collect::<Vec<_>>();
+        assert_eq!(trials(&again.study), trials(&ended.study), "cut after {kept} records");
+        assert_eq!(states(&again.study), [State::Complete; 2], "cut after {kept} records");
+    }
+}
+
 #[tokio::test]
 async fn drawing_that_fails_is_told_and_ends_nothing() {
     let bench = Bench::new(1, 1, "");
     let (_sender, interrupts) = mpsc::channel(1);
     let mut troubles = Vec::new();
     let draw: executor::Draw = Box::new(|_, _| Err("no paper".into()));
-    let mut watch = |note: Note<'_>| {
-        if let Note::Trouble(text) = note {
-            troubles.push(text);
+    let mut watch = |note: &Notice<'_>| {
+        if let Notice::Warning(text) = note {
+            troubles.push(text.clone());
         }
     };
-    let ended = executor::run(bench.run.clone(), interrupts, draw, &mut watch).await.unwrap();
+    let ended = run_observed(&bench.run, interrupts, draw, &mut watch).await.unwrap();
     assert_eq!(states(&ended.study), [State::Complete]);
     assert_eq!(troubles, ["cannot draw: no paper"]);
 }

@@ -13,7 +13,9 @@ use clap::Args;
 use super::{
     Exit, Stop, changes,
     checkpoints::{self, Checkpoints},
-    eprint_lossy, prepare, print, read_plan, replay, show,
+    eprint_lossy,
+    observing::ProgressObserver,
+    prepare, print, read_plan, replay, show,
     slots::{self, Load, Slots},
     terminal_width, texts,
 };
@@ -21,7 +23,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
-    executor::{self, Ended, Note, Run, Workers},
+    executor::{self, Ended, Observer, Painter, Run, Workers},
     fingerprint,
     leaderboard::RankBy,
     plan::{self, Forecast, Overview, Plan},
@@ -29,6 +31,7 @@ use crate::{
     progress::{self, Display},
     report,
     results::{Results, SweepFolder},
+    sampler::FixedPlan,
     spec::{self, Reading},
     study::Study,
     system::{device::Device, disk},
@@ -212,14 +215,10 @@ fn execute(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
         let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
-        let mut watch = |note: Note<'_>| match note {
-            Note::Logged(record, study) => display.logged(record, study),
-            Note::Moved(trial, progress) => display.moved(trial, progress),
-            Note::Stopping(times) => display.stopping(times),
-            Note::Trouble(text) => display.print(&format!("warning: {text}")),
-            Note::Relief(text) => display.print(&text),
-        };
-        Ok::<_, Stop>(executor::run(run, interrupts, show::drawing(folder.clone()), &mut watch).await?)
+        let mut progress = ProgressObserver(&mut display);
+        let mut painter = Painter::new(show::drawing(folder.clone()));
+        let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut painter];
+        Ok::<_, Stop>(executor::run(run, interrupts, &mut FixedPlan, observers).await?)
     });
     display.close();
     ended

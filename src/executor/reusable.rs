@@ -33,12 +33,12 @@ const WEIGHTS: &str = "model.safetensors";
 
 /// A complete trial of another sweep.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub(crate) struct ReusableTrial {
     /// Which.
     pub(crate) origin: TrialRef,
     /// What the other sweep's log tells of it.
     pub(crate) record: TrialRecord,
-    /// How it ended.
+    /// Its figures.
     pub(crate) outcome: Outcome,
     folder: TrialFolder,
     labels: Vec<String>,
@@ -51,7 +51,7 @@ pub(crate) fn find<'a>(
     plan: &Plan,
     due: impl IntoIterator<Item = &'a Trial>,
     devices: &[Device],
-) -> BTreeMap<TrialId, Finished> {
+) -> BTreeMap<TrialId, ReusableTrial> {
     let mut wanted: HashMap<u64, Vec<&Trial>> = HashMap::new();
     due.into_iter().for_each(|trial| wanted.entry(trial.seed).or_default().push(trial));
     let mut found = BTreeMap::new();
@@ -73,7 +73,7 @@ pub(crate) fn find<'a>(
             if !has_files(&folder) {
                 continue;
             }
-            found.insert(alike.remove(at).id, Finished { origin, record, outcome, folder, labels });
+            found.insert(alike.remove(at).id, ReusableTrial { origin, record, outcome, folder, labels });
         }
     }
     found
@@ -146,7 +146,7 @@ pub(crate) enum ReuseError {
     Busy,
 }
 
-impl Finished {
+impl ReusableTrial {
     /// Puts what the trial left into the folder `into`, which exists: parameters as further names of
     /// its files, or copies. What stood there of an attempt goes.
     ///

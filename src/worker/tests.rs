@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
 
 fn request(folder: &Path) -> String {
     let (folder, attempt) = (folder.to_owned(), Attempt::default());
-    let request = WorkerRequest::Run { trial: ONE, folder, attempt };
+    let request = WorkerRequest::Run { trials: vec![Assignment { trial: ONE, folder, attempt }] };
     serde_json::to_string(&request).unwrap() + "\n"
 }
 
@@ -140,7 +140,7 @@ fn progress_is_told_a_few_times_a_second_however_fast_steps_are() {
 fn a_stop_reaches_the_trial_and_is_answered() {
     let folder = folder();
     let (sender, release) = mpsc::channel();
-    let rest = serde_json::to_string(&WorkerRequest::Stop).unwrap() + "\n";
+    let rest = serde_json::to_string(&WorkerRequest::Stop(ONE)).unwrap() + "\n";
     let input = Held {
         first: io::Cursor::new(request(folder.path())),
         release: Some(release),
@@ -263,6 +263,7 @@ fn a_worker_that_waits_for_another_obeys_a_stop() {
     let folder = folder();
     let other = File::open(folder.path()).unwrap();
     other.try_lock().unwrap();
-    let (lines, _) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| unreachable!("it waits"));
+    let (lines, _) =
+        serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| unreachable!("it waits"));
     assert_eq!(lines, [WorkerLine::Stopped(ONE)]);
 }

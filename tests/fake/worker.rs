@@ -19,9 +19,9 @@ use std::{
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use sweep::{
-    event::{Evaluation, Event, LOG_VERSION, Outcome, Progress},
+    event::{Evaluation, Event, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
-    protocol::{WorkerLine, WorkerRequest},
+    protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     trial::{Failure, FailureKind, TrialId},
 };
 
@@ -36,9 +36,10 @@ fn main() -> ExitCode {
         // Until the input ends or a signal comes.
         return if requests.next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    say(&WorkerLine::Ready { v: LOG_VERSION });
+    say(&WorkerLine::Ready { v: PROTOCOL_VERSION });
     while let Some(line) = requests.next() {
-        if let Ok(WorkerRequest::Run { trial, folder, attempt: made }) = serde_json::from_str(&line) {
+        let Ok(WorkerRequest::Run { trials }) = serde_json::from_str(&line) else { continue };
+        for Assignment { trial, folder, attempt: made } in trials {
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
             if deed == "plausible" {

@@ -121,7 +121,8 @@ async fn a_worker_that_does_not_stop_or_leave_is_ended_and_no_process_is_left() 
         let mut bench = Bench::new(1, 1, &format!("* * {deed}"));
         bench.run.workers.leave = SHORT;
         let again = deed == "deaf-to-stop";
-        let wish = |note: &Note<'_>| is_evaluated(note, ONE) || (again && matches!(note, Note::Stopping(1)));
+        let wish =
+            |note: &Notice<'_>| is_evaluated(note, ONE) || (again && matches!(note, Notice::Stopping(1)));
         let ended = bench.run_interrupted(wish).await;
         assert_eq!((states(&ended.study), ended.interrupted), (vec![State::Waiting], true), "{deed}");
         assert!(!is_alive(bench.pids(ONE)[0]), "{deed}");
@@ -134,13 +135,13 @@ async fn a_full_disk_fails_nothing_and_the_user_is_told_what_happens() {
         Bench::new(2, 3, "1 1 disk-full\n1 2 disk-full\n2 1 waits-for-space\n3 1 dies-waiting-for-space");
     let (_sender, interrupts) = mpsc::channel(1);
     let (mut troubles, mut relieved) = (Vec::new(), 0);
-    let mut watch = |note: Note<'_>| match note {
-        Note::Trouble(text) => troubles.push(text),
-        Note::Relief(_) => relieved += 1,
-        Note::Logged(..) | Note::Moved(..) | Note::Stopping(_) => {}
+    let mut watch = |note: &Notice<'_>| match note {
+        Notice::Warning(text) => troubles.push(text.clone()),
+        Notice::Resolved(_) => relieved += 1,
+        Notice::Logged(..) | Notice::Progress(..) | Notice::Stopping(_) => {}
     };
     let draw: executor::Draw = Box::new(|_, _| Ok(()));
-    let ended = executor::run(bench.run.clone(), interrupts, draw, &mut watch).await.unwrap();
+    let ended = run_observed(&bench.run, interrupts, draw, &mut watch).await.unwrap();
     assert_eq!(states(&ended.study), [State::Complete; 3]);
     assert_eq!(bench.failures(ONE), [(FailureKind::DiskFull, true), (FailureKind::DiskFull, true)]);
     assert!(bench.failures(TWO).is_empty());
