@@ -43,6 +43,7 @@ impl Scheduler {
             Input::TrialAdded(trial) => {
                 self.queue.add(&trial);
                 self.attempts.add(&trial);
+                self.interrupted |= self.is_stopping();
             }
             Input::SpawnFailed(slot, message) => self.spawn_failed(slot, message, out),
             Input::Line(slot, line) => self.line(slot, line, out),
