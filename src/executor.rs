@@ -9,6 +9,7 @@ mod cleaner;
 mod deadlines;
 mod error;
 mod event_loop;
+mod leftovers;
 mod observer;
 mod painter;
 mod pause;
@@ -18,7 +19,7 @@ mod process;
 mod retention;
 mod reusable;
 mod reuse;
-mod run;
+mod setup;
 mod signals;
 mod space;
 mod state;
@@ -31,6 +32,6 @@ pub use self::{
     event_loop::run,
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
-    run::{Ended, Run, Workers},
+    setup::{Ended, Run, Workers},
     signals::interrupts,
 };

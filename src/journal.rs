@@ -1,9 +1,9 @@
-//! The log of a sweep, `events.jsonl`: appended, synced at every change of state, replayed on
-//! every start.
+//! The log of a sweep, `events.jsonl`: appended, synced at every change of state, replayed at every
+//! start.
 //!
 //! A record counts once its line break is on disk. A crash can therefore leave a
 //! torn last line and nothing worse; the next writer cuts it off. Anything else
-//! that does not read is refused: a log with a hole would lie about a sweep.
+//! that cannot be read is refused: a log with a hole would be wrong about the sweep.
 
 use std::{
     fs::File,

@@ -1,5 +1,5 @@
-//! What a worker process and the orchestrator say to each other: JSON Lines on the worker's
-//! standard output and standard input.
+//! The messages between a worker process and the orchestrator: JSON Lines on the worker's standard
+//! output and standard input.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use crate::{
     trial::{Failure, TrialId},
 };
 
-/// The version of what workers and the orchestrator say to each other. Both are the same program, so
-/// each accepts this version alone.
+/// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
+/// version alone.
 pub const PROTOCOL_VERSION: u32 = 2;
 
 /// A line on a worker's standard output.
@@ -24,13 +24,13 @@ pub enum WorkerLine {
         /// [`PROTOCOL_VERSION`] of the worker.
         v: u32,
     },
-    /// How far the trial is.
+    /// The progress of the trial; shown, never logged.
     Progress(TrialId, Progress),
-    /// Long work goes on.
+    /// A sign of life during long work.
     Alive(TrialId),
     /// The disk of this path is full: the trial waits until it is not.
     DiskFull(TrialId, PathBuf),
-    /// The trial that waited for space goes on.
+    /// The trial that waited for space continues.
     DiskFreed(TrialId),
     /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
     Event(TrialId, Event),

@@ -25,7 +25,7 @@ pub struct Study {
     pub scales: BTreeMap<String, Scale>,
     /// Every planned trial, in the order of the plan; then those that the log has added.
     pub trials: Vec<TrialRecord>,
-    /// Trials that the spec does not have any more: what the log says of them counts for nothing.
+    /// Trials that the spec does not have any more. Records about them are ignored.
     pub removed: BTreeSet<TrialId>,
 }
 
@@ -44,9 +44,9 @@ pub struct TrialRecord {
     pub micro_batch: Option<usize>,
     /// Whether the latest attempt had its device for itself.
     pub alone: bool,
-    /// Whether steps of it may have been made in micro-batches, or on devices of several kinds.
+    /// Whether some of its steps may have been made in micro-batches, or on devices of several kinds.
     pub mixed: bool,
-    /// From the latest attempt.
+    /// Of the latest attempt.
     pub prepared: Option<Prepared>,
     /// Of the latest attempt, in order.
     pub evaluations: Vec<Evaluation>,
@@ -94,7 +94,7 @@ pub enum StudyError {
 
 /// How many trials stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[expect(missing_docs, reason = "the names are those of the states")]
+#[expect(missing_docs, reason = "each field is named after its state")]
 pub struct Counts {
     pub waiting: usize,
     pub running: usize,
@@ -144,11 +144,11 @@ impl Study {
                 let trial = self.find(record)?;
                 trial.inherited_from.clone_from(from);
                 if from.as_ref().is_some_and(|origin| origin.sweep.is_some()) {
-                    // What attempts here have done counts for nothing.
+                    // The whole result is the other sweep's: attempts in this one do not count.
                     (trial.device, trial.micro_batch, trial.alone) = (None, None, false);
                     (trial.prepared, trial.mixed) = (None, false);
                 }
-                // They are told again.
+                // The attempt reports the earlier evaluations again.
                 trial.evaluations.clear();
             }
             Event::Started { attempt, device, micro_batch, alone } => {
@@ -175,7 +175,7 @@ impl Study {
         Ok(())
     }
 
-    /// Lets every running trial wait: for when no orchestrator is left that could run it.
+    /// Sets every running trial to waiting: no orchestrator is left that could run it.
     pub fn settle(&mut self) {
         for trial in &mut self.trials {
             if trial.state == State::Running {
@@ -184,8 +184,8 @@ impl Study {
         }
     }
 
-    /// Lets trials wait that are over: complete ones whose files are gone, failed ones that the user
-    /// wants to be tried again.
+    /// Sets trials that are over to waiting: complete trials whose files are gone, and failed trials that
+    /// the user wants to be tried again.
     pub fn reopen(&mut self, trials: &[TrialId]) {
         let trials: BTreeSet<&TrialId> = trials.iter().collect();
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
@@ -251,8 +251,8 @@ impl Study {
         counts.waiting + counts.running == 0
     }
 
-    /// The trials that a run has to do, in the order of the plan, with the attempts they had. Failed
-    /// ones are not among them, see [`Self::failed`].
+    /// The trials that a run has to do, in the order of the plan, with the number of their attempts so far.
+    /// Failed trials are not among them, see [`Self::failed`].
     #[must_use]
     pub fn to_run(&self) -> Vec<(TrialId, u32)> {
         let due = self.trials.iter().filter(|trial| matches!(trial.state, State::Waiting | State::Running));

@@ -66,7 +66,7 @@ impl fmt::Display for Params {
 pub struct Trial {
     /// Its number in the sweep.
     pub id: TrialId,
-    /// What is particular to it.
+    /// The values of the swept settings.
     pub params: Params,
     /// Which of the repeats of its configuration it is, from 0.
     pub repeat: u32,
@@ -135,11 +135,11 @@ pub enum FailureKind {
     Signal(i32),
     /// The worker did not report ready in time.
     StartupTimeout,
-    /// The attempt took longer than it may.
+    /// The attempt took longer than its limit.
     TimeLimit,
-    /// The worker said nothing for too long.
+    /// The worker sent nothing for too long.
     Stalled,
-    /// The worker said something that is not in the protocol.
+    /// The worker sent something that is not in the protocol.
     Protocol,
     /// Memory ran out.
     OutOfMemory(Memory),

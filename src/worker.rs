@@ -1,8 +1,8 @@
 //! The process around [`crate::train`]: requests on standard input, lines on standard output.
 //!
-//! It owns the folder of the trial that it was told to run and nothing else. It
+//! A worker owns the folders of the trials that it was given and nothing else. It
 //! leaves when its input ends (its parent died, or has no more work), when its
-//! output is closed, and after any failure: a fresh process is the only clean one.
+//! output is closed, and after any failure: only a fresh process has a clean state.
 
 use std::{
     collections::BTreeSet,
@@ -29,14 +29,14 @@ use crate::{
     trial::{Failure, FailureKind, TrialId, TrialRef},
 };
 
-/// Between two lines that are only about a trial's progress.
+/// Time between two lines about a trial's progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// From the end of the input to the end of the process, if training does not come to a stop before.
+/// Time from the end of the input to the end of the process, if training does not stop before.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long another process that works in the trial's folder is waited for; longer than [`GRACE`].
 const OTHERS_LEAVE: Duration = Duration::from_secs(30);
-/// Between two looks whether it is gone.
+/// Time between two looks whether that process is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a worker left.
@@ -48,7 +48,7 @@ pub enum Left {
     AfterFailure,
 }
 
-/// Runs one trial: job, folder, and whom to tell; what [`Session::run`] does.
+/// Runs one trial, as [`Session::run`] does: job, attempt, folder, and the function that hears reports.
 type Train<'a> =
     dyn FnMut(&Job, Attempt, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
 
@@ -61,7 +61,7 @@ pub fn run(device: Device) -> Left {
     let mut session = None;
     let mut train =
         |job: &Job, attempt: Attempt, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
-            // Not before the first trial: what is wrong with a device is that trial's failure.
+            // Not before the first trial, so that a device that cannot be opened fails that trial.
             let session: &mut Session = match &mut session {
                 Some(session) => session,
                 empty => empty.insert(Session::open(device)?),
@@ -70,7 +70,7 @@ pub fn run(device: Device) -> Left {
         };
     let at_end = || {
         thread::sleep(GRACE);
-        // Everything in a trial's folder is written atomically, so that no moment is a wrong one.
+        // Everything in a trial's folder is written atomically, so that the process may end at any moment.
         #[expect(clippy::exit, reason = "the main thread may be in a long step, and nobody waits for it")]
         std::process::exit(1);
     };
@@ -78,12 +78,12 @@ pub fn run(device: Device) -> Left {
     Server { output: io::stdout(), requests, last_panic }.serve(&mut train)
 }
 
-/// Makes this thread the first of `threads` that compute: it would only wait for the others, on another
-/// core and with other caches.
+/// Makes this thread one of the `threads` that compute. Otherwise it would only wait for them, and hand
+/// over data that lies in another core's cache.
 fn compute_here(threads: usize) {
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
     if let Err(error) = built {
-        // What is computed is the same, and slower.
+        // The numbers are the same; the work is slower.
         eprintln!("this worker computes with one thread instead of {threads}: {error}");
     }
 }
@@ -161,12 +161,12 @@ struct Server<W> {
     last_panic: Arc<Mutex<String>>,
 }
 
-/// The output is closed: nobody listens any more.
+/// The output is closed: the orchestrator is gone.
 struct Closed;
 
 impl<W: Write> Server<W> {
     fn serve(mut self, train: &mut Train<'_>) -> Left {
-        if say(&mut self.output, &WorkerLine::Ready { v: PROTOCOL_VERSION }).is_err() {
+        if send(&mut self.output, &WorkerLine::Ready { v: PROTOCOL_VERSION }).is_err() {
             return Left::Quietly;
         }
         while let Ok(order) = self.requests.trials.recv() {
@@ -175,7 +175,7 @@ impl<W: Write> Server<W> {
                 Err(Closed) => return Left::Quietly,
             };
             let failed = matches!(line, WorkerLine::Failed(..));
-            if say(&mut self.output, &line).is_err() {
+            if send(&mut self.output, &line).is_err() {
                 return Left::Quietly;
             }
             if failed {
@@ -185,9 +185,9 @@ impl<W: Write> Server<W> {
         Left::Quietly
     }
 
-    /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed
-    /// may still be about to leave it. Without locks in the file system there is no waiting. An error is
-    /// the line that tells how the trial ended instead.
+    /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed may
+    /// not have left yet. Where the file system has no locks, nothing is waited for. An error is the line
+    /// that says how the trial ended instead.
     fn alone(&mut self, id: TrialId, path: &Path) -> Result<Option<File>, Box<WorkerLine>> {
         let Ok(folder) = File::open(path) else { return Ok(None) };
         let begun = Instant::now();
@@ -207,7 +207,7 @@ impl<W: Write> Server<W> {
         }
     }
 
-    /// Runs one trial; the answer is the line that tells how it ended.
+    /// Runs one trial. Returns the line that says how it ended.
     fn attempt(&mut self, order: &Assignment, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
         let (id, path) = (order.trial, order.folder.as_path());
         let folder = TrialFolder::new(path);
@@ -223,13 +223,13 @@ impl<W: Write> Server<W> {
             trial: id,
             output: &mut self.output,
             stop: &self.requests.stop,
-            told: None,
+            sent: None,
             not_finite: None,
             is_closed: false,
         };
         // After a panic nothing of the trial is used again: the process leaves.
         let ending = catch_unwind(AssertUnwindSafe(|| {
-            train(&job, order.attempt, folder.path(), &mut |report| reporter.hear(report))
+            train(&job, order.attempt, folder.path(), &mut |report| reporter.on_report(report))
         }));
         if reporter.is_closed {
             return Err(Closed);
@@ -256,14 +256,14 @@ impl<W: Write> Server<W> {
     }
 }
 
-/// Passes a trial's reports on.
+/// Turns a trial's reports into lines.
 struct Reporter<'a, W> {
     trial: TrialId,
     output: &'a mut W,
     stop: &'a StopWishes,
-    /// When something was last told.
-    told: Option<Instant>,
-    /// The step of an evaluation whose loss has no number.
+    /// When the latest line was sent.
+    sent: Option<Instant>,
+    /// The step of an evaluation whose loss is not finite.
     not_finite: Option<u64>,
     is_closed: bool,
 }
@@ -271,13 +271,13 @@ struct Reporter<'a, W> {
 impl<W: Write> Reporter<'_, W> {
     /// Whether it is time for a sign of life.
     fn is_due(&self) -> bool {
-        self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY)
+        self.sent.is_none_or(|sent| sent.elapsed() >= PROGRESS_EVERY)
     }
 
-    fn hear(&mut self, report: Report) -> Control {
+    fn on_report(&mut self, report: Report) -> Control {
         let line = match report {
             Report::Prepared(prepared) => Some(WorkerLine::Event(self.trial, Event::Prepared(prepared))),
-            // JSON has no word for such a loss, and no evaluation after it would be better.
+            // JSON cannot write such a loss, and training does not recover from it.
             Report::Evaluated(evaluation)
                 if !(evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite()) =>
             {
@@ -288,8 +288,8 @@ impl<W: Write> Reporter<'_, W> {
                 Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
             }
             Report::Progress(progress) => {
-                let is_told = self.is_due() && progress.train_loss.is_finite();
-                is_told.then_some(WorkerLine::Progress(self.trial, progress))
+                let is_shown = self.is_due() && progress.train_loss.is_finite();
+                is_shown.then_some(WorkerLine::Progress(self.trial, progress))
             }
             Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
             Report::Resumed { step, epoch, from } => {
@@ -303,10 +303,10 @@ impl<W: Write> Reporter<'_, W> {
             Report::DiskFreed => Some(WorkerLine::DiskFreed(self.trial)),
         };
         if line.is_some() {
-            self.told = Some(Instant::now());
+            self.sent = Some(Instant::now());
         }
         if let Some(line) = line {
-            self.is_closed |= say(self.output, &line).is_err();
+            self.is_closed |= send(self.output, &line).is_err();
         }
         if self.is_closed || self.stop.has(self.trial) { Control::Stop } else { Control::Continue }
     }
@@ -316,7 +316,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn say(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
+fn send(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
     let mut bytes = serde_json::to_vec(line).map_err(|_| Closed)?;
     bytes.push(b'\n');
     output.write_all(&bytes).and_then(|()| output.flush()).map_err(|_| Closed)

@@ -15,7 +15,7 @@ use super::{
     pending::{pending, pending_trial},
     prefixes::Prefixes,
     retention,
-    run::{Ended, Run},
+    setup::{Ended, Run},
     state::{Channels, Loop, terms},
     watch::{Command, Post, Worker},
 };

@@ -1,18 +1,11 @@
-//! Trials that start from other trials' final checkpoints, and how long those checkpoints stay.
-//!
-//! A complete trial keeps its whole checkpoint while other trials are to start from it. The checkpoint
-//! is removed once each of them has resumed from it or is over.
+//! Which trials of a run are to start from other trials' final checkpoints.
 
 use std::collections::BTreeMap;
 
-use super::{cleaner::Needless, run::Run, state::Loop};
+use super::setup::Run;
 use crate::{
-    event::Event,
-    job::Sharing,
     plan,
-    scheduler::Slot,
     study::{Study, TrialRecord},
-    system::device::Device,
     trial::{State, TrialId},
 };
 
@@ -48,61 +41,13 @@ impl Prefixes {
         self.by_trial.get(&trial).copied()
     }
 
+    /// Notes that `trial` needs its prefix trial's checkpoint no longer. Returns the prefix trial.
+    pub(super) fn forget(&mut self, trial: TrialId) -> Option<TrialId> {
+        self.by_trial.remove(&trial)
+    }
+
     /// Whether a trial is still to start from the final checkpoint of this one.
-    fn has_successors(&self, trial: TrialId) -> bool {
+    pub(super) fn has_successors(&self, trial: TrialId) -> bool {
         self.by_trial.values().any(|prefix| *prefix == trial)
     }
-}
-
-impl Loop<'_> {
-    /// Which trials share steps with a trial that is run in `slot`.
-    pub(super) fn sharing(&self, slot: Slot, trial: TrialId) -> Sharing {
-        let device = self.run.devices.get(slot.0).copied();
-        let prefix = self.prefixes.prefix(trial).filter(|prefix| {
-            let record = self.study.trial(*prefix);
-            record.is_some_and(|record| {
-                record.state == State::Complete && !record.mixed && is_same_kind(record.device, device)
-            })
-        });
-        Sharing { prefix, has_successors: self.prefixes.has_successors(trial) }
-    }
-
-    /// Removes the files that no trial needs any more after `event` of `trial`.
-    pub(super) fn release(&mut self, trial: TrialId, event: &Event) {
-        let needs_no_prefix = match event {
-            Event::Resumed { .. } | Event::Finished(_) | Event::Failed { retry: false, .. } => true,
-            Event::SweepStarted { .. }
-            | Event::TrialPlanned(_)
-            | Event::Started { .. }
-            | Event::Prepared(_)
-            | Event::Evaluated(_)
-            | Event::CheckpointDamaged { .. }
-            | Event::Failed { retry: true, .. }
-            | Event::Interrupted
-            | Event::ParametersRemoved
-            | Event::SweepEnded { .. } => false,
-        };
-        let prefix = if needs_no_prefix { self.prefixes.by_trial.remove(&trial) } else { None };
-        if let Some(prefix) = prefix {
-            self.clean(prefix);
-        }
-        if matches!(event, Event::Finished(_) | Event::ParametersRemoved) {
-            self.clean(trial);
-        }
-    }
-
-    /// Removes the files that a complete trial does not need, unless another trial needs them.
-    pub(super) fn clean(&self, trial: TrialId) {
-        let record = self.study.trial(trial).filter(|record| record.state == State::Complete);
-        if let Some(record) = record.filter(|_| !self.prefixes.has_successors(trial)) {
-            let what = if record.parameters_removed { Needless::Parameters } else { Needless::Checkpoints };
-            self.cleaner.clean(self.run.folder.trial(trial), what);
-        }
-    }
-}
-
-/// Whether both devices compute the same numbers.
-fn is_same_kind(one: Option<Device>, other: Option<Device>) -> bool {
-    let kind = |device: Option<Device>| device.map(|device| std::mem::discriminant(&device));
-    kind(one) == kind(other)
 }

@@ -1,4 +1,4 @@
-//! Whose parameters may go: pure, from a study and what the sweep keeps.
+//! Which trials' parameters may be removed: pure, from a study and the sweep's `keep`.
 
 use crate::{
     leaderboard::RankBy,
@@ -7,8 +7,8 @@ use crate::{
     trial::{State, TrialId},
 };
 
-/// Complete trials that still have their parameters and do not rank, by test F1, among those that
-/// are kept. Trials with equal figures rank alike, so that more may stay than `keep` says.
+/// Complete trials that still have their parameters and whose test F1 is below that of the trials to
+/// keep. Trials with equal figures rank alike, so that more may stay than `keep` says.
 #[must_use]
 pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     let count = match keep {
@@ -28,7 +28,7 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     complete().filter(goes).map(|record| record.trial.id).collect()
 }
 
-/// What sorts trials, the best first; those without a figure last.
+/// The key by which trials are sorted, the best first; trials without a figure come last.
 fn key(record: &TrialRecord) -> f64 {
     RankBy::TestF1.key(record).unwrap_or(f64::INFINITY)
 }

@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::sleep};
 use super::{
     error::ExecutorError,
     observer::{Notice, Observers},
-    run::Run,
+    setup::Run,
     state::Loop,
     watch::Command,
 };

@@ -10,7 +10,7 @@ use super::{
     observer::{Notice, Observers, Warnings},
     pause::{Pause, free_space},
     prefixes::Prefixes,
-    run::Run,
+    setup::Run,
     watch::{Command, Worker},
 };
 use crate::{
