@@ -140,17 +140,7 @@ impl Study {
             Event::SweepStarted { .. } => self.settle(),
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
             Event::TrialPlanned(trial) => self.grow(record, trial)?,
-            Event::Resumed { from, .. } => {
-                let trial = self.find(record)?;
-                trial.inherited_from.clone_from(from);
-                if from.as_ref().is_some_and(|origin| origin.sweep.is_some()) {
-                    // The whole result is the other sweep's: attempts in this one do not count.
-                    (trial.device, trial.micro_batch, trial.alone) = (None, None, false);
-                    (trial.prepared, trial.mixed) = (None, false);
-                }
-                // The attempt reports the earlier evaluations again.
-                trial.evaluations.clear();
-            }
+            Event::Resumed { from, .. } => self.find(record)?.resume(from.as_ref()),
             Event::Started { attempt, device, micro_batch, alone } => {
                 let trial = self.find(record)?;
                 trial.start(*attempt, *device);
@@ -286,6 +276,17 @@ impl TrialRecord {
             parameters_removed: false,
             inherited_from: None,
         }
+    }
+
+    fn resume(&mut self, from: Option<&TrialRef>) {
+        self.inherited_from = from.cloned();
+        if from.is_some_and(|origin| origin.sweep.is_some()) {
+            // The whole result is the other sweep's: attempts in this one do not count.
+            (self.device, self.micro_batch, self.alone) = (None, None, false);
+            (self.prepared, self.mixed) = (None, false);
+        }
+        // The attempt reports the earlier evaluations again.
+        self.evaluations.clear();
     }
 
     fn start(&mut self, attempt: u32, device: Device) {

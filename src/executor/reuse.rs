@@ -23,11 +23,7 @@ impl Loop<'_> {
         if !self.run.plan.policy.reuse {
             return Ok(false);
         }
-        let again: BTreeSet<TrialId> = self.run.again.iter().copied().collect();
-        let due_now: BTreeSet<TrialId> =
-            self.study.to_run().into_iter().map(|(id, _)| id).filter(|id| !again.contains(id)).collect();
-        let trials = self.study.trials.iter().map(|record| &record.trial);
-        let trials: Vec<Trial> = trials.filter(|trial| due_now.contains(&trial.id)).cloned().collect();
+        let trials = self.replaceable();
         let (folder, plan) = (self.run.folder.clone(), self.run.plan.clone());
         let devices = self.run.devices.clone();
         let finding = tokio::task::spawn_blocking(move || reusable::find(&folder, &plan, &trials, &devices));
@@ -60,6 +56,15 @@ impl Loop<'_> {
         }
         self.tidy();
         Ok(is_stopped)
+    }
+
+    /// The trials that are still to be run, but for those that the user wants to be run again.
+    fn replaceable(&self) -> Vec<Trial> {
+        let again: BTreeSet<TrialId> = self.run.again.iter().copied().collect();
+        let to_run = self.study.to_run().into_iter().map(|(id, _)| id);
+        let wanted: BTreeSet<TrialId> = to_run.filter(|id| !again.contains(id)).collect();
+        let trials = self.study.trials.iter().map(|record| &record.trial);
+        trials.filter(|trial| wanted.contains(&trial.id)).cloned().collect()
     }
 
     /// Logs the trial's events as the other sweep's log has them.

@@ -111,14 +111,7 @@ impl Watcher {
                 () = until(time) => if let Some(trial) = overdue {
                     self.overdue(Input::TimeLimit(self.slot, trial)).await;
                 },
-                output = self.process.lines.next(), if is_open => if let Some(output) = output {
-                    self.pass_on(output).await;
-                } else {
-                    is_open = false;
-                    if self.process.is_wanted() {
-                        self.deadlines.on_closed_output(Instant::now());
-                    }
-                },
+                output = self.process.lines.next(), if is_open => is_open = self.on_output(output).await,
                 () = until(stall) => self.overdue(Input::Stalled(self.slot)).await,
                 () = until(alarm) => if let Some(input) = self.deadlines.take_alarm() {
                     self.report(input).await;
@@ -131,6 +124,18 @@ impl Watcher {
         self.drain(is_open).await;
         let exit = self.process.exit(&status);
         self.report(Input::Exited(self.slot, exit)).await;
+    }
+
+    /// Handles a line, or the end of the output. Returns whether the output is still open.
+    async fn on_output(&mut self, output: Option<WorkerOutput>) -> bool {
+        if let Some(output) = output {
+            self.pass_on(output).await;
+            return true;
+        }
+        if self.process.is_wanted() {
+            self.deadlines.on_closed_output(Instant::now());
+        }
+        false
     }
 
     /// Reports that an attempt takes too long, and no other deadline of it: its process will be killed.
