@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::numbers::count_u64;
+
 /// The display of one download.
 pub(super) struct Meter {
     bar: Option<ProgressBar>,
@@ -60,8 +62,7 @@ fn line(what: &str, size: Option<u64>, have: u64) -> String {
 
 /// `412 MB`
 fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
-    let size = count as f64;
+    let size = count_u64(count);
     match size {
         0.0..1e3 => format!("{count} bytes"),
         1e3..1e6 => format!("{:.0} kB", size / 1e3),

@@ -263,6 +263,7 @@ fn a_worker_that_waits_for_another_obeys_a_stop() {
     let folder = folder();
     let other = File::open(folder.path()).unwrap();
     other.try_lock().unwrap();
-    let (lines, _) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| unreachable!("it waits"));
+    let (lines, _) =
+        serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| unreachable!("it waits"));
     assert_eq!(lines, [WorkerLine::Stopped(ONE)]);
 }
