@@ -29,7 +29,7 @@ const BLOCK: usize = 1 << 20;
 
 /// Why a checkpoint has no digest.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {}: {source}", path.display())]
+#[error("cannot read {}", path.display())]
 pub struct FingerprintError {
     /// The file.
     path: PathBuf,

@@ -236,8 +236,9 @@ impl Confusion {
     ///   indirect" method of Lam, Gopal and Qian (arXiv 2309.14621).
     /// - Micro: the accuracy, a proportion of all documents, with its Wilson interval.
     /// - Macro and weighted: no proportion, so a percentile bootstrap (Efron and Tibshirani, *An Introduction
-    ///   to the Bootstrap*, 1993): the documents of each true class are drawn again from that class's row of counts, which keeps the
-    ///   class sizes of the set. The seed is fixed, so that equal counts have equal intervals.
+    ///   to the Bootstrap*, 1993). The documents of each true class are drawn again from that class's row of
+    ///   counts, which keeps the class sizes of the set. The seed is fixed, so that equal counts have equal
+    ///   intervals.
     #[must_use]
     pub fn f1_interval(&self, target: Target) -> (f64, f64) {
         match target {

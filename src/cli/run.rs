@@ -20,7 +20,7 @@ use super::{
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     display,
-    error_chain::chain,
+    error_chain::{chain, with_causes},
     executor::{self, Ended, Note, Run, Workers},
     fingerprint,
     leaderboard::RankBy,
@@ -164,7 +164,7 @@ fn dry_run(
 fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
     let names = plan.trials.iter().map(|trial| &trial.settings.checkpoint);
     plan.fingerprints.checkpoints =
-        fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
+        fingerprint::checkpoints(names).map_err(|error| Stop::usage(with_causes(&error)))?;
     Ok(())
 }
 

@@ -206,8 +206,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        data::{DataSpec, Leaks, Limit, Split},
+        data::{Leaks, Shares},
         fingerprint::Fingerprints,
+        samples,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
     };
@@ -245,16 +246,7 @@ mod tests {
             positive: Some(1),
             average: None,
             swept: vec!["learning_rate".to_owned(), "pooling".to_owned()],
-            data: DataSpec {
-                source: Source::Reviews { split: Split::default() },
-                text: "text".to_owned(),
-                label: "label".to_owned(),
-                positive: None,
-                average: None,
-                duplicates: Duplicates::Drop,
-                limit: Limit::default(),
-                seed: 42,
-            },
+            data: samples::data_spec(Source::Reviews { split: Shares::default() }),
             scales: BTreeMap::new(),
             fingerprints: Fingerprints::default(),
             hub: BTreeMap::new(),

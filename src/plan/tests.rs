@@ -5,24 +5,17 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::data::{Duplicates, Limit, Source, Split};
+use crate::{
+    data::{Shares, Source},
+    samples,
+};
 
 fn spec(space: Vec<(&str, Domain)>) -> Spec {
-    let data = DataSpec {
-        source: Source::Reviews { split: Split::default() },
-        text: "text".to_owned(),
-        label: "label".to_owned(),
-        positive: None,
-        average: None,
-        duplicates: Duplicates::Drop,
-        limit: Limit::default(),
-        seed: 42,
-    };
     let space = space.into_iter().map(|(name, domain)| Parameter { name: name.to_owned(), domain }).collect();
     Spec {
         name: "plan".to_owned(),
         seed: 42,
-        data,
+        data: samples::data_spec(Source::Reviews { split: Shares::default() }),
         settings: Settings::default(),
         space,
         samples: 3,

@@ -5,7 +5,7 @@ use super::{
     section::{Reader, absolute, found},
 };
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Source, Split, SplitName, split::WHOLE},
+    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName},
     metrics::Average,
     nearest::nearest,
 };
@@ -96,7 +96,7 @@ fn source(reader: &mut Reader<'_>, table: &Node) -> Option<Source> {
 fn single(reader: &mut Reader<'_>, table: &Node, path: &Entry) -> Option<Source> {
     let split = match table.get("split") {
         Some(_) => split(reader, table),
-        None => Some(Split::default()),
+        None => Some(Shares::default()),
     };
     let text = reader.text(path)?;
     if text == REVIEWS {
@@ -129,7 +129,7 @@ fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&Entry>; 3]) -> O
     Some(Source::Files { train: train?, validation: validation?, test: test? })
 }
 
-fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Split> {
+fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Shares> {
     let before = reader.table(table, "split")?;
     reader.refuse_unknown(before, Some("data.split"), &SplitName::ALL.map(SplitName::as_str));
     let [train, validation, test] = SplitName::ALL.map(|name| share(reader, before, name));
@@ -143,8 +143,8 @@ fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Split> {
         return None;
     }
     let (validation, test) = (parts(validation), parts(test));
-    let train = WHOLE.saturating_sub(validation + test);
-    Some(Split { train, validation, test })
+    let train = Shares::WHOLE.saturating_sub(validation + test);
+    Some(Shares { train, validation, test })
 }
 
 /// A share that leaves its split something; in (0, 1).
@@ -180,7 +180,7 @@ fn parts(share: f64) -> u32 {
         clippy::cast_sign_loss,
         reason = "a share is in (0, 1), so this is in 0..=100,000"
     )]
-    let parts = (share * f64::from(WHOLE)).round() as u32;
+    let parts = (share * f64::from(Shares::WHOLE)).round() as u32;
     parts
 }
 

@@ -12,6 +12,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     data::{self, Dataset},
     display::plain,
+    error_chain::with_causes,
     hub::HubId,
     settings::Value,
 };
@@ -53,7 +54,7 @@ fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Datase
         Err(faults) => {
             for fault in faults {
                 // Both may quote labels, columns and texts of the data.
-                let (message, help) = (plain(&fault.to_string()), plain(&fault.help()));
+                let (message, help) = (plain(&with_causes(&fault)), plain(&fault.help()));
                 findings.error(root.place(fault.key()), message, help);
             }
             None

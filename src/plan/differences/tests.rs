@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::{
-    data::Split,
+    data::Shares,
     fingerprint::DataDigests,
     samples,
     settings::Settings,
@@ -200,6 +200,6 @@ fn without_fingerprints_places_count() {
     let now = moved(plan(&[1e-5]));
     assert_eq!(told(&before, &now), ["[data] has changed", "`checkpoint` was /a/bert and is now /b/bert"]);
     let mut single = plan(&[1e-5]);
-    single.data.source = Source::Single { path: PathBuf::from("/a.csv"), split: Split::default() };
+    single.data.source = Source::Single { path: PathBuf::from("/a.csv"), split: Shares::default() };
     assert_eq!(told(&before, &single), ["[data] has changed"]);
 }
