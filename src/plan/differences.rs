@@ -11,7 +11,7 @@ use crate::{
     data::{DataSpec, Source},
     display::{plain, shorten},
     metrics::Average,
-    settings::{KEYS, Key, Value},
+    settings::{KEYS, SettingKey, Value},
     trial::Trial,
 };
 
@@ -224,7 +224,7 @@ fn written_checkpoints(plan: &Plan) -> Vec<(Value, &Checkpoint)> {
 }
 
 /// What is new about a setting over all trials.
-fn setting(key: &Key, before: &Plan, now: &Plan) -> Option<Difference> {
+fn setting(key: &SettingKey, before: &Plan, now: &Plan) -> Option<Difference> {
     let text = changed(key.name, &values(key, before), &values(key, now))?;
     Some(Difference { text, changes_meaning: !is_swept(key.name, before, now) })
 }
@@ -246,7 +246,7 @@ fn changed(name: &str, old: &[Value], new: &[Value]) -> Option<String> {
 }
 
 /// Every value of a setting, once.
-fn values(key: &Key, plan: &Plan) -> Vec<Value> {
+fn values(key: &SettingKey, plan: &Plan) -> Vec<Value> {
     let mut seen = HashSet::new();
     let all = plan.trials.iter().map(|trial| key.get(&trial.settings));
     all.filter(|value| seen.insert(value.to_string())).collect()

@@ -28,7 +28,7 @@ pub fn prefixes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<Tri
             let (shorter, _) = group.split_at(at);
             let prefix = shorter.iter().rev().find(|other| {
                 let ends_no_later = other.settings.patience <= trial.settings.patience;
-                ends_no_later && length(other) < length(trial) && other.settings.begin(&trial.settings)
+                ends_no_later && length(other) < length(trial) && other.settings.is_prefix_of(&trial.settings)
             });
             prefixes.extend(prefix.map(|prefix| (trial.id, prefix.id)));
         }

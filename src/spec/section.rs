@@ -15,7 +15,7 @@ use crate::{
     data::DataSpec,
     nearest::nearest,
     policy::Policy,
-    settings::{KEYS, Key, Kind, Section, Settings, Value},
+    settings::{KEYS, Section, SettingKey, Settings, Value, ValueKind},
 };
 
 /// Tables and keys at the top of a spec.
@@ -37,7 +37,7 @@ pub(super) struct Draft {
 
 /// The values that a spec gives to a setting: one, the grid's, or a range's two bounds.
 pub(super) struct Chosen {
-    pub(super) key: &'static Key,
+    pub(super) key: &'static SettingKey,
     pub(super) values: Vec<(Value, At)>,
 }
 
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of `node` for `key`, as the setting itself gives it back (`1` is `1.0` to a rate).
-    pub(super) fn setting(&mut self, key: &Key, node: &Node) -> Option<Value> {
+    pub(super) fn setting(&mut self, key: &SettingKey, node: &Node) -> Option<Value> {
         let value = match &node.content {
             Content::Text(text) => Some(Value::Text(text.clone())),
             Content::Int(int) => Some(Value::Int(*int)),
@@ -258,16 +258,18 @@ fn unknown_help(key: &str, known: &[&str]) -> String {
     }
 }
 
-fn value_help(key: &Key, content: &Content) -> String {
+fn value_help(key: &SettingKey, content: &Content) -> String {
     match (&key.kind, content) {
-        (Kind::Choice(names), Content::Text(text)) => match nearest(text, names.iter().copied()) {
+        (ValueKind::Choice(names), Content::Text(text)) => match nearest(text, names.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => key.about.to_owned(),
         },
-        (Kind::Int { .. } | Kind::Float { .. }, Content::Text(text)) if text.parse::<f64>().is_ok() => {
+        (ValueKind::Int { .. } | ValueKind::Float { .. }, Content::Text(text))
+            if text.parse::<f64>().is_ok() =>
+        {
             format!("write it without quotes: {} = {text}", key.name)
         }
-        (Kind::Int { .. }, Content::Float(float)) if float.fract() == 0.0 => {
+        (ValueKind::Int { .. }, Content::Float(float)) if float.fract() == 0.0 => {
             format!("write it as a whole number: {} = {float}", key.name)
         }
         (_, Content::List(_) | Content::Table(_)) => {

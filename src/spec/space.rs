@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     nearest::nearest,
-    settings::{self, KEYS, Key, Kind, Value},
+    settings::{self, KEYS, SettingKey, Value, ValueKind},
 };
 
 const FORMS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
@@ -39,7 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, draft: &mut Draft) {
 }
 
 /// A setting is fixed or swept, not both; an override is blamed rather than the file.
-fn refuse_fixed(reader: &mut Reader<'_>, key: &Key, swept: &Entry, fixed: &Entry) {
+fn refuse_fixed(reader: &mut Reader<'_>, key: &SettingKey, swept: &Entry, fixed: &Entry) {
     let name = key.name;
     let message = format!("`{name}` is both fixed in [{}] and swept in [search.space]", key.section.name());
     if fixed.node.at.source > 0 {
@@ -90,7 +90,7 @@ fn unknown_help(entry: &Entry) -> String {
 /// A domain, and the values or bounds in it with their places.
 type Found = (Domain, Vec<(Value, super::problem::At)>);
 
-fn domain(reader: &mut Reader<'_>, key: &'static Key, entry: &Entry) -> Option<Found> {
+fn domain(reader: &mut Reader<'_>, key: &'static SettingKey, entry: &Entry) -> Option<Found> {
     let form = form(reader, key, entry)?;
     let Content::List(values) = &form.node.content else {
         let (name, form_name, kind) = (key.name, &form.key, form.node.content.kind());
@@ -102,7 +102,7 @@ fn domain(reader: &mut Reader<'_>, key: &'static Key, entry: &Entry) -> Option<F
 }
 
 /// The one form that a parameter has.
-fn form<'e>(reader: &mut Reader<'_>, key: &Key, entry: &'e Entry) -> Option<&'e Entry> {
+fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e Entry) -> Option<&'e Entry> {
     let name = key.name;
     let Content::Table(forms) = &entry.node.content else {
         let kind = entry.node.content.kind();
@@ -129,7 +129,7 @@ fn form<'e>(reader: &mut Reader<'_>, key: &Key, entry: &'e Entry) -> Option<&'e 
     form
 }
 
-fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node]) -> Option<Found> {
+fn grid(reader: &mut Reader<'_>, key: &'static SettingKey, form: &Entry, values: &[Node]) -> Option<Found> {
     if values.is_empty() {
         let message = format!("the grid of `{}` is empty", key.name);
         reader.findings.error(form.node.at, message, "list at least one value, or remove the line");
@@ -152,7 +152,7 @@ fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node
     (!read.is_empty()).then_some((Domain::Grid(distinct), read))
 }
 
-fn range(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, bounds: &[Node]) -> Option<Found> {
+fn range(reader: &mut Reader<'_>, key: &'static SettingKey, form: &Entry, bounds: &[Node]) -> Option<Found> {
     let name = key.name;
     if let Some(help) = form_refused(key, &form.key) {
         reader.findings.error(form.key_at, format!("`{name}` cannot be drawn by `{}`", form.key), help);
@@ -199,22 +199,24 @@ fn refuse_order(reader: &mut Reader<'_>, form: &Entry, name: &str, [low, high]: 
 }
 
 /// Why a form does not suit a setting, as a way out.
-fn form_refused(key: &Key, form: &str) -> Option<&'static str> {
+fn form_refused(key: &SettingKey, form: &str) -> Option<&'static str> {
     match (&key.kind, form) {
-        (Kind::Choice(_) | Kind::Text | Kind::Freeze, _) => Some("list its values: { grid = […] }"),
-        (Kind::Int { .. }, "uniform" | "log_uniform") => {
+        (ValueKind::Choice(_) | ValueKind::Text | ValueKind::Freeze, _) => {
+            Some("list its values: { grid = […] }")
+        }
+        (ValueKind::Int { .. }, "uniform" | "log_uniform") => {
             Some("it takes whole numbers: { int = [low, high] }, or a grid")
         }
-        (Kind::Float { .. } | Kind::Int { .. }, _) => None,
+        (ValueKind::Float { .. } | ValueKind::Int { .. }, _) => None,
     }
 }
 
-fn bound(reader: &mut Reader<'_>, key: &Key, form: &Entry, node: &Node) -> Option<Value> {
+fn bound(reader: &mut Reader<'_>, key: &SettingKey, form: &Entry, node: &Node) -> Option<Value> {
     if form.key == "int" && !matches!(node.content, Content::Int(_)) {
         let message = format!("a bound of `int` must be a whole number, not {}", found(&node.content));
         let help = match key.kind {
-            Kind::Float { .. } => "use { uniform = [low, high] } for other numbers".to_owned(),
-            Kind::Int { .. } | Kind::Choice(_) | Kind::Text | Kind::Freeze => {
+            ValueKind::Float { .. } => "use { uniform = [low, high] } for other numbers".to_owned(),
+            ValueKind::Int { .. } | ValueKind::Choice(_) | ValueKind::Text | ValueKind::Freeze => {
                 format!("`{}` must be {}", key.name, key.kind.describe())
             }
         };
