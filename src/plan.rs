@@ -32,7 +32,7 @@ use crate::{
     metrics::{Average, Target},
     policy::Policy,
     settings::{self, Settings, Value},
-    spec::{Domain, Parameter, Spec},
+    spec::{Domain, Spec, SweptSetting},
     trial::{Params, Trial, TrialId},
 };
 
@@ -127,7 +127,7 @@ impl Plan {
 
 /// The scale of each swept setting that is drawn.
 fn scales(spec: &Spec) -> BTreeMap<String, Scale> {
-    let scale = |parameter: &Parameter| match parameter.domain {
+    let scale = |parameter: &SweptSetting| match parameter.domain {
         Domain::Grid(_) => None,
         Domain::Uniform(..) | Domain::Int(..) => Some((parameter.name.clone(), Scale::Linear)),
         Domain::LogUniform(..) => Some((parameter.name.clone(), Scale::Log)),
@@ -167,7 +167,7 @@ fn trials(spec: &Spec) -> Vec<Trial> {
 }
 
 /// Every combination of grid values, the last grid fastest; one empty cell if there is no grid.
-fn cells(space: &[Parameter]) -> Vec<Vec<(String, Value)>> {
+fn cells(space: &[SweptSetting]) -> Vec<Vec<(String, Value)>> {
     let mut cells = vec![Vec::new()];
     for parameter in space {
         let Domain::Grid(values) = &parameter.domain else { continue };
@@ -188,7 +188,7 @@ fn cells(space: &[Parameter]) -> Vec<Vec<(String, Value)>> {
 /// The values of one draw in one cell, in the order of the spec.
 fn params(spec: &Spec, cell: &[(String, Value)], draw: u32) -> Params {
     let canonical_cell = canonical(&seeded(cell));
-    let value = |parameter: &Parameter| {
+    let value = |parameter: &SweptSetting| {
         let fixed = cell.iter().find(|(name, _)| *name == parameter.name).map(|(_, value)| value.clone());
         fixed.unwrap_or_else(|| {
             let (seed, draw) = (spec.seed.to_string(), draw.to_string());

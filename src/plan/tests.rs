@@ -11,7 +11,8 @@ use crate::{
 };
 
 fn spec(space: Vec<(&str, Domain)>) -> Spec {
-    let space = space.into_iter().map(|(name, domain)| Parameter { name: name.to_owned(), domain }).collect();
+    let space =
+        space.into_iter().map(|(name, domain)| SweptSetting { name: name.to_owned(), domain }).collect();
     Spec {
         name: "plan".to_owned(),
         seed: 42,
