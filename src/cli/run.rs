@@ -24,7 +24,7 @@ use crate::{
     executor::{self, Ended, Note, Run, Workers},
     fingerprint,
     leaderboard::RankBy,
-    plan::{self, Forecast, Overview, Plan},
+    plan::{self, DiskForecast, Overview, Plan},
     policy::Keep,
     progress::{self, Display},
     report,
@@ -174,10 +174,10 @@ fn forecast(
     facts: &BTreeMap<Checkpoint, CheckpointFacts>,
     devices: &[Device],
     keep: Keep,
-) -> Option<Forecast> {
+) -> Option<DiskForecast> {
     let due: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
     let trials = study.trials.iter().map(|record| &record.trial).filter(|trial| due.contains(&trial.id));
-    Forecast::new(trials, facts, devices.len(), keep)
+    DiskForecast::new(trials, facts, devices.len(), keep)
 }
 
 /// The spec as it ran: its text, below the command that ran it.
