@@ -1,5 +1,5 @@
-//! What can be wrong with data: each fault with its file, its line, the key of the spec that names the
-//! file or column, and advice.
+//! The faults of data: each with its file, its line, the key of the spec that names the file or column, and
+//! advice.
 
 use std::{io, path::PathBuf};
 
@@ -112,7 +112,7 @@ pub enum TableError {
     Row { line: u64, fault: Box<RowFault> },
 }
 
-/// What is wrong with a row.
+/// The fault of a row.
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum RowFault {

@@ -120,7 +120,7 @@ fn divide(count: usize, shares: [i64; 3], owed: &mut [i64; 3]) -> [usize; 3] {
 
 /// The documents of each class in a subset of `limit`: at least 1 of each class that is not empty.
 ///
-/// Largest remainders again; a class that gets none then takes one document from the largest quota.
+/// Largest remainders again; a class without a document then takes one from the largest quota.
 fn quotas(sizes: &[usize], limit: usize) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     let mut quotas: Vec<usize> = sizes.iter().map(|size| size * limit / total.max(1)).collect();

@@ -318,9 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_a_fault_counts_line_breaks_in_quotes_and_blank_lines() {
-        assert_eq!(line_of_fault("a.csv", "text,label\n\"a\nb\",1\n\n\nc,\n"), 6);
+    fn the_line_of_a_fault_counts_line_breaks_in_quotes() {
         assert_eq!(line_of_fault("a.csv", "text,label\n\"a\nb\",1\nc\n"), 4);
+    }
+
+    #[test]
+    fn the_line_of_a_fault_counts_blank_lines() {
+        assert_eq!(line_of_fault("a.csv", "text,label\n\"a\nb\",1\n\n\nc,\n"), 6);
         assert_eq!(line_of_fault("a.tsv", "text\tlabel\r\na\t1\r\n\r\n \t1\r\n"), 4);
         assert_eq!(line_of_fault("a.jsonl", "{\"text\":\"a\",\"label\":1}\n\n[1]\n"), 3);
     }

@@ -96,7 +96,7 @@ pub enum HubError {
     /// The cache could not be read or written.
     #[error("cannot {operation} {}", path.display())]
     Io {
-        /// What was attempted.
+        /// The operation.
         operation: &'static str,
         /// The file or folder.
         path: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The revision of an id that names none.
+/// The revision of an id without a revision.
 const DEFAULT_REVISION: &str = "main";
 
 /// A model of the hub at a revision.

@@ -1,4 +1,4 @@
-//! A plan: the trials of a sweep and what they share, as `plan.json` has it.
+//! A plan, the contents of `plan.json`: the trials of a sweep, their data and their checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub enum Scale {
     Log,
 }
 
-/// The trials of a sweep and what they share: the contents of `plan.json`.
+/// The trials of a sweep with their data and checkpoints: the contents of `plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The sweep's name.
@@ -150,7 +150,7 @@ fn hub(spec: &Spec) -> BTreeMap<String, Checkpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{plan::trials::tests::spec, settings::Value};
+    use crate::{plan::trials::tests::spec, samples, settings::Value};
 
     /// The id of a hub model with a commit of 40 times `digit`.
     fn pinned(digit: &str) -> Checkpoint {
@@ -164,19 +164,10 @@ mod tests {
             ("weight_decay", Domain::Uniform(0.0, 0.1)),
         ]);
         Plan {
-            sweep: spec.name.clone(),
-            seed: spec.seed,
-            labels: vec!["0".to_owned(), "1".to_owned()],
-            positive: Some(1),
-            average: None,
-            swept: Vec::new(),
             scales: scales(&spec),
-            data: spec.data.clone(),
-            fingerprints: Fingerprints::default(),
             hub: BTreeMap::from([("a/b".to_owned(), pinned("0"))]),
-            policy: Policy::default(),
             trials: trials(&spec),
-            removed: Removed::default(),
+            ..samples::plan(0)
         }
     }
 

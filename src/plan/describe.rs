@@ -210,13 +210,9 @@ fn table(rows: &[Vec<String>], left: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         data::{Leaks, Shares},
-        fingerprint::Fingerprints,
-        plan::contents::Removed,
         samples,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
@@ -252,16 +248,10 @@ mod tests {
             sweep: "first".to_owned(),
             seed: 42,
             labels: Vec::new(),
-            positive: Some(1),
-            average: None,
             swept: vec!["learning_rate".to_owned(), "pooling".to_owned()],
             data: samples::data_spec(Source::Reviews { split: Shares::default() }),
-            scales: BTreeMap::new(),
-            fingerprints: Fingerprints::default(),
-            hub: BTreeMap::new(),
-            policy: crate::policy::Policy::default(),
             trials: trials.collect(),
-            removed: Removed::default(),
+            ..samples::plan(0)
         }
     }
 
@@ -299,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_are_told_apart() {
+    fn repeats_have_a_column() {
         insta::assert_snapshot!(described(&plan(2), &[]));
     }
 }

@@ -65,7 +65,7 @@ impl Plan {
             }
         }
         plan.removed = self.left_out(&plan, changes_meaning);
-        self.keep_what_removed_trials_need(&mut plan);
+        self.keep_checkpoints_of_removed_trials(&mut plan);
         Revision { plan, differences, kept, added, returned, removed: self.trials.len() - kept }
     }
 
@@ -98,7 +98,7 @@ impl Plan {
     }
 
     /// Copies to `plan` the digests and commits of checkpoints that only its removed trials have.
-    fn keep_what_removed_trials_need(&self, plan: &mut Self) {
+    fn keep_checkpoints_of_removed_trials(&self, plan: &mut Self) {
         let names: HashSet<&Checkpoint> =
             plan.removed.trials.iter().map(|trial| &trial.settings.checkpoint).collect();
         let is_needed = |name: &Checkpoint| names.contains(name);

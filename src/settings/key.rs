@@ -1,4 +1,4 @@
-//! What is known about one setting: its name, table, values and description.
+//! One setting: its name, table, values and description.
 
 use super::{fields::Settings, value::Value};
 
@@ -38,7 +38,7 @@ pub enum ValueKind {
         /// Highest.
         max: i64,
     },
-    /// A number between two bounds. An infinite upper bound means that there is none.
+    /// A number between two bounds. An infinite upper bound stands for no upper bound.
     Float {
         /// Lower bound.
         min: f64,

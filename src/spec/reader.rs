@@ -1,4 +1,4 @@
-//! What the readers of all sections share: typed access to the tree, and reports of what is wrong.
+//! Shared by the readers of all sections: typed access to the tree, and reports of wrong keys and values.
 
 use std::path::Path;
 

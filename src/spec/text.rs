@@ -1,4 +1,4 @@
-//! The text of a spec, and what its paths are relative to.
+//! The text of a spec, and the folders that its paths are relative to.
 
 use std::path::Path;
 
