@@ -22,7 +22,7 @@ use std::{
 
 use sweep::{
     checkpoint::{Checkpoint, MINI},
-    data::{DataSpec, Duplicates, Limit, Source, Split},
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
     job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, Settings},
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let texts = tempfile::tempdir()?;
     let (model, source, trials) = match words.as_slice() {
         [model, rest @ ..] if model == MINI && rest.len() < 2 => {
-            (model.clone(), Source::Reviews { split: Split::default() }, rest.first())
+            (model.clone(), Source::Reviews { split: Shares::default() }, rest.first())
         }
         [model, train, validation, test, rest @ ..] if rest.len() < 2 => {
             let [train, validation, test] = [train, validation, test].map(|path| filled(path, texts.path()));

@@ -13,19 +13,19 @@ use crate::hub::{self, HubId};
 /// How specs and results write [`Checkpoint::Mini`].
 pub const MINI: &str = "builtin:mini";
 
-/// A pretrained encoder. Specs, plans and logs write it as a text: `builtin:mini`, an absolute path,
-/// or `owner/name@commit`.
+/// A pretrained encoder. Specs, plans and logs write it as a text: `builtin:mini`, an absolute path, or
+/// `owner/name@commit`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Checkpoint {
-    /// The small encoder that the program brings along; it is not pretrained.
+    /// The small built-in encoder; its parameters are random, not pretrained.
     Mini,
     /// A folder with the files of a Hugging Face encoder.
     Folder(PathBuf),
-    /// A model of the hub. In a plan it is pinned to a commit.
+    /// A model of the Hugging Face hub. In a plan it is pinned to a commit.
     Hub(HubId),
 }
 
-/// What a checkpoint's files say, as far as a spec is checked against it.
+/// The properties of a checkpoint that a spec is checked against, read from its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointFacts {
     /// The longest input in tokens, special tokens included.
@@ -34,15 +34,15 @@ pub struct CheckpointFacts {
     pub layers: usize,
     /// Parameters with a classifier of two classes, for the forecast of disk use.
     pub parameters: u64,
-    /// Tensors of the checkpoint that the classifier does not use, such as those of another head.
+    /// Names of the checkpoint's tensors that the classifier does not use, such as another head's.
     pub unused: Vec<String>,
 }
 
 impl Checkpoint {
     /// The checkpoint that a plan writes as `text`.
     ///
-    /// Only an id that is pinned to a commit is a hub model here: `a/b` is a relative folder. Specs
-    /// decide that by looking at the disk.
+    /// Only an id with a commit is a hub model here; `a/b` is a relative folder. In a spec `a/b` may be
+    /// either, and the spec reader looks at the disk to decide.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         if text == MINI {
@@ -52,13 +52,13 @@ impl Checkpoint {
         pinned.map_or_else(|| Self::Folder(PathBuf::from(text)), Self::Hub)
     }
 
-    /// No checkpoint: for comparisons of settings that leave the checkpoint out.
+    /// A placeholder, equal to itself: comparisons of settings use it to leave the checkpoint out.
     #[must_use]
     pub const fn none() -> Self {
         Self::Folder(PathBuf::new())
     }
 
-    /// The folder with its files; `None` for the encoder that is built in.
+    /// The folder with the checkpoint's files; `None` for the built-in encoder.
     #[must_use]
     pub fn folder(&self) -> Option<PathBuf> {
         match self {
@@ -68,7 +68,7 @@ impl Checkpoint {
         }
     }
 
-    /// Its id, if it is a model of the hub.
+    /// The id of a hub model; `None` for other checkpoints.
     #[must_use]
     pub const fn hub_id(&self) -> Option<&HubId> {
         match self {
@@ -77,7 +77,7 @@ impl Checkpoint {
         }
     }
 
-    /// A short name for people: that of the folder, or the whole id.
+    /// A short name for people: the folder's own name, or the whole id.
     #[must_use]
     pub fn title(&self) -> String {
         let name = match self {
@@ -99,7 +99,7 @@ impl fmt::Display for Checkpoint {
 }
 
 impl Ord for Checkpoint {
-    /// By their texts, so that a list of checkpoints is sorted as people expect.
+    /// Compares the written texts, so that a list of checkpoints is in alphabetical order.
     fn cmp(&self, other: &Self) -> Ordering {
         self.to_string().cmp(&other.to_string())
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_of_the_hub_lies_in_the_hubs_cache() {
+    fn a_pinned_hub_model_lies_in_the_cache_of_the_hub() {
         let found = Checkpoint::parse(&format!("google-bert/bert-base-chinese@{COMMIT}")).folder().unwrap();
         let end = Path::new("models--google-bert--bert-base-chinese/snapshots").join(COMMIT);
         assert!(found.ends_with(end), "{}", found.display());
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_folder_is_called_by_its_whole_name() {
+    fn any_other_checkpoint_is_called_by_its_whole_name() {
         for text in [MINI, &format!("a/b@{COMMIT}")] {
             assert_eq!(Checkpoint::parse(text).title(), text);
         }

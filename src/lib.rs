@@ -35,6 +35,7 @@ pub mod journal;
 pub mod leaderboard;
 pub mod metrics;
 mod nearest;
+mod numbers;
 pub mod plan;
 pub mod policy;
 pub mod predict;

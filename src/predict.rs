@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use crate::{
     data::TableError,
+    error_chain::with_causes,
     train::{Exported, Session, TrainError},
 };
 
@@ -31,7 +32,7 @@ pub enum PredictError {
     #[error(transparent)]
     Train(#[from] TrainError),
     /// The input cannot be read on.
-    #[error("{input}: {error}{}", input::help(error))]
+    #[error("{input}: {}{}", with_causes(error), input::help(error))]
     Input {
         /// The file, or standard input.
         input: String,

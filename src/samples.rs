@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Source, Split},
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
     event::{Evaluation, Outcome},
     fingerprint::Fingerprints,
     metrics::{Confusion, Scores, Target},
@@ -117,20 +117,23 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
     }
 }
 
-/// A plan of `trials` equal trials on the built-in data.
-pub(crate) fn plan(trials: u32) -> Plan {
-    let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
-    let (text, label) = ("text".to_owned(), "label".to_owned());
-    let data = DataSpec {
+/// The columns `text` and `label` of `source`, without a limit, seeded with 1.
+pub(crate) fn data_spec(source: Source) -> DataSpec {
+    DataSpec {
         source,
-        text,
-        label,
+        text: "text".to_owned(),
+        label: "label".to_owned(),
         positive: None,
         average: None,
         duplicates: Duplicates::Drop,
         limit: Limit::default(),
         seed: 1,
-    };
+    }
+}
+
+/// A plan of `trials` equal trials on one file.
+pub(crate) fn plan(trials: u32) -> Plan {
+    let source = Source::Single { path: PathBuf::from("/data.csv"), split: Shares::default() };
     let trial = |id| Trial {
         id: TrialId(id),
         params: Params::default(),
@@ -146,7 +149,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         average: None,
         swept: Vec::new(),
         scales: BTreeMap::new(),
-        data,
+        data: data_spec(source),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
         policy: Policy::default(),

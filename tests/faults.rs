@@ -19,7 +19,7 @@ use std::{
 
 use rustix::process::{Signal, getpid, kill_process};
 use sweep::{
-    data::{DataSpec, Duplicates, Limit, Source, Split},
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
     event::{Event, Record},
     executor::{self, Ended, Notice, Observer, Painter, Run, Workers},
     fingerprint::Fingerprints,
@@ -48,7 +48,7 @@ struct Bench {
 
 fn plan(trials: u32) -> Plan {
     let data = DataSpec {
-        source: Source::Single { path: PathBuf::from("/nowhere.csv"), split: Split::default() },
+        source: Source::Single { path: PathBuf::from("/nowhere.csv"), split: Shares::default() },
         text: "text".to_owned(),
         label: "label".to_owned(),
         positive: None,

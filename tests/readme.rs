@@ -23,7 +23,7 @@ use sweep::{
     plan::Plan,
     policy::Policy,
     results::Results,
-    settings::{KEYS, Key, Section, Settings, Value},
+    settings::{KEYS, Section, SettingKey, Settings, Value},
     spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
     trial::{Params, Trial, TrialId},
@@ -229,7 +229,7 @@ fn written(value: &Value) -> String {
 fn every_setting_stands_in_its_table_with_its_default_its_values_and_what_it_does() {
     let defaults = Settings::default();
     for table in [Section::Model, Section::Text, Section::Train, Section::EarlyStopping] {
-        let row = |key: &Key| {
+        let row = |key: &SettingKey| {
             let (default, values) = (written(&key.get(&defaults)), key.kind.describe());
             format!("| `{}` | `{default}` | {values} | {} |", key.name, key.about)
         };

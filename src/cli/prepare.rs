@@ -186,7 +186,7 @@ mod tests {
         let mut plan = samples::plan(1);
         plan.fingerprints.data = Some(digests);
         prepare(&folder, plan.clone(), "").unwrap();
-        let split = crate::data::Split::default();
+        let split = crate::data::Shares::default();
         plan.data.source = Source::Single { path: "/elsewhere.csv".into(), split };
         prepare(&folder, plan.clone(), "").unwrap();
         assert_eq!(read_plan(&folder).unwrap(), Some(plan));
@@ -211,7 +211,7 @@ mod tests {
         assert!(check_paths(bad, &Results::new("results")).is_err());
         assert!(check_paths(Path::new("a.toml"), &Results::new("结果")).is_ok());
         let mut plan = samples::plan(1);
-        let split = crate::data::Split::default();
+        let split = crate::data::Shares::default();
         plan.data.source = Source::Single { path: bad.to_owned(), split };
         assert!(check_data_paths(&plan).is_err());
     }

@@ -22,11 +22,11 @@ use super::{
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     display,
-    error_chain::chain,
+    error_chain::{chain, with_causes},
     executor::{self, Ended, Observer, Painter, Run, Workers},
     fingerprint,
     leaderboard::RankBy,
-    plan::{self, Forecast, Overview, Plan},
+    plan::{self, DiskForecast, Overview, Plan},
     policy::Keep,
     progress::{self, Display},
     report,
@@ -167,7 +167,7 @@ fn dry_run(
 fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
     let names = plan.trials.iter().map(|trial| &trial.settings.checkpoint);
     plan.fingerprints.checkpoints =
-        fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
+        fingerprint::checkpoints(names).map_err(|error| Stop::usage(with_causes(&error)))?;
     Ok(())
 }
 
@@ -177,10 +177,10 @@ fn forecast(
     facts: &BTreeMap<Checkpoint, CheckpointFacts>,
     devices: &[Device],
     keep: Keep,
-) -> Option<Forecast> {
+) -> Option<DiskForecast> {
     let due: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
     let trials = study.trials.iter().map(|record| &record.trial).filter(|trial| due.contains(&trial.id));
-    Forecast::new(trials, facts, devices.len(), keep)
+    DiskForecast::new(trials, facts, devices.len(), keep)
 }
 
 /// The spec as it ran: its text, below the command that ran it.

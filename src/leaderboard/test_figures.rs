@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::metrics::{Average, Confusion, Rates, Scores, Target};
+use crate::metrics::{Average, Confusion, PrecisionRecallF1, Scores, Target};
 
 /// Figures on the test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,7 +84,7 @@ impl ClassFigures {
     /// Of every class of `confusion`, by the name that `labels` give it, or else its index.
     pub(crate) fn of(confusion: &Confusion, labels: &[String]) -> Vec<Self> {
         let figures = |class: usize| {
-            let Rates { precision, recall, f1 } = confusion.rates(Target::Class(class));
+            let PrecisionRecallF1 { precision, recall, f1 } = confusion.rates(Target::Class(class));
             let label = labels.get(class).cloned().unwrap_or_else(|| class.to_string());
             Self { label, precision, recall, f1, support: confusion.support(class) }
         };

@@ -1,18 +1,18 @@
-//! Which trials begin as others do from end to end, and so may go on where those end.
+//! Which trials may resume from the end of another trial, whose training is a prefix of theirs.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::canonical;
+use super::trials::canonical;
 use crate::{
     settings::ENDS,
     trial::{Trial, TrialId},
 };
 
-/// For each of `trials` that has one, the other one that it may go on from: of those that begin as it
-/// does, the one with the most epochs, and of these the one with the most patience.
+/// For each of `trials`, the trial whose end it may resume from, if there is one: among the trials that are
+/// a prefix of it (see [`Settings::is_prefix_of`](crate::settings::Settings::is_prefix_of)) the one with the
+/// most epochs, and among these the one with the most patience.
 ///
-/// Going from a trial to the one that it goes on from comes to an end: that one has fewer epochs, or
-/// as many and less patience.
+/// There is no cycle: a prefix has fewer epochs, or the same epochs and less patience.
 #[must_use]
 pub fn prefixes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<TrialId, TrialId> {
     let mut groups: HashMap<(u64, String), Vec<&Trial>> = HashMap::new();
@@ -28,7 +28,7 @@ pub fn prefixes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<Tri
             let (shorter, _) = group.split_at(at);
             let prefix = shorter.iter().rev().find(|other| {
                 let ends_no_later = other.settings.patience <= trial.settings.patience;
-                ends_no_later && length(other) < length(trial) && other.settings.begin(&trial.settings)
+                ends_no_later && length(other) < length(trial) && other.settings.is_prefix_of(&trial.settings)
             });
             prefixes.extend(prefix.map(|prefix| (trial.id, prefix.id)));
         }
@@ -36,6 +36,7 @@ pub fn prefixes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<Tri
     prefixes
 }
 
+/// Epochs and patience: longer trainings sort later.
 fn length(trial: &Trial) -> (usize, usize) {
     (trial.settings.epochs, trial.settings.patience)
 }
@@ -69,25 +70,35 @@ mod tests {
     }
 
     #[test]
-    fn each_trial_goes_on_from_the_longest_that_begins_it() {
+    fn each_trial_resumes_from_its_longest_prefix() {
         let trials = trials(&[(3, 2), (3, 1), (1, 2), (1, 1)], Schedule::Constant);
         assert_eq!(found(&trials), [(1, 2), (2, 4), (3, 4)]);
     }
 
     #[test]
-    fn under_a_schedule_that_ends_with_the_trial_only_patience_is_shared() {
+    fn under_a_schedule_over_all_epochs_only_the_patience_of_a_prefix_may_differ() {
         let trials = trials(&[(1, 1), (1, 2), (3, 1), (3, 2)], Schedule::Linear);
         assert_eq!(found(&trials), [(2, 1), (4, 3)]);
     }
 
-    #[test]
-    fn trials_of_other_seeds_or_settings_share_nothing() {
+    /// Four trials, of which the first two have another seed and another setting than the others.
+    fn two_of_four_alike() -> Vec<Trial> {
         let mut trials = trials(&[(1, 1), (2, 1), (3, 1), (4, 1)], Schedule::Constant);
         trials[0].seed = 9;
         trials[1].settings.dropout = 0.5;
-        assert_eq!(found(&trials), [(4, 3)]);
+        trials
+    }
+
+    #[test]
+    fn trials_of_other_seeds_or_settings_are_no_prefixes() {
+        assert_eq!(found(&two_of_four_alike()), [(4, 3)]);
+    }
+
+    #[test]
+    fn a_trial_is_no_prefix_of_itself() {
+        let mut trials = two_of_four_alike();
         trials[2].id = trials[3].id;
         trials[2].settings.epochs = 4;
-        assert_eq!(found(&trials), [(0, 0); 0], "nor does one with itself");
+        assert_eq!(found(&trials), [(0, 0); 0]);
     }
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::Evaluation,
     leaderboard::{best_evaluation, figures},
+    numbers,
     study::{Study, TrialRecord},
     trial::State,
 };
@@ -160,9 +161,7 @@ fn smoothed(losses: &[f64]) -> Vec<f64> {
             // The same number on both sides, so that a slope stays a slope up to the ends.
             let half = half.min(at).min(losses.len() - 1 - at);
             let near = &losses[at - half..=at + half];
-            #[expect(clippy::cast_precision_loss, reason = "few evaluations")]
-            let count = near.len() as f64;
-            near.iter().sum::<f64>() / count
+            near.iter().sum::<f64>() / numbers::count(near.len())
         })
         .collect()
 }

@@ -58,7 +58,7 @@ impl Identity {
     /// Whether what was saved of this training is just what the training `longer` would have saved.
     fn begins(&self, longer: &Self) -> bool {
         let settings = longer.settings.clone();
-        self.settings.begin(&settings) && Self { settings, ..self.clone() } == *longer
+        self.settings.is_prefix_of(&settings) && Self { settings, ..self.clone() } == *longer
     }
 }
 

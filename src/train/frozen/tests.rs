@@ -9,7 +9,7 @@ use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 use super::*;
 use crate::{
     checkpoint::Checkpoint,
-    data::{DataSpec, Duplicates, Limit, Source, Split as Shares},
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
     job::{Attempt, Job},
     settings::{MatmulPrecision, Pooling, Settings},
     train::{

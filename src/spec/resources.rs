@@ -1,43 +1,52 @@
-//! What files and checkpoints say of a spec.
+//! The data and the checkpoints that a spec names, and whether they fit it.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Inspect, Inspected, Refusal, Wanted,
     document::Node,
+    draft::SpecDraft,
+    inspect::{Inspect, Inspected, Refusal, Wanted},
+    paths::resolve,
     problem::{At, Findings},
-    section::{self, Draft},
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     data::{self, Dataset},
     display::plain,
+    error_chain::with_causes,
     hub::HubId,
     settings::Value,
 };
 
-/// What helps with a folder that cannot be used.
+/// Advice for a folder that cannot be used.
 const FOLDER_HELP: &str = "it must be a folder with config.json, model.safetensors or pytorch_model.bin, and \
                            tokenizer.json or vocab.txt; or a hub model, owner/name; or \"builtin:mini\"";
 
-/// What was found outside the spec.
-pub(super) struct World {
+/// The data and the checkpoints of a spec.
+pub(super) struct Resources {
+    /// `None` when the data cannot be used, which is reported.
     pub(super) dataset: Option<Dataset>,
-    /// What trials call each checkpoint, by how the spec writes it.
+    /// The checkpoint of trials' settings, by how the spec writes it.
     pub(super) names: BTreeMap<String, Checkpoint>,
-    /// By what trials call them.
+    /// The facts of each checkpoint of `names`.
     pub(super) checkpoints: BTreeMap<Checkpoint, CheckpointFacts>,
 }
 
-/// Loads the data, asks the checkpoints, and notes what does not fit.
-pub(super) fn look(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut Findings) -> World {
-    let (names, checkpoints) = checkpoints(root, draft, inspect, findings);
-    window(root, draft, &checkpoints, findings);
-    layers(root, draft, &checkpoints, findings);
-    World { dataset: dataset(root, draft, findings), names, checkpoints }
+/// Loads the data, inspects the checkpoints, and reports what does not fit the spec.
+pub(super) fn find(
+    root: &Node,
+    draft: &SpecDraft,
+    inspect: &Inspect<'_>,
+    findings: &mut Findings,
+) -> Resources {
+    let NamedCheckpoints { names, facts: checkpoints } = checkpoints(root, draft, inspect, findings);
+    check_window(root, draft, &checkpoints, findings);
+    check_layers(root, draft, &checkpoints, findings);
+    Resources { dataset: dataset(root, draft, findings), names, checkpoints }
 }
 
-fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Dataset> {
+/// Loads the data.
+fn dataset(root: &Node, draft: &SpecDraft, findings: &mut Findings) -> Option<Dataset> {
     let spec = draft.data.as_ref()?;
     match data::examine(spec) {
         Ok(dataset) => {
@@ -52,8 +61,8 @@ fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Datase
         }
         Err(faults) => {
             for fault in faults {
-                // Both may quote labels, columns and texts of the data.
-                let (message, help) = (plain(&fault.to_string()), plain(&fault.help()));
+                // Message and help may quote labels, columns and texts of the data.
+                let (message, help) = (plain(&with_causes(&fault)), plain(&fault.help()));
                 findings.error(root.place(fault.key()), message, help);
             }
             None
@@ -61,11 +70,21 @@ fn dataset(root: &Node, draft: &Draft, findings: &mut Findings) -> Option<Datase
     }
 }
 
-/// The names and the facts of the checkpoints.
-type Checkpoints = (BTreeMap<String, Checkpoint>, BTreeMap<Checkpoint, CheckpointFacts>);
+/// The checkpoints that can be used.
+struct NamedCheckpoints {
+    /// By how the spec writes them.
+    names: BTreeMap<String, Checkpoint>,
+    facts: BTreeMap<Checkpoint, CheckpointFacts>,
+}
 
-fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut Findings) -> Checkpoints {
-    let (mut names, mut facts) = Checkpoints::default();
+/// Inspects every checkpoint that the spec names, each once.
+fn checkpoints(
+    root: &Node,
+    draft: &SpecDraft,
+    inspect: &Inspect<'_>,
+    findings: &mut Findings,
+) -> NamedCheckpoints {
+    let (mut names, mut facts) = (BTreeMap::new(), BTreeMap::new());
     let swept = draft.space.iter().any(|parameter| parameter.name == "checkpoint");
     for (value, at) in draft.values("checkpoint", root) {
         let Value::Text(written) = value else { continue };
@@ -73,7 +92,7 @@ fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut
             continue;
         }
         let path = if swept {
-            section::resolve(&written, &draft.checkpoint_base)
+            resolve(&written, &draft.checkpoint_base)
         } else {
             draft.settings.checkpoint.to_string()
         };
@@ -105,48 +124,48 @@ fn checkpoints(root: &Node, draft: &Draft, inspect: &Inspect<'_>, findings: &mut
             }
         }
     }
-    (names, facts)
+    NamedCheckpoints { names, facts }
 }
 
-/// No chunk may be longer than what every encoder takes.
-fn window(
+/// Reports chunk lengths above the window of an encoder.
+fn check_window(
     root: &Node,
-    draft: &Draft,
+    draft: &SpecDraft,
     checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>,
     findings: &mut Findings,
 ) {
     let Some((checkpoint, facts)) = checkpoints.iter().min_by_key(|(_, facts)| facts.window) else { return };
     let window = facts.window;
-    for (value, at) in beyond(draft.values("chunk_length", root), window) {
+    for (value, at) in above(draft.values("chunk_length", root), window) {
         let message =
             format!("a `chunk_length` of {value} is over the window of `{checkpoint}`, {window} tokens");
         findings.error(at, message, format!("set it to {window} or less; longer texts are cut into chunks"));
     }
 }
 
-/// No more layers can be frozen, or begin anew, than there are.
-fn layers(
+/// Reports numbers of frozen and of reinitialised layers that are above the layers of an encoder.
+fn check_layers(
     root: &Node,
-    draft: &Draft,
+    draft: &SpecDraft,
     checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>,
     findings: &mut Findings,
 ) {
     let Some((checkpoint, facts)) = checkpoints.iter().min_by_key(|(_, facts)| facts.layers) else { return };
     let layers = facts.layers;
-    for (value, at) in beyond(draft.values("freeze", root), layers) {
+    for (value, at) in above(draft.values("freeze", root), layers) {
         let message = format!("`freeze` is {value}, but `{checkpoint}` has {layers} layers");
         findings.error(at, message, "to let only the head learn, write freeze = \"encoder\"");
     }
-    for (value, at) in beyond(draft.values("reinit_layers", root), layers) {
+    for (value, at) in above(draft.values("reinit_layers", root), layers) {
         let message = format!("`reinit_layers` is {value}, but `{checkpoint}` has {layers} layers");
         findings.error(at, message, "one or two top layers are usual");
     }
 }
 
-/// The whole numbers above `most`, with their places.
-fn beyond(values: Vec<(Value, At)>, most: usize) -> impl Iterator<Item = (i64, At)> {
+/// The whole numbers above `max`, with their places.
+fn above(values: Vec<(Value, At)>, max: usize) -> impl Iterator<Item = (i64, At)> {
     values.into_iter().filter_map(move |(value, at)| match value {
-        Value::Int(int) if usize::try_from(int).is_ok_and(|int| int > most) => Some((int, at)),
+        Value::Int(int) if usize::try_from(int).is_ok_and(|int| int > max) => Some((int, at)),
         Value::Int(_) | Value::Float(_) | Value::Text(_) => None,
     })
 }

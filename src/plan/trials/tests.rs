@@ -1,28 +1,25 @@
-//! A spec into its trials: order, seeds, draws, and what others make of a plan.
+//! The trials of a spec: order, seeds and draws.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::data::{Duplicates, Limit, Source, Split};
+use crate::{
+    checkpoint::Checkpoint,
+    data::{Shares, Source},
+    policy::Policy,
+    samples,
+};
 
-fn spec(space: Vec<(&str, Domain)>) -> Spec {
-    let data = DataSpec {
-        source: Source::Reviews { split: Split::default() },
-        text: "text".to_owned(),
-        label: "label".to_owned(),
-        positive: None,
-        average: None,
-        duplicates: Duplicates::Drop,
-        limit: Limit::default(),
-        seed: 42,
-    };
-    let space = space.into_iter().map(|(name, domain)| Parameter { name: name.to_owned(), domain }).collect();
+/// A spec that sweeps `space`, with 3 draws and 2 repeats.
+pub(in crate::plan) fn spec(space: Vec<(&str, Domain)>) -> Spec {
+    let space =
+        space.into_iter().map(|(name, domain)| SweptSetting { name: name.to_owned(), domain }).collect();
     Spec {
         name: "plan".to_owned(),
         seed: 42,
-        data,
+        data: samples::data_spec(Source::Reviews { split: Shares::default() }),
         settings: Settings::default(),
         space,
         samples: 3,
@@ -41,6 +38,7 @@ fn lengths(values: &[i64]) -> Domain {
     Domain::Grid(values.iter().copied().map(Value::Int).collect())
 }
 
+/// Each trial in a line.
 fn shown(trials: &[Trial]) -> Vec<String> {
     trials.iter().map(|trial| format!("{} {} #{}", trial.id, trial.params, trial.repeat)).collect()
 }
@@ -75,17 +73,23 @@ fn a_given_spec_has_the_same_plan_for_ever() {
 }
 
 #[test]
-fn equal_configurations_are_run_once_and_repeats_differ_in_their_seed() {
+fn equal_configurations_are_run_once() {
+    let mut spec = spec(vec![("batch_size", Domain::Int(8, 9))]);
+    spec.samples = 50;
+    assert_eq!(trials(&spec).len(), 4);
+}
+
+#[test]
+fn repeats_differ_in_their_seed() {
     let mut spec = spec(vec![("batch_size", Domain::Int(8, 9))]);
     spec.samples = 50;
     let trials = trials(&spec);
-    assert_eq!(trials.len(), 4);
     let seeds: HashSet<u64> = trials.iter().map(|trial| trial.seed).collect();
     assert_eq!(seeds.len(), 4);
 }
 
 #[test]
-fn how_long_a_trial_may_train_and_how_exactly_is_no_part_of_its_seed() {
+fn a_seed_does_not_depend_on_unseeded_settings() {
     let seeds = |space| -> Vec<u64> { trials(&spec(space)).iter().map(|trial| trial.seed).collect() };
     let rates = ("learning_rate", rates(&[1e-5, 3e-5]));
     let alone = seeds(vec![rates.clone()]);
@@ -98,7 +102,7 @@ fn how_long_a_trial_may_train_and_how_exactly_is_no_part_of_its_seed() {
 }
 
 #[test]
-fn how_long_a_trial_may_train_changes_no_draw() {
+fn a_draw_does_not_depend_on_the_number_of_epochs() {
     let range = ("learning_rate", Domain::LogUniform(1e-5, 1e-3));
     let mut spec = spec(vec![("epochs", lengths(&[2, 5])), range]);
     spec.samples = 3;
@@ -119,7 +123,7 @@ fn a_spec_without_search_is_one_configuration() {
 }
 
 #[test]
-fn a_swept_checkpoint_stays_as_written_but_is_found_from_its_spec() {
+fn a_swept_checkpoint_is_written_as_in_the_spec_but_resolved_from_its_folder() {
     let checkpoint = Value::Text("models/a".to_owned());
     let trials = trials(&spec(vec![("checkpoint", Domain::Grid(vec![checkpoint.clone()]))]));
     assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), checkpoint)]);
@@ -127,7 +131,7 @@ fn a_swept_checkpoint_stays_as_written_but_is_found_from_its_spec() {
 }
 
 #[test]
-fn a_hub_checkpoint_stays_as_written_and_its_trials_and_the_plan_name_its_commit() {
+fn a_hub_checkpoint_is_written_as_in_the_spec_but_its_trials_name_its_commit() {
     let commit = format!("a/b@{}", "1".repeat(40));
     let written = ["a/b", "models/a"].map(|text| Value::Text(text.to_owned()));
     let mut spec = spec(vec![("checkpoint", Domain::Grid(written.to_vec()))]);
@@ -137,39 +141,6 @@ fn a_hub_checkpoint_stays_as_written_and_its_trials_and_the_plan_name_its_commit
     let trials = trials(&spec);
     assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), written[0].clone())]);
     assert_eq!(trials[0].settings.checkpoint, Checkpoint::parse(&commit));
-    assert_eq!(hub(&spec), BTreeMap::from([("a/b".to_owned(), Checkpoint::parse(&commit))]));
-}
-
-#[test]
-fn a_plan_reads_back_from_json_as_it_was() {
-    let spec = spec(vec![
-        ("learning_rate", Domain::LogUniform(1e-5, 3e-4)),
-        ("weight_decay", Domain::Uniform(0.0, 0.1)),
-    ]);
-    let plan = Plan {
-        sweep: spec.name.clone(),
-        seed: spec.seed,
-        labels: vec!["0".to_owned(), "1".to_owned()],
-        positive: Some(1),
-        average: None,
-        swept: Vec::new(),
-        scales: scales(&spec),
-        data: spec.data.clone(),
-        fingerprints: Fingerprints::default(),
-        hub: BTreeMap::from([("a/b".to_owned(), Checkpoint::parse(&format!("a/b@{}", "0".repeat(40))))]),
-        policy: Policy::default(),
-        trials: trials(&spec),
-        removed: Removed::default(),
-    };
-    assert_eq!(plan.scales["learning_rate"], Scale::Log);
-    let json = serde_json::to_string(&plan).unwrap();
-    assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
-    let mut old: serde_json::Value = serde_json::from_str(&json).unwrap();
-    for field in ["fingerprints", "scales", "policy"] {
-        old.as_object_mut().unwrap().remove(field).unwrap();
-    }
-    let old: Plan = serde_json::from_value(old).unwrap();
-    assert_eq!((old.fingerprints, old.trials), (Fingerprints::default(), plan.trials));
 }
 
 fn without_ids(trials: Vec<Trial>) -> Vec<(Params, u32, u64)> {
@@ -189,7 +160,12 @@ proptest! {
     }
 
     #[test]
-    fn draws_stay_in_their_bounds_and_seeds_below_2_to_53(
+    fn seeds_stay_below_2_to_53(seed: u64) {
+        prop_assert!(super::seed(seed, &Params::default(), 0) < 1 << 53);
+    }
+
+    #[test]
+    fn draws_stay_in_their_bounds(
         low in 1e-7_f64..1e-3, ratio in 1.000_001_f64..1e3, seed: u64, int in -50_i64..50, width in 1_i64..50,
     ) {
         let high = low * ratio;
@@ -201,15 +177,14 @@ proptest! {
         spec.seed = seed;
         for draw in 0..20 {
             let mut chance = Chance::new(&[&draw.to_string()]);
-            for parameter in &spec.space {
-                match (drawn(&parameter.domain, &mut chance), &parameter.domain) {
+            for swept in &spec.space {
+                match (drawn(&swept.domain, &mut chance), &swept.domain) {
                     (Value::Float(float), _) => prop_assert!((low..=high).contains(&float)),
                     (Value::Int(value), _) => prop_assert!((int..=int + width).contains(&value)),
                     (Value::Text(text), _) => prop_assert!(false, "{}", text),
                 }
             }
         }
-        prop_assert!(super::seed(seed, &Params::default(), 0) < 1 << 53);
     }
 
     #[test]
