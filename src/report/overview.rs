@@ -11,7 +11,7 @@ use super::{
     text,
 };
 use crate::{
-    leaderboard::{Leaderboard, Row, figures},
+    leaderboard::{Leaderboard, LeaderboardRow, figures},
     plan::Scale,
     settings::Value,
     study::{Study, TrialRecord},
@@ -33,7 +33,7 @@ const INTERVALS_MAX: usize = 120;
 
 /// A trial on the leaderboard: its row, its shade, and whether it leads.
 struct Ranked<'a> {
-    row: &'a Row,
+    row: &'a LeaderboardRow,
     colour: Colour,
     leads: bool,
 }
@@ -57,7 +57,8 @@ pub(super) fn png(study: &Study, board: &Leaderboard) -> Result<Vec<u8>, ReportE
 
 /// The ranked trials, best first, from dark to light.
 fn shades(board: &Leaderboard) -> Vec<Ranked<'_>> {
-    let rows: Vec<(usize, &Row)> = board.rows.iter().filter_map(|row| Some((row.rank?, row))).collect();
+    let rows: Vec<(usize, &LeaderboardRow)> =
+        board.rows.iter().filter_map(|row| Some((row.rank?, row))).collect();
     let lowest = rows.last().map_or(1, |(rank, _)| *rank).max(2);
     let leader = board.leader().map(|row| row.trial);
     rows.into_iter()
@@ -259,7 +260,7 @@ fn settings(study: &Study, board: &Leaderboard) -> Vec<Setting> {
         let values = ranked().map(|row| (row.trial, Value::Int(i64::from(row.trial.0)))).collect();
         return vec![Setting { name: "trial".to_owned(), scale: Some(Scale::Linear), values }];
     }
-    let value = |row: &Row, name: &String| {
+    let value = |row: &LeaderboardRow, name: &String| {
         let found = row.params.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| (row.trial, value.clone()))
     };

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
-    leaderboard::{Averages, Leaderboard, Row, figures},
+    leaderboard::{Averages, Leaderboard, LeaderboardRow, figures},
     study::{Study, TrialRecord},
     trial::TrialId,
 };
@@ -160,7 +160,7 @@ fn pictures(html: &mut String, record: &TrialRecord) {
 }
 
 /// Why a trial failed, and what its worker said last.
-fn failure(html: &mut String, row: &Row) {
+fn failure(html: &mut String, row: &LeaderboardRow) {
     if let Some(reason) = &row.reason {
         let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(reason));
     }
