@@ -14,6 +14,7 @@ use tokio::{sync::mpsc, time::sleep};
 
 use super::{ExecutorError, Loop, Note, Run, prepare, process::Command};
 use crate::{
+    error_chain::chain,
     event::{Event, Record},
     journal::JournalError,
     plan::size,
@@ -98,8 +99,9 @@ impl Patience<'_> {
 fn waiting(error: &ExecutorError, free: Option<u64>) -> String {
     let free = free.map_or_else(String::new, |free| format!(" ({} free)", size(free)));
     format!(
-        "the disk is full{free}: {error}. Nothing is lost: everything waits, and goes on by itself once there is \
-         space. Ctrl-C ends the run"
+        "the disk is full{free}: {}. Nothing is lost: everything waits, and goes on by itself once there is \
+         space. Ctrl-C ends the run",
+        chain(error)
     )
 }
 
