@@ -13,7 +13,7 @@ use crate::{
     data::TableFormat,
     display::plain,
     error_chain::chain,
-    predict::{self, Format, PredictError, Texts},
+    predict::{self, PredictError, PredictionFormat, Texts},
     system::machine::Machine,
     train::{Exported, Session},
 };
@@ -91,10 +91,10 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
     let mut session = Session::open(device).map_err(|error| usage(&error))?;
     let format = match args.format {
-        Predicted::Table => Format::Table { width: terminal_width() },
-        Predicted::Json => Format::Json,
-        Predicted::Jsonl => Format::JsonLines,
-        Predicted::Csv => Format::Csv,
+        Predicted::Table => PredictionFormat::Table { width: terminal_width() },
+        Predicted::Json => PredictionFormat::Json,
+        Predicted::Jsonl => PredictionFormat::JsonLines,
+        Predicted::Csv => PredictionFormat::Csv,
     };
     match predict::predict(&mut session, &model, texts, format, &mut io::stdout().lock()) {
         Err(PredictError::Write(error)) => Err(error.into()),
