@@ -100,7 +100,8 @@ pub fn draw_overview(study: &Study, board: &Leaderboard, path: &Path) -> Result<
 pub fn write_page(
     study: &Study,
     board: &Leaderboard,
-    (spec, pictured): (&str, &BTreeSet<TrialId>),
+    spec: &str,
+    pictured: &BTreeSet<TrialId>,
     path: &Path,
 ) -> Result<(), ReportError> {
     write(path, page(study, board, spec, pictured).as_bytes())

@@ -112,7 +112,7 @@ impl Stop {
 }
 
 /// An error with its causes, if it has any.
-fn with_causes(error: &dyn Error) -> String {
+pub(super) fn with_causes(error: &dyn Error) -> String {
     // `chain` collapses white space, which a path or a command in a message without causes should keep.
     if error.source().is_some() { chain(error) } else { error.to_string() }
 }

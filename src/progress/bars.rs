@@ -48,7 +48,7 @@ fn style(template: &str) -> ProgressStyle {
         .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("━╸─"))
 }
 
-/// Positions of the sweep\'s bar for a number of trials.
+/// Positions of the sweep's bar for a number of trials.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
