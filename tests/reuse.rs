@@ -127,7 +127,7 @@ impl Place {
 fn trials_that_another_sweep_has_are_taken_over_to_the_byte_and_not_trained() {
     let place = Place::new();
     let said = place.reuse("second", "3e-3, 5e-3", &[]);
-    assert!(said.contains("trial 0001 is that of first/0002, and taken over"), "{said}");
+    assert!(said.contains("trial 0001 is reused from first/0002"), "{said}");
     assert_eq!(place.trained("second"), [2].into());
     let (theirs, ours) = (place.trial("first", 2), place.trial("second", 1));
     for file in FILES {
@@ -229,7 +229,7 @@ fn of_several_the_latest_whole_one_is_taken() {
     fs::remove_file(place.trial("third", 1).metrics()).unwrap();
     fs::remove_dir_all(place.trial("second", 1).last()).unwrap();
     let said = place.reuse("fourth", "3e-3", &[]);
-    assert!(said.contains("trial 0001 is that of first/0002, and taken over"), "{said}");
+    assert!(said.contains("trial 0001 is reused from first/0002"), "{said}");
     fs::remove_file(place.trial("first", 2).predictions()).unwrap();
     fs::remove_dir_all(place.folder("fourth").path()).unwrap();
     place.reuse("fifth", "3e-3", &[]);

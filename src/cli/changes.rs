@@ -1,8 +1,8 @@
-//! A spec that has changed under its name: what that means, in words, and whether it goes on.
+//! A spec that has changed since the last run of its sweep: whether the sweep can be resumed, and what changes.
 
 use std::fmt::Write as _;
 
-use super::Stop;
+use super::exit::Stop;
 use crate::{
     event::{Event, Record},
     journal,
@@ -10,13 +10,14 @@ use crate::{
     results::SweepFolder,
 };
 
-/// Differences of two plans that are told.
-const SHOWN: usize = 4;
+/// Number of differences between two plans that a message lists.
+const DIFFERENCES_SHOWN_MAX: usize = 4;
 
-/// The plan that follows `found`, which is in `folder`, for a spec that now has the plan `now`.
+/// Revises the plan `found` in `folder` for a spec whose plan is now `now`.
 ///
-/// Refused when results there would mean something else than what was run. Where nothing has come to
-/// an end there are none.
+/// # Errors
+/// When the change would give existing results another meaning. A sweep without a complete or finally failed
+/// trial has no results, so its plan may change in any way.
 pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<Revision, Stop> {
     let revision = found.revised(now);
     if revision.changes_meaning() && has_results(&journal::replay(&folder.log())?.records) {
@@ -30,14 +31,14 @@ pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<R
     Ok(revision)
 }
 
-/// Whether a trial was ever complete or given up.
+/// Whether a trial was ever complete or failed without a further attempt.
 fn has_results(records: &[Record]) -> bool {
     let is_end =
         |record: &Record| matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
     records.iter().any(is_end)
 }
 
-/// What has changed and what becomes of the trials; nothing, if nothing has.
+/// Says what has changed, and how many trials are kept, new or removed. Empty if nothing has changed.
 pub(super) fn describe(revision: &Revision) -> String {
     let Revision { plan, differences, kept, added, returned, removed } = revision;
     if differences.is_empty() {
@@ -57,13 +58,13 @@ pub(super) fn describe(revision: &Revision) -> String {
     text
 }
 
-/// A line for each difference, as far as that are few.
+/// A line for each of the first differences, and one that counts the others.
 fn listed(differences: &[Difference]) -> String {
     let mut text = String::new();
-    for difference in differences.iter().take(SHOWN) {
+    for difference in differences.iter().take(DIFFERENCES_SHOWN_MAX) {
         let _ = writeln!(text, "  - {}", difference.text);
     }
-    if let Some(more @ 1..) = differences.len().checked_sub(SHOWN) {
+    if let Some(more @ 1..) = differences.len().checked_sub(DIFFERENCES_SHOWN_MAX) {
         let _ = writeln!(text, "  - and {more} more");
     }
     text
@@ -82,7 +83,7 @@ mod tests {
         trial::{Failure, FailureKind, TrialId},
     };
 
-    /// A sweep's folder whose log says this of trial 1.
+    /// A sweep's folder whose log holds these events of trial 1.
     fn folder(events: &[Event]) -> (tempfile::TempDir, SweepFolder) {
         let root = tempfile::tempdir().unwrap();
         let folder = Results::new(root.path()).sweep("test");
@@ -98,7 +99,7 @@ mod tests {
         Event::Failed { failure: Failure { kind: FailureKind::Signal(9), message: String::new() }, retry }
     }
 
-    /// As [`samples::plan`], with other recipes.
+    /// The plan of [`samples::plan`] with another number of epochs.
     fn other() -> Plan {
         let mut plan = samples::plan(2);
         plan.trials.iter_mut().for_each(|trial| trial.settings.epochs = 9);
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_the_meaning_of_results_is_refused() {
+    fn a_change_of_the_meaning_of_results_is_refused() {
         let (_root, folder) = folder(&[failed(false)]);
         let stop = revise(&folder, &samples::plan(2), &other()).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_has_come_to_an_end_everything_may_change() {
+    fn before_any_trial_has_ended_everything_may_change() {
         for events in [vec![], vec![failed(true)], vec![Event::Interrupted]] {
             let (_root, folder) = folder(&events);
             let revision = revise(&folder, &samples::plan(2), &other()).unwrap();
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn another_search_space_goes_on_with_the_trials_that_are_the_same() {
+    fn another_search_space_keeps_the_trials_that_are_the_same() {
         let (_root, folder) = folder(&[failed(false)]);
         let revision = revise(&folder, &samples::plan(3), &samples::plan(2)).unwrap();
         let text = describe(&revision);
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_first_few_differences_are_told() {
+    fn only_the_first_few_differences_are_listed() {
         let difference = |number| Difference { text: format!("difference {number}"), changes_meaning: false };
         let text = listed(&(1..=6).map(difference).collect::<Vec<_>>());
         assert!(text.ends_with("difference 4\n  - and 2 more\n") && !text.contains("difference 5"));

@@ -1,4 +1,4 @@
-//! What the dry run says of the texts: how many are long, how much of them the tokenizer knows.
+//! Notes of a dry run about the training texts: how many are long, and how well the tokenizer fits them.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
     train::{Chunking, TextEncoder},
 };
 
-/// A line for each tokenizer and chunk length of the plan, about the training texts.
+/// A note about the training texts for each tokenizer and chunk length of the plan.
 pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
     let settings = plan.trials.iter().map(|trial| &trial.settings);
@@ -26,6 +26,7 @@ pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     kinds.into_iter().map(note).collect()
 }
 
+/// The note for one tokenizer and chunk length.
 fn note(checkpoint: &Checkpoint, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
     let encoder = TextEncoder::open(checkpoint, lowercase);
     let chunked = match encoder.and_then(|encoder| encoder.chunk(texts, Chunking::whole(length))) {

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     byte_size::ByteSize,
     cache::CacheSpec,
+    error_chain::chain,
     event::{Event, Record},
     job::Job,
     plan::size,
@@ -96,8 +97,9 @@ impl Patience<'_> {
 fn waiting(error: &ExecutorError, free: Option<u64>) -> String {
     let free = free.map_or_else(String::new, |free| format!(" ({} free)", size(free)));
     format!(
-        "the disk is full{free}: {error}. Nothing is lost: everything waits, and goes on by itself once there is \
-         space. Ctrl-C ends the run"
+        "the disk is full{free}: {}. Nothing is lost: everything waits, and goes on by itself once there is \
+         space. Ctrl-C ends the run",
+        chain(error)
     )
 }
 

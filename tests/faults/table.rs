@@ -120,7 +120,7 @@ fn script(kind: &Kind, numbers: &mut Numbers) -> String {
 }
 
 /// The ranking without what depends on where and how often trials ran.
-fn ranking(study: &Study) -> Vec<leaderboard::Row> {
+fn ranking(study: &Study) -> Vec<leaderboard::LeaderboardRow> {
     let mut rows = leaderboard::build(study, RankBy::TestF1, &|_| None).rows;
     for row in &mut rows {
         (row.device, row.micro_batch, row.seconds) = (None, None, None);
@@ -155,7 +155,7 @@ fn run(bench: &Bench) -> Study {
 }
 
 /// One sweep with faults, compared with one without.
-fn came(kind: &Kind, number: u32, undisturbed: &[leaderboard::Row]) -> Came {
+fn came(kind: &Kind, number: u32, undisturbed: &[leaderboard::LeaderboardRow]) -> Came {
     let mut numbers = Numbers(u64::from(number) + 1000 * kind.deed.bytes().map(u64::from).sum::<u64>());
     let slots = 2 + (number % 2) as usize;
     let bench = bench(kind, &script(kind, &mut numbers), slots);
