@@ -21,8 +21,8 @@ use crate::{
     settings::{KEYS, Pooling, Settings},
     system::files,
     train::{
-        self, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision, TextError, Weights,
-        WeightsError,
+        self, Catalog, CheckpointError, ConfigError, Exported, Family, Misfit, Precision, TokenizerError,
+        Weights, WeightsError,
     },
 };
 
@@ -122,7 +122,7 @@ pub enum ExportError {
     },
     /// The checkpoint's tokenizer is gone or damaged.
     #[error("the checkpoint's tokenizer could not be used")]
-    Tokenizer(#[from] TextError),
+    Tokenizer(#[from] TokenizerError),
     /// The checkpoint's config is damaged.
     #[error("{path} is no JSON")]
     Config {

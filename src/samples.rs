@@ -117,20 +117,24 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
     }
 }
 
-/// A plan of `trials` equal trials on the built-in data.
-pub(crate) fn plan(trials: u32) -> Plan {
-    let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
-    let (text, label) = ("text".to_owned(), "label".to_owned());
-    let data = DataSpec {
+/// The data of `source`, with all other keys at their defaults.
+pub(crate) fn data_spec(source: Source) -> DataSpec {
+    DataSpec {
         source,
-        text,
-        label,
+        text: "text".to_owned(),
+        label: "label".to_owned(),
         positive: None,
         average: None,
         duplicates: Duplicates::Drop,
         limit: Limit::default(),
         seed: 1,
-    };
+    }
+}
+
+/// A plan of `trials` equal trials on the built-in data.
+pub(crate) fn plan(trials: u32) -> Plan {
+    let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
+    let data = data_spec(source);
     let trial = |id| Trial {
         id: TrialId(id),
         params: Params::default(),

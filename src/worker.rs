@@ -28,7 +28,7 @@ use crate::{
         device::Device,
         memory::{self, Memory},
     },
-    train::{Control, Ending, Report, Session, TrainError},
+    train::{Ending, Observe, Report, Session, Stopped, TrainError},
     trial::{Failure, FailureKind, TrialId, TrialRef},
 };
 
@@ -52,8 +52,7 @@ pub enum Left {
 }
 
 /// Runs one trial: job, folder, and whom to tell; what [`Session::run`] does.
-type Train<'a> =
-    dyn FnMut(&Job, Attempt, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
+type Train<'a> = dyn FnMut(&Job, Attempt, &Path, &mut Observe<'_>) -> Result<Ending, TrainError> + 'a;
 
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
 pub fn run(device: Device) -> Left {
@@ -62,15 +61,14 @@ pub fn run(device: Device) -> Left {
         compute_here(threads);
     }
     let mut session = None;
-    let mut train =
-        |job: &Job, attempt: Attempt, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
-            // Not before the first trial: what is wrong with a device is that trial's failure.
-            let session: &mut Session = match &mut session {
-                Some(session) => session,
-                empty => empty.insert(Session::open(device)?),
-            };
-            session.run(job, attempt, folder, observe)
+    let mut train = |job: &Job, attempt: Attempt, folder: &Path, observe: &mut Observe<'_>| {
+        // Not before the first trial: what is wrong with a device is that trial's failure.
+        let session: &mut Session = match &mut session {
+            Some(session) => session,
+            empty => empty.insert(Session::open(device)?),
         };
+        session.run(job, attempt, folder, observe)
+    };
     let at_end = || {
         thread::sleep(GRACE);
         // Everything in a trial's folder is written atomically, so that no moment is a wrong one.
@@ -263,7 +261,7 @@ impl<W: Write> Reporter<'_, W> {
         self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY)
     }
 
-    fn hear(&mut self, report: Report) -> Control {
+    fn hear(&mut self, report: Report) -> Result<(), Stopped> {
         let line = match report {
             Report::Prepared(prepared) => Some(WorkerLine::Event(self.trial, Event::Prepared(prepared))),
             // JSON has no word for such a loss, and no evaluation after it would be better.
@@ -271,7 +269,7 @@ impl<W: Write> Reporter<'_, W> {
                 if !(evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite()) =>
             {
                 self.not_finite = Some(evaluation.step);
-                return Control::Stop;
+                return Err(Stopped);
             }
             Report::Evaluated(evaluation) => {
                 Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
@@ -297,7 +295,7 @@ impl<W: Write> Reporter<'_, W> {
         if let Some(line) = line {
             self.is_closed |= say(self.output, &line).is_err();
         }
-        if self.is_closed || self.stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+        if self.is_closed || self.stop.load(Ordering::SeqCst) { Err(Stopped) } else { Ok(()) }
     }
 }
 
