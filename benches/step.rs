@@ -21,7 +21,7 @@ use sweep::{
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
     system::device::Device,
-    train::{Control, Report, Session},
+    train::{Report, Session, Stopped},
     trial::{Params, Trial, TrialId},
 };
 
@@ -66,9 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Report::Progress(_) => {
             times.push(Instant::now());
             // No evaluation: it is not a step.
-            if times.len() == steps { Control::Stop } else { Control::Continue }
+            if times.len() == steps { Err(Stopped) } else { Ok(()) }
         }
-        _ => Control::Continue,
+        _ => Ok(()),
     };
     Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(
         &job,

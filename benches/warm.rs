@@ -27,7 +27,7 @@ use sweep::{
     policy::CheckpointEvery,
     settings::{LongText, Settings},
     system::device::Device,
-    train::{Control, Report, Session},
+    train::{Report, Session, Stopped},
     trial::{Params, Trial, TrialId},
 };
 
@@ -97,7 +97,7 @@ fn measure(session: &mut Session, job: &Job, folder: &Path) -> Result<Times, Box
         if matches!(report, Report::Prepared(_) | Report::Progress(_)) {
             moments.push(Instant::now());
         }
-        if moments.len() == STEPS + 2 { Control::Stop } else { Control::Continue }
+        if moments.len() == STEPS + 2 { Err(Stopped) } else { Ok(()) }
     };
     session.run(job, Attempt::default(), folder, &mut observe)?;
     let [received, prepared, first, .., last] = moments.as_slice() else {

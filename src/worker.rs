@@ -25,7 +25,7 @@ use crate::{
         device::Device,
         memory::{self, Memory},
     },
-    train::{Control, Ending, Report, Session, TrainError},
+    train::{Ending, Observe, Report, Session, Stopped, TrainError},
     trial::{Failure, FailureKind, TrialId, TrialRef},
 };
 
@@ -49,8 +49,7 @@ pub enum Left {
 }
 
 /// Runs one trial, as [`Session::run`] does: job, attempt, folder, and the function that hears reports.
-type Train<'a> =
-    dyn FnMut(&Job, Attempt, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
+type Train<'a> = dyn FnMut(&Job, Attempt, &Path, &mut Observe<'_>) -> Result<Ending, TrainError> + 'a;
 
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
 pub fn run(device: Device) -> Left {
@@ -59,15 +58,14 @@ pub fn run(device: Device) -> Left {
         compute_here(threads);
     }
     let mut session = None;
-    let mut train =
-        |job: &Job, attempt: Attempt, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
-            // Not before the first trial, so that a device that cannot be opened fails that trial.
-            let session: &mut Session = match &mut session {
-                Some(session) => session,
-                empty => empty.insert(Session::open(device)?),
-            };
-            session.run(job, attempt, folder, observe)
+    let mut train = |job: &Job, attempt: Attempt, folder: &Path, observe: &mut Observe<'_>| {
+        // Not before the first trial, so that a device that cannot be opened fails that trial.
+        let session: &mut Session = match &mut session {
+            Some(session) => session,
+            empty => empty.insert(Session::open(device)?),
         };
+        session.run(job, attempt, folder, observe)
+    };
     let at_end = || {
         thread::sleep(GRACE);
         // Everything in a trial's folder is written atomically, so that the process may end at any moment.
@@ -274,7 +272,7 @@ impl<W: Write> Reporter<'_, W> {
         self.sent.is_none_or(|sent| sent.elapsed() >= PROGRESS_EVERY)
     }
 
-    fn on_report(&mut self, report: Report) -> Control {
+    fn on_report(&mut self, report: Report) -> Result<(), Stopped> {
         let line = match report {
             Report::Prepared(prepared) => Some(WorkerLine::Event(self.trial, Event::Prepared(prepared))),
             // JSON cannot write such a loss, and training does not recover from it.
@@ -282,7 +280,7 @@ impl<W: Write> Reporter<'_, W> {
                 if !(evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite()) =>
             {
                 self.not_finite = Some(evaluation.step);
-                return Control::Stop;
+                return Err(Stopped);
             }
             Report::Evaluated(evaluation) => {
                 Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
@@ -308,7 +306,7 @@ impl<W: Write> Reporter<'_, W> {
         if let Some(line) = line {
             self.is_closed |= send(self.output, &line).is_err();
         }
-        if self.is_closed || self.stop.has(self.trial) { Control::Stop } else { Control::Continue }
+        if self.is_closed || self.stop.has(self.trial) { Err(Stopped) } else { Ok(()) }
     }
 }
 

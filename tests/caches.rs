@@ -17,7 +17,7 @@ use sweep::{
     cache::{self, CacheSpec, Kind},
     checkpoint::Checkpoint,
     settings::{Freeze, Pooling, Settings},
-    train::{Control, Ending, Report},
+    train::{Ending, Report, Stopped},
 };
 
 /// Settings that freeze nothing, a layer, and everything.
@@ -98,7 +98,7 @@ fn a_trial_that_is_told_to_stop_stops_before_it_has_tokenised_and_encoded() {
     bench.cache = Some(spec.clone());
     let frozen = recipes(checkpoint.path()).remove(1);
     let (ending, _) = bench.run_observed(&frozen, &mut |report| match report {
-        Report::Alive => Control::Stop,
+        Report::Alive => Err(Stopped),
         _ => panic!("{report:?}"),
     });
     assert_eq!(ending.unwrap(), Ending::Stopped);

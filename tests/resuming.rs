@@ -16,7 +16,7 @@ use sweep::{
     event::{Evaluation, Outcome},
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Pooling, Schedule, Settings},
-    train::{Control, Ending, Report},
+    train::{Ending, Report, Stopped},
 };
 
 /// How an attempt ends.
@@ -47,7 +47,7 @@ fn attempt(
     let mut observe = |report: Report| {
         match report {
             Report::Progress(progress) => match end {
-                Some((at, End::Asked)) if progress.step == at => return Control::Stop,
+                Some((at, End::Asked)) if progress.step == at => return Err(Stopped),
                 Some((at, End::Died)) if progress.step == at => panic!("killed"),
                 _ => {}
             },
@@ -56,7 +56,7 @@ fn attempt(
             Report::Evaluated(evaluation) => told.evaluations.push(evaluation),
             _ => {}
         }
-        Control::Continue
+        Ok(())
     };
     let ending = catch_unwind(AssertUnwindSafe(|| bench.run_in(folder, settings, &mut observe)));
     let outcome = match ending {

@@ -16,7 +16,7 @@ use sweep::{
     job::Sharing,
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Schedule, Settings},
-    train::{Control, Ending, Report},
+    train::{Ending, Report},
     trial::TrialId,
 };
 
@@ -60,7 +60,7 @@ fn attempt(
             Report::Evaluated(evaluation) => told.evaluations.push(evaluation),
             _ => {}
         }
-        Control::Continue
+        Ok(())
     };
     let ending = catch_unwind(AssertUnwindSafe(|| bench.run_in(&folder, settings, &mut observe)));
     match ending.map(Result::unwrap) {
@@ -100,7 +100,7 @@ fn assert_shares(short: &Settings, long: &Settings, shared: u64) {
             Report::Evaluated(evaluation) => alone.evaluations.push(evaluation),
             _ => {}
         }
-        Control::Continue
+        Ok(())
     });
     let Ending::Complete(through) = ending.unwrap() else { panic!("stopped without being asked") };
     let expected = files(&expected);
@@ -188,7 +188,7 @@ fn without_the_others_state_a_trial_begins_anew_and_ends_alike() {
             fs::remove_dir_all(folder(bench, SHORT)).unwrap();
             bench.attempt.sharing = Sharing::default();
             let folder = folder(bench, SHORT);
-            bench.run_in(&folder, &constant(1, 8), &mut |_| Control::Continue).unwrap();
+            bench.run_in(&folder, &constant(1, 8), &mut |_| Ok(())).unwrap();
         }),
     ];
     for (told_of, lose) in losses {

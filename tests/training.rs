@@ -10,7 +10,7 @@ use sweep::{
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
     settings::{Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, TrainOn},
-    train::{Catalog, Control, Ending, Report},
+    train::{Catalog, Ending, Report, Stopped},
     trial::FailureKind,
 };
 
@@ -80,8 +80,8 @@ fn best_parameters_are_those_of_the_best_evaluation_and_not_of_the_last() {
     assert_ne!(files["best/model.safetensors"], files["last/model.safetensors"]);
     let best_step = outcome.best_step;
     let (stopped, until_best) = bench.run_observed(&wild, &mut |report| match report {
-        Report::Evaluated(evaluation) if evaluation.step == best_step => Control::Stop,
-        _ => Control::Continue,
+        Report::Evaluated(evaluation) if evaluation.step == best_step => Err(Stopped),
+        _ => Ok(()),
     });
     assert_eq!(stopped.unwrap(), Ending::Stopped);
     assert_eq!(files["best/model.safetensors"], fs::read(until_best.join("last/model.safetensors")).unwrap());
@@ -105,7 +105,7 @@ fn evaluations_come_every_so_many_steps_and_after_the_last() {
         if let Report::Evaluated(evaluation) = report {
             steps.push((evaluation.step, evaluation.epoch));
         }
-        Control::Continue
+        Ok(())
     });
     ending.unwrap();
     assert_eq!(steps, [(4, 4.0 / 6.0), (8, 8.0 / 6.0), (12, 2.0)]);
@@ -114,7 +114,7 @@ fn evaluations_come_every_so_many_steps_and_after_the_last() {
 #[test]
 fn a_loss_that_is_not_finite_fails_the_trial_at_its_step() {
     let broken = Settings { learning_rate: 1e30, warmup_ratio: 0.0, gradient_clip: 0.0, ..settings() };
-    let (ending, _) = Bench::new().run_observed(&broken, &mut |_| Control::Continue);
+    let (ending, _) = Bench::new().run_observed(&broken, &mut |_| Ok(()));
     let error = ending.unwrap_err();
     assert!(matches!(error.kind(), FailureKind::NonFinite { step: 2.. }), "{error}");
 }
@@ -166,7 +166,7 @@ fn long_texts_are_learnt_by_either_aggregation() {
             if let Report::Prepared(prepared) = report {
                 chunks = prepared.train_chunks;
             }
-            Control::Continue
+            Ok(())
         });
         let Ending::Complete(outcome) = ending.unwrap() else { panic!("stopped") };
         assert!(chunks > 48);
@@ -194,9 +194,9 @@ fn chunks_can_be_examples_of_their_own() {
         let (ending, _) = bench.run_observed(&settings, &mut |report| match report {
             Report::Prepared(found) => {
                 prepared = Some(found);
-                Control::Continue
+                Ok(())
             }
-            _ => Control::Continue,
+            _ => Ok(()),
         });
         let Ending::Complete(outcome) = ending.unwrap() else { panic!("stopped without being asked") };
         assert!(outcome.test.f1 > 0.9, "{outcome:?}");

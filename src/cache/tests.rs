@@ -11,25 +11,25 @@ fn spec(folder: &Path, bytes: u64) -> CacheSpec {
     CacheSpec { folder: folder.join(".cache"), bytes }
 }
 
-fn key(name: &str) -> Key {
-    Key::of(Kind::Text, [name.as_bytes()])
+fn key(name: &str) -> EntryKey {
+    EntryKey::of(Kind::Text, [name.as_bytes()])
 }
 
-fn head(count: usize) -> Head {
-    Head::new(Kind::Text, "a test".to_owned(), &[(Type::U32, count), (Type::F32, 1)])
+fn head(count: usize) -> EntryHead {
+    EntryHead::new(Kind::Text, "a test".to_owned(), &[(Type::U32, count), (Type::F32, 1)])
 }
 
 /// Makes the entry of `count` numbers, if it is not there; the answer is whether it was.
 fn make(cache: &Cache, name: &str, count: u32) -> bool {
-    match cache.find(&key(name), &mut || true).unwrap() {
-        Found::Entry(entry) => {
+    match cache.find(&key(name), &mut || Ok(())).unwrap() {
+        CacheEntry::Present(entry) => {
             let numbers: Numbers<u32> = entry.array(0).unwrap();
             assert_eq!(numbers.to_vec(), (0..count).collect::<Vec<_>>());
             assert_eq!(entry.array::<f32>(1).unwrap().to_vec(), [0.5]);
             assert!(entry.array::<u32>(1).is_none() && entry.array::<u32>(2).is_none());
             true
         }
-        Found::Absent(claim) => {
+        CacheEntry::Absent(claim) => {
             let numbers: Vec<u32> = (0..count).collect();
             claim.store(&head(numbers.len()), &mut |draft| {
                 let half = numbers.len() / 2;
@@ -68,9 +68,9 @@ fn what_one_stored_another_finds() {
 
 #[test]
 fn parts_of_a_key_do_not_run_into_each_other() {
-    let of = |parts: &[&[u8]]| Key::of(Kind::Text, parts.iter().copied());
+    let of = |parts: &[&[u8]]| EntryKey::of(Kind::Text, parts.iter().copied());
     assert_ne!(of(&[b"ab", b"c"]), of(&[b"a", b"bc"]));
-    assert_ne!(of(&[b"a"]), Key::of(Kind::Hidden, [b"a".as_slice()]));
+    assert_ne!(of(&[b"a"]), EntryKey::of(Kind::Hidden, [b"a".as_slice()]));
 }
 
 #[test]
@@ -133,20 +133,20 @@ fn of_many_who_want_an_entry_one_makes_it() {
 fn who_waits_for_another_is_asked_whether_to_go_on_and_inherits_what_was_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
-    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let mut asked = 0;
     let mut twice = || {
         asked += 1;
-        asked < 2
+        if asked < 2 { Ok(()) } else { Err(Stopped) }
     };
     assert!(matches!(cache.find(&key("a"), &mut twice), Err(Stopped)));
     assert_eq!(asked, 2);
     let mut claim = Some(claim);
     let mut release = || {
         claim = None;
-        true
+        Ok(())
     };
-    assert!(matches!(cache.find(&key("a"), &mut release), Ok(Found::Absent(_))));
+    assert!(matches!(cache.find(&key("a"), &mut release), Ok(CacheEntry::Absent(_))));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_entry_that_is_evicted_stays_readable_for_who_has_it_open() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), head(1000).file_length())));
     make(&cache, "a", 1000);
-    let Ok(Found::Entry(entry)) = cache.find(&key("a"), &mut || true) else { panic!("absent") };
+    let Ok(CacheEntry::Present(entry)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("absent") };
     make(&cache, "b", 1000);
     assert!(!folder.path().join(".cache").join(key("a").0).exists());
     assert_eq!(entry.array::<u32>(0).unwrap()[999], 999);
@@ -215,11 +215,11 @@ fn a_folder_that_cannot_be_made_or_written_means_going_on_without() {
 fn a_write_that_fails_leaves_nothing_and_the_next_one_may_try() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
-    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let full = claim.store(&head(10), &mut |_| Err(io::ErrorKind::StorageFull.into()));
     assert!(full.is_none());
     assert_eq!(names(&folder.path().join(".cache")), Vec::<String>::new());
-    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let beyond = claim.store(&head(10), &mut |draft| draft.put(0, 1, &[0_u32; 10]));
     assert!(beyond.is_none(), "more numbers than the head says");
     assert!(!make(&cache, "a", 10));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::train::{CheckpointError, ConfigError, Misfit, TextError, WeightsError};
+use crate::train::{CheckpointError, ConfigError, Misfit, TokenizerError, WeightsError};
 
 /// Why a model could not be exported.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ pub enum ExportError {
     },
     /// The checkpoint's tokenizer is gone or damaged.
     #[error("the checkpoint's tokenizer could not be used")]
-    Tokenizer(#[from] TextError),
+    Tokenizer(#[from] TokenizerError),
     /// The checkpoint's config is damaged.
     #[error("{path} is no JSON")]
     Config {

@@ -116,7 +116,7 @@ fn kind(lines: &[WorkerLine]) -> FailureKind {
 fn a_complete_trial_is_reported_and_the_worker_leaves_with_its_input() {
     let (lines, left) = serve_one(&mut |job, _, _, observe| {
         assert_eq!(job.trial.id, ONE);
-        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Control::Continue);
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Ok(()));
         Ok(Ending::Complete(Box::new(outcome(0.5))))
     });
     let evaluated = WorkerLine::Event(ONE, Event::Evaluated(evaluation(0.5)));
@@ -147,9 +147,9 @@ fn a_stop_reaches_the_trial_and_is_answered() {
         rest: io::Cursor::new(rest),
     };
     let (lines, _) = serve(input, &mut |_, _, _, observe| {
-        assert_eq!(observe(Report::Progress(progress(1))), Control::Continue);
+        assert_eq!(observe(Report::Progress(progress(1))), Ok(()));
         sender.send(()).unwrap();
-        while observe(Report::Progress(progress(2))) == Control::Continue {
+        while observe(Report::Progress(progress(2))) == Ok(()) {
             thread::yield_now();
         }
         Ok(Ending::Stopped)
@@ -161,7 +161,7 @@ fn a_stop_reaches_the_trial_and_is_answered() {
 fn the_end_of_the_input_stops_a_running_trial() {
     let folder = folder();
     let (lines, left) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, observe| {
-        while observe(Report::Progress(progress(1))) == Control::Continue {
+        while observe(Report::Progress(progress(1))) == Ok(()) {
             thread::yield_now();
         }
         Ok(Ending::Stopped)
@@ -186,7 +186,7 @@ fn serve_one_panicking() -> (Vec<WorkerLine>, Left) {
 #[test]
 fn a_validation_loss_that_is_not_finite_fails_the_trial_with_its_step() {
     let (lines, left) = serve_one(&mut |_, _, _, observe| {
-        assert_eq!(observe(Report::Evaluated(evaluation(f64::NAN))), Control::Stop);
+        assert_eq!(observe(Report::Evaluated(evaluation(f64::NAN))), Err(Stopped));
         Ok(Ending::Stopped)
     });
     assert_eq!((kind(&lines), left), (FailureKind::NonFinite { step: 8 }, Left::AfterFailure));
@@ -229,7 +229,7 @@ fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
     let requests = Requests::listen(BufReader::new(input), || {});
     let server = Server { output: Closing(false), requests, last_panic: Arc::default() };
     let left = server.serve(&mut |_, _, _, observe| {
-        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Control::Stop);
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Err(Stopped));
         Ok(Ending::Stopped)
     });
     drop(sender);

@@ -18,7 +18,7 @@ use sweep::{
     policy::CheckpointEvery,
     settings::Settings,
     system::device::Device,
-    train::{Control, Ending, Report, Session, TrainError},
+    train::{Ending, Observe, Session, TrainError},
     trial::{Params, Trial, TrialId},
 };
 use tempfile::TempDir;
@@ -97,7 +97,7 @@ impl Bench {
     pub(crate) fn run_observed(
         &mut self,
         settings: &Settings,
-        observe: &mut dyn FnMut(Report) -> Control,
+        observe: &mut Observe<'_>,
     ) -> (Result<Ending, TrainError>, PathBuf) {
         self.trials += 1;
         let folder = self.folder.path().join(format!("trial-{}", self.trials));
@@ -109,7 +109,7 @@ impl Bench {
         &mut self,
         folder: &Path,
         settings: &Settings,
-        observe: &mut dyn FnMut(Report) -> Control,
+        observe: &mut Observe<'_>,
     ) -> Result<Ending, TrainError> {
         let trial = Trial {
             id: TrialId(1),
@@ -131,7 +131,7 @@ impl Bench {
     }
 
     pub(crate) fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {
-        let (ending, folder) = self.run_observed(settings, &mut |_| Control::Continue);
+        let (ending, folder) = self.run_observed(settings, &mut |_| Ok(()));
         match ending.unwrap() {
             Ending::Complete(outcome) => (*outcome, folder),
             Ending::Stopped => panic!("stopped without being asked"),

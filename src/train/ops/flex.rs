@@ -1,9 +1,15 @@
-//! The operations on burn's flex backend: slices in, slices out, gradients written by hand.
+//! The operations on burn's flex backend: tensors become slices, and gradients are written by hand.
+//!
+//! Each operation is one node of burn's graph. When it runs it registers a state, the
+//! tensors that its gradient needs; the backward pass hands the state and the gradient by
+//! the result to `backward`, which registers a gradient for each input that learns. In plain
+//! tensor operations the same step is some ten nodes, with a tensor between each two.
 
 use burn::{
     backend::{
         Autodiff, Flex,
         autodiff::{
+            NodeId,
             checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
             grads::Gradients,
             ops::{Backward, Ops, OpsKind},
@@ -14,13 +20,15 @@ use burn::{
 };
 
 use super::{
-    Attention, Fused, Norm, RowGradients, RowSink,
     attention::{self, AttentionOutput},
-    first::{self, FirstOutput},
-    gemm::{self, View},
+    cls_attention::{self, ClsInput, ClsOutput},
+    fused::Fused,
+    gemm::{self, view::View},
+    inputs::{Attention, Norm},
     kernels::{self, NormInput, NormOutput, NormState},
+    row_sink::{RowGradients, RowSink},
 };
-use crate::{settings::MatmulPrecision, train::masks::Drop};
+use crate::{settings::MatmulPrecision, train::masks::Dropout};
 
 impl Fused for Flex {
     const HAS_BF16: bool = true;
@@ -36,7 +44,7 @@ impl Fused for Flex {
     fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
         let (mut values, bias) = (owned(primitive(input)), flat(primitive(bias)));
         kernels::gelu_in_place(&mut values, slice(&bias));
-        tensor(rows(values, slice(&bias).len()))
+        tensor(matrix(values, slice(&bias).len()))
     }
 
     fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
@@ -45,7 +53,7 @@ impl Fused for Flex {
         let [bias, gamma, beta] = [norm.bias, norm.gamma, norm.beta].map(|tensor| flat(primitive(tensor)));
         let parts = NormTensors { parts: [bias, residual, gamma, beta], epsilon: norm.epsilon };
         kernels::norm_in_place(parts.input(norm.before, norm.after), &mut values);
-        tensor(rows(values, parts.width()))
+        tensor(matrix(values, parts.width()))
     }
 
     fn packed_attention(
@@ -55,53 +63,62 @@ impl Fused for Flex {
     ) -> Tensor<Self, 2> {
         let (projected, bias) = (owned(primitive(projected)), flat(primitive(bias)));
         let result = attention::attention(projected, slice(&bias), attention);
-        tensor(rows(result.output, slice(&bias).len() / 3))
+        tensor(matrix(result.output, slice(&bias).len() / 3))
     }
 
-    fn first_attention(
+    fn cls_attention(
         hidden: Tensor<Self, 2>,
-        asked: Tensor<Self, 2>,
+        projected_queries: Tensor<Self, 2>,
         attention: &Attention,
     ) -> Tensor<Self, 2> {
-        let [_, width] = hidden.dims();
-        let (hidden, asked) = (flat(primitive(hidden)), flat(primitive(asked)));
-        let result = first::first_attention(slice(&hidden), slice(&asked), width, attention);
-        tensor(rows(result.output, width + 1))
+        let inputs = [hidden, projected_queries].map(|tensor| flat(primitive(tensor)));
+        let result = cls_attention::cls_attention(cls_input(&inputs), attention);
+        tensor(matrix(result.output, columns(&inputs[0]) + 1))
     }
 }
 
-/// Row-major and without gaps.
+/// Makes a tensor row-major and without gaps.
 fn flat(tensor: FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() }
 }
 
-/// The values of a tensor that [`flat`] has seen.
+/// The values of a tensor that [`flat`] has returned.
 fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_else(|| unreachable!("tensors are f32, and this one is without gaps"))
 }
 
-/// Its values, row-major: without a copy where nobody else holds the tensor.
+/// The values of a tensor, row-major. They are not copied when nothing else holds the tensor.
 fn owned(tensor: FlexTensor) -> Vec<f32> {
     let values = flat(tensor).into_data().into_vec();
     values.unwrap_or_else(|error| unreachable!("tensors are f32: {error:?}"))
 }
 
-/// The product of two matrices that [`flat`] has seen.
+/// The product of two matrices that [`flat`] has returned.
 fn product(a: &FlexTensor, b: &FlexTensor, precision: MatmulPrecision) -> FlexTensor {
-    let columns = b.layout().shape()[1];
-    rows(gemm::product(view(a), view(b), precision), columns)
+    matrix(gemm::product(view(a), view(b), precision), columns(b))
 }
 
-fn view(tensor: &FlexTensor) -> View<'_> {
-    View::new(slice(tensor), tensor.layout().shape()[1])
+fn columns(matrix: &FlexTensor) -> usize {
+    matrix.layout().shape()[1]
 }
 
-fn rows(values: Vec<f32>, width: usize) -> FlexTensor {
+fn view(matrix: &FlexTensor) -> View<'_> {
+    View::new(slice(matrix), columns(matrix))
+}
+
+/// The inputs of CLS attention, hidden states and projected queries, which [`flat`] has returned.
+fn cls_input(inputs: &[FlexTensor; 2]) -> ClsInput<'_> {
+    let [hidden, projected_queries] = inputs.each_ref().map(slice);
+    ClsInput { hidden, projected_queries, width: columns(&inputs[0]) }
+}
+
+/// A matrix of rows of `width` values.
+fn matrix(values: Vec<f32>, width: usize) -> FlexTensor {
     let rows = values.len() / width;
     FlexTensor::from_data(TensorData::new(values, [rows, width]))
 }
 
-fn row(values: Vec<f32>) -> FlexTensor {
+fn vector(values: Vec<f32>) -> FlexTensor {
     let width = values.len();
     FlexTensor::from_data(TensorData::new(values, [width]))
 }
@@ -114,7 +131,7 @@ fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D>
     Tensor::from_primitive(TensorPrimitive::Float(primitive))
 }
 
-/// A norm's tensors but its input, flat.
+/// The tensors that a norm takes besides its input. [`flat`] has returned them.
 struct NormTensors {
     /// Bias, residual, gamma, beta.
     parts: [FlexTensor; 4],
@@ -127,7 +144,7 @@ impl NormTensors {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-    fn input(&self, before: Drop, after: Drop) -> NormInput<'_> {
+    fn input(&self, before: Dropout, after: Dropout) -> NormInput<'_> {
         let [bias, residual, gamma, beta] = self.parts.each_ref().map(slice);
         NormInput { bias, residual, gamma, beta, epsilon: self.epsilon as f32, before, after }
     }
@@ -175,9 +192,9 @@ impl Fused for Tracked {
     fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
         let (input, bias) = (primitive(input), primitive(bias));
         let (x, b) = (flat(input.primitive), flat(bias.primitive));
-        let output = rows(kernels::gelu(slice(&x), slice(&b)), slice(&b).len());
+        let output = matrix(kernels::gelu(slice(&x), slice(&b)), slice(&b).len());
         let nodes = [input.node, bias.node];
-        tensor(match Gelu.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        tensor(match GeluOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish([x, b], output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
@@ -193,12 +210,12 @@ impl Fused for Tracked {
         let width = parts.width();
         let NormOutput { output, normal, inverse } =
             kernels::norm(parts.input(before, after), owned(input.primitive));
-        let output = rows(output, width);
+        let output = matrix(output, width);
         tensor(match NormOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let [.., gamma, _] = parts.parts;
-                let tensors = [gamma, rows(normal, width), row(inverse)];
-                prepared.finish(NormSaved { tensors, before, after }, output)
+                let tensors = [gamma, matrix(normal, width), vector(inverse)];
+                prepared.finish(NormOpState { tensors, before, after }, output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
@@ -214,34 +231,44 @@ impl Fused for Tracked {
         let columns = slice(&b).len();
         let AttentionOutput { output, projected: biased, probabilities } =
             attention::attention(x, slice(&b), attention);
-        let output = rows(output, columns / 3);
+        let output = matrix(output, columns / 3);
         let nodes = [projected.node, bias.node];
         tensor(match AttentionOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                prepared.finish((rows(biased, columns), row(probabilities), attention.clone()), output)
+                let (projected, probabilities) = (matrix(biased, columns), vector(probabilities));
+                prepared
+                    .finish(AttentionState { projected, probabilities, attention: attention.clone() }, output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
     }
 
-    fn first_attention(
+    fn cls_attention(
         hidden: Tensor<Self, 2>,
-        asked: Tensor<Self, 2>,
+        projected_queries: Tensor<Self, 2>,
         attention: &Attention,
     ) -> Tensor<Self, 2> {
-        let [_, width] = hidden.dims();
-        let (hidden, asked) = (primitive(hidden), primitive(asked));
-        let (x, u) = (flat(hidden.primitive), flat(asked.primitive));
-        let FirstOutput { output, probabilities } =
-            first::first_attention(slice(&x), slice(&u), width, attention);
-        let output = rows(output, width + 1);
-        let nodes = [hidden.node, asked.node];
-        tensor(match FirstOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        let inputs = [hidden, projected_queries].map(primitive);
+        let nodes = inputs.each_ref().map(|input| input.node.clone());
+        let inputs = inputs.map(|input| flat(input.primitive));
+        let ClsOutput { output, probabilities } = cls_attention::cls_attention(cls_input(&inputs), attention);
+        let output = matrix(output, columns(&inputs[0]) + 1);
+        tensor(match ClsAttentionOp.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                prepared.finish(([x, u, row(probabilities)], attention.clone()), output)
+                let probabilities = vector(probabilities);
+                prepared.finish(ClsState { inputs, probabilities, attention: attention.clone() }, output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
+    }
+}
+
+/// Registers the gradients of those inputs that learn: the others have no node.
+fn register<const N: usize>(nodes: [Option<NodeId>; N], found: [FlexTensor; N], gradients: &mut Gradients) {
+    for (node, gradient) in nodes.into_iter().zip(found) {
+        if let Some(node) = node {
+            gradients.register::<Flex>(node, gradient);
+        }
     }
 }
 
@@ -249,20 +276,21 @@ impl Fused for Tracked {
 struct ProductOp;
 
 impl Backward<Flex, 2> for ProductOp {
-    /// Input and weight, and what is taken of them.
+    /// Input and weight, and the precision that their values are rounded to.
     type State = ([FlexTensor; 2], MatmulPrecision);
 
+    // With Y = X W and D the gradient by Y, `[rows, outputs]`: D Wᵀ by X, and Xᵀ D by W.
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = flat(gradients.consume::<Flex>(&ops.node));
         let ([input, weight], precision) = &ops.state;
-        let [of_input, of_weight] = ops.parents;
-        if let Some(node) = of_input {
-            let values = gemm::product(view(&gradient), view(weight).turned(), *precision);
-            gradients.register::<Flex>(node.id, rows(values, weight.layout().shape()[0]));
+        let [input_node, weight_node] = ops.parents;
+        if let Some(node) = input_node {
+            let values = gemm::product(view(&gradient), view(weight).transposed(), *precision);
+            gradients.register::<Flex>(node.id, matrix(values, columns(input)));
         }
-        if let Some(node) = of_weight {
-            let values = gemm::product(view(input).turned(), view(&gradient), *precision);
-            gradients.register::<Flex>(node.id, rows(values, weight.layout().shape()[1]));
+        if let Some(node) = weight_node {
+            let values = gemm::product(view(input).transposed(), view(&gradient), *precision);
+            gradients.register::<Flex>(node.id, matrix(values, columns(weight)));
         }
     }
 }
@@ -271,7 +299,7 @@ impl Backward<Flex, 2> for ProductOp {
 struct EmbeddingOp;
 
 impl Backward<Flex, 1> for EmbeddingOp {
-    /// The rows that were read, and where their gradients go.
+    /// The indices of the rows that were read, and where their gradients go.
     type State = (Vec<u32>, RowSink);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -282,9 +310,10 @@ impl Backward<Flex, 1> for EmbeddingOp {
 }
 
 #[derive(Debug)]
-struct Gelu;
+struct GeluOp;
 
-impl Backward<Flex, 2> for Gelu {
+impl Backward<Flex, 2> for GeluOp {
+    /// Input and bias.
     type State = [FlexTensor; 2];
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -292,12 +321,8 @@ impl Backward<Flex, 2> for Gelu {
         let [x, bias] = ops.state;
         let (by_input, by_bias) = kernels::gelu_backward(slice(&x), slice(&bias), gradient);
         let width = by_bias.len();
-        let found = [rows(by_input, width), row(by_bias)];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                gradients.register::<Flex>(node.id, gradient);
-            }
-        }
+        let found = [matrix(by_input, width), vector(by_bias)];
+        register(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
 
@@ -305,49 +330,52 @@ impl Backward<Flex, 2> for Gelu {
 struct NormOp;
 
 #[derive(Clone, Debug)]
-struct NormSaved {
-    /// Gamma, the normalised rows, and 1 / standard deviation of each.
+struct NormOpState {
+    /// Gamma, the normalised rows, and 1 / the standard deviation of each row.
     tensors: [FlexTensor; 3],
-    before: Drop,
-    after: Drop,
+    before: Dropout,
+    after: Dropout,
 }
 
 impl Backward<Flex, 5> for NormOp {
-    type State = NormSaved;
+    type State = NormOpState;
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = owned(gradients.consume::<Flex>(&ops.node));
-        let NormSaved { tensors, before, after } = ops.state;
+        let NormOpState { tensors, before, after } = ops.state;
         let [gamma, normal, inverse] = tensors.each_ref().map(slice);
         let width = gamma.len();
         let state = NormState { gamma, normal, inverse, before, after };
         let found = kernels::norm_backward(state, gradient);
         let found = [
-            rows(found.input, width),
-            row(found.bias),
-            rows(found.residual, width),
-            row(found.gamma),
-            row(found.beta),
+            matrix(found.input, width),
+            vector(found.bias),
+            matrix(found.residual, width),
+            vector(found.gamma),
+            vector(found.beta),
         ];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                gradients.register::<Flex>(node.id, gradient);
-            }
-        }
+        register(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
 
 #[derive(Debug)]
 struct AttentionOp;
 
+#[derive(Clone, Debug)]
+struct AttentionState {
+    /// The projections with their bias.
+    projected: FlexTensor,
+    probabilities: FlexTensor,
+    attention: Attention,
+}
+
 impl Backward<Flex, 2> for AttentionOp {
-    /// Projections with bias, probabilities, and how they were made.
-    type State = (FlexTensor, FlexTensor, Attention);
+    type State = AttentionState;
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = flat(gradients.consume::<Flex>(&ops.node));
-        let (projected, probabilities, attention) = ops.state;
-        let columns = projected.layout().shape()[1];
+        let AttentionState { projected, probabilities, attention } = ops.state;
+        let columns = columns(&projected);
         let (by_input, by_bias) = attention::attention_backward(
             owned(projected),
             slice(&probabilities),
@@ -355,33 +383,36 @@ impl Backward<Flex, 2> for AttentionOp {
             &attention,
             slice(&gradient),
         );
-        let found = [rows(by_input, columns), row(by_bias)];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                gradients.register::<Flex>(node.id, gradient);
-            }
-        }
+        let found = [matrix(by_input, columns), vector(by_bias)];
+        register(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
 
 #[derive(Debug)]
-struct FirstOp;
+struct ClsAttentionOp;
 
-impl Backward<Flex, 2> for FirstOp {
-    /// Hidden states, what was asked, probabilities; and how they were made.
-    type State = ([FlexTensor; 3], Attention);
+#[derive(Clone, Debug)]
+struct ClsState {
+    /// Hidden states and projected queries.
+    inputs: [FlexTensor; 2],
+    probabilities: FlexTensor,
+    attention: Attention,
+}
+
+impl Backward<Flex, 2> for ClsAttentionOp {
+    type State = ClsState;
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = flat(gradients.consume::<Flex>(&ops.node));
-        let ([hidden, asked, probabilities], attention) = ops.state;
-        let width = hidden.layout().shape()[1];
-        let inputs = (slice(&hidden), slice(&asked), slice(&probabilities));
-        let found = first::first_attention_backward(inputs, width, &attention, slice(&gradient));
-        let found = [rows(found.hidden, width), rows(found.asked, width)];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = parent {
-                gradients.register::<Flex>(node.id, gradient);
-            }
-        }
+        let ClsState { inputs, probabilities, attention } = ops.state;
+        let width = columns(&inputs[0]);
+        let found = cls_attention::cls_attention_backward(
+            cls_input(&inputs),
+            slice(&probabilities),
+            &attention,
+            slice(&gradient),
+        );
+        let found = [matrix(found.hidden, width), matrix(found.projected_queries, width)];
+        register(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
