@@ -17,7 +17,7 @@ use std::{
 
 use crate::{
     error_chain::chain,
-    event::Event,
+    event::{Event, Outcome},
     job::{Attempt, Job},
     protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
@@ -242,14 +242,7 @@ impl<W: Write> Server<W> {
             }
             Ok(Err(error)) => failed(id, error.kind(), &chain(&error)),
             Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
-            Ok(Ok(Ending::Complete(outcome))) => {
-                let losses = [outcome.train_loss, outcome.validation.loss, outcome.test.loss];
-                if losses.iter().all(|loss| loss.is_finite()) {
-                    WorkerLine::Finished(id, *outcome)
-                } else {
-                    loss_not_finite(id, outcome.best_step)
-                }
-            }
+            Ok(Ok(Ending::Complete(outcome))) => finished(id, *outcome),
         })
     }
 }
@@ -328,6 +321,16 @@ fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
         kind => kind,
     };
     WorkerLine::Failed(trial, Failure { kind, message })
+}
+
+/// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.
+fn finished(trial: TrialId, outcome: Outcome) -> WorkerLine {
+    let losses = [outcome.train_loss, outcome.validation.loss, outcome.test.loss];
+    if losses.iter().all(|loss| loss.is_finite()) {
+        WorkerLine::Finished(trial, outcome)
+    } else {
+        loss_not_finite(trial, outcome.best_step)
+    }
 }
 
 fn loss_not_finite(trial: TrialId, step: u64) -> WorkerLine {

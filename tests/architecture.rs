@@ -14,7 +14,7 @@ use std::{
     sync::LazyLock,
 };
 
-use sources::{Function, Sources};
+use sources::Sources;
 
 /// Lines of a file before its tests.
 const FILE_MAX: usize = 400;
@@ -81,8 +81,9 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 
 #[test]
 fn no_function_is_longer_than_a_screen() {
-    let long: Vec<&Function> = SOURCES.functions().filter(|it| it.lines > FUNCTION_MAX).collect();
-    assert!(long.is_empty(), "{long:#?}");
+    let long = SOURCES.functions().filter(|it| it.lines > FUNCTION_MAX);
+    let long: Vec<String> = long.map(|it| format!("{} has {} lines", it.name, it.lines)).collect();
+    assert_eq!(long, Vec::<String>::new());
 }
 
 #[test]

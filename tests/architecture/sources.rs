@@ -249,6 +249,9 @@ impl Visit<'_> for Found {
         }
     }
 
+    /// Who may see an item is no use of it.
+    fn visit_visibility(&mut self, _: &Visibility) {}
+
     fn visit_path(&mut self, path: &syn::Path) {
         let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if names.len() > 1 {
