@@ -197,7 +197,7 @@ impl Found {
         let mut base = self.module.clone();
         let mut rest = path;
         match rest.split_first()? {
-            (first, others) if first == "crate" => (base, rest) = (Vec::new(), others),
+            (first, others) if first == "crate" || first == "sweep" => (base, rest) = (Vec::new(), others),
             (first, others) if first == "self" => rest = others,
             (first, _) if first == "super" => {
                 while let Some((_, others)) = rest.split_first().filter(|(first, _)| *first == "super") {
