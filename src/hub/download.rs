@@ -55,7 +55,7 @@ impl Pace {
             failures += 1;
             match ask() {
                 Err(error) if error.is_passing() && failures < self.attempts.min(QUESTION_ATTEMPTS_MAX) => {
-                    self.sleep(failures)
+                    self.sleep(failures);
                 }
                 answer => return answer,
             }
