@@ -87,6 +87,16 @@ fn no_function_is_longer_than_a_screen() {
 }
 
 #[test]
+fn every_file_that_the_page_names_is_there() {
+    let text = fs::read_to_string(project().join("docs/ARCHITECTURE.md")).unwrap();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let paths = quoted.filter(|name| name.ends_with(".rs"));
+    let is_there = |path: &&str| project().join("src").join(path).exists() || project().join(path).exists();
+    let missing: Vec<&str> = paths.filter(|path| !is_there(path)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
 fn the_figures_of_the_structure_can_be_shown() {
     let over = |count: usize, all: usize| format!("{count} of {all}");
     let files: Vec<usize> = SOURCES.files().map(|(_, file)| file.lines).collect();
