@@ -75,12 +75,14 @@ impl TextEncoder {
     pub(crate) fn of_json(checkpoint: &Checkpoint, json: &str) -> Result<Self, TokenizerError> {
         let path =
             checkpoint.folder().map_or_else(|| PathBuf::from(MINI), |folder| folder.join("tokenizer.json"));
-        Self::from_json(json.as_bytes(), &path)
+        Self::from_json(json, &path)
     }
 
-    fn from_json(json: &[u8], path: &Path) -> Result<Self, TokenizerError> {
+    fn from_json(json: &str, path: &Path) -> Result<Self, TokenizerError> {
         let unusable = |source: tokenizers::Error| TokenizerError::Unusable { path: path.to_owned(), source };
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(unusable)?;
+        // By `FromStr`, which is compiled with the library; `from_bytes` is generic, so that this crate would
+        // compile all of the library's deserialisation once more.
+        let mut tokenizer: Tokenizer = json.parse().map_err(unusable)?;
         // A file may carry the truncation and the padding of its last use. Texts are cut into chunks here.
         tokenizer.with_truncation(None).map_err(unusable)?;
         tokenizer.with_padding(None);
