@@ -170,9 +170,6 @@ impl HubError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::Missing { .. } => "check the spelling of owner/name and of the revision; a private model \
-                                     needs a token in HF_TOKEN; or give a local folder"
-                .to_owned(),
             Self::Refused { endpoint, model, has_token: false, .. } => format!(
                 "check the spelling; if the model is private or gated, accept its licence at \
                  {endpoint}/{model} and put a token into HF_TOKEN"
@@ -181,31 +178,37 @@ impl HubError {
                 "accept the model's licence at {endpoint}/{model}, or put a token with access to it into \
                  HF_TOKEN"
             ),
-            Self::Offline { .. } => {
-                "unset HF_HUB_OFFLINE to download it once, or give a local folder".to_owned()
+            other => other.fixed_help().to_owned(),
+        }
+    }
+
+    /// The help that depends on nothing but the kind of error.
+    const fn fixed_help(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } | Self::Refused { .. } => {
+                "check the spelling of owner/name and of the revision; a private model needs a token in \
+                 HF_TOKEN; or give a local folder"
             }
-            Self::Lacks { .. } => "choose a model with config.json, a tokenizer and weights in one of the \
-                                   formats that the README lists"
-                .to_owned(),
+            Self::Offline { .. } => "unset HF_HUB_OFFLINE to download it once, or give a local folder",
+            Self::Lacks { .. } => {
+                "choose a model with config.json, a tokenizer and weights in one of the formats that the \
+                 README lists"
+            }
             Self::Unreachable { .. } => {
-                "check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE; running \
-                                         the same command again goes on where it stopped"
-                    .to_owned()
+                "check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE; running the same command \
+                 again goes on where it stopped"
             }
             Self::Busy { .. } | Self::Cut { .. } => {
-                "running the same command again, perhaps later, goes on where it stopped".to_owned()
+                "running the same command again, perhaps later, goes on where it stopped"
             }
-            Self::Answer { .. } => "is HF_ENDPOINT the address of a Hugging Face hub?".to_owned(),
-            Self::Damaged { .. } => "run the same command again; if it stays so, something between here and \
-                                     the hub changes files"
-                .to_owned(),
-            Self::Io { .. } => {
-                "look at the disk and its permissions, or set HF_HOME to another folder".to_owned()
+            Self::Answer { .. } => "is HF_ENDPOINT the address of a Hugging Face hub?",
+            Self::Damaged { .. } => {
+                "run the same command again; if it stays so, something between here and the hub changes files"
             }
-            Self::NoCache => "set HF_HOME to a folder".to_owned(),
+            Self::Io { .. } => "look at the disk and its permissions, or set HF_HOME to another folder",
+            Self::NoCache => "set HF_HOME to a folder",
             Self::Certificates { .. } => {
                 "REQUESTS_CA_BUNDLE and SSL_CERT_FILE name a PEM file; unset them to use the built-in list"
-                    .to_owned()
             }
         }
     }

@@ -97,12 +97,8 @@ fn checkpoints(
             draft.settings.checkpoint.to_string()
         };
         let is_local = path.starts_with("builtin:") || Path::new(&path).is_dir();
-        let wanted = if is_local {
-            Some(Checkpoint::parse(&path))
-        } else {
-            HubId::parse(&written).map(Checkpoint::Hub)
-        };
-        let Some(checkpoint) = wanted else {
+        let local = is_local.then(|| Checkpoint::parse(&path));
+        let Some(checkpoint) = local.or_else(|| HubId::parse(&written).map(Checkpoint::Hub)) else {
             let help = "give a folder with a Hugging Face encoder, or the id of a hub model, \
                         owner/name or owner/name@revision";
             findings.error(at, format!("there is no folder {path}"), help);
@@ -113,18 +109,23 @@ fn checkpoints(
                 facts.insert(checkpoint.clone(), found);
                 names.insert(written, checkpoint);
             }
-            Err(Refusal { message, help }) => {
-                let whose = if is_local {
-                    format!("the checkpoint `{written}` cannot be used")
+            Err(refusal) => {
+                let subject = if is_local {
+                    format!("the checkpoint `{written}`")
                 } else {
-                    format!("there is no folder {path}, and the hub's `{written}` cannot be used")
+                    format!("there is no folder {path}, and the hub's `{written}`")
                 };
-                let help = help.unwrap_or_else(|| FOLDER_HELP.to_owned());
-                findings.error(at, format!("{whose}: {message}"), help);
+                refuse(at, &subject, refusal, findings);
             }
         }
     }
     NamedCheckpoints { names, facts }
+}
+
+/// Reports that a checkpoint cannot be used.
+fn refuse(at: At, subject: &str, Refusal { message, help }: Refusal, findings: &mut Findings) {
+    let help = help.unwrap_or_else(|| FOLDER_HELP.to_owned());
+    findings.error(at, format!("{subject} cannot be used: {message}"), help);
 }
 
 /// Reports chunk lengths above the window of an encoder.
