@@ -66,7 +66,7 @@ impl Display {
     pub fn print(&mut self, text: &str) {
         let text = plain(text);
         match &self.bars {
-            Some(bars) => _ = bars.print(&text),
+            Some(bars) => bars.print(&text),
             None => _ = writeln!(self.out, "{text}"),
         }
     }

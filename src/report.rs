@@ -13,6 +13,7 @@ mod overview;
 mod page;
 mod palette;
 mod panel;
+mod shapes;
 mod text;
 
 #[cfg(test)]
@@ -50,8 +51,8 @@ pub fn draw_confusion(record: &TrialRecord, study: &Study, path: &Path) -> Resul
     write(path, &confusion::png(record, study)?)
 }
 
-/// Writes `overview.png`, 1500 pixels wide: every validation curve, coloured by rank, and test F1 against each
-/// swept setting.
+/// Writes `overview.png`, 1500 pixels wide: every validation curve, coloured by rank, and test F1 against
+/// each swept setting.
 ///
 /// # Errors
 /// When `path` cannot be written.

@@ -4,7 +4,6 @@ use clap::{Args, ValueEnum};
 
 use crate::leaderboard::RankBy;
 
-/// The sweep that a command reads.
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
     /// Name of the sweep; the newest by default

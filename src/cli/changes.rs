@@ -1,4 +1,5 @@
-//! A spec that has changed since the last run of its sweep: whether the sweep can be resumed, and what changes.
+//! A spec that has changed since the last run of its sweep: whether the sweep can be resumed, and what
+//! changes.
 
 use std::fmt::Write as _;
 

@@ -35,7 +35,8 @@ impl DryRun<'_> {
     /// Shows the plan, and how it changes the plan of an earlier run.
     ///
     /// # Errors
-    /// When the plan cannot be shown, or, after it was shown, when it does not fit the results of an earlier run.
+    /// When the plan cannot be shown, or, after it was shown, when it does not fit the results of an earlier
+    /// run.
     pub(super) fn show(self, plan: Plan) -> Result<Exit, Stop> {
         let mut notes = [
             texts::notes(&plan, &self.reading.dataset),

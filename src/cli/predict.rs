@@ -128,8 +128,8 @@ fn texts(args: &PredictArgs) -> Result<Texts<'static>, Stop> {
     Ok(Texts::Read { name, input, format, column })
 }
 
-/// The format of the input: the given one, else the one of the file's ending. Standard input is CSV if a column
-/// is named, else lines.
+/// The format of the input: the given one, else the one of the file's ending. Standard input is CSV if a
+/// column is named, else lines.
 fn format(args: &PredictArgs) -> Result<TableFormat, Stop> {
     let format = match (args.input_format, &args.input) {
         (Some(format), _) => format.table(),

@@ -94,15 +94,15 @@ fn is_our_export(folder: &Path) -> bool {
     config.get("sweep").is_some() && Exported::read(folder).is_ok()
 }
 
-/// Writes the plan and its spec into the folder. If the folder holds a plan already, that one is revised: trials
-/// keep their numbers, and the user learns what has changed.
+/// Writes the plan and its spec into the folder. If the folder holds a plan already, that one is revised:
+/// trials keep their numbers, and the user learns what has changed.
 ///
 /// Returns the plan that the folder then holds.
 pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Plan, Stop> {
     let path = folder.plan();
     let Some(found) = read_plan(folder)? else {
-        // The plan comes first, since it marks the folder as a sweep's. If the spec is missing after a crash, the
-        // same command writes it below.
+        // The plan comes first, since it marks the folder as a sweep's. If the spec is missing after a crash,
+        // the same command writes it below.
         write_atomic(&path, json(&path, &plan)?.as_bytes())?;
         write_atomic(&folder.spec(), spec.as_bytes())?;
         return Ok(plan);
@@ -119,7 +119,8 @@ pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Pl
     Ok(revision.plan)
 }
 
-/// Marks complete trials whose parameters or predictions are gone as waiting, and says so. Returns those trials.
+/// Marks complete trials whose parameters or predictions are gone as waiting, and says so. Returns those
+/// trials.
 pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
     let complete = study.trials.iter().filter(|record| record.state == State::Complete);
     let gone: Vec<(TrialId, PathBuf)> = complete

@@ -48,8 +48,8 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     board
 }
 
-/// Draws the missing pictures of trials that have pictures: the run in which a trial ended may have been killed,
-/// or the trial has come among those that are shown since then.
+/// Draws missing pictures of the trials that should have pictures. They are missing if the run in which the
+/// trial ended was killed, or if the trial was too low on the leaderboard then.
 pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> DrawResult {
     let lacks_picture = |record: &&TrialRecord| {
         let trial = folder.trial(record.trial.id);

@@ -105,7 +105,7 @@ mod tests {
         samples::{record, study},
     };
 
-    /// Seven trials, of which those with these numbers ran in micro-batches of this size.
+    /// Seven trials, some of which ran in micro-batches of this size.
     fn with_micro_batches(trials_in_batches: &[usize], size: usize) -> Leaderboard {
         let mut trials: Vec<_> = (1..=7).map(|id| record(id, &[0.5])).collect();
         for trial in trials_in_batches {

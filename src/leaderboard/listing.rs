@@ -208,7 +208,8 @@ fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
         TestCounts::Binary { tp, fp, tn, fn_ } if binary => {
             fields.extend([tp, fp, tn, fn_].map(ToString::to_string));
         }
-        // Only where the log disagrees with the plan about the task: its matrix has no place in these columns.
+        // Only where the log disagrees with the plan about the task: its matrix has no place in these
+        // columns.
         TestCounts::Matrix { .. } if binary => fields.extend(std::iter::repeat_n(String::new(), 4)),
         TestCounts::Binary { tp, fp, tn, fn_ } => fields.push(format!("[[{tn},{fp}],[{fn_},{tp}]]")),
         TestCounts::Matrix { confusion } => {

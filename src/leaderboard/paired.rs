@@ -23,9 +23,9 @@ use crate::metrics::{Average, Target};
 const ROUNDS_MIN: u32 = 2_000;
 /// Rounds of a test for each comparison with the leader.
 ///
-/// The lowest p-value that a test can give is 1 / (rounds + 1). Holm's correction multiplies it by up to
-/// the number of comparisons. With 25 rounds for each comparison the product is below 1/25 = .04, which is
-/// under the significance level of .05. With 19 rounds it could exceed .05, and then every trial counts as tied.
+/// The lowest p-value that a test can give is 1 / (rounds + 1). Holm's correction multiplies it by up to the
+/// number of comparisons. With 25 rounds for each comparison the product is below 1/25 = .04, which is under
+/// the significance level of .05. With 19 rounds it could exceed .05, and then every trial counts as tied.
 const ROUNDS_PER_COMPARISON: u32 = 25;
 /// Number of rounds with a difference at least as large as observed after which a test ends early.
 ///
@@ -205,7 +205,8 @@ pub(super) fn p_value(
         }
     }
     // The observed assignment is one of the possible ones, so it counts as a round too: without it,
-    // p could be 0 and the test would reject too often (Noreen 1989, "Computer-intensive methods for testing hypotheses").
+    // p could be 0 and the test would reject too often (Noreen 1989,
+    // "Computer-intensive methods for testing hypotheses").
     Some(f64::from(exceedances + 1) / f64::from(rounds + 1))
 }
 
@@ -261,7 +262,7 @@ fn heads(tosses: u32, rng: &mut ChaCha8Rng) -> u32 {
 /// Holm's step-down correction of p-values for multiple comparisons; the order of the values stays.
 ///
 /// The k-th lowest of n values (k from 0) is multiplied by n - k, held to at most 1, and raised to the
-/// corrected value before it if that one is higher (Holm 1979, "A simple sequentially rejective multiple
+/// corrected value before it if that value is higher (Holm 1979, "A simple sequentially rejective multiple
 /// test procedure", Scandinavian Journal of Statistics 6). Rejecting where the result is at most α keeps
 /// the chance of any false rejection under α, whatever the dependence between the tests; here all tests
 /// share the leader's predictions.
@@ -284,7 +285,7 @@ mod tests {
     use super::*;
     use crate::metrics::Confusion;
 
-    /// Predictions on 400 documents of two classes; those with a number that `wrong` accepts are wrong.
+    /// Predictions on 400 documents of two classes. They are wrong for the documents that `wrong` accepts.
     fn predictions(wrong: impl Fn(u64) -> bool) -> Vec<Prediction> {
         (0..400)
             .map(|id| {

@@ -44,21 +44,21 @@ mod tests {
         trial::{TrialId, TrialRef},
     };
 
-    fn trial_one(sweep: Option<&str>) -> Option<TrialRef> {
-        Some(TrialRef { sweep: sweep.map(str::to_owned), trial: TrialId(1) })
+    fn trial_one(sweep: Option<&str>) -> TrialRef {
+        TrialRef { sweep: sweep.map(str::to_owned), trial: TrialId(1) }
     }
 
     /// Of eight trials, the third is reused from another sweep.
     fn with_a_reused_trial() -> Leaderboard {
         let mut trials: Vec<_> = (1..=8).map(|id| record(id, &[0.5])).collect();
-        trials[2].inherited_from = trial_one(Some("other"));
+        trials[2].inherited_from = Some(trial_one(Some("other")));
         build(&study(trials), RankBy::TestF1, &|_| None)
     }
 
     /// Of eight trials, all but the first started from the final checkpoint of the first.
     fn with_warm_started_trials() -> Leaderboard {
         let mut trials: Vec<_> = (1..=8).map(|id| record(id, &[0.5])).collect();
-        trials.iter_mut().skip(1).for_each(|trial| trial.inherited_from = trial_one(None));
+        trials.iter_mut().skip(1).for_each(|trial| trial.inherited_from = Some(trial_one(None)));
         build(&study(trials), RankBy::TestF1, &|_| None)
     }
 

@@ -41,8 +41,8 @@ impl Leaderboard {
 
     /// The table of the first `rows` rows, then the footnotes, which are about all rows.
     ///
-    /// With a `width`, the lines of the table have at most so many terminal columns; footnotes are left to the
-    /// terminal to wrap.
+    /// `width` is the largest width of the table's lines, in terminal columns; `None` for no limit. The
+    /// terminal wraps the footnotes.
     #[must_use]
     pub fn to_table_within(&self, width: Option<usize>, rows: usize) -> String {
         let rows = self.rows.get(..rows).unwrap_or(&self.rows);

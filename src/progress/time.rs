@@ -26,8 +26,8 @@ impl TimeForecast {
 
     /// The time left, where `running` is the sum of the shares that running trials have done.
     ///
-    /// Trials that stop early are not foreseen, so it is rather too long. `None` before a hundredth of a trial
-    /// is done.
+    /// Trials that stop early are not foreseen, so it is rather too long. `None` before a hundredth of a
+    /// trial is done.
     pub(super) fn left(&self, now: Instant, running: f64) -> Option<Duration> {
         let done = self.ended + running - self.before;
         let rest = self.total - self.ended - running;

@@ -115,9 +115,9 @@ impl Axis {
 
     /// At most `count_max` + 1 ticks at round numbers.
     ///
-    /// A logarithmic axis has ticks at 1, 2 and 5 times powers of ten, or at fewer of these numbers if they are
-    /// too many, or at every second, third … power of ten. If none of these gives at least two ticks, it has the
-    /// ticks of a linear axis.
+    /// A logarithmic axis has ticks at 1, 2 and 5 times powers of ten, or at fewer of these numbers if they
+    /// are too many, or at every second, third … power of ten. If none of these gives at least two ticks, it
+    /// has the ticks of a linear axis.
     pub(super) fn ticks(&self, count_max: usize) -> Vec<Tick> {
         let count_max = count_max.max(2);
         if self.log {

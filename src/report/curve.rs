@@ -22,7 +22,7 @@ const HEIGHT: u32 = 900;
 const EDGE_LEFT: f64 = 104.0;
 /// Right edge of the plot areas.
 const EDGE_RIGHT: f64 = 1164.0;
-/// Largest number of points with markers; those of more points would touch each other.
+/// Largest number of points with markers. The markers of more points would touch each other.
 const MARKERS_MAX: usize = 60;
 /// Number of evaluations from which on losses are smoothed before overfitting is looked for.
 const SMOOTH_FROM: usize = 16;
@@ -136,8 +136,8 @@ fn f1_axis(evaluations: &[Evaluation]) -> Axis {
     Axis::linear((low - margin).max(-0.02), (high + margin).min(1.02))
 }
 
-/// Stretches of epochs in which validation loss rises while training loss falls; adjacent stretches are joined.
-/// A loss that is not finite neither rises nor falls.
+/// Stretches of epochs in which validation loss rises while training loss falls; adjacent stretches are
+/// joined. A loss that is not finite neither rises nor falls.
 ///
 /// Losses of many evaluations go up and down by chance. From [`SMOOTH_FROM`] evaluations on, each loss is
 /// replaced by the mean over its neighbourhood before losses are compared.
@@ -161,12 +161,14 @@ pub(super) fn overfitting(evaluations: &[Evaluation]) -> Vec<(f64, f64)> {
     stretches
 }
 
-/// The moving average of losses over an eighth of their number; fewer than [`SMOOTH_FROM`] losses as they are.
+/// The moving average of losses over an eighth of their number; fewer than [`SMOOTH_FROM`] losses as they
+/// are.
 fn smoothed(losses: &[f64]) -> Vec<f64> {
     let half = if losses.len() < SMOOTH_FROM { 0 } else { losses.len() / 16 };
     (0..losses.len())
         .map(|at| {
-            // The same number of neighbours on both sides: an uneven window would flatten the ends of a slope.
+            // The same number of neighbours on both sides: an uneven window would flatten the ends of a
+            // slope.
             let half = half.min(at).min(losses.len() - 1 - at);
             let near = &losses[at - half..=at + half];
             near.iter().sum::<f64>() / numbers::count(near.len())

@@ -173,8 +173,8 @@ fn failure(html: &mut String, row: &LeaderboardRow) {
     }
 }
 
-/// `text` escaped for HTML, for an element or a quoted attribute. Control characters other than line breaks and
-/// tabs are dropped.
+/// `text` escaped for HTML, for an element or a quoted attribute. Control characters other than line breaks
+/// and tabs are dropped.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -77,7 +77,8 @@ impl Panel {
         Some((self.across(x)?, self.down(y)?))
     }
 
-    /// Draws a line through `points` with a marker at each point. It is interrupted at points that are not finite.
+    /// Draws a line through `points` with a marker at each point. It is interrupted at points that are not
+    /// finite.
     pub(super) fn curve(&self, canvas: &mut Canvas, points: &[Point], stroke: Stroke, marker: Marker) {
         let places: Vec<Option<Point>> = points.iter().map(|&point| self.at(point)).collect();
         for run in places.split(Option::is_none) {

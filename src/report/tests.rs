@@ -52,20 +52,20 @@ fn a_failed_trial_has_a_curve_too() {
 }
 
 /// Asserts that a picture of the first trial was refused for lack of data.
-fn assert_nothing_to_draw(result: Result<(u32, u32), ReportError>) {
+fn assert_nothing_to_draw(result: &Result<(u32, u32), ReportError>) {
     assert!(matches!(result, Err(ReportError::NothingToDraw { trial: TrialId(1), .. })), "{result:?}");
 }
 
 #[test]
 fn a_trial_without_an_evaluation_has_no_curve() {
     let waiting = failed(record(1, &[]), FailureKind::Spawn);
-    assert_nothing_to_draw(picture(|path| draw_curve(&waiting, &study(Vec::new()), path)));
+    assert_nothing_to_draw(&picture(|path| draw_curve(&waiting, &study(Vec::new()), path)));
 }
 
 #[test]
 fn a_trial_without_a_test_has_no_confusion() {
     let waiting = failed(record(1, &[]), FailureKind::Spawn);
-    assert_nothing_to_draw(picture(|path| draw_confusion(&waiting, &study(Vec::new()), path)));
+    assert_nothing_to_draw(&picture(|path| draw_confusion(&waiting, &study(Vec::new()), path)));
 }
 
 #[test]

@@ -132,7 +132,8 @@ pub(super) fn glyphs(text: &str, em: f64, bold: bool) -> Vec<Glyph> {
 
 /// `text` in at most `room` pixels of the regular font. The middle of a wider text is replaced by `…`.
 pub(super) fn fit(text: &str, em: f64, room: f64) -> String {
-    // No picture holds 400 characters. A longer text would be slow: it is measured again for each dropped one.
+    // No picture holds 400 characters. A longer text would be slow: it is measured again for each dropped
+    // one.
     let text = figures::shorten(&figures::plain(text), 400);
     let mut fitting = text.clone();
     let mut kept = text.chars().count();

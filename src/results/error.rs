@@ -18,7 +18,8 @@ pub enum ResultsError {
         /// The process that holds the lock.
         holder: Holder,
     },
-    /// A process of another machine may work in the folder; from here nobody can tell whether it still runs.
+    /// A process of another machine may work in the folder. This machine cannot find out whether it still
+    /// runs.
     #[error(
         "{} may be in use by {holder}, which cannot be asked from this machine; if that process is over: rm {}",
         folder.display(), quoted(lock)

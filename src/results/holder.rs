@@ -65,7 +65,8 @@ fn start_time(pid: u32) -> Option<u64> {
     parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Field 22 of `/proc/PID/stat` (`man 5 proc`): the start time. `None` for a zombie (state `Z`), which has ended.
+/// Field 22 of `/proc/PID/stat` (`man 5 proc`): the start time. `None` for a zombie (state `Z`), which has
+/// ended.
 ///
 /// Fields are counted from the last `)`: field 2 is the program's name in brackets, which may hold spaces and
 /// brackets itself.

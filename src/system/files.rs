@@ -28,7 +28,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_atomically(path, |temporary| fs::write(temporary, bytes))
 }
 
-/// Replaces the contents of `path` like [`write_atomically`], by the file that `write` writes at a given path.
+/// Replaces the contents of `path` like [`write_atomically`], by the file that `write` writes at a given
+/// path.
 ///
 /// # Errors
 /// As [`write_atomically`].
@@ -55,7 +56,8 @@ pub(crate) fn replace_unsynced(path: &Path, write: impl FnOnce(&Path) -> io::Res
     temporary.persist(path).map_err(|error| error.error)
 }
 
-/// Writes the new file `path` and syncs it, without a temporary file: for folders that are renamed when complete.
+/// Writes the new file `path` and syncs it, without a temporary file: for folders that are renamed when
+/// complete.
 pub(crate) fn write_new(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     failpoints::check_space()?;
     write(path)?;
@@ -63,8 +65,8 @@ pub(crate) fn write_new(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>
     sync_file(path)
 }
 
-/// Makes `link` another name of `file`, replacing the file that had the name. Where the file system has no hard
-/// links, it is a copy.
+/// Makes `link` another name of `file`, replacing the file that had the name. Where the file system has no
+/// hard links, it is a copy.
 pub(crate) fn link_atomically(file: &Path, link: &Path) -> io::Result<()> {
     let folder = folder_of(link);
     create_folder(folder)?;
@@ -83,8 +85,8 @@ pub(crate) fn link_atomically(file: &Path, link: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Renames the folder `new`, whose files are synced, to `current`. The old `current` is renamed to `before`, and
-/// the old `before` is removed.
+/// Renames the folder `new`, whose files are synced, to `current`. The old `current` is renamed to `before`,
+/// and the old `before` is removed.
 ///
 /// After a crash at any instant, one of `current` and `before` is complete, if one was complete earlier.
 pub(crate) fn rotate_folders(new: &Path, current: &Path, before: &Path) -> io::Result<()> {
@@ -179,7 +181,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Appends `bytes` to `file`, which stands at `path` and is `length` bytes long, and syncs it if asked to.
+/// Appends `bytes` to `file`, and syncs it if `sync` is true. `path` and `length` are its path and present
+/// length.
 pub(crate) fn append(file: &mut File, path: &Path, length: u64, bytes: &[u8], sync: bool) -> io::Result<()> {
     failpoints::check_space()?;
     file.write_all(bytes)?;

@@ -89,7 +89,8 @@ pub struct Gpu {
 }
 
 impl Machine {
-    /// Looks at this machine. GPUs are looked for only `with_gpus`, since a broken driver can take long to answer.
+    /// Looks at this machine. GPUs are looked for only `with_gpus`, since a broken driver can take long to
+    /// answer.
     #[must_use]
     pub fn detect(with_gpus: bool) -> Self {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -166,8 +167,8 @@ impl Machine {
     }
 }
 
-/// The value of `CUDA_VISIBLE_DEVICES` with which a worker sees only the GPU of this index. `inherited` is the
-/// value of that variable in this process.
+/// The value of `CUDA_VISIBLE_DEVICES` with which a worker sees only the GPU of this index. `inherited` is
+/// the value of that variable in this process.
 #[must_use]
 pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
     let inherited = inherited.map(str::trim).filter(|list| !list.is_empty());

@@ -12,8 +12,8 @@ pub enum Memory {
     Cuda,
 }
 
-/// The memory that ran out, judged by the text of a panic or the last output of a process that aborted. `None`
-/// if the text does not mention memory.
+/// The memory that ran out, judged by the text of a panic or the last output of a process that aborted.
+/// `None` if the text does not mention memory.
 pub(crate) fn ran_out(text: &str) -> Option<Memory> {
     let text = text.to_lowercase();
     // Messages of the CUDA driver, and of cubecl about it (cubecl-cuda/src/compute/storage/gpu.rs).

@@ -36,8 +36,8 @@ impl OomKills {
     }
 }
 
-/// The files that may hold the count, for this content of `/proc/self/cgroup`: those of control groups of
-/// version 2 or 1, then the one of the whole machine.
+/// The files that may hold the count: of the control groups in this content of `/proc/self/cgroup` (version 2
+/// or 1), then of the whole machine.
 fn count_files(groups: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in groups.lines() {

@@ -119,7 +119,8 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
     let lowest = ranks.last().and_then(|trial| trial.row.rank).unwrap_or(1).max(2);
     #[expect(clippy::cast_precision_loss, reason = "few trials")]
     let axis = Axis::linear(1.0, lowest as f64);
-    // Both ends have their ranks. Between them are round numbers, as far as they do not overlap with the ends.
+    // Both ends have their ranks. Between them are round numbers, as far as they do not overlap with the
+    // ends.
     let mut marks = vec![(1.0, "1".to_owned())];
     #[expect(clippy::cast_precision_loss, reason = "few trials")]
     marks.push((lowest as f64, lowest.to_string()));

@@ -143,7 +143,7 @@ impl SettingPanel<'_> {
             } else if self.has_intervals {
                 mark(canvas, place, Marker::Disc, 5.0, trial.colour);
             } else {
-                // Without white rims: those of many markers would hide other markers.
+                // Without white rims: the rims of many markers would hide other markers.
                 canvas.disc(place, 3.0, trial.colour);
             }
         }
@@ -173,8 +173,8 @@ fn horizontal(spread: &Spread, values: &[Value], room: f64) -> (Axis, Vec<Tick>)
     }
 }
 
-/// The place of each trial on the horizontal axis. Trials of one column stand side by side in the order of the
-/// plan, so that none hides another.
+/// The place of each trial on the horizontal axis. Trials of one column stand side by side in the order of
+/// the plan, so that none hides another.
 fn places(spread: &Spread, values: &BTreeMap<TrialId, Value>) -> BTreeMap<TrialId, f64> {
     match spread {
         Spread::Numbers(_) => {
