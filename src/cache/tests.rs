@@ -130,10 +130,10 @@ fn of_many_who_want_an_entry_one_makes_it() {
 }
 
 #[test]
-fn who_waits_for_another_is_asked_whether_to_go_on_and_inherits_what_was_not_made() {
+fn a_process_that_waits_for_another_asks_whether_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
-    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
+    let Ok(CacheEntry::Absent(_claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let mut asked = 0;
     let mut twice = || {
         asked += 1;
@@ -141,6 +141,13 @@ fn who_waits_for_another_is_asked_whether_to_go_on_and_inherits_what_was_not_mad
     };
     assert!(matches!(cache.find(&key("a"), &mut twice), Err(Stopped)));
     assert_eq!(asked, 2);
+}
+
+#[test]
+fn a_process_that_waits_inherits_the_claim_of_one_that_gives_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
+    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let mut claim = Some(claim);
     let mut release = || {
         claim = None;
@@ -180,8 +187,8 @@ fn an_entry_that_is_evicted_stays_readable_for_who_has_it_open() {
     assert_eq!(entry.array::<u32>(0).unwrap()[999], 999);
 }
 
-#[test]
-fn what_a_killed_process_left_goes_after_a_while_and_what_is_not_ours_stays() {
+/// A cache folder with an entry, the remains of killed processes, old and new, and a file of somebody else.
+fn littered() -> (tempfile::TempDir, CacheSpec) {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path(), 1 << 20);
     fs::create_dir(&spec.folder).unwrap();
@@ -193,7 +200,18 @@ fn what_a_killed_process_left_goes_after_a_while_and_what_is_not_ours_stays() {
         File::create(spec.folder.join(name)).unwrap().set_modified(time).unwrap();
     }
     make(&Cache::new(Some(spec.clone())), "a", 10);
+    (folder, spec)
+}
+
+#[test]
+fn the_old_remains_of_a_killed_process_go_and_other_files_stay() {
+    let (_folder, spec) = littered();
     assert_eq!(names(&spec.folder), [".writing-new".to_owned(), key("a").0, "notes".to_owned()]);
+}
+
+#[test]
+fn clearing_counts_entries_and_leaves_files_of_others() {
+    let (_folder, spec) = littered();
     assert_eq!(clear(&spec.folder).unwrap(), (1, head(10).file_length()));
     assert_eq!(names(&spec.folder), ["notes"]);
 }
@@ -211,17 +229,36 @@ fn a_folder_that_cannot_be_made_or_written_means_going_on_without() {
     assert!(!folder.path().join("absent").exists(), "a folder that results were moved away from");
 }
 
-#[test]
-fn a_write_that_fails_leaves_nothing_and_the_next_one_may_try() {
+/// A cache in which the write of the entry "a" has failed by `write`.
+fn after_a_failed_write(
+    write: &mut dyn FnMut(&mut EntryDraft) -> io::Result<()>,
+) -> (tempfile::TempDir, Cache) {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
     let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
-    let full = claim.store(&head(10), &mut |_| Err(io::ErrorKind::StorageFull.into()));
-    assert!(full.is_none());
+    assert!(claim.store(&head(10), write).is_none());
+    (folder, cache)
+}
+
+fn full_disk(_: &mut EntryDraft) -> io::Result<()> {
+    Err(io::ErrorKind::StorageFull.into())
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing() {
+    let (folder, _cache) = after_a_failed_write(&mut full_disk);
     assert_eq!(names(&folder.path().join(".cache")), Vec::<String>::new());
-    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
-    let beyond = claim.store(&head(10), &mut |draft| draft.put(0, 1, &[0_u32; 10]));
-    assert!(beyond.is_none(), "more numbers than the head says");
+}
+
+#[test]
+fn after_a_write_that_failed_the_entry_can_be_made() {
+    let (_folder, cache) = after_a_failed_write(&mut full_disk);
     assert!(!make(&cache, "a", 10));
     assert!(make(&cache, "a", 10));
+}
+
+#[test]
+fn more_numbers_than_the_head_allows_make_no_entry() {
+    let (_folder, cache) = after_a_failed_write(&mut |draft| draft.put(0, 1, &[0_u32; 10]));
+    assert!(!make(&cache, "a", 10));
 }

@@ -46,8 +46,8 @@ impl Catalog {
         }
     }
 
-    /// Reads the names and shapes in one file. A name that ends in `.safetensors` tells such a file; all others are
-    /// taken for PyTorch's.
+    /// Reads the names and shapes in one file. A name that ends in `.safetensors` is that of such a file; all
+    /// others are taken for PyTorch's.
     ///
     /// # Errors
     /// When the file is missing or damaged.

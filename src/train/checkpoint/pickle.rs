@@ -134,6 +134,16 @@ impl PickleMachine {
 
     /// Executes one instruction.
     fn execute(&mut self, opcode: u8, at: usize, code: &mut Code<'_>) -> Result<(), PickleError> {
+        let is_known = self.execute_push(opcode, code)?
+            || self.execute_build(opcode, code)?
+            || self.execute_memo(opcode, code)?
+            || self.execute_object(opcode, code)?;
+        if is_known { Ok(()) } else { Err(PickleError::Opcode { opcode, at }) }
+    }
+
+    /// Executes an instruction that pushes a number, a text or an empty container, or that says how the pickle is
+    /// stored. Returns false for other instructions.
+    fn execute_push(&mut self, opcode: u8, code: &mut Code<'_>) -> Result<bool, PickleError> {
         match opcode {
             0x80 => _ = code.byte()?,
             0x95 => _ = code.take(8)?,
@@ -142,14 +152,10 @@ impl PickleMachine {
             0x88 | 0x89 => self.stack.push(PickleValue::Bool),
             b'K' => self.push_int(code, 1)?,
             b'M' => self.push_int(code, 2)?,
-            b'J' => {
-                let int = code.long(4)?;
-                self.stack.push(PickleValue::Int(int));
-            }
+            b'J' => self.push_long(code, 4)?,
             0x8a => {
-                let count = code.size(1)?;
-                let int = code.long(count)?;
-                self.stack.push(PickleValue::Int(int));
+                let bytes = code.size(1)?;
+                self.push_long(code, bytes)?;
             }
             b'G' => {
                 code.take(8)?;
@@ -161,6 +167,15 @@ impl PickleMachine {
             b'}' => self.push_empty(PickleValue::Dict),
             b']' => self.push_empty(PickleValue::List),
             b')' => self.push_tuple(Vec::new()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Executes an instruction that puts values into a container, or that names a function. Returns false for other
+    /// instructions.
+    fn execute_build(&mut self, opcode: u8, code: &mut Code<'_>) -> Result<bool, PickleError> {
+        match opcode {
             b't' => {
                 let values = self.pop_mark(code)?;
                 self.push_tuple(values);
@@ -183,8 +198,7 @@ impl PickleMachine {
             }
             b'c' => {
                 let name = format!("{}.{}", code.line()?, code.line()?);
-                self.texts.push(name);
-                self.stack.push(PickleValue::Global(self.texts.len() - 1));
+                self.push_global(name);
             }
             0x93 => {
                 let parts = self.pop_many(2, code)?;
@@ -192,9 +206,16 @@ impl PickleMachine {
                     return Err(code.damaged());
                 };
                 let name = format!("{module}.{name}");
-                self.texts.push(name);
-                self.stack.push(PickleValue::Global(self.texts.len() - 1));
+                self.push_global(name);
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Executes an instruction that memorises or recalls a value. Returns false for other instructions.
+    fn execute_memo(&mut self, opcode: u8, code: &mut Code<'_>) -> Result<bool, PickleError> {
+        match opcode {
             b'q' => {
                 let key = code.size(1)?;
                 self.memorise(key, code)?;
@@ -212,6 +233,14 @@ impl PickleMachine {
                 let key = code.size(4)?;
                 self.recall(key, code)?;
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Executes an instruction that makes a storage or an object. Returns false for other instructions.
+    fn execute_object(&mut self, opcode: u8, code: &mut Code<'_>) -> Result<bool, PickleError> {
+        match opcode {
             b'Q' => {
                 let id = self.pop(code)?;
                 let storage = self.storage(id).ok_or_else(|| code.damaged())?;
@@ -222,12 +251,21 @@ impl PickleMachine {
             // `torch.save` sets one state, the `_metadata` of an OrderedDict, which holds no tensors.
             b'b' => {
                 self.pop(code)?;
-                if !matches!(self.stack.last(), Some(PickleValue::Dict(_))) {
-                    return Err(PickleError::Opcode { opcode, at });
-                }
+                return Ok(matches!(self.stack.last(), Some(PickleValue::Dict(_))));
             }
-            _ => return Err(PickleError::Opcode { opcode, at }),
+            _ => return Ok(false),
         }
+        Ok(true)
+    }
+
+    fn push_global(&mut self, name: String) {
+        self.texts.push(name);
+        self.stack.push(PickleValue::Global(self.texts.len() - 1));
+    }
+
+    fn push_long(&mut self, code: &mut Code<'_>, bytes: usize) -> Result<(), PickleError> {
+        let int = code.long(bytes)?;
+        self.stack.push(PickleValue::Int(int));
         Ok(())
     }
 
@@ -318,7 +356,7 @@ impl PickleMachine {
         match (name.as_str(), arguments.as_slice()) {
             ("collections.OrderedDict", []) => self.push_empty(PickleValue::Dict),
             ("torch._utils._rebuild_parameter", [tensor @ PickleValue::Tensor(_), ..]) => {
-                self.stack.push(*tensor)
+                self.stack.push(*tensor);
             }
             (
                 "torch._utils._rebuild_tensor_v2",

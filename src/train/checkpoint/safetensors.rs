@@ -14,6 +14,28 @@ const HEADER_MAX: u64 = 10_000_000;
 
 /// Reads where each float tensor of `file`, which is `length` bytes long, lies.
 pub(super) fn tensors(path: &Path, file: &File, length: u64) -> Result<Tensors, CheckpointError> {
+    let (metadata, start) = read_header(path, file, length)?;
+    let mut tensors = Tensors::new();
+    for (name, info) in metadata.tensors() {
+        let dtype = match info.dtype {
+            Dtype::F64 => FloatType::F64,
+            Dtype::F32 => FloatType::F32,
+            Dtype::F16 => FloatType::F16,
+            Dtype::BF16 => FloatType::Bf16,
+            Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U8 | Dtype::BOOL => continue,
+            other => {
+                let (path, dtype) = (path.to_owned(), format!("{other:?}"));
+                return Err(CheckpointError::Type { path, name, dtype });
+            }
+        };
+        let start = start + info.data_offsets.0 as u64;
+        tensors.insert(name, TensorPlace { dtype, shape: info.shape.clone(), start, strides: None });
+    }
+    Ok(tensors)
+}
+
+/// Reads and checks the header. Returns it with the byte at which the values begin.
+fn read_header(path: &Path, file: &File, length: u64) -> Result<(Metadata, u64), CheckpointError> {
     let damaged = |source| CheckpointError::Safetensors { path: path.to_owned(), source };
     let read = |source| CheckpointError::Read { path: path.to_owned(), source };
     if length < 8 {
@@ -39,21 +61,5 @@ pub(super) fn tensors(path: &Path, file: &File, length: u64) -> Result<Tensors, 
         let expected = expected.map_or_else(|| "far more".to_owned(), |expected| expected.to_string());
         return Err(damaged(FileFault::Length { length, expected }));
     }
-    let mut tensors = Tensors::new();
-    for (name, info) in metadata.tensors() {
-        let dtype = match info.dtype {
-            Dtype::F64 => FloatType::F64,
-            Dtype::F32 => FloatType::F32,
-            Dtype::F16 => FloatType::F16,
-            Dtype::BF16 => FloatType::Bf16,
-            Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U8 | Dtype::BOOL => continue,
-            other => {
-                let (path, dtype) = (path.to_owned(), format!("{other:?}"));
-                return Err(CheckpointError::Type { path, name, dtype });
-            }
-        };
-        let start = start + info.data_offsets.0 as u64;
-        tensors.insert(name, TensorPlace { dtype, shape: info.shape.clone(), start, strides: None });
-    }
-    Ok(tensors)
+    Ok((metadata, start))
 }

@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom},
+    ops::Range,
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -14,7 +15,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::{
     error::{CheckpointError, FileFault},
-    pickle::{self, PickleError, PickledTensor},
+    pickle::{self, PickleError, PickledTensor, Unpickled},
     tensor_place::{TensorPlace, Tensors},
 };
 
@@ -98,7 +99,22 @@ impl Container<'_> {
     fn legacy(&self, mut file: File, length: u64) -> Result<Tensors, CheckpointError> {
         let mut bytes = Vec::new();
         file.by_ref().take(PICKLE_MAX).read_to_end(&mut bytes).map_err(|error| self.read(error))?;
-        let mut rest = bytes.as_slice();
+        let (pickles, rest) = self.legacy_pickles(&bytes)?;
+        let at = (bytes.len() - rest.len()) as u64;
+        let tensors = pickles[3].tensors().map_err(|error| self.pickle(error))?;
+        let sizes: HashMap<&str, usize> =
+            tensors.iter().map(|(_, tensor)| (tensor.storage.as_str(), tensor.item)).collect();
+        let keys = pickles[4].texts().map_err(|error| self.pickle(error))?;
+        let storages = self.legacy_storages(&mut file, at..length, keys, &sizes)?;
+        self.places(tensors, |tensor| {
+            let known = storages.get(&tensor.storage).copied();
+            known.ok_or_else(|| self.damaged(FileFault::NoStorage { key: tensor.storage.clone() }))
+        })
+    }
+
+    /// Reads the pickles at the beginning of a legacy file, and returns them with the rest of `bytes`.
+    fn legacy_pickles<'b>(&self, bytes: &'b [u8]) -> Result<(Vec<Unpickled>, &'b [u8]), CheckpointError> {
+        let mut rest = bytes;
         let mut pickles = Vec::new();
         for index in 0..LEGACY_PICKLES {
             let (value, after) = pickle::read(rest).map_err(|error| match index {
@@ -111,12 +127,22 @@ impl Container<'_> {
             pickles.push(value);
             rest = after;
         }
-        let mut at = (bytes.len() - rest.len()) as u64;
-        let tensors = pickles[3].tensors().map_err(|error| self.pickle(error))?;
-        let sizes: HashMap<&str, usize> =
-            tensors.iter().map(|(_, tensor)| (tensor.storage.as_str(), tensor.item)).collect();
+        Ok((pickles, rest))
+    }
+
+    /// Finds the storages of a legacy file, which stand one after another in `range`, each after its number of values.
+    ///
+    /// `keys`: the storages in their order. `sizes`: by key, the bytes of a value.
+    fn legacy_storages(
+        &self,
+        file: &mut File,
+        range: Range<u64>,
+        keys: Vec<String>,
+        sizes: &HashMap<&str, usize>,
+    ) -> Result<HashMap<String, StoragePlace>, CheckpointError> {
+        let mut at = range.start;
         let mut storages = HashMap::new();
-        for key in pickles[4].texts().map_err(|error| self.pickle(error))? {
+        for key in keys {
             let beyond_end = || self.damaged(FileFault::StorageBeyondEnd { key: key.clone() });
             let mut count = [0; 8];
             file.seek(SeekFrom::Start(at))
@@ -126,16 +152,12 @@ impl Container<'_> {
             let item = sizes.get(key.as_str()).copied().ok_or_else(of_no_tensor)?;
             let bytes = u64::from_le_bytes(count).checked_mul(item as u64);
             let end = bytes.and_then(|bytes| at.checked_add(8)?.checked_add(bytes));
-            let end = end.filter(|end| *end <= length);
-            let end = end.ok_or_else(beyond_end)?;
+            let end = end.filter(|end| *end <= range.end).ok_or_else(beyond_end)?;
             let place = StoragePlace { start: at + 8, bytes: end - at - 8 };
             storages.insert(key, place);
             at = end;
         }
-        self.places(tensors, |tensor| {
-            let known = storages.get(&tensor.storage).copied();
-            known.ok_or_else(|| self.damaged(FileFault::NoStorage { key: tensor.storage.clone() }))
-        })
+        Ok(storages)
     }
 
     /// Computes where tensors lie in the file. `storage` returns the place of a tensor's storage.

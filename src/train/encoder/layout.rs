@@ -67,50 +67,65 @@ pub(crate) fn listed(names: &[String]) -> String {
 /// Returns every parameter of a classifier with `classes` classes.
 pub(crate) fn parameters(config: &EncoderConfig, pooling: Pooling, classes: usize) -> Vec<ModelParameter> {
     let family = config.family();
-    let (width, inner) = (config.hidden_size, config.intermediate_size);
-    let mut all = Vec::new();
-    let mut add = |name: String, shape: &[usize]| all.push(ModelParameter { name, shape: shape.to_vec() });
+    let width = config.hidden_size;
+    let mut list = ParameterList::default();
     let embeddings = [
         ("word", config.vocab_size),
         ("position", config.max_position_embeddings),
         ("token_type", config.type_vocab_size),
     ];
     for (kind, rows) in embeddings.into_iter().filter(|(_, rows)| *rows > 0) {
-        add(family.encoder(&format!("embeddings.{kind}_embeddings.weight")), &[rows, width]);
+        list.add(family.encoder(&format!("embeddings.{kind}_embeddings.weight")), &[rows, width]);
     }
-    let mut linear = |name: &str, outputs: usize, inputs: usize, norm: bool| {
-        if norm {
-            add(format!("{name}.weight"), &[outputs]);
-        } else {
-            add(format!("{name}.weight"), &[outputs, inputs]);
-        }
-        add(format!("{name}.bias"), &[outputs]);
-    };
-    linear(&family.encoder("embeddings.LayerNorm"), width, 0, true);
-    let names = &family.layer;
+    list.add_norm(&family.encoder("embeddings.LayerNorm"), width);
     for layer in 0..config.num_hidden_layers {
-        let [query, key, value] = names.projections;
-        for (part, outputs, inputs, norm) in [
-            (query, width, width, false),
-            (key, width, width, false),
-            (value, width, width, false),
-            (names.attention_output, width, width, false),
-            (names.attention_norm, width, 0, true),
-            (names.intermediate, inner, width, false),
-            (names.output, width, inner, false),
-            (names.output_norm, width, 0, true),
-        ] {
-            linear(&family.of_layer(layer, part), outputs, inputs, norm);
-        }
+        list.add_layer(config, layer);
     }
     match pooling {
         Pooling::Cls => {
-            linear(family.head.dense, width, width, false);
-            linear(family.head.output, classes, width, false);
+            list.add_linear(family.head.dense, width, width);
+            list.add_linear(family.head.output, classes, width);
         }
-        Pooling::Mean => linear(MEAN_OUTPUT, classes, width, false),
+        Pooling::Mean => list.add_linear(MEAN_OUTPUT, classes, width),
     }
-    all
+    list.parameters
+}
+
+/// A growing list of parameters.
+#[derive(Default)]
+struct ParameterList {
+    parameters: Vec<ModelParameter>,
+}
+
+impl ParameterList {
+    fn add(&mut self, name: String, shape: &[usize]) {
+        self.parameters.push(ModelParameter { name, shape: shape.to_vec() });
+    }
+
+    fn add_linear(&mut self, name: &str, outputs: usize, inputs: usize) {
+        self.add(format!("{name}.weight"), &[outputs, inputs]);
+        self.add(format!("{name}.bias"), &[outputs]);
+    }
+
+    fn add_norm(&mut self, name: &str, width: usize) {
+        self.add(format!("{name}.weight"), &[width]);
+        self.add(format!("{name}.bias"), &[width]);
+    }
+
+    fn add_layer(&mut self, config: &EncoderConfig, index: usize) {
+        let family = config.family();
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let of = |part: &str| family.of_layer(index, part);
+        let names = &family.layer;
+        for projection in names.projections {
+            self.add_linear(&of(projection), width, width);
+        }
+        self.add_linear(&of(names.attention_output), width, width);
+        self.add_norm(&of(names.attention_norm), width);
+        self.add_linear(&of(names.intermediate), inner, width);
+        self.add_linear(&of(names.output), width, inner);
+        self.add_norm(&of(names.output_norm), width);
+    }
 }
 
 /// Returns the prefixes of the names of the parameters in the top `layers` layers and in the head's dense layer

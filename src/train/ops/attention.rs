@@ -30,7 +30,7 @@ use super::{
     kernels::{dot, exp, highest, sum},
     product::{Multiply, PaddedMatrix},
 };
-use crate::train::{masks::Dropout, numbers::small_count};
+use crate::train::{masks::NumberedDropout, numbers::small_count};
 
 /// The result of attention, and what its gradient needs.
 pub(super) struct AttentionOutput {
@@ -70,9 +70,10 @@ pub(super) fn attention(mut projected: Vec<f32>, bias: &[f32], attention: &Atten
         let elements = length * length;
         for head in 0..attention.heads {
             let first = firsts[index] + head * elements;
-            let head = SequenceHead { width, length, head, size: width / attention.heads, first };
+            let dropout = NumberedDropout { dropout: attention.drop, first };
+            let head = SequenceHead { width, length, head, size: width / attention.heads, dropout };
             let probabilities = &mut probabilities[head.head * elements..][..elements];
-            scratch.forward(head, projected, attention.drop, probabilities, output);
+            scratch.forward(head, projected, probabilities, output);
         }
     };
     tasks.into_par_iter().for_each_init(AttentionScratch::default, run);
@@ -104,9 +105,10 @@ pub(super) fn attention_backward(
         let elements = length * length;
         for head in 0..attention.heads {
             let first = firsts[index] + head * elements;
-            let head = SequenceHead { width, length, head, size: width / attention.heads, first };
+            let dropout = NumberedDropout { dropout: attention.drop, first };
+            let head = SequenceHead { width, length, head, size: width / attention.heads, dropout };
             let probabilities = &probabilities[first..first + elements];
-            scratch.backward(head, place, attention.drop, probabilities, gradient);
+            scratch.backward(head, place, probabilities, gradient);
         }
     };
     tasks.into_par_iter().for_each_init(AttentionScratch::default, run);
@@ -134,8 +136,8 @@ struct SequenceHead {
     head: usize,
     /// The width of a head.
     size: usize,
-    /// The number of the head's first probability.
-    first: usize,
+    /// Dropout on the head's probabilities.
+    dropout: NumberedDropout,
 }
 
 impl SequenceHead {
@@ -189,12 +191,11 @@ impl AttentionScratch {
         &mut self,
         head: SequenceHead,
         projected: &[f32],
-        drop: Dropout,
         probabilities: &mut [f32],
         output: &mut [f32],
     ) {
         let arch = Arch::new();
-        let SequenceHead { length, size, width, first, .. } = head;
+        let SequenceHead { length, size, width, .. } = head;
         // The scale goes to the queries, which are smaller than the scores.
         head.read(projected, Projection::Queries, head.scale(), &mut self.queries);
         head.read(projected, Projection::Keys, 1.0, &mut self.keys);
@@ -203,7 +204,7 @@ impl AttentionScratch {
         let (a, b, c) = (&self.queries, &self.transposed, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
         self.mask.resize(length, 1.0);
-        weigh(&mut self.scores, probabilities, &mut self.mask, drop, first);
+        weigh(&mut self.scores, probabilities, &mut self.mask, head.dropout);
         let (a, b, c) = (&self.scores, &self.values, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
         for row in 0..length {
@@ -216,12 +217,11 @@ impl AttentionScratch {
         &mut self,
         head: SequenceHead,
         projected: &mut [f32],
-        drop: Dropout,
         probabilities: &[f32],
         gradient: &[f32],
     ) {
         let arch = Arch::new();
-        let SequenceHead { length, size, width, first, .. } = head;
+        let SequenceHead { length, size, width, .. } = head;
         self.gradient.reset(length, size);
         for row in 0..length {
             let source = &gradient[row * width + head.head * size..][..size];
@@ -235,7 +235,7 @@ impl AttentionScratch {
         // `scores` becomes S, and `weights` W.
         self.weights.reset(length, length);
         self.mask.resize(length, 1.0);
-        weigh_backward(&mut self.scores, &mut self.weights, probabilities, &mut self.mask, drop, first);
+        weigh_backward(&mut self.scores, &mut self.weights, probabilities, &mut self.mask, head.dropout);
         // Wᵀ D
         self.transposed.transpose(&self.weights, length, length);
         let (a, b, c) = (&self.transposed, &self.gradient, &mut self.result);
@@ -257,21 +257,20 @@ impl AttentionScratch {
 
 vectorised! {
     /// Turns rows of scores into weights: their softmax, which is kept in `probabilities`, with dropout. `mask` is as
-    /// long as a row. `first` is the number of the first element.
+    /// long as a row.
     fn weigh<'a>(
         scores: &'a mut PaddedMatrix,
         probabilities: &'a mut [f32],
         mask: &'a mut [f32],
-        drop: Dropout,
-        first: usize,
+        dropout: NumberedDropout,
     ) {
         let length = mask.len();
         for (row, kept) in probabilities.chunks_exact_mut(length).enumerate() {
             let scores = &mut scores.row_mut(row)[..length];
             softmax(scores);
             kept.copy_from_slice(scores);
-            if !drop.is_off() {
-                drop.fill(mask, first + row * length);
+            if !dropout.dropout.is_off() {
+                dropout.fill(mask, row * length);
                 scores.iter_mut().zip(&*mask).for_each(|(score, mask)| *score *= mask);
             }
         }
@@ -285,12 +284,11 @@ vectorised! {
         weights: &'a mut PaddedMatrix,
         probabilities: &'a [f32],
         mask: &'a mut [f32],
-        drop: Dropout,
-        first: usize,
+        dropout: NumberedDropout,
     ) {
         let length = mask.len();
         for (row, probabilities) in probabilities.chunks_exact(length).enumerate() {
-            drop.fill(mask, first + row * length);
+            dropout.fill(mask, row * length);
             let (scores, weights) = (&mut scores.row_mut(row)[..length], weights.row_mut(row));
             for (((score, weight), probability), mask) in
                 scores.iter_mut().zip(weights).zip(probabilities).zip(&*mask)

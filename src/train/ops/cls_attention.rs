@@ -32,7 +32,7 @@ use super::{
     kernels::dot,
     product::{Multiply, PaddedMatrix},
 };
-use crate::train::masks::Dropout;
+use crate::train::masks::NumberedDropout;
 
 /// The result of CLS attention, and what its gradient needs.
 pub(super) struct ClsOutput {
@@ -66,7 +66,7 @@ pub(super) fn cls_attention(input: ClsInput<'_>, attention: &Attention) -> ClsOu
     let (heads, sequences) = (attention.heads, attention.packing.sequences());
     let run = |scratch: &mut ClsScratch, index: usize| {
         let sequence = Sequence::new(input, attention, index);
-        scratch.forward(&sequence, attention.drop)
+        scratch.forward(&sequence)
     };
     let found: Vec<(Vec<f32>, Vec<f32>)> =
         (0..sequences).into_par_iter().map_init(ClsScratch::default, run).collect();
@@ -100,7 +100,7 @@ pub(super) fn cls_attention_backward(
     let run = |scratch: &mut ClsScratch, (index, by_hidden): (usize, &mut [f32])| {
         let sequence = Sequence::new(input, attention, index);
         let probabilities = &probabilities[sequence.first..][..heads * sequence.length];
-        (index, scratch.backward(&sequence, attention.drop, probabilities, gradient, by_hidden))
+        (index, scratch.backward(&sequence, probabilities, gradient, by_hidden))
     };
     let found: Vec<(usize, Vec<f32>)> = tasks.into_par_iter().map_init(ClsScratch::default, run).collect();
     let mut by_queries = vec![0.0; input.projected_queries.len()];
@@ -117,14 +117,13 @@ vectorised! {
         weights: &'a mut PaddedMatrix,
         probabilities: &'a mut [f32],
         mask: &'a mut [f32],
-        drop: Dropout,
-        first: usize,
+        dropout: NumberedDropout,
     ) {
         let length = mask.len();
         for (head, kept) in probabilities.chunks_exact_mut(length).enumerate() {
             kept.copy_from_slice(&scores.row(head)[..length]);
             softmax(kept);
-            drop.fill(mask, first + head * length);
+            dropout.fill(mask, head * length);
             for ((weight, kept), mask) in weights.row_mut(head).iter_mut().zip(kept).zip(&*mask) {
                 *weight = *kept * mask;
             }
@@ -132,20 +131,27 @@ vectorised! {
     }
 }
 
+/// The gradient of CLS attention by its weights W, which is D Xᵀ + d.
+struct ClsWeightGradient<'a> {
+    /// D Xᵀ, `[heads, length]`
+    slopes: &'a mut PaddedMatrix,
+    /// d, `[heads]`
+    by_sums: &'a [f32],
+}
+
 vectorised! {
-    /// Computes W, and below it S, `[2 · heads, length]`, from D Xᵀ in `slopes`, `[heads, length]`, and d in `by_sums`.
+    /// Computes W, and below it S, `[2 · heads, length]`.
     fn weigh_cls_backward<'a>(
-        slopes: &'a mut PaddedMatrix,
+        gradient: ClsWeightGradient<'a>,
         weights: &'a mut PaddedMatrix,
         probabilities: &'a [f32],
-        by_sums: &'a [f32],
         mask: &'a mut [f32],
-        drop: Dropout,
-        first: usize,
+        dropout: NumberedDropout,
     ) {
+        let ClsWeightGradient { slopes, by_sums } = gradient;
         let (length, heads) = (mask.len(), by_sums.len());
         for (head, (kept, by_sum)) in probabilities.chunks_exact(length).zip(by_sums).enumerate() {
-            drop.fill(mask, first + head * length);
+            dropout.fill(mask, head * length);
             let slopes = &mut slopes.row_mut(head)[..length];
             for (slope, mask) in slopes.iter_mut().zip(&*mask) {
                 *slope = (*slope + by_sum) * mask;
@@ -196,14 +202,17 @@ struct Sequence<'a> {
     heads: usize,
     sequences: usize,
     index: usize,
-    /// The number of its first probability.
+    /// The index of the sequence's first probability among those of all sequences.
     first: usize,
+    /// Dropout on the sequence's probabilities.
+    dropout: NumberedDropout,
 }
 
 impl<'a> Sequence<'a> {
     fn new(input: ClsInput<'a>, attention: &Attention, index: usize) -> Self {
         let ClsInput { hidden, projected_queries, width } = input;
         let (start, length) = attention.packing.sequence(index);
+        let first = attention.first_cls_element(index);
         Self {
             hidden: &hidden[start * width..(start + length) * width],
             projected_queries,
@@ -212,7 +221,8 @@ impl<'a> Sequence<'a> {
             heads: attention.heads,
             sequences: attention.packing.sequences(),
             index,
-            first: attention.first_cls_element(index),
+            first,
+            dropout: NumberedDropout { dropout: attention.drop, first },
         }
     }
 
@@ -256,8 +266,8 @@ impl ClsScratch {
     }
 
     /// Returns P, `[heads, length]`, and the result, `[heads, width + 1]`.
-    fn forward(&mut self, sequence: &Sequence<'_>, drop: Dropout) -> (Vec<f32>, Vec<f32>) {
-        let Sequence { width, length, heads, first, .. } = *sequence;
+    fn forward(&mut self, sequence: &Sequence<'_>) -> (Vec<f32>, Vec<f32>) {
+        let Sequence { width, length, heads, dropout, .. } = *sequence;
         let arch = Arch::new();
         self.read_tokens(sequence);
         self.by_head.reset(heads, width);
@@ -272,7 +282,7 @@ impl ClsScratch {
         let mut probabilities = vec![0.0; heads * length];
         self.weights.reset(heads, length);
         self.mask.resize(length, 1.0);
-        weigh_cls(&self.transposed, &mut self.weights, &mut probabilities, &mut self.mask, drop, first);
+        weigh_cls(&self.transposed, &mut self.weights, &mut probabilities, &mut self.mask, dropout);
         // W X
         let (a, b, c) = (&self.weights, &self.tokens, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: heads, depth: length });
@@ -288,7 +298,6 @@ impl ClsScratch {
     fn backward(
         &mut self,
         sequence: &Sequence<'_>,
-        drop: Dropout,
         probabilities: &[f32],
         gradient: &[f32],
         by_hidden: &mut [f32],
@@ -296,7 +305,7 @@ impl ClsScratch {
         let Sequence { width, length, heads, .. } = *sequence;
         let arch = Arch::new();
         self.read_tokens(sequence);
-        self.weigh_backward(sequence, drop, probabilities, gradient);
+        self.weigh_backward(sequence, probabilities, gradient);
         // Wᵀ D + Sᵀ U: the transpose of W over S, times D over U.
         self.scores.transpose(&self.weights, 2 * heads, length);
         self.by_head.reset(2 * heads, width);
@@ -321,14 +330,8 @@ impl ClsScratch {
     }
 
     /// Makes `weights` W over S, from X in `tokens`.
-    fn weigh_backward(
-        &mut self,
-        sequence: &Sequence<'_>,
-        drop: Dropout,
-        probabilities: &[f32],
-        gradient: &[f32],
-    ) {
-        let Sequence { width, length, heads, first, .. } = *sequence;
+    fn weigh_backward(&mut self, sequence: &Sequence<'_>, probabilities: &[f32], gradient: &[f32]) {
+        let Sequence { width, length, heads, dropout, .. } = *sequence;
         self.by_head.reset(heads, width);
         self.by_sums.clear();
         for head in 0..heads {
@@ -343,8 +346,7 @@ impl ClsScratch {
         self.transposed.transpose(&self.scores, length, heads);
         self.weights.reset(2 * heads, length);
         self.mask.resize(length, 1.0);
-        let (slopes, weights) = (&mut self.transposed, &mut self.weights);
-        let (mask, by_sums) = (&mut self.mask, &self.by_sums);
-        weigh_cls_backward(slopes, weights, probabilities, by_sums, mask, drop, first);
+        let gradient = ClsWeightGradient { slopes: &mut self.transposed, by_sums: &self.by_sums };
+        weigh_cls_backward(gradient, &mut self.weights, probabilities, &mut self.mask, dropout);
     }
 }

@@ -150,21 +150,25 @@ pub(super) fn norm(norm: NormInput<'_>, mut input: Vec<f32>) -> NormOutput {
         .zip(inverse.par_chunks_mut(BLOCK))
         .enumerate()
         .for_each(|(block, ((normal, output), inverse))| {
-            norm_rows(norm, block * BLOCK, normal, output, inverse, &mut vec![1.0; width]);
+            let rows = NormRows { first: block * BLOCK, normal, output, inverse };
+            norm_rows(norm, rows, &mut vec![1.0; width]);
         });
     NormOutput { output, normal: input, inverse }
 }
 
+/// A block of rows, with the fields of [`NormOutput`]. `normal` holds the input at first.
+struct NormRows<'a> {
+    /// The index of the first row.
+    first: usize,
+    normal: &'a mut [f32],
+    output: &'a mut [f32],
+    inverse: &'a mut [f32],
+}
+
 vectorised! {
-    /// Norms a block of rows; `first` is the index of its first row.
-    fn norm_rows<'a>(
-        norm: NormInput<'a>,
-        first: usize,
-        normal: &'a mut [f32],
-        output: &'a mut [f32],
-        inverse: &'a mut [f32],
-        mask: &'a mut [f32],
-    ) {
+    /// Norms a block of rows. `mask` is room for one row of dropout factors.
+    fn norm_rows<'a>(norm: NormInput<'a>, rows: NormRows<'a>, mask: &'a mut [f32]) {
+        let NormRows { first, normal, output, inverse } = rows;
         let width = mask.len();
         let rows = normal.chunks_exact_mut(width).zip(output.chunks_exact_mut(width));
         for (offset, ((normal, output), inverse)) in rows.zip(inverse).enumerate() {
@@ -310,7 +314,8 @@ pub(super) fn norm_backward(state: NormState<'_>, mut residual: Vec<f32>) -> Nor
         .enumerate()
         .map(|(block, (input, residual))| {
             let mut sums = [0; 3].map(|_| vec![0.0; width]);
-            norm_rows_backward(state, block * BLOCK, input, residual, &mut sums, &mut vec![1.0; width]);
+            let rows = NormRowGradients { first: block * BLOCK, input, residual };
+            norm_rows_backward(state, rows, &mut sums, &mut vec![1.0; width]);
             sums
         })
         .collect();
@@ -324,21 +329,28 @@ pub(super) fn norm_backward(state: NormState<'_>, mut residual: Vec<f32>) -> Nor
     NormGradient { input, bias, residual, gamma, beta }
 }
 
+/// The gradients of some rows by input and residual. `residual` holds the gradient by the result at first.
+struct NormRowGradients<'a> {
+    /// The index of the first row.
+    first: usize,
+    input: &'a mut [f32],
+    residual: &'a mut [f32],
+}
+
 vectorised! {
-    /// Computes the gradients of a block of rows; `first` is the index of its first row. `sums` gets those of bias,
-    /// gamma and beta.
+    /// Computes the gradients of a block of rows. `sums` gets those of bias, gamma and beta; `mask` is room for one row of
+    /// dropout factors.
     fn norm_rows_backward<'a>(
         state: NormState<'a>,
-        first: usize,
-        input: &'a mut [f32],
-        residual: &'a mut [f32],
+        rows: NormRowGradients<'a>,
         sums: &'a mut [Vec<f32>; 3],
         mask: &'a mut [f32],
     ) {
+        let NormRowGradients { first, input, residual } = rows;
         let width = mask.len();
         let rows = input.chunks_exact_mut(width).zip(residual.chunks_exact_mut(width));
         for (offset, (input, residual)) in rows.enumerate() {
-            norm_row_backward(state, first + offset, input, residual, mask, sums);
+            norm_row_backward(state, NormRowGradients { first: first + offset, input, residual }, mask, sums);
         }
     }
 }
@@ -346,12 +358,11 @@ vectorised! {
 #[inline(always)]
 fn norm_row_backward(
     state: NormState<'_>,
-    row: usize,
-    input: &mut [f32],
-    residual: &mut [f32],
+    row: NormRowGradients<'_>,
     mask: &mut [f32],
     [bias, gamma, beta]: &mut [Vec<f32>; 3],
 ) {
+    let NormRowGradients { first: row, input, residual } = row;
     let width = input.len();
     // Slices of one known length need no check at each element.
     let (residual, mask, scale) = (&mut residual[..width], &mut mask[..width], &state.gamma[..width]);

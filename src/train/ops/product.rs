@@ -41,22 +41,17 @@ impl PaddedMatrix {
     /// Makes it the transpose of the upper left `rows` by `columns` of `other`.
     pub(super) fn transpose(&mut self, other: &Self, rows: usize, columns: usize) {
         self.reset(columns, rows);
-        transpose(&other.values, other.stride, &mut self.values, self.stride, rows, columns);
+        transpose(other, self, rows, columns);
     }
 }
 
 vectorised! {
-    /// Writes the transpose of `from` into `to`.
+    /// Writes the transpose of the upper left `rows` by `columns` of `from` into `to`.
     // In square blocks: however far apart rows begin, the values of one block stay in the nearest cache.
-    fn transpose<'a>(
-        from: &'a [f32],
-        from_stride: usize,
-        to: &'a mut [f32],
-        to_stride: usize,
-        rows: usize,
-        columns: usize,
-    ) {
+    fn transpose<'a>(from: &'a PaddedMatrix, to: &'a mut PaddedMatrix, rows: usize, columns: usize) {
         const BLOCK: usize = 16;
+        let (from, from_stride) = (&from.values, from.stride);
+        let (to, to_stride) = (&mut to.values, to.stride);
         for column in (0..columns).step_by(BLOCK) {
             let width = BLOCK.min(columns - column);
             for row in (0..rows).step_by(BLOCK) {

@@ -64,7 +64,7 @@ fn check(models: &Path, name: &str) {
     let width = config.hidden_size;
 
     let encoder =
-        TextEncoder::open(&crate::checkpoint::Checkpoint::Folder(folder.to_owned()), Lowercase::Tokenizer)
+        TextEncoder::open(&crate::checkpoint::Checkpoint::Folder(folder.clone()), Lowercase::Tokenizer)
             .unwrap();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let chunked = encoder.chunk(&texts, Chunking::whole(config.window())).unwrap();

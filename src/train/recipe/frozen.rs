@@ -42,6 +42,15 @@ impl FrozenPart {
         }
     }
 
+    /// Whether the part holds the layer with the index `first` or a layer above it, in an encoder of `layers` layers.
+    pub(super) const fn reaches(self, first: usize, layers: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Lower(frozen) => frozen > first,
+            Self::Whole => layers > first,
+        }
+    }
+
     /// The kind of the cache entries that hold its activations.
     pub(super) const fn kind(self) -> Kind {
         match self {

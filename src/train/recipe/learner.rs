@@ -19,7 +19,7 @@ use crate::{
             parameters::{Freezer, RateFactors},
         },
         numbers::count,
-        state::position::Prefix,
+        state::position::{Position, Prefix},
     },
 };
 
@@ -91,6 +91,20 @@ impl Default for SaveRecord {
     }
 }
 
+impl SaveRecord {
+    /// The record of an attempt that has just resumed from a checkpoint at `position`.
+    pub(super) fn resumed(position: &Position) -> Self {
+        Self {
+            step: position.step,
+            seconds_before: position.seconds,
+            is_resumed: true,
+            prefix: position.prefix,
+            is_cut: position.is_cut,
+            ..Self::default()
+        }
+    }
+}
+
 impl<C: Compute> Learner<C> {
     /// A learner before its first step.
     pub(super) fn new(model: Classifier<C>, rates: RateFactors, settings: &Settings) -> Self {
@@ -105,6 +119,13 @@ impl<C: Compute> Learner<C> {
             loss: LossSum::default(),
             saved: SaveRecord::default(),
         }
+    }
+
+    /// Whether the losses of all evaluations are finite.
+    pub(super) fn has_finite_losses(&self) -> bool {
+        let mut evaluations = self.evaluations.iter();
+        evaluations
+            .all(|evaluation| evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite())
     }
 
     /// The number of parameters that learn.

@@ -67,11 +67,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         is_best: bool,
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
-        let is_finite = learner
-            .evaluations
-            .iter()
-            .all(|evaluation| evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite());
-        if !is_finite {
+        if !learner.has_finite_losses() {
             // The trial is about to fail for this evaluation, and JSON cannot express its loss.
             return Ok(());
         }
@@ -211,14 +207,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.model = model.map(&mut Freezer::new(self.settings().freeze));
         learner.optimizer.resume(saved.moments, position.updates);
         learner.stopping.resume(position.stopping);
-        learner.saved = SaveRecord {
-            step: position.step,
-            seconds_before: position.seconds,
-            is_resumed: true,
-            prefix: position.prefix,
-            is_cut: position.is_cut,
-            ..SaveRecord::default()
-        };
+        learner.saved = SaveRecord::resumed(&position);
         if let Some((weights, digest)) = saved.best {
             let best = Classifier::build(config, options, classes, &source(&weights), self.device)?;
             learner.best = Some(best);

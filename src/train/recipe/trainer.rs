@@ -10,9 +10,10 @@ use crate::{
     cache::Cache,
     event::Outcome,
     job::{Attempt, Job},
-    settings::MatmulPrecision,
+    settings::{MatmulPrecision, Settings},
     train::{
         backend::{Compute, Engine},
+        encoder::config::EncoderConfig,
         error::{TrainError, Unfinished},
         exported::Exported,
         inspect::encoder_config,
@@ -51,13 +52,7 @@ impl<C: Compute> Engine for Trainer<C> {
         let started = Instant::now();
         let settings = &job.trial.settings;
         let config = encoder_config(&settings.checkpoint)?;
-        if settings.chunk_length > config.window() {
-            let (length, window) = (settings.chunk_length, config.window());
-            return Err(TrainError::Window { length, window }.into());
-        }
-        if settings.matmul_precision == MatmulPrecision::Bf16 && !C::HAS_BF16 {
-            return Err(TrainError::NoBf16.into());
-        }
+        check_settings::<C>(settings, &config)?;
         let warm = &mut self.warm;
         let cache = Cache::new(job.cache.clone());
         let dataset = warm.dataset(job)?;
@@ -97,4 +92,16 @@ impl<C: Compute> Engine for Trainer<C> {
         self.predictor = Some(predictor);
         probabilities
     }
+}
+
+/// Refuses settings that the encoder or the backend cannot serve.
+fn check_settings<C: Compute>(settings: &Settings, config: &EncoderConfig) -> Result<(), TrainError> {
+    let (length, window) = (settings.chunk_length, config.window());
+    if length > window {
+        return Err(TrainError::Window { length, window });
+    }
+    if settings.matmul_precision == MatmulPrecision::Bf16 && !C::HAS_BF16 {
+        return Err(TrainError::NoBf16);
+    }
+    Ok(())
 }

@@ -26,6 +26,14 @@ use crate::{
     },
 };
 
+/// The batches of the current epoch.
+#[derive(Default)]
+struct EpochBatches {
+    epoch: Option<u64>,
+    /// By batch: its documents.
+    batches: Vec<Vec<usize>>,
+}
+
 impl<C: Compute> RunningTrial<'_, C> {
     /// Trains until the last step or until patience runs out, and measures the test set.
     pub(super) fn run(
@@ -38,8 +46,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         observe(Report::Prepared(self.prepared(&learner, planned)))?;
         self.report_past(&learner, observe)?;
         let rate = LearningRate::new(settings, planned.total);
-        let mut batches = Vec::new();
-        let mut epoch_of_batches = None;
+        let mut batches = EpochBatches::default();
         loop {
             if self.is_evaluation_due(&learner, planned) {
                 let last_rate = rate.at(learner.step - 1);
@@ -49,14 +56,9 @@ impl<C: Compute> RunningTrial<'_, C> {
                 return self.finish(&learner, planned, observe);
             }
             let epoch = learner.step / planned.per_epoch;
-            if epoch_of_batches != Some(epoch) {
-                let seed = self.job.trial.seed;
-                batches = self.corpus.train.epoch_batches(settings.batch_size, seed, epoch);
-                epoch_of_batches = Some(epoch);
-            }
-            let index = usize::try_from(learner.step % planned.per_epoch).unwrap_or(0);
             let rate_now = rate.at(learner.step);
-            learner = self.step(learner, &batches[index], rate_now)?;
+            let batch = self.batch(&mut batches, learner.step, planned);
+            learner = self.step(learner, batch, rate_now)?;
             let go_on = observe(Report::Progress(Progress {
                 epoch: usize::try_from(epoch + 1).unwrap_or(usize::MAX),
                 epochs: settings.epochs,
@@ -70,6 +72,17 @@ impl<C: Compute> RunningTrial<'_, C> {
             }
             go_on?;
         }
+    }
+
+    /// The batch of the step with this number, counted from 0.
+    fn batch<'b>(&self, batches: &'b mut EpochBatches, step: u64, planned: PlannedSteps) -> &'b [usize] {
+        let epoch = step / planned.per_epoch;
+        if batches.epoch != Some(epoch) {
+            let (train, seed) = (&self.corpus.train, self.job.trial.seed);
+            batches.batches = train.epoch_batches(self.settings().batch_size, seed, epoch);
+            batches.epoch = Some(epoch);
+        }
+        &batches.batches[usize::try_from(step % planned.per_epoch).unwrap_or(0)]
     }
 
     /// Whether the validation set is to be measured now, which it has not been since the last step.

@@ -152,13 +152,8 @@ impl<C: Compute> WarmState<C> {
         let settings = &trial.settings;
         let layers = config.num_hidden_layers;
         let part = FrozenPart::of(settings.freeze, layers);
-        let first_reinitialised = layers.saturating_sub(settings.reinit_layers);
         let is_fresh = settings.checkpoint == Checkpoint::Mini
-            || match part {
-                FrozenPart::Nothing => false,
-                FrozenPart::Lower(frozen) => frozen > first_reinitialised,
-                FrozenPart::Whole => settings.reinit_layers > 0,
-            };
+            || part.reaches(layers.saturating_sub(settings.reinit_layers), layers);
         let digest = match part {
             FrozenPart::Nothing => None,
             FrozenPart::Lower(_) | FrozenPart::Whole => self.digest(&settings.checkpoint),

@@ -74,19 +74,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_cover_the_whole_text_and_overlap_by_the_stride(
+        fn chunks_cover_the_whole_text(
             tokens in 0_u32..400, capacity in 6_usize..60, stride in 0_usize..5,
         ) {
             let ids: Vec<u32> = (0..tokens).collect();
-            let chunking = Chunking { stride, ..Chunking::whole(0) };
-            let pieces = chunking.pieces(&ids, capacity);
+            let pieces = Chunking { stride, ..Chunking::whole(0) }.pieces(&ids, capacity);
             let mut covered = pieces[0].clone();
-            for piece in &pieces[1..] {
-                prop_assert_eq!(&covered[covered.len() - stride..], &piece[..stride]);
-                prop_assert!(piece.len() > stride);
-                covered.extend(&piece[stride..]);
-            }
+            pieces[1..].iter().for_each(|piece| covered.extend(&piece[stride..]));
             prop_assert_eq!(covered, ids);
+        }
+
+        #[test]
+        fn chunks_overlap_by_the_stride(
+            tokens in 0_u32..400, capacity in 6_usize..60, stride in 0_usize..5,
+        ) {
+            let ids: Vec<u32> = (0..tokens).collect();
+            let pieces = Chunking { stride, ..Chunking::whole(0) }.pieces(&ids, capacity);
+            for pair in pieces.windows(2) {
+                prop_assert_eq!(&pair[0][pair[0].len() - stride..], &pair[1][..stride]);
+                prop_assert!(pair[1].len() > stride);
+            }
+        }
+
+        #[test]
+        fn no_chunk_is_longer_than_its_capacity(
+            tokens in 0_u32..400, capacity in 6_usize..60, stride in 0_usize..5,
+        ) {
+            let ids: Vec<u32> = (0..tokens).collect();
+            let pieces = Chunking { stride, ..Chunking::whole(0) }.pieces(&ids, capacity);
             prop_assert!(pieces.iter().all(|piece| piece.len() <= capacity));
         }
 

@@ -172,6 +172,30 @@ impl TokenizerConfig {
     }
 }
 
+/// Keys of `tokenizer_config.json` that an exported tokenizer must not have: `tokenizer.json` itself settles the first six,
+/// and the others belong to another class or another machine.
+const STALE_KEYS: [&str; 10] = [
+    "do_lower_case",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "do_basic_tokenize",
+    "never_split",
+    "add_prefix_space",
+    "auto_map",
+    "name_or_path",
+    "tokenizer_file",
+    "special_tokens_map_file",
+];
+
+/// By role: the special tokens of BERT and of `RoBERTa`.
+const SPECIAL_TOKENS: [(&str, [&str; 2]); 5] = [
+    ("pad_token", ["[PAD]", "<pad>"]),
+    ("unk_token", ["[UNK]", "<unk>"]),
+    ("cls_token", ["[CLS]", "<s>"]),
+    ("sep_token", ["[SEP]", "</s>"]),
+    ("mask_token", ["[MASK]", "<mask>"]),
+];
+
 /// Returns a `tokenizer_config.json` with which `transformers` takes `tokenizer`, the contents of a
 /// `tokenizer.json`, as it is.
 ///
@@ -193,37 +217,14 @@ pub fn tokenizer_config(
         None => (TokenizerConfig(json!({})), Value::Null),
     };
     let tokenizer = parsed(tokenizer, &PathBuf::from(checkpoint.to_string()))?;
-    let added = |token: &str| {
-        let list = tokenizer["added_tokens"].as_array();
-        list.is_some_and(|list| list.iter().any(|added| added["content"] == token))
-    };
-    let has = |token: &str| added(token) || tokenizer["model"]["vocab"].get(token).is_some();
     let Some(object) = config.as_object_mut() else { return Ok(config) };
-    // `tokenizer.json` itself settles the first six; the others belong to another class or another machine.
-    for stale in [
-        "do_lower_case",
-        "strip_accents",
-        "tokenize_chinese_chars",
-        "do_basic_tokenize",
-        "never_split",
-        "add_prefix_space",
-        "auto_map",
-        "name_or_path",
-        "tokenizer_file",
-        "special_tokens_map_file",
-    ] {
-        object.remove(stale);
+    for key in STALE_KEYS {
+        object.remove(key);
     }
-    for (role, usual) in [
-        ("pad_token", ["[PAD]", "<pad>"]),
-        ("unk_token", ["[UNK]", "<unk>"]),
-        ("cls_token", ["[CLS]", "<s>"]),
-        ("sep_token", ["[SEP]", "</s>"]),
-        ("mask_token", ["[MASK]", "<mask>"]),
-    ] {
+    for (role, usual) in SPECIAL_TOKENS {
         if object.get(role).is_none_or(Value::is_null) {
             let known = map.get(role).filter(|token| !token.is_null()).cloned();
-            let usual = || usual.iter().find(|token| has(token)).map(|token| json!(token));
+            let usual = || usual.iter().find(|token| has_token(&tokenizer, token)).map(|token| json!(token));
             if let Some(token) = known.or_else(usual) {
                 object.insert(role.to_owned(), token);
             }
@@ -238,6 +239,13 @@ pub fn tokenizer_config(
     object.insert("model_input_names".to_owned(), json!(inputs));
     object.insert("model_max_length".to_owned(), json!(window));
     Ok(config)
+}
+
+/// Whether `tokenizer`, a `tokenizer.json`, has this token.
+fn has_token(tokenizer: &Value, token: &str) -> bool {
+    let list = tokenizer["added_tokens"].as_array();
+    let is_added = list.is_some_and(|list| list.iter().any(|added| added["content"] == token));
+    is_added || tokenizer["model"]["vocab"].get(token).is_some()
 }
 
 /// Turns the lower-casing of a `tokenizer.json` on or off.
@@ -344,18 +352,29 @@ mod tests {
         assert_eq!(ids(&Checkpoint::Folder(folder.path().into()), Lowercase::Tokenizer, text), expected);
     }
 
-    #[test]
-    fn lower_casing_can_be_turned_on_and_off() {
+    /// The ids of "Good GOOD good" by a tokenizer with the tokens "good" (5) and "Good" (6), which does not lower-case by
+    /// itself.
+    fn cased_ids(lowercase: Lowercase) -> Vec<u32> {
         let folder = tempfile::tempdir().unwrap();
         let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "Good"];
         std::fs::write(folder.path().join("vocab.txt"), tokens.join("\n")).unwrap();
         std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": false}"#).unwrap();
-        let ids = |lowercase| {
-            ids(&Checkpoint::Folder(folder.path().into()), lowercase, "Good GOOD good")[1..4].to_vec()
-        };
-        assert_eq!(ids(Lowercase::Tokenizer), [6, 1, 5]);
-        assert_eq!(ids(Lowercase::No), [6, 1, 5]);
-        assert_eq!(ids(Lowercase::Yes), [5, 5, 5]);
+        ids(&Checkpoint::Folder(folder.path().into()), lowercase, "Good GOOD good")[1..4].to_vec()
+    }
+
+    #[test]
+    fn lower_casing_can_be_left_to_the_tokenizer() {
+        assert_eq!(cased_ids(Lowercase::Tokenizer), [6, 1, 5]);
+    }
+
+    #[test]
+    fn lower_casing_can_be_turned_off() {
+        assert_eq!(cased_ids(Lowercase::No), [6, 1, 5]);
+    }
+
+    #[test]
+    fn lower_casing_can_be_turned_on() {
+        assert_eq!(cased_ids(Lowercase::Yes), [5, 5, 5]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ const BLOCK: usize = 8;
 /// Steps of the sums that are made before the next steps of all sums. Panels of this depth stay in the second-level
 /// cache.
 const DEPTH: usize = 2048;
-/// StepPair of a line that are rounded at a time.
+/// Pairs of steps of a line that are rounded at a time.
 const BAND: usize = 128;
 
 /// Two steps of `LINES` rows of the left factor, or of `LINES` columns of the right one. The lower half of a number is
@@ -64,7 +64,7 @@ pub(super) fn is_supported() -> bool {
 /// When the processor lacks the instructions.
 #[expect(unsafe_code, reason = "not every processor has the instructions")]
 pub(super) fn product(a: View<'_>, b: View<'_>, is_shared: bool) -> Vec<f32> {
-    assert!(is_supported(), "the caller has asked");
+    assert!(is_supported(), "the caller checks the processor");
     let mut result = vec![0.0; a.rows * b.columns];
     // SAFETY: the processor has the instructions.
     unsafe { multiply(a, b, &mut result, is_shared) };
@@ -198,23 +198,10 @@ fn pack<const LINES: usize>(
     steps: Range<usize>,
     panels: &mut [StepPair<LINES>],
 ) {
-    let FactorLines { values, count, depth, is_along } = lines;
+    let FactorLines { values, depth, is_along, .. } = lines;
     let pairs = steps.len().div_ceil(2);
     if !is_along {
-        // Step by step: line by line, each value would be read from another part of memory.
-        let mut packed = vec![0; which.len().next_multiple_of(LINES)];
-        let zeros = vec![0.0; which.len()];
-        for (pair, first) in steps.clone().step_by(2).enumerate() {
-            let row = |step: usize| &values[step * count..][which.clone()];
-            let second = if first + 1 < steps.end { row(first + 1) } else { &zeros };
-            for ((packed, &low), &high) in packed.iter_mut().zip(row(first)).zip(second) {
-                *packed = joined(low, high);
-            }
-            let (whole, _) = packed.as_chunks::<LINES>();
-            for (panel, lines) in panels.chunks_exact_mut(pairs).zip(whole) {
-                panel[pair].0 = *lines;
-            }
-        }
+        pack_across(lines, which, steps, panels);
         return;
     }
     let mut band = [[0; BAND]; LINES];
@@ -231,6 +218,32 @@ fn pack<const LINES: usize>(
             for (pair, StepPair(lines)) in part.iter_mut().enumerate() {
                 lines.iter_mut().zip(&band).for_each(|(value, packed)| *value = packed[pair]);
             }
+        }
+    }
+}
+
+/// As [`pack`], for a factor in which the values of a step are neighbours in memory.
+// Step by step: line by line, each value would be read from another part of memory.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn pack_across<const LINES: usize>(
+    lines: FactorLines<'_>,
+    which: Range<usize>,
+    steps: Range<usize>,
+    panels: &mut [StepPair<LINES>],
+) {
+    let FactorLines { values, count, .. } = lines;
+    let pairs = steps.len().div_ceil(2);
+    let mut packed = vec![0; which.len().next_multiple_of(LINES)];
+    let zeros = vec![0.0; which.len()];
+    for (pair, first) in steps.clone().step_by(2).enumerate() {
+        let row = |step: usize| &values[step * count..][which.clone()];
+        let second = if first + 1 < steps.end { row(first + 1) } else { &zeros };
+        for ((packed, &low), &high) in packed.iter_mut().zip(row(first)).zip(second) {
+            *packed = joined(low, high);
+        }
+        let (whole, _) = packed.as_chunks::<LINES>();
+        for (panel, lines) in panels.chunks_exact_mut(pairs).zip(whole) {
+            panel[pair].0 = *lines;
         }
     }
 }
