@@ -141,9 +141,11 @@ mod tests {
 
     const TEXTS: &str = "[房间很好，。！a-zA-Z0-9 ]{0,120}";
 
-    /// The chunks of a text, each with the first character of each token and the one after its last. Special tokens have
-    /// no characters.
-    fn chunks_with_spans(text: &str, length: usize, stride: usize) -> Vec<(Vec<u32>, Vec<(usize, usize)>)> {
+    /// By token, special tokens aside: its first character, and the one after its last.
+    type Spans = Vec<(usize, usize)>;
+
+    /// The chunks of a text, with the characters of their tokens.
+    fn chunks_with_spans(text: &str, length: usize, stride: usize) -> Vec<(Vec<u32>, Spans)> {
         let encoder = TextEncoder::open(&Checkpoint::Mini, Lowercase::Tokenizer).unwrap();
         let chunking = Chunking { stride, ..Chunking::whole(length) };
         let chunks = encoder.chunk(&[text], chunking).unwrap().remove(0).chunks;
@@ -178,7 +180,9 @@ mod tests {
             let characters: Vec<char> = text.chars().collect();
             let mut seen = vec![false; characters.len()];
             for (_, spans) in chunks_with_spans(&text, length, stride) {
-                spans.into_iter().for_each(|(start, end)| seen[start..end].fill(true));
+                for (start, end) in spans {
+                    seen[start..end].fill(true);
+                }
             }
             prop_assert!(characters.iter().zip(seen).all(|(character, seen)| seen || *character == ' '));
         }
