@@ -66,7 +66,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The error below.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is not JSON, or lacks a key.
@@ -74,7 +74,7 @@ pub enum ConfigError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// The error below.
+        /// The JSON library's error.
         source: serde_json::Error,
     },
     /// The encoder's family is not built in.

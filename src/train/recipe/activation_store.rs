@@ -33,6 +33,13 @@ pub(super) struct FrozenEncoder<B: Fused> {
     pub(super) title: String,
 }
 
+/// A split and its name.
+#[derive(Clone, Copy)]
+struct NamedSplit<'a> {
+    name: SplitName,
+    tokens: &'a TokenizedSplit,
+}
+
 impl<B: Fused> FrozenEncoder<B> {
     fn key(&self, split: &TokenizedSplit) -> EntryKey {
         let layers = match self.part {
@@ -50,14 +57,14 @@ impl<B: Fused> FrozenEncoder<B> {
     }
 
     /// Describes an entry for people: `train, m3e-small, 2 layers, 800 chunks`.
-    fn about(&self, name: SplitName, split: &TokenizedSplit) -> String {
+    fn about(&self, NamedSplit { name, tokens }: NamedSplit<'_>) -> String {
         let layers = match self.part {
             FrozenPart::Nothing => "embeddings".to_owned(),
             FrozenPart::Lower(1) => "1 layer".to_owned(),
             FrozenPart::Lower(layers) => format!("{layers} layers"),
             FrozenPart::Whole => "all layers".to_owned(),
         };
-        format!("{name}, {}, {layers}, {} chunks", self.title, split.chunk_count())
+        format!("{name}, {}, {layers}, {} chunks", self.title, tokens.chunk_count())
     }
 
     /// Computes the activations for `split`. `put` gets them document by document, with the index of the first value.
@@ -130,7 +137,7 @@ impl ActivationStore {
         let mut kept = [None, None, None];
         if encoder.part != FrozenPart::Nothing {
             for (kept, name) in kept.iter_mut().zip(SplitName::ALL) {
-                *kept = self.split(encoder, (name, corpus.split(name)), cache, go_on)?;
+                *kept = self.split(encoder, NamedSplit { name, tokens: corpus.split(name) }, cache, go_on)?;
             }
         }
         Ok(Frozen { part: encoder.part, kept })
@@ -140,27 +147,27 @@ impl ActivationStore {
     fn split<B: Fused>(
         &mut self,
         encoder: &FrozenEncoder<B>,
-        (name, split): (SplitName, &TokenizedSplit),
+        split: NamedSplit<'_>,
         cache: &Cache,
         go_on: &mut GoOn<'_>,
     ) -> Result<Option<Rc<Activations>>, Stopped> {
-        let key = encoder.key(split);
+        let key = encoder.key(split.tokens);
         if let Some(known) = self.by_key.get(&key) {
             return Ok(Some(known.clone()));
         }
         let width = encoder.width;
         if encoder.is_shared
-            && let Some(values) = from_cache(encoder, &key, (name, split), cache, go_on)?
+            && let Some(values) = from_cache(encoder, &key, split, cache, go_on)?
         {
             let bytes_max = usize::try_from(cache.bytes_max()).unwrap_or(usize::MAX);
             return Ok(Some(self.keep(key, Activations { values, width }, KeptIn::Entry { bytes_max })));
         }
-        let count = encoder.value_count(split);
+        let count = encoder.value_count(split.tokens);
         if count.saturating_mul(size_of::<f32>()) > self.memory_bytes_max {
             return Ok(None);
         }
         let mut values = vec![0.0; count];
-        let computed = encoder.run(split, go_on, &mut |at, numbers| {
+        let computed = encoder.run(split.tokens, go_on, &mut |at, numbers| {
             values[at..at + numbers.len()].copy_from_slice(numbers);
             Ok(())
         });
@@ -195,12 +202,12 @@ impl ActivationStore {
 fn from_cache<B: Fused>(
     encoder: &FrozenEncoder<B>,
     key: &EntryKey,
-    (name, split): (SplitName, &TokenizedSplit),
+    split: NamedSplit<'_>,
     cache: &Cache,
     go_on: &mut GoOn<'_>,
 ) -> Result<Option<Numbers<f32>>, Stopped> {
-    let count = encoder.value_count(split);
-    let head = EntryHead::new(encoder.part.kind(), encoder.about(name, split), &[(f32::TYPE, count)]);
+    let count = encoder.value_count(split.tokens);
+    let head = EntryHead::new(encoder.part.kind(), encoder.about(split), &[(f32::TYPE, count)]);
     if !cache.has_room_for(&head) {
         return Ok(None);
     }
@@ -214,7 +221,7 @@ fn from_cache<B: Fused>(
                     last_answer = go_on();
                     last_answer
                 };
-                encoder.run(split, &mut go_on, &mut |at, numbers| draft.put(0, at, numbers))
+                encoder.run(split.tokens, &mut go_on, &mut |at, numbers| draft.put(0, at, numbers))
             });
             last_answer?;
             stored
