@@ -29,7 +29,7 @@ use crate::{
     progress::{self, Display},
     report,
     results::{Lock, Results, SweepFolder},
-    spec::{self, Reading},
+    spec,
     study::Study,
     system::{device::Device, disk},
     trial::TrialId,
@@ -82,8 +82,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     if let Some(note) = precision_note {
         eprint_lossy(&format!("{note}\n"));
     }
-    // The data are dropped here: workers read them by themselves.
-    let Reading { checkpoints: facts, .. } = reading;
+    let facts = reading.checkpoints;
     PlannedRun { args, folder, checkpoints, facts, devices: slots.devices }.start(plan)
 }
 
