@@ -31,7 +31,7 @@ use crate::{
     report,
     results::{Lock, Results, SweepFolder},
     sampler::FixedPlan,
-    spec::{self, Reading},
+    spec,
     study::Study,
     system::{device::Device, disk},
     trial::TrialId,
@@ -84,8 +84,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     if let Some(note) = precision_note {
         eprint_lossy(&format!("{note}\n"));
     }
-    // The data are dropped here: workers read them by themselves.
-    let Reading { checkpoints: facts, .. } = reading;
+    let facts = reading.checkpoints;
     PlannedRun { args, folder, checkpoints, facts, devices: slots.devices }.start(plan)
 }
 
