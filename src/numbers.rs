@@ -22,6 +22,14 @@ pub(crate) const fn whole(n: i64) -> f64 {
     n as f64
 }
 
+/// The count `n` as an `f32`, for the arithmetic of tensors; exact up to 2^24, which no width and no length of
+/// a chunk reaches.
+#[inline]
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^24")]
+pub(crate) const fn small_count(n: usize) -> f32 {
+    n as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

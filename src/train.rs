@@ -22,7 +22,6 @@ mod graph_lock;
 mod inspect;
 mod learning;
 mod masks;
-mod numbers;
 mod observe;
 mod ops;
 #[cfg(all(test, feature = "flex"))]

@@ -11,7 +11,6 @@ use super::{
     deadlines::Limits,
     error::ExecutorError,
     observer::{Notice, Observer, Observers},
-    pause::free_space,
     pending::{pending, pending_trial},
     prefixes::Prefixes,
     retention,
@@ -26,7 +25,7 @@ use crate::{
     results::ResultsError,
     sampler::Sampler,
     scheduler::{Action, GivenTrial, Input, Scheduler, Slot},
-    system::device::Device,
+    system::{device::Device, disk},
     trial::TrialId,
 };
 
@@ -224,7 +223,7 @@ impl Loop<'_> {
 
     /// Asks the file system for space, and continues if there is some.
     async fn look_for_space(&mut self) -> Result<(), ExecutorError> {
-        let free = free_space(self.run.folder.path()).ok();
+        let free = disk::free_at(self.run.folder.path()).ok();
         if self.pause.look(Instant::now(), free) {
             self.show_freed();
             self.handle(Input::SpaceFreed).await?;

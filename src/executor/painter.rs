@@ -13,6 +13,7 @@ use std::{
 
 use super::observer::{Notice, Observer, Warnings};
 use crate::{
+    error_chain::chain,
     event::{Event, Record},
     study::Study,
     trial::TrialId,
@@ -52,7 +53,7 @@ impl Observer for Painter {
         let Some(draw) = self.draw.take() else { return };
         let (records, queue) = mpsc::channel();
         let mut canvas =
-            Canvas { study: study.clone(), ended: BTreeSet::new(), draw, warnings: warnings.clone() };
+            PainterThread { study: study.clone(), ended: BTreeSet::new(), draw, warnings: warnings.clone() };
         let thread = thread::spawn(move || canvas.follow(&queue));
         self.at_work = Some(AtWork { records, thread, warnings: warnings.clone() });
     }
@@ -77,7 +78,7 @@ impl Observer for Painter {
 }
 
 /// The state of the thread.
-struct Canvas {
+struct PainterThread {
     study: Study,
     /// Trials with an attempt that ended since the last drawing.
     ended: BTreeSet<TrialId>,
@@ -85,7 +86,7 @@ struct Canvas {
     warnings: Warnings,
 }
 
-impl Canvas {
+impl PainterThread {
     /// Takes records in until there are no more, and draws in between.
     fn follow(&mut self, queue: &mpsc::Receiver<Record>) {
         let mut rested = Instant::now();
@@ -124,12 +125,12 @@ impl Canvas {
             return;
         }
         if let Err(error) = (self.draw)(&self.study, &trials) {
-            self.warn(&error);
+            self.warn(&*error);
         }
     }
 
-    fn warn(&self, error: &dyn std::fmt::Display) {
-        self.warnings.send(format!("cannot draw: {error}"));
+    fn warn(&self, error: &dyn Error) {
+        self.warnings.send(format!("cannot draw: {}", chain(error)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! When the disk is full: how long nothing is started, and the messages about it.
 
-use std::{io, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use tokio::time::Instant;
 
@@ -81,12 +81,6 @@ impl Pause {
     }
 }
 
-/// Bytes that a user may still write to the file system of `path`.
-pub(super) fn free_space(path: &Path) -> io::Result<u64> {
-    let system = rustix::fs::statvfs(path)?;
-    Ok(system.f_bavail.saturating_mul(system.f_frsize))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 fn size(bytes: u64) -> String {
     match bytes {
@@ -147,11 +141,5 @@ mod tests {
         assert_eq!(pause.announce(TrialId(4), Path::new("/r"), None), None);
         assert!(pause.end().is_some());
         assert_eq!(pause.end(), None);
-    }
-
-    #[test]
-    fn the_file_system_says_how_much_is_free() {
-        assert!(free_space(Path::new("/")).is_ok());
-        assert!(free_space(Path::new("/no/such/place")).is_err());
     }
 }

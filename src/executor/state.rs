@@ -8,7 +8,7 @@ use super::{
     cleaner::Cleaner,
     error::ExecutorError,
     observer::{Notice, Observers, Warnings},
-    pause::{Pause, free_space},
+    pause::Pause,
     prefixes::Prefixes,
     setup::Run,
     watch::{Command, Worker},
@@ -18,7 +18,7 @@ use crate::{
     sampler::Sampler,
     scheduler::{Input, Scheduler, Slot, Terms},
     study::Study,
-    system::oom_kills::OomKills,
+    system::{disk, oom_kills::OomKills},
     train::arithmetic,
     trial::TrialId,
 };
@@ -124,13 +124,13 @@ impl<'a> Loop<'a> {
     /// Begins to ask the file system for space, since this trial found its disk full.
     pub(super) fn await_space(&mut self, trial: TrialId) {
         let path = self.run.folder.path().to_owned();
-        self.pause.begin(Instant::now(), free_space(&path).ok());
+        self.pause.begin(Instant::now(), disk::free_at(&path).ok());
         self.show_full(trial, &path);
     }
 
     /// Warns that the disk of `path` is full, unless the user knows.
     pub(super) fn show_full(&mut self, trial: TrialId, path: &Path) {
-        if let Some(text) = self.pause.announce(trial, path, free_space(path).ok()) {
+        if let Some(text) = self.pause.announce(trial, path, disk::free_at(path).ok()) {
             self.notify(&Notice::Warning(text));
         }
     }

@@ -196,7 +196,7 @@ impl Dropout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::numbers::count;
+    use crate::numbers::count;
 
     fn values(rate: f64, key: u64, elements: usize) -> Vec<f32> {
         let mut mask = vec![0.0; elements];

@@ -6,48 +6,21 @@
 
 use std::collections::HashMap;
 
-use self::code::Code;
 pub use self::code::PickleError;
+pub(super) use self::value::PickledTensor;
+use self::{
+    code::Code,
+    value::{PickleValue, size},
+};
 use super::tensor_place::FloatType;
 
 mod code;
+mod value;
 
 /// The largest number of instructions: a pickle of tensors has far fewer.
 const INSTRUCTIONS_MAX: usize = 1 << 21;
 /// The largest number of arguments of a call, and of dimensions of a tensor.
 const TUPLE_MAX: usize = 16;
-
-/// A tensor as a pickle describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PickledTensor {
-    /// The key of its storage.
-    pub(super) storage: String,
-    /// The type of its values; `None` when they are no floats.
-    pub(super) float: Option<FloatType>,
-    /// Bytes of a value.
-    pub(super) item: usize,
-    /// Values of the storage before the tensor's first one.
-    pub(super) offset: usize,
-    pub(super) shape: Vec<usize>,
-    pub(super) strides: Vec<usize>,
-}
-
-/// A value of a pickle. Texts and containers are indices into the machine's lists, so that nesting costs no stack.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum PickleValue {
-    Mark,
-    None,
-    Bool,
-    Int(i128),
-    Float,
-    Text(usize),
-    Tuple(usize),
-    List(usize),
-    Dict(usize),
-    Global(usize),
-    Tensor(usize),
-    Storage(usize),
-}
 
 /// The value that a pickle made.
 pub(super) struct Unpickled {
@@ -374,13 +347,6 @@ impl PickleMachine {
             _ => return Err(PickleError::Call { name }),
         }
         Ok(())
-    }
-}
-
-fn size(value: PickleValue) -> Option<usize> {
-    match value {
-        PickleValue::Int(int) => usize::try_from(int).ok(),
-        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     config::EncoderConfig,
     source::{Fresh, ParameterSource, SourceError, fresh_values},
 };
-use crate::{data::reviews, train::numbers::count};
+use crate::{data::reviews, numbers::count};
 
 /// Full-width punctuation of Chinese texts.
 const PUNCTUATION: &str = "，。！？、；：“”‘’（）《》【】…—～·％￥";

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-use crate::{settings::Aggregate, train::numbers::small_count};
+use crate::{numbers::small_count, settings::Aggregate};
 
 /// Computes the logits of each document, `[documents, classes]`, from the logits of chunks, `[chunks, classes]`.
 ///

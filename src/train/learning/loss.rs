@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 
 use crate::{
+    numbers::{count, small_count},
     settings::{ClassWeights, Settings},
-    train::numbers::{count, small_count},
 };
 
 /// The loss that training minimises: cross-entropy with class weights and label smoothing, as in

@@ -1,8 +1,8 @@
 //! The learning rate of each step.
 
 use crate::{
+    numbers::count_u64,
     settings::{Schedule, Settings},
-    train::numbers::step_count,
 };
 
 /// A linear warm-up from 0, and then the schedule.
@@ -23,17 +23,17 @@ impl LearningRate {
     /// The rate of a training of `steps` optimiser steps.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a step count")]
     pub(crate) fn new(settings: &Settings, steps: u64) -> Self {
-        let warmup_steps = (settings.warmup_ratio * step_count(steps)).ceil() as u64;
+        let warmup_steps = (settings.warmup_ratio * count_u64(steps)).ceil() as u64;
         Self { peak: settings.learning_rate, warmup_steps, steps, schedule: settings.schedule }
     }
 
     /// The rate of `step`, counted from 0. With warm-up the first step has the rate 0, as in `transformers`.
     pub(crate) fn at(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
-            return self.peak * step_count(step) / step_count(self.warmup_steps);
+            return self.peak * count_u64(step) / count_u64(self.warmup_steps);
         }
-        let rest = step_count((self.steps - self.warmup_steps).max(1));
-        let progress = (step_count(step - self.warmup_steps) / rest).min(1.0);
+        let rest = count_u64((self.steps - self.warmup_steps).max(1));
+        let progress = (count_u64(step - self.warmup_steps) / rest).min(1.0);
         self.peak
             * match self.schedule {
                 Schedule::Linear => 1.0 - progress,

@@ -30,7 +30,7 @@ use super::{
     kernels::{dot, exp, highest, sum},
     product::{Multiply, PaddedMatrix},
 };
-use crate::train::{masks::NumberedDropout, numbers::small_count};
+use crate::{numbers::small_count, train::masks::NumberedDropout};
 
 /// The result of attention, and what its gradient needs.
 pub(super) struct AttentionOutput {

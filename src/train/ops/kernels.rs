@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::train::{masks::Dropout, numbers::small_count};
+use crate::{numbers::small_count, train::masks::Dropout};
 
 /// Rows of a block.
 const BLOCK: usize = 64;

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 use super::inputs::{Attention, Norm, Packing};
-use crate::train::numbers::count;
+use crate::numbers::count;
 
 /// Added to the scores of padding. The exponential of such a score underflows, so that its probability is exactly 0.
 const MASKED: f32 = -1e9;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Part of every key. It is raised when the same encoder would return other activations for the same tokens.
-const VERSION: &[u8] = b"frozen 3";
+const FROZEN_VERSION: &[u8] = b"frozen 3";
 /// The largest number of bytes that a worker keeps in its own memory, of activations that the cache has no room for.
 pub(super) const MEMORY_MAX: usize = 1 << 30;
 
@@ -47,7 +47,7 @@ impl<B: Fused> FrozenEncoder<B> {
             FrozenPart::Lower(layers) => layers as u64,
             FrozenPart::Whole => u64::MAX,
         };
-        let own = [VERSION, &layers.to_le_bytes(), split.tokens_digest()].map(<[u8]>::to_vec);
+        let own = [FROZEN_VERSION, &layers.to_le_bytes(), split.tokens_digest()].map(<[u8]>::to_vec);
         EntryKey::of(self.part.kind(), own.iter().chain(&self.identity).map(Vec::as_slice))
     }
 

@@ -3,6 +3,7 @@
 use super::frozen::{ForwardPass, FrozenInput};
 use crate::{
     metrics::{Confusion, Scores, Target},
+    numbers::count,
     settings::Aggregate,
     train::{
         encoder::model::classifier::Classifier,
@@ -11,7 +12,6 @@ use crate::{
             loss::{most_probable, probabilities},
         },
         masks::Masks,
-        numbers::count,
         ops::{fused::Fused, row_sink::RowSink},
         tensors::values,
         text::corpus::TokenizedSplit,

@@ -9,6 +9,7 @@ use burn::{
 
 use crate::{
     event::Evaluation,
+    numbers::count,
     settings::Settings,
     train::{
         backend::Compute,
@@ -18,7 +19,6 @@ use crate::{
             early_stopping::EarlyStopping,
             parameters::{Freezer, RateFactors},
         },
-        numbers::count,
         state::position::{Position, Prefix},
     },
 };

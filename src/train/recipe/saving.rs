@@ -13,6 +13,7 @@ use super::{
 use crate::{
     checkpoint::Checkpoint,
     error_chain::chain,
+    numbers::count_u64,
     policy::CheckpointEvery,
     settings::Settings,
     train::{
@@ -24,7 +25,6 @@ use crate::{
         },
         error::{TrainError, Unfinished},
         learning::{adamw::Moments, parameters::Freezer},
-        numbers::step_count,
         observe::{Observe, Report},
         state::{
             checkpoint_store::{
@@ -233,7 +233,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         if !learner.saved.is_resumed {
             return Ok(());
         }
-        let epoch = step_count(learner.step) / step_count(self.planned_steps().per_epoch);
+        let epoch = count_u64(learner.step) / count_u64(self.planned_steps().per_epoch);
         let from = learner.saved.prefix.map(|prefix| prefix.trial);
         observe(Report::Resumed { step: learner.step, epoch, from })?;
         for evaluation in &learner.evaluations {

@@ -3,12 +3,12 @@
 use super::{frozen::ForwardPass, learner::Learner, running_trial::RunningTrial};
 use crate::{
     data::SplitName,
+    numbers::count,
     train::{
         backend::Compute,
         error::TrainError,
         learning::{aggregate::aggregate, gradients::Gradients, loss::cross_entropy},
         masks::{self, Masks},
-        numbers::count,
         ops::row_sink::RowSink,
         tensors::values,
     },

@@ -16,12 +16,12 @@ use crate::{
     data::SplitName,
     event::{Evaluation, Outcome, Prepared, Progress},
     metrics::Scores,
+    numbers::count_u64,
     train::{
         backend::Compute,
         encoder::model::classifier::Classifier,
         error::{Unfinished, stop_later},
         learning::schedule::LearningRate,
-        numbers::step_count,
         observe::{Observe, Report},
     },
 };
@@ -125,7 +125,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         let (validation, _) = self.measure(&model, SplitName::Validation, observe);
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
-            epoch: step_count(learner.step) / step_count(planned.per_epoch),
+            epoch: count_u64(learner.step) / count_u64(planned.per_epoch),
             step: learner.step,
             train_loss: learner.loss.mean(),
             learning_rate,

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     position::{Position, TrainingIdentity},
-    state_file::{StateFault, StateHeader, VERSION, floats, parse_state, write_state},
+    state_file::{STATE_VERSION, StateFault, StateHeader, floats, parse_state, write_state},
 };
 use crate::{
     fingerprint,
@@ -145,7 +145,7 @@ impl CheckpointStore {
             }
         };
         let (identity, position) = (draft.identity.clone(), draft.position.clone());
-        let header = StateHeader { version: VERSION, identity, position, model, best: best.clone() };
+        let header = StateHeader { version: STATE_VERSION, identity, position, model, best: best.clone() };
         files::write_new(&state_path, |path| write_state(path, &header, draft.moments))
             .map_err(failed_at(&state_path))?;
         let last = self.folder("last");

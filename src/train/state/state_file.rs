@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The version of the format. Files of other versions are not read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const STATE_VERSION: u32 = 1;
 /// The entry of the safetensors header that holds [`StateHeader`].
 const POSITION: &str = "sweep";
 /// The entry of the safetensors header that holds the digest of the moments and of [`StateHeader`].
@@ -106,7 +106,7 @@ pub(super) fn parse_state(bytes: &[u8]) -> Result<Option<(StateHeader, Moments<'
         return Err(StateFault::Digest);
     }
     let FormatVersion { version } = serde_json::from_str(header)?;
-    if version != VERSION {
+    if version != STATE_VERSION {
         return Ok(None);
     }
     let header: StateHeader = serde_json::from_str(header)?;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Part of every key. It is raised when the same tokenizer would cut the same texts into other chunks.
-const VERSION: &[u8] = b"text 1";
+const TEXT_VERSION: &[u8] = b"text 1";
 
 /// A dataset, with a number that no other dataset of the worker has.
 pub(crate) type NumberedDataset = (u64, Rc<Dataset>);
@@ -132,7 +132,7 @@ impl Tokenization<'_> {
         let Chunking { length, stride, long, chunks_max } = self.chunking;
         let numbers = [length, stride, chunks_max].map(|number| (number as u64).to_le_bytes());
         let [length, stride, chunks_max] = numbers.each_ref().map(<[u8; 8]>::as_slice);
-        let chunking = [VERSION, self.digest, length, stride, chunks_max, long.as_str().as_bytes()];
+        let chunking = [TEXT_VERSION, self.digest, length, stride, chunks_max, long.as_str().as_bytes()];
         EntryKey::of(Kind::Text, chunking.into_iter().chain(texts.iter().map(|text| text.as_bytes())))
     }
 

@@ -14,7 +14,8 @@ use crate::{
     cache::{Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
     data::SplitName,
     fingerprint,
-    train::{masks, numbers::count},
+    numbers::count,
+    train::masks,
 };
 
 /// Batches whose documents are sorted by length together. More of them pad less, fewer mix better; the number

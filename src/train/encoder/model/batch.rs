@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-use crate::train::{
+use crate::{
     numbers::small_count,
-    ops::{inputs::Packing, row_sink::RowSink},
+    train::ops::{inputs::Packing, row_sink::RowSink},
 };
 
 /// The hidden states that the lowest layers of an encoder return for a batch.

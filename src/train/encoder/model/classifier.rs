@@ -11,11 +11,11 @@ use burn::{
 pub(crate) use super::layers::Queries;
 use super::{batch::Batch, layers::Encoder};
 use crate::{
+    numbers::count,
     settings::{MatmulPrecision, Pooling, Settings},
     train::{
         encoder::family::{Family, HeadActivation},
         masks::{Dropout, Masks},
-        numbers::count,
         ops::fused::Fused,
         tensors::values,
     },

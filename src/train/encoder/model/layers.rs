@@ -8,11 +8,11 @@ use burn::{
 
 use super::batch::Batch;
 use crate::{
+    numbers::count,
     settings::MatmulPrecision,
     train::{
         encoder::family::Family,
         masks::{Dropout, Masks},
-        numbers::count,
         ops::{
             fused::Fused,
             inputs::{Attention, Norm},

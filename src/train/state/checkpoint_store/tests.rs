@@ -204,7 +204,7 @@ fn a_checkpoint_of_another_version_is_not_used_and_not_damaged() {
     let (folder, store) = store();
     let path = folder.path().join("last").join(STATE);
     let header = StateHeader {
-        version: VERSION + 1,
+        version: STATE_VERSION + 1,
         identity: identity(1),
         position: position(1, vec![]),
         model: String::new(),
