@@ -28,7 +28,7 @@ use sweep::{
     policy::Retries,
     protocol::{PROTOCOL_VERSION, WorkerLine},
     report,
-    scheduler::{Action, Exit, Input, PendingTrial, Scheduler, Slot, Terms},
+    scheduler::{Action, Input, PendingTrial, Scheduler, Slot, Terms, WorkerExit},
     settings::Lowercase,
     study::Study,
     system::device::Device,
@@ -177,7 +177,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
                     let sent = trials.iter().flat_map(|given| &lines[given.trial.0 as usize - 1]);
                     inputs.extend(sent.map(|line| Input::Line(slot, line.clone())));
                 }
-                Action::Leave(slot) => inputs.push_back(Input::Exited(slot, Exit::Code(0))),
+                Action::Leave(slot) => inputs.push_back(Input::Exited(slot, WorkerExit::Code(0))),
                 Action::Log(trial, event) => log.push((trial, event)),
                 Action::End => return log,
                 action => panic!("nothing goes wrong here: {action:?}"),

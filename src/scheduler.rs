@@ -22,7 +22,7 @@ mod state;
 
 use self::slots::{AfterExit, MemoryPool, SlotState};
 pub use self::{
-    messages::{Action, Exit, GivenTrial, Input, PendingTrial, Slot, Terms},
+    messages::{Action, GivenTrial, Input, PendingTrial, Slot, Terms, WorkerExit},
     state::Scheduler,
 };
 use crate::{

@@ -19,7 +19,7 @@ fn head(count: usize) -> EntryHead {
     EntryHead::new(Kind::Text, "a test".to_owned(), &[(Type::U32, count), (Type::F32, 1)])
 }
 
-/// Makes the entry of `count` numbers, if it is not there; the answer is whether it was.
+/// Makes the entry of `count` numbers, if it is not there. Returns whether it was there.
 fn make(cache: &Cache, name: &str, count: u32) -> bool {
     match cache.find(&key(name), &mut || Ok(())).unwrap() {
         CacheEntry::Present(entry) => {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     protocol::WorkerRequest,
-    scheduler::Exit,
+    scheduler::WorkerExit,
     system::{
         device::Device,
         machine::visible_gpu,
@@ -147,18 +147,18 @@ impl Process {
     }
 
     /// How a process with this status ended.
-    pub(super) fn exit(&self, status: &io::Result<ExitStatus>) -> Exit {
+    pub(super) fn exit(&self, status: &io::Result<ExitStatus>) -> WorkerExit {
         let status = status.as_ref().ok().map(|status| (status.code(), status.signal()));
         match status {
-            Some((Some(code), _)) => Exit::Code(code),
+            Some((Some(code), _)) => WorkerExit::Code(code),
             Some((None, Some(KILLED))) if !self.is_killed && self.oom_kills.claim() => {
-                Exit::OutOfMemory(Memory::Host)
+                WorkerExit::OutOfMemory(Memory::Host)
             }
             Some((None, Some(signal))) => match memory::ran_out(&self.log.tail()) {
-                Some(memory) if signal == ABORTED => Exit::OutOfMemory(memory),
-                _ => Exit::Signal(signal),
+                Some(memory) if signal == ABORTED => WorkerExit::OutOfMemory(memory),
+                _ => WorkerExit::Signal(signal),
             },
-            Some((None, None)) | None => Exit::Code(-1),
+            Some((None, None)) | None => WorkerExit::Code(-1),
         }
     }
 }

@@ -34,7 +34,7 @@ pub const WEIGHT_FILES: [&str; 4] = [
 #[derive(Deserialize)]
 pub(crate) struct ShardIndex {
     /// The file of each tensor.
-    weight_map: BTreeMap<String, String>,
+    pub(crate) weight_map: BTreeMap<String, String>,
 }
 
 impl ShardIndex {

@@ -2,7 +2,7 @@
 //! has been reaped.
 
 use super::{
-    messages::{Action, Exit, Slot, shortened},
+    messages::{Action, Slot, WorkerExit, shortened},
     slots::{AfterExit, SlotState},
     state::Scheduler,
 };
@@ -64,7 +64,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn exited(&mut self, slot: Slot, exit: Exit, out: &mut Vec<Action>) {
+    pub(super) fn exited(&mut self, slot: Slot, exit: WorkerExit, out: &mut Vec<Action>) {
         self.not_full(slot, out);
         let after = match self.slots.state(slot).clone() {
             SlotState::Empty => Vec::new(),

@@ -1,4 +1,4 @@
-//! What the scheduler is told and what it answers.
+//! The scheduler's inputs and its actions.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ pub struct Terms {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum WorkerExit {
     /// It returned this code.
     Code(i32),
     /// This signal killed it.
@@ -89,7 +89,7 @@ pub enum Input {
     /// A worker that was asked to leave is still there.
     LeaveTimeout(Slot),
     /// A worker is gone, and every line that it sent has been given to `step`.
-    Exited(Slot, Exit),
+    Exited(Slot, WorkerExit),
     /// There is space on the disk again, after [`Action::AwaitSpace`].
     SpaceFreed,
     /// The user wants to stop.
@@ -148,7 +148,7 @@ pub enum Action {
     End,
 }
 
-impl Exit {
+impl WorkerExit {
     /// The failure of a trial whose worker ended while it had the trial.
     pub(super) fn failure(self) -> Failure {
         let (kind, message) = match self {

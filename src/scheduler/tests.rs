@@ -135,16 +135,16 @@ fn the_run_ends_once_the_last_worker_has_been_reaped() {
     let mut scheduler = busy(1, 1);
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     assert_eq!(actions[1..], [Action::Leave(SLOT)]);
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(0))), ended(false));
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0))), ended(false));
 }
 
 #[test]
 fn a_killed_worker_costs_one_retry_in_a_fresh_process() {
     let mut scheduler = busy(1, 1);
-    let actions = scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
+    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(plain(actions), [failed(T1, FailureKind::Signal(9), true), started(T1, 2), spawn(T1)]);
     scheduler.step(Input::Line(SLOT, READY));
-    let actions = plain(scheduler.step(Input::Exited(SLOT, Exit::Signal(9))));
+    let actions = plain(scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9))));
     assert_eq!(actions[0], failed(T1, FailureKind::Signal(9), false));
     assert_eq!(actions[1..], ended(false));
 }
@@ -152,19 +152,19 @@ fn a_killed_worker_costs_one_retry_in_a_fresh_process() {
 #[test]
 fn a_second_attempt_waits_until_the_process_of_the_first_was_reaped() {
     let mut scheduler = busy(2, 2);
-    scheduler.step(Input::Exited(Slot(1), Exit::Code(1)));
+    scheduler.step(Input::Exited(Slot(1), WorkerExit::Code(1)));
     scheduler.step(Input::Line(Slot(1), READY));
     scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
     scheduler.step(Input::Garbage(SLOT, "noise".to_owned()));
     // A free device is there, but the old process may still write into the trial's folder.
-    assert_eq!(scheduler.step(Input::Exited(Slot(1), Exit::Code(0))), []);
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Signal(9))), [started(T1, 2), spawn(T1)]);
+    assert_eq!(scheduler.step(Input::Exited(Slot(1), WorkerExit::Code(0))), []);
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9))), [started(T1, 2), spawn(T1)]);
 }
 
 #[test]
 fn a_second_attempt_never_runs_in_a_worker_that_is_already_warm() {
     let mut scheduler = busy(2, 3);
-    scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
+    scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     let actions = scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
     assert_eq!(actions[1..], [Action::Leave(Slot(1))]);
 }
@@ -183,7 +183,7 @@ fn a_device_is_not_given_away_while_its_killed_worker_has_not_been_reaped() {
     let actions = plain(scheduler.step(Input::Garbage(SLOT, "noise".to_owned())));
     assert_eq!(actions, [failed(T1, FailureKind::Protocol, true), Action::Kill(SLOT)]);
     assert_eq!(scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome()))), []);
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Signal(9))), [started(T2, 1), spawn(T2)]);
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9))), [started(T2, 1), spawn(T2)]);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn each_kind_of_failure_has_retries_of_its_own() {
     let mut scheduler = with_slots(cpu(1), &[pending(T1)], terms);
     scheduler.step(Input::Begin);
     let mut outcomes = Vec::new();
-    for exit in [Exit::Signal(9), Exit::Code(1), Exit::Signal(11), Exit::Code(2)] {
+    for exit in [WorkerExit::Signal(9), WorkerExit::Code(1), WorkerExit::Signal(11), WorkerExit::Code(2)] {
         scheduler.step(Input::Line(SLOT, READY));
         let actions = plain(scheduler.step(Input::Exited(SLOT, exit)));
         let Action::Log(_, Event::Failed { retry, .. }) = actions[0] else { panic!("{actions:?}") };
@@ -255,7 +255,7 @@ fn what_is_to_be_tried_again_when_the_user_stops_waits_for_the_next_run() {
     let actions =
         plain(scheduler.step(Input::Line(SLOT, WorkerLine::Failed(T1, failure(FailureKind::Panic)))));
     assert_eq!(actions, [failed(T1, FailureKind::Panic, true), Action::Leave(SLOT)]);
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(1))), ended(true));
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(1))), ended(true));
 }
 
 #[test]
@@ -306,8 +306,8 @@ fn interrupts_stop_then_terminate_then_kill() {
     assert_eq!(scheduler.step(Input::Interrupt), each(Action::Terminate));
     assert_eq!(scheduler.step(Input::Interrupt), each(Action::Kill));
     let put_back = |trial| Action::Log(Some(trial), Event::Interrupted);
-    assert_eq!(scheduler.step(Input::Exited(Slot(0), Exit::Signal(9))), [put_back(T1)]);
-    let actions = scheduler.step(Input::Exited(Slot(1), Exit::Signal(9)));
+    assert_eq!(scheduler.step(Input::Exited(Slot(0), WorkerExit::Signal(9))), [put_back(T1)]);
+    let actions = scheduler.step(Input::Exited(Slot(1), WorkerExit::Signal(9)));
     assert_eq!(actions[0], put_back(T2));
     assert_eq!(actions[1..], ended(true));
 }
@@ -319,7 +319,7 @@ fn an_interrupt_lets_a_worker_that_has_no_trial_yet_leave() {
     assert_eq!(scheduler.step(Input::Interrupt), [Action::Leave(SLOT)]);
     assert_eq!(scheduler.step(Input::Line(SLOT, READY)), []);
     assert_eq!(scheduler.step(Input::LeaveTimeout(SLOT)), [Action::Kill(SLOT)]);
-    let actions = scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
+    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(actions[0], Action::Log(Some(T1), Event::Interrupted));
     assert_eq!(actions[1..], ended(true));
 }
@@ -330,5 +330,5 @@ fn a_trial_that_finishes_after_an_interrupt_is_complete_and_no_other_starts() {
     scheduler.step(Input::Interrupt);
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     assert_eq!(actions, [Action::Log(Some(T1), Event::Finished(outcome())), Action::Leave(SLOT)]);
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(0))), ended(true));
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0))), ended(true));
 }

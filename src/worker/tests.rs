@@ -47,7 +47,7 @@ impl Read for Held {
     }
 }
 
-/// Serves `input` and answers what was said after `ready`, and why the worker left.
+/// Serves `input`. Returns the lines after `ready`, and why the worker left.
 fn serve(input: impl Read + Send + 'static, train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
     let mut output = Vec::new();
     let requests = Requests::listen(BufReader::new(input), || {});

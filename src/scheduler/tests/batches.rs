@@ -46,14 +46,14 @@ fn the_failure_of_one_is_none_of_the_others() {
     let mut scheduler = busy_with_two();
     let actions = plain(scheduler.step(Input::TimeLimit(SLOT, T1)));
     assert_eq!(actions, [failed(T1, FailureKind::TimeLimit, false), Action::Kill(SLOT)]);
-    let actions = scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
+    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(actions, [started(T2, 2), spawn(T2)], "it resumes before the third, in a process of its own");
 }
 
 #[test]
 fn a_process_that_dies_fails_all_its_trials() {
     let mut scheduler = busy_with_two();
-    let actions = plain(scheduler.step(Input::Exited(SLOT, Exit::Signal(9))));
+    let actions = plain(scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9))));
     let kind = || FailureKind::Signal(9);
     assert_eq!(actions[..2], [failed(T1, kind(), true), failed(T2, kind(), true)]);
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::system::memory::Memory;
 
 const T3: TrialId = TrialId(3);
-const DIED: Exit = Exit::OutOfMemory(Memory::Host);
+const DIED: WorkerExit = WorkerExit::OutOfMemory(Memory::Host);
 
 /// How the attempts that `actions` begin are made.
 fn starts(actions: &[Action]) -> Vec<(TrialId, Option<usize>, bool)> {
@@ -71,13 +71,13 @@ fn a_trial_that_fits_only_alone_waits_for_its_device_and_has_it_for_itself() {
         scheduler.step(Input::Line(slot, WorkerLine::Finished(trial, outcome())));
     }
     // Two still hold a process, the third one has left.
-    let actions = scheduler.step(Input::Exited(SLOT, Exit::Code(0)));
+    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0)));
     assert_eq!(starts(&actions), [(T1, None, false)]);
     run_out(&mut scheduler, SLOT);
     assert!(matches!(scheduler.slots.state(SLOT), SlotState::Empty), "it waits until it is alone");
-    scheduler.step(Input::Exited(Slot(1), Exit::Code(0)));
+    scheduler.step(Input::Exited(Slot(1), WorkerExit::Code(0)));
     scheduler.step(Input::Line(Slot(2), WorkerLine::Finished(TrialId(6), outcome())));
-    let actions = scheduler.step(Input::Exited(Slot(2), Exit::Code(0)));
+    let actions = scheduler.step(Input::Exited(Slot(2), WorkerExit::Code(0)));
     assert_eq!(starts(&actions), [(T1, None, true)]);
     let actions = plain(run_out(&mut scheduler, SLOT));
     assert_eq!(actions[0], failed(T1, FailureKind::OutOfMemory(Memory::Host), false));
@@ -96,7 +96,7 @@ fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests(
     scheduler.step(Input::Line(SLOT, READY));
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     assert_eq!(actions[1..], [Action::Leave(SLOT)]);
-    let actions = scheduler.step(Input::Exited(SLOT, Exit::Code(0)));
+    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0)));
     assert_eq!(starts(&actions).len(), 2, "one slot fewer");
 }
 

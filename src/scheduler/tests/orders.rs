@@ -82,7 +82,7 @@ struct World {
     scheduler: Scheduler,
     /// A process for each slot, with the trials that it has.
     processes: Vec<Option<Vec<TrialId>>>,
-    /// Processes that were told to go.
+    /// Processes that were asked to leave.
     doomed: BTreeSet<Slot>,
     /// Processes that wait for space.
     full: BTreeSet<Slot>,
@@ -305,9 +305,9 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::Alive => line(WorkerLine::Alive(own)),
         Deed::Resumed => line(WorkerLine::Event(own, Event::Resumed { step: 1, epoch: 0.5, from: None })),
         Deed::Garbage => Input::Garbage(slot, "noise".to_owned()),
-        Deed::Exit => Input::Exited(slot, Exit::Code(1)),
-        Deed::Killed => Input::Exited(slot, Exit::Signal(9)),
-        Deed::OutOfMemory => Input::Exited(slot, Exit::OutOfMemory(Memory::Host)),
+        Deed::Exit => Input::Exited(slot, WorkerExit::Code(1)),
+        Deed::Killed => Input::Exited(slot, WorkerExit::Signal(9)),
+        Deed::OutOfMemory => Input::Exited(slot, WorkerExit::OutOfMemory(Memory::Host)),
         Deed::StartupTimeout => Input::StartupTimeout(slot),
         Deed::Stalled => Input::Stalled(slot),
         Deed::TimeLimit => Input::TimeLimit(slot, own),

@@ -4,7 +4,7 @@ use super::*;
 
 const T3: TrialId = TrialId(3);
 
-/// A scheduler that has begun on so many slots, with trials numbered from 1 of which some wait for another.
+/// A scheduler that has begun on this number of slots, with trials numbered from 1, some of which wait for another.
 fn begun(slots: usize, after: &[Option<TrialId>]) -> Scheduler {
     let all: Vec<PendingTrial> = (1..)
         .zip(after)
@@ -39,9 +39,9 @@ fn it_is_next_when_that_one_is_complete_whoever_has_waited_longer() {
 fn it_runs_too_when_that_one_fails_but_not_before_its_last_attempt() {
     let mut scheduler = begun(1, &[Some(T2), None]);
     assert_eq!(running(&scheduler), [T2]);
-    scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
+    scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(running(&scheduler), [T2], "it is tried again");
-    scheduler.step(Input::Exited(SLOT, Exit::Signal(9)));
+    scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(running(&scheduler), [T1]);
 }
 
@@ -63,6 +63,6 @@ fn an_interrupted_run_leaves_it_waiting() {
     let mut scheduler = begun(1, &[None, Some(T1)]);
     scheduler.step(Input::Interrupt);
     scheduler.step(Input::Line(SLOT, WorkerLine::Stopped(T1)));
-    let actions = scheduler.step(Input::Exited(SLOT, Exit::Code(0)));
+    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0)));
     assert_eq!(actions, ended(true));
 }

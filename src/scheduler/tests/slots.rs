@@ -17,7 +17,7 @@ fn a_slot_that_left_gets_no_more_work() {
     assert_eq!(scheduler.step(Input::SlotLeft(OTHER)), []);
     let actions = scheduler.step(Input::Line(OTHER, WorkerLine::Finished(T2, outcome())));
     assert_eq!(actions[1..], [Action::Leave(OTHER)]);
-    assert_eq!(scheduler.step(Input::Exited(OTHER, Exit::Code(0))), []);
+    assert_eq!(scheduler.step(Input::Exited(OTHER, WorkerExit::Code(0))), []);
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn the_run_ends_when_every_slot_has_left() {
     let mut scheduler = busy(1, 2);
     scheduler.step(Input::SlotLeft(SLOT));
     scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(0))), ended(false));
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0))), ended(false));
 }
 
 #[test]
@@ -41,5 +41,5 @@ fn a_trial_that_is_added_while_the_last_worker_leaves_starts_another() {
     let mut scheduler = busy(1, 1);
     scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     scheduler.step(Input::TrialAdded(pending(T2)));
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(0))), [started(T2, 1), spawn(T2)]);
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0))), [started(T2, 1), spawn(T2)]);
 }

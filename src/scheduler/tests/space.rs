@@ -16,10 +16,10 @@ fn a_full_disk_fails_no_trial_and_nothing_starts_until_there_is_space() {
     let actions = plain(scheduler.step(Input::Line(SLOT, disk_full(T1))));
     let failed = failed(T1, FailureKind::DiskFull, true);
     assert_eq!(actions, [failed, Action::AwaitSpace(T1), Action::Leave(SLOT)]);
-    assert_eq!(scheduler.step(Input::Exited(SLOT, Exit::Code(1))), []);
+    assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(1))), []);
     let actions = scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
     assert_eq!(actions[1..], [Action::Leave(Slot(1))]);
-    assert_eq!(scheduler.step(Input::Exited(Slot(1), Exit::Code(0))), [], "the run is not over");
+    assert_eq!(scheduler.step(Input::Exited(Slot(1), WorkerExit::Code(0))), [], "the run is not over");
     let actions = scheduler.step(Input::SpaceFreed);
     assert_eq!(actions[..2], [started(T1, 2), spawn(T1)], "it goes on before others begin");
 }
@@ -30,7 +30,7 @@ fn however_often_the_disk_is_full_the_trial_is_not_given_up() {
     for _ in 0..200 {
         let actions = scheduler.step(Input::Line(SLOT, disk_full(T1)));
         assert!(actions.contains(&Action::AwaitSpace(T1)));
-        scheduler.step(Input::Exited(SLOT, Exit::Code(1)));
+        scheduler.step(Input::Exited(SLOT, WorkerExit::Code(1)));
         scheduler.step(Input::SpaceFreed);
         scheduler.step(Input::Line(SLOT, READY));
     }
@@ -52,7 +52,7 @@ fn while_a_worker_waits_for_space_nothing_starts() {
     assert_eq!(scheduler.step(Input::Line(SLOT, full(T1))), [Action::ShowFull(T1, "/full".into())]);
     assert_eq!(scheduler.step(Input::Line(SLOT, full(T1))), [], "it has been told");
     scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
-    assert_eq!(scheduler.step(Input::Exited(Slot(1), Exit::Code(0))), []);
+    assert_eq!(scheduler.step(Input::Exited(Slot(1), WorkerExit::Code(0))), []);
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::DiskFreed(T1)));
     assert_eq!(actions[0], Action::ShowFreed);
     assert!(matches!(actions[2], Action::Spawn { slot: Slot(1), trial: TrialId(3), .. }), "{actions:?}");
@@ -62,7 +62,7 @@ fn while_a_worker_waits_for_space_nothing_starts() {
 fn a_worker_that_dies_while_it_waits_for_space_waits_no_longer() {
     let mut scheduler = busy(1, 1);
     scheduler.step(Input::Line(SLOT, full(T1)));
-    let actions = plain(scheduler.step(Input::Exited(SLOT, Exit::Signal(9))));
+    let actions = plain(scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9))));
     assert_eq!(actions[0], Action::ShowFreed);
     assert_eq!(actions[1], failed(T1, FailureKind::Signal(9), true));
     assert_eq!(actions[2..], [started(T1, 2), spawn(T1)]);
@@ -72,6 +72,6 @@ fn a_worker_that_dies_while_it_waits_for_space_waits_no_longer() {
 fn the_user_may_end_a_run_that_waits_for_space() {
     let mut scheduler = busy(1, 2);
     scheduler.step(Input::Line(SLOT, disk_full(T1)));
-    scheduler.step(Input::Exited(SLOT, Exit::Code(1)));
+    scheduler.step(Input::Exited(SLOT, WorkerExit::Code(1)));
     assert_eq!(scheduler.step(Input::Interrupt), ended(true));
 }

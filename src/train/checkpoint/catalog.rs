@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-
 use super::{
     error::{CheckpointError, FileFault, IndexFault},
     safetensors,
@@ -15,7 +13,7 @@ use super::{
     torch,
 };
 use crate::{
-    hub::WEIGHT_FILES,
+    hub::{ShardIndex, WEIGHT_FILES},
     train::encoder::{
         source::{Lookup, SourceError},
         weights::Weights,
@@ -57,10 +55,6 @@ impl Catalog {
     }
 
     fn of_shards(path: &Path) -> Result<Self, CheckpointError> {
-        #[derive(Deserialize)]
-        struct ShardIndex {
-            weight_map: BTreeMap<String, String>,
-        }
         let failed = |source| CheckpointError::Index { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path)
             .map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;

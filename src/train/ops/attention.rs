@@ -121,7 +121,7 @@ pub(super) fn attention_backward(
 
 /// A part of the projections, which stand side by side.
 #[derive(Clone, Copy)]
-enum Projection {
+enum ProjectionPart {
     Queries = 0,
     Keys = 1,
     Values = 2,
@@ -142,12 +142,12 @@ struct SequenceHead {
 
 impl SequenceHead {
     /// The first column of this head's part of the projections.
-    const fn column(self, part: Projection) -> usize {
+    const fn column(self, part: ProjectionPart) -> usize {
         part as usize * self.width + self.head * self.size
     }
 
     /// Copies this head's part of `projected`, times `factor`, into `into`: `[length, size]`.
-    fn read(self, projected: &[f32], part: Projection, factor: f32, into: &mut PaddedMatrix) {
+    fn read(self, projected: &[f32], part: ProjectionPart, factor: f32, into: &mut PaddedMatrix) {
         into.reset(self.length, self.size);
         let column = self.column(part);
         for row in 0..self.length {
@@ -157,7 +157,7 @@ impl SequenceHead {
     }
 
     /// Copies `from`, `[length, size]`, times `factor`, over this head's part of `projected`.
-    fn write(self, from: &PaddedMatrix, part: Projection, factor: f32, projected: &mut [f32]) {
+    fn write(self, from: &PaddedMatrix, part: ProjectionPart, factor: f32, projected: &mut [f32]) {
         let column = self.column(part);
         for row in 0..self.length {
             let place = &mut projected[row * 3 * self.width + column..][..self.size];
@@ -197,9 +197,9 @@ impl AttentionScratch {
         let arch = Arch::new();
         let SequenceHead { length, size, width, .. } = head;
         // The scale goes to the queries, which are smaller than the scores.
-        head.read(projected, Projection::Queries, head.scale(), &mut self.queries);
-        head.read(projected, Projection::Keys, 1.0, &mut self.keys);
-        head.read(projected, Projection::Values, 1.0, &mut self.values);
+        head.read(projected, ProjectionPart::Queries, head.scale(), &mut self.queries);
+        head.read(projected, ProjectionPart::Keys, 1.0, &mut self.keys);
+        head.read(projected, ProjectionPart::Values, 1.0, &mut self.values);
         self.transposed.transpose(&self.keys, length, size);
         let (a, b, c) = (&self.queries, &self.transposed, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
@@ -228,7 +228,7 @@ impl AttentionScratch {
             self.gradient.row_mut(row)[..size].copy_from_slice(source);
         }
         // D Vᵀ. Each part of `projected` is read before its gradient is written over it.
-        head.read(projected, Projection::Values, 1.0, &mut self.values);
+        head.read(projected, ProjectionPart::Values, 1.0, &mut self.values);
         self.transposed.transpose(&self.values, length, size);
         let (a, b, c) = (&self.gradient, &self.transposed, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
@@ -240,18 +240,18 @@ impl AttentionScratch {
         self.transposed.transpose(&self.weights, length, length);
         let (a, b, c) = (&self.transposed, &self.gradient, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        head.write(&self.result, Projection::Values, 1.0, projected);
+        head.write(&self.result, ProjectionPart::Values, 1.0, projected);
         // S K / √s
-        head.read(projected, Projection::Keys, 1.0, &mut self.keys);
+        head.read(projected, ProjectionPart::Keys, 1.0, &mut self.keys);
         let (a, b, c) = (&self.scores, &self.keys, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        head.read(projected, Projection::Queries, head.scale(), &mut self.queries);
-        head.write(&self.result, Projection::Queries, head.scale(), projected);
+        head.read(projected, ProjectionPart::Queries, head.scale(), &mut self.queries);
+        head.write(&self.result, ProjectionPart::Queries, head.scale(), projected);
         // Sᵀ Q / √s, where `queries` holds Q / √s.
         self.transposed.transpose(&self.scores, length, length);
         let (a, b, c) = (&self.transposed, &self.queries, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        head.write(&self.result, Projection::Keys, 1.0, projected);
+        head.write(&self.result, ProjectionPart::Keys, 1.0, projected);
     }
 }
 
