@@ -2,27 +2,31 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
+    fs::File,
     io::{BufRead, BufReader, Write},
     os::unix::ffi::OsStrExt as _,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Stdio},
 };
 
-fn sweep(results: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
-    command.arg("--results").arg(results).stdin(Stdio::null());
+use serde_json::Value;
+
+use crate::common::{
+    place::Place,
+    program::{self, Written},
+};
+
+fn command(results: &Path, arguments: &[&str]) -> Command {
+    let mut command = program::sweep(&[]);
+    command.arg("--results").arg(results).args(arguments);
     command
 }
 
-fn output(results: &Path, arguments: &[&str]) -> Output {
-    sweep(results).args(arguments).output().unwrap()
+fn run(results: &Place, arguments: &[&str]) -> Written {
+    Written::by(&mut command(&results.path(""), arguments))
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
+/// A plan of an older version, which says less than today's.
 const PLAN: &str = r#"{
   "sweep": "demo", "seed": 1, "labels": ["0", "1"], "positive": 1, "swept": ["dropout"],
   "data": {
@@ -34,135 +38,176 @@ const PLAN: &str = r#"{
 }"#;
 
 /// Results with one sweep, `demo`, whose plan is empty.
-fn results() -> tempfile::TempDir {
-    let root = tempfile::tempdir().unwrap();
-    fs::create_dir(root.path().join("demo")).unwrap();
-    fs::write(root.path().join("demo/plan.json"), PLAN).unwrap();
-    root
+fn results() -> Place {
+    let place = Place::empty();
+    place.write("demo/plan.json", PLAN);
+    place
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_help_with_0() {
-    let root = tempfile::tempdir().unwrap();
-    assert_eq!(output(root.path(), &["dance"]).status.code(), Some(2));
-    let help = output(root.path(), &["--help"]);
-    assert_eq!(help.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&help.stdout).contains("130 interrupted"));
+fn wrong_usage_ends_with_2() {
+    run(&Place::empty(), &["dance"]).with_code(2);
+}
+
+#[test]
+fn help_ends_with_0() {
+    run(&Place::empty(), &["--help"]).with_code(0);
+}
+
+#[test]
+fn help_names_the_exit_codes() {
+    assert!(run(&Place::empty(), &["--help"]).stdout.contains("130 interrupted"));
 }
 
 #[test]
 fn listings_without_results_end_with_5() {
-    let root = tempfile::tempdir().unwrap();
     for command in ["leaderboard", "status", "report", "export-best"] {
-        let output = output(root.path(), &[command]);
-        assert_eq!(output.status.code(), Some(5), "{command}");
-        assert!(stderr(&output).contains("holds no sweep"), "{}", stderr(&output));
+        let Written { stderr, .. } = run(&Place::empty(), &[command]).with_code(5);
+        assert!(stderr.contains("holds no sweep"), "{stderr}");
     }
 }
 
 #[test]
 fn an_unknown_sweep_is_answered_with_those_there_are() {
-    let root = results();
-    let output = output(root.path(), &["status", "demp"]);
-    assert_eq!(output.status.code(), Some(5));
-    assert!(stderr(&output).contains("no sweep `demp`") && stderr(&output).contains("there are: demo"));
+    let Written { stderr, .. } = run(&results(), &["status", "demp"]).with_code(5);
+    assert!(stderr.contains("no sweep `demp`") && stderr.contains("there are: demo"), "{stderr}");
+}
+
+/// What the program says about a damaged log.
+fn on_a_damaged_log() -> String {
+    let results = results();
+    results.write("demo/events.jsonl", "nonsense\n{}\n");
+    run(&results, &["status"]).with_code(5).stderr
 }
 
 #[test]
-fn a_damaged_log_ends_with_5_and_says_where() {
-    let root = results();
-    fs::write(root.path().join("demo/events.jsonl"), "nonsense\n{}\n").unwrap();
-    let output = output(root.path(), &["status"]);
-    assert_eq!(output.status.code(), Some(5));
-    assert!(stderr(&output).contains("events.jsonl line 1 is not a record"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("--fresh"), "{}", stderr(&output));
+fn a_damaged_log_is_refused_at_its_line() {
+    let message = on_a_damaged_log();
+    assert!(message.contains("events.jsonl line 1 is not a record"), "{message}");
 }
 
 #[test]
-fn a_plan_that_is_cut_off_ends_with_5_and_says_how_to_go_on() {
-    let root = results();
-    fs::write(root.path().join("demo/plan.json"), &PLAN[..PLAN.len() / 2]).unwrap();
-    let output = output(root.path(), &["leaderboard"]);
-    assert_eq!(output.status.code(), Some(5));
-    assert!(stderr(&output).contains("plan.json is damaged or cut off"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("--fresh"), "{}", stderr(&output));
+fn a_damaged_log_is_refused_with_a_way_out() {
+    let message = on_a_damaged_log();
+    assert!(message.contains("--fresh"), "{message}");
+}
+
+/// What the program says about half a plan.
+fn on_half_a_plan() -> String {
+    let results = results();
+    results.write("demo/plan.json", &PLAN[..PLAN.len() / 2]);
+    run(&results, &["leaderboard"]).with_code(5).stderr
+}
+
+#[test]
+fn a_plan_that_is_cut_off_is_refused_by_its_name() {
+    let message = on_half_a_plan();
+    assert!(message.contains("plan.json is damaged or cut off"), "{message}");
+}
+
+#[test]
+fn a_plan_that_is_cut_off_is_refused_with_a_way_out() {
+    let message = on_half_a_plan();
+    assert!(message.contains("--fresh"), "{message}");
 }
 
 #[test]
 fn results_whose_path_is_not_utf8_are_refused_before_anything_is_made() {
-    let root = tempfile::tempdir().unwrap();
-    let spec = root.path().join("a.toml");
-    fs::write(&spec, "name = \"a\"\n[data]\npath = \"builtin:reviews\"\n").unwrap();
-    let results = root.path().join(OsStr::from_bytes(b"r\xff"));
-    let output = output(&results, &["run", spec.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("is not UTF-8"), "{}", stderr(&output));
+    let place = Place::new("a", "name = \"a\"\n[data]\npath = \"builtin:reviews\"\n");
+    let results = place.path(OsStr::from_bytes(b"r\xff"));
+    let spec = place.path("a.toml");
+    let Written { stderr, .. } =
+        Written::by(&mut command(&results, &["run", spec.to_str().unwrap()])).with_code(2);
+    assert!(stderr.contains("is not UTF-8"), "{stderr}");
     assert!(!results.exists());
 }
 
+fn json(results: &Place, arguments: &[&str]) -> Value {
+    serde_json::from_str(&run(results, &[arguments, &["--format", "json"]].concat()).stdout).unwrap()
+}
+
 #[test]
-fn status_and_devices_speak_json() {
-    let root = results();
-    let status = output(root.path(), &["status", "--format", "json"]);
-    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+fn the_status_speaks_json() {
+    let status = json(&results(), &["status"]);
     assert_eq!((&status["sweep"], &status["counts"]["waiting"]), (&"demo".into(), &0.into()));
     assert!(status["running_in"].is_null());
-    let devices = output(root.path(), &["devices", "--format", "json"]);
-    let devices: serde_json::Value = serde_json::from_slice(&devices.stdout).unwrap();
-    assert!(devices["cores"].as_u64().unwrap() >= 1);
+}
+
+#[test]
+fn the_list_of_devices_speaks_json() {
+    assert!(json(&results(), &["devices"])["cores"].as_u64().unwrap() >= 1);
 }
 
 #[test]
 fn a_reader_that_closes_standard_output_early_is_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let root = results();
-    let output = sweep(root.path()).arg("status").stdout(writer).output().unwrap();
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let results = results();
+    let written = Written::by(command(&results.path(""), &["status"]).stdout(writer));
+    assert_eq!((written.code, written.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
 fn status_names_the_process_that_holds_the_sweep() {
-    let root = results();
-    let lock = File::create(root.path().join("demo/.lock")).unwrap();
+    let results = results();
+    let lock = File::create(results.path("demo/.lock")).unwrap();
     (&lock).write_all(br#"{"host":"here","pid":7,"since":"2026-01-05T10:22:07Z"}"#).unwrap();
     lock.lock().unwrap();
-    let output = output(root.path(), &["status"]);
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = run(&results, &["status"]).stdout;
     assert!(text.starts_with("demo (pid 7 on here since 2026-01-05T10:22:07Z): 0 complete"), "{text}");
 }
 
-#[test]
-fn a_worker_is_ready_at_once_and_leaves_when_its_input_ends() {
-    let root = tempfile::tempdir().unwrap();
-    let mut worker = sweep(root.path())
-        .args(["worker", "--device", "cpu:0", "--threads", "1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+/// A worker whose input and output are pipes.
+fn worker(results: &Place, arguments: &[&str]) -> Child {
+    let mut command = command(&results.path(""), &["worker", "--device", "cpu:0"]);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Reads the first line of a worker.
+fn first_line(worker: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(worker.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "{\"ready\":{\"v\":1}}\n");
+    line
+}
+
+#[test]
+fn a_worker_is_ready_at_once() {
+    let results = Place::empty();
+    let mut worker = worker(&results, &["--threads", "1"]);
+    assert_eq!(first_line(&mut worker), "{\"ready\":{\"v\":1}}\n");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+}
+
+#[test]
+fn a_worker_leaves_when_its_input_ends() {
+    let results = Place::empty();
+    let mut worker = worker(&results, &["--threads", "1"]);
+    first_line(&mut worker);
     drop(worker.stdin.take());
     assert_eq!(worker.wait().unwrap().code(), Some(0));
 }
 
-#[test]
-fn a_worker_fails_a_trial_without_its_file_and_leaves() {
-    let root = tempfile::tempdir().unwrap();
-    let mut worker = sweep(root.path())
-        .args(["worker", "--device", "cpu:0"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+/// What a worker does that is to run a trial without its file; its input does not end.
+fn on_a_trial_without_its_file() -> Written {
+    let results = Place::empty();
+    let mut worker = worker(&results, &[]);
     let mut input = worker.stdin.take().unwrap();
-    let folder = root.path().display();
-    writeln!(input, r#"{{"run":{{"trial":3,"folder":"{folder}"}}}}"#).unwrap();
-    let output = worker.wait_with_output().unwrap();
-    let last = String::from_utf8_lossy(&output.stdout).lines().last().map(ToOwned::to_owned).unwrap();
-    assert!(last.starts_with(r#"{"failed":[3,{"kind":"disk""#), "{last}");
-    assert_eq!(output.status.code(), Some(1));
+    let folder = results.path("");
+    writeln!(input, r#"{{"run":{{"trial":3,"folder":"{}"}}}}"#, folder.display()).unwrap();
+    let written = worker.wait_with_output().unwrap().into();
     drop(input);
+    written
+}
+
+#[test]
+fn a_worker_fails_a_trial_without_its_file() {
+    let Written { stdout, .. } = on_a_trial_without_its_file();
+    let last = stdout.lines().last().unwrap();
+    assert!(last.starts_with(r#"{"failed":[3,{"kind":"disk""#), "{last}");
+}
+
+#[test]
+fn a_worker_leaves_after_a_trial_that_failed() {
+    on_a_trial_without_its_file().with_code(1);
 }

@@ -7,10 +7,8 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
     sync::{
         LazyLock,
         atomic::{AtomicUsize, Ordering},
@@ -18,7 +16,12 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
+use crate::common::{
+    place::Place,
+    program::Written,
+    results::{Findings, files_under},
+    texts::csv_of_two_words,
+};
 
 const SPEC: &str = r#"
 name = "tiny"
@@ -63,7 +66,7 @@ impl Trials {
         }
     }
 
-    fn quiet(self) -> &'static Findings {
+    fn undisturbed(self) -> &'static Findings {
         match self {
             Self::Apart => &APART,
             Self::Sharing => &SHARING,
@@ -71,128 +74,85 @@ impl Trials {
     }
 }
 
-type Findings = (Value, BTreeMap<PathBuf, Vec<u8>>);
-
-fn csv() -> String {
-    let mut csv = String::from("text,label\n");
-    for index in 0..60 {
-        let (word, label) = if index % 2 == 0 { ("满意", "good") } else { ("失望", "bad") };
-        writeln!(csv, "第{index}次，{word},{label}").unwrap();
-    }
-    csv
+fn place(trials: Trials) -> Place {
+    let place = Place::new("tiny", &trials.spec());
+    place.write("tiny.csv", csv_of_two_words(["满意", "失望"], 60));
+    place
 }
 
-/// A folder with the sweep.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new(trials: Trials) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.path("tiny.csv"), csv()).unwrap();
-        fs::write(place.path("tiny.toml"), trials.spec()).unwrap();
-        place
+fn run(place: &Place, crash: Option<&str>) -> Written {
+    let mut command = place.run_command(&["--devices", "cpu:1"]);
+    if let Some(order) = crash {
+        command.env("SWEEP_CRASH", order);
     }
+    Written::by(&mut command)
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
+/// How the names of files begin whose contents depend on time.
+const TIMED: [&str; 8] = [
+    "state.safe",
+    "best.safe",
+    "events.jsonl",
+    "leaderboard.",
+    "report.html",
+    "worker.log",
+    ".lock",
+    "overview.png",
+];
 
-    fn run(&self, crash: Option<&str>) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
-        command.args(["run", "tiny.toml", "--devices", "cpu:1"]).current_dir(self.0.path());
-        if let Some(order) = crash {
-            command.env("SWEEP_CRASH", order);
-        }
-        command.output().unwrap()
-    }
-
-    /// Every file whose contents do not depend on time; and the leaderboard without times.
-    fn findings(&self) -> Findings {
-        let results = self.path("results/tiny");
-        let mut leaderboard: Value =
-            serde_json::from_slice(&fs::read(results.join("leaderboard.json")).unwrap()).unwrap();
-        for row in leaderboard.as_array_mut().unwrap() {
-            assert!(row.as_object_mut().unwrap().remove("seconds").is_some());
-        }
-        let mut files = BTreeMap::new();
-        collect(&results, &mut files);
-        let timed = [
-            "state.safe",
-            "best.safe",
-            "events.jsonl",
-            "leaderboard.",
-            "report.html",
-            "worker.log",
-            ".lock",
-            "overview.png",
-        ];
-        files.retain(|path, _| {
-            let name = path.file_name().unwrap().to_string_lossy();
-            !timed.iter().any(|timed| name.starts_with(timed))
-        });
-        let relative = |(path, bytes): (PathBuf, Vec<u8>)| {
-            // Absolute paths of the data differ.
-            let bytes = String::from_utf8(bytes.clone())
-                .map(|text| text.replace(self.0.path().to_str().unwrap(), "").into_bytes())
-                .unwrap_or(bytes);
-            (path.strip_prefix(&results).unwrap().to_owned(), bytes)
+/// What a sweep left: its leaderboard without times, and every file whose contents do not depend on time.
+fn findings(place: &Place) -> Findings {
+    let results = place.results();
+    let is_timed = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        TIMED.iter().any(|timed| name.starts_with(timed))
+    };
+    let file = |path: PathBuf| {
+        // Absolute paths of the data differ.
+        let bytes = match String::from_utf8(fs::read(&path).unwrap()) {
+            Ok(text) => text.replace(place.path("").to_str().unwrap(), "").into_bytes(),
+            Err(error) => error.into_bytes(),
         };
-        (leaderboard, files.into_iter().map(relative).collect())
-    }
+        (path.strip_prefix(results.path()).unwrap().to_owned(), bytes)
+    };
+    let files = files_under(results.path()).into_iter().filter(|path| !is_timed(path));
+    Findings { rows: results.rows_without(&["seconds"]), files: files.map(file).collect() }
 }
 
-fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else {
-            files.insert(path.clone(), fs::read(path).unwrap());
-        }
-    }
+/// Whether a killed process had not named the file yet: it counts for nothing.
+fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    name.starts_with(".writing-") || name.contains(".kept-")
 }
 
-static APART: LazyLock<Findings> = LazyLock::new(|| quiet(Trials::Apart));
-static SHARING: LazyLock<Findings> = LazyLock::new(|| quiet(Trials::Sharing));
+static APART: LazyLock<Findings> = LazyLock::new(|| undisturbed(Trials::Apart));
+static SHARING: LazyLock<Findings> = LazyLock::new(|| undisturbed(Trials::Sharing));
 
-fn quiet(trials: Trials) -> Findings {
-    let place = Place::new(trials);
-    let output = place.run(None);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    place.findings()
+fn undisturbed(trials: Trials) -> Findings {
+    let place = place(trials);
+    run(&place, None).succeeded();
+    findings(&place)
 }
 
 /// Crashes once at the write point `number`; the answer is what had just been done there, or `None`
 /// when there is no such point.
 fn crash(trials: Trials, role: &str, how: &str, number: usize) -> Option<String> {
-    let place = Place::new(trials);
+    let place = place(trials);
     let mark = place.path("mark");
     let order = format!("{role}:{number}:{how}:{}", mark.display());
-    let output = place.run(Some(&order));
+    let crashed = run(&place, Some(&order));
     let what = fs::read_to_string(&mark).ok()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if role == "worker" {
         // A fresh one took its place.
-        assert_eq!(output.status.code(), Some(0), "{order}: {said}");
+        assert_eq!(crashed.code, Some(0), "{order}: {}", crashed.stderr);
     } else {
-        assert_eq!(output.status.code(), None, "{order}: {said}");
-        let again = place.run(None);
-        assert_eq!(again.status.code(), Some(0), "{order}: {}", String::from_utf8_lossy(&again.stderr));
+        assert_eq!(crashed.code, None, "{order}: {}", crashed.stderr);
+        let again = run(&place, None);
+        assert_eq!(again.code, Some(0), "{order}: {}", again.stderr);
     }
-    let (found, expected) = (place.findings(), trials.quiet());
-    assert_eq!(found.0, expected.0, "{order} after it {what}");
-    let leftover = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // What a killed process had not named yet; it counts for nothing.
-        name.starts_with(".writing-") || name.contains(".kept-")
-    };
-    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| -> Vec<PathBuf> {
-        files.keys().filter(|path| !leftover(path)).cloned().collect()
-    };
-    assert_eq!(names(&found.1), names(&expected.1), "{order} after it {what}");
-    for (path, bytes) in &expected.1 {
-        assert!(found.1[path] == *bytes, "{order} after it {what}: {} differs", path.display());
-    }
+    let (mut found, expected) = (findings(&place), trials.undisturbed());
+    found.files.retain(|path, _| !is_leftover(path));
+    found.assert_equal(expected, &format!("{order} after it {what}"));
     Some(what.trim().to_owned())
 }
 
@@ -204,7 +164,7 @@ fn crash_everywhere(trials: Trials, role: &str, how: &str, first: usize) {
         Trials::Sharing => 11,
     });
     let next = AtomicUsize::new(if stride == 1 { 1 } else { first });
-    let _ = trials.quiet();
+    let _ = trials.undisturbed();
     let counts: Vec<BTreeMap<String, usize>> = thread::scope(|scope| {
         let runs: Vec<_> = (0..2)
             .map(|_| {
@@ -250,13 +210,21 @@ fn a_power_cut_at_any_write_point_of_the_orchestrator_changes_no_result() {
 }
 
 #[test]
-fn trials_that_go_on_from_others_do_so_whatever_is_killed() {
+fn trials_that_resume_from_others_do_so_whichever_worker_is_killed() {
     crash_everywhere(Trials::Sharing, "worker", "kill", 1);
+}
+
+#[test]
+fn trials_that_resume_from_others_do_so_when_the_orchestrator_is_killed() {
     crash_everywhere(Trials::Sharing, "orchestrator", "kill", 5);
 }
 
 #[test]
-fn trials_that_go_on_from_others_do_so_after_a_power_cut() {
+fn trials_that_resume_from_others_do_so_after_a_power_cut_of_a_worker() {
     crash_everywhere(Trials::Sharing, "worker", "power", 3);
+}
+
+#[test]
+fn trials_that_resume_from_others_do_so_after_a_power_cut_of_the_orchestrator() {
     crash_everywhere(Trials::Sharing, "orchestrator", "power", 7);
 }

@@ -4,79 +4,55 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
+use crate::common::{checkpoint, place::Place, program::Written, repository};
+
 /// Kilobytes of address space that the program gets.
 const MEMORY: u32 = 1_500_000;
 
-/// A folder with a spec `s.toml`, in which the program runs.
-struct Place(tempfile::TempDir);
+/// A folder with the spec `s.toml`.
+fn place(spec: &str) -> Place {
+    Place::new("s", spec)
+}
 
-/// What the program did.
-struct Ran {
+/// A place with a copy of the committed results.
+fn with_results() -> Place {
+    let place = place("");
+    for name in ["plan.json", "events.jsonl", "sweep.toml"] {
+        let sample = fs::read(repository().join("results/sample").join(name)).unwrap();
+        place.write(format!("results/sample/{name}"), sample);
+    }
+    place
+}
+
+/// What the program did in bounded memory; nothing that it wrote speaks to the terminal.
+struct Answer {
     code: Option<i32>,
     text: String,
 }
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn run(place: &Place, arguments: &[&str]) -> Answer {
+    let program = place.command(arguments);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -v {MEMORY}; exec \"$@\""), "sh"]);
+    limited.arg(program.get_program()).args(program.get_args());
+    let written = Written::by(limited.current_dir(place.path("")).stdin(Stdio::null()));
+    let text = written.stderr + &written.stdout;
+    let speaks = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}');
+    assert!(!text.contains(speaks), "{arguments:?}: {text:?}");
+    assert!(text.len() < 20_000, "{arguments:?} wrote {} bytes", text.len());
+    Answer { code: written.code, text }
 }
 
-impl Place {
-    fn new(spec: &str) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("s.toml", spec.as_bytes());
-        place
-    }
-
-    /// A place with a copy of the committed results.
-    fn with_results() -> Self {
-        let place = Self::new("");
-        for name in ["plan.json", "events.jsonl", "sweep.toml"] {
-            place.write(
-                &format!("results/sample/{name}"),
-                &fs::read(repository().join("results/sample").join(name)).unwrap(),
-            );
-        }
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let limited = format!("ulimit -v {MEMORY}; exec \"$@\"");
-        let output = Command::new("sh")
-            .args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_sweep")])
-            .args(arguments)
-            .current_dir(self.0.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
-        let speaks = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}');
-        assert!(!text.contains(speaks), "{arguments:?}: {text:?}");
-        assert!(text.len() < 20_000, "{arguments:?} said {} bytes", text.len());
-        Ran { code: output.status.code(), text }
-    }
-
-    fn dry_run(&self) -> Ran {
-        self.run(&["run", "s.toml", "--dry-run"])
-    }
+fn dry_run(place: &Place) -> Answer {
+    run(place, &["run", "s.toml", "--dry-run"])
 }
 
-impl Ran {
+impl Answer {
     /// Expects this exit code, and these words somewhere.
     #[track_caller]
     fn refused(&self, code: i32, words: &str) {
@@ -93,7 +69,7 @@ fn spec(name: &str, checkpoint: &str) -> String {
 }
 
 fn with_data(file: &str, content: &[u8]) -> Place {
-    let place = Place::new(&spec("data", "builtin:mini").replace("builtin:reviews", file));
+    let place = place(&spec("data", "builtin:mini").replace("builtin:reviews", file));
     place.write(file, content);
     place
 }
@@ -106,14 +82,14 @@ fn csv(last: &str) -> Vec<u8> {
 #[test]
 fn names_that_lead_elsewhere_or_do_not_end_are_refused() {
     for name in ["../x", "/etc/x", ".", "a\\u001b[31mb", "a\\u0000b", &"x".repeat(500_000)] {
-        Place::new(&spec(name, "builtin:mini")).dry_run().refused(2, "the name ");
+        dry_run(&place(&spec(name, "builtin:mini"))).refused(2, "the name ");
     }
 }
 
 #[test]
 fn specs_without_end_or_bottom_are_refused() {
     let good = spec("deep", "builtin:mini");
-    Place::new(&("# x\n".repeat(300_000) + &good)).dry_run().refused(2, "longer than 1048576 bytes");
+    dry_run(&place(&("# x\n".repeat(300_000) + &good))).refused(2, "longer than 1048576 bytes");
     for text in [
         "a = ".to_owned() + &"[".repeat(10_000),
         "a = ".to_owned() + &"{ a = ".repeat(10_000),
@@ -121,37 +97,36 @@ fn specs_without_end_or_bottom_are_refused() {
         "}\n".repeat(500_000),
         (0..60_000).map(|key| format!("k{key} = 1\n")).collect::<Vec<_>>().concat(),
     ] {
-        assert_eq!(Place::new(&format!("{text}\n{good}")).dry_run().code, Some(2));
+        assert_eq!(dry_run(&place(&format!("{text}\n{good}"))).code, Some(2));
     }
     let dots = "a.".repeat(30_000) + "a=1";
-    Place::new(&good).run(&["run", "s.toml", "--dry-run", "--set", &dots]).refused(2, "too many dots");
+    run(&place(&good), &["run", "s.toml", "--dry-run", "--set", &dots]).refused(2, "too many dots");
 }
 
 #[test]
 fn tables_of_every_bad_kind_are_refused() {
     let columns: Vec<String> = (0..200_000).map(|column| format!("c{column}")).collect();
-    with_data("d.csv", columns.join(",").as_bytes()).dry_run().refused(2, "has no column `text`");
-    with_data("d.csv", &vec![b'x'; 20_000_000]).dry_run().refused(2, "has no column `text`");
-    with_data("d.csv", &csv(&format!("a,{}\n", "L".repeat(5_000_000)))).dry_run().refused(2, "the label has");
-    with_data("d.csv", &csv("\"never closed,1\n")).dry_run().refused(2, "never closed");
-    with_data("d.csv", b"te\0xt\x1b[2J,label\na,1\n").dry_run().refused(2, "has no column `text`");
+    dry_run(&with_data("d.csv", columns.join(",").as_bytes())).refused(2, "has no column `text`");
+    dry_run(&with_data("d.csv", &vec![b'x'; 20_000_000])).refused(2, "has no column `text`");
+    dry_run(&with_data("d.csv", &csv(&format!("a,{}\n", "L".repeat(5_000_000))))).refused(2, "the label has");
+    dry_run(&with_data("d.csv", &csv("\"never closed,1\n"))).refused(2, "never closed");
+    dry_run(&with_data("d.csv", b"te\0xt\x1b[2J,label\na,1\n")).refused(2, "has no column `text`");
     let deep = format!("{{\"text\":\"a\",\"label\":{}}}\n", "[".repeat(10_000));
-    with_data("d.jsonl", deep.as_bytes()).dry_run().refused(2, "recursion limit");
+    dry_run(&with_data("d.jsonl", deep.as_bytes())).refused(2, "recursion limit");
 }
 
 #[test]
 fn labels_that_speak_to_the_terminal_are_shown_without_that() {
     let hostile = csv("a,\u{1b}]0;x\u{7}\u{202e}\nb,\u{1b}]0;x\u{7}\u{202e}\nc,\u{1b}]0;x\u{7}\u{202e}\n");
-    assert_eq!(with_data("d.csv", &hostile).dry_run().code, Some(0));
+    assert_eq!(dry_run(&with_data("d.csv", &hostile)).code, Some(0));
 }
 
 /// A spec of a checkpoint whose parameters are these bytes.
 fn with_parameters(file: &str, bytes: &[u8]) -> Place {
-    let place = Place::new(&spec("weights", "model"));
-    let config = fs::read(repository().join("tests/fixtures/tiny-bert/config.json")).unwrap();
-    place.write("model/config.json", &config);
+    let place = place(&spec("weights", "model"));
+    place.write("model/config.json", checkpoint::fixture("tiny-bert", "config.json"));
     place.write("model/vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n");
-    place.write(&format!("model/{file}"), bytes);
+    place.write(format!("model/{file}"), bytes);
     place
 }
 
@@ -187,7 +162,7 @@ fn safetensors_headers_that_lie_are_refused() {
         ),
         file(Value::Object(many), 800_000),
     ] {
-        with_parameters("model.safetensors", &bytes).dry_run().refused(2, "is not a whole safetensors file");
+        dry_run(&with_parameters("model.safetensors", &bytes)).refused(2, "is not a whole safetensors file");
     }
 }
 
@@ -213,7 +188,7 @@ fn pickles_that_would_grow_are_refused() {
         b"t(K\0K\0t\x89)tRs.",
     ]
     .concat();
-    with_parameters("pytorch_model.bin", &archive(&tensor)).dry_run().refused(2, "goes beyond its");
+    dry_run(&with_parameters("pytorch_model.bin", &archive(&tensor))).refused(2, "goes beyond its");
     let many = [b"\x80\x02".to_vec(), vec![b'N'; 30_000_000], b".".to_vec()].concat();
     let text = [&b"\x80\x02\x8d"[..], &u64::MAX.to_le_bytes(), b"a."].concat();
     let copies = [
@@ -225,7 +200,7 @@ fn pickles_that_would_grow_are_refused() {
     ]
     .concat();
     for pickle in [many, text, copies] {
-        let ran = with_parameters("pytorch_model.bin", &archive(&pickle)).dry_run();
+        let ran = dry_run(&with_parameters("pytorch_model.bin", &archive(&pickle)));
         ran.refused(2, "is not a PyTorch file of tensors alone");
     }
 }
@@ -236,7 +211,7 @@ const READERS: [&str; 4] = ["leaderboard", "status", "report", "export-best"];
 fn results_that_are_not_what_they_should_be_are_refused() {
     for name in ["plan.json", "events.jsonl"] {
         for harm in 0..4 {
-            let place = Place::with_results();
+            let place = with_results();
             let path = place.path("results/sample").join(name);
             fs::remove_file(&path).unwrap();
             match harm {
@@ -246,27 +221,26 @@ fn results_that_are_not_what_they_should_be_are_refused() {
                 _ => fs::write(&path, b"\xff\xfe\0\n{}\n").unwrap(),
             }
             for command in READERS {
-                let ran = place.run(&[command]);
+                let ran = run(&place, &[command]);
                 assert_eq!(ran.code, Some(5), "{name} {harm} {command}: {}", ran.text);
             }
         }
     }
-    let place = Place::new(&spec("x", "builtin:mini"));
+    let place = place(&spec("x", "builtin:mini"));
     place.write("results", b"a file");
     for command in READERS {
-        assert_eq!(place.run(&[command]).code, Some(5));
+        assert_eq!(run(&place, &[command]).code, Some(5));
     }
-    assert_eq!(place.run(&["run", "s.toml"]).code, Some(5));
+    assert_eq!(run(&place, &["run", "s.toml"]).code, Some(5));
 }
 
 #[test]
 fn counts_that_are_no_confusion_are_refused() {
     for counts in ["[[1],[2,3]]", "[[9223372036854775808,9223372036854775808],[1,1]]"] {
-        let place = Place::with_results();
-        let path = place.path("results/sample/events.jsonl");
+        let place = with_results();
         let counts: Value = serde_json::from_str(counts).unwrap();
-        let log: String = fs::read_to_string(&path)
-            .unwrap()
+        let log: String = place
+            .text("results/sample/events.jsonl")
             .lines()
             .map(|line| {
                 let mut record: Value = serde_json::from_str(line).unwrap();
@@ -276,37 +250,48 @@ fn counts_that_are_no_confusion_are_refused() {
                 record.to_string() + "\n"
             })
             .collect();
-        fs::write(&path, log).unwrap();
+        place.write("results/sample/events.jsonl", log);
         for command in READERS {
-            place.run(&[command]).refused(5, "is not a record: the confusion ");
+            run(&place, &[command]).refused(5, "is not a record: the confusion ");
         }
     }
 }
 
-#[test]
-fn names_of_sweeps_settings_and_labels_never_speak_to_the_terminal_or_become_markup() {
-    let place = Place::with_results();
-    let path = place.path("results/sample/plan.json");
-    let mut plan: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+/// Results whose sweep, settings and labels have names that mean harm.
+fn with_hostile_names() -> Place {
+    let place = with_results();
+    let mut plan = place.json("results/sample/plan.json");
     plan["sweep"] = json!("<b>\u{1b}]0;x\u{7}");
     plan["labels"] = json!(["<script>\u{1b}[31m", "=1+1\n\""]);
     plan["swept"] = json!(["\u{1b}[31m<i>x"]);
     for trial in plan["trials"].as_array_mut().unwrap() {
         trial["params"] = json!({ "\u{1b}[31m<i>x": "=HYPERLINK(\"x\")\n\u{1b}[2J<script>" });
     }
-    fs::write(&path, plan.to_string()).unwrap();
+    place.write("results/sample/plan.json", plan.to_string());
+    place
+}
+
+#[test]
+fn names_in_results_never_speak_to_the_terminal() {
+    let place = with_hostile_names();
     for command in [&["leaderboard"][..], &["leaderboard", "--format", "markdown"], &["status"], &["report"]]
     {
-        assert_eq!(place.run(command).code, Some(0));
+        assert_eq!(run(&place, command).code, Some(0));
     }
-    let page = fs::read_to_string(place.path("results/sample/report.html")).unwrap();
+    assert!(!place.text("results/sample/report.html").contains('\u{1b}'));
+}
+
+#[test]
+fn names_in_results_never_become_markup() {
+    let place = with_hostile_names();
+    run(&place, &["report"]);
+    let page = place.text("results/sample/report.html");
     assert!(!page.contains("<script") && !page.contains("<i>") && !page.contains("<b>\u{1b}"), "{page}");
-    assert!(!page.contains('\u{1b}'));
 }
 
 #[test]
 fn what_a_command_line_names_is_shown_without_what_speaks_to_the_terminal() {
-    let place = Place::new(&spec("x", "builtin:mini"));
+    let place = place(&spec("x", "builtin:mini"));
     let evil = "\u{1b}[31m\u{202e}x";
     for arguments in [
         &["leaderboard", evil][..],
@@ -317,7 +302,7 @@ fn what_a_command_line_names_is_shown_without_what_speaks_to_the_terminal() {
         &["run", "s.toml", "--dry-run", "--set", "checkpoint=a/\u{1b}[31mb"],
         &["predict", "--model", evil, "text"],
     ] {
-        let ran = place.run(arguments);
+        let ran = run(&place, arguments);
         assert!(matches!(ran.code, Some(2 | 5)), "{arguments:?}: {:?} {}", ran.code, ran.text);
     }
 }

@@ -1,23 +1,17 @@
 //! Sweeps over epochs and patience by real workers: trials share what they have in common, and
-//! nothing but the time tells.
+//! nothing but the time shows it.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
+use std::{collections::BTreeMap, fs, process::Command, sync::LazyLock};
+
+use sweep::event::Event;
+
+use crate::common::{
+    place::Place,
+    program::Written,
+    results::{Files, differences, id, trial_files, without},
 };
 
-use serde_json::Value;
-use sweep::{
-    event::{Event, Record},
-    journal,
-    results::{Results, SweepFolder},
-    trial::TrialId,
-};
-use tempfile::TempDir;
-
-/// The monitored figure never improves by so much, so that patience decides.
+/// The monitored figure never improves by so much that patience would not decide.
 const SPEC: &str = r#"
 name = "ends"
 seed = 5
@@ -40,164 +34,169 @@ min_delta = 100
 const ENDS: [(u32, u32); 4] = [(1, 1), (1, 2), (3, 1), (3, 2)];
 const STEPS_PER_EPOCH: u64 = 6;
 
-struct Place(TempDir);
+fn place() -> Place {
+    Place::new("ends", SPEC)
+}
 
-impl Place {
-    fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("ends.toml"), SPEC).unwrap();
-        Self(root)
-    }
+fn run(place: &Place, arguments: &[&str]) {
+    place.run(arguments).succeeded();
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
+/// Runs the grid of [`ENDS`].
+fn grid(place: &Place, arguments: &[&str]) -> Command {
+    let mut command = place.run_command(arguments);
+    command.args(["--set", "search.space.epochs={ grid = [1, 3] }"]);
+    command.args(["--set", "search.space.patience={ grid = [1, 2] }"]);
+    command
+}
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
-        command.args(["run", "ends.toml"]).args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command
-    }
+fn complete(mut command: Command) -> Written {
+    Written::by(&mut command).succeeded()
+}
 
-    /// Runs the grid of [`ENDS`].
-    fn grid(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(arguments);
-        command.args(["--set", "search.space.epochs={ grid = [1, 3] }"]);
-        command.args(["--set", "search.space.patience={ grid = [1, 2] }"]);
-        command
-    }
-
-    fn folder(&self, name: &str) -> SweepFolder {
-        Results::new(self.path("results")).sweep(name)
-    }
-
-    fn records(&self) -> Vec<Record> {
-        journal::replay(&self.folder("ends").log()).unwrap().records
-    }
-
-    /// The steps that workers made, and the trials that trials went on from.
-    fn work(&self) -> (u64, BTreeMap<u32, u32>) {
-        let (mut steps, mut origins, mut done) = (0, BTreeMap::new(), BTreeMap::new());
-        for record in self.records() {
-            let Some(trial) = record.trial else { continue };
-            match record.event {
-                Event::Started { .. } => _ = done.insert(trial, 0),
-                Event::Resumed { step, from, .. } => {
-                    done.insert(trial, step);
-                    origins.extend(from.map(|origin| (trial.0, origin.trial.0)));
-                }
-                Event::Evaluated(evaluation) => {
-                    let done = done.entry(trial).or_default();
-                    steps += evaluation.step.saturating_sub(*done);
-                    *done = evaluation.step.max(*done);
-                }
-                _ => {}
+/// The steps that workers made.
+fn steps(place: &Place) -> u64 {
+    let (mut steps, mut done) = (0, BTreeMap::new());
+    for record in place.results().records() {
+        let Some(trial) = record.trial else { continue };
+        match record.event {
+            Event::Started { .. } => _ = done.insert(trial, 0),
+            Event::Resumed { step, .. } => _ = done.insert(trial, step),
+            Event::Evaluated(evaluation) => {
+                let done = done.entry(trial).or_default();
+                steps += evaluation.step.saturating_sub(*done);
+                *done = evaluation.step.max(*done);
             }
-        }
-        (steps, origins)
-    }
-
-    /// What the trial `id` of the sweep `name` left that does not depend on time.
-    fn left(&self, name: &str, id: u32) -> BTreeMap<&'static str, Vec<u8>> {
-        let folder = self.folder(name).trial(TrialId(id));
-        let mut left: BTreeMap<_, _> =
-            ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"]
-                .map(|file| (file, fs::read(folder.path().join(file)).unwrap()))
-                .into();
-        let board = fs::read(self.folder(name).leaderboard("json")).unwrap();
-        let board: Vec<Value> = serde_json::from_slice(&board).unwrap();
-        let row = board.iter().find(|row| row["trial"] == id).unwrap();
-        let mut row = row.as_object().unwrap().clone();
-        let of_the_sweep =
-            ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "went_on_from"];
-        for field in of_the_sweep {
-            row.remove(field).unwrap();
-        }
-        left.insert("row", serde_json::to_vec(&row).unwrap());
-        left
-    }
-
-    /// Asserts that each trial of the grid left what it leaves in a sweep of its own.
-    fn assert_as_alone(&self) {
-        for (id, (epochs, patience)) in (1..).zip(ENDS) {
-            let name = format!("alone-{id}");
-            let settings =
-                [format!("name={name}"), format!("epochs={epochs}"), format!("patience={patience}")];
-            let mut command = self.command(&["--devices", "cpu:1"]);
-            for setting in settings {
-                command.args(["--set", &setting]);
-            }
-            complete(&mut command);
-            let (expected, found) = (self.left(&name, 1), self.left("ends", id));
-            let different: Vec<_> = expected.keys().filter(|file| expected[*file] != found[*file]).collect();
-            assert!(different.is_empty(), "trial {id}: {different:?}");
+            _ => {}
         }
     }
+    steps
+}
 
-    /// The files of a trial that only going on needs.
-    fn checkpoints(&self) -> Vec<u32> {
-        (1..=4).filter(|id| self.folder("ends").trial(TrialId(*id)).last_state().exists()).collect()
+/// The trials that trials resumed from the end of.
+fn prefixes(place: &Place) -> BTreeMap<u32, u32> {
+    let resumed = |event| if let Event::Resumed { from, .. } = event { from } else { None };
+    let records = place.results().records().into_iter();
+    records.filter_map(|record| Some((record.trial?.0, resumed(record.event)?.trial.0))).collect()
+}
+
+/// Fields of a row that depend on the sweep around its trial, or on time.
+const OF_THE_SWEEP: [&str; 8] =
+    ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "went_on_from"];
+
+/// What a trial left that does not depend on time.
+fn left(place: &Place, sweep: &str, trial: u32) -> Files {
+    let results = place.results_of(sweep);
+    let mut left = trial_files(results.trial(trial).path());
+    let row = results.rows().into_iter().find(|row| id(row) == trial).unwrap();
+    let row = OF_THE_SWEEP.iter().fold(row, |row, field| without(row, field));
+    left.insert("row".to_owned(), serde_json::to_vec(&row).unwrap());
+    left
+}
+
+/// Asserts that each trial of the grid left what it leaves in a sweep of its own.
+fn assert_as_alone(place: &Place) {
+    for (id, (epochs, patience)) in (1..).zip(ENDS) {
+        let name = format!("alone-{id}");
+        let [named, epochs, patience] =
+            [format!("name={name}"), format!("epochs={epochs}"), format!("patience={patience}")];
+        run(place, &["--devices", "cpu:1", "--set", &named, "--set", &epochs, "--set", &patience]);
+        let (found, expected) = (left(place, "ends", id), left(place, &name, 1));
+        assert_eq!(differences(&found, &expected), [""; 0], "trial {id}");
     }
 }
 
-fn complete(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    output
+/// Asserts that no trial has the files any more that only resuming needs.
+#[track_caller]
+fn assert_no_states(place: &Place) {
+    let states: Vec<u32> = (1..=4).filter(|id| place.results().trial(*id).last_state().exists()).collect();
+    assert_eq!(states, [0; 0]);
+}
+
+/// The grid on one slot and on two.
+static GRIDS: LazyLock<[Place; 2]> = LazyLock::new(|| {
+    ["cpu:1", "cpu:2"].map(|devices| {
+        let place = Place::shared("ends", SPEC);
+        complete(grid(&place, &["--devices", devices]));
+        place
+    })
+});
+
+#[test]
+fn each_trial_ends_as_it_would_alone() {
+    GRIDS.iter().for_each(assert_as_alone);
 }
 
 #[test]
-fn each_trial_ends_as_it_would_alone_and_no_step_is_made_twice() {
-    for devices in ["cpu:1", "cpu:2"] {
-        let place = Place::new();
-        complete(&mut place.grid(&["--devices", devices]));
-        place.assert_as_alone();
+fn no_step_is_made_twice() {
+    for place in &*GRIDS {
         // Alone they are 1, 1, 2 and 3 epochs.
-        let origins = [(2, 1), (3, 1), (4, 3)].into();
-        assert_eq!(place.work(), (3 * STEPS_PER_EPOCH, origins), "{devices}");
-        assert_eq!(place.checkpoints(), [0; 0], "what only going on needs is gone");
-        let board = fs::read_to_string(place.folder("ends").leaderboard("md")).unwrap();
+        assert_eq!(steps(place), 3 * STEPS_PER_EPOCH);
+        assert_eq!(prefixes(place), [(2, 1), (3, 1), (4, 3)].into());
+    }
+}
+
+#[test]
+fn what_only_resuming_needs_is_removed() {
+    GRIDS.iter().for_each(assert_no_states);
+}
+
+#[test]
+fn the_leaderboard_names_the_trials_that_others_resumed_from() {
+    for place in &*GRIDS {
+        let board = fs::read_to_string(place.results().leaderboard("md")).unwrap();
         assert!(board.contains("0002 from 0001, 0003 from 0001, 0004 from 0003."), "{board}");
     }
 }
 
 #[test]
-fn what_is_not_kept_is_removed_only_after_others_went_on_from_it() {
-    let place = Place::new();
-    complete(&mut place.grid(&["--devices", "cpu:1", "--set", "run.keep=1"]));
-    assert_eq!(place.work().0, 3 * STEPS_PER_EPOCH);
-    assert_eq!(place.checkpoints(), [0; 0]);
+fn what_is_not_kept_is_removed_only_after_others_resumed_from_it() {
+    let place = place();
+    complete(grid(&place, &["--devices", "cpu:1", "--set", "run.keep=1"]));
+    assert_eq!(steps(&place), 3 * STEPS_PER_EPOCH);
+    assert_no_states(&place);
 }
 
 #[test]
-fn a_dry_run_tells_how_many_trials_go_on_from_others() {
-    let place = Place::new();
-    let said = String::from_utf8(complete(&mut place.grid(&["--dry-run"])).stdout).unwrap();
-    assert!(said.contains("shared   3 of 4 trials go on where another one ends"), "{said}");
-    let linear = complete(&mut place.grid(&["--dry-run", "--set", "schedule=linear"]));
-    let said = String::from_utf8(linear.stdout).unwrap();
-    assert!(said.contains("shared   2 of 4 trials"), "{said}");
+fn a_dry_run_says_how_many_trials_resume_from_others() {
+    let shown = complete(grid(&place(), &["--dry-run"])).stdout;
+    assert!(shown.contains("shared   3 of 4 trials go on where another one ends"), "{shown}");
+}
+
+#[test]
+fn fewer_trials_resume_from_others_where_the_schedule_falls_to_their_ends() {
+    let shown = complete(grid(&place(), &["--dry-run", "--set", "schedule=linear"])).stdout;
+    assert!(shown.contains("shared   2 of 4 trials"), "{shown}");
+}
+
+/// A grid whose first trial failed when its worker wrote its first checkpoint.
+fn with_a_failed_first_trial() -> Place {
+    let place = place();
+    let mut command = grid(&place, &["--devices", "cpu:1", "--set", "run.retries.signal=0"]);
+    let order = format!("worker:5:kill:{}", place.path("mark").display());
+    Written::by(command.env("SWEEP_CRASH", order)).with_code(3);
+    place
 }
 
 #[test]
 fn when_the_first_one_fails_the_others_run_all_the_same() {
-    let place = Place::new();
-    let mut command = place.grid(&["--devices", "cpu:1", "--set", "run.retries.signal=0"]);
-    // The worker dies when it writes its first checkpoint.
-    let order = format!("worker:5:kill:{}", place.path("mark").display());
-    let output = command.env("SWEEP_CRASH", order).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
-    // The last one has nobody but the third to go on from, and nobody came from the first.
-    assert_eq!(place.work().1, [(4, 3)].into());
-    let mut again = place.grid(&["--devices", "cpu:1", "--retry-failed"]);
-    complete(&mut again);
-    place.assert_as_alone();
+    let place = with_a_failed_first_trial();
+    // The last one has nobody but the third to resume from, and nobody came from the first.
+    assert_eq!(prefixes(&place), [(4, 3)].into());
 }
 
 #[test]
-fn a_trial_that_a_spec_has_more_runs_from_its_beginning_when_nothing_is_left_to_go_on_from() {
-    let place = Place::new();
-    complete(place.command(&["--devices", "cpu:1"]).args(["--set", "search.space.epochs={ grid = [1] }"]));
-    complete(place.command(&["--devices", "cpu:1"]).args(["--set", "search.space.epochs={ grid = [1, 3] }"]));
-    assert_eq!(place.work(), (4 * STEPS_PER_EPOCH, BTreeMap::new()));
+fn a_first_trial_that_failed_ends_as_it_would_alone_when_it_is_tried_again() {
+    let place = with_a_failed_first_trial();
+    complete(grid(&place, &["--devices", "cpu:1", "--retry-failed"]));
+    assert_as_alone(&place);
+}
+
+#[test]
+fn a_trial_that_a_spec_has_more_runs_from_its_beginning_when_nothing_is_left_to_resume_from() {
+    let place = place();
+    run(&place, &["--devices", "cpu:1", "--set", "search.space.epochs={ grid = [1] }"]);
+    run(&place, &["--devices", "cpu:1", "--set", "search.space.epochs={ grid = [1, 3] }"]);
+    assert_eq!(steps(&place), 4 * STEPS_PER_EPOCH);
+    assert_eq!(prefixes(&place), BTreeMap::new());
 }

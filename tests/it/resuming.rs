@@ -1,214 +1,199 @@
-//! Trials that are stopped or die anywhere, and go on as if nothing had been.
+//! Trials that are stopped or die at any step resume, and leave what they leave undisturbed.
 
-use std::{
-    fs,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{fs, path::Path, sync::LazyLock};
 
-use crate::common::trial_bench::{Bench, checkpoint, files, settings};
 use sweep::{
-    event::{Evaluation, Outcome},
+    event::Outcome,
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Pooling, Schedule, Settings},
-    train::{Control, Ending, Report},
 };
 
-/// How an attempt ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    /// It is asked to stop.
-    Asked,
-    /// It dies without a word.
-    Died,
-}
-
-/// What an attempt told besides progress.
-#[derive(Debug, Default, PartialEq)]
-struct Told {
-    resumed: Vec<u64>,
-    damaged: Vec<String>,
-    evaluations: Vec<Evaluation>,
-}
-
-/// An attempt in `folder` that ends at step `at` of its own or an earlier attempt, or completes.
-fn attempt(
-    bench: &mut Bench,
-    folder: &Path,
-    settings: &Settings,
-    end: Option<(u64, End)>,
-) -> (Option<Outcome>, Told) {
-    let mut told = Told::default();
-    let mut observe = |report: Report| {
-        match report {
-            Report::Progress(progress) => match end {
-                Some((at, End::Asked)) if progress.step == at => return Control::Stop,
-                Some((at, End::Died)) if progress.step == at => panic!("killed"),
-                _ => {}
-            },
-            Report::Resumed { step, .. } => told.resumed.push(step),
-            Report::CheckpointDamaged(message) => told.damaged.push(message),
-            Report::Evaluated(evaluation) => told.evaluations.push(evaluation),
-            _ => {}
-        }
-        Control::Continue
-    };
-    let ending = catch_unwind(AssertUnwindSafe(|| bench.run_in(folder, settings, &mut observe)));
-    let outcome = match ending {
-        Err(_) => {
-            assert!(matches!(end, Some((_, End::Died))));
-            None
-        }
-        Ok(ending) => match ending.unwrap() {
-            Ending::Complete(outcome) => Some(*outcome),
-            Ending::Stopped => None,
-        },
-    };
-    (outcome, told)
-}
-
-fn without_times(mut outcome: Outcome) -> Outcome {
-    outcome.seconds = 0.0;
-    outcome
-}
+use crate::common::{
+    checkpoint::checkpoint,
+    results::{Files, differences, trial_files, without_times},
+    trial_bench::{Disturbance, Reports, TrialBench, settings, settings_from},
+};
 
 fn short() -> Settings {
     Settings { epochs: 3, dropout: 0.2, ..settings() }
 }
 
-/// Interrupts the trial after each of `steps` in turn, and compares it with one that ran through.
-fn assert_resumes(settings: &Settings, steps: &[u64], end: End, checkpoint_every: CheckpointEvery) {
-    let mut bench = Bench::new();
+/// What a trial left that was disturbed, and what it leaves undisturbed.
+struct Resumed {
+    /// Those of the last attempt.
+    reports: Reports,
+    outcome: Outcome,
+    files: Files,
+    undisturbed: (Outcome, Files),
+}
+
+impl Resumed {
+    #[track_caller]
+    fn assert_as_undisturbed(&self) {
+        let (outcome, files) = &self.undisturbed;
+        assert_eq!(without_times(self.outcome.clone()), without_times(outcome.clone()));
+        assert_eq!(differences(&self.files, files), [""; 0]);
+    }
+}
+
+/// Disturbs `settings`'s trial by all of `disturbances` in turn, does `harm` to its folder, and lets it resume.
+fn resume(settings: &Settings, disturbances: &[Disturbance], harm: impl Fn(&Path)) -> Resumed {
+    let mut bench = TrialBench::new();
+    let (outcome, folder) = bench.run(settings);
+    let undisturbed = (outcome, trial_files(&folder));
+    let folder = bench.folder.path().join("trial");
+    for disturbance in disturbances {
+        // A process of its own, as after a death.
+        let mut bench = TrialBench::new();
+        assert_eq!(bench.attempt(&folder, settings, Some(*disturbance)).0, None);
+    }
+    harm(&folder);
+    let (outcome, reports) = TrialBench::new().attempt(&folder, settings, None);
+    Resumed { reports, outcome: outcome.unwrap(), files: trial_files(&folder), undisturbed }
+}
+
+/// Disturbs the trial once by each of `disturbances`, and compares it with one that ran through.
+fn assert_resumes(settings: &Settings, disturbances: &[Disturbance], checkpoint_every: CheckpointEvery) {
+    let mut bench = TrialBench::new();
     bench.checkpoint_every = checkpoint_every;
     let (through, expected) = bench.run(settings);
-    for &at in steps {
-        let folder = bench.folder.path().join(format!("stopped-at-{at}"));
-        let (outcome, _) = attempt(&mut bench, &folder, settings, Some((at, end)));
+    let expected = trial_files(&expected);
+    for &disturbance in disturbances {
+        let folder = bench.folder.path().join(format!("{disturbance:?}"));
+        let (outcome, _) = bench.attempt(&folder, settings, Some(disturbance));
         assert_eq!(outcome, None);
         // A process of its own, as after a death.
-        let mut fresh = Bench::new();
+        let mut fresh = TrialBench::new();
         fresh.checkpoint_every = checkpoint_every;
-        let (outcome, told) = attempt(&mut fresh, &folder, settings, None);
-        if end == End::Asked {
-            assert_eq!(told.resumed, [at], "{settings:?}");
+        let (outcome, reports) = fresh.attempt(&folder, settings, None);
+        if let Disturbance::Stop(at) = disturbance {
+            assert_eq!(reports.resumed, [(at, None)], "{settings:?}");
         }
-        assert_eq!(without_times(outcome.unwrap()), without_times(through.clone()), "{at} {settings:?}");
-        let (found, expected) = (files(&folder), files(&expected));
-        let different: Vec<_> = found.iter().filter(|(name, bytes)| expected[*name] != **bytes).collect();
-        assert!(
-            different.is_empty(),
-            "{at} {:?}",
-            different.iter().map(|(name, _)| name).collect::<Vec<_>>()
-        );
+        let what = format!("{disturbance:?} {settings:?}");
+        assert_eq!(without_times(outcome.unwrap()), without_times(through.clone()), "{what}");
+        assert_eq!(differences(&trial_files(&folder), &expected), [""; 0], "{what}");
     }
 }
 
 #[test]
 fn a_trial_stopped_after_any_step_ends_as_if_it_had_run_through() {
-    assert_resumes(&short(), &(1..=18).collect::<Vec<_>>(), End::Asked, CheckpointEvery::default());
+    let stops: Vec<Disturbance> = (1..=18).map(Disturbance::Stop).collect();
+    assert_resumes(&short(), &stops, CheckpointEvery::default());
 }
 
 #[test]
-fn whatever_the_recipe_a_stopped_trial_goes_on_exactly() {
+fn whatever_the_recipe_a_stopped_trial_resumes_exactly() {
     let roberta = checkpoint("tiny-roberta");
-    let path = roberta.path().to_str().unwrap().to_owned();
+    let checkpoint = settings_from(roberta.path()).checkpoint;
     let recipes = [
         Settings { eval_every: 4, schedule: Schedule::Cosine, ..short() },
         Settings { eval_every: 4, patience: 1, min_delta: 100.0, monitor: Monitor::ValF1, ..short() },
         Settings { gradient_accumulation: 3, gradient_clip: 0.1, layer_decay: 0.5, ..short() },
         Settings { freeze: Freeze::Layers(1), head_learning_rate: 1e-2, ..short() },
         Settings { freeze: Freeze::Encoder, pooling: Pooling::Mean, ..short() },
-        Settings { checkpoint: path, reinit_layers: 1, label_smoothing: 0.1, ..short() },
+        Settings { checkpoint, reinit_layers: 1, label_smoothing: 0.1, ..short() },
     ];
     for settings in &recipes {
         // Within an epoch, at its end, and at an evaluation within it.
-        let steps = if settings.patience == 1 { vec![3, 4, 7] } else { vec![3, 4, 6, 13] };
-        assert_resumes(settings, &steps, End::Asked, CheckpointEvery::default());
+        let at = if settings.patience == 1 { vec![3, 4, 7] } else { vec![3, 4, 6, 13] };
+        let stops: Vec<Disturbance> = at.into_iter().map(Disturbance::Stop).collect();
+        assert_resumes(settings, &stops, CheckpointEvery::default());
     }
 }
 
 #[test]
-fn a_trial_that_died_goes_on_from_its_latest_checkpoint() {
+fn a_trial_that_died_after_any_step_ends_as_if_it_had_run_through() {
     // Before the first checkpoint, after it, and within the third epoch.
-    assert_resumes(&short(), &[2, 5, 9, 15], End::Died, CheckpointEvery::Steps(4));
-    let mut bench = Bench::new();
+    let deaths = [2, 5, 9, 15].map(Disturbance::Death);
+    assert_resumes(&short(), &deaths, CheckpointEvery::Steps(4));
+}
+
+#[test]
+fn a_trial_that_died_resumes_from_its_latest_checkpoint() {
+    let mut bench = TrialBench::new();
     bench.checkpoint_every = CheckpointEvery::Steps(4);
     let folder = bench.folder.path().join("trial");
-    attempt(&mut bench, &folder, &short(), Some((11, End::Died)));
+    bench.attempt(&folder, &short(), Some(Disturbance::Death(11)));
     // Steps 4, 6 (an epoch's end) and 10 have checkpoints.
-    let (_, told) = attempt(&mut Bench::new(), &folder, &short(), Some((12, End::Asked)));
-    assert_eq!(told.resumed, [10]);
-    assert_eq!(told.evaluations.iter().map(|evaluation| evaluation.step).collect::<Vec<_>>(), [6]);
+    let (_, reports) = TrialBench::new().attempt(&folder, &short(), Some(Disturbance::Stop(12)));
+    assert_eq!(reports.resumed, [(10, None)]);
+    assert_eq!(reports.evaluations.iter().map(|evaluation| evaluation.step).collect::<Vec<_>>(), [6]);
+}
+
+static STOPPED_SEVEN_TIMES: LazyLock<Resumed> =
+    LazyLock::new(|| resume(&short(), &[1, 2, 5, 6, 12, 17, 18].map(Disturbance::Stop), |_| {}));
+
+#[test]
+fn a_trial_that_was_stopped_seven_times_ends_as_if_it_had_run_through() {
+    STOPPED_SEVEN_TIMES.assert_as_undisturbed();
 }
 
 #[test]
-fn a_trial_may_be_interrupted_again_and_again() {
-    let mut bench = Bench::new();
-    let (through, expected) = bench.run(&short());
-    let folder = bench.folder.path().join("trial");
-    for at in [1, 2, 5, 6, 12, 17, 18] {
-        assert_eq!(attempt(&mut Bench::new(), &folder, &short(), Some((at, End::Asked))).0, None);
-    }
-    let (outcome, told) = attempt(&mut Bench::new(), &folder, &short(), None);
-    let outcome = outcome.unwrap();
-    assert_eq!(told.evaluations.len(), 3, "each evaluation of the attempts before is told again");
-    assert!(outcome.seconds > told.evaluations[1].seconds && told.evaluations[0].seconds > 0.0);
-    assert_eq!((without_times(outcome), files(&folder)), (without_times(through), files(&expected)));
+fn the_last_attempt_reports_the_evaluations_of_those_before_it_too() {
+    assert_eq!(STOPPED_SEVEN_TIMES.reports.evaluations.len(), 3);
 }
 
 #[test]
-fn a_damaged_checkpoint_is_told_and_the_one_before_used() {
-    let mut bench = Bench::new();
-    let (through, expected) = bench.run(&short());
-    let folder = bench.folder.path().join("trial");
-    attempt(&mut bench, &folder, &short(), Some((15, End::Asked)));
-    let damaged = folder.join("last/state.safetensors");
-    let mut bytes = fs::read(&damaged).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&damaged, bytes).unwrap();
-    let (outcome, told) = attempt(&mut bench, &folder, &short(), None);
-    assert_eq!(told.resumed, [12]);
-    assert!(told.damaged[0].contains("state.safetensors is damaged"), "{told:?}");
-    assert!(told.damaged[0].ends_with("the one before it is used"), "{told:?}");
-    assert_eq!(without_times(outcome.unwrap()), without_times(through));
-    assert_eq!(files(&folder), files(&expected));
+fn the_time_of_a_trial_is_that_of_all_its_attempts() {
+    let Resumed { outcome, reports, .. } = &*STOPPED_SEVEN_TIMES;
+    assert!(outcome.seconds > reports.evaluations[1].seconds && reports.evaluations[0].seconds > 0.0);
+}
+
+static DAMAGED: LazyLock<Resumed> = LazyLock::new(|| {
+    resume(&short(), &[Disturbance::Stop(15)], |folder| {
+        let damaged = folder.join("last/state.safetensors");
+        let mut bytes = fs::read(&damaged).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(damaged, bytes).unwrap();
+    })
+});
+
+#[test]
+fn a_damaged_checkpoint_is_reported() {
+    let damaged = &DAMAGED.reports.damaged;
+    assert!(damaged[0].contains("state.safetensors is damaged"), "{damaged:?}");
+    assert!(damaged[0].ends_with("the one before it is used"), "{damaged:?}");
+}
+
+#[test]
+fn a_trial_with_a_damaged_checkpoint_resumes_from_the_one_before() {
+    assert_eq!(DAMAGED.reports.resumed, [(12, None)]);
+    DAMAGED.assert_as_undisturbed();
 }
 
 #[test]
 fn with_no_checkpoint_that_is_whole_a_trial_begins_anew() {
-    let mut bench = Bench::new();
-    let (_, expected) = bench.run(&short());
-    let folder = bench.folder.path().join("trial");
-    attempt(&mut bench, &folder, &short(), Some((15, End::Asked)));
-    for name in ["last", "last.before"] {
-        fs::write(folder.join(name).join("model.safetensors"), "cut").unwrap();
-    }
-    let (_, told) = attempt(&mut bench, &folder, &short(), None);
-    assert_eq!((told.resumed.len(), told.damaged.len()), (0, 2));
-    assert!(told.damaged[1].ends_with("the trial begins anew"), "{told:?}");
-    assert_eq!(files(&folder), files(&expected));
+    let resumed = resume(&short(), &[Disturbance::Stop(15)], |folder| {
+        for name in ["last", "last.before"] {
+            fs::write(folder.join(name).join("model.safetensors"), "cut").unwrap();
+        }
+    });
+    let Reports { damaged, .. } = &resumed.reports;
+    assert_eq!((resumed.reports.resumed.len(), damaged.len()), (0, 2));
+    assert!(damaged[1].ends_with("the trial begins anew"), "{damaged:?}");
+    resumed.assert_as_undisturbed();
 }
 
 #[test]
 fn the_checkpoint_of_another_training_is_left_alone() {
-    let mut bench = Bench::new();
+    let mut bench = TrialBench::new();
     let folder = bench.folder.path().join("trial");
-    attempt(&mut bench, &folder, &short(), Some((15, End::Asked)));
+    bench.attempt(&folder, &short(), Some(Disturbance::Stop(15)));
     let other = Settings { weight_decay: 0.5, ..short() };
     let (_, expected) = bench.run(&other);
-    let (_, told) = attempt(&mut bench, &folder, &other, None);
-    assert_eq!((told.resumed.len(), told.damaged.len()), (0, 0));
-    assert_eq!(files(&folder), files(&expected));
+    let (_, reports) = bench.attempt(&folder, &other, None);
+    assert_eq!((reports.resumed.len(), reports.damaged.len()), (0, 0));
+    assert_eq!(differences(&trial_files(&folder), &trial_files(&expected)), [""; 0]);
 }
 
 #[test]
 fn a_trial_whose_outcome_was_lost_only_measures_again() {
-    let mut bench = Bench::new();
+    let mut bench = TrialBench::new();
     let (through, folder) = bench.run(&short());
-    let before = files(&folder);
-    let (outcome, told) = attempt(&mut Bench::new(), &folder, &short(), Some((1, End::Died)));
-    assert_eq!(told.resumed, [18]);
+    let before = trial_files(&folder);
+    let (outcome, reports) = TrialBench::new().attempt(&folder, &short(), Some(Disturbance::Death(1)));
+    assert_eq!(reports.resumed, [(18, None)]);
     assert_eq!(without_times(outcome.unwrap()), without_times(through));
-    assert_eq!(files(&folder), before);
+    assert_eq!(differences(&trial_files(&folder), &before), [""; 0]);
 }

@@ -1,78 +1,42 @@
-//! Trials that go on where others end leave what they would have left by themselves.
+//! Trials that resume from the end of others leave what they leave by themselves.
 
-use std::{
-    fs,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-};
+use std::{fs, path::PathBuf};
 
-use crate::common::trial_bench::{Bench, files, settings};
 use sweep::{
-    event::{Evaluation, Outcome},
+    event::Outcome,
     job::Sharing,
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Schedule, Settings},
-    train::{Control, Ending, Report},
+    train::Control,
     trial::TrialId,
+};
+
+use crate::common::{
+    results::{differences, trial_files, without_times},
+    trial_bench::{Disturbance, Reports, TrialBench, settings},
 };
 
 const SHORT: TrialId = TrialId(7);
 const LONG: TrialId = TrialId(8);
 
-/// What an attempt told besides progress.
-#[derive(Debug, Default, PartialEq)]
-struct Told {
-    steps: usize,
-    resumed: Vec<(u64, Option<TrialId>)>,
-    damaged: Vec<String>,
-    evaluations: Vec<Evaluation>,
-}
-
-fn folder(bench: &Bench, trial: TrialId) -> PathBuf {
+fn folder(bench: &TrialBench, trial: TrialId) -> PathBuf {
     bench.folder.path().join(trial.to_string())
 }
 
-/// An attempt at `trial` that dies after the step `dies`, or completes.
+/// An attempt at `trial`, of which the long one may resume from the end of the short one. It dies after the
+/// step `dies`, or completes.
 fn attempt(
-    bench: &mut Bench,
+    bench: &mut TrialBench,
     trial: TrialId,
     settings: &Settings,
     dies: Option<u64>,
-) -> (Option<Outcome>, Told) {
+) -> (Option<Outcome>, Reports) {
     bench.sharing = match trial {
         SHORT => Sharing { origin: None, is_gone_on_from: true },
         _ => Sharing { origin: Some(SHORT), is_gone_on_from: false },
     };
     let folder = folder(bench, trial);
-    let mut told = Told::default();
-    let mut observe = |report: Report| {
-        match report {
-            Report::Progress(progress) => {
-                told.steps += 1;
-                assert!(dies != Some(progress.step), "killed");
-            }
-            Report::Resumed { step, from, .. } => told.resumed.push((step, from)),
-            Report::CheckpointDamaged(message) => told.damaged.push(message),
-            Report::Evaluated(evaluation) => told.evaluations.push(evaluation),
-            _ => {}
-        }
-        Control::Continue
-    };
-    let ending = catch_unwind(AssertUnwindSafe(|| bench.run_in(&folder, settings, &mut observe)));
-    match ending.map(Result::unwrap) {
-        Ok(Ending::Complete(outcome)) => (Some(*outcome), told),
-        Ok(Ending::Stopped) => panic!("stopped without being asked"),
-        Err(_) => (None, told),
-    }
-}
-
-fn without_times(mut outcome: Outcome) -> Outcome {
-    outcome.seconds = 0.0;
-    outcome
-}
-
-fn untimed(evaluations: &[Evaluation]) -> Vec<Evaluation> {
-    evaluations.iter().map(|each| Evaluation { seconds: 0.0, ..each.clone() }).collect()
+    bench.attempt(&folder, settings, dies.map(Disturbance::Death))
 }
 
 fn constant(epochs: usize, patience: usize) -> Settings {
@@ -85,41 +49,33 @@ fn flat(epochs: usize, patience: usize) -> Settings {
     Settings { min_delta: 100.0, ..constant(epochs, patience) }
 }
 
-/// Asserts that the long trial goes on from the end of the short one, after `shared` steps, and ends as
-/// it would by itself.
+/// Asserts that the long trial resumes from the end of the short one, after `shared` steps, and ends as it
+/// does by itself.
 fn assert_shares(short: &Settings, long: &Settings, shared: u64) {
-    let mut bench = Bench::new();
-    let mut alone = Told::default();
-    let (ending, expected) = bench.run_observed(long, &mut |report| {
-        match report {
-            Report::Progress(_) => alone.steps += 1,
-            Report::Evaluated(evaluation) => alone.evaluations.push(evaluation),
-            _ => {}
-        }
-        Control::Continue
-    });
-    let Ending::Complete(through) = ending.unwrap() else { panic!("stopped without being asked") };
-    let expected = files(&expected);
+    let mut bench = TrialBench::new();
+    let alone = bench.folder.path().join("alone");
+    let (through, of_alone) = bench.attempt(&alone, long, None);
+    let expected = trial_files(&alone);
     attempt(&mut bench, SHORT, short, None);
     // A process of its own, as on another device.
-    let mut fresh = Bench::new();
+    let mut fresh = TrialBench::new();
     std::mem::swap(&mut bench.folder, &mut fresh.folder);
-    let (outcome, told) = attempt(&mut fresh, LONG, long, None);
-    assert_eq!(told.resumed, [(shared, Some(SHORT))], "{short:?}");
-    assert_eq!(told.damaged, [""; 0]);
-    assert_eq!(told.steps + usize::try_from(shared).unwrap(), alone.steps, "{short:?}");
-    assert_eq!(untimed(&told.evaluations), untimed(&alone.evaluations), "{short:?}");
-    assert_eq!(without_times(outcome.unwrap()), without_times(*through), "{short:?}");
-    assert_eq!(files(&folder(&fresh, LONG)), expected, "{short:?}");
+    let (outcome, reports) = attempt(&mut fresh, LONG, long, None);
+    assert_eq!(reports.resumed, [(shared, Some(SHORT))], "{short:?}");
+    assert_eq!(reports.damaged, [""; 0]);
+    assert_eq!(reports.steps + usize::try_from(shared).unwrap(), of_alone.steps, "{short:?}");
+    assert_eq!(reports.untimed(), of_alone.untimed(), "{short:?}");
+    assert_eq!(without_times(outcome.unwrap()), without_times(through.unwrap()), "{short:?}");
+    assert_eq!(differences(&trial_files(&folder(&fresh, LONG)), &expected), [""; 0], "{short:?}");
 }
 
 #[test]
-fn a_trial_goes_on_where_one_with_fewer_epochs_ended() {
+fn a_trial_resumes_where_one_with_fewer_epochs_ended() {
     assert_shares(&constant(1, 8), &constant(3, 8), 6);
 }
 
 #[test]
-fn a_trial_goes_on_where_one_with_less_patience_stopped_and_counts_on() {
+fn a_trial_resumes_where_one_with_less_patience_stopped() {
     assert_shares(&flat(8, 1), &flat(8, 3), 12);
     assert_shares(&flat(3, 1), &flat(8, 2), 12);
     assert_shares(&flat(1, 1), &flat(8, 1), 6);
@@ -145,7 +101,7 @@ fn whatever_the_recipe_the_shared_steps_are_exact() {
 
 #[test]
 fn a_trial_that_died_after_it_took_over_needs_the_other_no_more() {
-    let mut bench = Bench::new();
+    let mut bench = TrialBench::new();
     bench.checkpoint_every = CheckpointEvery::Steps(4);
     let long = constant(3, 8);
     let (through, expected) = bench.run(&long);
@@ -153,72 +109,102 @@ fn a_trial_that_died_after_it_took_over_needs_the_other_no_more() {
     assert_eq!(attempt(&mut bench, LONG, &long, Some(8)).0, None);
     fs::remove_dir_all(folder(&bench, SHORT)).unwrap();
     // From where it took over, and then from a checkpoint of its own.
-    let (outcome, told) = attempt(&mut bench, LONG, &long, Some(11));
-    assert_eq!((outcome, told.resumed), (None, vec![(6, Some(SHORT))]));
-    let (outcome, told) = attempt(&mut bench, LONG, &long, None);
-    assert_eq!(told.resumed, [(10, Some(SHORT))]);
+    let (outcome, reports) = attempt(&mut bench, LONG, &long, Some(11));
+    assert_eq!((outcome, reports.resumed), (None, vec![(6, Some(SHORT))]));
+    let (outcome, reports) = attempt(&mut bench, LONG, &long, None);
+    assert_eq!(reports.resumed, [(10, Some(SHORT))]);
     assert_eq!(without_times(outcome.unwrap()), without_times(through));
-    assert_eq!(files(&folder(&bench, LONG)), files(&expected));
+    assert_eq!(differences(&trial_files(&folder(&bench, LONG)), &trial_files(&expected)), [""; 0]);
 }
 
-/// How a trial's state is lost.
-type Loss<'a> = &'a dyn Fn(&mut Bench);
-
-#[test]
-fn without_the_others_state_a_trial_begins_anew_and_ends_alike() {
+/// Asserts that the long trial begins anew once `lose` has done harm to the short one, ends as it does by
+/// itself, and reports what it found if that is damage.
+fn assert_begins_anew(damage: Option<&str>, lose: impl FnOnce(&mut TrialBench)) {
+    let mut bench = TrialBench::new();
     let long = constant(3, 8);
-    let state = |bench: &Bench| folder(bench, SHORT).join("last/state.safetensors");
-    let losses: [(&str, Loss); 4] = [
-        ("", &|bench| fs::remove_file(state(bench)).unwrap()),
-        ("is damaged", &|bench| {
-            let mut bytes = fs::read(state(bench)).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            fs::write(state(bench), bytes).unwrap();
-        }),
-        ("cannot read", &|bench| {
-            fs::remove_file(folder(bench, SHORT).join("last/best.safetensors")).unwrap();
-        }),
-        // Of a trial that nobody was to go on from: without moments.
-        ("", &|bench| {
-            fs::remove_dir_all(folder(bench, SHORT)).unwrap();
-            bench.sharing = Sharing::default();
-            let folder = folder(bench, SHORT);
-            bench.run_in(&folder, &constant(1, 8), &mut |_| Control::Continue).unwrap();
-        }),
-    ];
-    for (told_of, lose) in losses {
-        let mut bench = Bench::new();
-        let (through, expected) = bench.run(&long);
-        attempt(&mut bench, SHORT, &constant(1, 8), None);
-        lose(&mut bench);
-        let (outcome, told) = attempt(&mut bench, LONG, &long, None);
-        assert_eq!((told.resumed, told.steps), (vec![], 18));
-        assert!(told.damaged.iter().all(|told| told.contains(told_of) && told.ends_with("begins anew")));
-        assert_eq!(told.damaged.is_empty(), told_of.is_empty());
-        assert_eq!(without_times(outcome.unwrap()), without_times(through));
-        assert_eq!(files(&folder(&bench, LONG)), files(&expected));
+    let (through, expected) = bench.run(&long);
+    attempt(&mut bench, SHORT, &constant(1, 8), None);
+    lose(&mut bench);
+    let (outcome, reports) = attempt(&mut bench, LONG, &long, None);
+    assert_eq!((reports.resumed, reports.steps), (vec![], 18));
+    assert_eq!(reports.damaged.is_empty(), damage.is_none());
+    for message in reports.damaged {
+        assert!(message.contains(damage.unwrap()) && message.ends_with("begins anew"), "{message}");
     }
+    assert_eq!(without_times(outcome.unwrap()), without_times(through));
+    assert_eq!(differences(&trial_files(&folder(&bench, LONG)), &trial_files(&expected)), [""; 0]);
+}
+
+fn state(bench: &TrialBench) -> PathBuf {
+    folder(bench, SHORT).join("last/state.safetensors")
 }
 
 #[test]
-fn nothing_is_shared_where_the_schedule_falls_to_another_end_or_memory_had_run_out() {
+fn without_the_others_state_a_trial_begins_anew() {
+    assert_begins_anew(None, |bench| fs::remove_file(state(bench)).unwrap());
+}
+
+#[test]
+fn with_a_damaged_state_of_the_other_a_trial_begins_anew() {
+    assert_begins_anew(Some("is damaged"), |bench| {
+        let mut bytes = fs::read(state(bench)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(state(bench), bytes).unwrap();
+    });
+}
+
+#[test]
+fn without_the_others_best_parameters_a_trial_begins_anew() {
+    assert_begins_anew(Some("cannot read"), |bench| {
+        fs::remove_file(folder(bench, SHORT).join("last/best.safetensors")).unwrap();
+    });
+}
+
+#[test]
+fn after_a_trial_that_was_to_have_no_successor_another_begins_anew() {
+    assert_begins_anew(None, |bench| {
+        fs::remove_dir_all(folder(bench, SHORT)).unwrap();
+        // Its state has no moments.
+        bench.sharing = Sharing::default();
+        let folder = folder(bench, SHORT);
+        bench.run_in(&folder, &constant(1, 8), &mut |_| Control::Continue).unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_shared_where_the_schedule_falls_to_another_end() {
     let linear = |epochs| Settings { schedule: Schedule::Linear, ..constant(epochs, 8) };
-    let mut bench = Bench::new();
+    let mut bench = TrialBench::new();
     attempt(&mut bench, SHORT, &linear(1), None);
     assert_eq!(attempt(&mut bench, LONG, &linear(3), None).1.resumed, []);
-    let mut bench = Bench::new();
+}
+
+#[test]
+fn nothing_is_shared_with_a_trial_for_which_memory_ran_out() {
+    let mut bench = TrialBench::new();
     bench.micro_batch = Some(2);
     attempt(&mut bench, SHORT, &constant(1, 8), None);
     bench.micro_batch = None;
     assert_eq!(attempt(&mut bench, LONG, &constant(3, 8), None).1.resumed, []);
 }
 
+/// The outcomes of a trial of six epochs and of one that makes a seventh from there, and the latter's reports.
+fn six_epochs_and_a_seventh() -> (Outcome, Outcome, Reports) {
+    let mut bench = TrialBench::new();
+    let (short, _) = attempt(&mut bench, SHORT, &constant(6, 8), None);
+    let (long, reports) = attempt(&mut bench, LONG, &constant(7, 8), None);
+    (short.unwrap(), long.unwrap(), reports)
+}
+
 #[test]
 fn the_time_of_a_trial_is_its_own() {
-    let mut bench = Bench::new();
-    let (short, _) = attempt(&mut bench, SHORT, &constant(6, 8), None);
-    let (long, told) = attempt(&mut bench, LONG, &constant(7, 8), None);
-    assert!(long.unwrap().seconds < short.unwrap().seconds);
-    assert!(told.evaluations.is_sorted_by_key(|evaluation| evaluation.seconds));
+    let (short, long, _) = six_epochs_and_a_seventh();
+    assert!(long.seconds < short.seconds);
+}
+
+#[test]
+fn the_times_of_evaluations_grow_across_a_shared_prefix() {
+    let (_, _, reports) = six_epochs_and_a_seventh();
+    assert!(reports.evaluations.is_sorted_by_key(|evaluation| evaluation.seconds));
 }

@@ -2,13 +2,15 @@
 //!
 //! A snapshot is good when it says what is wrong, where, and what to do about it.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use sweep::{
     hub::HubError,
     spec::{self, Inspected, Refusal, SpecError, Wanted},
     train::CheckpointFacts,
 };
+
+use crate::common::place::Place;
 
 /// A good spec over `good()`'s files, to which each test does one wrong thing.
 const SPEC: &str = r#"name = "first"
@@ -26,11 +28,13 @@ epochs = 2
 learning_rate = { grid = [1e-4, 3e-4] }
 "#;
 
-fn good() -> Vec<(&'static str, Vec<u8>)> {
-    let train = "text,label\n房间很大,1\n早餐难吃,0\n屏幕清晰,1\n服务冷淡,0\n";
-    let dev = "text,label\n位置方便,1\n隔音太差,0\n";
-    let test = "text,label\n值得一读,1\n浪费时间,0\n";
-    vec![("train.csv", train.into()), ("dev.csv", dev.into()), ("test.csv", test.into())]
+/// A folder with good data.
+fn good() -> Place {
+    let place = Place::empty();
+    place.write("train.csv", "text,label\n房间很大,1\n早餐难吃,0\n屏幕清晰,1\n服务冷淡,0\n");
+    place.write("dev.csv", "text,label\n位置方便,1\n隔音太差,0\n");
+    place.write("test.csv", "text,label\n值得一读,1\n浪费时间,0\n");
+    place
 }
 
 fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
@@ -51,37 +55,37 @@ fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
     }
 }
 
-fn read(folder: &Path, spec: &str, overrides: &[&str]) -> Result<spec::Reading, SpecError> {
-    let path = folder.join("spec.toml");
-    std::fs::write(&path, spec).unwrap();
+fn read(place: &Place, spec: &str, overrides: &[&str]) -> Result<spec::Reading, SpecError> {
+    place.write("spec.toml", spec);
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-    spec::read(&path, &overrides, &inspect)
+    spec::read(&place.path("spec.toml"), &overrides, &inspect)
 }
 
 fn listing(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
+/// `text` without the place's path.
+fn anywhere(place: &Place, text: &str) -> String {
+    text.replace(place.path("").to_str().unwrap().trim_end_matches('/'), "<dir>")
+}
+
 /// The message for `spec` beside good data and `files`, having made sure that nothing was created.
 fn message(spec: &str, files: &[(&str, &[u8])], overrides: &[&str]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, content) in &good() {
-        std::fs::write(folder.path().join(name), content).unwrap();
-    }
+    let place = good();
     for (name, content) in files {
-        std::fs::write(folder.path().join(name), content).unwrap();
+        place.write(name, content);
     }
-    std::fs::write(folder.path().join("spec.toml"), spec).unwrap();
-    let before = listing(folder.path());
-    let error = read(folder.path(), spec, overrides).expect_err("this spec should be wrong");
-    assert_eq!(listing(folder.path()), before, "reading a spec creates nothing");
+    place.write("spec.toml", spec);
+    let before = listing(&place.path(""));
+    let error = read(&place, spec, overrides).expect_err("this spec should be wrong");
+    assert_eq!(listing(&place.path("")), before, "reading a spec creates nothing");
     let working = std::env::current_dir().unwrap().display().to_string();
-    error.to_string().replace(&folder.path().display().to_string(), "<dir>").replace(&working, "<working>")
+    anywhere(&place, &error.to_string()).replace(&working, "<working>")
 }
 
 /// The good spec with `old` replaced by `new`.
@@ -129,11 +133,7 @@ macro_rules! wrong {
 
 #[test]
 fn the_good_spec_is_good() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, content) in good() {
-        std::fs::write(folder.path().join(name), content).unwrap();
-    }
-    let reading = read(folder.path(), SPEC, &["epochs=3"]).unwrap();
+    let reading = read(&good(), SPEC, &["epochs=3"]).unwrap();
     assert_eq!(reading.spec.settings.epochs, 3);
     assert_eq!(reading.dataset.train.len(), 4);
     assert!(reading.warnings.is_empty());
@@ -147,15 +147,12 @@ fn a_spec_that_is_not_there() {
 
 #[test]
 fn what_is_probably_not_meant_is_a_warning() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, content) in good() {
-        std::fs::write(folder.path().join(name), content).unwrap();
-    }
+    let place = good();
     let spec =
         with("[search.space]", "[search]\nsamples = 12\n[search.space]\ndropout = { grid = [0.1, 0.10] }");
-    let reading = read(folder.path(), &spec, &[]).unwrap();
+    let reading = read(&place, &spec, &[]).unwrap();
     let text: String = reading.warnings.iter().map(|warning| warning.render(false)).collect();
-    insta::assert_snapshot!(text.replace(&folder.path().display().to_string(), "<dir>"));
+    insta::assert_snapshot!(anywhere(&place, &text));
 }
 
 // The text of the spec.

@@ -1,58 +1,50 @@
-//! Trials on a few plain texts, for the tests of training.
+//! Trials that run in the process of the test, on a few plain texts.
 
 use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
     fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
 use sweep::{
     cache::CacheSpec,
-    data::{DataSpec, Duplicates, Limit, Source},
-    event::Outcome,
+    data::{DataSpec, Duplicates, Source},
+    event::{Evaluation, Outcome},
     job::{Job, Sharing},
     policy::CheckpointEvery,
     settings::Settings,
     system::device::Device,
     train::{Control, Ending, Report, Session, TrainError},
-    trial::{Params, Trial, TrialId},
+    trial::{Trial, TrialId},
 };
 use tempfile::TempDir;
 
-const GOOD: [&str; 4] = ["很好", "满意", "喜欢", "推荐"];
-const BAD: [&str; 4] = ["很差", "失望", "讨厌", "后悔"];
+use super::{
+    plan,
+    texts::{csv, filler, opinion},
+};
 
-/// Texts whose label is plain, a few of them longer than a chunk.
+/// Texts whose label is plain, a few of them longer than a chunk: 48 for training, 16 for validation and 24
+/// for the test.
 pub(crate) fn data(folder: &Path) -> DataSpec {
     let write = |name: &str, offset: usize, count: usize| {
-        let mut text = String::from("text,label\n");
-        for index in offset..offset + count {
-            let (words, label) = if index % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
-            let word = words[index / 2 % 4];
-            let filler = "房间里的灯".repeat(index % 5);
-            writeln!(text, "{filler}，{word},{label}").unwrap();
-        }
+        let row = |index: usize| {
+            let (label, word) = opinion(index);
+            (format!("{}，{word}", filler(index)), label)
+        };
         let path = folder.join(name);
-        fs::write(&path, text).unwrap();
+        fs::write(&path, csv((offset..offset + count).map(row))).unwrap();
         path
     };
-    DataSpec {
-        source: Source::Files {
-            train: write("train.csv", 0, 48),
-            validation: write("validation.csv", 100, 16),
-            test: write("test.csv", 200, 24),
-        },
-        text: "text".to_owned(),
-        label: "label".to_owned(),
-        positive: Some("good".to_owned()),
-        average: None,
-        duplicates: Duplicates::Keep,
-        limit: Limit::default(),
-        seed: 1,
-    }
+    let source = Source::Files {
+        train: write("train.csv", 0, 48),
+        validation: write("validation.csv", 100, 16),
+        test: write("test.csv", 200, 24),
+    };
+    DataSpec { positive: Some("good".to_owned()), duplicates: Duplicates::Keep, ..plan::data(source) }
 }
 
+/// A recipe of six steps an epoch that learns the texts.
 pub(crate) fn settings() -> Settings {
     Settings {
         chunk_length: 16,
@@ -65,7 +57,13 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-pub(crate) struct Bench {
+/// As [`settings`], from a checkpoint in a folder.
+pub(crate) fn settings_from(checkpoint: &Path) -> Settings {
+    Settings { checkpoint: checkpoint.to_str().unwrap().to_owned(), ..settings() }
+}
+
+/// A worker's session with its data, in this process.
+pub(crate) struct TrialBench {
     pub(crate) folder: TempDir,
     data: DataSpec,
     session: Session,
@@ -76,7 +74,43 @@ pub(crate) struct Bench {
     pub(crate) sharing: Sharing,
 }
 
-impl Bench {
+/// How an attempt is disturbed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Disturbance {
+    /// It is asked to stop after this step.
+    Stop(u64),
+    /// It dies after this step.
+    Death(u64),
+}
+
+/// What an attempt reported, besides its progress.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Reports {
+    pub(crate) steps: usize,
+    /// The step after which it resumed, and the trial that it resumed from if that is another one.
+    pub(crate) resumed: Vec<(u64, Option<TrialId>)>,
+    pub(crate) damaged: Vec<String>,
+    pub(crate) evaluations: Vec<Evaluation>,
+}
+
+impl Reports {
+    fn add(&mut self, report: Report) {
+        match report {
+            Report::Progress(_) => self.steps += 1,
+            Report::Resumed { step, from, .. } => self.resumed.push((step, from)),
+            Report::CheckpointDamaged(message) => self.damaged.push(message),
+            Report::Evaluated(evaluation) => self.evaluations.push(evaluation),
+            _ => {}
+        }
+    }
+
+    /// The evaluations without their times.
+    pub(crate) fn untimed(&self) -> Vec<Evaluation> {
+        self.evaluations.iter().map(|each| Evaluation { seconds: 0.0, ..each.clone() }).collect()
+    }
+}
+
+impl TrialBench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = data(folder.path());
@@ -93,6 +127,12 @@ impl Bench {
         }
     }
 
+    /// Runs a trial in a folder of its own, to its end.
+    pub(crate) fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {
+        let (ending, folder) = self.run_observed(settings, &mut |_| Control::Continue);
+        (complete(ending), folder)
+    }
+
     pub(crate) fn run_observed(
         &mut self,
         settings: &Settings,
@@ -103,23 +143,16 @@ impl Bench {
         (self.run_in(&folder, settings, observe), folder)
     }
 
-    /// Runs, or goes on with, the trial in `folder`.
+    /// Runs the trial in `folder`, or resumes it.
     pub(crate) fn run_in(
         &mut self,
         folder: &Path,
         settings: &Settings,
         observe: &mut dyn FnMut(Report) -> Control,
     ) -> Result<Ending, TrainError> {
-        let trial = Trial {
-            id: TrialId(1),
-            params: Params::default(),
-            repeat: 0,
-            seed: 11,
-            settings: settings.clone(),
-        };
         let job = Job {
             sweep: "s".to_owned(),
-            trial,
+            trial: Trial { seed: 11, ..plan::trial(1, settings.clone()) },
             data: self.data.clone(),
             checkpoint_every: self.checkpoint_every,
             data_digest: None,
@@ -131,31 +164,44 @@ impl Bench {
         self.session.run(&job, folder, observe)
     }
 
-    pub(crate) fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {
-        let (ending, folder) = self.run_observed(settings, &mut |_| Control::Continue);
-        match ending.unwrap() {
-            Ending::Complete(outcome) => (*outcome, folder),
-            Ending::Stopped => panic!("stopped without being asked"),
-        }
+    /// As [`Self::run_in`], with a disturbance, which leaves no outcome, or none.
+    pub(crate) fn attempt(
+        &mut self,
+        folder: &Path,
+        settings: &Settings,
+        disturbance: Option<Disturbance>,
+    ) -> (Option<Outcome>, Reports) {
+        let mut reports = Reports::default();
+        let mut observe = |report: Report| {
+            let step = if let Report::Progress(progress) = &report { Some(progress.step) } else { None };
+            reports.add(report);
+            match disturbance {
+                Some(Disturbance::Stop(at)) if step == Some(at) => Control::Stop,
+                Some(Disturbance::Death(at)) if step == Some(at) => panic!("killed"),
+                _ => Control::Continue,
+            }
+        };
+        let ending = catch_unwind(AssertUnwindSafe(|| self.run_in(folder, settings, &mut observe)));
+        let outcome = match ending.map(Result::unwrap) {
+            Ok(Ending::Complete(outcome)) => Some(*outcome),
+            Ok(Ending::Stopped) => {
+                assert!(matches!(disturbance, Some(Disturbance::Stop(_))), "stopped without being asked");
+                None
+            }
+            Err(_) => {
+                assert!(matches!(disturbance, Some(Disturbance::Death(_))), "died of itself");
+                None
+            }
+        };
+        (outcome, reports)
     }
 }
 
-/// What a trial left, but the report of its times.
-pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"]
-        .map(|name| (name.to_owned(), fs::read(folder.join(name)).unwrap()))
-        .into()
-}
-
-/// A folder with a tokenizer and the random encoder of `tests/fixtures/<fixture>`.
-pub(crate) fn checkpoint(fixture: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(from.join(name), folder.path().join(name)).unwrap();
+/// The outcome of a trial that must be complete.
+#[track_caller]
+pub(crate) fn complete(ending: Result<Ending, TrainError>) -> Outcome {
+    match ending.unwrap() {
+        Ending::Complete(outcome) => *outcome,
+        Ending::Stopped => panic!("stopped without being asked"),
     }
-    let words =
-        "[PAD] [UNK] [CLS] [SEP] [MASK] 很 好 满 意 喜 欢 推 荐 差 失 望 讨 厌 后 悔 房 间 里 的 灯 ，";
-    fs::write(folder.path().join("vocab.txt"), words.replace(' ', "\n")).unwrap();
-    folder
 }

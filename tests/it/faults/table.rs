@@ -12,6 +12,7 @@ use std::{
 use sweep::leaderboard::{self, RankBy};
 
 use super::*;
+use crate::common::program::is_alive;
 
 /// Trials of each sweep.
 const TRIALS: u32 = 6;
@@ -128,47 +129,47 @@ fn ranking(study: &Study) -> Vec<leaderboard::Row> {
     rows
 }
 
-fn bench(kind: &Kind, script: &str, slots: usize) -> Bench {
-    let mut bench = Bench::new(slots, TRIALS, script);
+fn faulty_sweep(kind: &Kind, script: &str, slots: usize) -> FaultySweep {
+    let mut sweep = FaultySweep::new(slots, TRIALS, script);
     // So that a busy machine, on which others look stalled too, fails no trial.
     let retries = Retries { stalled: 20, time_limit: 20, startup_timeout: 20, ..Retries::default() };
     let long = Duration::from_mins(5);
     let limit = |own| if kind.limits == own { Duration::from_secs(1) } else { long };
     // A worker that stays may have been given the next trial.
     let stall = limit(Limits::Stall).min(limit(Limits::Leave));
-    *bench.policy() = Policy {
+    *sweep.policy() = Policy {
         start_up_limit: limit(Limits::StartUp),
         stall_limit: stall,
         time_limit: Some(limit(Limits::Time)),
         retries,
         ..Policy::default()
     };
-    bench.run.workers.leave = limit(Limits::Leave);
-    bench
+    sweep.run.workers.leave = limit(Limits::Leave);
+    sweep
 }
 
-fn run(bench: &Bench) -> Study {
+fn run(sweep: &FaultySweep) -> Study {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ended = runtime.block_on(bench.run());
+    let ended = runtime.block_on(sweep.run());
     assert!(!ended.interrupted);
     ended.study
 }
 
 /// One sweep with faults, compared with one without.
-fn came(kind: &Kind, number: u32, undisturbed: &[leaderboard::Row]) -> Came {
+fn came_of(kind: &Kind, number: u32, undisturbed: &[leaderboard::Row]) -> Came {
     let mut numbers = Numbers(u64::from(number) + 1000 * kind.deed.bytes().map(u64::from).sum::<u64>());
     let slots = 2 + (number % 2) as usize;
-    let bench = bench(kind, &script(kind, &mut numbers), slots);
-    let study = run(&bench);
+    let sweep = faulty_sweep(kind, &script(kind, &mut numbers), slots);
+    let study = run(&sweep);
     for trial in (1..=TRIALS).map(TrialId) {
-        for pid in bench.pids(trial) {
-            assert!(!misbehaviour::is_alive(pid), "{}: a worker is left", kind.fault);
+        for pid in sweep.pids(trial) {
+            assert!(!is_alive(pid), "{}: a worker is left", kind.fault);
         }
     }
-    assert_eq!(Study::replay(&bench.run.plan, &bench.records()).unwrap(), study);
+    assert_eq!(Study::replay(&sweep.run.plan, &sweep.results().records()).unwrap(), study);
     Came {
-        injected: bench.deeds().iter().filter(|deed| *deed == kind.deed).count(),
-        failed_attempts: (1..=TRIALS).map(|trial| bench.failures(TrialId(trial)).len()).sum(),
+        injected: sweep.deeds().iter().filter(|deed| *deed == kind.deed).count(),
+        failed_attempts: (1..=TRIALS).map(|trial| sweep.failures(TrialId(trial)).len()).sum(),
         lost: states(&study).iter().filter(|state| **state != State::Complete).count(),
         differs: ranking(&study) != undisturbed,
     }
@@ -177,7 +178,7 @@ fn came(kind: &Kind, number: u32, undisturbed: &[leaderboard::Row]) -> Came {
 #[test]
 fn no_fault_loses_a_trial_or_changes_the_leaderboard() {
     let begun = Instant::now();
-    let undisturbed = ranking(&run(&bench(&KINDS[0], "", 2)));
+    let undisturbed = ranking(&run(&faulty_sweep(&KINDS[0], "", 2)));
     let sweeps: VecDeque<(usize, u32)> =
         (0..SWEEPS).flat_map(|number| (0..KINDS.len()).map(move |kind| (kind, number))).collect();
     let (sweeps, all) = (Mutex::new(sweeps), Mutex::new(Vec::new()));
@@ -186,7 +187,7 @@ fn no_fault_loses_a_trial_or_changes_the_leaderboard() {
             scope.spawn(|| {
                 loop {
                     let Some((kind, number)) = sweeps.lock().unwrap().pop_front() else { break };
-                    let came = came(&KINDS[kind], number, &undisturbed);
+                    let came = came_of(&KINDS[kind], number, &undisturbed);
                     all.lock().unwrap().push((kind, came));
                 }
             });

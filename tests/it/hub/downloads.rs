@@ -11,12 +11,12 @@ use super::{
 };
 
 /// A hub and a cache, without a program around them.
-struct Bench {
+struct Mirror {
     server: Server,
     cache: TempDir,
 }
 
-impl Bench {
+impl Mirror {
     fn new(files: BTreeMap<String, Vec<u8>>, fault: Fault) -> Self {
         let server = Server::new(files);
         server.fail(fault);
@@ -81,51 +81,58 @@ fn from(start: usize) -> String {
 
 #[test]
 fn a_download_that_is_cut_goes_on_where_it_was_cut() {
-    let bench = Bench::new(model(), Fault::Cut { at: 20_000, times: 1 });
-    bench.fetch().unwrap();
-    assert_eq!(bench.ranges(), [String::new(), from(20_000)]);
-    bench.assert_whole();
+    let mirror = Mirror::new(model(), Fault::Cut { at: 20_000, times: 1 });
+    mirror.fetch().unwrap();
+    assert_eq!(mirror.ranges(), [String::new(), from(20_000)]);
+    mirror.assert_whole();
 }
 
 #[test]
 fn a_download_whose_process_was_killed_goes_on_too() {
-    let bench = Bench::new(model(), Fault::Nothing);
-    bench.leave(&fixture(WEIGHTS)[..30_001]);
-    bench.fetch().unwrap();
-    assert_eq!(bench.ranges(), [from(30_001)]);
-    bench.assert_whole();
+    let mirror = Mirror::new(model(), Fault::Nothing);
+    mirror.leave(&fixture(WEIGHTS)[..30_001]);
+    mirror.fetch().unwrap();
+    assert_eq!(mirror.ranges(), [from(30_001)]);
+    mirror.assert_whole();
 }
 
 #[test]
 fn a_download_that_was_killed_before_it_had_its_name_is_not_repeated() {
-    let bench = Bench::new(model(), Fault::Nothing);
-    bench.leave(&fixture(WEIGHTS));
-    bench.fetch().unwrap();
-    assert!(bench.ranges().is_empty());
-    bench.assert_whole();
+    let mirror = Mirror::new(model(), Fault::Nothing);
+    mirror.leave(&fixture(WEIGHTS));
+    mirror.fetch().unwrap();
+    assert!(mirror.ranges().is_empty());
+    mirror.assert_whole();
 }
 
 #[test]
-fn a_server_that_always_cuts_is_given_up_and_what_came_is_kept() {
-    let bench = Bench::new(model(), Fault::Cut { at: 20_000, times: 99 });
-    let error = bench.fetch().unwrap_err();
+fn a_server_that_always_cuts_is_given_up() {
+    let mirror = Mirror::new(model(), Fault::Cut { at: 20_000, times: 99 });
+    let error = mirror.fetch().unwrap_err();
     assert!(matches!(error, HubError::Cut { attempts: 3, have: 20_000, .. }), "{error}");
     assert!(error.help().contains("goes on where it stopped"));
-    assert_eq!(bench.ranges(), [String::new(), from(20_000), from(20_000)]);
-    assert!(!bench.file(WEIGHTS).exists());
-    bench.server.fail(Fault::Nothing);
-    bench.fetch().unwrap();
-    assert_eq!(bench.ranges(), [from(20_000)]);
-    bench.assert_whole();
+    assert_eq!(mirror.ranges(), [String::new(), from(20_000), from(20_000)]);
+    assert!(!mirror.file(WEIGHTS).exists());
+}
+
+#[test]
+fn what_came_from_a_server_that_always_cuts_is_kept_for_the_next_run() {
+    let mirror = Mirror::new(model(), Fault::Cut { at: 20_000, times: 99 });
+    mirror.fetch().unwrap_err();
+    mirror.ranges();
+    mirror.server.fail(Fault::Nothing);
+    mirror.fetch().unwrap();
+    assert_eq!(mirror.ranges(), [from(20_000)]);
+    mirror.assert_whole();
 }
 
 #[test]
 fn a_server_without_ranges_sends_the_whole_file_again() {
-    let bench = Bench::new(model(), Fault::NoRanges);
-    bench.leave(&fixture(WEIGHTS)[..20_000]);
-    bench.fetch().unwrap();
-    assert_eq!(bench.ranges(), [from(20_000)]);
-    bench.assert_whole();
+    let mirror = Mirror::new(model(), Fault::NoRanges);
+    mirror.leave(&fixture(WEIGHTS)[..20_000]);
+    mirror.fetch().unwrap();
+    assert_eq!(mirror.ranges(), [from(20_000)]);
+    mirror.assert_whole();
 }
 
 #[test]
@@ -133,37 +140,37 @@ fn remains_that_are_damaged_or_too_long_are_fetched_anew() {
     for (remains, ranges) in
         [(vec![7; 20_000], vec![from(20_000), String::new()]), (vec![7; 60_000], vec![String::new()])]
     {
-        let bench = Bench::new(model(), Fault::Nothing);
-        bench.leave(&remains);
-        bench.fetch().unwrap();
-        assert_eq!(bench.ranges(), ranges);
-        bench.assert_whole();
+        let mirror = Mirror::new(model(), Fault::Nothing);
+        mirror.leave(&remains);
+        mirror.fetch().unwrap();
+        assert_eq!(mirror.ranges(), ranges);
+        mirror.assert_whole();
     }
 }
 
 #[test]
 fn bytes_that_are_not_those_the_hub_names_are_thrown_away() {
-    let bench = Bench::new(model(), Fault::OtherBytes);
-    let error = bench.fetch().unwrap_err();
+    let mirror = Mirror::new(model(), Fault::OtherBytes);
+    let error = mirror.fetch().unwrap_err();
     assert!(matches!(error, HubError::Damaged { .. }) && error.to_string().contains("SHA-256"), "{error}");
-    assert!(!bench.file(WEIGHTS).exists() && !bench.incomplete().exists());
+    assert!(!mirror.file(WEIGHTS).exists() && !mirror.incomplete().exists());
 }
 
 #[test]
 fn a_file_that_is_shorter_than_the_hub_says_is_never_taken() {
-    let bench = Bench::new(model(), Fault::WrongSize);
-    let error = bench.fetch().unwrap_err();
+    let mirror = Mirror::new(model(), Fault::WrongSize);
+    let error = mirror.fetch().unwrap_err();
     assert!(error.is_passing(), "{error}");
-    assert!(!bench.file(WEIGHTS).exists());
+    assert!(!mirror.file(WEIGHTS).exists());
 }
 
 #[test]
-fn the_token_goes_to_the_hub_and_to_nobody_else() {
-    let bench = Bench::new(model(), Fault::Nothing);
-    let hub = hub(Environment { token: Some("hf_secret".to_owned()), ..bench.environment() });
+fn the_token_goes_to_the_hub_alone() {
+    let mirror = Mirror::new(model(), Fault::Nothing);
+    let hub = hub(Environment { token: Some("hf_secret".to_owned()), ..mirror.environment() });
     let id = hub.prepare(&HubId::parse(MODEL).unwrap()).unwrap();
     hub.fetch_weights(&id).unwrap();
-    let requests = bench.server.requests();
+    let requests = mirror.server.requests();
     let storage = |path: &str| path.starts_with("/storage/");
     assert!(requests.iter().any(|request| storage(&request.path)));
     for request in requests {
@@ -172,10 +179,10 @@ fn the_token_goes_to_the_hub_and_to_nobody_else() {
     }
 }
 
-#[test]
-fn weights_in_parts_come_with_every_part() {
+/// A hub whose weights are in two parts, and once more as PyTorch has them; all was fetched that is needed.
+fn fetched_in_parts() -> (Mirror, HubId) {
     let index = br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
-    let bench = Bench::new(
+    let mirror = Mirror::new(
         model_with(|files| {
             files.remove(WEIGHTS);
             files.insert("model.safetensors.index.json".to_owned(), index.to_vec());
@@ -185,46 +192,62 @@ fn weights_in_parts_come_with_every_part() {
         }),
         Fault::Nothing,
     );
-    let id = bench.fetch().unwrap();
-    assert_eq!(bench.ranges().len(), 2);
-    assert_eq!(fs::read(bench.file("model-2.safetensors")).unwrap(), vec![2; 30_000]);
-    assert!(!bench.file("pytorch_model.bin").exists());
-    fs::remove_file(bench.file("model-1.safetensors")).unwrap();
-    assert!(!bench.hub().has_weights(&id));
+    let id = mirror.fetch().unwrap();
+    (mirror, id)
+}
+
+#[test]
+fn weights_in_parts_come_with_every_part() {
+    let (mirror, _) = fetched_in_parts();
+    assert_eq!(mirror.ranges().len(), 2);
+    assert_eq!(fs::read(mirror.file("model-2.safetensors")).unwrap(), vec![2; 30_000]);
+}
+
+#[test]
+fn weights_of_pytorch_are_left_where_there_are_others() {
+    let (mirror, _) = fetched_in_parts();
+    assert!(!mirror.file("pytorch_model.bin").exists());
+}
+
+#[test]
+fn weights_that_lack_a_part_are_not_there() {
+    let (mirror, id) = fetched_in_parts();
+    fs::remove_file(mirror.file("model-1.safetensors")).unwrap();
+    assert!(!mirror.hub().has_weights(&id));
 }
 
 #[test]
 fn weights_of_pytorch_are_taken_where_there_are_no_others() {
-    let bench = Bench::new(
+    let mirror = Mirror::new(
         model_with(|files| {
             let bytes = files.remove(WEIGHTS).unwrap();
             files.insert("pytorch_model.bin".to_owned(), bytes);
         }),
         Fault::Nothing,
     );
-    let id = bench.fetch().unwrap();
-    assert_eq!(fs::read(bench.file("pytorch_model.bin")).unwrap(), fixture(WEIGHTS));
-    bench.server.requests();
-    bench.hub().prepare(&id).unwrap();
-    bench.hub().fetch_weights(&id).unwrap();
-    assert_eq!(bench.server.requests(), []);
+    let id = mirror.fetch().unwrap();
+    assert_eq!(fs::read(mirror.file("pytorch_model.bin")).unwrap(), fixture(WEIGHTS));
+    mirror.server.requests();
+    mirror.hub().prepare(&id).unwrap();
+    mirror.hub().fetch_weights(&id).unwrap();
+    assert_eq!(mirror.server.requests(), []);
 }
 
 #[test]
 fn what_python_downloaded_is_used() {
-    let bench = Bench::new(model(), Fault::Nothing);
+    let mirror = Mirror::new(model(), Fault::Nothing);
     for (name, bytes) in model() {
-        let path = bench.file(&name);
+        let path = mirror.file(&name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
-    let refs = bench.cache.path().join("models--tiny--bert/refs");
+    let refs = mirror.cache.path().join("models--tiny--bert/refs");
     fs::create_dir_all(&refs).unwrap();
     fs::write(refs.join("main"), commit('1')).unwrap();
-    let offline = hub(Environment { is_offline: true, ..bench.environment() });
+    let offline = hub(Environment { is_offline: true, ..mirror.environment() });
     let id = offline.prepare(&HubId::parse(MODEL).unwrap()).unwrap();
     assert_eq!(id.commit(), Some(commit('1').as_str()));
     offline.fetch_weights(&id).unwrap();
-    bench.hub().fetch_weights(&id).unwrap();
-    assert_eq!(bench.server.requests(), []);
+    mirror.hub().fetch_weights(&id).unwrap();
+    assert_eq!(mirror.server.requests(), []);
 }
