@@ -51,7 +51,7 @@ fn kinds(spec: &CacheSpec) -> Vec<Kind> {
     cache::list(&spec.folder).unwrap().into_iter().map(|entry| entry.what.unwrap().0).collect()
 }
 
-/// What the recipes of one family leave without a cache, and what they and the cache are later on.
+/// What the recipes of one family leave without a cache and with one, and what kinds of entries it then has.
 struct Cached {
     fixture: &'static str,
     without: Vec<Files>,
@@ -145,7 +145,7 @@ fn a_cache_that_cannot_be_written_changes_nothing() {
     assert_changes_nothing(&CacheSpec { folder: folder.path().join("file"), bytes: 1 << 30 });
 }
 
-/// A trial over a frozen layer that was told to stop at the first word from it.
+/// A trial over a frozen layer that was asked to stop when it first reported that it is alive.
 struct Stopped {
     bench: TrialBench,
     recipe: Settings,
@@ -168,14 +168,14 @@ fn stopped() -> Stopped {
 }
 
 #[test]
-fn a_trial_that_is_told_to_stop_encodes_nothing_more() {
+fn a_trial_that_is_asked_to_stop_encodes_nothing_more() {
     let stopped = stopped();
     assert_eq!(stopped.ending, Ending::Stopped);
     assert_eq!(kinds(&stopped.spec), [Kind::Text; 3]);
 }
 
 #[test]
-fn a_trial_that_was_told_to_stop_encodes_when_it_runs_again() {
+fn a_trial_that_was_asked_to_stop_encodes_when_it_runs_again() {
     let mut stopped = stopped();
     stopped.bench.run(&stopped.recipe);
     assert_eq!(kinds(&stopped.spec).len(), 6);

@@ -141,7 +141,7 @@ fn the_figures_of_a_class_follow_from_the_predictions() {
     }
 }
 
-/// What the log says of each evaluation.
+/// The validation figures of each evaluation in the log.
 fn validations() -> Vec<Value> {
     let log = place().text("results/three/events.jsonl");
     let records = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -26,7 +26,7 @@ fn run(results: &Place, arguments: &[&str]) -> Written {
     Written::by(&mut command(&results.path(""), arguments))
 }
 
-/// A plan of an older version, which says less than today's.
+/// A plan of an older version, which lacks fields of today's.
 const PLAN: &str = r#"{
   "sweep": "demo", "seed": 1, "labels": ["0", "1"], "positive": 1, "swept": ["dropout"],
   "data": {
@@ -73,7 +73,7 @@ fn an_unknown_sweep_is_answered_with_those_there_are() {
     assert!(stderr.contains("no sweep `demp`") && stderr.contains("there are: demo"), "{stderr}");
 }
 
-/// What the program says about a damaged log.
+/// The refusal of a damaged log.
 fn on_a_damaged_log() -> String {
     let results = results();
     results.write("demo/events.jsonl", "nonsense\n{}\n");
@@ -92,7 +92,7 @@ fn a_damaged_log_is_refused_with_a_way_out() {
     assert!(message.contains("--fresh"), "{message}");
 }
 
-/// What the program says about half a plan.
+/// The refusal of half a plan.
 fn on_half_a_plan() -> String {
     let results = results();
     results.write("demo/plan.json", &PLAN[..PLAN.len() / 2]);

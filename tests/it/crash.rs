@@ -3,7 +3,7 @@
 //!
 //! `SWEEP_CRASH_STRIDE=1 cargo test --release --test it crash:: -- --nocapture` takes every point and
 //! prints the table; without the variable every third is taken, others in each of the four cases; of a sweep
-//! whose trials go on from each other, every eleventh.
+//! whose trials resume from each other, every eleventh.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +49,7 @@ dropout = { grid = [0.1, 0.3] }
 enum Trials {
     /// Two that have nothing in common.
     Apart,
-    /// Four, three of which go on where another one ends.
+    /// Four, three of which resume from the end of another.
     Sharing,
 }
 
@@ -210,7 +210,7 @@ fn a_power_cut_at_any_write_point_of_the_orchestrator_changes_no_result() {
 }
 
 #[test]
-fn trials_that_resume_from_others_do_so_whichever_worker_is_killed() {
+fn trials_that_resume_from_others_do_so_when_a_worker_is_killed() {
     crash_everywhere(Trials::Sharing, "worker", "kill", 1);
 }
 

@@ -243,7 +243,7 @@ fn a_model_of_bf16_products_goes_out_as_one() {
     }
 }
 
-/// Asserts that the best trial of this sweep, exported, says of the test set what the trial said.
+/// Asserts that the exported model of the best trial predicts of the test set what the trial predicted.
 fn assert_predicts_alike(place: &Place) {
     let model = place.path("best");
     let model = model.to_str().unwrap();

@@ -124,7 +124,7 @@ impl FaultySweep {
         fs::read_to_string(self.run.folder.trial(trial).worker_log()).unwrap()
     }
 
-    /// Asserts that the log says what the run said at its end.
+    /// Asserts that the log replays to the study that the run ended with.
     #[track_caller]
     fn assert_replays(&self, ended: &Ended) {
         assert_eq!(Study::replay(&self.run.plan, &self.results().records()).unwrap(), ended.study);
@@ -329,7 +329,7 @@ async fn a_trial_whose_folder_cannot_be_named_says_why_it_failed() {
     assert!(message.contains("UTF-8"), "{message}");
 }
 
-/// A sweep on which nothing can be drawn, after its run, and what the user was told.
+/// The end of a sweep of which nothing can be drawn, and the messages to its user.
 async fn without_paper() -> (Ended, Vec<String>) {
     let sweep = FaultySweep::new(1, 1, "");
     let (_sender, interrupts) = mpsc::channel(1);
@@ -345,7 +345,7 @@ async fn without_paper() -> (Ended, Vec<String>) {
 }
 
 #[tokio::test]
-async fn the_user_is_told_of_drawing_that_fails() {
+async fn drawing_that_fails_is_reported_to_the_user() {
     assert_eq!(without_paper().await.1, ["cannot draw: no paper"]);
 }
 

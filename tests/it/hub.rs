@@ -196,16 +196,16 @@ fn an_export_asks_nobody() {
 
 #[test]
 fn an_export_names_the_commit() {
-    let Complete { client, .. } = &*COMPLETE;
-    Written::by(&mut client.command(&["export-best", "--out", "named"])).succeeded();
-    assert!(client.place.text("named/README.md").contains(&name('1')));
+    let Complete { client, .. } = Complete::before_the_branch_moves();
+    Written::by(&mut client.command(&["export-best", "--out", "out"])).succeeded();
+    assert!(client.place.text("out/README.md").contains(&name('1')));
 }
 
 #[test]
 fn an_export_has_the_vocabulary_of_the_hub() {
     let Complete { client, .. } = &*COMPLETE;
-    Written::by(&mut client.command(&["export-best", "--out", "with-vocabulary"])).succeeded();
-    assert_eq!(client.place.text("with-vocabulary/vocab.txt"), VOCABULARY);
+    Written::by(&mut client.command(&["export-best", "--out", "out"])).succeeded();
+    assert_eq!(client.place.text("out/vocab.txt"), VOCABULARY);
 }
 
 #[test]

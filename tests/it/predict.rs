@@ -199,7 +199,7 @@ fn many_windows_keep_the_order() {
 }
 
 #[test]
-fn many_windows_say_of_a_text_what_it_gets_alone() {
+fn a_text_among_many_gets_what_it_gets_alone() {
     let (texts, found) = &*MANY;
     let alone = objects(&written(&["--format", "jsonl", &texts[2_400]]).stdout);
     for label in LABELS {

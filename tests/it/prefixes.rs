@@ -11,7 +11,7 @@ use crate::common::{
     results::{Files, differences, id, trial_files, without},
 };
 
-/// The monitored figure never improves by so much that patience would not decide.
+/// No improvement of the monitored figure is large enough to count, so that patience decides.
 const SPEC: &str = r#"
 name = "ends"
 seed = 5
@@ -73,7 +73,7 @@ fn steps(place: &Place) -> u64 {
     steps
 }
 
-/// The trials that trials resumed from the end of.
+/// The trials that resumed from the end of another, each with that other.
 fn prefixes(place: &Place) -> BTreeMap<u32, u32> {
     let resumed = |event| if let Event::Resumed { from, .. } = event { from } else { None };
     let records = place.results().records().into_iter();
@@ -158,13 +158,13 @@ fn what_is_not_kept_is_removed_only_after_others_resumed_from_it() {
 }
 
 #[test]
-fn a_dry_run_says_how_many_trials_resume_from_others() {
+fn a_dry_run_counts_the_trials_that_resume_from_others() {
     let shown = complete(grid(&place(), &["--dry-run"])).stdout;
     assert!(shown.contains("shared   3 of 4 trials go on where another one ends"), "{shown}");
 }
 
 #[test]
-fn fewer_trials_resume_from_others_where_the_schedule_falls_to_their_ends() {
+fn with_a_linear_schedule_a_trial_resumes_only_from_one_of_as_many_epochs() {
     let shown = complete(grid(&place(), &["--dry-run", "--set", "schedule=linear"])).stdout;
     assert!(shown.contains("shared   2 of 4 trials"), "{shown}");
 }
@@ -193,7 +193,7 @@ fn a_first_trial_that_failed_ends_as_it_would_alone_when_it_is_tried_again() {
 }
 
 #[test]
-fn a_trial_that_a_spec_has_more_runs_from_its_beginning_when_nothing_is_left_to_resume_from() {
+fn a_trial_that_is_added_later_runs_from_its_beginning_when_no_checkpoint_is_left() {
     let place = place();
     run(&place, &["--devices", "cpu:1", "--set", "search.space.epochs={ grid = [1] }"]);
     run(&place, &["--devices", "cpu:1", "--set", "search.space.epochs={ grid = [1, 3] }"]);

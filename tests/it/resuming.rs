@@ -163,7 +163,7 @@ fn a_trial_with_a_damaged_checkpoint_resumes_from_the_one_before() {
 }
 
 #[test]
-fn with_no_checkpoint_that_is_whole_a_trial_begins_anew() {
+fn without_a_whole_checkpoint_a_trial_begins_anew() {
     let resumed = resume(&short(), &[Disturbance::Stop(15)], |folder| {
         for name in ["last", "last.before"] {
             fs::write(folder.join(name).join("model.safetensors"), "cut").unwrap();

@@ -98,7 +98,7 @@ fn theirs_and_ours() -> [TrialFolder; 2] {
 }
 
 #[test]
-fn a_trial_that_another_sweep_has_is_said_to_be_taken_over() {
+fn a_run_names_the_trials_that_it_takes_over() {
     let written = &TAKEN_OVER.1;
     assert!(written.contains("trial 0001 is that of first/0002, and taken over"), "{written}");
 }
@@ -184,7 +184,7 @@ fn a_sweep_of_which_everything_is_there_trains_nothing() {
 }
 
 #[test]
-fn of_what_is_taken_over_as_much_is_kept_as_the_spec_says() {
+fn keep_applies_to_trials_that_were_taken_over() {
     let place = place();
     reuse(&place, "second", "3e-3, 1e-3", &[]);
     reuse(&place, "third", "3e-3, 1e-3", &["run.keep=1"]);
@@ -276,7 +276,7 @@ fn of_several_the_latest_whole_one_is_taken() {
     assert_eq!(trained(&place, "fifth"), [1].into());
 }
 
-/// The sweep `first` with a log that says of its arithmetic what `change` makes of the line, given its value.
+/// The sweep `first` after `change` to its log, which is given the log and the arithmetic that it names.
 fn with_arithmetic(change: impl FnOnce(&str, &str) -> String) -> Place {
     let place = place();
     let log = place.results_of("first").log();
@@ -293,13 +293,13 @@ fn trained_beside(place: &Place) -> BTreeSet<u32> {
 }
 
 #[test]
-fn what_was_computed_by_other_arithmetic_is_not_taken_over() {
+fn a_trial_that_was_computed_by_other_arithmetic_is_not_taken_over() {
     let place = with_arithmetic(|text, field| text.replace(field, "0 another"));
     assert_eq!(trained_beside(&place), [1].into());
 }
 
 #[test]
-fn what_an_older_log_does_not_say_the_arithmetic_of_is_not_taken_over() {
+fn a_trial_whose_log_names_no_arithmetic_is_not_taken_over() {
     let place = with_arithmetic(|text, field| {
         let older = text.replace(&format!(",\"arithmetic\":\"{field}\""), "");
         assert_ne!(older, text);
@@ -309,7 +309,7 @@ fn what_an_older_log_does_not_say_the_arithmetic_of_is_not_taken_over() {
 }
 
 #[test]
-fn what_was_computed_by_the_same_arithmetic_is_taken_over() {
+fn a_trial_that_was_computed_by_the_same_arithmetic_is_taken_over() {
     let place = with_arithmetic(|text, _| text.to_owned());
     assert_eq!(trained_beside(&place), [].into());
 }

@@ -162,7 +162,7 @@ fn without_the_others_best_parameters_a_trial_begins_anew() {
 }
 
 #[test]
-fn after_a_trial_that_was_to_have_no_successor_another_begins_anew() {
+fn after_a_trial_that_was_planned_without_successor_another_begins_anew() {
     assert_begins_anew(None, |bench| {
         fs::remove_dir_all(folder(bench, SHORT)).unwrap();
         // Its state has no moments.

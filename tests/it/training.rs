@@ -252,7 +252,7 @@ fn class_weights_change_the_training() {
 }
 
 #[test]
-fn the_training_loss_is_that_of_plain_labels_whatever_is_trained_on() {
+fn the_training_loss_is_measured_on_plain_labels() {
     let [_, smoothed, weighted] = &*LOSSES;
     // A smoothed loss of two classes could not fall below 0.42 at 0.3.
     assert!(smoothed.train_loss < 0.4, "{}", smoothed.train_loss);
@@ -292,7 +292,7 @@ fn a_layer_below_the_new_ones_begins_as_it_was() {
 }
 
 #[test]
-fn the_new_layers_begin_anew_as_does_the_pooler() {
+fn new_layers_begin_anew_as_does_the_pooler() {
     let [before, after] = before_and_after_a_new_layer();
     for anew in ["bert.encoder.layer.1.output.dense.weight", "bert.pooler.dense.weight"] {
         assert_ne!(before.get(anew), after.get(anew), "{anew}");

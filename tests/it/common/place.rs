@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-/// A folder of this process, beside those of processes that are over, which it removes.
+/// A folder that is only this process's. When it is made, the folders of processes that are gone are removed.
 static SHARED: LazyLock<PathBuf> = LazyLock::new(|| {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared");
     fs::create_dir_all(&all).unwrap();

@@ -79,14 +79,14 @@ impl SweepResults {
     }
 }
 
-/// What a sweep found out, without what differs from run to run.
+/// The rows and files of a sweep, without what differs from run to run.
 pub(crate) struct Findings {
     pub(crate) rows: Vec<Value>,
     pub(crate) files: Files<PathBuf>,
 }
 
 impl Findings {
-    /// Asserts that two sweeps found out the same; `context` says which they are.
+    /// Asserts that two sweeps have the same findings; `context` names them.
     #[track_caller]
     pub(crate) fn assert_equal(&self, expected: &Self, context: &str) {
         assert_eq!(self.rows, expected.rows, "{context}");

@@ -17,7 +17,7 @@ static FAILED: LazyLock<(Place, Written)> = LazyLock::new(|| {
 });
 
 #[test]
-fn a_run_with_a_failed_trial_says_how_to_try_it_again() {
+fn a_run_with_a_failed_trial_names_the_command_that_tries_it_again() {
     let (_, Written { stdout, .. }) = &*FAILED;
     assert!(stdout.contains("sweep run SPEC --retry-failed"), "{stdout}");
 }

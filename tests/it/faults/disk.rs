@@ -38,7 +38,7 @@ async fn a_worker_that_waits_for_space_loses_no_attempt() {
 }
 
 #[tokio::test]
-async fn the_user_is_told_that_a_full_disk_loses_nothing() {
+async fn the_user_reads_that_a_full_disk_loses_nothing() {
     let FullDisk { troubles, .. } = full_disk().await;
     let says_so = |text: &String| text.contains("is full") && text.contains("nothing is lost");
     assert!(troubles.iter().all(says_so), "{troubles:?}");
@@ -46,7 +46,7 @@ async fn the_user_is_told_that_a_full_disk_loses_nothing() {
 }
 
 #[tokio::test]
-async fn the_user_is_told_each_time_when_there_is_space_again() {
+async fn each_report_of_a_full_disk_is_followed_by_one_of_space() {
     let FullDisk { troubles, relieved, .. } = full_disk().await;
     assert_eq!(relieved, troubles.len(), "{troubles:?}");
 }

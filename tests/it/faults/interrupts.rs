@@ -85,7 +85,7 @@ async fn an_orchestrator_that_died_at_any_record_is_taken_over_by_the_next_run()
 
 #[tokio::test]
 async fn the_signals_of_a_closing_terminal_are_wishes_to_stop() {
-    // Their handlers are those of a whole process, and stay.
+    // A whole process has their handlers, and keeps them.
     if !is_alone("faults::interrupts::the_signals_of_a_closing_terminal_are_wishes_to_stop") {
         return;
     }

@@ -32,7 +32,7 @@ async fn a_trial_that_runs_out_of_memory_is_made_smaller_until_it_fits() {
 }
 
 #[tokio::test]
-async fn a_trial_that_runs_out_of_memory_is_known_by_its_last_words() {
+async fn memory_of_the_host_that_ran_out_is_recorded_as_that() {
     let (sweep, _) = first_trial_too_large().await;
     assert_eq!(sweep.failures(ONE), vec![(FailureKind::OutOfMemory(Memory::Host), true); 3]);
     assert!(sweep.log(ONE).contains("memory allocation of"), "{}", sweep.log(ONE));

@@ -8,7 +8,7 @@ use crate::common::program::is_alive;
 const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Runs one trial that does `deed` in its first attempt: what the failure was called.
+/// Runs one trial that does `deed` in its first attempt: the kind of the failure.
 async fn failure_of(deed: &str) -> FailureKind {
     let mut sweep = FaultySweep::new(1, 2, &format!("1 1 {deed}"));
     sweep.policy().stall_limit = LONG;
@@ -20,7 +20,7 @@ async fn failure_of(deed: &str) -> FailureKind {
 }
 
 #[tokio::test]
-async fn what_is_not_in_the_protocol_is_called_so_whatever_it_is() {
+async fn whatever_is_not_in_the_protocol_is_recorded_as_that() {
     for deed in [
         "long-line",
         "broken-utf8",
@@ -37,7 +37,7 @@ async fn what_is_not_in_the_protocol_is_called_so_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_process_is_told_by_its_code_or_signal() {
+async fn the_end_of_a_process_is_recorded_by_its_code_or_signal() {
     assert_eq!(failure_of("exit").await, FailureKind::Exit(3));
     assert_eq!(failure_of("abort").await, FailureKind::Signal(6));
     assert_eq!(failure_of("segfault").await, FailureKind::Signal(11));
@@ -45,13 +45,13 @@ async fn the_end_of_a_process_is_told_by_its_code_or_signal() {
 }
 
 #[tokio::test]
-async fn a_failure_that_the_worker_reports_is_called_as_it_says() {
+async fn a_failure_that_a_worker_reports_is_recorded_by_its_kind() {
     assert_eq!(failure_of("panic").await, FailureKind::Panic);
     assert_eq!(failure_of("disk").await, FailureKind::Disk);
 }
 
 #[tokio::test]
-async fn memory_of_a_gpu_that_ran_out_is_called_so() {
+async fn gpu_memory_that_ran_out_is_recorded_as_that() {
     assert_eq!(failure_of("no-gpu-memory").await, FailureKind::OutOfMemory(Memory::Cuda));
 }
 
