@@ -3,9 +3,9 @@
 use std::env;
 
 use sweep::{
+    checkpoint::CheckpointFacts,
     plan::Plan,
-    spec::{self, Inspected, Origin},
-    train::CheckpointFacts,
+    spec::{self, Inspected, SpecText},
 };
 
 /// A spec that draws so many trials over three settings.
@@ -22,11 +22,12 @@ pub(crate) fn spec_text(trials: u32) -> String {
 pub(crate) fn plan(trials: u32) -> Plan {
     let text = spec_text(trials);
     let here = env::current_dir().unwrap();
-    let origin = Origin { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
+    let written = SpecText { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
     let facts = CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new() };
-    let inspect =
-        |wanted: spec::Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
-    let reading = spec::check(&origin, &inspect).unwrap_or_else(|error| panic!("{error}"));
+    let inspect = |wanted: spec::Wanted<'_>| {
+        Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
+    };
+    let reading = spec::check(&written, &inspect).unwrap_or_else(|error| panic!("{error}"));
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     plan.labels = vec!["0".to_owned(), "1".to_owned()];
     assert_eq!(plan.trials.len(), usize::try_from(trials).unwrap());

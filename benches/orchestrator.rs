@@ -19,10 +19,11 @@ use std::{
 
 use sweep::{
     cli,
-    executor::{self, Note, Run, Workers},
+    executor::{self, Notice, Painter, Run, Workers},
     journal,
     plan::Plan,
     results::Results,
+    sampler::FixedPlan,
     study::Study,
     system::device::Device,
 };
@@ -153,16 +154,18 @@ fn orchestrate(root: &Path, trials: u32) {
             space: Duration::from_secs(2),
         },
     };
-    let mut watch = |note: Note<'_>| match note {
-        Note::Logged(record, study) => display.logged(record, study),
-        Note::Moved(..) | Note::Stopping(_) | Note::Relief(_) => {}
-        Note::Trouble(text) => panic!("{text}"),
+    let mut watch = |notice: &Notice<'_>| match notice {
+        Notice::Logged(record, study) => display.logged(record, study),
+        Notice::Progress(..) | Notice::Stopping(_) | Notice::Resolved(_) => {}
+        Notice::Warning(text) => panic!("{text}"),
     };
+    let mut painter = Painter::new(cli::drawing(folder.clone()));
     let (_user, interrupts) = tokio::sync::mpsc::channel(1);
     let (begin, before) = (Instant::now(), processor());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ended =
-        runtime.block_on(executor::run(run, interrupts, cli::drawing(folder.clone()), &mut watch)).unwrap();
+    let ended = runtime
+        .block_on(executor::run(run, interrupts, &mut FixedPlan, vec![&mut watch, &mut painter]))
+        .unwrap();
     let (wall, after) = (begin.elapsed(), processor());
     drop(lock);
     assert_eq!(ended.study.counts().complete, ended.study.trials.len());

@@ -19,19 +19,20 @@ use std::{
 
 use divan::{Bencher, counter::ItemsCount};
 use sweep::{
+    checkpoint::{Checkpoint, MINI},
     data::reviews,
     event::{Event, LOG_VERSION, Record},
     journal,
     leaderboard::{self, Leaderboard, Prediction, RankBy},
     plan::Plan,
     policy::Retries,
-    protocol::WorkerLine,
+    protocol::{PROTOCOL_VERSION, WorkerLine},
     report,
-    scheduler::{Action, Due, Exit, Input, Scheduler, Slot, Terms},
+    scheduler::{Action, Exit, Input, PendingTrial, Scheduler, Slot, Terms},
     settings::Lowercase,
     study::Study,
     system::device::Device,
-    train::{BUILTIN_MINI, Chunking, TextEncoder},
+    train::{Chunking, TextEncoder},
     trial::TrialId,
 };
 
@@ -53,12 +54,13 @@ fn real() -> Option<String> {
 
 /// Checkpoints whose tokenizers are there.
 fn checkpoints() -> Vec<&'static str> {
-    std::iter::once(BUILTIN_MINI).chain(real().map(|_| REAL)).collect()
+    std::iter::once(MINI).chain(real().map(|_| REAL)).collect()
 }
 
 fn open(checkpoint: &str) -> TextEncoder {
     let path = if checkpoint == REAL { real() } else { None };
-    TextEncoder::open(path.as_deref().unwrap_or(checkpoint), Lowercase::Tokenizer).unwrap()
+    TextEncoder::open(&Checkpoint::parse(path.as_deref().unwrap_or(checkpoint)), Lowercase::Tokenizer)
+        .unwrap()
 }
 
 /// Opening a tokenizer.
@@ -145,23 +147,35 @@ fn lines(trials: u32) -> Vec<Vec<WorkerLine>> {
 /// Runs every trial to its end; the answer is what is logged.
 fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
     let trials = u32::try_from(lines.len()).unwrap();
-    let devices = (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect();
-    let due =
-        |id| Due { trial: TrialId(id), attempts: 0, batch: 32, micro_batch: None, alone: None, after: None };
-    let due: Vec<Due> = (1..=trials).map(due).collect();
-    let terms = Terms { planned: trials, classes: 2, retries: Retries::default(), arithmetic: String::new() };
-    let mut scheduler = Scheduler::new(devices, &due, terms);
+    let pending = |id| PendingTrial {
+        trial: TrialId(id),
+        earlier_attempts: 0,
+        pass_examples: 32,
+        micro_batch: None,
+        alone: None,
+        prefix: None,
+    };
+    let pending: Vec<PendingTrial> = (1..=trials).map(pending).collect();
+    let terms = Terms {
+        planned: trials,
+        classes: 2,
+        retries: Retries::default(),
+        arithmetic: String::new(),
+        trials_per_worker: 1,
+    };
+    let mut scheduler = Scheduler::new(&pending, terms);
     let mut log = Vec::new();
-    let mut inputs = VecDeque::from([Input::Begin]);
+    let joined = |slot| Input::SlotJoined(Slot(slot), Device::Cpu { slot, threads: 1 });
+    let mut inputs: VecDeque<Input> = (0..SLOTS).map(joined).chain([Input::Begin]).collect();
     while let Some(input) = inputs.pop_front() {
         for action in scheduler.step(input) {
             match action {
                 Action::Spawn { slot, .. } => {
-                    inputs.push_back(Input::Line(slot, WorkerLine::Ready { v: LOG_VERSION }));
+                    inputs.push_back(Input::Line(slot, WorkerLine::Ready { v: PROTOCOL_VERSION }));
                 }
-                Action::Run { slot: Slot(slot), trial, .. } => {
-                    let said = lines[usize::try_from(trial.0).unwrap() - 1].iter();
-                    inputs.extend(said.map(|line| Input::Line(Slot(slot), line.clone())));
+                Action::Run { slot, trials } => {
+                    let sent = trials.iter().flat_map(|given| &lines[given.trial.0 as usize - 1]);
+                    inputs.extend(sent.map(|line| Input::Line(slot, line.clone())));
                 }
                 Action::Leave(slot) => inputs.push_back(Input::Exited(slot, Exit::Code(0))),
                 Action::Log(trial, event) => log.push((trial, event)),

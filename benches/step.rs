@@ -15,12 +15,13 @@ use std::{
 };
 
 use sweep::{
+    checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Limit, Source},
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
     system::device::Device,
-    train::{Control, Report, Session},
+    train::{Report, Session, Stopped},
     trial::{Params, Trial, TrialId},
 };
 
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let texts = documents(Path::new(texts), shape == "full", steps * BATCH)?;
     let data = data(folder.path(), &texts)?;
     let settings = Settings {
-        checkpoint: fs::canonicalize(model)?.display().to_string(),
+        checkpoint: Checkpoint::Folder(fs::canonicalize(model)?),
         pooling: if pooling == "mean" { Pooling::Mean } else { Pooling::Cls },
         long: LongText::Head,
         chunk_length: 128,
@@ -58,20 +59,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         checkpoint_every: CheckpointEvery::Steps(u64::MAX),
         data_digest: None,
         checkpoint_digest: None,
-        micro_batch: None,
         cache: None,
-        sharing: Sharing::default(),
     };
     let mut times = Vec::new();
     let mut observe = |report: Report| match report {
         Report::Progress(_) => {
             times.push(Instant::now());
             // No evaluation: it is not a step.
-            if times.len() == steps { Control::Stop } else { Control::Continue }
+            if times.len() == steps { Err(Stopped) } else { Ok(()) }
         }
-        _ => Control::Continue,
+        _ => Ok(()),
     };
-    Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(&job, folder.path(), &mut observe)?;
+    Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(
+        &job,
+        Attempt::default(),
+        folder.path(),
+        &mut observe,
+    )?;
     let seconds: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
     say(&serde_json::json!({ "seconds": seconds }).to_string());
     Ok(())

@@ -21,12 +21,13 @@ use std::{
 };
 
 use sweep::{
-    data::{DataSpec, Duplicates, Limit, Source, Split},
-    job::{Job, Sharing},
+    checkpoint::{Checkpoint, MINI},
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
+    job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, Settings},
     system::device::Device,
-    train::{BUILTIN_MINI, Control, Report, Session},
+    train::{Report, Session, Stopped},
     trial::{Params, Trial, TrialId},
 };
 
@@ -38,8 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let texts = tempfile::tempdir()?;
     let (model, source, trials) = match words.as_slice() {
-        [model, rest @ ..] if model == BUILTIN_MINI && rest.len() < 2 => {
-            (model.clone(), Source::Reviews { split: Split::default() }, rest.first())
+        [model, rest @ ..] if model == MINI && rest.len() < 2 => {
+            (model.clone(), Source::Reviews { split: Shares::default() }, rest.first())
         }
         [model, train, validation, test, rest @ ..] if rest.len() < 2 => {
             let [train, validation, test] = [train, validation, test].map(|path| filled(path, texts.path()));
@@ -96,9 +97,9 @@ fn measure(session: &mut Session, job: &Job, folder: &Path) -> Result<Times, Box
         if matches!(report, Report::Prepared(_) | Report::Progress(_)) {
             moments.push(Instant::now());
         }
-        if moments.len() == STEPS + 2 { Control::Stop } else { Control::Continue }
+        if moments.len() == STEPS + 2 { Err(Stopped) } else { Ok(()) }
     };
-    session.run(job, folder, &mut observe)?;
+    session.run(job, Attempt::default(), folder, &mut observe)?;
     let [received, prepared, first, .., last] = moments.as_slice() else {
         return Err("the data is too small for so many steps".into());
     };
@@ -109,7 +110,7 @@ fn measure(session: &mut Session, job: &Job, folder: &Path) -> Result<Times, Box
 fn job(id: u32, model: &str, source: Source) -> Job {
     let is_built_in = matches!(source, Source::Reviews { .. });
     let settings = Settings {
-        checkpoint: model.to_owned(),
+        checkpoint: Checkpoint::parse(model),
         long: LongText::Head,
         chunk_length: 64,
         epochs: 1,
@@ -132,9 +133,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
         checkpoint_every: CheckpointEvery::Steps(u64::MAX),
         data_digest: None,
         checkpoint_digest: None,
-        micro_batch: None,
         cache: None,
-        sharing: Sharing::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! An amount of bytes as people write it: `4GB`, `1.5GB`, `500MB`.
+//! An amount of bytes, written as people write it: `4GB`, `1.5GB`, `500MB`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const UNITS: [(&str, u64); 5] =
     [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("B", 1)];
 
-/// The word for no amount at all.
+/// The word that stands for the absence of an amount.
 pub const NONE: &str = "none";
 
 /// Bytes, from 1 to [`ByteSize::MAX`].
@@ -16,10 +16,11 @@ pub const NONE: &str = "none";
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// The largest that a text may say: a million terabytes.
+    /// The largest amount that is accepted: a million terabytes.
     pub const MAX: Self = Self(1_000_000_000_000_000_000);
 
-    /// The amount that a text such as `4GB` or `1.5 GB` stands for; `None` when it is none, or out of bounds.
+    /// The amount written as `text`, such as `4GB` or `1.5 GB`; `None` when `text` is not an amount, or the
+    /// amount is 0 or above [`ByteSize::MAX`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -38,7 +39,7 @@ impl ByteSize {
 }
 
 impl fmt::Display for ByteSize {
-    /// In the largest unit that leaves a whole number: reads back as it was.
+    /// Writes the amount in the largest unit that gives a whole number, so that it reads back unchanged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |(_, unit): &&(&str, u64)| self.0.is_multiple_of(*unit) && self.0 > 0;
         let (name, unit) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
@@ -59,7 +60,7 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// An amount, with a word for none.
+/// An optional amount as a text for serde: [`NONE`] when absent.
 pub(crate) mod or_none {
     use super::{ByteSize, Deserialize, Deserializer, NONE, Serializer, de};
 
@@ -91,16 +92,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_amount_reads_back_as_it_was_spelt() {
+    fn an_amount_reads_back_as_it_was_written() {
         for (text, bytes) in [("4GB", 4_000_000_000), ("1500MB", 1_500_000_000), ("7B", 7), ("2KB", 2000)] {
             assert_eq!(ByteSize::parse(text), Some(ByteSize(bytes)));
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
+    }
+
+    #[test]
+    fn an_amount_may_have_a_fraction_and_a_space_before_its_unit() {
         assert_eq!(ByteSize::parse("1.5 GB"), Some(ByteSize(1_500_000_000)));
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn a_text_that_is_no_amount_is_refused() {
         for text in
             ["", "4", "GB", "-1GB", "0GB", "1.GB", ".5GB", "4gb", "4GiB", "1e3MB", "99999999TB", "0.1B"]
         {

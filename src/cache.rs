@@ -1,16 +1,18 @@
-//! What trials share and can be computed again, in `<results>/.cache/`.
+//! Results that trials share and that can be computed again, in `<results>/.cache/`.
 //!
-//! An entry is a file that is named by the SHA-256 of what decides its contents, never by a
-//! path or a time. It is written beside its place and renamed, and never changed afterwards,
-//! so that any number of processes may read and write the same entry. Its own digest is
-//! checked when it is opened. What cannot be read or written is computed again: the cache
-//! fails nothing, and changes no number.
+//! An entry is a file that is named by the SHA-256 of everything that decides its contents,
+//! never by a path or a time. It is written under a temporary name and renamed, and never
+//! changed afterwards, so that any number of processes may read and write the same entry.
+//! Its own digest is checked when it is opened. An entry that cannot be read or written is
+//! computed again: the cache fails no trial, and changes no number.
 //!
-//! Who finds no entry gets a `Claim`: the right to make it, by a lock that others wait for
-//! and that the kernel frees when its holder dies.
+//! A search that finds no entry returns a `Claim`, the right to make the entry. The claim
+//! holds a lock that others wait for and that the kernel frees when its holder dies.
 
 mod entry;
+mod kind;
 mod mapped;
+mod stopped;
 
 use std::{
     fmt::Display,
@@ -25,63 +27,41 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::{
-    entry::{Draft, Entry, Head, Number},
+    entry::{Entry, EntryDraft, EntryHead, Number},
     mapped::Numbers,
+    stopped::GoOn,
 };
-use crate::{fingerprint, system::files};
+pub use self::{kind::Kind, stopped::Stopped};
+use crate::{error_chain::chain, fingerprint, system::files};
 
-/// Between two looks at a lock that somebody else holds.
+/// Time between two looks at a lock that somebody else holds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// What a killed process left is removed when it is older: nobody writes to it any more.
+/// Age from which a temporary file or a lock is taken for the remains of a killed process, and removed.
 const STALE: Duration = Duration::from_hours(1);
 /// Characters of an entry's name.
-const NAME: usize = 64;
+const NAME_LENGTH: usize = 64;
 
 /// Where the cache is, and how large it may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheSpec {
-    /// Its folder, as an absolute path; made when it is missing, but not the one that it is in.
+    /// Its folder, as an absolute path. It is made when it is missing, but its parent folder is not.
     pub folder: PathBuf,
-    /// Bytes of all entries together at most.
+    /// The largest number of bytes of all entries together.
     pub bytes: u64,
 }
 
-/// What an entry holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Token ids of a split's chunks.
-    Text,
-    /// Hidden states of every token after the frozen layers.
-    Hidden,
-    /// What a wholly frozen encoder makes of each chunk.
-    Pooled,
-}
-
-impl Kind {
-    /// Its name in listings.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Hidden => "hidden",
-            Self::Pooled => "pooled",
-        }
-    }
-}
-
-/// An entry's name: a digest of what decides its contents.
+/// An entry's name: a digest of everything that decides its contents.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key(String);
+pub(crate) struct EntryKey(String);
 
-impl Key {
-    /// The key of `parts`, which must hold all that the contents depend on, the version of the code
-    /// that makes them included.
+impl EntryKey {
+    /// Returns the key of `parts`. They must hold everything that the contents depend on, the version of the code
+    /// that computes them included.
     pub(crate) fn of<'a>(kind: Kind, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha256::new();
         let order: &[u8] = if cfg!(target_endian = "little") { b"little" } else { b"big" };
         for part in [kind.as_str().as_bytes(), order].into_iter().chain(parts) {
-            // After its length, so that no two lists of parts are alike.
+            // Each part after its length: otherwise "ab", "c" and "a", "bc" would have the same digest.
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -89,28 +69,25 @@ impl Key {
     }
 }
 
-/// The one who waited or worked was told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stopped;
-
-/// What is there under a key.
-pub(crate) enum Found {
-    /// The entry.
-    Entry(Entry),
-    /// Nothing.
+/// The result of a search in the cache.
+pub(crate) enum CacheEntry {
+    /// The entry is there.
+    Present(Entry),
+    /// The entry is not there, and the caller may make it.
     Absent(Claim),
 }
 
 /// The right to make an entry, as long as it lives.
 pub(crate) struct Claim {
-    /// Where the entry goes; `None` when nothing can be kept.
-    place: Option<Place>,
+    /// Where the entry goes; `None` when the cache can keep nothing.
+    destination: Option<Destination>,
 }
 
-struct Place {
+struct Destination {
     spec: CacheSpec,
     path: PathBuf,
-    /// Held while the entry is made; without one (on a file system that knows no locks) several may make it.
+    /// Held while the entry is made. Without it, on a file system that knows no locks, several processes may make
+    /// the entry at once.
     lock: Option<File>,
 }
 
@@ -121,79 +98,81 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// The cache that `spec` describes; without one, nothing is found and nothing kept.
+    /// The cache that `spec` describes. Without a spec, no entry is found and none is kept.
     pub(crate) const fn new(spec: Option<CacheSpec>) -> Self {
         Self { spec }
     }
 
-    /// The bound.
-    pub(crate) fn bytes(&self) -> u64 {
+    /// The largest number of bytes of all entries together.
+    pub(crate) fn bytes_max(&self) -> u64 {
         self.spec.as_ref().map_or(0, |spec| spec.bytes)
     }
 
     /// Whether an entry with this head may be kept at all.
-    pub(crate) fn has_room_for(&self, head: &Head) -> bool {
-        head.file_length() <= self.bytes()
+    pub(crate) fn has_room_for(&self, head: &EntryHead) -> bool {
+        head.file_length() <= self.bytes_max()
     }
 
-    /// Looks for the entry of `key`. While somebody else makes it, this waits, and `go_on` is asked
-    /// now and then whether to.
+    /// Looks for the entry of `key`. While another process makes the entry, this waits, and asks `go_on` now and
+    /// then.
     ///
     /// # Errors
-    /// When `go_on` said no.
-    pub(crate) fn find(&self, key: &Key, go_on: &mut dyn FnMut() -> bool) -> Result<Found, Stopped> {
-        let Some(spec) = self.spec.clone() else { return Ok(Found::Absent(Claim { place: None })) };
+    /// When `go_on` asks to stop.
+    pub(crate) fn find(&self, key: &EntryKey, go_on: &mut GoOn<'_>) -> Result<CacheEntry, Stopped> {
+        let Some(spec) = self.spec.clone() else {
+            return Ok(CacheEntry::Absent(Claim { destination: None }));
+        };
         let path = spec.folder.join(&key.0);
         if let Some(entry) = open(&path) {
-            return Ok(Found::Entry(entry));
+            return Ok(CacheEntry::Present(entry));
         }
         let lock_path = lock_path(&path);
         let lock = make_folder(&spec.folder).and_then(|()| lock_file(&lock_path));
-        let mut place = Place { spec, path, lock: None };
-        let Ok(lock) = lock else { return Ok(Found::Absent(Claim { place: Some(place) })) };
+        let mut destination = Destination { spec, path, lock: None };
+        let Ok(lock) = lock else {
+            return Ok(CacheEntry::Absent(Claim { destination: Some(destination) }));
+        };
         loop {
             match lock.try_lock() {
                 Err(TryLockError::WouldBlock) => {}
                 Ok(()) => {
-                    place.lock = Some(lock);
+                    destination.lock = Some(lock);
                     break;
                 }
                 Err(TryLockError::Error(_)) => break,
             }
-            if !go_on() {
-                return Err(Stopped);
-            }
+            go_on()?;
             thread::sleep(LOOK_EVERY);
         }
-        // Whoever held the lock may have made it.
-        let made = open(&place.path);
-        let claim = Claim { place: Some(place) };
-        Ok(made.map_or(Found::Absent(claim), Found::Entry))
+        // The process that held the lock may have made the entry.
+        let made = open(&destination.path);
+        let claim = Claim { destination: Some(destination) };
+        Ok(made.map_or(CacheEntry::Absent(claim), CacheEntry::Present))
     }
 }
 
 impl Claim {
-    /// Makes the entry, with the numbers that `write` fills in. `None` when it cannot be kept, or `write` was
-    /// interrupted.
+    /// Makes the entry, with the numbers that `write` fills in. Returns `None` when the entry cannot be kept, or
+    /// when `write` was interrupted.
     pub(crate) fn store(
         self,
-        head: &Head,
-        write: &mut dyn FnMut(&mut Draft) -> io::Result<()>,
+        head: &EntryHead,
+        write: &mut dyn FnMut(&mut EntryDraft) -> io::Result<()>,
     ) -> Option<Entry> {
-        let Place { spec, path, .. } = self.place.as_ref()?;
+        let Destination { spec, path, .. } = self.destination.as_ref()?;
         let length = head.file_length();
         if length > spec.bytes {
             return None;
         }
         make_room(spec, length);
         let stored = files::replace_unsynced(path, |temporary| {
-            let mut draft = Draft::begin(temporary, head)?;
+            let mut draft = EntryDraft::begin(temporary, head)?;
             write(&mut draft)?;
             draft.finish()
         });
         match stored {
             Ok(()) => Entry::open(path, false).ok(),
-            // Stopped on the way: no trouble.
+            // A stop on the way is no trouble to tell of.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => {
                 say(path, &format_args!("cannot be written: {error}; the work goes on without it"));
@@ -205,35 +184,35 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(Place { path, lock: Some(_), .. }) = &self.place {
-            // Who waits for the file that has this name now has it open: it gets the lock all the same.
+        if let Some(Destination { path, lock: Some(_), .. }) = &self.destination {
+            // A process that waits for this lock has the file open, and gets the lock although the name is gone.
             let _ = fs::remove_file(lock_path(path));
         }
     }
 }
 
-/// Opens the entry at `path`, and notes that it was used; one that is damaged is removed.
+/// Opens the entry at `path`, and sets its time of use. A damaged entry is removed.
 fn open(path: &Path) -> Option<Entry> {
     match Entry::open(path, true) {
         Ok(entry) => {
-            // What cannot be noted only makes the entry seem older than it is.
+            // Without a new time the entry only seems older than it is.
             let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
             Some(entry)
         }
         Err(error) if error.is_absence() => None,
         Err(error) => {
-            say(path, &format_args!("{error}; it is computed again"));
+            say(path, &format_args!("{}; it is computed again", chain(&error)));
             let _ = fs::remove_file(path);
             None
         }
     }
 }
 
-/// For `worker.log`, where a worker's standard error goes.
+/// Writes a line about an entry to standard error, which is a worker's `worker.log`.
 fn say(path: &Path, what: &dyn Display) {
     let text = format!("the cache's entry {} {what}", path.display());
     if cfg!(test) {
-        // Which the tests' harness captures.
+        // The tests' harness captures what this macro prints.
         eprintln!("{text}");
     } else {
         // A reader that is gone is no trouble.
@@ -256,7 +235,7 @@ fn lock_file(path: &Path) -> io::Result<File> {
     File::options().write(true).create(true).truncate(false).open(path)
 }
 
-/// A file of the cache's folder.
+/// A file in the cache's folder: an entry, a lock or a temporary file.
 struct Item {
     path: PathBuf,
     modified: SystemTime,
@@ -264,7 +243,7 @@ struct Item {
     is_entry: bool,
 }
 
-/// The files of the cache in `folder`, the least recently used first; others are left out.
+/// Returns the cache's files in `folder`, the least recently used first. Files of other programs are left out.
 fn items(folder: &Path) -> io::Result<Vec<Item>> {
     let files = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -275,12 +254,13 @@ fn items(folder: &Path) -> io::Result<Vec<Item>> {
     Ok(items)
 }
 
-/// What `file` is, unless it is none of the cache, or is gone.
+/// Returns `file` as a file of the cache; `None` when it is not one, or is gone.
 fn item(file: &fs::DirEntry) -> Option<Item> {
     let name = file.file_name();
     let name = name.to_str()?;
-    let is_name =
-        |name: &str| name.len() == NAME && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_name = |name: &str| {
+        name.len() == NAME_LENGTH && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
     let is_ours = is_name(name)
         || name.starts_with(files::TEMPORARY)
         || name.strip_suffix(".lock").is_some_and(is_name);
@@ -289,9 +269,10 @@ fn item(file: &fs::DirEntry) -> Option<Item> {
     Some(Item { path: file.path(), modified, bytes, is_entry: is_name(name) })
 }
 
-/// Removes the least recently used entries until `bytes` more are within the bound, and what killed processes left.
+/// Removes the least recently used entries until `bytes` more are within the bound, and the remains of killed
+/// processes.
 ///
-/// Who has an entry open keeps it: only its name goes.
+/// A process that has a removed entry open can still read it: only the entry's name goes.
 fn make_room(spec: &CacheSpec, bytes: u64) {
     let Ok(items) = items(&spec.folder) else { return };
     let is_stale = |item: &Item| item.modified.elapsed().is_ok_and(|age| age > STALE);
@@ -312,7 +293,7 @@ fn make_room(spec: &CacheSpec, bytes: u64) {
 pub struct Listed {
     /// Its name.
     pub name: String,
-    /// What it holds and what of; `None` when its head cannot be read.
+    /// What it holds, and a description of what that was computed from; `None` when its head cannot be read.
     pub what: Option<(Kind, String)>,
     /// Its size.
     pub bytes: u64,
@@ -320,13 +301,13 @@ pub struct Listed {
     pub used: SystemTime,
 }
 
-/// The entries in `folder`, the most recently used first. None are checked.
+/// Lists the entries in `folder`, the most recently used first. Their digests are not checked.
 ///
 /// # Errors
 /// When the folder exists and cannot be read.
 pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
     let listed = |item: Item| {
-        let head = File::open(&item.path).ok().and_then(|file| Head::read(&file).ok());
+        let head = File::open(&item.path).ok().and_then(|file| EntryHead::read(&file).ok());
         let name = item.path.file_name()?.to_string_lossy().into_owned();
         let what = head.map(|head| (head.kind, head.about));
         Some(Listed { name, what, bytes: item.bytes, used: item.modified })
@@ -334,7 +315,7 @@ pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
     Ok(items(folder)?.into_iter().rev().filter(|item| item.is_entry).filter_map(listed).collect())
 }
 
-/// Removes every entry in `folder`, and what killed processes left there; the answer is how many entries, and
+/// Removes every entry in `folder`, and the remains of killed processes there. Returns the number of entries and
 /// their bytes.
 ///
 /// # Errors

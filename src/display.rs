@@ -1,14 +1,14 @@
 //! How texts from outside are shown to people: labels, names, messages.
 //!
-//! What they say is data: it never moves the cursor, turns the direction of the
-//! text, breaks a line or becomes markup.
+//! A text from outside is data: it never moves the terminal's cursor, changes the direction of writing,
+//! breaks a line or becomes markup.
 
 use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// `text` on one line: control characters become spaces, and those that turn the direction of
-/// the text or take no room are dropped.
+/// `text` on one line: control characters become spaces; characters that change the direction of writing
+/// or have no width are dropped.
 #[must_use]
 pub fn plain(text: &str) -> String {
     text.chars()
@@ -20,13 +20,13 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Terminal columns of a line of a message. What it quotes may be of any length.
-const LINE_COLUMNS: usize = 2_000;
+/// Terminal columns of a line of a message: a message may quote a text of any length.
+const LINE_COLUMNS_MAX: usize = 2_000;
 
-/// `text` line by line as [`plain`] has it, no line without end.
+/// `text` with each of its lines made [`plain`] and cut to at most 2,000 terminal columns.
 #[must_use]
 pub fn message(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(|line| shorten(&plain(line), LINE_COLUMNS)).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| shorten(&plain(line), LINE_COLUMNS_MAX)).collect();
     lines.join("\n")
 }
 
@@ -36,8 +36,8 @@ pub fn path(path: &Path) -> String {
     plain(&path.display().to_string())
 }
 
-/// `text` in at most `columns` terminal columns, its middle replaced by `…` where it is longer:
-/// the ends of paths and names are what tells them apart.
+/// `text` in at most `columns` terminal columns; the middle of a longer text is replaced by `…`, since
+/// paths and names differ most at their ends.
 #[must_use]
 pub fn shorten(text: &str, columns: usize) -> String {
     if text.width() <= columns {
@@ -49,6 +49,7 @@ pub fn shorten(text: &str, columns: usize) -> String {
     format!("{head}…{}", tail.chars().rev().collect::<String>())
 }
 
+/// The first of `chars` that fit into `columns` terminal columns.
 fn take(chars: impl Iterator<Item = char>, columns: usize) -> String {
     let mut used = 0;
     chars
@@ -65,7 +66,7 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// `text` so that Markdown shows it as it is; it must be on one line.
+/// `text` escaped for Markdown and HTML, so that it is shown literally; `text` must be one line.
 #[must_use]
 pub fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -91,16 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn a_message_keeps_its_lines_and_nothing_else_that_moves_the_cursor() {
+    fn a_message_keeps_line_breaks_but_no_other_control_character() {
         assert_eq!(message("a\u{1b}[31mb\n\u{202e}c\r"), "a [31mb\nc ");
-        assert_eq!(columns(&message(&"x".repeat(1 << 20))), LINE_COLUMNS);
     }
 
     #[test]
-    fn long_texts_keep_both_ends_and_wide_characters_count_twice() {
+    fn a_line_of_a_message_has_a_largest_length() {
+        assert_eq!(columns(&message(&"x".repeat(1 << 20))), LINE_COLUMNS_MAX);
+    }
+
+    #[test]
+    fn a_long_text_keeps_both_ends() {
         assert_eq!(shorten("google-bert/bert-base-chinese", 11), "googl…inese");
+        assert_eq!(shorten("ab", 0), "…");
+    }
+
+    #[test]
+    fn wide_characters_count_as_two_columns() {
         assert_eq!(shorten("情感分类模型甲", 8), "情感…甲");
         assert!(columns(&shorten("情感分类模型甲", 8)) <= 8);
-        assert_eq!(shorten("ab", 0), "…");
     }
 }

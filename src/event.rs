@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     metrics::Scores,
     system::device::Device,
-    trial::{Failure, Origin, TrialId},
+    trial::{Failure, Trial, TrialId, TrialRef},
 };
 
-/// The version of the log's records; a reader refuses a later one.
-pub const LOG_VERSION: u32 = 1;
+/// The version of the log's records. A reader understands every version up to its own, and refuses
+/// a later one.
+pub const LOG_VERSION: u32 = 2;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,34 +44,39 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arithmetic: Option<String>,
     },
+    /// The plan has grown by this trial. Trials that were planned before the run stand in `plan.json`
+    /// alone.
+    TrialPlanned(Box<Trial>),
     /// A trial was given to a worker.
     Started {
         /// From 1; a retry or a run after an interruption is the next one.
         attempt: u32,
         /// Where.
         device: Device,
-        /// Examples of one forward and backward pass at most, where memory ran out with more of them.
+        /// The largest number of examples in one forward and backward pass, where memory ran out with more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         micro_batch: Option<usize>,
-        /// Whether nothing else runs on the device, since memory ran out beside others.
+        /// Whether nothing else runs on the device, since memory ran out beside other trials.
         #[serde(default, skip_serializing_if = "is_false")]
         alone: bool,
     },
     /// Text and model are ready, training begins.
     Prepared(Prepared),
-    /// An evaluation on the validation set. A resumed attempt tells those of the attempts before again.
+    /// An evaluation on the validation set. A resumed attempt reports the evaluations of earlier attempts
+    /// again.
     Evaluated(Evaluation),
-    /// The attempt goes on from a checkpoint of an earlier one, or from where another trial ended.
+    /// The attempt resumes from a checkpoint of an earlier attempt, or starts from another trial's final
+    /// checkpoint.
     Resumed {
         /// Optimiser steps done.
         step: u64,
         /// Epochs done, with a fraction.
         epoch: f64,
-        /// The trial that its first steps are of, if they are another's.
+        /// The trial that made the first steps, if it is another one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        from: Option<Origin>,
+        from: Option<TrialRef>,
     },
-    /// A checkpoint is damaged; an older one, or none, is used.
+    /// A checkpoint is damaged; an older one, or none, is used instead.
     CheckpointDamaged {
         /// Which, why, and what follows; on one line.
         message: String,
@@ -84,10 +90,12 @@ pub enum Event {
         /// Whether the trial will be tried again by itself.
         retry: bool,
     },
-    /// The attempt was stopped at the user's wish; the trial waits.
+    /// The attempt was stopped because the user asked for it; the trial waits for the next run.
     Interrupted,
-    /// The parameters of this complete trial are removed, as the sweep's `keep` says.
-    Pruned,
+    /// The parameters of this complete trial are removed, as the sweep's `keep` says. Version 1 of the
+    /// log called it `pruned`, which in this field means a trial that was stopped early.
+    #[serde(alias = "pruned")]
+    ParametersRemoved,
     /// `sweep run` ended: nothing is left to do, or it was interrupted.
     SweepEnded {
         /// Whether it was interrupted.
@@ -96,17 +104,18 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether it changes where a trial or the sweep stands. What else is logged tells how far a
-    /// running trial was, which it tells again when it is run again.
+    /// Whether it changes the state of a trial or of the sweep. Such a record is synced to the disk. All
+    /// other records describe the progress of a running trial, which a resumed attempt reports again.
     #[must_use]
     pub const fn is_state_change(&self) -> bool {
         match self {
             Self::SweepStarted { .. }
+            | Self::TrialPlanned(_)
             | Self::Started { .. }
             | Self::Finished(_)
             | Self::Failed { .. }
             | Self::Interrupted
-            | Self::Pruned
+            | Self::ParametersRemoved
             | Self::SweepEnded { .. } => true,
             Self::Prepared(_)
             | Self::Evaluated(_)
@@ -161,8 +170,8 @@ pub struct Evaluation {
     pub validation: Scores,
     /// Whether this is the best evaluation so far by the monitored figure.
     pub best: bool,
-    /// Wall-clock seconds of training and evaluation so far, over all attempts, and those of the trial
-    /// that it went on from.
+    /// Wall-clock seconds of training and evaluation so far, over all attempts, including those of the
+    /// trial whose final checkpoint it started from.
     pub seconds: f64,
 }
 
@@ -183,7 +192,8 @@ pub struct Outcome {
     pub validation: Scores,
     /// On the test set, with the best parameters, measured once.
     pub test: Scores,
-    /// Wall-clock seconds over all attempts, without those of a trial that it went on from.
+    /// Wall-clock seconds over all attempts, without those of the trial whose final checkpoint it started
+    /// from.
     pub seconds: f64,
 }
 

@@ -1,8 +1,8 @@
-//! Digests of what trials are trained on: their documents and their checkpoints.
+//! Digests of the documents and the checkpoints that trials are trained on.
 //!
-//! Equal digests mean equal contents, wherever the files lie. A checkpoint's weights are
-//! read whole: a model that was trained further has files of the same names and sizes.
-//! That takes a second or less for 400 MB on a processor with SHA instructions.
+//! Equal digests mean equal contents, whatever the paths of the files. A checkpoint's weights are read
+//! whole, since a model that was trained further has files of the same names and sizes. Reading 400 MB
+//! takes a second or less on a processor with SHA instructions.
 
 use std::{
     collections::BTreeMap,
@@ -16,40 +16,41 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    checkpoint::Checkpoint,
     data::{Dataset, Document, Source, SplitName},
-    hub::WEIGHT_FILES,
+    hub::{ShardIndex, WEIGHT_FILES},
 };
 
-/// The files that say what an encoder and its tokenizer are; those that are there count.
+/// The files that describe an encoder and its tokenizer; a checkpoint has some of them.
 const DESCRIPTIONS: [&str; 6] =
     ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json"];
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 20;
 
-/// Why a checkpoint has no digest.
+/// Why the digest of a checkpoint could not be computed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {}: {source}", path.display())]
+#[error("cannot read {}", path.display())]
 pub struct FingerprintError {
     /// The file.
     path: PathBuf,
-    /// Why not.
+    /// Why it could not be read.
     source: io::Error,
 }
 
-/// Digests of what the trials of a plan are trained on.
+/// Digests of the data and the checkpoints of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
-    /// Of the documents; `None` in a plan of a version that took none.
+    /// The digests of the documents; `None` in plans of older versions.
     #[serde(default)]
     pub data: Option<DataDigests>,
-    /// Of each checkpoint's folder, by what trials call it.
+    /// The digest of each checkpoint's folder, by the checkpoint of the trials' settings.
     #[serde(default)]
-    pub checkpoints: BTreeMap<String, String>,
+    pub checkpoints: BTreeMap<Checkpoint, String>,
 }
 
 /// SHA-256 of the documents of each split, after duplicates and limits: ids, texts and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are documentation enough")]
 pub struct DataDigests {
     pub train: String,
     pub validation: String,
@@ -68,7 +69,7 @@ impl DataDigests {
         }
     }
 
-    /// The files of `source` that hold other documents in `now` than in this.
+    /// The files of `source` whose documents have another digest in `now` than in `self`.
     #[must_use]
     pub fn changed(&self, now: &Self, source: &Source) -> Vec<String> {
         if self == now {
@@ -86,7 +87,7 @@ impl DataDigests {
         }
     }
 
-    /// That of one split.
+    /// The digest of one split.
     #[must_use]
     pub fn split(&self, name: SplitName) -> &str {
         match name {
@@ -97,6 +98,7 @@ impl DataDigests {
     }
 }
 
+/// SHA-256 of the documents of one split.
 fn documents_digest(documents: &[Document], labels: &[String]) -> String {
     let mut hash = Sha256::new();
     for Document { id, text, label } in documents {
@@ -107,29 +109,33 @@ fn documents_digest(documents: &[Document], labels: &[String]) -> String {
     hex(&hash.finalize())
 }
 
-/// Adds `part` after its length, so that no two lists of parts are alike.
+/// Adds `part` after its length, so that different lists of parts give different bytes.
 fn add(hash: &mut Sha256, part: &[u8]) {
     hash.update((part.len() as u64).to_le_bytes());
     hash.update(part);
 }
 
-/// The digests of those of `names` that are folders on this machine, which is to say absolute paths.
+/// The digests of the checkpoints of `all` that are folders with an absolute path. (The built-in encoder
+/// and pinned hub models never change.)
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn checkpoints<'a>(
-    names: impl IntoIterator<Item = &'a str>,
-) -> Result<BTreeMap<String, String>, FingerprintError> {
+    all: impl IntoIterator<Item = &'a Checkpoint>,
+) -> Result<BTreeMap<Checkpoint, String>, FingerprintError> {
     let mut digests = BTreeMap::new();
-    for name in names {
-        if Path::new(name).is_absolute() && !digests.contains_key(name) {
-            digests.insert(name.to_owned(), checkpoint(Path::new(name))?);
+    for each in all {
+        if let Checkpoint::Folder(folder) = each
+            && folder.is_absolute()
+            && !digests.contains_key(each)
+        {
+            digests.insert(each.clone(), checkpoint(folder)?);
         }
     }
     Ok(digests)
 }
 
-/// SHA-256 of a checkpoint's folder: names and contents of the files that training reads.
+/// SHA-256 of a checkpoint's folder: the names and contents of the files that training reads.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -143,6 +149,7 @@ pub(crate) fn checkpoint(folder: &Path) -> Result<String, FingerprintError> {
     Ok(hex(&hash.finalize()))
 }
 
+/// The names of the files that training reads.
 fn files(folder: &Path) -> Vec<String> {
     let is_there = |name: &&&str| folder.join(name).is_file();
     let weights = WEIGHT_FILES.iter().find(is_there).copied();
@@ -152,24 +159,18 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The files that an index of shards names, each once; none if it is no index.
+/// The files that an index of shards lists, each once; empty if the file is not a readable index, which
+/// training reports.
 fn shards(index: &Path) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
     if index.extension().is_none_or(|ending| ending != "json") {
         return Vec::new();
     }
     let text = std::fs::read_to_string(index).unwrap_or_default();
-    let index: Option<Index> = serde_json::from_str(&text).ok();
-    let mut shards: Vec<String> =
-        index.map(|index| index.weight_map.into_values().collect()).unwrap_or_default();
-    shards.sort_unstable();
-    shards.dedup();
-    shards
+    let index: Option<ShardIndex> = serde_json::from_str(&text).ok();
+    index.map(ShardIndex::files).unwrap_or_default()
 }
 
+/// SHA-256 of a file.
 fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
@@ -182,7 +183,7 @@ fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
     }
 }
 
-/// `bytes` in lower-case hexadecimal.
+/// `bytes` as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a string does not fail.
@@ -210,17 +211,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_digest_of_documents_follows_their_ids_texts_and_labels_and_nothing_else() {
+    /// The digest of the training set after a change of it.
+    fn train_after(change: &dyn Fn(&mut Dataset)) -> String {
         let before = DataDigests::of(&dataset());
-        let train_after = |change: &dyn Fn(&mut Dataset)| {
-            let mut changed = dataset();
-            change(&mut changed);
-            let digests = DataDigests::of(&changed);
-            assert_eq!((&digests.validation, &digests.test), (&before.validation, &before.test));
-            digests.train
-        };
+        let mut changed = dataset();
+        change(&mut changed);
+        let digests = DataDigests::of(&changed);
+        assert_eq!((&digests.validation, &digests.test), (&before.validation, &before.test));
+        digests.train
+    }
+
+    #[test]
+    fn a_digest_of_documents_depends_on_nothing_but_the_documents() {
+        let before = DataDigests::of(&dataset());
         assert_eq!(train_after(&|dataset| dataset.leaks.train_dropped = 7), before.train);
+    }
+
+    #[test]
+    fn a_digest_of_documents_depends_on_their_ids_texts_and_labels() {
+        let before = DataDigests::of(&dataset());
         assert_ne!(train_after(&|dataset| dataset.train[0].text.push('!')), before.train);
         assert_ne!(train_after(&|dataset| dataset.train[0].label = 1), before.train);
         assert_ne!(train_after(&|dataset| dataset.train[0].id = 9), before.train);
@@ -238,26 +247,49 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_is_its_files_and_not_its_place() {
-        let (folder_a, a) = folder(&[("model.safetensors", "weights")]);
+    fn the_same_files_in_another_folder_have_the_same_digest() {
+        let (_, a) = folder(&[("model.safetensors", "weights")]);
         let (_, b) = folder(&[("model.safetensors", "weights")]);
         assert_eq!(a, b);
+    }
+
+    #[test]
+    fn weights_of_the_same_size_with_other_contents_have_another_digest() {
+        let (_, a) = folder(&[("model.safetensors", "weights")]);
         let (_, retrained) = folder(&[("model.safetensors", "WEIGHTS")]);
         assert_ne!(a, retrained, "the size is the same, the contents are not");
-        fs::write(folder_a.path().join("README.md"), "read").unwrap();
-        assert_eq!(checkpoint(folder_a.path()).unwrap(), a);
+    }
+
+    #[test]
+    fn a_file_that_training_does_not_read_does_not_count() {
+        let (folder, digest) = folder(&[("model.safetensors", "weights")]);
+        fs::write(folder.path().join("README.md"), "read").unwrap();
+        assert_eq!(checkpoint(folder.path()).unwrap(), digest);
+    }
+
+    #[test]
+    fn the_vocabulary_counts() {
+        let (folder_a, a) = folder(&[("model.safetensors", "weights")]);
         fs::write(folder_a.path().join("vocab.txt"), "a\nc\n").unwrap();
         assert_ne!(checkpoint(folder_a.path()).unwrap(), a);
     }
 
+    /// A checkpoint in two shards, the second with these contents.
+    fn sharded(second: &str) -> (tempfile::TempDir, String) {
+        let index = r#"{"weight_map":{"a":"one.bin","b":"two.bin","c":"one.bin"}}"#;
+        folder(&[("pytorch_model.bin.index.json", index), ("one.bin", "1"), ("two.bin", second)])
+    }
+
     #[test]
     fn the_shards_of_an_index_count() {
-        let index = r#"{"weight_map":{"a":"one.bin","b":"two.bin","c":"one.bin"}}"#;
-        let shards = |two| [("pytorch_model.bin.index.json", index), ("one.bin", "1"), ("two.bin", two)];
-        let (folder_a, a) = folder(&shards("2"));
-        assert_ne!(a, folder(&shards("3")).1);
-        fs::remove_file(folder_a.path().join("two.bin")).unwrap();
-        let error = checkpoint(folder_a.path()).unwrap_err().to_string();
+        assert_ne!(sharded("2").1, sharded("3").1);
+    }
+
+    #[test]
+    fn a_missing_shard_is_an_error_that_names_it() {
+        let (folder, _) = sharded("2");
+        fs::remove_file(folder.path().join("two.bin")).unwrap();
+        let error = checkpoint(folder.path()).unwrap_err().to_string();
         assert!(error.contains("two.bin"), "{error}");
     }
 
@@ -265,7 +297,8 @@ mod tests {
     fn only_absolute_paths_are_folders() {
         let (folder, digest) = folder(&[]);
         let path = folder.path().to_str().unwrap();
-        let digests = checkpoints(["builtin:mini", "owner/name@0123", path, path]).unwrap();
-        assert_eq!(digests, BTreeMap::from([(path.to_owned(), digest)]));
+        let digests =
+            checkpoints(&["builtin:mini", "owner/name@0123", path, path].map(Checkpoint::parse)).unwrap();
+        assert_eq!(digests, BTreeMap::from([(Checkpoint::parse(path), digest)]));
     }
 }

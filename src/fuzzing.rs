@@ -15,8 +15,8 @@ use crate::{
     policy::Retries,
     protocol::WorkerLine,
     report,
-    scheduler::{Due, Input, Scheduler, Slot, Terms},
-    spec::{self, Origin},
+    scheduler::{Input, PendingTrial, Scheduler, Slot, Terms},
+    spec::{self, SpecText},
     study::Study,
     system::device::Device,
     train::{self, Catalog},
@@ -33,8 +33,8 @@ pub fn spec(bytes: &[u8]) {
     let text = parts.next().unwrap_or_default();
     let overrides: Vec<String> = parts.map(str::to_owned).collect();
     let base = Path::new("/base");
-    let origin = Origin { name: "spec.toml", text, overrides: &overrides, base, working: base };
-    if let Err(error) = spec::parse(&origin) {
+    let written = SpecText { name: "spec.toml", text, overrides: &overrides, base, working: base };
+    if let Err(error) = spec::parse(&written) {
         assert!(!error.render(false).is_empty() && !error.render(true).is_empty());
     }
 }
@@ -75,18 +75,25 @@ pub fn state(bytes: &[u8]) {
 
 /// Lets two workers say lines in turn.
 pub fn worker_lines(bytes: &[u8]) {
-    let devices = [0, 1].map(|slot| Device::Cpu { slot, threads: 1 }).to_vec();
-    let after = |id| (id == 2).then_some(TrialId(1));
-    let due = |id| Due {
+    let pending = |id| PendingTrial {
         trial: TrialId(id),
-        attempts: 0,
-        batch: 4,
+        earlier_attempts: 0,
+        pass_examples: 4,
         micro_batch: None,
         alone: None,
-        after: after(id),
+        prefix: (id == 2).then_some(TrialId(1)),
     };
-    let terms = Terms { planned: 3, classes: 2, retries: Retries::default(), arithmetic: String::new() };
-    let mut scheduler = Scheduler::new(devices, &[1, 2, 3].map(due), terms);
+    let terms = Terms {
+        planned: 3,
+        classes: 2,
+        retries: Retries::default(),
+        arithmetic: String::new(),
+        trials_per_worker: 1,
+    };
+    let mut scheduler = Scheduler::new(&[1, 2, 3].map(pending), terms);
+    for slot in 0..2 {
+        scheduler.step(Input::SlotJoined(Slot(slot), Device::Cpu { slot, threads: 1 }));
+    }
     scheduler.step(Input::Begin);
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let slot = Slot(index % 2);

@@ -1,9 +1,8 @@
-//! Checkpoints from the Hugging Face hub: what their ids mean, and their files in the cache.
+//! Checkpoints from the Hugging Face hub: their ids, and their files in the cache of `huggingface_hub`.
 //!
-//! A checkpoint comes in two halves. [`Hub::prepare`] turns an id into one with a commit and
-//! brings the small files that a spec is checked with; [`Hub::fetch_weights`] brings the rest.
-//! Both leave the network alone when the cache has what they would ask for. After them
-//! [`folder`] is all that a worker needs. The cache is the one of `huggingface_hub`.
+//! A checkpoint is downloaded in two steps. [`Hub::prepare`] finds the commit of an id and downloads the
+//! small files that a spec is checked with. [`Hub::fetch_weights`] downloads the weights. Neither uses the
+//! network when its files are in the cache. A worker needs [`folder`] alone.
 
 mod cache;
 mod client;
@@ -20,17 +19,18 @@ use std::{
     path::PathBuf,
 };
 
-use self::{cache::ModelCache, client::Client, contents::Weights, download::Downloads};
+pub(crate) use self::contents::ShardIndex;
+use self::{cache::ModelCache, client::Client, download::Downloads};
 pub use self::{
     contents::WEIGHT_FILES,
     download::Pace,
     environment::{Environment, VARIABLES},
-    error::HubError,
+    error::{Damage, HubError},
     id::HubId,
 };
 use crate::error_chain::chain;
 
-/// The hub, as the environment has it.
+/// The hub that the environment names.
 pub struct Hub {
     environment: Environment,
     pace: Pace,
@@ -38,7 +38,7 @@ pub struct Hub {
     client: OnceCell<Client>,
 }
 
-/// The folder of the commit `id` in the cache that the environment names; nothing need be there.
+/// The folder of the commit `id` in the cache that the environment names; it may not exist yet.
 #[must_use]
 pub fn folder(id: &HubId) -> PathBuf {
     let root = Environment::of_this_process().cache.unwrap_or_default();
@@ -46,18 +46,18 @@ pub fn folder(id: &HubId) -> PathBuf {
 }
 
 impl Hub {
-    /// The hub of `environment`, tried at `pace`. Nothing is asked yet.
+    /// The hub of `environment`, with retries at `pace`. Connects when it is first used.
     #[must_use]
     pub fn new(environment: Environment, pace: Pace) -> Self {
         Self { environment, pace, is_terminal: io::stderr().is_terminal(), client: OnceCell::new() }
     }
 
-    /// The commit that `id` is, once its configuration and tokenizer are in the cache.
+    /// Downloads the configuration and the tokenizer of `id` and returns its commit.
     ///
-    /// When the hub cannot be reached, what the cache holds must do; standard error says so.
+    /// When the hub cannot be reached, the commit in the cache is used, with a warning on standard error.
     ///
     /// # Errors
-    /// When there is no such model, it is no encoder, or neither hub nor cache can give it.
+    /// When there is no such model, it is not an encoder, or neither hub nor cache has it.
     pub fn prepare(&self, id: &HubId) -> Result<HubId, HubError> {
         let cache = self.cache(id)?;
         if id.commit().is_some_and(|commit| contents::are_settled(&cache, commit)) {
@@ -70,7 +70,7 @@ impl Hub {
             Err(error) if error.is_passing() => {
                 let Some(cached) = cached(&cache, id) else { return Err(error) };
                 let text = format!("{}; going on with {cached}, which is in the cache", chain(&error));
-                // Nobody need listen there.
+                // A closed standard error must not end the program.
                 let _ = writeln!(io::stderr(), "warning: {text}");
                 Ok(cached)
             }
@@ -78,6 +78,7 @@ impl Hub {
         }
     }
 
+    /// [`Self::prepare`] for files that the cache lacks.
     fn prepare_from_hub(&self, cache: &ModelCache, id: &HubId) -> Result<HubId, HubError> {
         let client = self.client()?;
         let listing = self.pace.patiently(|| client.listing(id))?;
@@ -101,20 +102,20 @@ impl Hub {
     /// Whether the weights of the commit `id` are in the cache.
     #[must_use]
     pub fn has_weights(&self, id: &HubId) -> bool {
-        let weights =
-            |cache: ModelCache| contents::weights(&cache, id.revision(), self.environment.is_offline);
-        matches!(self.cache(id).and_then(weights), Ok(Weights::Here))
+        let has_weights =
+            |cache: ModelCache| contents::has_weights(&cache, id.revision(), self.environment.is_offline);
+        self.cache(id).and_then(has_weights).unwrap_or(false)
     }
 
-    /// Brings the weights of the commit `id` into the cache, telling how far they are on standard error.
+    /// Downloads the weights of the commit `id` into the cache and shows the progress on standard error.
     ///
     /// # Errors
-    /// When the commit has none that are read, or neither hub nor cache can give them. What came
-    /// until then is kept, and the next call goes on there.
+    /// When the commit has no weights in a known format, or neither hub nor cache has them. A partial
+    /// download is kept, and the next call resumes it.
     pub fn fetch_weights(&self, id: &HubId) -> Result<(), HubError> {
         let (cache, commit) = (self.cache(id)?, id.revision());
         let is_offline = self.environment.is_offline;
-        if contents::weights(&cache, commit, is_offline)? == Weights::Here {
+        if contents::has_weights(&cache, commit, is_offline)? {
             return Ok(());
         }
         if is_offline {
@@ -132,15 +133,18 @@ impl Hub {
         Ok(())
     }
 
+    /// The downloads of the commit `id`.
     fn downloads<'a>(&self, client: &'a Client, cache: &'a ModelCache, id: &'a HubId) -> Downloads<'a> {
         Downloads { client, cache, id, pace: self.pace, is_terminal: self.is_terminal }
     }
 
+    /// The model's folder in the cache.
     fn cache(&self, id: &HubId) -> Result<ModelCache, HubError> {
         let root = self.environment.cache.as_ref().ok_or(HubError::NoCache)?;
         Ok(ModelCache::new(root, id))
     }
 
+    /// The client, made when it is first used.
     fn client(&self) -> Result<&Client, HubError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -149,13 +153,14 @@ impl Hub {
         Ok(self.client.get_or_init(|| client))
     }
 
+    /// The error for missing files of `id` without a network.
     fn offline(&self, id: &HubId, what: &'static str) -> HubError {
         let cache = self.environment.cache.clone().unwrap_or_default();
         HubError::Offline { id: id.to_string(), what, cache }
     }
 }
 
-/// The commit that the cache has for `id`, if it has its configuration and tokenizer.
+/// The commit of `id` in the cache; `None` unless its configuration and tokenizer are there.
 fn cached(cache: &ModelCache, id: &HubId) -> Option<HubId> {
     let commit = id.commit().map(ToOwned::to_owned).or_else(|| cache.commit_of(id.revision()))?;
     contents::lack(&|file| cache.has(&commit, file)).is_none().then(|| id.at(&commit))

@@ -28,28 +28,35 @@ pub struct Job {
     /// That of the checkpoint's files, if they lie in a folder that the spec names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_digest: Option<String>,
-    /// Examples of one forward and backward pass at most, where memory ran out with more; a step's
-    /// batch stays whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub micro_batch: Option<usize>,
     /// The cache of what trials share; `None`: nothing is kept outside a worker.
     #[serde(default)]
     pub cache: Option<CacheSpec>,
-    /// Which trials it has its beginning in common with.
-    #[serde(default, skip_serializing_if = "Sharing::is_none")]
+}
+
+/// How one attempt at a trial is made. None of it changes what the trial is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// The largest number of examples in one forward and backward pass, where memory ran out with
+    /// more; the step's batch stays whole. `None`: as the settings say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// Which trials share steps with this one.
+    #[serde(skip_serializing_if = "Sharing::is_none")]
     pub sharing: Sharing,
 }
 
-/// What a trial has to do with others that are trained alike until one of them ends. It changes no
-/// number, only who computes it.
+/// Which trials share steps with this one: trials that are trained alike until the shorter one ends.
+/// Sharing changes no number, only which trial computes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sharing {
-    /// The trial whose end it goes on from, where it has no checkpoint of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<TrialId>,
-    /// Whether another trial will go on from its end.
-    pub is_gone_on_from: bool,
+    /// The trial whose final checkpoint it starts from, where it has no checkpoint of its own.
+    #[serde(alias = "origin", skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<TrialId>,
+    /// Whether another trial will start from its final checkpoint.
+    #[serde(alias = "is_gone_on_from")]
+    pub has_successors: bool,
 }
 
 impl Sharing {
@@ -57,5 +64,16 @@ impl Sharing {
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sharing_is_read_under_the_keys_of_version_0_1_0_too() {
+        let sharing: Sharing = serde_json::from_str(r#"{"origin":3,"is_gone_on_from":true}"#).unwrap();
+        assert_eq!(sharing, Sharing { prefix: Some(TrialId(3)), has_successors: true });
     }
 }

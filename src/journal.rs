@@ -1,9 +1,9 @@
-//! The log of a sweep, `events.jsonl`: appended, synced at every change of state, replayed on
-//! every start.
+//! The log of a sweep, `events.jsonl`: appended, synced at every change of state, replayed at every
+//! start.
 //!
 //! A record counts once its line break is on disk. A crash can therefore leave a
 //! torn last line and nothing worse; the next writer cuts it off. Anything else
-//! that does not read is refused: a log with a hole would lie about a sweep.
+//! that cannot be read is refused: a log with a hole would be wrong about the sweep.
 
 use std::{
     fs::File,
@@ -391,10 +391,10 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_version_is_refused_whatever_else_it_says() {
-        let text = format!("{FIRST}{{\"v\":2,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
+        let text = format!("{FIRST}{{\"v\":3,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
         assert_eq!(
             refused(&text),
-            "events.jsonl line 2 was written by a later version (log format 2, this program reads up to 1); \
+            "events.jsonl line 2 was written by a later version (log format 3, this program reads up to 2); \
              use that version, or forget the sweep's results: sweep run SPEC --fresh"
         );
     }

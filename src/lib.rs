@@ -35,6 +35,7 @@ pub mod journal;
 pub mod leaderboard;
 pub mod metrics;
 mod nearest;
+mod numbers;
 pub mod plan;
 pub mod policy;
 pub mod predict;
@@ -42,6 +43,9 @@ pub mod progress;
 pub mod protocol;
 pub mod report;
 pub mod results;
+pub mod sampler;
+#[cfg(test)]
+mod samples;
 pub mod scheduler;
 pub mod settings;
 pub mod spec;

@@ -8,34 +8,42 @@
 //! Averages are scikit-learn's with all classes of the task as its `labels`: a class
 //! that a set does not show counts in the macro mean, with 0.
 
+mod target;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Resamples of the bootstrap behind the intervals of macro and weighted F1.
+pub use target::{Average, Target};
+
+use crate::numbers::count_u64;
+
+/// Resamples of the bootstrap of macro and weighted F1. Each tail of 2.5 % holds 50 of them, so that
+/// the ends of the interval depend little on a single resample.
 const RESAMPLES: usize = 2_000;
-/// Two-sided 95 % quantile of the normal distribution.
+/// Resamples below the 95 % interval, and as many above it: 2.5 % each.
+const TAIL: usize = RESAMPLES / 40;
+/// The 97.5 % quantile of the standard normal distribution, for two-sided intervals of 95 %.
 const Z95: f64 = 1.959_963_984_540_054;
+/// Documents that a confusion can count: below 2^53 every count is exact as an `f64`, and no sum overflows.
+const DOCUMENTS_MAX: u64 = 1 << 53;
 
 /// Counts of true against predicted class; row: true, column: predicted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Vec<u64>>", into = "Vec<Vec<u64>>")]
 pub struct Confusion {
-    /// As many as each has counts; all together stay below [`MOST_DOCUMENTS`].
+    /// One row for each class, with one count for each class; all counts sum to less than [`DOCUMENTS_MAX`].
     rows: Vec<Vec<u64>>,
 }
 
-/// Documents that a confusion can count, so that no sum of counts overflows: 2^53.
-const MOST_DOCUMENTS: u64 = 1 << 53;
-
-/// Why rows of counts are no confusion.
+/// Why rows of counts are not a confusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoConfusion {
     /// A row has more or fewer counts than there are rows.
     #[error("the confusion is not square")]
     NotSquare,
     /// More documents than any set has.
-    #[error("the confusion counts more than {MOST_DOCUMENTS} documents")]
+    #[error("the confusion counts more than {DOCUMENTS_MAX} documents")]
     TooMany,
 }
 
@@ -48,7 +56,7 @@ impl TryFrom<Vec<Vec<u64>>> for Confusion {
         }
         let total = rows.iter().flatten().try_fold(0_u64, |sum, count| sum.checked_add(*count));
         match total {
-            Some(total) if total < MOST_DOCUMENTS => Ok(Self { rows }),
+            Some(total) if total < DOCUMENTS_MAX => Ok(Self { rows }),
             _ => Err(NoConfusion::TooMany),
         }
     }
@@ -60,32 +68,9 @@ impl From<Confusion> for Vec<Vec<u64>> {
     }
 }
 
-/// How the classes' figures become one, with more than two classes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Average {
-    /// The unweighted mean over all classes.
-    #[default]
-    Macro,
-    /// From the counts of all classes together. Each document has one class, so precision,
-    /// recall and F1 are all equal to the accuracy.
-    Micro,
-    /// The mean weighted by each class's documents. The recall is equal to the accuracy.
-    Weighted,
-}
-
-/// Which F1 counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// That of this class, in a binary task.
-    Class(usize),
-    /// This average over all classes.
-    Average(Average),
-}
-
 /// Precision, recall and F1 of one class, or an average of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
+pub struct PrecisionRecallF1 {
     /// TP / (TP + FP).
     pub precision: f64,
     /// TP / (TP + FN).
@@ -101,39 +86,39 @@ pub struct Scores {
     pub loss: f64,
     /// Share of documents classified rightly.
     pub accuracy: f64,
-    /// Of the positive class; an average when there are more than two classes.
+    /// The positive class's in a binary task, otherwise the average's.
     pub precision: f64,
-    /// As `precision`.
+    /// Of the same class or average as `precision`.
     pub recall: f64,
-    /// As `precision`.
+    /// Of the same class or average as `precision`.
     pub f1: f64,
     /// Lower end of the 95 % interval of `f1`.
     pub f1_low: f64,
-    /// Upper end.
+    /// Upper end of the 95 % interval of `f1`.
     pub f1_high: f64,
-    /// The counts behind them; row: true, column: predicted.
+    /// The counts that all figures but the loss follow from; row: true, column: predicted.
     pub confusion: Confusion,
     /// The positive class in a binary task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive: Option<usize>,
-    /// Which average precision, recall and F1 are; `None` with a positive class.
+    /// The average that `precision`, `recall` and `f1` are; `None` with a positive class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<Average>,
 }
 
+/// `numerator` / `denominator`; 0 when the denominator is 0, as scikit-learn's `zero_division=0`.
 fn ratio(numerator: u64, denominator: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
-    if denominator == 0 { 0.0 } else { numerator as f64 / denominator as f64 }
+    if denominator == 0 { 0.0 } else { count_u64(numerator) / count_u64(denominator) }
 }
 
 impl Confusion {
-    /// No document yet, among `classes` classes.
+    /// The confusion of `classes` classes without any document.
     #[must_use]
     pub fn new(classes: usize) -> Self {
         Self { rows: vec![vec![0; classes]; classes] }
     }
 
-    /// Counts one document.
+    /// Counts one document of the class `truth` that was classified as `predicted`.
     ///
     /// # Panics
     /// When a class is not below the number of classes.
@@ -159,7 +144,7 @@ impl Confusion {
         self.rows.iter().flatten().sum()
     }
 
-    /// Documents of `class`: its support.
+    /// Number of documents of `class`: its support.
     #[must_use]
     pub fn support(&self, class: usize) -> u64 {
         self.rows[class].iter().sum()
@@ -203,12 +188,12 @@ impl Confusion {
 
     /// Precision, recall and F1 of `target`.
     #[must_use]
-    pub fn rates(&self, target: Target) -> Rates {
+    pub fn rates(&self, target: Target) -> PrecisionRecallF1 {
         match target {
             Target::Class(class) => {
                 let (hit, false_hit, miss) =
                     (self.true_positives(class), self.false_positives(class), self.false_negatives(class));
-                Rates {
+                PrecisionRecallF1 {
                     precision: ratio(hit, hit + false_hit),
                     recall: ratio(hit, hit + miss),
                     f1: ratio(2 * hit, 2 * hit + false_hit + miss),
@@ -217,7 +202,7 @@ impl Confusion {
             Target::Average(Average::Micro) => {
                 // Every error is one class's false positive and another's false negative.
                 let accuracy = self.accuracy();
-                Rates { precision: accuracy, recall: accuracy, f1: accuracy }
+                PrecisionRecallF1 { precision: accuracy, recall: accuracy, f1: accuracy }
             }
             Target::Average(Average::Macro) => self.mean(|_| 1),
             Target::Average(Average::Weighted) => self.mean(|class| self.support(class)),
@@ -225,28 +210,35 @@ impl Confusion {
     }
 
     /// The mean of the classes' rates with these weights; 0 when all weights are 0.
-    #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
-    fn mean(&self, weight: impl Fn(usize) -> u64) -> Rates {
-        let mut sum = Rates { precision: 0.0, recall: 0.0, f1: 0.0 };
+    fn mean(&self, weight: impl Fn(usize) -> u64) -> PrecisionRecallF1 {
+        let mut sum = PrecisionRecallF1 { precision: 0.0, recall: 0.0, f1: 0.0 };
         let mut weights = 0;
         for class in 0..self.classes() {
             let (rates, weight) = (self.rates(Target::Class(class)), weight(class));
-            sum.precision += rates.precision * weight as f64;
-            sum.recall += rates.recall * weight as f64;
-            sum.f1 += rates.f1 * weight as f64;
+            sum.precision += rates.precision * count_u64(weight);
+            sum.recall += rates.recall * count_u64(weight);
+            sum.f1 += rates.f1 * count_u64(weight);
             weights += weight;
         }
-        let weights = weights.max(1) as f64;
-        Rates { precision: sum.precision / weights, recall: sum.recall / weights, f1: sum.f1 / weights }
+        let weights = count_u64(weights.max(1));
+        PrecisionRecallF1 {
+            precision: sum.precision / weights,
+            recall: sum.recall / weights,
+            f1: sum.f1 / weights,
+        }
     }
 
     /// The 95 % interval of `target`'s F1.
     ///
-    /// One class: F1/(2 − F1) = TP/(TP + FP + FN) is a proportion, so its Wilson
-    /// interval maps to one of F1 (Takahashi et al., arXiv 2309.14621). Micro: the
-    /// accuracy is a proportion of all documents, and has its Wilson interval. Macro
-    /// and weighted: a bootstrap from the counts, each true class resampled by itself,
-    /// with a fixed seed, so that the same counts give the same interval.
+    /// - One class: with p = TP/(TP + FP + FN), F1 is 2p/(1 + p). Given the number of documents that are of
+    ///   the class or predicted as the class, TP is binomial, so that p is a proportion with a Wilson
+    ///   interval. F1 rises with p, so the ends of that interval map to the ends of F1's: the "Wilson
+    ///   indirect" method of Lam, Gopal and Qian (arXiv 2309.14621).
+    /// - Micro: the accuracy, a proportion of all documents, with its Wilson interval.
+    /// - Macro and weighted: no proportion, so a percentile bootstrap (Efron and Tibshirani, *An Introduction
+    ///   to the Bootstrap*, 1993). The documents of each true class are drawn again from that class's row of
+    ///   counts, which keeps the class sizes of the set. The seed is fixed, so that equal counts have equal
+    ///   intervals.
     #[must_use]
     pub fn f1_interval(&self, target: Target) -> (f64, f64) {
         match target {
@@ -264,6 +256,7 @@ impl Confusion {
         }
     }
 
+    /// The percentile interval of `target`'s F1 over [`RESAMPLES`] resamples.
     fn bootstrap_f1(&self, target: Target) -> (f64, f64) {
         if self.total() == 0 {
             return (0.0, 1.0);
@@ -276,13 +269,14 @@ impl Confusion {
             })
             .collect();
         f1s.sort_by(f64::total_cmp);
-        (f1s[RESAMPLES / 40], f1s[RESAMPLES - 1 - RESAMPLES / 40])
+        (f1s[TAIL], f1s[RESAMPLES - 1 - TAIL])
     }
 }
 
+/// As many draws with replacement from the documents of `row` as there are documents, counted by class.
 fn resample(row: &[u64], rng: &mut ChaCha8Rng) -> Vec<u64> {
     let total: u64 = row.iter().sum();
-    // Where the documents predicted as each class end, when all stand in a row.
+    // Number the row's documents by predicted class: those of class c end before `ends[c]`.
     let ends: Vec<u64> = row
         .iter()
         .scan(0, |end, count| {
@@ -298,86 +292,21 @@ fn resample(row: &[u64], rng: &mut ChaCha8Rng) -> Vec<u64> {
     counts
 }
 
-/// Wilson's 95 % interval of a proportion; all of \[0, 1\] without a trial.
+/// The 95 % score interval of a proportion; all of \[0, 1\] without a trial.
+///
+/// Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): unlike
+/// p ± z·√(p(1 − p)/n) it stays within \[0, 1\] and has a width where p is 0 or 1.
 #[must_use]
 pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
     }
-    #[expect(clippy::cast_precision_loss, reason = "counts of documents are far below 2^53")]
-    let n = trials as f64;
+    let n = count_u64(trials);
     let p = ratio(successes, trials);
     let z2 = Z95 * Z95;
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     ((centre - half).max(0.0), (centre + half).min(1.0))
-}
-
-impl Average {
-    /// Every average, in the order in which they are told.
-    pub const ALL: [Self; 3] = [Self::Macro, Self::Micro, Self::Weighted];
-
-    /// The spelling in a spec.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Macro => "macro",
-            Self::Micro => "micro",
-            Self::Weighted => "weighted",
-        }
-    }
-
-    /// The average spelled `text`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|each| each.as_str() == text)
-    }
-
-    /// The name of its F1 within a sentence.
-    #[must_use]
-    pub const fn f1_name(self) -> &'static str {
-        match self {
-            Self::Macro => "macro-F1",
-            Self::Micro => "micro-F1",
-            Self::Weighted => "weighted F1",
-        }
-    }
-}
-
-impl Target {
-    /// The F1 that counts for a task with this positive class, or else this average; macro
-    /// when neither is said.
-    #[must_use]
-    pub fn of(positive: Option<usize>, average: Option<Average>) -> Self {
-        positive.map_or(Self::Average(average.unwrap_or_default()), Self::Class)
-    }
-
-    /// The positive class of a binary task.
-    #[must_use]
-    pub const fn positive(self) -> Option<usize> {
-        match self {
-            Self::Class(class) => Some(class),
-            Self::Average(_) => None,
-        }
-    }
-
-    /// The average of a task with more classes.
-    #[must_use]
-    pub const fn average(self) -> Option<Average> {
-        match self {
-            Self::Class(_) => None,
-            Self::Average(average) => Some(average),
-        }
-    }
-
-    /// The name of the F1 within a sentence: `F1`, `macro-F1`, `micro-F1` or `weighted F1`.
-    #[must_use]
-    pub const fn f1_name(self) -> &'static str {
-        match self {
-            Self::Class(_) => "F1",
-            Self::Average(average) => average.f1_name(),
-        }
-    }
 }
 
 impl Scores {
@@ -400,7 +329,7 @@ impl Scores {
         }
     }
 
-    /// Which F1 [`Self::f1`] is.
+    /// The class or average of [`Self::f1`].
     #[must_use]
     pub fn target(&self) -> Target {
         Target::of(self.positive, self.average)

@@ -1,26 +1,27 @@
 //! The known name that a misspelt one most likely means.
 
+/// Characters of a name beyond which it is not compared: comparing costs the product of both lengths,
+/// and nobody misspells a name that long.
+const NAME_CHARACTERS_MAX: usize = 100;
+
 /// The most similar of `names`, if any is similar enough to be meant.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = plain(wrong);
+    let wrong = comparable(wrong);
     names
         .into_iter()
-        .filter_map(|name| distance(&wrong, &plain(name)).map(|distance| (distance, name)))
+        .filter_map(|name| distance(&wrong, &comparable(name)).map(|distance| (distance, name)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
 
-/// Case and the choice between `-`, `_` and space tell no names apart.
-fn plain(name: &str) -> String {
+/// `name` in lower case and with `_` for `-` and space: names that differ in these only are the same here.
+fn comparable(name: &str) -> String {
     name.chars().map(|c| if matches!(c, '-' | ' ') { '_' } else { c }).flat_map(char::to_lowercase).collect()
 }
 
-/// Characters of a name beyond which nobody has misspelt it. Comparing takes the product of two lengths.
-const LONGEST: usize = 100;
-
-/// How many edits lie between two names; `None` when they have little in common.
+/// The edits between two names; `None` when the names have little in common.
 fn distance(wrong: &str, name: &str) -> Option<usize> {
-    let is_long = |text: &str| text.chars().nth(LONGEST).is_some();
+    let is_long = |text: &str| text.chars().nth(NAME_CHARACTERS_MAX).is_some();
     if is_long(wrong) || is_long(name) {
         return None;
     }

@@ -1,6 +1,6 @@
-//! How a sweep is run: what may change between runs, since it changes no number.
+//! How a sweep is run: settings that change no number, and may therefore change between runs.
 //!
-//! It serialises in the words of a spec's `[run]`.
+//! They are written as in a spec's `[run]`.
 
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 /// Keys of `[run]`.
 pub const KEYS: [&str; 8] =
     ["checkpoint_every", "keep", "reuse", "cache", "start_up_limit", "stall_limit", "time_limit", "retries"];
-/// The longest time that a limit may be: so many that adding it to a clock cannot overflow.
+/// The longest time that a limit may be: adding it to a clock cannot overflow.
 pub const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// The shortest.
 pub const TIME_MIN: Duration = Duration::from_secs(1);
@@ -29,18 +29,18 @@ pub struct Policy {
     pub checkpoint_every: CheckpointEvery,
     /// Whose parameters stay.
     pub keep: Keep,
-    /// Whether complete trials of other sweeps are taken over where they are the same.
+    /// Whether complete trials of other sweeps with the same settings are reused.
     pub reuse: bool,
-    /// How large the cache of what trials share may be; `None`: nothing is kept.
+    /// The largest size of the cache that trials share; `None`: no cache.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
-    /// From the start of a worker's process to its word that it is ready.
+    /// From the start of a worker's process to its report that it is ready.
     #[serde(with = "time")]
     pub start_up_limit: Duration,
-    /// Without a word of a worker that has a trial.
+    /// How long a worker that has a trial may send nothing.
     #[serde(with = "time")]
     pub stall_limit: Duration,
-    /// Of one attempt, on the clock; `None`: without limit.
+    /// Wall-clock time of one attempt; `None`: no limit.
     #[serde(with = "time_or_none")]
     pub time_limit: Option<Duration>,
     /// Further attempts in one run, by what failed.
@@ -62,12 +62,12 @@ impl Default for Policy {
     }
 }
 
-/// Between two resumable checkpoints.
+/// The distance between two resumable checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointEvery {
-    /// So much time, from [`TIME_MIN`] to [`TIME_MAX`].
+    /// A time, from [`TIME_MIN`] to [`TIME_MAX`].
     Time(Duration),
-    /// So many optimiser steps, at least one.
+    /// A number of optimiser steps, at least one.
     Steps(u64),
 }
 
@@ -77,14 +77,14 @@ impl Default for CheckpointEvery {
     }
 }
 
-/// Whose parameters stay. Figures, predictions and pictures of every trial do.
+/// Which trials' parameters stay. Figures, predictions and pictures of every trial stay in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Those of every trial.
+    /// Every trial's.
     All,
-    /// Those of the best trial so far.
+    /// Only the best trial's.
     BestOfSweep,
-    /// Those of so many trials, the best so far.
+    /// Those of this number of trials, the best so far.
     Best(NonZeroUsize),
 }
 
@@ -95,10 +95,10 @@ impl Keep {
     pub const BEST_OF_SWEEP: &'static str = "best-of-sweep";
 }
 
-/// Further attempts at a trial in one run after failures of a kind; names are those of the log.
+/// Further attempts at a trial in one run, by the kind of failure; the log uses the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the names are those of the kinds")]
+#[expect(missing_docs, reason = "each field is named after its kind")]
 pub struct Retries {
     pub spawn: u32,
     pub exit: u32,
@@ -126,7 +126,7 @@ impl Default for Retries {
             stalled: 1,
             protocol: 1,
             non_finite: 0,
-            // Enough for the same again, for halving the largest batch down to 1, and for a device alone.
+            // Enough for a repetition, for halving the largest batch down to 1, and for a device alone.
             out_of_memory: 20,
             data: 0,
             checkpoint: 0,

@@ -1,85 +1,64 @@
-//! `sweep predict`: texts in, classes and probabilities out, a window at a time.
+//! `sweep predict`: reads texts and writes their classes and probabilities, a window at a time.
 //!
-//! A window is read, classified in batches of like length, and written in the order of the
-//! input before the next one is read: memory does not grow with the input, and a pipe shows
-//! results early. The first windows are small and each is twice the one before, since a large
-//! model takes minutes for a large one.
+//! A window of texts is read, classified in batches of similar length, and written in the order
+//! of the input before the next window is read. So memory does not grow with the input, and the
+//! reader of a pipe sees results early. The first window is small and each next one is twice as
+//! large up to a limit, since a large model takes minutes for a large window.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use crate::{
-    data::TableError,
-    train::{Exported, Session, TrainError},
-};
-
+mod error;
 mod input;
 mod output;
 
-pub use input::Texts;
-pub use output::Format;
-use output::Output;
+use self::output::PredictionWriter;
+pub use self::{
+    error::{InputFault, PredictError},
+    input::Texts,
+    output::PredictionFormat,
+};
+use crate::train::{Exported, Session};
 
-/// Texts of the first window, and of the largest.
-const WINDOW: (usize, usize) = (32, 2_048);
-/// Bytes of text after which a window is full, however few its texts are.
+/// Number of texts in the first window.
+const WINDOW_TEXTS_FIRST: usize = 32;
+/// Largest number of texts in a window.
+const WINDOW_TEXTS_MAX: usize = 2_048;
+/// Number of bytes of text with which a window is full, even if it has few texts.
 const WINDOW_BYTES: usize = 4 << 20;
-
-/// Why texts could not be classified.
-#[derive(Debug, thiserror::Error)]
-pub enum PredictError {
-    /// The model failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// The input cannot be read on.
-    #[error("{input}: {error}{}", input::help(error))]
-    Input {
-        /// The file, or standard input.
-        input: String,
-        /// What is wrong with it, and where.
-        error: TableError,
-    },
-    /// An argument holds no text.
-    #[error("text {number} is empty; give each text in quotes")]
-    EmptyText {
-        /// From 1.
-        number: usize,
-    },
-    /// The results could not be written.
-    #[error("writing the results")]
-    Write(#[source] io::Error),
-}
 
 /// Classifies `texts` and writes the results to `out`, in order.
 ///
 /// # Errors
-/// At the first text that cannot be read or classified; what was classified before is written.
+/// At the first text that cannot be read or classified. The predictions before it are written.
 pub fn predict(
     session: &mut Session,
     model: &Exported,
     texts: Texts<'_>,
-    format: Format,
+    format: PredictionFormat,
     out: &mut dyn Write,
 ) -> Result<(), PredictError> {
     let mut texts = texts.open()?;
-    let mut output = Output::new(out, format, &model.labels);
-    let mut size = WINDOW.0;
+    let mut writer = PredictionWriter::new(out, format, &model.labels);
+    let mut size = WINDOW_TEXTS_FIRST;
     loop {
         let (window, error) = read_window(&mut texts, size);
         let is_last = error.is_some() || window.is_empty();
         if !window.is_empty() {
             let texts: Vec<&str> = window.iter().map(String::as_str).collect();
             let probabilities = session.predict(model, &texts)?;
-            output.write(&texts, &probabilities).map_err(PredictError::Write)?;
+            writer.write(&texts, &probabilities).map_err(PredictError::Write)?;
         }
         if is_last {
-            output.end().map_err(PredictError::Write)?;
+            writer.end().map_err(PredictError::Write)?;
             return error.map_or(Ok(()), Err);
         }
-        size = (2 * size).min(WINDOW.1);
+        size = (2 * size).min(WINDOW_TEXTS_MAX);
     }
 }
 
-/// The next texts, none at the end of the input, and what comes behind them if it is an error.
+/// Reads the next window: at most `size` texts, and the error that ended it early, if one did.
+///
+/// Without texts and without an error, the input has ended.
 fn read_window(
     texts: &mut dyn Iterator<Item = Result<String, PredictError>>,
     size: usize,
@@ -102,12 +81,28 @@ fn read_window(
 mod tests {
     use super::*;
 
+    /// `count` texts of `length` bytes.
+    fn texts(count: usize, length: usize) -> impl Iterator<Item = Result<String, PredictError>> {
+        (0..count).map(move |_| Ok("a".repeat(length)))
+    }
+
     #[test]
-    fn a_window_ends_at_its_size_at_many_bytes_and_before_an_error() {
-        let texts = |count: usize, length: usize| (0..count).map(move |_| Ok("a".repeat(length)));
+    fn a_window_ends_at_its_size() {
         assert_eq!(read_window(&mut texts(9, 1), 4).0.len(), 4);
+    }
+
+    #[test]
+    fn a_window_ends_at_many_bytes() {
         assert_eq!(read_window(&mut texts(9, WINDOW_BYTES / 2), 9).0.len(), 2);
+    }
+
+    #[test]
+    fn a_window_ends_with_the_input() {
         assert_eq!(read_window(&mut texts(3, 1), 9).0.len(), 3);
+    }
+
+    #[test]
+    fn a_window_ends_before_an_error() {
         let broken = || Err(PredictError::EmptyText { number: 3 });
         let (window, error) = read_window(&mut texts(2, 1).chain(std::iter::once_with(broken)), 9);
         assert!(window.len() == 2 && matches!(error, Some(PredictError::EmptyText { number: 3 })));

@@ -1,13 +1,19 @@
-//! What a worker process and the orchestrator say to each other: JSON Lines on the worker's
-//! standard output and standard input.
+//! The messages between a worker process and the orchestrator: JSON Lines on the worker's standard
+//! output and standard input.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Event, Outcome, Progress},
-    job::Sharing,
+    job::Attempt,
     trial::{Failure, TrialId},
 };
+
+/// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
+/// version alone.
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,16 +21,16 @@ use crate::{
 pub enum WorkerLine {
     /// The worker can take a trial.
     Ready {
-        /// [`LOG_VERSION`](crate::event::LOG_VERSION) of the worker.
+        /// [`PROTOCOL_VERSION`] of the worker.
         v: u32,
     },
-    /// How far the trial is.
+    /// The progress of the trial; shown, never logged.
     Progress(TrialId, Progress),
-    /// Long work goes on.
+    /// A sign of life during long work.
     Alive(TrialId),
     /// The disk of this path is full: the trial waits until it is not.
-    DiskFull(TrialId, std::path::PathBuf),
-    /// The trial that waited for space goes on.
+    DiskFull(TrialId, PathBuf),
+    /// The trial that waited for space continues.
     DiskFreed(TrialId),
     /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
     Event(TrialId, Event),
@@ -40,19 +46,23 @@ pub enum WorkerLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerRequest {
-    /// Run the trial in this folder, which holds `trial.json`.
+    /// Run these trials.
     Run {
-        /// The trial.
-        trial: TrialId,
-        /// Its folder.
-        folder: std::path::PathBuf,
-        /// Examples of one forward and backward pass at most; the effective batch stays the same.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        micro_batch: Option<usize>,
-        /// Which trials it has its beginning in common with.
-        #[serde(default, skip_serializing_if = "Sharing::is_none")]
-        sharing: Sharing,
+        /// The trials, in the order in which they begin.
+        trials: Vec<Assignment>,
     },
-    /// Stop the current trial at the next step.
-    Stop,
+    /// Stop this trial at the next step, or do not begin it.
+    Stop(TrialId),
+}
+
+/// A trial that a worker is to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its folder, an absolute path; it holds `trial.json`.
+    pub folder: PathBuf,
+    /// How this attempt is made.
+    #[serde(default)]
+    pub attempt: Attempt,
 }

@@ -1,15 +1,27 @@
-//! What people look at: a picture of each trial, one of the sweep, and a page that holds them.
+//! Pictures of each trial and of the sweep, and a page that holds them.
 //!
 //! Everything is drawn from a [`Study`] and a [`Leaderboard`], at any time and as often as
 //! wanted; nothing here reads the log or decides anything. A picture is drawn in memory and
-//! then moved to its place, so that a reader never meets half of one.
+//! written to a temporary file that is then renamed, so that a reader never sees half of it.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-};
+mod axis;
+mod canvas;
+mod confusion;
+mod curve;
+mod error;
+mod overview;
+mod page;
+mod palette;
+mod panel;
+mod shapes;
+mod text;
 
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, path::Path};
+
+pub use self::{error::ReportError, page::page};
 use crate::{
     leaderboard::Leaderboard,
     study::{Study, TrialRecord},
@@ -17,60 +29,13 @@ use crate::{
     trial::TrialId,
 };
 
-mod axis;
-mod canvas;
-mod confusion;
-mod curve;
-mod overview;
-mod page;
-mod palette;
-mod panel;
-mod text;
-
-#[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
-mod tests;
-
-pub use page::page;
-
-/// Trials of a sweep of which each has its pictures.
+/// Largest number of trials of a sweep in which every trial has its pictures.
 pub const ALL_PICTURED_MAX: usize = 200;
-/// Trials that have them in a larger sweep.
-pub const PICTURED: usize = 100;
+/// Number of trials that have pictures in a larger sweep.
+pub const PICTURED_IN_LARGE_SWEEP: usize = 100;
 
-/// Why a picture or a page was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The trial has nothing that the picture shows.
-    #[error("trial {trial} has no {what} to draw")]
-    NothingToDraw {
-        /// The trial.
-        trial: TrialId,
-        /// What it lacks.
-        what: &'static str,
-    },
-    /// A shape could not be drawn: a bug.
-    #[error("drawing a picture: {message}")]
-    Drawing {
-        /// What the drawing library said.
-        message: String,
-    },
-    /// The picture could not be encoded.
-    #[error("encoding a picture")]
-    Encoding(#[source] png::EncodingError),
-    /// The file could not be written.
-    #[error("writing {}", path.display())]
-    Writing {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// Writes `curve.png`, 1200 by 900 pixels: losses with the best epoch and the stretches of
-/// overfitting, and validation F1, by epoch.
+/// Writes `curve.png`, 1200 by 900 pixels: the losses and validation F1 of a trial by epoch, with the best
+/// epoch and the stretches of overfitting.
 ///
 /// # Errors
 /// When the trial has no evaluation yet, or `path` cannot be written.
@@ -86,8 +51,8 @@ pub fn draw_confusion(record: &TrialRecord, study: &Study, path: &Path) -> Resul
     write(path, &confusion::png(record, study)?)
 }
 
-/// Writes `overview.png`, 1500 pixels wide: every validation curve coloured by rank, and test F1
-/// against each swept setting.
+/// Writes `overview.png`, 1500 pixels wide: every validation curve, coloured by rank, and test F1 against
+/// each swept setting.
 ///
 /// # Errors
 /// When `path` cannot be written.
@@ -95,28 +60,28 @@ pub fn draw_overview(study: &Study, board: &Leaderboard, path: &Path) -> Result<
     write(path, &overview::png(study, board)?)
 }
 
-/// Writes `report.html`, to stand beside `overview.png` and `trials/`; see [`page`].
+/// Writes `report.html`, which refers to `overview.png` and `trials/` beside it; see [`page`](page()).
 ///
 /// # Errors
 /// When `path` cannot be written.
 pub fn write_page(
     study: &Study,
     board: &Leaderboard,
-    (spec, pictured): (&str, &BTreeSet<TrialId>),
+    spec: &str,
+    pictured: &BTreeSet<TrialId>,
     path: &Path,
 ) -> Result<(), ReportError> {
     write(path, page(study, board, spec, pictured).as_bytes())
 }
 
-/// The trials whose pictures are worth their time and room: all, and of a sweep of many those that
-/// stand first on its leaderboard.
+/// The trials that have pictures: all trials, or in a large sweep the first ones on the leaderboard.
 #[must_use]
 pub fn pictured(board: &Leaderboard) -> BTreeSet<TrialId> {
-    let count = if board.rows.len() > ALL_PICTURED_MAX { PICTURED } else { board.rows.len() };
+    let count = if board.rows.len() > ALL_PICTURED_MAX { PICTURED_IN_LARGE_SWEEP } else { board.rows.len() };
     board.rows.iter().take(count).map(|row| row.trial).collect()
 }
 
-/// Writes a temporary file beside `path` and gives it its name.
+/// Writes a temporary file beside `path` and renames it.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     files::write_atomically(path, bytes)
         .map_err(|source| ReportError::Writing { path: path.to_owned(), source })

@@ -1,180 +1,72 @@
 //! The spec of a sweep: TOML and overrides into a checked [`Spec`], or every problem at once.
 //!
-//! [`parse`] looks at nothing but its arguments; [`read`] also looks at the files that the
-//! spec names, so that what it returns can run. Nothing here writes anything.
+//! [`parse`] looks at nothing but its arguments. [`read`] also looks at the files that the spec names, so
+//! that the spec that it returns can run. Nothing here writes a file.
 //!
 //! ```text
-//! document  text → tree with places       section   [model] [text] [train] [early_stopping]
-//! data      [data]                        space     [search] and [search.space]
-//! run       [run]
-//! checks    what settings say together    world     what files and checkpoints say
+//! text      the text and its folders         document  text → tree with places
+//! draft     a spec that is being read        reader    typed access to the tree
+//! section   name, seed, [model] [text] [train] [early_stopping]
+//! data      [data]                           space     [search] and [search.space]
+//! run       [run]                            keys      which key belongs in which table
+//! checks    settings that contradict         resources data and checkpoints that a spec names
+//! problem   a finding with its place         sweep     the checked spec
 //! ```
 
 mod checks;
 mod data;
 mod document;
+mod draft;
+mod inspect;
+mod keys;
+mod paths;
 mod problem;
+mod reader;
+mod resources;
 mod run;
 mod section;
 mod space;
-mod world;
+mod sweep;
+mod text;
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path};
 
+pub use inspect::{Inspect, Inspected, Refusal, Wanted};
 pub use problem::{Problem, SpecError};
+pub use sweep::{Domain, Spec, SweptSetting};
+pub use text::SpecText;
 
 use crate::{
-    data::{DataSpec, Dataset},
-    policy::Policy,
-    settings::{Settings, Value},
-    train::CheckpointFacts,
+    checkpoint::{Checkpoint, CheckpointFacts},
+    data::Dataset,
+    settings::{Section, Settings},
 };
+use document::Node;
+use draft::SpecDraft;
 use problem::Findings;
-use section::resolve;
+use reader::Reader;
+use resources::Resources;
 
-/// A spec that was read and checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spec {
-    /// The sweep's name: letters, digits, `-`, `_` and `.`; names its results folder.
-    pub name: String,
-    /// Seeds splits, plan and trials.
-    pub seed: u64,
-    /// The data.
-    pub data: DataSpec,
-    /// The settings of every trial where the search space says nothing.
-    pub settings: Settings,
-    /// What is swept, in the order of the spec.
-    pub space: Vec<Parameter>,
-    /// Draws for each grid cell, when a parameter has a range.
-    pub samples: u32,
-    /// Seeds for each configuration.
-    pub repeats: u32,
-    /// How the sweep is run.
-    pub policy: Policy,
-    /// The folder that swept checkpoints are relative to. They stay as written in
-    /// [`Self::space`], so that a plan's parameters and seeds do not depend on the machine.
-    pub checkpoint_base: PathBuf,
-    /// What trials call each checkpoint, by how the spec writes it; empty if nobody has looked.
-    pub checkpoints: BTreeMap<String, String>,
-}
+/// Bytes of a spec: far more than anybody writes, so that a wrong file is not read whole.
+const SPEC_BYTES_MAX: u64 = 1 << 20;
 
-impl Spec {
-    /// What a trial's settings call the checkpoint that the search space writes so.
-    #[must_use]
-    pub fn checkpoint(&self, written: &str) -> String {
-        self.checkpoints.get(written).cloned().unwrap_or_else(|| resolve(written, &self.checkpoint_base))
-    }
-
-    /// Takes over what was found out about the checkpoints.
-    fn name_checkpoints(&mut self, names: BTreeMap<String, String>) {
-        let is_swept = self.space.iter().any(|parameter| parameter.name == "checkpoint");
-        if let (false, Some(name)) = (is_swept, names.values().next()) {
-            self.settings.checkpoint.clone_from(name);
-        }
-        self.checkpoints = names;
-    }
-}
-
-/// A swept setting.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parameter {
-    /// Its name in [`crate::settings::KEYS`].
-    pub name: String,
-    /// Its values.
-    pub domain: Domain,
-}
-
-/// The values of a swept setting. Bounds are included.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Domain {
-    /// Each of these.
-    Grid(Vec<Value>),
-    /// A number, evenly.
-    Uniform(f64, f64),
-    /// A positive number, evenly by its logarithm.
-    LogUniform(f64, f64),
-    /// A whole number, evenly.
-    Int(i64, i64),
-}
-
-impl Domain {
-    /// Whether values are drawn rather than listed.
-    #[must_use]
-    pub const fn is_range(&self) -> bool {
-        !matches!(self, Self::Grid(_))
-    }
-}
-
-/// Bytes of a spec; far more than anybody writes.
-const LONGEST: u64 = 1 << 20;
-
-/// What a spec is read from.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    /// The file's name as messages show it.
-    pub name: &'a str,
-    /// The TOML.
-    pub text: &'a str,
-    /// `key=value`, each of which replaces what the text says.
-    pub overrides: &'a [String],
-    /// What paths in the text are relative to; absolute.
-    pub base: &'a Path,
-    /// What paths in overrides are relative to; absolute.
-    pub working: &'a Path,
-}
-
-/// A checkpoint of a spec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted<'a> {
-    /// `builtin:…`, the absolute path of a folder that is there, or the id of a hub model as written.
-    pub checkpoint: &'a str,
-    /// The name of the sweep, if it has a good one.
-    pub sweep: Option<&'a str>,
-}
-
-/// A checkpoint that can be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspected {
-    /// What trials call it; of a hub model: the id with its commit.
-    pub name: String,
-    /// What the spec is checked against.
-    pub facts: CheckpointFacts,
-}
-
-/// Why a checkpoint cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What is wrong with it.
-    pub message: String,
-    /// What to do; `None`: what helps with any folder.
-    pub help: Option<String>,
-}
-
-/// Looks at a checkpoint.
-pub type Inspect<'a> = dyn Fn(Wanted<'_>) -> Result<Inspected, Refusal> + 'a;
-
-/// A spec together with what was learnt while checking it.
+/// A spec, and what was found while it was checked.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// The spec.
     pub spec: Spec,
     /// Its data, loaded.
     pub dataset: Dataset,
-    /// Facts of each checkpoint, by the name that [`Settings::checkpoint`] has in a trial.
-    pub checkpoints: BTreeMap<String, CheckpointFacts>,
-    /// What is probably not meant.
+    /// Facts of each checkpoint that a trial's [`Settings::checkpoint`] may be.
+    pub checkpoints: BTreeMap<Checkpoint, CheckpointFacts>,
+    /// Parts of the spec that are probably not meant.
     pub warnings: Vec<Problem>,
 }
 
 /// Reads the spec at `path`, and checks it with its data and checkpoints.
 ///
 /// # Errors
-/// Every problem of the spec, the data and the checkpoints that can be told apart.
+/// Every independent problem of the spec, the data and the checkpoints.
 pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
     let name = path.display().to_string();
     let failed =
@@ -182,31 +74,31 @@ pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<
     let working = std::env::current_dir()
         .map_err(|error| failed(format!("could not find the working folder: {error}"), "change into one"))?;
     let mut bytes = Vec::new();
-    let opened = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+    let opened = File::open(path).and_then(|file| file.take(SPEC_BYTES_MAX + 1).read_to_end(&mut bytes));
     let help = "name the TOML file of a sweep, for example sweeps/lr_dropout.toml";
     opened.map_err(|error| failed(format!("could not read the spec {name}: {error}"), help))?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(failed(format!("the spec {name} is longer than {LONGEST} bytes"), help));
+    if bytes.len() as u64 > SPEC_BYTES_MAX {
+        return Err(failed(format!("the spec {name} is longer than {SPEC_BYTES_MAX} bytes"), help));
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| failed(format!("the spec {name} is not UTF-8"), "save it as UTF-8"))?;
     let file = working.join(path);
     let base = file.parent().unwrap_or(&working);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    check(&Origin { name: &name, text, overrides, base, working: &working }, inspect)
+    check(&SpecText { name: &name, text, overrides, base, working: &working }, inspect)
 }
 
-/// As [`read`], from a text.
+/// Reads the spec `spec`, and checks it with its data and checkpoints.
 ///
 /// # Errors
-/// As [`read`].
-pub fn check(origin: &Origin<'_>, inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
+/// Every independent problem of the spec, the data and the checkpoints.
+pub fn check(spec: &SpecText<'_>, inspect: &Inspect<'_>) -> Result<Reading, SpecError> {
     let mut findings = Findings::default();
-    let read = section::read(origin, &mut findings);
-    let world = read.as_ref().map(|(root, draft)| world::look(root, draft, inspect, &mut findings));
+    let read = draft(spec, &mut findings);
+    let resources = read.as_ref().map(|(root, draft)| resources::find(root, draft, inspect, &mut findings));
     let warnings = findings.finish()?;
-    match (read.and_then(|(_, draft)| draft.complete()), world) {
-        (Some(mut spec), Some(world::World { dataset: Some(dataset), names, checkpoints })) => {
+    match (read.and_then(|(_, draft)| draft.complete()), resources) {
+        (Some(mut spec), Some(Resources { dataset: Some(dataset), names, checkpoints })) => {
             spec.name_checkpoints(names);
             Ok(Reading { spec, dataset, checkpoints, warnings })
         }
@@ -214,18 +106,45 @@ pub fn check(origin: &Origin<'_>, inspect: &Inspect<'_>) -> Result<Reading, Spec
     }
 }
 
-/// Reads a spec from a text alone: neither data nor checkpoints are looked at.
+/// Reads the spec `spec` without looking at its data and checkpoints.
 ///
 /// # Errors
 /// Every problem of the text.
-pub fn parse(origin: &Origin<'_>) -> Result<Spec, SpecError> {
+pub fn parse(spec: &SpecText<'_>) -> Result<Spec, SpecError> {
     let mut findings = Findings::default();
-    let read = section::read(origin, &mut findings);
+    let read = draft(spec, &mut findings);
     findings.finish()?;
     read.and_then(|(_, draft)| draft.complete()).ok_or_else(incomplete)
 }
 
-/// Each part that is missing from a draft has been reported, so this is a bug of ours.
+/// Reads all of a spec that can be read without looking at files; `None` when it is not TOML.
+fn draft(spec: &SpecText<'_>, findings: &mut Findings) -> Option<(Node, SpecDraft)> {
+    let root = document::parse(spec.name, spec.text, spec.overrides, findings)?;
+    let mut reader = Reader { root: &root, spec, findings };
+    reader.refuse_unknown(&root, None, &keys::TOP);
+    let name = section::name(&mut reader);
+    let seed = section::seed(&mut reader);
+    let mut draft = SpecDraft {
+        name,
+        seed,
+        data: data::read(&mut reader, seed.unwrap_or(0)),
+        settings: Settings::default(),
+        chosen: Vec::new(),
+        space: Vec::new(),
+        samples: 1,
+        repeats: 1,
+        policy: run::read(&mut reader),
+        checkpoint_base: reader.base(root.place("search.space.checkpoint")).to_owned(),
+    };
+    for section in [Section::Model, Section::Text, Section::Train, Section::EarlyStopping] {
+        section::read(&mut reader, section, &mut draft);
+    }
+    space::read(&mut reader, &mut draft);
+    checks::check(&mut reader, &draft);
+    Some((root, draft))
+}
+
+/// The error for an incomplete draft without a reported problem, which is a bug of this program.
 fn incomplete() -> SpecError {
     let message = "the spec is incomplete, and this version cannot say where";
     SpecError { problems: vec![Problem::without_place(message, "please report this spec")] }

@@ -7,7 +7,7 @@ use crate::{
     metrics::Target,
     plan::{Plan, Scale},
     system::device::Device,
-    trial::{Failure, Origin, State, Trial, TrialId},
+    trial::{Failure, State, Trial, TrialId, TrialRef},
 };
 
 /// A sweep as far as its log tells.
@@ -23,9 +23,9 @@ pub struct Study {
     pub swept: Vec<String>,
     /// The scales of those swept settings that have a range.
     pub scales: BTreeMap<String, Scale>,
-    /// Every planned trial, in the order of the plan.
+    /// Every planned trial, in the order of the plan; then those that the log has added.
     pub trials: Vec<TrialRecord>,
-    /// Trials that the spec does not have any more: what the log says of them counts for nothing.
+    /// Trials that the spec does not have any more. Records about them are ignored.
     pub removed: BTreeSet<TrialId>,
 }
 
@@ -44,9 +44,9 @@ pub struct TrialRecord {
     pub micro_batch: Option<usize>,
     /// Whether the latest attempt had its device for itself.
     pub alone: bool,
-    /// Whether steps of it may have been made in micro-batches, or on devices of several kinds.
+    /// Whether some of its steps may have been made in micro-batches, or on devices of several kinds.
     pub mixed: bool,
-    /// From the latest attempt.
+    /// Of the latest attempt.
     pub prepared: Option<Prepared>,
     /// Of the latest attempt, in order.
     pub evaluations: Vec<Evaluation>,
@@ -55,9 +55,9 @@ pub struct TrialRecord {
     /// The latest failure, also when a retry followed.
     pub failure: Option<Failure>,
     /// Whether its parameters were removed after it was complete.
-    pub pruned: bool,
-    /// The trial that the latest attempt has its first steps from, or everything.
-    pub origin: Option<Origin>,
+    pub parameters_removed: bool,
+    /// The trial whose steps the latest attempt started from, or whose whole result was taken over.
+    pub inherited_from: Option<TrialRef>,
 }
 
 /// Why a record does not fit a plan.
@@ -74,6 +74,16 @@ pub enum StudyError {
         /// Its trial.
         trial: TrialId,
     },
+    /// The trial that a record adds to the plan stands there already, or the record names another one.
+    #[error(
+        "record {seq} of the log plans trial {trial} again; forget the sweep's results: sweep run SPEC --fresh"
+    )]
+    PlannedTwice {
+        /// The record.
+        seq: u64,
+        /// Its trial.
+        trial: TrialId,
+    },
     /// The event is about a trial, and the record names none.
     #[error("record {seq} of the log names no trial; forget the sweep's results: sweep run SPEC --fresh")]
     NoTrial {
@@ -84,7 +94,7 @@ pub enum StudyError {
 
 /// How many trials stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[expect(missing_docs, reason = "the names are those of the states")]
+#[expect(missing_docs, reason = "each field is named after its state")]
 pub struct Counts {
     pub waiting: usize,
     pub running: usize,
@@ -129,17 +139,8 @@ impl Study {
             // One orchestrator at a time: when one begins, nothing of an earlier one runs any more.
             Event::SweepStarted { .. } => self.settle(),
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
-            Event::Resumed { from, .. } => {
-                let trial = self.find(record)?;
-                trial.origin.clone_from(from);
-                if from.as_ref().is_some_and(|origin| origin.sweep.is_some()) {
-                    // What attempts here have done counts for nothing.
-                    (trial.device, trial.micro_batch, trial.alone) = (None, None, false);
-                    (trial.prepared, trial.mixed) = (None, false);
-                }
-                // They are told again.
-                trial.evaluations.clear();
-            }
+            Event::TrialPlanned(trial) => self.grow(record, trial)?,
+            Event::Resumed { from, .. } => self.find(record)?.resume(from.as_ref()),
             Event::Started { attempt, device, micro_batch, alone } => {
                 let trial = self.find(record)?;
                 trial.start(*attempt, *device);
@@ -159,12 +160,12 @@ impl Study {
                 trial.failure = Some(failure.clone());
             }
             Event::Interrupted => self.find(record)?.state = State::Waiting,
-            Event::Pruned => self.find(record)?.pruned = true,
+            Event::ParametersRemoved => self.find(record)?.parameters_removed = true,
         }
         Ok(())
     }
 
-    /// Lets every running trial wait: for when no orchestrator is left that could run it.
+    /// Sets every running trial to waiting: no orchestrator is left that could run it.
     pub fn settle(&mut self) {
         for trial in &mut self.trials {
             if trial.state == State::Running {
@@ -173,17 +174,26 @@ impl Study {
         }
     }
 
-    /// Lets trials wait that are over: complete ones whose files are gone, failed ones that the user
-    /// wants to be tried again.
+    /// Sets trials that are over to waiting: complete trials whose files are gone, and failed trials that
+    /// the user wants to be tried again.
     pub fn reopen(&mut self, trials: &[TrialId]) {
         let trials: BTreeSet<&TrialId> = trials.iter().collect();
         for record in self.trials.iter_mut().filter(|record| trials.contains(&record.trial.id)) {
             record.state = State::Waiting;
             record.outcome = None;
-            record.pruned = false;
-            record.origin = None;
+            record.parameters_removed = false;
+            record.inherited_from = None;
             (record.micro_batch, record.alone) = (None, false);
         }
+    }
+
+    /// Adds a trial to the plan.
+    fn grow(&mut self, record: &Record, trial: &Trial) -> Result<(), StudyError> {
+        if self.position(trial.id).is_some() || record.trial != Some(trial.id) {
+            return Err(StudyError::PlannedTwice { seq: record.seq, trial: trial.id });
+        }
+        self.trials.push(TrialRecord::new(trial.clone()));
+        Ok(())
     }
 
     fn find(&mut self, record: &Record) -> Result<&mut TrialRecord, StudyError> {
@@ -231,8 +241,8 @@ impl Study {
         counts.waiting + counts.running == 0
     }
 
-    /// The trials that a run has to do, in the order of the plan, with the attempts they had. Failed
-    /// ones are not among them, see [`Self::failed`].
+    /// The trials that a run has to do, in the order of the plan, with the number of their attempts so far.
+    /// Failed trials are not among them, see [`Self::failed`].
     #[must_use]
     pub fn to_run(&self) -> Vec<(TrialId, u32)> {
         let due = self.trials.iter().filter(|trial| matches!(trial.state, State::Waiting | State::Running));
@@ -263,9 +273,20 @@ impl TrialRecord {
             evaluations: Vec::new(),
             outcome: None,
             failure: None,
-            pruned: false,
-            origin: None,
+            parameters_removed: false,
+            inherited_from: None,
         }
+    }
+
+    fn resume(&mut self, from: Option<&TrialRef>) {
+        self.inherited_from = from.cloned();
+        if from.is_some_and(|origin| origin.sweep.is_some()) {
+            // The whole result is the other sweep's: attempts in this one do not count.
+            (self.device, self.micro_batch, self.alone) = (None, None, false);
+            (self.prepared, self.mixed) = (None, false);
+        }
+        // The attempt reports the earlier evaluations again.
+        self.evaluations.clear();
     }
 
     fn start(&mut self, attempt: u32, device: Device) {
@@ -277,61 +298,18 @@ impl TrialRecord {
         self.prepared = None;
         self.evaluations.clear();
         self.outcome = None;
-        self.pruned = false;
-        self.origin = None;
+        self.parameters_removed = false;
+        self.inherited_from = None;
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::path::PathBuf;
-
+mod tests {
     use super::*;
     use crate::{
-        data::{DataSpec, Duplicates, Limit, Source, Split},
-        fingerprint::Fingerprints,
-        policy::Policy,
-        settings::Settings,
-        trial::{FailureKind, Params},
+        samples::{self, plan},
+        trial::FailureKind,
     };
-
-    /// A plan of `trials` equal trials on the built-in data.
-    pub(crate) fn plan(trials: u32) -> Plan {
-        let source = Source::Single { path: PathBuf::from("/data.csv"), split: Split::default() };
-        let (text, label) = ("text".to_owned(), "label".to_owned());
-        let data = DataSpec {
-            source,
-            text,
-            label,
-            positive: None,
-            average: None,
-            duplicates: Duplicates::Drop,
-            limit: Limit::default(),
-            seed: 1,
-        };
-        let trial = |id| Trial {
-            id: TrialId(id),
-            params: Params::default(),
-            repeat: 0,
-            seed: 1,
-            settings: Settings::default(),
-        };
-        Plan {
-            sweep: "test".to_owned(),
-            seed: 1,
-            labels: vec!["0".to_owned(), "1".to_owned()],
-            positive: Some(1),
-            average: None,
-            swept: Vec::new(),
-            scales: BTreeMap::new(),
-            data,
-            fingerprints: Fingerprints::default(),
-            hub: std::collections::BTreeMap::new(),
-            policy: Policy::default(),
-            trials: (1..=trials).map(trial).collect(),
-            removed: crate::plan::Removed::default(),
-        }
-    }
 
     fn study(events: &[(u32, Event)]) -> Result<Study, StudyError> {
         let records: Vec<Record> = events
@@ -391,26 +369,26 @@ pub(crate) mod tests {
 
     #[test]
     fn a_trial_is_pruned_until_it_runs_again() {
-        let events = [(1, started(1)), (1, Event::Pruned)];
-        assert!(study(&events).unwrap().trials[0].pruned);
+        let events = [(1, started(1)), (1, Event::ParametersRemoved)];
+        assert!(study(&events).unwrap().trials[0].parameters_removed);
         let mut study = study(&[&events[..], &[(1, started(2))]].concat()).unwrap();
-        assert!(!study.trials[0].pruned);
-        study.trials[0].pruned = true;
+        assert!(!study.trials[0].parameters_removed);
+        study.trials[0].parameters_removed = true;
         study.reopen(&[TrialId(1)]);
-        assert!(!study.trials[0].pruned);
+        assert!(!study.trials[0].parameters_removed);
     }
 
     #[test]
     fn whose_steps_an_attempt_has_is_known_until_the_next_one_and_evaluations_count_once() {
-        let from = Some(Origin { sweep: None, trial: TrialId(2) });
+        let from = Some(TrialRef { sweep: None, trial: TrialId(2) });
         let resumed = Event::Resumed { step: 100, epoch: 1.0, from: from.clone() };
-        let evaluated = crate::report::samples::record(1, &[0.5]).evaluations.remove(0);
+        let evaluated = samples::record(1, &[0.5]).evaluations.remove(0);
         let events = [started(1), Event::Evaluated(evaluated.clone()), resumed, Event::Evaluated(evaluated)];
         let events = events.map(|event| (1, event));
         let record = study(&events).unwrap().trials.remove(0);
-        assert_eq!((record.origin, record.evaluations.len()), (from, 1));
+        assert_eq!((record.inherited_from, record.evaluations.len()), (from, 1));
         let record = study(&[&events[..], &[(1, started(2))]].concat()).unwrap().trials.remove(0);
-        assert_eq!((record.origin, record.evaluations.len()), (None, 0));
+        assert_eq!((record.inherited_from, record.evaluations.len()), (None, 0));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl fmt::Display for Params {
 pub struct Trial {
     /// Its number in the sweep.
     pub id: TrialId,
-    /// What is particular to it.
+    /// The values of the swept settings.
     pub params: Params,
     /// Which of the repeats of its configuration it is, from 0.
     pub repeat: u32,
@@ -76,9 +76,9 @@ pub struct Trial {
     pub settings: Settings,
 }
 
-/// The trial that another one has its beginning, or all, from.
+/// A trial of this sweep or of another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct TrialRef {
     /// The other trial's sweep, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<String>,
@@ -86,7 +86,7 @@ pub struct Origin {
     pub trial: TrialId,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for TrialRef {
     /// `0003`, `other-sweep/0003`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sweep {
@@ -135,11 +135,11 @@ pub enum FailureKind {
     Signal(i32),
     /// The worker did not report ready in time.
     StartupTimeout,
-    /// The attempt took longer than it may.
+    /// The attempt took longer than its limit.
     TimeLimit,
-    /// The worker said nothing for too long.
+    /// The worker sent nothing for too long.
     Stalled,
-    /// The worker said something that is not in the protocol.
+    /// The worker sent something that is not in the protocol.
     Protocol,
     /// Memory ran out.
     OutOfMemory(Memory),

@@ -1,45 +1,42 @@
 //! The process around [`crate::train`]: requests on standard input, lines on standard output.
 //!
-//! It owns the folder of the trial that it was told to run and nothing else. It
+//! A worker owns the folders of the trials that it was given and nothing else. It
 //! leaves when its input ends (its parent died, or has no more work), when its
-//! output is closed, and after any failure: a fresh process is the only clean one.
+//! output is closed, and after any failure: only a fresh process has a clean state.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     error_chain::chain,
-    event::{Event, LOG_VERSION},
-    job::{Job, Sharing},
-    protocol::{WorkerLine, WorkerRequest},
+    event::{Event, Outcome},
+    job::{Attempt, Job},
+    protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
     system::{
         device::Device,
         memory::{self, Memory},
     },
-    train::{Control, Ending, Report, Session, TrainError},
-    trial::{Failure, FailureKind, Origin, TrialId},
+    train::{Ending, Observe, Report, Session, Stopped, TrainError},
+    trial::{Failure, FailureKind, TrialId, TrialRef},
 };
 
-/// Between two lines that are only about a trial's progress.
+/// Time between two lines about a trial's progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// From the end of the input to the end of the process, if training does not come to a stop before.
+/// Time from the end of the input to the end of the process, if training does not stop before.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long another process that works in the trial's folder is waited for; longer than [`GRACE`].
 const OTHERS_LEAVE: Duration = Duration::from_secs(30);
-/// Between two looks whether it is gone.
+/// Time between two looks whether that process is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a worker left.
@@ -51,8 +48,8 @@ pub enum Left {
     AfterFailure,
 }
 
-/// Runs one trial: job, folder, and whom to tell; what [`Session::run`] does.
-type Train<'a> = dyn FnMut(&Job, &Path, &mut dyn FnMut(Report) -> Control) -> Result<Ending, TrainError> + 'a;
+/// Runs one trial, as [`Session::run`] does: job, attempt, folder, and the function that hears reports.
+type Train<'a> = dyn FnMut(&Job, Attempt, &Path, &mut Observe<'_>) -> Result<Ending, TrainError> + 'a;
 
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
 pub fn run(device: Device) -> Left {
@@ -61,17 +58,17 @@ pub fn run(device: Device) -> Left {
         compute_here(threads);
     }
     let mut session = None;
-    let mut train = |job: &Job, folder: &Path, observe: &mut dyn FnMut(Report) -> Control| {
-        // Not before the first trial: what is wrong with a device is that trial's failure.
+    let mut train = |job: &Job, attempt: Attempt, folder: &Path, observe: &mut Observe<'_>| {
+        // Not before the first trial, so that a device that cannot be opened fails that trial.
         let session: &mut Session = match &mut session {
             Some(session) => session,
             empty => empty.insert(Session::open(device)?),
         };
-        session.run(job, folder, observe)
+        session.run(job, attempt, folder, observe)
     };
     let at_end = || {
         thread::sleep(GRACE);
-        // Everything in a trial's folder is written atomically, so that no moment is a wrong one.
+        // Everything in a trial's folder is written atomically, so that the process may end at any moment.
         #[expect(clippy::exit, reason = "the main thread may be in a long step, and nobody waits for it")]
         std::process::exit(1);
     };
@@ -79,12 +76,12 @@ pub fn run(device: Device) -> Left {
     Server { output: io::stdout(), requests, last_panic }.serve(&mut train)
 }
 
-/// Makes this thread the first of `threads` that compute: it would only wait for the others, on another
-/// core and with other caches.
+/// Makes this thread one of the `threads` that compute. Otherwise it would only wait for them, and hand
+/// over data that lies in another core's cache.
 fn compute_here(threads: usize) {
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
     if let Err(error) = built {
-        // What is computed is the same, and slower.
+        // The numbers are the same; the work is slower.
         eprintln!("this worker computes with one thread instead of {threads}: {error}");
     }
 }
@@ -101,41 +98,54 @@ fn record_panics() -> Arc<Mutex<String>> {
     last
 }
 
-/// A trial that is to be run.
-struct Order {
-    trial: TrialId,
-    folder: PathBuf,
-    micro_batch: Option<usize>,
-    sharing: Sharing,
+/// Which trials are to stop.
+#[derive(Clone, Default)]
+struct StopWishes(Arc<Mutex<Wishes>>);
+
+#[derive(Default)]
+struct Wishes {
+    trials: BTreeSet<TrialId>,
+    all: bool,
 }
 
-/// What the orchestrator wants, as a thread hears it.
+impl StopWishes {
+    fn change(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn has(&self, trial: TrialId) -> bool {
+        let wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wishes.all || wishes.trials.contains(&trial)
+    }
+}
+
+/// The orchestrator's requests, which a thread reads.
 struct Requests {
-    trials: mpsc::Receiver<Order>,
-    stop: Arc<AtomicBool>,
+    trials: mpsc::Receiver<Assignment>,
+    stop: StopWishes,
 }
 
 impl Requests {
     /// Listens to `input`; `at_end` is called on the listening thread once it ended.
     fn listen(input: impl BufRead + Send + 'static, at_end: impl FnOnce() + Send + 'static) -> Self {
         let (sender, trials) = mpsc::channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&stop);
+        let stop = StopWishes::default();
+        let wishes = stop.clone();
         thread::spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(WorkerRequest::Run { trial, folder, micro_batch, sharing }) => {
-                        // Here and not where the trial starts: a stop may follow at once.
-                        heard.store(false, Ordering::SeqCst);
-                        if sender.send(Order { trial, folder, micro_batch, sharing }).is_err() {
+                    Ok(WorkerRequest::Run { trials }) => {
+                        // Here and not where a trial starts: a stop may follow at once.
+                        wishes.change(|wishes| wishes.trials.clear());
+                        if trials.into_iter().any(|trial| sender.send(trial).is_err()) {
                             break;
                         }
                     }
-                    Ok(WorkerRequest::Stop) => heard.store(true, Ordering::SeqCst),
+                    Ok(WorkerRequest::Stop(trial)) => wishes.change(|wishes| _ = wishes.trials.insert(trial)),
                     Err(_) => break,
                 }
             }
-            heard.store(true, Ordering::SeqCst);
+            wishes.change(|wishes| wishes.all = true);
             drop(sender);
             at_end();
         });
@@ -149,12 +159,12 @@ struct Server<W> {
     last_panic: Arc<Mutex<String>>,
 }
 
-/// The output is closed: nobody listens any more.
+/// The output is closed: the orchestrator is gone.
 struct Closed;
 
 impl<W: Write> Server<W> {
     fn serve(mut self, train: &mut Train<'_>) -> Left {
-        if say(&mut self.output, &WorkerLine::Ready { v: LOG_VERSION }).is_err() {
+        if send(&mut self.output, &WorkerLine::Ready { v: PROTOCOL_VERSION }).is_err() {
             return Left::Quietly;
         }
         while let Ok(order) = self.requests.trials.recv() {
@@ -163,7 +173,7 @@ impl<W: Write> Server<W> {
                 Err(Closed) => return Left::Quietly,
             };
             let failed = matches!(line, WorkerLine::Failed(..));
-            if say(&mut self.output, &line).is_err() {
+            if send(&mut self.output, &line).is_err() {
                 return Left::Quietly;
             }
             if failed {
@@ -173,9 +183,9 @@ impl<W: Write> Server<W> {
         Left::Quietly
     }
 
-    /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed
-    /// may still be about to leave it. Without locks in the file system there is no waiting. An error is
-    /// the line that tells how the trial ended instead.
+    /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed may
+    /// not have left yet. Where the file system has no locks, nothing is waited for. An error is the line
+    /// that says how the trial ended instead.
     fn alone(&mut self, id: TrialId, path: &Path) -> Result<Option<File>, Box<WorkerLine>> {
         let Ok(folder) = File::open(path) else { return Ok(None) };
         let begun = Instant::now();
@@ -187,7 +197,7 @@ impl<W: Write> Server<W> {
                     let message = format!("another process still works in {}; end it", path.display());
                     return Err(Box::new(failed(id, FailureKind::Spawn, &message)));
                 }
-                Err(TryLockError::WouldBlock) if self.requests.stop.load(Ordering::SeqCst) => {
+                Err(TryLockError::WouldBlock) if self.requests.stop.has(id) => {
                     return Err(Box::new(WorkerLine::Stopped(id)));
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(LOOK_EVERY),
@@ -195,8 +205,8 @@ impl<W: Write> Server<W> {
         }
     }
 
-    /// Runs one trial; the answer is the line that tells how it ended.
-    fn attempt(&mut self, order: &Order, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
+    /// Runs one trial. Returns the line that says how it ended.
+    fn attempt(&mut self, order: &Assignment, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
         let (id, path) = (order.trial, order.folder.as_path());
         let folder = TrialFolder::new(path);
         let _alone = match self.alone(id, path) {
@@ -204,20 +214,20 @@ impl<W: Write> Server<W> {
             Err(line) => return Ok(*line),
         };
         let job: Job = match read_json(&folder.job()) {
-            Ok(job) => Job { micro_batch: order.micro_batch, sharing: order.sharing, ..job },
+            Ok(job) => job,
             Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),
         };
         let mut reporter = Reporter {
             trial: id,
             output: &mut self.output,
             stop: &self.requests.stop,
-            told: None,
+            sent: None,
             not_finite: None,
             is_closed: false,
         };
         // After a panic nothing of the trial is used again: the process leaves.
         let ending = catch_unwind(AssertUnwindSafe(|| {
-            train(&job, folder.path(), &mut |report| reporter.hear(report))
+            train(&job, order.attempt, folder.path(), &mut |report| reporter.on_report(report))
         }));
         if reporter.is_closed {
             return Err(Closed);
@@ -232,26 +242,19 @@ impl<W: Write> Server<W> {
             }
             Ok(Err(error)) => failed(id, error.kind(), &chain(&error)),
             Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
-            Ok(Ok(Ending::Complete(outcome))) => {
-                let losses = [outcome.train_loss, outcome.validation.loss, outcome.test.loss];
-                if losses.iter().all(|loss| loss.is_finite()) {
-                    WorkerLine::Finished(id, *outcome)
-                } else {
-                    loss_not_finite(id, outcome.best_step)
-                }
-            }
+            Ok(Ok(Ending::Complete(outcome))) => finished(id, *outcome),
         })
     }
 }
 
-/// Passes a trial's reports on.
+/// Turns a trial's reports into lines.
 struct Reporter<'a, W> {
     trial: TrialId,
     output: &'a mut W,
-    stop: &'a AtomicBool,
-    /// When something was last told.
-    told: Option<Instant>,
-    /// The step of an evaluation whose loss has no number.
+    stop: &'a StopWishes,
+    /// When the latest line was sent.
+    sent: Option<Instant>,
+    /// The step of an evaluation whose loss is not finite.
     not_finite: Option<u64>,
     is_closed: bool,
 }
@@ -259,29 +262,29 @@ struct Reporter<'a, W> {
 impl<W: Write> Reporter<'_, W> {
     /// Whether it is time for a sign of life.
     fn is_due(&self) -> bool {
-        self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY)
+        self.sent.is_none_or(|sent| sent.elapsed() >= PROGRESS_EVERY)
     }
 
-    fn hear(&mut self, report: Report) -> Control {
+    fn on_report(&mut self, report: Report) -> Result<(), Stopped> {
         let line = match report {
             Report::Prepared(prepared) => Some(WorkerLine::Event(self.trial, Event::Prepared(prepared))),
-            // JSON has no word for such a loss, and no evaluation after it would be better.
+            // JSON cannot write such a loss, and training does not recover from it.
             Report::Evaluated(evaluation)
                 if !(evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite()) =>
             {
                 self.not_finite = Some(evaluation.step);
-                return Control::Stop;
+                return Err(Stopped);
             }
             Report::Evaluated(evaluation) => {
                 Some(WorkerLine::Event(self.trial, Event::Evaluated(evaluation)))
             }
             Report::Progress(progress) => {
-                let is_told = self.is_due() && progress.train_loss.is_finite();
-                is_told.then_some(WorkerLine::Progress(self.trial, progress))
+                let is_shown = self.is_due() && progress.train_loss.is_finite();
+                is_shown.then_some(WorkerLine::Progress(self.trial, progress))
             }
             Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
             Report::Resumed { step, epoch, from } => {
-                let from = from.map(|trial| Origin { sweep: None, trial });
+                let from = from.map(|trial| TrialRef { sweep: None, trial });
                 Some(WorkerLine::Event(self.trial, Event::Resumed { step, epoch, from }))
             }
             Report::CheckpointDamaged(message) => {
@@ -291,12 +294,12 @@ impl<W: Write> Reporter<'_, W> {
             Report::DiskFreed => Some(WorkerLine::DiskFreed(self.trial)),
         };
         if line.is_some() {
-            self.told = Some(Instant::now());
+            self.sent = Some(Instant::now());
         }
         if let Some(line) = line {
-            self.is_closed |= say(self.output, &line).is_err();
+            self.is_closed |= send(self.output, &line).is_err();
         }
-        if self.is_closed || self.stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+        if self.is_closed || self.stop.has(self.trial) { Err(Stopped) } else { Ok(()) }
     }
 }
 
@@ -304,7 +307,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn say(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
+fn send(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
     let mut bytes = serde_json::to_vec(line).map_err(|_| Closed)?;
     bytes.push(b'\n');
     output.write_all(&bytes).and_then(|()| output.flush()).map_err(|_| Closed)
@@ -318,6 +321,16 @@ fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
         kind => kind,
     };
     WorkerLine::Failed(trial, Failure { kind, message })
+}
+
+/// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.
+fn finished(trial: TrialId, outcome: Outcome) -> WorkerLine {
+    let losses = [outcome.train_loss, outcome.validation.loss, outcome.test.loss];
+    if losses.iter().all(|loss| loss.is_finite()) {
+        WorkerLine::Finished(trial, outcome)
+    } else {
+        loss_not_finite(trial, outcome.best_step)
+    }
 }
 
 fn loss_not_finite(trial: TrialId, step: u64) -> WorkerLine {

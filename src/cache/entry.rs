@@ -16,28 +16,29 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Kind,
+    kind::Kind,
     mapped::{Mapped, Numbers},
 };
 
 const MAGIC: &[u8; 16] = b"sweep cache v1\r\n";
 /// Where the digest stands.
 const DIGEST: u64 = 16;
-/// What the digest covers begins here.
+/// The first byte that the digest covers.
 const COVERED: u64 = 48;
+/// Where the head begins.
 const HEAD: usize = 56;
-/// The longest head that is read.
-const LONGEST_HEAD: u64 = 1 << 16;
-/// Arrays begin at multiples of it.
+/// The largest number of bytes of a head that is read.
+const HEAD_MAX: u64 = 1 << 16;
+/// Arrays begin at multiples of this many bytes.
 const ALIGNMENT: usize = 64;
 /// Bytes that are read at a time for the digest.
 const BLOCK: usize = 1 << 20;
 
-/// What the head says.
+/// The head of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Head {
+pub(crate) struct EntryHead {
     pub(crate) kind: Kind,
-    /// What it was made of, for people.
+    /// What the entry was computed from, for people.
     pub(crate) about: String,
     /// The type of each array's numbers, and how many there are.
     pub(super) arrays: Vec<(Type, u64)>,
@@ -80,9 +81,9 @@ impl Number for f32 {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EntryError {
     /// It cannot be read.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read")]
     Read(#[from] io::Error),
-    /// It is not what was written.
+    /// Its bytes are not those that were written; the text says what is wrong.
     #[error("is damaged: {0}")]
     Damaged(&'static str),
 }
@@ -94,14 +95,15 @@ impl EntryError {
     }
 }
 
-impl Head {
+impl EntryHead {
     /// The head of an entry with these arrays.
     pub(crate) fn new(kind: Kind, about: String, arrays: &[(Type, usize)]) -> Self {
         let arrays = arrays.iter().map(|&(kind, count)| (kind, count as u64)).collect();
         Self { kind, about, arrays }
     }
 
-    /// The head's bytes with all before it, but the digest; and where each array begins, and the file ends.
+    /// Returns the bytes of the file up to the first array, with zeros for the digest; and the offsets at which each
+    /// array begins and the file ends.
     fn layout(&self) -> io::Result<(Vec<u8>, Vec<u64>)> {
         let json = serde_json::to_vec(self)?;
         let mut bytes = MAGIC.to_vec();
@@ -114,7 +116,7 @@ impl Head {
         Ok((bytes, places))
     }
 
-    /// Where each array begins, and the file ends, when the first one begins at `start`.
+    /// Returns the offsets at which each array begins and the file ends, when the first array begins at `start`.
     fn places(&self, start: u64) -> Option<Vec<u64>> {
         let mut places = vec![start];
         let mut at = start;
@@ -132,7 +134,7 @@ impl Head {
         self.layout().ok().and_then(|(_, places)| places.last().copied()).unwrap_or(u64::MAX)
     }
 
-    /// Reads the head of `file` alone, for a listing: nothing vouches for it.
+    /// Reads the head of `file` alone, for a listing. Its digest is not checked.
     pub(super) fn read(file: &File) -> Result<Self, EntryError> {
         let cut_off = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => EntryError::Damaged("it is cut off"),
@@ -147,14 +149,14 @@ impl Head {
     }
 }
 
-/// The length of the head, if the first bytes are those of an entry.
+/// The length of the head, if `start` are the first bytes of an entry.
 fn head_length(start: &[u8]) -> Option<u64> {
     let length = start.get(HEAD - size_of::<u64>()..HEAD)?;
     let length = u64::from_le_bytes(length.try_into().ok()?);
-    (start.starts_with(MAGIC) && length <= LONGEST_HEAD).then_some(length)
+    (start.starts_with(MAGIC) && length <= HEAD_MAX).then_some(length)
 }
 
-/// An entry, mapped.
+/// An entry, mapped into memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     map: Mapped,
@@ -162,14 +164,14 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Opens the entry at `path`; `checked`: its digest is compared, which reads it whole.
+    /// Opens the entry at `path`. With `checked` its digest is compared, which reads the whole file.
     pub(super) fn open(path: &Path, checked: bool) -> Result<Self, EntryError> {
         let file = File::open(path)?;
         if file.metadata()?.len() < HEAD as u64 {
             return Err(EntryError::Damaged("it is cut off"));
         }
         let map = Mapped::new(&file)?;
-        let head = Head::read(&file)?;
+        let head = EntryHead::read(&file)?;
         let length = head_length(&map).unwrap_or(0);
         let start = (HEAD as u64 + length).next_multiple_of(ALIGNMENT as u64);
         let places = head.places(start).ok_or(EntryError::Damaged("its head makes no sense"))?;
@@ -187,7 +189,7 @@ impl Entry {
         Ok(Self { map, arrays: arrays.ok_or(EntryError::Damaged("it is larger than memory can be"))? })
     }
 
-    /// The numbers of an array; `None` when there is none of this type at this place.
+    /// The numbers of the array with this index; `None` when there is no such array, or it has another type.
     pub(crate) fn array<T: Number>(&self, index: usize) -> Option<Numbers<T>> {
         let (kind, range) = self.arrays.get(index)?;
         if *kind != T::TYPE {
@@ -213,20 +215,20 @@ fn digest(file: &File) -> io::Result<[u8; 32]> {
 }
 
 /// An entry that is being written.
-pub(crate) struct Draft {
+pub(crate) struct EntryDraft {
     file: File,
     /// Type, first byte and count of each array.
     arrays: Vec<(Type, u64, u64)>,
 }
 
-impl Draft {
-    /// Begins the file at `path` with `head`, all numbers zero; its whole space is taken at once.
-    pub(super) fn begin(path: &Path, head: &Head) -> io::Result<Self> {
+impl EntryDraft {
+    /// Begins the file at `path` with `head` and zeros for all numbers. The whole space is allocated at once.
+    pub(super) fn begin(path: &Path, head: &EntryHead) -> io::Result<Self> {
         let (bytes, places) = head.layout()?;
         let file = File::options().read(true).write(true).open(path)?;
         let length = places.last().copied().unwrap_or(0);
         match fallocate(&file, FallocateFlags::empty(), 0, length) {
-            // A full disk shows now and not after the work.
+            // A full disk is noticed now, and not after the numbers have been computed.
             Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT)) => return Err(error.into()),
             _ => file.set_len(length)?,
         }
@@ -235,7 +237,7 @@ impl Draft {
         Ok(Self { file, arrays: arrays.collect() })
     }
 
-    /// Writes `numbers` into an array, from its number `at` on.
+    /// Writes `numbers` into an array, beginning at its element `at`.
     ///
     /// # Errors
     /// When they cannot be written, or do not fit.

@@ -1,13 +1,13 @@
-//! The bytes of a cache entry, mapped into memory: with the matrix products the only places with `unsafe`.
+//! The bytes of a cache entry, mapped into memory. This file and the matrix products alone use `unsafe`.
 //!
-//! Private to [`super`], so that nothing but entries is ever mapped.
+//! The module is private to [`super`], so that no files but entries are ever mapped.
 
 use std::{fs::File, io, marker::PhantomData, ops::Deref, ops::Range, sync::Arc};
 
 use bytemuck::Pod;
 use memmap2::Mmap;
 
-/// A file that is mapped for reading, until the last user of it is gone.
+/// A file that stays mapped for reading as long as one of its clones lives.
 #[derive(Clone, Debug)]
 pub(super) struct Mapped(Arc<Mmap>);
 
@@ -35,26 +35,26 @@ impl Deref for Mapped {
 
 /// Numbers in memory or in an entry.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbers<T>(Place<T>);
+pub(crate) struct Numbers<T>(Backing<T>);
 
 #[derive(Clone, Debug)]
-enum Place<T> {
+enum Backing<T> {
     Memory(Vec<T>),
-    /// Bytes of an entry that hold whole numbers and begin where such may.
+    /// Bytes of an entry. Their number and their alignment fit `T`.
     Entry(Mapped, Range<usize>, PhantomData<T>),
 }
 
 impl<T: Pod> Numbers<T> {
-    /// Those in `bytes` of an entry; `None` when they are no whole numbers or stand where none may.
+    /// The numbers in `bytes` of an entry; `None` when the bytes' number or alignment does not fit `T`.
     pub(super) fn of_entry(map: &Mapped, bytes: Range<usize>) -> Option<Self> {
         bytemuck::try_cast_slice::<u8, T>(map.get(bytes.clone())?).ok()?;
-        Some(Self(Place::Entry(map.clone(), bytes, PhantomData)))
+        Some(Self(Backing::Entry(map.clone(), bytes, PhantomData)))
     }
 }
 
 impl<T> From<Vec<T>> for Numbers<T> {
     fn from(numbers: Vec<T>) -> Self {
-        Self(Place::Memory(numbers))
+        Self(Backing::Memory(numbers))
     }
 }
 
@@ -69,8 +69,8 @@ impl<T: Pod> Deref for Numbers<T> {
 
     fn deref(&self) -> &[T] {
         match &self.0 {
-            Place::Memory(numbers) => numbers,
-            Place::Entry(map, bytes, _) => {
+            Backing::Memory(numbers) => numbers,
+            Backing::Entry(map, bytes, _) => {
                 let numbers = map.get(bytes.clone()).and_then(|bytes| bytemuck::try_cast_slice(bytes).ok());
                 numbers.unwrap_or_else(|| unreachable!("it was cast when it was opened"))
             }

@@ -11,25 +11,25 @@ fn spec(folder: &Path, bytes: u64) -> CacheSpec {
     CacheSpec { folder: folder.join(".cache"), bytes }
 }
 
-fn key(name: &str) -> Key {
-    Key::of(Kind::Text, [name.as_bytes()])
+fn key(name: &str) -> EntryKey {
+    EntryKey::of(Kind::Text, [name.as_bytes()])
 }
 
-fn head(count: usize) -> Head {
-    Head::new(Kind::Text, "a test".to_owned(), &[(Type::U32, count), (Type::F32, 1)])
+fn head(count: usize) -> EntryHead {
+    EntryHead::new(Kind::Text, "a test".to_owned(), &[(Type::U32, count), (Type::F32, 1)])
 }
 
 /// Makes the entry of `count` numbers, if it is not there; the answer is whether it was.
 fn make(cache: &Cache, name: &str, count: u32) -> bool {
-    match cache.find(&key(name), &mut || true).unwrap() {
-        Found::Entry(entry) => {
+    match cache.find(&key(name), &mut || Ok(())).unwrap() {
+        CacheEntry::Present(entry) => {
             let numbers: Numbers<u32> = entry.array(0).unwrap();
             assert_eq!(numbers.to_vec(), (0..count).collect::<Vec<_>>());
             assert_eq!(entry.array::<f32>(1).unwrap().to_vec(), [0.5]);
             assert!(entry.array::<u32>(1).is_none() && entry.array::<u32>(2).is_none());
             true
         }
-        Found::Absent(claim) => {
+        CacheEntry::Absent(claim) => {
             let numbers: Vec<u32> = (0..count).collect();
             claim.store(&head(numbers.len()), &mut |draft| {
                 let half = numbers.len() / 2;
@@ -68,9 +68,9 @@ fn what_one_stored_another_finds() {
 
 #[test]
 fn parts_of_a_key_do_not_run_into_each_other() {
-    let of = |parts: &[&[u8]]| Key::of(Kind::Text, parts.iter().copied());
+    let of = |parts: &[&[u8]]| EntryKey::of(Kind::Text, parts.iter().copied());
     assert_ne!(of(&[b"ab", b"c"]), of(&[b"a", b"bc"]));
-    assert_ne!(of(&[b"a"]), Key::of(Kind::Hidden, [b"a".as_slice()]));
+    assert_ne!(of(&[b"a"]), EntryKey::of(Kind::Hidden, [b"a".as_slice()]));
 }
 
 #[test]
@@ -130,23 +130,30 @@ fn of_many_who_want_an_entry_one_makes_it() {
 }
 
 #[test]
-fn who_waits_for_another_is_asked_whether_to_go_on_and_inherits_what_was_not_made() {
+fn a_process_that_waits_for_another_asks_whether_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
-    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
+    let Ok(CacheEntry::Absent(_claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let mut asked = 0;
     let mut twice = || {
         asked += 1;
-        asked < 2
+        if asked < 2 { Ok(()) } else { Err(Stopped) }
     };
     assert!(matches!(cache.find(&key("a"), &mut twice), Err(Stopped)));
     assert_eq!(asked, 2);
+}
+
+#[test]
+fn a_process_that_waits_inherits_the_claim_of_one_that_gives_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
+    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
     let mut claim = Some(claim);
     let mut release = || {
         claim = None;
-        true
+        Ok(())
     };
-    assert!(matches!(cache.find(&key("a"), &mut release), Ok(Found::Absent(_))));
+    assert!(matches!(cache.find(&key("a"), &mut release), Ok(CacheEntry::Absent(_))));
 }
 
 #[test]
@@ -174,14 +181,14 @@ fn an_entry_that_is_evicted_stays_readable_for_who_has_it_open() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), head(1000).file_length())));
     make(&cache, "a", 1000);
-    let Ok(Found::Entry(entry)) = cache.find(&key("a"), &mut || true) else { panic!("absent") };
+    let Ok(CacheEntry::Present(entry)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("absent") };
     make(&cache, "b", 1000);
     assert!(!folder.path().join(".cache").join(key("a").0).exists());
     assert_eq!(entry.array::<u32>(0).unwrap()[999], 999);
 }
 
-#[test]
-fn what_a_killed_process_left_goes_after_a_while_and_what_is_not_ours_stays() {
+/// A cache folder with an entry, the remains of killed processes, old and new, and a file of somebody else.
+fn littered() -> (tempfile::TempDir, CacheSpec) {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path(), 1 << 20);
     fs::create_dir(&spec.folder).unwrap();
@@ -193,7 +200,18 @@ fn what_a_killed_process_left_goes_after_a_while_and_what_is_not_ours_stays() {
         File::create(spec.folder.join(name)).unwrap().set_modified(time).unwrap();
     }
     make(&Cache::new(Some(spec.clone())), "a", 10);
+    (folder, spec)
+}
+
+#[test]
+fn the_old_remains_of_a_killed_process_go_and_other_files_stay() {
+    let (_folder, spec) = littered();
     assert_eq!(names(&spec.folder), [".writing-new".to_owned(), key("a").0, "notes".to_owned()]);
+}
+
+#[test]
+fn clearing_counts_entries_and_leaves_files_of_others() {
+    let (_folder, spec) = littered();
     assert_eq!(clear(&spec.folder).unwrap(), (1, head(10).file_length()));
     assert_eq!(names(&spec.folder), ["notes"]);
 }
@@ -211,17 +229,36 @@ fn a_folder_that_cannot_be_made_or_written_means_going_on_without() {
     assert!(!folder.path().join("absent").exists(), "a folder that results were moved away from");
 }
 
-#[test]
-fn a_write_that_fails_leaves_nothing_and_the_next_one_may_try() {
+/// A cache in which the write of the entry "a" has failed by `write`.
+fn after_a_failed_write(
+    write: &mut dyn FnMut(&mut EntryDraft) -> io::Result<()>,
+) -> (tempfile::TempDir, Cache) {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(spec(folder.path(), 1 << 20)));
-    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
-    let full = claim.store(&head(10), &mut |_| Err(io::ErrorKind::StorageFull.into()));
-    assert!(full.is_none());
+    let Ok(CacheEntry::Absent(claim)) = cache.find(&key("a"), &mut || Ok(())) else { panic!("found") };
+    assert!(claim.store(&head(10), write).is_none());
+    (folder, cache)
+}
+
+fn full_disk(_: &mut EntryDraft) -> io::Result<()> {
+    Err(io::ErrorKind::StorageFull.into())
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing() {
+    let (folder, _cache) = after_a_failed_write(&mut full_disk);
     assert_eq!(names(&folder.path().join(".cache")), Vec::<String>::new());
-    let Ok(Found::Absent(claim)) = cache.find(&key("a"), &mut || true) else { panic!("found") };
-    let beyond = claim.store(&head(10), &mut |draft| draft.put(0, 1, &[0_u32; 10]));
-    assert!(beyond.is_none(), "more numbers than the head says");
+}
+
+#[test]
+fn after_a_write_that_failed_the_entry_can_be_made() {
+    let (_folder, cache) = after_a_failed_write(&mut full_disk);
     assert!(!make(&cache, "a", 10));
     assert!(make(&cache, "a", 10));
+}
+
+#[test]
+fn more_numbers_than_the_head_allows_make_no_entry() {
+    let (_folder, cache) = after_a_failed_write(&mut |draft| draft.put(0, 1, &[0_u32; 10]));
+    assert!(!make(&cache, "a", 10));
 }

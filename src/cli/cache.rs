@@ -1,11 +1,15 @@
-//! `sweep cache`: what trials share on the disk.
+//! `sweep cache`: lists or removes the entries of the cache that trials share.
 
 use std::{path::Path, time::SystemTime};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Exit, Format, Stop, print, print_json, table};
+use super::{
+    args::ListingFormat,
+    exit::{Exit, Stop},
+    terminal::{print, print_json, table},
+};
 use crate::{
     cache::{self, Kind, Listed},
     results::Results,
@@ -14,34 +18,36 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
     #[command(subcommand)]
-    action: Option<Action>,
+    action: Option<CacheAction>,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListingFormat::Table)]
+    format: ListingFormat,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum CacheAction {
     /// Remove every entry
     Clear,
 }
 
-/// What `--format json` writes.
+/// The output with `--format json`.
 #[derive(Serialize)]
-struct Listing {
+struct CacheListing {
     folder: String,
     bytes: u64,
-    entries: Vec<Row>,
+    entries: Vec<EntryRow>,
 }
 
+/// An entry in the output with `--format json`.
 #[derive(Serialize)]
-struct Row {
+struct EntryRow {
     name: String,
-    /// `null` for an entry that cannot be read.
+    /// The kind of entry; `null` if the entry cannot be read.
     kind: Option<Kind>,
+    /// The input from which the entry was made; `null` if the entry cannot be read.
     of: Option<String>,
     bytes: u64,
-    /// As RFC 3339 in UTC.
+    /// Time of the last use, as RFC 3339 in UTC.
     last_used: String,
 }
 
@@ -49,7 +55,7 @@ pub(super) fn cache(args: &CacheArgs, results: &Results) -> Result<Exit, Stop> {
     let folder = results.cache();
     match args.action {
         None => list(args.format, &folder)?,
-        Some(Action::Clear) => {
+        Some(CacheAction::Clear) => {
             let cleared = cache::clear(&folder);
             let (entries, bytes) = cleared.map_err(|error| failed("clear", &folder, &error))?;
             let word = if entries == 1 { "entry" } else { "entries" };
@@ -59,31 +65,34 @@ pub(super) fn cache(args: &CacheArgs, results: &Results) -> Result<Exit, Stop> {
     Ok(Exit::Complete)
 }
 
+/// The error of an operation on the folder.
 fn failed(operation: &str, folder: &Path, error: &std::io::Error) -> Stop {
     Stop::results(&format!("cannot {operation} {}: {error}", folder.display()))
 }
 
-fn list(format: Format, folder: &Path) -> Result<(), Stop> {
+fn list(format: ListingFormat, folder: &Path) -> Result<(), Stop> {
     let entries = cache::list(folder).map_err(|error| failed("read", folder, &error))?;
     let bytes = entries.iter().map(|entry| entry.bytes).sum();
     match format {
-        Format::Json => {
+        ListingFormat::Json => {
             let folder = folder.display().to_string();
-            print_json(&Listing { folder, bytes, entries: entries.into_iter().map(row).collect() })
+            print_json(&CacheListing { folder, bytes, entries: entries.into_iter().map(row).collect() })
         }
-        Format::Table => print(&describe(folder, &entries, bytes)),
+        ListingFormat::Table => print(&describe(folder, &entries, bytes)),
     }
 }
 
-fn row(entry: Listed) -> Row {
+fn row(entry: Listed) -> EntryRow {
     let (kind, of) = entry.what.unzip();
-    Row { name: entry.name, kind, of, bytes: entry.bytes, last_used: written(entry.used) }
+    EntryRow { name: entry.name, kind, of, bytes: entry.bytes, last_used: written(entry.used) }
 }
 
+/// A time as RFC 3339 in UTC.
 fn written(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// The entries as a table.
 fn describe(folder: &Path, entries: &[Listed], bytes: u64) -> String {
     if entries.is_empty() {
         return format!("{} holds no entry\n", folder.display());
@@ -100,6 +109,7 @@ fn describe(folder: &Path, entries: &[Listed], bytes: u64) -> String {
     head + &table(&rows)
 }
 
+/// A number of bytes for people, with one decimal.
 fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
     let amount = bytes as f64;

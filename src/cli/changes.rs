@@ -1,8 +1,9 @@
-//! A spec that has changed under its name: what that means, in words, and whether it goes on.
+//! A spec that has changed since the last run of its sweep: whether the sweep can be resumed, and what
+//! changes.
 
 use std::fmt::Write as _;
 
-use super::Stop;
+use super::exit::Stop;
 use crate::{
     event::{Event, Record},
     journal,
@@ -10,13 +11,14 @@ use crate::{
     results::SweepFolder,
 };
 
-/// Differences of two plans that are told.
-const SHOWN: usize = 4;
+/// Number of differences between two plans that a message lists.
+const DIFFERENCES_SHOWN_MAX: usize = 4;
 
-/// The plan that follows `found`, which is in `folder`, for a spec that now has the plan `now`.
+/// Revises the plan `found` in `folder` for a spec whose plan is now `now`.
 ///
-/// Refused when results there would mean something else than what was run. Where nothing has come to
-/// an end there are none.
+/// # Errors
+/// When the change would give existing results another meaning. A sweep without a complete or finally failed
+/// trial has no results, so its plan may change in any way.
 pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<Revision, Stop> {
     let revision = found.revised(now);
     if revision.changes_meaning() && has_results(&journal::replay(&folder.log())?.records) {
@@ -30,14 +32,14 @@ pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<R
     Ok(revision)
 }
 
-/// Whether a trial was ever complete or given up.
+/// Whether a trial was ever complete or failed without a further attempt.
 fn has_results(records: &[Record]) -> bool {
     let is_end =
         |record: &Record| matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
     records.iter().any(is_end)
 }
 
-/// What has changed and what becomes of the trials; nothing, if nothing has.
+/// Says what has changed, and how many trials are kept, new or removed. Empty if nothing has changed.
 pub(super) fn describe(revision: &Revision) -> String {
     let Revision { plan, differences, kept, added, returned, removed } = revision;
     if differences.is_empty() {
@@ -57,13 +59,13 @@ pub(super) fn describe(revision: &Revision) -> String {
     text
 }
 
-/// A line for each difference, as far as that are few.
+/// A line for each of the first differences, and one that counts the others.
 fn listed(differences: &[Difference]) -> String {
     let mut text = String::new();
-    for difference in differences.iter().take(SHOWN) {
+    for difference in differences.iter().take(DIFFERENCES_SHOWN_MAX) {
         let _ = writeln!(text, "  - {}", difference.text);
     }
-    if let Some(more @ 1..) = differences.len().checked_sub(SHOWN) {
+    if let Some(more @ 1..) = differences.len().checked_sub(DIFFERENCES_SHOWN_MAX) {
         let _ = writeln!(text, "  - and {more} more");
     }
     text
@@ -78,11 +80,11 @@ mod tests {
         cli::Exit,
         journal::Journal,
         results::Results,
-        study,
+        samples,
         trial::{Failure, FailureKind, TrialId},
     };
 
-    /// A sweep's folder whose log says this of trial 1.
+    /// A sweep's folder whose log holds these events of trial 1.
     fn folder(events: &[Event]) -> (tempfile::TempDir, SweepFolder) {
         let root = tempfile::tempdir().unwrap();
         let folder = Results::new(root.path()).sweep("test");
@@ -98,17 +100,17 @@ mod tests {
         Event::Failed { failure: Failure { kind: FailureKind::Signal(9), message: String::new() }, retry }
     }
 
-    /// As [`study::tests::plan`], with other recipes.
+    /// The plan of [`samples::plan`] with another number of epochs.
     fn other() -> Plan {
-        let mut plan = study::tests::plan(2);
+        let mut plan = samples::plan(2);
         plan.trials.iter_mut().for_each(|trial| trial.settings.epochs = 9);
         plan
     }
 
     #[test]
-    fn what_would_change_the_meaning_of_results_is_refused() {
+    fn a_change_of_the_meaning_of_results_is_refused() {
         let (_root, folder) = folder(&[failed(false)]);
-        let stop = revise(&folder, &study::tests::plan(2), &other()).unwrap_err();
+        let stop = revise(&folder, &samples::plan(2), &other()).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
         assert!(
             stop.message.contains("holds results of another plan:\n  - `epochs` was 3 and is now 9\ngive")
@@ -117,10 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_has_come_to_an_end_everything_may_change() {
+    fn before_any_trial_has_ended_everything_may_change() {
         for events in [vec![], vec![failed(true)], vec![Event::Interrupted]] {
             let (_root, folder) = folder(&events);
-            let revision = revise(&folder, &study::tests::plan(2), &other()).unwrap();
+            let revision = revise(&folder, &samples::plan(2), &other()).unwrap();
             assert_eq!((revision.kept, revision.added, revision.removed), (0, 2, 2));
             let text = describe(&revision);
             assert_eq!(
@@ -131,22 +133,22 @@ mod tests {
     }
 
     #[test]
-    fn another_search_space_goes_on_with_the_trials_that_are_the_same() {
+    fn another_search_space_keeps_the_trials_that_are_the_same() {
         let (_root, folder) = folder(&[failed(false)]);
-        let revision = revise(&folder, &study::tests::plan(3), &study::tests::plan(2)).unwrap();
+        let revision = revise(&folder, &samples::plan(3), &samples::plan(2)).unwrap();
         let text = describe(&revision);
         assert!(
             text.contains("trials: 2 kept, 0 new, 1 removed\nthe files of removed trials stay"),
             "{text}"
         );
-        let back = revise(&folder, &revision.plan, &study::tests::plan(3)).unwrap();
+        let back = revise(&folder, &revision.plan, &samples::plan(3)).unwrap();
         assert!(describe(&back).ends_with("trials: 2 kept, 0 new, 1 back again, 0 removed\n"));
-        let same = revise(&folder, &back.plan, &study::tests::plan(3)).unwrap();
+        let same = revise(&folder, &back.plan, &samples::plan(3)).unwrap();
         assert_eq!(describe(&same), "");
     }
 
     #[test]
-    fn no_more_than_the_first_few_differences_are_told() {
+    fn only_the_first_few_differences_are_listed() {
         let difference = |number| Difference { text: format!("difference {number}"), changes_meaning: false };
         let text = listed(&(1..=6).map(difference).collect::<Vec<_>>());
         assert!(text.ends_with("difference 4\n  - and 2 more\n") && !text.contains("difference 5"));

@@ -1,111 +1,124 @@
-//! The checkpoints of a run: looked at while the spec is checked, complete before a trial starts.
+//! The checkpoints of a run: inspected while the spec is checked, downloaded before a trial starts.
 
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Exit, Stop};
+use super::exit::{Exit, Stop};
 use crate::{
-    checkpoint,
+    checkpoint::{Checkpoint, CheckpointFacts},
     error_chain::chain,
     hub::{Environment, Hub, HubError, HubId, Pace},
     plan::Plan,
     results::{Results, read_json},
     spec::{Inspected, Refusal, SpecError, Wanted},
     study::Study,
-    train::{self, CheckpointFacts, listed},
+    train::{self, listed},
     trial::State,
 };
 
-/// What a run needs to have its checkpoints.
-pub(super) struct Checkpoints<'a> {
+/// Inspects and downloads the checkpoints of a run.
+pub(super) struct RunCheckpoints<'a> {
     hub: Hub,
     results: &'a Results,
-    /// Whether what an earlier run found out is forgotten.
+    /// Whether the commits that an earlier run used are ignored.
     fresh: bool,
-    /// Refusals for which the spec cannot be blamed: the exit code, of the last one.
-    excused: Cell<(usize, Option<Exit>)>,
+    /// The refusals that are not the spec's fault.
+    excused: Cell<ExcusedRefusals>,
 }
 
-impl<'a> Checkpoints<'a> {
+/// Refusals of checkpoints that are the fault of the network or of this machine, not of the spec.
+#[derive(Clone, Copy, Default)]
+struct ExcusedRefusals {
+    count: usize,
+    /// The exit code for the last one.
+    exit: Option<Exit>,
+}
+
+impl<'a> RunCheckpoints<'a> {
     pub(super) fn new(results: &'a Results, fresh: bool) -> Self {
         let hub = Hub::new(Environment::of_this_process(), Pace::default());
         Self { hub, results, fresh, excused: Cell::default() }
     }
 
-    /// Looks at a checkpoint of a spec; of a hub model, only small files are fetched.
+    /// Inspects a checkpoint of a spec. Of a model on a hub, only small files are downloaded.
     pub(super) fn inspect(&self, wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
-        let (name, with_weights) = match self.hub_id(wanted) {
-            None => (wanted.checkpoint.to_owned(), true),
+        let (checkpoint, with_weights) = match self.hub_id(wanted) {
+            None => (wanted.checkpoint.clone(), true),
             Some(id) => {
                 let commit = self.hub.prepare(&id).map_err(|error| self.refusal(&error))?;
-                (commit.to_string(), self.hub.has_weights(&commit))
+                let has_weights = self.hub.has_weights(&commit);
+                (Checkpoint::Hub(commit), has_weights)
             }
         };
-        let help = checkpoint::hub_id(&name).map(|_| {
+        let help = checkpoint.hub_id().map(|_| {
             "choose a model of a family that the README lists, or give a folder with such an encoder"
                 .to_owned()
         });
-        match train::inspect(&name, with_weights) {
-            Ok(facts) => Ok(Inspected { name, facts }),
+        match train::inspect(&checkpoint, with_weights) {
+            Ok(facts) => Ok(Inspected { checkpoint, facts }),
             Err(error) => Err(Refusal { message: chain(&error), help }),
         }
     }
 
-    /// The hub model that is wanted, at the commit that an earlier run of the sweep used.
+    /// The model on a hub that a spec names, at the commit that an earlier run of the sweep used.
     fn hub_id(&self, wanted: Wanted<'_>) -> Option<HubId> {
-        let id = HubId::parse(wanted.checkpoint)?;
+        let id = wanted.checkpoint.hub_id()?.clone();
         let earlier = || -> Option<HubId> {
             // A plan that cannot be read is reported where it is compared with the new one.
             let plan: Plan = read_json(&self.results.sweep(wanted.sweep?).plan()).ok()?;
-            checkpoint::hub_id(plan.hub.get(wanted.checkpoint)?)
+            plan.hub.get(wanted.written)?.hub_id().cloned()
         };
         Some(if self.fresh { id } else { earlier().unwrap_or(id) })
     }
 
+    /// The refusal of a checkpoint because of an error of the hub.
     fn refusal(&self, error: &HubError) -> Refusal {
         if exit(error) != Exit::Usage {
-            let (count, _) = self.excused.get();
-            self.excused.set((count + 1, Some(exit(error))));
+            let count = self.excused.get().count + 1;
+            self.excused.set(ExcusedRefusals { count, exit: Some(exit(error)) });
         }
         Refusal { message: chain(error), help: Some(error.help()) }
     }
 
-    /// How a run ends whose spec has these problems: when all are the network's, it is not the spec.
+    /// The error for a spec with these problems. If none of them is the spec's fault, the exit code says so.
     pub(super) fn stop(&self, error: &SpecError, colour: bool) -> Stop {
         let stop = Stop::spec(error, colour);
         match self.excused.get() {
-            (count, Some(exit)) if count == error.problems.len() => Stop { exit, ..stop },
-            _ => stop,
+            ExcusedRefusals { count, exit: Some(exit) } if count == error.problems.len() => {
+                Stop { exit, ..stop }
+            }
+            ExcusedRefusals { .. } => stop,
         }
     }
 
-    /// What a dry run says of the plan's hub models.
+    /// Notes of a dry run about the commits and weights of the plan's models on a hub.
     pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
-        let commits: BTreeSet<&String> = plan.hub.values().collect();
-        let note = |id: HubId| {
-            let weights = if self.hub.has_weights(&id) {
+        let commits: BTreeSet<&Checkpoint> = plan.hub.values().collect();
+        let note = |id: &HubId| {
+            let weights = if self.hub.has_weights(id) {
                 "its weights are in the cache"
             } else {
                 "its weights are downloaded when the sweep runs"
             };
             format!("{} is used at commit {}; {weights}", id.model(), id.revision())
         };
-        commits.into_iter().filter_map(|name| checkpoint::hub_id(name)).map(note).collect()
+        commits.into_iter().filter_map(Checkpoint::hub_id).map(note).collect()
     }
 
-    /// Brings the weights of every hub model that a trial of `study` still needs, and judges them.
+    /// Downloads the weights of every model on a hub that a trial of `study` still needs, and checks them.
     pub(super) fn fetch_weights(&self, study: &Study) -> Result<(), Stop> {
         let open = study.trials.iter().filter(|record| record.state != State::Complete);
-        let names: BTreeSet<&str> = open.map(|record| record.trial.settings.checkpoint.as_str()).collect();
-        for id in names.into_iter().filter_map(checkpoint::hub_id) {
-            self.hub.fetch_weights(&id).map_err(|error| {
+        let needed: BTreeSet<&Checkpoint> = open.map(|record| &record.trial.settings.checkpoint).collect();
+        for checkpoint in needed {
+            let Some(id) = checkpoint.hub_id() else { continue };
+            self.hub.fetch_weights(id).map_err(|error| {
                 let (why, help) = (chain(&error), error.help());
                 Stop::new(exit(&error), &format!("the weights of {id} could not be fetched: {why}\n{help}"))
             })?;
-            // Local ones were judged with the spec.
-            train::inspect(&id.to_string(), true).map_err(|error| {
+            // The weights of local checkpoints were checked together with the spec.
+            train::inspect(checkpoint, true).map_err(|error| {
                 Stop::usage(format!("the weights of {id} cannot be used: {}", chain(&error)))
             })?;
         }
@@ -113,16 +126,16 @@ impl<'a> Checkpoints<'a> {
     }
 }
 
-/// What a dry run says of tensors that the classifier has no use for, such as those of another head.
-pub(super) fn unused(checkpoints: &BTreeMap<String, CheckpointFacts>) -> Vec<String> {
+/// Notes of a dry run about tensors that the classifier does not use, such as the head of another task.
+pub(super) fn unused(checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>) -> Vec<String> {
     let with = checkpoints.iter().filter(|(_, facts)| !facts.unused.is_empty());
     with.map(|(name, facts)| {
-        format!("tensors of {} that are not used: {}", checkpoint::title(name), listed(&facts.unused))
+        format!("tensors of {} that are not used: {}", name.title(), listed(&facts.unused))
     })
     .collect()
 }
 
-/// The exit code for an error: whether the checkpoint is wrong, or something went wrong on the way.
+/// The exit code for an error: internal if the network or this machine failed, else a fault of the spec.
 const fn exit(error: &HubError) -> Exit {
     if error.is_passing() || error.is_local() { Exit::Internal } else { Exit::Usage }
 }

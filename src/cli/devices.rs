@@ -1,26 +1,31 @@
-//! `sweep devices`: what this machine offers.
+//! `sweep devices`: shows the processors, memory and GPUs of this machine.
 
 use clap::Args;
 
-use super::{Exit, Format, Stop, print, print_json};
+use super::{
+    args::ListingFormat,
+    exit::{Exit, Stop},
+    terminal::{print, print_json},
+};
 use crate::system::machine::{Gpu, Machine};
 
 #[derive(Debug, Args)]
 pub(super) struct DevicesArgs {
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListingFormat::Table)]
+    format: ListingFormat,
 }
 
 pub(super) fn devices(args: &DevicesArgs) -> Result<Exit, Stop> {
     let machine = Machine::detect(true);
     match args.format {
-        Format::Json => print_json(&machine)?,
-        Format::Table => print(&describe(&machine))?,
+        ListingFormat::Json => print_json(&machine)?,
+        ListingFormat::Table => print(&describe(&machine))?,
     }
     Ok(Exit::Complete)
 }
 
+/// A line for each part of the machine, and for the slots that `auto` stands for.
 fn describe(machine: &Machine) -> String {
     let mut lines = vec![format!(
         "cpu      {} thread{}{}",
@@ -49,12 +54,14 @@ fn describe(machine: &Machine) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The line of a GPU.
 fn gpu(gpu: &Gpu) -> String {
     let memory = gpu.memory_bytes.map_or_else(String::new, |bytes| format!(", {}", gigabytes(bytes)));
     let bus = if gpu.bus.is_empty() { String::new() } else { format!(", at {}", gpu.bus) };
     format!("cuda:{:<3} {}{memory}{bus}", gpu.index, gpu.name)
 }
 
+/// A number of bytes in gigabytes, with one decimal.
 fn gigabytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
     let gigabytes = bytes as f64 / 1e9;
@@ -66,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_without_gpus_says_so_beside_a_gpu_that_it_cannot_use() {
+    fn a_build_without_gpu_support_says_so_beside_a_gpu() {
         let gpu = Gpu {
             index: 0,
             name: "NVIDIA X".to_owned(),

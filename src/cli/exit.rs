@@ -1,12 +1,14 @@
-//! Exit codes, and which error leads to which.
+//! Exit codes, and which error leads to which code.
 
 use std::{
+    error::Error,
     io,
     process::{ExitCode, Termination},
 };
 
 use crate::{
     display,
+    error_chain::chain,
     executor::ExecutorError,
     journal::JournalError,
     results::ResultsError,
@@ -23,24 +25,24 @@ Exit codes: 0 every trial complete; 1 internal error; 2 bad usage or spec; 3 som
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: what was asked for is done; of a run: every trial is complete.
+    /// 0: the command did its work; after a run, every trial is complete.
     Complete,
-    /// 1: a bug, a system that does not do what every system does, or a download that failed.
+    /// 1: a bug, a system call that failed unexpectedly, or a download that failed.
     Internal,
-    /// 2: wrong arguments, or a wrong spec. Nothing was done.
+    /// 2: wrong arguments or a wrong spec. Nothing was done.
     Usage,
     /// 3: the run is over, and some trials failed.
     SomeFailed,
     /// 4: the run is over, and no trial is complete.
     NoneComplete,
-    /// 5: results cannot be read or written, or somebody else works on them.
+    /// 5: results cannot be read or written, or another process works on them.
     Results,
-    /// 130: stopped at the user's wish; the same command goes on.
+    /// 130: the user interrupted the run; the same command resumes it.
     Interrupted,
 }
 
 impl Exit {
-    /// The code that the shell sees.
+    /// The process's exit code.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -54,7 +56,7 @@ impl Exit {
         }
     }
 
-    /// What a run that left its trials so ends with.
+    /// The exit code of a run that ended with these counts of trials.
     #[must_use]
     pub fn of_run(counts: Counts, interrupted: bool) -> Self {
         match counts {
@@ -72,58 +74,64 @@ impl Termination for Exit {
     }
 }
 
-/// Why a command ends before its end.
+/// An error that ends a command: its message and its exit code.
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) exit: Exit,
-    /// For people; empty: nothing is to be said.
+    /// The message for people; nothing is printed if it is empty.
     pub(super) message: String,
 }
 
 impl Stop {
-    /// With a message that may quote what others wrote.
+    /// An error with a message, which is made safe for terminals: it may quote text from files.
     pub(super) fn new(exit: Exit, message: &str) -> Self {
         Self { exit, message: display::message(message) }
     }
 
-    /// Wrong arguments, or a wrong spec.
+    /// An error in the arguments or the spec.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, &message.into())
     }
 
-    /// A spec with its problems, each drawn.
+    /// A spec that cannot be run, with an excerpt for each of its problems.
     pub(super) fn spec(error: &SpecError, colour: bool) -> Self {
-        // Drawn with colours, and without anything else that speaks to the terminal.
+        // The excerpts are safe for terminals already, and may hold escape sequences for colours.
         let message = format!("the spec cannot be run\n\n{}", error.render(colour).trim_end());
         Self { exit: Exit::Usage, message }
     }
 
-    /// Results that cannot be used.
+    /// An error in reading or writing results.
     pub(super) fn results(error: &impl ToString) -> Self {
         Self::new(Exit::Results, &error.to_string())
     }
 
-    /// A bug, or a strange system.
+    /// A bug, or a system call that failed unexpectedly.
     pub(super) fn internal(error: &impl ToString) -> Self {
         Self::new(Exit::Internal, &error.to_string())
     }
 }
 
+/// An error with its causes, if it has any.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    // `chain` collapses white space, which a path or a command in a message without causes should keep.
+    if error.source().is_some() { chain(error) } else { error.to_string() }
+}
+
 impl From<ResultsError> for Stop {
     fn from(error: ResultsError) -> Self {
-        Self::results(&error)
+        Self::results(&with_causes(&error))
     }
 }
 
 impl From<JournalError> for Stop {
     fn from(error: JournalError) -> Self {
-        Self::results(&error)
+        Self::results(&with_causes(&error))
     }
 }
 
 impl From<StudyError> for Stop {
     fn from(error: StudyError) -> Self {
-        Self::results(&error)
+        Self::results(&with_causes(&error))
     }
 }
 
@@ -133,7 +141,7 @@ impl From<ExecutorError> for Stop {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Full { .. } => Self { exit: Exit::Interrupted, message: error.to_string() },
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
-                Self::results(&error)
+                Self::results(&with_causes(&error))
             }
         }
     }
@@ -145,7 +153,7 @@ impl From<DeviceError> for Stop {
     }
 }
 
-/// Errors of standard output: a reader that has seen enough is none.
+/// Errors of writing to standard output. A reader that closes it early is no error.
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -160,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_those_of_the_help() {
+    fn the_help_names_every_code() {
         for (exit, text) in [
             (Exit::Complete, "0 every"),
             (Exit::Internal, "1 internal"),
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runs_code_follows_from_where_its_trials_stand() {
+    fn the_code_of_a_run_follows_from_the_counts_of_its_trials() {
         let counts = |complete, failed, waiting| Counts { complete, failed, waiting, running: 0 };
         assert_eq!(Exit::of_run(counts(4, 0, 0), false), Exit::Complete);
         assert_eq!(Exit::of_run(counts(4, 0, 0), true), Exit::Complete);

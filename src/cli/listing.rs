@@ -1,10 +1,16 @@
-//! Commands that read a sweep's results and say what stands there.
+//! Commands that read a sweep's results: `leaderboard`, `export-best` and `report`.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Opened, Rank, Stop, SweepArgs, open, prepare, print, show, terminal_width};
+use super::{
+    args::{Rank, SweepArgs},
+    exit::{Exit, Stop},
+    open::{OpenedSweep, open},
+    prepare, show,
+    terminal::{print, terminal_width},
+};
 use crate::{
     display::{self, plain},
     error_chain::chain,
@@ -17,7 +23,7 @@ use crate::{
 
 /// How the leaderboard is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Layout {
+enum LeaderboardFormat {
     /// For people
     Table,
     /// For programs: every field
@@ -33,8 +39,8 @@ pub(super) struct LeaderboardArgs {
     #[command(flatten)]
     sweep: SweepArgs,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Layout::Table)]
-    format: Layout,
+    #[arg(long, value_enum, default_value_t = LeaderboardFormat::Table)]
+    format: LeaderboardFormat,
     /// What decides
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
@@ -77,16 +83,16 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
     let opened = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
     print(&match args.format {
-        Layout::Table => board.to_table_within(terminal_width(), usize::MAX),
-        Layout::Json => board.to_json(),
-        Layout::Csv => board.to_csv(),
-        Layout::Markdown => board.to_markdown(),
+        LeaderboardFormat::Table => board.to_table_within(terminal_width(), usize::MAX),
+        LeaderboardFormat::Json => board.to_json(),
+        LeaderboardFormat::Csv => board.to_csv(),
+        LeaderboardFormat::Markdown => board.to_markdown(),
     })?;
     Ok(Exit::Complete)
 }
 
 pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, Stop> {
-    let Opened { folder, plan, study, .. } = open(results, args.sweep.sweep.as_deref())?;
+    let OpenedSweep { folder, plan, study, .. } = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&folder, &study, args.rank.by());
     let best = board.leader().and_then(|row| study.trials.iter().find(|record| record.trial.id == row.trial));
     let Some((record, outcome)) = best.and_then(|record| Some((record, record.outcome.as_ref()?))) else {
@@ -114,7 +120,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
 }
 
 pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop> {
-    let Opened { folder, study, .. } = open(results, args.sweep.sweep.as_deref())?;
+    let OpenedSweep { folder, study, .. } = open(results, args.sweep.sweep.as_deref())?;
     let board = show::leaderboard(&folder, &study, RankBy::TestF1);
     let every = || study.trials.iter().map(|trial| trial.trial.id).collect();
     let pictured = if args.all { every() } else { report::pictured(&board) };

@@ -1,4 +1,4 @@
-//! `sweep predict`: where texts come from, and on which device the model runs.
+//! `sweep predict`: the input, the output and the device of a prediction.
 
 use std::{
     fs::File,
@@ -8,18 +8,21 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Stop, eprint_lossy, terminal_width};
+use super::{
+    exit::{Exit, Stop},
+    terminal::{eprint_lossy, terminal_width},
+};
 use crate::{
     data::TableFormat,
     display::plain,
     error_chain::chain,
-    predict::{self, Format, PredictError, Texts},
+    predict::{self, PredictError, PredictionFormat, Texts},
     system::machine::Machine,
     train::{Exported, Session},
 };
 
-/// The column of the texts where none is named.
-const COLUMN: &str = "text";
+/// The default column of the texts.
+const COLUMN_DEFAULT: &str = "text";
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -36,8 +39,8 @@ pub(super) struct PredictArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "texts")]
     column: Option<String>,
     /// How the answer is written
-    #[arg(long, value_enum, default_value_t = Predicted::Table)]
-    format: Predicted,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    format: OutputFormat,
     /// Where the model runs: cpu or cuda:0
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -72,7 +75,7 @@ impl InputFormat {
 
 /// How predictions are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Predicted {
+enum OutputFormat {
     /// For people: class, probability, text
     Table,
     /// For programs: one array, with every class's probability
@@ -91,10 +94,10 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
     let mut session = Session::open(device).map_err(|error| usage(&error))?;
     let format = match args.format {
-        Predicted::Table => Format::Table { width: terminal_width() },
-        Predicted::Json => Format::Json,
-        Predicted::Jsonl => Format::JsonLines,
-        Predicted::Csv => Format::Csv,
+        OutputFormat::Table => PredictionFormat::Table { width: terminal_width() },
+        OutputFormat::Json => PredictionFormat::Json,
+        OutputFormat::Jsonl => PredictionFormat::JsonLines,
+        OutputFormat::Csv => PredictionFormat::Csv,
     };
     match predict::predict(&mut session, &model, texts, format, &mut io::stdout().lock()) {
         Err(PredictError::Write(error)) => Err(error.into()),
@@ -103,11 +106,12 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     }
 }
 
+/// The texts to classify: arguments, a file, or standard input.
 fn texts(args: &PredictArgs) -> Result<Texts<'static>, Stop> {
     if !args.texts.is_empty() {
         return Ok(Texts::Given(args.texts.clone()));
     }
-    let column = args.column.clone().unwrap_or_else(|| COLUMN.to_owned());
+    let column = args.column.clone().unwrap_or_else(|| COLUMN_DEFAULT.to_owned());
     let format = format(args)?;
     let (name, input): (String, Box<dyn BufRead>) = if let Some(path) = &args.input {
         let name = path.display().to_string();
@@ -124,7 +128,8 @@ fn texts(args: &PredictArgs) -> Result<Texts<'static>, Stop> {
     Ok(Texts::Read { name, input, format, column })
 }
 
-/// What is asked for; else what a file's ending says, or, without a file, what a column needs.
+/// The format of the input: the given one, else the one of the file's ending. Standard input is CSV if a
+/// column is named, else lines.
 fn format(args: &PredictArgs) -> Result<TableFormat, Stop> {
     let format = match (args.input_format, &args.input) {
         (Some(format), _) => format.table(),
@@ -147,24 +152,44 @@ mod tests {
     use super::*;
 
     #[derive(Debug, clap::Parser)]
-    struct Line {
+    struct PredictCommand {
         #[command(flatten)]
         args: PredictArgs,
     }
 
     fn format_of(arguments: &[&str]) -> Result<TableFormat, Exit> {
         let words = ["predict", "--model", "m"].iter().chain(arguments);
-        format(&Line::try_parse_from(words).unwrap().args).map_err(|stop| stop.exit)
+        format(&PredictCommand::try_parse_from(words).unwrap().args).map_err(|stop| stop.exit)
     }
 
     #[test]
-    fn the_input_is_what_is_said_or_what_the_ending_says_or_what_a_column_needs() {
+    fn without_an_option_the_input_is_lines() {
         assert_eq!(format_of(&[]), Ok(TableFormat::Lines));
+    }
+
+    #[test]
+    fn a_column_makes_standard_input_csv() {
         assert_eq!(format_of(&["--column", "a"]), Ok(TableFormat::Csv));
+    }
+
+    #[test]
+    fn the_given_format_of_standard_input_is_used() {
         assert_eq!(format_of(&["--column", "a", "--input-format", "jsonl"]), Ok(TableFormat::JsonLines));
+    }
+
+    #[test]
+    fn the_ending_of_a_file_says_its_format() {
         assert_eq!(format_of(&["--input", "a.TSV", "--column", "a"]), Ok(TableFormat::Tsv));
-        assert_eq!(format_of(&["--input", "a.csv", "--input-format", "lines"]), Ok(TableFormat::Lines));
         assert_eq!(format_of(&["--input", "a.txt"]), Ok(TableFormat::Lines));
+    }
+
+    #[test]
+    fn the_given_format_overrides_the_ending() {
+        assert_eq!(format_of(&["--input", "a.csv", "--input-format", "lines"]), Ok(TableFormat::Lines));
+    }
+
+    #[test]
+    fn a_column_of_lines_is_refused() {
         assert_eq!(format_of(&["--input", "a.txt", "--column", "a"]), Err(Exit::Usage));
     }
 }

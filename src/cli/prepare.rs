@@ -1,28 +1,39 @@
-//! Before a run: what its folder must be like, and what an earlier run left in it.
+//! What happens before the trials of a run start: checks, fingerprints, the plan in the folder, and what an
+//! earlier run left there.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
-use super::{Exit, Stop, changes, eprint_lossy, read_plan};
+use super::{
+    changes,
+    exit::{Exit, Stop, with_causes},
+    open::read_plan,
+    terminal::eprint_lossy,
+};
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     data::Source,
     display::{self, plain},
-    plan::Plan,
+    fingerprint,
+    plan::{DiskForecast, Plan},
+    policy::Keep,
     results::{Lock, Results, SweepFolder, json, write_atomic},
     study::{Study, TrialRecord},
+    system::device::Device,
     train::Exported,
     trial::{State, TrialId},
 };
 
-/// Refuses a results folder or a spec whose path no worker could be told, since it is not UTF-8.
+/// Refuses a results folder or a spec whose path is not UTF-8: jobs and plans hold paths as JSON.
 pub(super) fn check_paths(spec: &Path, results: &Results) -> Result<(), Stop> {
     check_path("the spec's path", spec)?;
     check_path("the results folder's path", results.root())
 }
 
-/// As [`check_paths`], for the files with the data.
+/// Refuses files with data whose path is not UTF-8.
 pub(super) fn check_data_paths(plan: &Plan) -> Result<(), Stop> {
     let paths: Vec<&PathBuf> = match &plan.data.source {
         Source::Files { train, validation, test } => vec![train, validation, test],
@@ -32,6 +43,7 @@ pub(super) fn check_data_paths(plan: &Plan) -> Result<(), Stop> {
     paths.into_iter().try_for_each(|path| check_path("the path of the data", path))
 }
 
+/// Refuses a path that is not UTF-8; `what` begins the message.
 fn check_path(what: &str, path: &Path) -> Result<(), Stop> {
     let absolute = std::path::absolute(path)
         .map_err(|error| Stop::usage(format!("cannot find {}: {error}", path.display())))?;
@@ -44,7 +56,28 @@ fn check_path(what: &str, path: &Path) -> Result<(), Stop> {
     }
 }
 
-/// Removes what an earlier run left, a model that was exported beside it included.
+/// Reads every checkpoint file of the plan and adds their digests to it.
+pub(super) fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
+    let names = plan.trials.iter().map(|trial| &trial.settings.checkpoint);
+    plan.fingerprints.checkpoints =
+        fingerprint::checkpoints(names).map_err(|error| Stop::usage(with_causes(&error)))?;
+    Ok(())
+}
+
+/// The disk space that the remaining trials of `study` need; `None` if it is not known.
+pub(super) fn forecast_disk(
+    study: &Study,
+    facts: &BTreeMap<Checkpoint, CheckpointFacts>,
+    devices: &[Device],
+    keep: Keep,
+) -> Option<DiskForecast> {
+    let remaining: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
+    let trials =
+        study.trials.iter().map(|record| &record.trial).filter(|trial| remaining.contains(&trial.id));
+    DiskForecast::new(trials, facts, devices.len(), keep)
+}
+
+/// Removes what an earlier run left, including an exported model.
 pub(super) fn forget(folder: &SweepFolder, lock: &Lock) -> Result<(), Stop> {
     let model = folder.best_model();
     if is_our_export(&model) {
@@ -54,28 +87,29 @@ pub(super) fn forget(folder: &SweepFolder, lock: &Lock) -> Result<(), Stop> {
     Ok(folder.clear(lock)?)
 }
 
-/// Whether `sweep export-best` wrote it; anything else is the user's.
+/// Whether `sweep export-best` wrote the folder. Any other folder belongs to the user.
 fn is_our_export(folder: &Path) -> bool {
     let config = fs::read(folder.join("config.json")).unwrap_or_default();
     let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
     config.get("sweep").is_some() && Exported::read(folder).is_ok()
 }
 
-/// Makes the folder hold this plan, with the spec that it comes from; the answer is the plan with
-/// the numbers that its trials have had.
+/// Writes the plan and its spec into the folder. If the folder holds a plan already, that one is revised:
+/// trials keep their numbers, and the user learns what has changed.
 ///
-/// What was there and follows from another search space goes on, and the user is told.
+/// Returns the plan that the folder then holds.
 pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Plan, Stop> {
     let path = folder.plan();
     let Some(found) = read_plan(folder)? else {
-        // The plan first: it makes the folder ours. Without the spec, the same command writes it below.
+        // The plan comes first, since it marks the folder as a sweep's. If the spec is missing after a crash,
+        // the same command writes it below.
         write_atomic(&path, json(&path, &plan)?.as_bytes())?;
         write_atomic(&folder.spec(), spec.as_bytes())?;
         return Ok(plan);
     };
     let revision = changes::revise(folder, &found, &plan)?;
     eprint_lossy(&changes::describe(&revision));
-    // The spec first: while the plan is the old one, the same command finds the same change again.
+    // The spec comes first: as long as the plan is the old one, the same command finds the same change again.
     if fs::read(folder.spec()).ok().as_deref() != Some(spec.as_bytes()) {
         write_atomic(&folder.spec(), spec.as_bytes())?;
     }
@@ -85,14 +119,15 @@ pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Pl
     Ok(revision.plan)
 }
 
-/// Lets complete trials run again whose parameters or predictions are gone, and says so.
+/// Marks complete trials whose parameters or predictions are gone as waiting, and says so. Returns those
+/// trials.
 pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
     let complete = study.trials.iter().filter(|record| record.state == State::Complete);
     let gone: Vec<(TrialId, PathBuf)> = complete
         .filter_map(|record| {
             let id = record.trial.id;
             let trial = folder.trial(id);
-            let parameters = (!record.pruned).then(|| trial.best_parameters());
+            let parameters = (!record.parameters_removed).then(|| trial.best_parameters());
             let mut needed = parameters.into_iter().chain([trial.predictions()]);
             Some((id, needed.find(|path| is_gone(path))?))
         })
@@ -108,16 +143,16 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
     trials
 }
 
-/// Whether nothing is there; what cannot be asked for may be there.
+/// Whether a file does not exist. Any other error of the system does not count as gone.
 fn is_gone(path: &Path) -> bool {
     matches!(fs::metadata(path), Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
-/// Why the best trial's model cannot be had, if its parameters are gone.
+/// The error for a best trial whose parameters are gone; `None` if they exist.
 pub(super) fn missing_parameters(folder: &SweepFolder, record: &TrialRecord) -> Option<Stop> {
     let id = record.trial.id;
     let path = folder.trial(id).best_parameters();
-    let message = match (record.pruned, is_gone(&path)) {
+    let message = match (record.parameters_removed, is_gone(&path)) {
         (_, false) => return None,
         (true, true) => format!(
             "the parameters of trial {id} were removed, since `keep` in [run] keeps those of the best by test F1 \
@@ -137,7 +172,7 @@ mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     use super::*;
-    use crate::{report::samples, study};
+    use crate::samples;
 
     fn folder() -> (tempfile::TempDir, SweepFolder) {
         let root = tempfile::tempdir().unwrap();
@@ -150,10 +185,10 @@ mod tests {
     }
 
     #[test]
-    fn the_same_plan_goes_on_with_the_spec_as_it_runs() {
+    fn the_spec_is_written_as_it_runs_with_the_same_plan() {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
-        let plan = study::tests::plan(2);
+        let plan = samples::plan(2);
         prepare(&folder, plan.clone(), "the spec").unwrap();
         assert_eq!(prepare(&folder, plan.clone(), "the spec, with a comment").unwrap(), plan);
         assert_eq!(text(&folder.spec()), "the spec, with a comment");
@@ -163,19 +198,19 @@ mod tests {
     fn a_crash_between_plan_and_spec_is_mended_by_the_same_command() {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
-        let plan = study::tests::plan(2);
+        let plan = samples::plan(2);
         prepare(&folder, plan.clone(), "the spec").unwrap();
         fs::remove_file(folder.spec()).unwrap();
         prepare(&folder, plan.clone(), "the spec").unwrap();
         assert_eq!(text(&folder.spec()), "the spec");
 
         fs::write(folder.spec(), "a larger spec").unwrap();
-        let larger = prepare(&folder, study::tests::plan(3), "a larger spec").unwrap();
+        let larger = prepare(&folder, samples::plan(3), "a larger spec").unwrap();
         assert_eq!((larger.trials.len(), read_plan(&folder).unwrap()), (3, Some(larger)));
     }
 
     #[test]
-    fn a_plan_whose_data_were_moved_is_written_again_with_the_paths_of_now() {
+    fn a_plan_whose_data_were_moved_is_written_with_the_new_paths() {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
         let digests = crate::fingerprint::DataDigests {
@@ -183,10 +218,10 @@ mod tests {
             validation: "2".to_owned(),
             test: "3".to_owned(),
         };
-        let mut plan = study::tests::plan(1);
+        let mut plan = samples::plan(1);
         plan.fingerprints.data = Some(digests);
         prepare(&folder, plan.clone(), "").unwrap();
-        let split = crate::data::Split::default();
+        let split = crate::data::Shares::default();
         plan.data.source = Source::Single { path: "/elsewhere.csv".into(), split };
         prepare(&folder, plan.clone(), "").unwrap();
         assert_eq!(read_plan(&folder).unwrap(), Some(plan));
@@ -197,29 +232,44 @@ mod tests {
         let (_root, folder) = folder();
         let _lock = folder.lock().unwrap();
         fs::write(folder.plan(), "{\"sweep\": \"te").unwrap();
-        let stop = prepare(&folder, study::tests::plan(1), "").unwrap_err();
+        let stop = prepare(&folder, samples::plan(1), "").unwrap_err();
         assert_eq!(stop.exit, Exit::Results);
         assert!(stop.message.contains("plan.json") && stop.message.contains("--fresh"), "{}", stop.message);
     }
 
-    #[test]
-    fn paths_that_are_not_utf8_are_refused() {
-        let bad = Path::new(OsStr::from_bytes(b"r\xffs"));
-        let stop = check_paths(Path::new("a.toml"), &Results::new(bad)).unwrap_err();
-        assert_eq!(stop.exit, Exit::Usage);
-        assert!(stop.message.starts_with("the results folder's path is not UTF-8"), "{}", stop.message);
-        assert!(check_paths(bad, &Results::new("results")).is_err());
-        assert!(check_paths(Path::new("a.toml"), &Results::new("结果")).is_ok());
-        let mut plan = study::tests::plan(1);
-        let split = crate::data::Split::default();
-        plan.data.source = Source::Single { path: bad.to_owned(), split };
-        assert!(check_data_paths(&plan).is_err());
+    fn not_utf8() -> &'static Path {
+        Path::new(OsStr::from_bytes(b"r\xffs"))
     }
 
     #[test]
-    fn a_complete_trial_without_its_parameters_or_predictions_waits_again() {
-        let (_root, folder) = folder();
-        let mut study = samples::study((1..=3).map(|id| samples::record(id, &[0.5])).collect());
+    fn a_results_folder_that_is_not_utf8_is_refused() {
+        let stop = check_paths(Path::new("a.toml"), &Results::new(not_utf8())).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.message.starts_with("the results folder's path is not UTF-8"), "{}", stop.message);
+    }
+
+    #[test]
+    fn a_spec_whose_path_is_not_utf8_is_refused() {
+        assert!(check_paths(not_utf8(), &Results::new("results")).is_err());
+    }
+
+    #[test]
+    fn a_results_folder_may_have_a_chinese_name() {
+        assert!(check_paths(Path::new("a.toml"), &Results::new("结果")).is_ok());
+    }
+
+    #[test]
+    fn data_whose_path_is_not_utf8_are_refused() {
+        let mut plan = samples::plan(1);
+        let split = crate::data::Shares::default();
+        plan.data.source = Source::Single { path: not_utf8().to_owned(), split };
+        assert!(check_data_paths(&plan).is_err());
+    }
+
+    /// Three complete trials: the second lacks its predictions, the third its whole folder.
+    fn with_missing_files() -> (tempfile::TempDir, SweepFolder, Study) {
+        let (root, folder) = folder();
+        let study = samples::study((1..=3).map(|id| samples::record(id, &[0.5])).collect());
         for id in [1, 2, 3].map(TrialId) {
             let trial = folder.trial(id);
             fs::create_dir_all(trial.best()).unwrap();
@@ -228,36 +278,68 @@ mod tests {
         }
         fs::remove_file(folder.trial(TrialId(2)).predictions()).unwrap();
         fs::remove_dir_all(folder.trial(TrialId(3)).path()).unwrap();
-        assert!(missing_parameters(&folder, &study.trials[0]).is_none());
-        let stop = missing_parameters(&folder, &study.trials[2]).unwrap();
-        assert!(stop.message.contains("run the sweep again"), "{}", stop.message);
+        (root, folder, study)
+    }
+
+    #[test]
+    fn a_complete_trial_without_its_parameters_or_predictions_waits_again() {
+        let (_root, folder, mut study) = with_missing_files();
         assert_eq!(reopen(&folder, &mut study), [TrialId(2), TrialId(3)]);
         assert_eq!(study.to_run(), [(TrialId(2), 1), (TrialId(3), 1)]);
     }
 
     #[test]
-    fn a_trial_whose_parameters_were_removed_on_purpose_does_not_run_again() {
-        let (_root, folder) = folder();
+    fn parameters_that_exist_are_not_missing() {
+        let (_root, folder, study) = with_missing_files();
+        assert!(missing_parameters(&folder, &study.trials[0]).is_none());
+    }
+
+    #[test]
+    fn missing_parameters_are_answered_with_running_the_sweep_again() {
+        let (_root, folder, study) = with_missing_files();
+        let stop = missing_parameters(&folder, &study.trials[2]).unwrap();
+        assert!(stop.message.contains("run the sweep again"), "{}", stop.message);
+    }
+
+    /// A complete trial whose parameters `keep` has removed.
+    fn with_removed_parameters() -> (tempfile::TempDir, SweepFolder, Study) {
+        let (root, folder) = folder();
         let mut study = samples::study(vec![samples::record(1, &[0.5])]);
-        study.trials[0].pruned = true;
+        study.trials[0].parameters_removed = true;
         let trial = folder.trial(TrialId(1));
         fs::create_dir_all(trial.path()).unwrap();
         fs::write(trial.predictions(), "").unwrap();
+        (root, folder, study)
+    }
+
+    #[test]
+    fn a_trial_whose_parameters_were_removed_on_purpose_does_not_run_again() {
+        let (_root, folder, mut study) = with_removed_parameters();
         assert_eq!(reopen(&folder, &mut study), []);
+    }
+
+    #[test]
+    fn parameters_that_were_removed_on_purpose_are_explained_by_keep() {
+        let (_root, folder, study) = with_removed_parameters();
         let stop = missing_parameters(&folder, &study.trials[0]).unwrap();
         assert!(stop.message.contains("`keep`") && stop.exit == Exit::Results, "{}", stop.message);
-        fs::remove_file(trial.predictions()).unwrap();
+    }
+
+    #[test]
+    fn a_trial_without_parameters_runs_again_if_its_predictions_are_gone() {
+        let (_root, folder, mut study) = with_removed_parameters();
+        fs::remove_file(folder.trial(TrialId(1)).predictions()).unwrap();
         assert_eq!(reopen(&folder, &mut study), [TrialId(1)]);
     }
 
     #[test]
-    fn forgetting_takes_an_exported_model_along_and_nothing_that_is_not_ours() {
+    fn forgetting_an_earlier_run_spares_the_model_of_another_program() {
         let (_root, folder) = folder();
         let lock = folder.lock().unwrap();
         let model = folder.best_model();
         fs::create_dir_all(&model).unwrap();
         fs::write(model.join("config.json"), r#"{"model_type":"bert","id2label":{"0":"a"}}"#).unwrap();
         forget(&folder, &lock).unwrap();
-        assert!(model.exists(), "somebody else's model");
+        assert!(model.exists(), "the model of another program");
     }
 }

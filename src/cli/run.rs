@@ -1,7 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     io::{self, IsTerminal},
@@ -11,32 +11,34 @@ use std::{
 use clap::Args;
 
 use super::{
-    Exit, Stop, changes,
-    checkpoints::{self, Checkpoints},
-    eprint_lossy, prepare, print, read_plan, replay, show,
-    slots::{self, Load, Slots},
-    terminal_width, texts,
+    checkpoints::RunCheckpoints,
+    dry_run::DryRun,
+    exit::{Exit, Stop},
+    observing::ProgressObserver,
+    open::{Replayed, replay},
+    prepare, show,
+    slots::{self, Load},
+    terminal::{eprint_lossy, terminal_width},
 };
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
-    executor::{self, Ended, Note, Run, Workers},
-    fingerprint,
+    executor::{self, Ended, Observer, Painter, Run, Workers},
     leaderboard::RankBy,
-    plan::{self, Forecast, Overview, Plan},
-    policy::Keep,
+    plan::Plan,
     progress::{self, Display},
     report,
-    results::{Results, SweepFolder},
+    results::{Lock, Results, SweepFolder},
+    sampler::FixedPlan,
     spec::{self, Reading},
     study::Study,
     system::{device::Device, disk},
-    train::CheckpointFacts,
     trial::TrialId,
 };
 
-/// Rows of the leaderboard in the summary.
-const TOP: usize = 10;
+/// Number of leaderboard rows in the summary.
+const SUMMARY_ROWS: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -62,129 +64,96 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let colour = io::stderr().is_terminal();
     prepare::check_paths(&args.spec, results)?;
-    let checkpoints = Checkpoints::new(results, args.fresh);
+    let checkpoints = RunCheckpoints::new(results, args.fresh);
     let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
         eprint_lossy(&warning.render(colour));
     }
-    let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    let plan = Plan::new(&reading.spec, &reading.dataset);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
     let slots = slots::choose(&args.devices, Load { trials: plan.trials.len(), parameters })?;
-    let note = slots::check_precision(&plan, &slots.devices)?;
+    let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
     if args.dry_run {
-        return dry_run(args, (&folder, plan), (&reading, note), (&checkpoints, &slots));
+        let (reading, checkpoints, slots) = (&reading, &checkpoints, &slots);
+        let is_fresh = args.fresh;
+        return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
-    if let Some(note) = note {
+    if let Some(note) = precision_note {
         eprint_lossy(&format!("{note}\n"));
     }
+    // The data are dropped here: workers read them by themselves.
     let Reading { checkpoints: facts, .. } = reading;
-    let devices = slots.devices;
-    take_fingerprints(&mut plan)?;
-    if args.fresh || !folder.plan().exists() {
-        // Before anything is removed or made.
-        checkpoints.fetch_weights(&Study::new(&plan))?;
-    }
-    let lock = folder.lock()?;
-    if let Some(holder) = lock.taken_over() {
-        let name = &plan.sweep;
-        eprint_lossy(&format!(
-            "the last run of {name} ({holder}) ended without a word: its lock is taken over\n"
-        ));
-    }
-    if args.fresh {
-        prepare::forget(&folder, &lock)?;
-    }
-    let plan = prepare::prepare(&folder, plan, &spec_as_run(args)?)?;
-    let (mut study, _) = replay(&folder, &plan)?;
-    let mut again = prepare::reopen(&folder, &mut study);
-    if args.retry_failed {
-        let failed = study.failed();
-        study.reopen(&failed);
-        again.extend(failed);
-    }
-    checkpoints.fetch_weights(&study)?;
-    if let Some(warning) = forecast(&study, &facts, &devices, plan.policy.keep)
-        .and_then(|forecast| forecast.warning(disk::free(folder.path()).ok()?, folder.path()))
-    {
-        eprint_lossy(&format!("warning: {warning}\n"));
-    }
-    let ended = execute(&folder, plan, (study, again), devices)?;
-    let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
-    conclude(&folder, &ended.study)?;
-    drop(lock);
-    Ok(exit)
+    PlannedRun { args, folder, checkpoints, facts, devices: slots.devices }.start(plan)
 }
 
-/// Shows the plan, and what it makes of an earlier one.
-fn dry_run(
-    args: &RunArgs,
-    (folder, mut plan): (&SweepFolder, Plan),
-    (reading, note): (&Reading, Option<String>),
-    (checkpoints, slots): (&Checkpoints<'_>, &Slots),
-) -> Result<Exit, Stop> {
-    let mut notes = [
-        texts::notes(&plan, &reading.dataset),
-        checkpoints.notes(&plan),
-        checkpoints::unused(&reading.checkpoints),
-    ]
-    .concat();
-    notes.extend(note);
-    let mut study = Study::new(&plan);
-    let mut refusal = None;
-    if let Some(found) = if args.fresh { None } else { read_plan(folder)? } {
-        take_fingerprints(&mut plan)?;
-        match changes::revise(folder, &found, &plan) {
-            Ok(revision) => {
-                eprint_lossy(&changes::describe(&revision));
-                plan = revision.plan;
-                (study, _) = replay(folder, &plan)?;
-            }
-            Err(stop) => refusal = Some(stop),
+/// A run whose spec is checked.
+struct PlannedRun<'a> {
+    args: &'a RunArgs,
+    folder: SweepFolder,
+    checkpoints: RunCheckpoints<'a>,
+    facts: BTreeMap<Checkpoint, CheckpointFacts>,
+    devices: Vec<Device>,
+}
+
+impl PlannedRun<'_> {
+    /// Runs the trials of `plan` that are not over, and concludes the run.
+    fn start(self, mut plan: Plan) -> Result<Exit, Stop> {
+        prepare::take_fingerprints(&mut plan)?;
+        if self.args.fresh || !self.folder.plan().exists() {
+            // An error in the weights is found before anything is removed or created.
+            self.checkpoints.fetch_weights(&Study::new(&plan))?;
+        }
+        let lock = self.lock(&plan.sweep)?;
+        if self.args.fresh {
+            prepare::forget(&self.folder, &lock)?;
+        }
+        let plan = prepare::prepare(&self.folder, plan, &spec_as_run(self.args)?)?;
+        let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
+        let mut again = prepare::reopen(&self.folder, &mut study);
+        if self.args.retry_failed {
+            let failed = study.failed();
+            study.reopen(&failed);
+            again.extend(failed);
+        }
+        self.checkpoints.fetch_weights(&study)?;
+        self.warn_of_full_disk(&study, &plan);
+        let folder = self.folder;
+        let ended = Execution { folder: &folder, plan, study, again, devices: self.devices }.run()?;
+        let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
+        conclude(&folder, &ended.study)?;
+        drop(lock);
+        Ok(exit)
+    }
+
+    /// Takes the lock of the folder, and says so if a process that has ended held it.
+    fn lock(&self, sweep: &str) -> Result<Lock, Stop> {
+        let lock = self.folder.lock()?;
+        if let Some(holder) = lock.taken_over() {
+            eprint_lossy(&format!(
+                "the last run of {sweep} ({holder}) ended without a word: its lock is taken over\n"
+            ));
+        }
+        Ok(lock)
+    }
+
+    /// Warns if the remaining trials need more disk space than there is.
+    fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
+        let path = self.folder.path();
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, plan.policy.keep);
+        if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
+            eprint_lossy(&format!("warning: {warning}\n"));
         }
     }
-    let free = disk::free(folder.path()).ok();
-    let forecast = forecast(&study, &reading.checkpoints, &slots.devices, plan.policy.keep);
-    let warning = forecast.zip(free).and_then(|(forecast, free)| forecast.warning(free, folder.path()));
-    notes.extend(warning.map(|warning| format!("warning: {warning}")));
-    let overview = Overview {
-        plan: &plan,
-        dataset: &reading.dataset,
-        devices: &slots.line(),
-        disk: &forecast.map_or_else(|| "unknown".to_owned(), |forecast| forecast.describe(free)),
-        notes: &notes,
-    };
-    print(&plan::describe(&overview))?;
-    refusal.map_or(Ok(Exit::Complete), Err)
 }
 
-/// Reads the checkpoints whole for their digests.
-fn take_fingerprints(plan: &mut Plan) -> Result<(), Stop> {
-    let names = plan.trials.iter().map(|trial| trial.settings.checkpoint.as_str());
-    plan.fingerprints.checkpoints =
-        fingerprint::checkpoints(names).map_err(|error| Stop::usage(error.to_string()))?;
-    Ok(())
-}
-
-/// The disk space that the trials take that are still to be run.
-fn forecast(
-    study: &Study,
-    facts: &BTreeMap<String, CheckpointFacts>,
-    devices: &[Device],
-    keep: Keep,
-) -> Option<Forecast> {
-    let due: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
-    let trials = study.trials.iter().map(|record| &record.trial).filter(|trial| due.contains(&trial.id));
-    Forecast::new(trials, facts, devices.len(), keep)
-}
-
-/// The spec as it ran: its text, below the command that ran it.
+/// The spec with the command that runs it, as a comment above its text.
 fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     let text = fs::read_to_string(&args.spec)
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
-    // Escaped, so that the comment is one line whatever a path or an override holds.
+    // Escaped, so that the comment stays on one line even if a path or an override has a line break.
     let mut command = format!("# sweep run {}", args.spec.display().to_string().escape_debug());
     for set in &args.set {
         let _ = write!(command, " --set {set:?}");
@@ -192,57 +161,61 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     Ok(format!("{command}\n{text}"))
 }
 
-/// Runs what is left of `study`; its trials `again` too, although the log says that they are over.
-fn execute(
-    folder: &SweepFolder,
+/// The trials of a run, ready to be run.
+struct Execution<'a> {
+    folder: &'a SweepFolder,
     plan: Plan,
-    (study, again): (Study, Vec<TrialId>),
+    study: Study,
+    /// Trials that run again although the log says that they are over.
+    again: Vec<TrialId>,
     devices: Vec<Device>,
-) -> Result<Ended, Stop> {
-    // Before anything else, since a run that was killed may have left trials without pictures.
-    let board = show::leaderboard(folder, &study, RankBy::TestF1);
-    if let Err(error) = show::draw_missing(folder, &study, &board) {
-        eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
-    }
-    let mut display = Display::new(&study, io::stderr().is_terminal());
-    let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
-    let run = Run { folder: folder.clone(), plan, again, devices, workers };
-    // The run reads the log anew.
-    drop((study, board));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
-        let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
-        let mut watch = |note: Note<'_>| match note {
-            Note::Logged(record, study) => display.logged(record, study),
-            Note::Moved(trial, progress) => display.moved(trial, progress),
-            Note::Stopping(times) => display.stopping(times),
-            Note::Trouble(text) => display.print(&format!("warning: {text}")),
-            Note::Relief(text) => display.print(&text),
-        };
-        Ok::<_, Stop>(executor::run(run, interrupts, show::drawing(folder.clone()), &mut watch).await?)
-    });
-    display.close();
-    ended
 }
 
-/// Draws the sweep as it stands and says what came of it.
+impl Execution<'_> {
+    /// Runs the trials, and shows their progress.
+    fn run(self) -> Result<Ended, Stop> {
+        let Self { folder, plan, study, again, devices } = self;
+        // Drawn before anything else: a run that was killed may have left trials without pictures.
+        let board = show::leaderboard(folder, &study, RankBy::TestF1);
+        if let Err(error) = show::draw_missing(folder, &study, &board) {
+            eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
+        }
+        let mut display = Display::new(&study, io::stderr().is_terminal());
+        let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
+        let run = Run { folder: folder.clone(), plan, again, devices, workers };
+        // Not needed any more, and large: the executor reads the log itself.
+        drop((study, board));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
+            let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
+            let mut progress = ProgressObserver(&mut display);
+            let mut painter = Painter::new(show::drawing(folder.clone()));
+            let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut painter];
+            Ok::<_, Stop>(executor::run(run, interrupts, &mut FixedPlan, observers).await?)
+        });
+        display.close();
+        ended
+    }
+}
+
+/// Draws the sweep, writes its leaderboard, and prints the summary.
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
     let board = show::leaderboard(folder, study, RankBy::TestF1);
     let drawn = show::draw_missing(folder, study, &board)
         .and_then(|()| show::write_leaderboard(folder, &board))
         .and_then(|()| show::draw_sweep(folder, study, &board, &report::pictured(&board)));
-    let table = board.to_table_within(terminal_width(), TOP);
+    let table = board.to_table_within(terminal_width(), SUMMARY_ROWS);
     match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
-        // The exit code tells what came of the run, whoever reads the summary.
-        Err(error) if is_unheard(&error) => {}
+        // Nobody reads the summary, but the exit code still says how the run ended.
+        Err(error) if is_unread(&error) => {}
         written => written?,
     }
-    // Told last: a disk that is full does not take the figures away.
+    // Reported last, so that the summary is printed even if the disk is full.
     drawn.map_err(|error| Stop::results(&chain(&*error)))
 }
 
-/// Whether nobody is there to read: the reader has seen enough, or the terminal was closed (EIO).
-fn is_unheard(error: &io::Error) -> bool {
+/// Whether nobody reads the output: the reader has closed it (EPIPE), or the terminal is gone (EIO).
+fn is_unread(error: &io::Error) -> bool {
     let is_hung_up = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     is_hung_up || error.kind() == io::ErrorKind::BrokenPipe
 }

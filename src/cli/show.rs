@@ -1,4 +1,4 @@
-//! What people look at, made from a study and put into the sweep's folder.
+//! Leaderboards, pictures and the page of a sweep, written into its folder.
 
 use std::{cell::RefCell, collections::BTreeSet, error::Error, fs};
 
@@ -12,9 +12,10 @@ use crate::{
     trial::{State, TrialId},
 };
 
-type Made = Result<(), Box<dyn Error + Send + Sync>>;
+/// The result of drawing or writing; the error is printed with its causes.
+type DrawResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// What a run draws into `folder` while it lasts: the pictures of trials that ended, and the leaderboard.
+/// The function that a run calls when trials have ended: it draws their pictures and writes the leaderboard.
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
     Box::new(move |study, trials| {
@@ -26,11 +27,11 @@ pub fn drawing(folder: SweepFolder) -> Draw {
     })
 }
 
-/// The leaderboard, with its paired tests where predictions are there.
+/// The leaderboard, with paired tests of the trials whose predictions can be read.
 pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> Leaderboard {
     let damaged = RefCell::new(Vec::new());
     let predictions = |id: TrialId| {
-        // A trial without the file is ranked all the same, only not compared.
+        // A trial without this file is ranked, but not compared with the leader.
         let path = folder.trial(id).predictions();
         let read = leaderboard::read_predictions(&path, &study.labels);
         let measured =
@@ -47,9 +48,9 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     board
 }
 
-/// Draws the pictures that trials of `board` lack: the run in which they ended was killed, or they
-/// only now stand where pictures are shown.
-pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> Made {
+/// Draws missing pictures of the trials that should have pictures. They are missing if the run in which the
+/// trial ended was killed, or if the trial was too low on the leaderboard then.
+pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> DrawResult {
     let lacks_picture = |record: &&TrialRecord| {
         let trial = folder.trial(record.trial.id);
         match record.state {
@@ -64,8 +65,8 @@ pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderbo
     draw_trials(folder, study, &trials)
 }
 
-/// Draws the pictures of each of `trials` that has something to draw.
-pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet<TrialId>) -> Made {
+/// Draws the pictures of these trials, as far as they have evaluations and are complete.
+pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet<TrialId>) -> DrawResult {
     for record in study.trials.iter().filter(|record| trials.contains(&record.trial.id)) {
         let trial = folder.trial(record.trial.id);
         if !record.evaluations.is_empty() {
@@ -79,7 +80,7 @@ pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet
 }
 
 /// Writes `leaderboard.{csv,json,md}`.
-pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> Made {
+pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> DrawResult {
     let write = |extension: &str, text: String| {
         files::write_atomically(&folder.leaderboard(extension), text.as_bytes())
     };
@@ -95,9 +96,9 @@ pub(super) fn draw_sweep(
     study: &Study,
     board: &Leaderboard,
     pictured: &BTreeSet<TrialId>,
-) -> Made {
+) -> DrawResult {
     report::draw_overview(study, board, &folder.overview())?;
     let spec = fs::read_to_string(folder.spec()).unwrap_or_default();
-    report::write_page(study, board, (&spec, pictured), &folder.report())?;
+    report::write_page(study, board, &spec, pictured, &folder.report())?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Which device slots a run has, and why.
+//! The choice of a run's device slots, with its reason.
 
-use super::Stop;
+use super::exit::Stop;
 use crate::{
     plan::{Plan, size},
     settings::MatmulPrecision,
@@ -8,44 +8,46 @@ use crate::{
     train::{self, TrainError},
 };
 
-/// Bytes of a CPU worker besides what its model takes: program, texts, the activations of a step.
-const WORKER: u64 = 400_000_000;
-/// Bytes for each parameter: value, gradient, two moments, the best so far, a copy while it is written.
-const PARAMETER: u64 = 6 * 4;
+/// Estimated bytes of a CPU worker without its model: program, texts, and the activations of a step.
+const WORKER_BYTES: u64 = 400_000_000;
+/// Bytes of a CPU worker for each parameter of its model. Six numbers of four bytes: value, gradient, the two
+/// moments of the optimizer, the best value so far, and a copy while a checkpoint is written.
+const PARAMETER_BYTES: u64 = 6 * 4;
 
-/// The slots, and a sentence for people.
+/// The device slots of a run.
 #[derive(Debug, PartialEq)]
-pub(super) struct Slots {
+pub(super) struct ChosenSlots {
     pub(super) devices: Vec<Device>,
+    /// The reason for their number, for people; `None` if the user chose them.
     why: Option<String>,
 }
 
-/// What decides how many slots there are.
+/// The work of a run, on which the number of slots depends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
-    /// Trials of the sweep.
+    /// Number of trials of the sweep.
     pub(super) trials: usize,
-    /// Parameters of its largest model, if known.
+    /// Number of parameters of its largest model; 0 if unknown.
     pub(super) parameters: u64,
 }
 
-/// The slots that `choice` names; `auto` on a CPU fits them to the load.
-pub(super) fn choose(choice: &str, load: Load) -> Result<Slots, Stop> {
+/// The slots that `choice` names. With `auto` on a CPU, their number depends on the load.
+pub(super) fn choose(choice: &str, load: Load) -> Result<ChosenSlots, Stop> {
     let with_gpus = cfg!(feature = "cuda") && (choice.trim() == "auto" || choice.contains("cuda"));
     let machine = Machine::detect(with_gpus);
     let devices = machine.slots(choice)?;
     let on_cpu = devices.iter().all(|device| matches!(device, Device::Cpu { .. }));
     if choice.trim() != "auto" || !on_cpu {
-        return Ok(Slots { devices, why: None });
+        return Ok(ChosenSlots { devices, why: None });
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
-    Ok(Slots { devices: machine.slots(&format!("cpu:{slots}"))?, why })
+    Ok(ChosenSlots { devices: machine.slots(&format!("cpu:{slots}"))?, why })
 }
 
-/// What is to be said of the matrix products of these trials on these devices.
+/// Checks that the devices have the matrix products of these trials. Returns a note for people, if need be.
 ///
 /// # Errors
-/// When a device does not have the products that a trial asks for.
+/// When a device has no products of the precision that a trial asks for.
 pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<String>, Stop> {
     let is_bf16 = plan.trials.iter().any(|trial| trial.settings.matmul_precision == MatmulPrecision::Bf16);
     if !is_bf16 {
@@ -59,9 +61,9 @@ pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<
     Ok((!train::has_bf16()).then(|| note.to_owned()))
 }
 
-/// How many slots so many cores make, and why.
+/// The number of slots on this many cores, with `free` bytes of memory, and the reason.
 fn fit(cores: usize, free: Option<u64>, load: Load) -> (usize, Option<String>) {
-    let need = WORKER + load.parameters.saturating_mul(PARAMETER);
+    let need = WORKER_BYTES + load.parameters.saturating_mul(PARAMETER_BYTES);
     let room = free.map_or(cores, |free| usize::try_from(free / need).unwrap_or(cores)).max(1);
     let trials = load.trials.max(1);
     let slots = cores.min(room).min(trials);
@@ -78,8 +80,8 @@ fn fit(cores: usize, free: Option<u64>, load: Load) -> (usize, Option<String>) {
     (slots, why)
 }
 
-impl Slots {
-    /// `cpu:0 (1 thread), cpu:1 (1 thread): a trial on each core …`
+impl ChosenSlots {
+    /// The slots on one line: `cpu:0 (1 thread), cpu:1 (1 thread): a trial on each core …`.
     pub(super) fn line(&self) -> String {
         let describe = |device: &Device| match device {
             Device::Cpu { threads: 1, .. } => format!("{device} (1 thread)"),
@@ -94,20 +96,20 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study;
+    use crate::samples;
 
     const SMALL: Load = Load { trials: 12, parameters: 1_000_000 };
 
     #[test]
-    fn devices_are_named_with_their_threads_and_the_reason() {
+    fn devices_are_named_with_their_threads_before_the_reason() {
         let devices = vec![Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
-        let slots = Slots { devices, why: Some("so".to_owned()) };
+        let slots = ChosenSlots { devices, why: Some("so".to_owned()) };
         assert_eq!(slots.line(), "cpu:0 (1 thread), cpu:1 (2 threads): so");
     }
 
     #[test]
     fn products_of_bf16_are_refused_where_a_device_has_none() {
-        let mut plan = study::tests::plan(2);
+        let mut plan = samples::plan(2);
         let cuda = [Device::Cpu { slot: 0, threads: 1 }, Device::Cuda { index: 1 }];
         assert_eq!(check_precision(&plan, &cuda).unwrap(), None);
         plan.trials[1].settings.matmul_precision = MatmulPrecision::Bf16;
@@ -126,11 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_model_has_as_many_slots_as_fit_into_memory_and_at_least_one() {
+    fn a_large_model_has_as_many_slots_as_fit_into_memory() {
         let large = Load { parameters: 102_000_000, ..SMALL };
         let (slots, why) = fit(8, Some(8_000_000_000), large);
         assert_eq!(slots, 2);
         assert!(why.unwrap().contains("a worker with this model takes about 2.8 GB, and 8.0 GB are free"));
+    }
+
+    #[test]
+    fn there_is_at_least_one_slot() {
+        let large = Load { parameters: 102_000_000, ..SMALL };
         assert_eq!(fit(8, Some(1_000), large).0, 1);
     }
 

@@ -1,11 +1,16 @@
-//! `sweep status`: what runs, what waits, how long it will take.
+//! `sweep status`: which trials run and wait, and how long they will take.
 
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Format, Opened, Stop, SweepArgs, open, print, print_json, table};
+use super::{
+    args::{ListingFormat, SweepArgs},
+    exit::{Exit, Stop},
+    open::{OpenedSweep, open},
+    terminal::{print, print_json, table},
+};
 use crate::{
     display::{plain, shorten},
     progress::duration,
@@ -14,32 +19,33 @@ use crate::{
     trial::{Params, State, TrialId},
 };
 
-/// Columns of a trial's parameters, and of the reason why it failed.
-const LAST_COLUMNS: usize = 200;
+/// Largest width of a trial's parameters, and of the reason why it failed, in terminal columns.
+const TEXT_COLUMNS_MAX: usize = 200;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     sweep: SweepArgs,
     /// How it is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListingFormat::Table)]
+    format: ListingFormat,
 }
 
-/// What `--format json` writes.
+/// The output with `--format json`.
 #[derive(Serialize)]
 struct Status {
     sweep: String,
-    /// The orchestrator that works on it now.
+    /// The process that runs the sweep now.
     running_in: Option<Holder>,
     counts: Counts,
     /// Estimated seconds to the end, from the trials that are complete.
     seconds_left: Option<f64>,
-    trials: Vec<Row>,
+    trials: Vec<TrialRow>,
 }
 
+/// A trial in the output with `--format json`.
 #[derive(Serialize)]
-struct Row {
+struct TrialRow {
     trial: TrialId,
     state: State,
     params: Params,
@@ -68,17 +74,18 @@ pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop>
         trials: opened.study.trials.iter().map(|record| row(&opened.folder, record)).collect(),
     };
     match args.format {
-        Format::Json => print_json(&status)?,
-        Format::Table => print(&describe(&status))?,
+        ListingFormat::Json => print_json(&status)?,
+        ListingFormat::Table => print(&describe(&status))?,
     }
     Ok(Exit::Complete)
 }
 
-fn row(folder: &SweepFolder, record: &TrialRecord) -> Row {
+/// The row of a trial.
+fn row(folder: &SweepFolder, record: &TrialRecord) -> TrialRow {
     let is_failed = record.state == State::Failed;
     let log = is_failed.then(|| results::last_lines(&folder.trial(record.trial.id).worker_log()));
     let last = record.evaluations.last();
-    Row {
+    TrialRow {
         trial: record.trial.id,
         state: record.state,
         params: record.trial.params.clone(),
@@ -93,9 +100,11 @@ fn row(folder: &SweepFolder, record: &TrialRecord) -> Row {
     }
 }
 
-/// What is left, at the mean time of the complete trials, on the devices of the latest run. A
-/// running trial counts half. `None` without a complete trial, or with nothing left.
-fn seconds_left(opened: &Opened) -> Option<f64> {
+/// Estimated seconds until all trials have ended, on the devices of the latest run.
+///
+/// Each waiting trial counts with the mean time of the complete ones, each running trial with half of it.
+/// `None` without a complete trial, or if no trial waits or runs.
+fn seconds_left(opened: &OpenedSweep) -> Option<f64> {
     let seconds: Vec<f64> =
         opened.study.trials.iter().filter_map(|trial| Some(trial.outcome.as_ref()?.seconds)).collect();
     let slots = opened.slots?;
@@ -107,6 +116,7 @@ fn seconds_left(opened: &Opened) -> Option<f64> {
         .then(|| mean * left / number(slots.clamp(1, opened.study.trials.len())))
 }
 
+/// The status as a line and a table of the trials.
 fn describe(status: &Status) -> String {
     let Counts { waiting, running, complete, failed } = status.counts;
     let runner = status
@@ -126,18 +136,19 @@ fn describe(status: &Status) -> String {
     head + &table(&rows) + &logs(&status.trials)
 }
 
-/// What workers of failed trials said last, below the table.
-fn logs(rows: &[Row]) -> String {
+/// The last lines of the logs of failed trials, below the table.
+fn logs(rows: &[TrialRow]) -> String {
     let failed = rows.iter().filter(|row| !row.log.is_empty());
-    let block = |row: &Row| format!("\ntrial {} said last:\n  {}\n", row.trial, row.log.join("\n  "));
+    let block = |row: &TrialRow| format!("\ntrial {} said last:\n  {}\n", row.trial, row.log.join("\n  "));
     failed.map(block).collect()
 }
 
-fn cells(row: &Row) -> Vec<String> {
+/// The cells of a trial's row.
+fn cells(row: &TrialRow) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
-    let mut last = shorten(&plain(&row.params.to_string()), LAST_COLUMNS);
+    let mut last = shorten(&plain(&row.params.to_string()), TEXT_COLUMNS_MAX);
     if let (State::Failed, Some(failure)) = (row.state, &row.failure) {
-        last = format!("{last} ({})", shorten(&plain(failure), LAST_COLUMNS));
+        last = format!("{last} ({})", shorten(&plain(failure), TEXT_COLUMNS_MAX));
     }
     vec![
         row.trial.to_string(),

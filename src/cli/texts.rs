@@ -1,8 +1,9 @@
-//! What the dry run says of the texts: how many are long, how much of them the tokenizer knows.
+//! Notes of a dry run about the training texts: how many are long, and how well the tokenizer fits them.
 
 use std::collections::BTreeSet;
 
 use crate::{
+    checkpoint::Checkpoint,
     data::Dataset,
     error_chain::chain,
     plan::Plan,
@@ -11,12 +12,12 @@ use crate::{
     train::{Chunking, TextEncoder},
 };
 
-/// A line for each tokenizer and chunk length of the plan, about the training texts.
+/// A note about the training texts for each tokenizer and chunk length of the plan.
 pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
     let settings = plan.trials.iter().map(|trial| &trial.settings);
-    let kinds: BTreeSet<(&str, &str, usize)> = settings
-        .map(|settings| (settings.checkpoint.as_str(), settings.lowercase.as_str(), settings.chunk_length))
+    let kinds: BTreeSet<(&Checkpoint, &str, usize)> = settings
+        .map(|settings| (&settings.checkpoint, settings.lowercase.as_str(), settings.chunk_length))
         .collect();
     let note = |(checkpoint, lowercase, length)| {
         let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
@@ -25,7 +26,8 @@ pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     kinds.into_iter().map(note).collect()
 }
 
-fn note(checkpoint: &str, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
+/// The note for one tokenizer and chunk length.
+fn note(checkpoint: &Checkpoint, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
     let encoder = TextEncoder::open(checkpoint, lowercase);
     let chunked = match encoder.and_then(|encoder| encoder.chunk(texts, Chunking::whole(length))) {
         Ok(chunked) => chunked,

@@ -1,18 +1,22 @@
-//! Texts that stand in two splits: counted, and dropped where the spec says so.
+//! Texts that stand in two splits: counted, and dropped unless the spec keeps them.
 //!
-//! A text of test is never dropped: what is measured on it stays comparable.
+//! A text of test is never dropped, so that every sweep of a data set is measured on the same test set.
 
 use std::collections::HashSet;
 
-use super::{Document, Duplicates, Leaks, split::Splits};
+use super::{
+    dataset::{Document, Leaks},
+    spec::Duplicates,
+    split::Splits,
+};
 
-/// Counts the texts of `splits` that stand in two of them, and drops what `policy` drops.
+/// Counts the texts that stand in two of `splits`, and with [`Duplicates::Drop`] drops them: from train
+/// the texts of validation and test, from validation the texts of test.
 ///
-/// Train loses what stands in validation or test, validation what stands in test.
-/// The second value is an example of a leak, if there is one.
-pub(super) fn settle(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<String>) {
-    let validation = texts(&splits.validation);
-    let test = texts(&splits.test);
+/// The second value is an example of such a text; `None` when there is none.
+pub(super) fn find_and_drop(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<String>) {
+    let validation = normal_texts(&splits.validation);
+    let test = normal_texts(&splits.test);
     let mut leaks = Leaks::default();
     let mut example = None;
     let mut train_leaks = Vec::with_capacity(splits.train.len());
@@ -40,11 +44,11 @@ pub(super) fn settle(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<
     (leaks, example)
 }
 
-fn texts(documents: &[Document]) -> HashSet<String> {
+fn normal_texts(documents: &[Document]) -> HashSet<String> {
     documents.iter().map(|document| normal(&document.text)).collect()
 }
 
-/// The text with surrounding white space gone and every other run of it as one space.
+/// `text` without surrounding white space, and every other run of white space as one space.
 fn normal(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -56,6 +60,7 @@ fn normal(text: &str) -> String {
     normal
 }
 
+/// Drops the documents whose mark is true, and returns their number.
 fn drop_marked(documents: &mut Vec<Document>, marks: &[bool]) -> usize {
     let before = documents.len();
     let mut marks = marks.iter();
@@ -84,13 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_compared_with_white_space_ignored_and_dropped_from_the_earlier_split() {
-        let mut splits = splits();
-        let (leaks, example) = settle(&mut splits, Duplicates::Drop);
+    fn texts_are_compared_with_white_space_ignored() {
+        let (leaks, example) = find_and_drop(&mut splits(), Duplicates::Drop);
         let counts = [leaks.train_validation, leaks.train_test, leaks.validation_test];
         assert_eq!(counts, [1, 1, 1]);
-        assert_eq!((leaks.train_dropped, leaks.validation_dropped), (2, 1));
         assert_eq!(example.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn texts_are_dropped_from_the_earlier_split() {
+        let mut splits = splits();
+        let (leaks, _) = find_and_drop(&mut splits, Duplicates::Drop);
+        assert_eq!((leaks.train_dropped, leaks.validation_dropped), (2, 1));
         let ids = |documents: &[Document]| documents.iter().map(|document| document.id).collect::<Vec<_>>();
         assert_eq!(ids(&splits.train), [1, 4, 5], "a duplicate within train stays");
         assert_eq!(ids(&splits.validation), [1, 2]);
@@ -100,7 +110,7 @@ mod tests {
     #[test]
     fn keeping_duplicates_still_counts_them() {
         let mut kept = splits();
-        let (leaks, _) = settle(&mut kept, Duplicates::Keep);
+        let (leaks, _) = find_and_drop(&mut kept, Duplicates::Keep);
         assert_eq!((leaks.train_validation, leaks.train_dropped), (1, 0));
         assert_eq!(kept, splits());
     }

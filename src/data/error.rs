@@ -1,10 +1,11 @@
-//! What can be wrong with data: each fault with its file, its line, its spec key and a way out.
+//! The faults of data: each with its file, its line, the key of the spec that names the file or column, and
+//! advice.
 
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::{Leaks, SplitName};
+use super::{dataset::Leaks, spec::SplitName};
 use crate::{display::shorten, metrics::Average};
 
 /// A file of the data set, and the key of the spec that names it.
@@ -26,16 +27,16 @@ impl std::fmt::Display for DataFile {
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum DataError {
-    /// Nothing is at the path, or a folder.
+    /// There is nothing at the path, or a folder.
     #[error("there is no file {file}")]
     Missing { file: DataFile },
     /// The system refused to read it.
-    #[error("could not read {file}: {source}")]
+    #[error("could not read {file}")]
     Read { file: DataFile, source: io::Error },
-    /// The ending says no known format.
+    /// The file's ending belongs to no known format.
     #[error("the ending of {file} does not say how to read it")]
     Ending { file: DataFile },
-    /// Bytes that are no UTF-8.
+    /// A byte that is not UTF-8.
     #[error("{file}, line {line}: byte {byte:#04x} is not UTF-8")]
     NotUtf8 { file: DataFile, line: u64, byte: u8 },
     /// No header, or no row under it.
@@ -59,7 +60,7 @@ pub enum DataError {
     /// A class that training never shows.
     #[error("class `{label}` has no training document (validation: {validation}, test: {test})")]
     ClassNotInTrain { key: &'static str, label: String, validation: usize, test: usize },
-    /// The positive class is none.
+    /// The positive label is not the label of any class.
     #[error("no document has the positive label `{positive}`; the labels are {}", list(labels))]
     Positive { positive: String, labels: Vec<String>, nearest: Option<String> },
     /// An average where there is a positive class.
@@ -71,7 +72,7 @@ pub enum DataError {
     /// A limit that cannot hold every class.
     #[error("a limit of {limit} for {split} is below the number of classes, {classes}")]
     Limit { split: SplitName, limit: usize, classes: usize },
-    /// Texts in two splits where none were allowed.
+    /// Texts that stand in two splits, where the spec allows none.
     #[error("{}; for example “{example}”", leaks_note(leaks))]
     Leaks { leaks: Leaks, example: String },
 }
@@ -81,26 +82,26 @@ pub enum DataError {
 pub struct MissingColumn {
     /// Its name.
     pub column: String,
-    /// The columns that are there.
+    /// The columns that the header has.
     pub found: Vec<String>,
-    /// The one that may have been meant.
+    /// The existing column that was probably meant.
     pub nearest: Option<String>,
 }
 
-/// Why a table cannot be read on.
+/// Why a table cannot be read to its end.
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum TableError {
     /// The system refused to read it.
-    #[error("line {line} could not be read: {source}")]
+    #[error("line {line} could not be read")]
     Read { line: u64, source: io::Error },
-    /// Bytes that are no UTF-8.
+    /// A byte that is not UTF-8.
     #[error("line {line}: byte {byte:#04x} is not UTF-8")]
     NotUtf8 { line: u64, byte: u8 },
     /// Nothing but blank lines.
     #[error("there is no header")]
     NoHeader,
-    /// The header lacks a column; `key` of a spec names it.
+    /// The header lacks a column; `key` is the key of a spec that names the column.
     #[error("there is no column `{}`; there are {}", missing.column, list(&missing.found))]
     Column { key: &'static str, missing: Box<MissingColumn> },
     /// The header has a column twice.
@@ -111,14 +112,14 @@ pub enum TableError {
     Row { line: u64, fault: Box<RowFault> },
 }
 
-/// What is wrong with a row.
+/// The fault of a row.
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum RowFault {
     /// Too few or too many fields.
     #[error("{found} fields, but the header has {expected}")]
     Fields { found: u64, expected: u64 },
-    /// A quote that no other closes.
+    /// A quote that is never closed.
     #[error("a quote is opened here and never closed")]
     OpenQuote,
     /// Not JSON.
@@ -130,19 +131,19 @@ pub enum RowFault {
     /// The object lacks a key.
     #[error("the object has no `{column}`; it has {}", list(found))]
     NoKey { key: &'static str, column: String, found: Vec<String> },
-    /// The text is something else.
+    /// The text is not a JSON string.
     #[error("`{column}` must be a text, not {found}")]
     NotText { key: &'static str, column: String, found: &'static str },
-    /// The label is something else.
+    /// The label is neither a JSON string nor a number.
     #[error("`{column}` must be a text or a number, not {found}")]
     NotLabel { key: &'static str, column: String, found: &'static str },
-    /// Nothing to classify.
+    /// The text is empty or white space.
     #[error("the text is empty")]
     EmptyText,
-    /// Nothing to learn.
+    /// The label is empty or white space.
     #[error("the label is empty")]
     EmptyLabel,
-    /// No name of a class.
+    /// The label is too long for the name of a class.
     #[error("the label has {0} bytes, more than a class's name")]
     LongLabel(usize),
 }
@@ -185,7 +186,7 @@ impl DataError {
         }
     }
 
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn help(&self) -> String {
         match self {
@@ -225,12 +226,12 @@ impl DataError {
 }
 
 impl TableError {
-    /// What is wrong with the row that starts on `line`.
+    /// The error for the row that starts on `line`.
     pub(super) fn row(line: u64, fault: RowFault) -> Self {
         Self::Row { line, fault: Box::new(fault) }
     }
 
-    /// The same of a file that a spec names.
+    /// This error for `file`, which a spec names.
     pub(super) fn in_file(self, file: &DataFile) -> DataError {
         let file = file.clone();
         match self {
@@ -245,7 +246,7 @@ impl TableError {
 }
 
 impl RowFault {
-    /// What to do about it in a file that a spec names.
+    /// Advice for the user, when a spec names the file.
     pub(crate) fn help(&self) -> String {
         let help = match self {
             Self::Fields { .. } => {
@@ -277,6 +278,7 @@ fn column_help(key: &str, missing: &MissingColumn) -> String {
     }
 }
 
+/// Advice for a file in which `byte` is not UTF-8.
 pub(crate) fn not_utf8_help(byte: u8) -> String {
     if matches!(byte, 0xfe | 0xff) {
         "this looks like UTF-16; save the file as UTF-8".to_owned()
@@ -285,6 +287,7 @@ pub(crate) fn not_utf8_help(byte: u8) -> String {
     }
 }
 
+/// Up to 12 of `names` in backquotes, and the number of the others.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
     const COLUMNS: usize = 60;
@@ -296,7 +299,8 @@ fn list(names: &[String]) -> String {
     text.join(", ")
 }
 
-/// The fault without the line, which is always the first of its row.
+/// The message of a JSON error without its line number: each row is parsed by itself, so that the number
+/// is always 1.
 fn json_note(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));

@@ -1,10 +1,13 @@
-//! A data set from its spec: files read, labels numbered, splits made, leaks settled.
+//! Loads a data set: reads the files, numbers the labels, makes the splits and handles duplicates.
 
 use super::{
-    DataError, DataFile, DataSpec, Dataset, Document, Duplicates, Source, Split, SplitName, duplicates,
+    dataset::{Dataset, Document},
+    duplicates,
+    error::{DataError, DataFile},
     reviews,
+    spec::{DataSpec, Duplicates, Shares, Source, SplitName},
     split::{self, Splits},
-    table::{self, Row},
+    table::{self, LabelledText},
 };
 use crate::{metrics::Target, nearest::nearest};
 
@@ -19,10 +22,11 @@ pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
     examine(spec).map_err(|mut faults| faults.swap_remove(0))
 }
 
-/// As [`load`], with every fault that can be told apart from the others.
+/// Loads the data that `spec` names, and on failure lists every independent fault.
 ///
 /// # Errors
-/// At least one fault: files that cannot be read, one each; else what is wrong with all of them together.
+/// At least one fault: one for each file that cannot be read, or else the first fault of the data as a
+/// whole.
 pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
     let (labels, mut splits) = match &spec.source {
         Source::Files { train, validation, test } => {
@@ -42,18 +46,23 @@ pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
         }
         Source::Reviews { split } => generated(*split, spec.seed),
     };
-    settle(labels, &mut splits, spec).map_err(|fault| vec![fault])
+    dataset(labels, &mut splits, spec).map_err(|fault| vec![fault])
 }
 
-fn generated(split: Split, seed: u64) -> (Vec<String>, Splits) {
+/// The labels and the splits of `builtin:reviews`.
+fn generated(shares: Shares, seed: u64) -> (Vec<String>, Splits) {
     let labels: Vec<String> = reviews::LABELS.iter().map(|label| (*label).to_owned()).collect();
     let documents = reviews::generate(seed, reviews::DOCUMENTS);
-    let splits = split::stratified(documents, labels.len(), split, seed);
+    let splits = split::stratified(documents, labels.len(), shares, seed);
     (labels, splits)
 }
 
-/// The rows of every file, or one fault of each that has any; the same missing column is told once.
-fn read_all<const N: usize>(files: &[DataFile; N], spec: &DataSpec) -> Result<[Vec<Row>; N], Vec<DataError>> {
+/// The rows of every file, or one fault of each faulty file; a column that several files lack is reported
+/// once.
+fn read_all<const N: usize>(
+    files: &[DataFile; N],
+    spec: &DataSpec,
+) -> Result<[Vec<LabelledText>; N], Vec<DataError>> {
     let mut faults: Vec<DataError> = Vec::new();
     let rows = files.each_ref().map(|file| {
         table::read(file, spec).unwrap_or_else(|fault| {
@@ -75,8 +84,8 @@ fn is_same_column(one: &DataError, other: &DataError) -> bool {
     }
 }
 
-/// Every label once: as numbers in their order if all are numbers, else as texts in theirs.
-fn labels<const N: usize>(splits: [&Vec<Row>; N]) -> Result<Vec<String>, DataError> {
+/// Every label once: in numerical order if all labels are numbers, else in alphabetical order.
+fn labels<const N: usize>(splits: [&Vec<LabelledText>; N]) -> Result<Vec<String>, DataError> {
     let documents = splits.iter().map(|rows| rows.len()).sum();
     let mut labels: Vec<String> = splits.into_iter().flatten().map(|row| row.label.clone()).collect();
     labels.sort_unstable();
@@ -94,20 +103,21 @@ fn labels<const N: usize>(splits: [&Vec<Row>; N]) -> Result<Vec<String>, DataErr
     }
 }
 
-fn documents(rows: Vec<Row>, labels: &[String]) -> Vec<Document> {
+/// The rows as documents, their labels as indices into `labels`.
+fn documents(rows: Vec<LabelledText>, labels: &[String]) -> Vec<Document> {
     let index: std::collections::HashMap<&str, usize> =
         labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect();
     rows.into_iter()
-        .filter_map(|Row { id, text, label }| {
+        .filter_map(|LabelledText { id, text, label }| {
             index.get(label.as_str()).map(|&label| Document { id, text, label })
         })
         .collect()
 }
 
-/// Drops leaks, applies limits and checks what is left.
-fn settle(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<Dataset, DataError> {
+/// The data set of `splits`, after duplicates were handled, limits applied and the result checked.
+fn dataset(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<Dataset, DataError> {
     let target = target(&labels, spec)?;
-    let (leaks, example) = duplicates::settle(splits, spec.duplicates);
+    let (leaks, example) = duplicates::find_and_drop(splits, spec.duplicates);
     if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
         return Err(DataError::Leaks { leaks, example: shortened(&example) });
     }
@@ -116,7 +126,7 @@ fn settle(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<D
         if splits.of(name).is_empty() {
             return Err(DataError::EmptySplit { key: key(&spec.source, name), split: name, dropped });
         }
-        if let Some(limit) = split::limit_of(&spec.limit, name).filter(|limit| *limit < labels.len()) {
+        if let Some(limit) = spec.limit.of(name).filter(|limit| *limit < labels.len()) {
             return Err(DataError::Limit { split: name, limit, classes: labels.len() });
         }
     }
@@ -133,7 +143,7 @@ fn settle(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<D
     Ok(Dataset { labels, target, train, validation, test, leaks })
 }
 
-/// The key that gives a split its documents.
+/// The key of the spec that decides which documents a split has.
 const fn key(source: &Source, split: SplitName) -> &'static str {
     match (source, split) {
         (Source::Single { .. } | Source::Reviews { .. }, SplitName::Train) => "data.split.train",
@@ -145,7 +155,8 @@ const fn key(source: &Source, split: SplitName) -> &'static str {
     }
 }
 
-/// Which F1 counts. An average of two classes' F1 is refused: the positive class's would be expected.
+/// Which F1 counts. With two classes an average is refused: readers would take it for the positive
+/// class's F1.
 fn target(labels: &[String], spec: &DataSpec) -> Result<Target, DataError> {
     let positive = positive(labels, spec.positive.as_deref())?;
     match (positive.and_then(|class| labels.get(class)), spec.average) {
@@ -154,7 +165,8 @@ fn target(labels: &[String], spec: &DataSpec) -> Result<Target, DataError> {
     }
 }
 
-/// The index of the positive class of a binary task: the named one, else the one that sorts last.
+/// The index of the positive class of a binary task: the class `named`, or else the last in order. `None`
+/// with more than two classes.
 fn positive(labels: &[String], named: Option<&str>) -> Result<Option<usize>, DataError> {
     let index = match named {
         None => labels.len().checked_sub(1),
@@ -170,6 +182,7 @@ fn positive(labels: &[String], named: Option<&str>) -> Result<Option<usize>, Dat
     Ok(index.filter(|_| labels.len() == 2))
 }
 
+/// The first 30 characters of `text`, with `…` if there are more.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 30;
     match text.char_indices().nth(SHOWN) {
@@ -183,7 +196,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{data::Limit, metrics::Average};
+    use crate::{metrics::Average, samples};
 
     fn spec(folder: &Path, files: [(&str, &str); 3]) -> DataSpec {
         let [train, validation, test] = files.map(|(name, content)| {
@@ -191,16 +204,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             path
         });
-        DataSpec {
-            source: Source::Files { train, validation, test },
-            text: "text".to_owned(),
-            label: "label".to_owned(),
-            positive: None,
-            average: None,
-            duplicates: Duplicates::Drop,
-            limit: Limit::default(),
-            seed: 1,
-        }
+        samples::data_spec(Source::Files { train, validation, test })
     }
 
     #[test]
@@ -218,21 +222,29 @@ mod tests {
     }
 
     #[test]
-    fn the_positive_class_is_the_named_one_or_sorts_last() {
+    fn the_positive_class_is_the_named_one_or_else_the_last() {
         let labels = ["negative".to_owned(), "positive".to_owned()];
         assert_eq!(positive(&labels, None).unwrap(), Some(1));
         assert_eq!(positive(&labels, Some("negative")).unwrap(), Some(0));
         assert!(positive(&labels, Some("good")).is_err());
     }
 
+    const VALIDATION: (&str, &str) = ("b.csv", "text,label\nd,x\n");
+    const TEST: (&str, &str) = ("c.csv", "text,label\ne,y\n");
+
     #[test]
-    fn an_average_counts_with_three_classes_and_is_refused_with_two() {
+    fn an_average_counts_with_three_classes() {
         let folder = tempfile::tempdir().unwrap();
-        let (b, c) = (("b.csv", "text,label\nd,x\n"), ("c.csv", "text,label\ne,y\n"));
-        let mut three = spec(folder.path(), [("a.csv", "text,label\na,x\nb,y\nc,z\n"), b, c]);
+        let train = ("a.csv", "text,label\na,x\nb,y\nc,z\n");
+        let mut three = spec(folder.path(), [train, VALIDATION, TEST]);
         three.average = Some(Average::Weighted);
         assert_eq!(load(&three).unwrap().target, Target::Average(Average::Weighted));
-        let mut two = spec(folder.path(), [("a.csv", "text,label\na,x\nb,y\n"), b, c]);
+    }
+
+    #[test]
+    fn an_average_is_refused_with_two_classes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut two = spec(folder.path(), [("a.csv", "text,label\na,x\nb,y\n"), VALIDATION, TEST]);
         assert_eq!(load(&two).unwrap().target, Target::Class(1));
         two.average = Some(Average::Macro);
         assert!(matches!(load(&two), Err(DataError::Average { positive, .. }) if positive == "y"));
@@ -252,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_cannot_be_read_is_told_at_once() {
+    fn every_file_that_cannot_be_read_is_reported_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let files = [("a.csv", "text,label\na,\n"), ("b.txt", "text,label\n"), ("c.csv", "text,label\n")];
         let faults = examine(&spec(folder.path(), files)).unwrap_err();
@@ -262,9 +274,7 @@ mod tests {
 
     #[test]
     fn the_built_in_reviews_fill_all_three_splits() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut spec = spec(folder.path(), [("a.csv", ""), ("b.csv", ""), ("c.csv", "")]);
-        spec.source = Source::Reviews { split: Split::default() };
+        let spec = samples::data_spec(Source::Reviews { split: Shares::default() });
         let dataset = load(&spec).unwrap();
         let total = dataset.train.len() + dataset.validation.len() + dataset.test.len();
         assert_eq!(

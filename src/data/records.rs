@@ -1,67 +1,70 @@
 //! Records of delimited text, one at a time: RFC 4180, or tabs without quoting.
 //!
-//! No more than one record is held, and a record is there as soon as its line ends. What
-//! fields are is decided as the `csv` crate does; unlike it, this reader knows the line on
-//! which each record starts, and where a quote opens that nothing closes.
+//! The reader holds one record at a time and returns it as soon as the record's line ends, so that a pipe
+//! is answered at once. It divides records into fields as the `csv` crate does; unlike that crate, it
+//! knows the line on which each record starts, and the line of a quote that is never closed.
 
 use std::io::{BufRead, ErrorKind};
 
 use super::error::{RowFault, TableError};
 
-/// How fields are told apart.
+/// How the fields of a record are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delimited {
-    /// By commas; a field may stand in quotes.
-    Commas,
-    /// By tabs; a quote is a character like any other.
-    Tabs,
+pub(super) enum Delimiter {
+    /// Commas; a field may stand in quotes.
+    Comma,
+    /// Tabs; a quote is a character like any other.
+    Tab,
 }
 
 /// One record: at least one field.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct FieldRecord {
     /// The line on which it starts, from 1.
     pub(super) line: u64,
     pub(super) fields: Vec<String>,
 }
 
-/// Reads records; blank lines are none.
+/// Reads records and skips blank lines.
 pub(super) struct Records<R> {
     input: R,
-    delimited: Delimited,
+    delimiter: Delimiter,
     /// The line of the next byte.
     line: u64,
 }
 
-/// Where in a field the reader stands.
+/// The part of a field that the reader is in.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum FieldPart {
+    /// Before the first byte.
     Start,
+    /// In a field without quotes, or after the closing quote.
     Plain,
+    /// Inside quotes.
     Quoted,
-    /// Behind a quote in a quoted field: it closed the field, unless another follows.
-    Closed,
+    /// Behind a quote in a quoted field: that quote closed the field, unless another quote follows.
+    AfterQuote,
 }
 
-/// A record in the making.
-struct Draft {
-    record: Record,
+/// A record of which the reader has seen the first bytes.
+struct PartialRecord {
+    record: FieldRecord,
     field: Vec<u8>,
     /// The line on which the field starts.
     field_line: u64,
-    place: Place,
+    part: FieldPart,
     /// The line of the latest opening quote.
-    opened: u64,
+    quote_line: u64,
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, delimited: Delimited) -> Self {
-        Self { input, delimited, line: 1 }
+    pub(super) fn new(input: R, delimiter: Delimiter) -> Self {
+        Self { input, delimiter, line: 1 }
     }
 
     /// The next record; `None` at the end of the input.
-    pub(super) fn read(&mut self) -> Result<Option<Record>, TableError> {
-        let mut draft: Option<Draft> = None;
+    pub(super) fn read(&mut self) -> Result<Option<FieldRecord>, TableError> {
+        let mut partial: Option<PartialRecord> = None;
         loop {
             let bytes = match self.input.fill_buf() {
                 Ok(bytes) => bytes,
@@ -69,61 +72,65 @@ impl<R: BufRead> Records<R> {
                 Err(source) => return Err(TableError::Read { line: self.line, source }),
             };
             if bytes.is_empty() {
-                return draft.map(Draft::end).transpose();
+                return partial.map(PartialRecord::end).transpose();
             }
             let (mut used, mut ended) = (0, false);
             for &byte in bytes {
                 used += 1;
                 let line = self.line;
                 self.line += u64::from(byte == b'\n');
-                if draft.is_none() && matches!(byte, b'\n' | b'\r') {
+                if partial.is_none() && matches!(byte, b'\n' | b'\r') {
                     continue;
                 }
-                ended = draft.get_or_insert_with(|| Draft::new(line)).take(byte, line, self.delimited)?;
+                ended = partial.get_or_insert_with(|| PartialRecord::new(line)).push(
+                    byte,
+                    line,
+                    self.delimiter,
+                )?;
                 if ended {
                     break;
                 }
             }
             self.input.consume(used);
             if ended {
-                return Ok(draft.map(|draft| draft.record));
+                return Ok(partial.map(|partial| partial.record));
             }
         }
     }
 }
 
-impl Draft {
+impl PartialRecord {
     fn new(line: u64) -> Self {
-        let record = Record { line, fields: Vec::new() };
-        Self { record, field: Vec::new(), field_line: line, place: Place::Start, opened: line }
+        let record = FieldRecord { line, fields: Vec::new() };
+        Self { record, field: Vec::new(), field_line: line, part: FieldPart::Start, quote_line: line }
     }
 
-    /// Takes the next byte, which stands on `line`; whether the record ends with it.
-    fn take(&mut self, byte: u8, line: u64, delimited: Delimited) -> Result<bool, TableError> {
-        let (between, quotes) = match delimited {
-            Delimited::Commas => (b',', true),
-            Delimited::Tabs => (b'\t', false),
+    /// Adds the next byte, which stands on `line`. Returns whether the record ends with this byte.
+    fn push(&mut self, byte: u8, line: u64, delimiter: Delimiter) -> Result<bool, TableError> {
+        let (separator, has_quotes) = match delimiter {
+            Delimiter::Comma => (b',', true),
+            Delimiter::Tab => (b'\t', false),
         };
-        match (self.place, byte) {
-            (Place::Start, b'"') if quotes => {
-                (self.place, self.opened) = (Place::Quoted, line);
+        match (self.part, byte) {
+            (FieldPart::Start, b'"') if has_quotes => {
+                (self.part, self.quote_line) = (FieldPart::Quoted, line);
             }
-            (Place::Quoted, b'"') => self.place = Place::Closed,
-            (Place::Quoted, _) => self.field.push(byte),
-            (Place::Closed, b'"') => {
+            (FieldPart::Quoted, b'"') => self.part = FieldPart::AfterQuote,
+            (FieldPart::Quoted, _) => self.field.push(byte),
+            (FieldPart::AfterQuote, b'"') => {
                 self.field.push(byte);
-                self.place = Place::Quoted;
+                self.part = FieldPart::Quoted;
             }
-            (Place::Start | Place::Plain | Place::Closed, b'\n' | b'\r') => {
+            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote, b'\n' | b'\r') => {
                 self.end_field(line)?;
                 return Ok(true);
             }
-            (Place::Start | Place::Plain | Place::Closed, byte) if byte == between => {
+            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote, byte) if byte == separator => {
                 self.end_field(line)?;
             }
-            (Place::Start | Place::Plain | Place::Closed, byte) => {
+            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote, byte) => {
                 self.field.push(byte);
-                self.place = Place::Plain;
+                self.part = FieldPart::Plain;
             }
         }
         Ok(false)
@@ -133,21 +140,21 @@ impl Draft {
     fn end_field(&mut self, line: u64) -> Result<(), TableError> {
         let field = text(std::mem::take(&mut self.field), self.field_line)?;
         self.record.fields.push(field);
-        (self.field_line, self.place) = (line, Place::Start);
+        (self.field_line, self.part) = (line, FieldPart::Start);
         Ok(())
     }
 
-    /// The record at the end of the input.
-    fn end(mut self) -> Result<Record, TableError> {
-        if self.place == Place::Quoted {
-            return Err(TableError::row(self.opened, RowFault::OpenQuote));
+    /// The whole record, when the input ends here.
+    fn end(mut self) -> Result<FieldRecord, TableError> {
+        if self.part == FieldPart::Quoted {
+            return Err(TableError::row(self.quote_line, RowFault::OpenQuote));
         }
         self.end_field(self.field_line)?;
         Ok(self.record)
     }
 }
 
-/// `bytes` as text; they start on `line`.
+/// `bytes`, which start on `line`, as text.
 pub(super) fn text(bytes: Vec<u8>, line: u64) -> Result<String, TableError> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
@@ -163,17 +170,17 @@ mod tests {
 
     use super::*;
 
-    fn records(text: &[u8], delimited: Delimited) -> Result<Vec<Record>, TableError> {
-        let mut reader = Records::new(text, delimited);
+    fn records(text: &[u8], delimiter: Delimiter) -> Result<Vec<FieldRecord>, TableError> {
+        let mut reader = Records::new(text, delimiter);
         std::iter::from_fn(|| reader.read().transpose()).collect()
     }
 
     fn fields(text: &str) -> Vec<Vec<String>> {
-        records(text.as_bytes(), Delimited::Commas).unwrap().into_iter().map(|record| record.fields).collect()
+        records(text.as_bytes(), Delimiter::Comma).unwrap().into_iter().map(|record| record.fields).collect()
     }
 
     #[test]
-    fn a_record_is_there_before_the_next_one_is_asked_for() {
+    fn a_record_is_returned_before_the_next_one_is_read() {
         /// Hands out one byte at a time and fails at its end.
         struct Slow<'a>(&'a [u8]);
         impl std::io::Read for Slow<'_> {
@@ -193,16 +200,16 @@ mod tests {
             }
         }
         for text in ["a,\"b\nc\"\n", "a,\"b\nc\"\r"] {
-            let mut reader = Records::new(Slow(text.as_bytes()), Delimited::Commas);
+            let mut reader = Records::new(Slow(text.as_bytes()), Delimiter::Comma);
             assert_eq!(reader.read().unwrap().unwrap().fields, ["a", "b\nc"]);
         }
     }
 
     #[test]
-    fn a_character_cut_in_two_by_a_delimiter_is_none() {
-        let cut = records(b"\xe5,\xa5\xbd\n", Delimited::Commas);
+    fn a_character_cut_in_two_by_a_separator_is_not_utf8() {
+        let cut = records(b"\xe5,\xa5\xbd\n", Delimiter::Comma);
         assert!(matches!(cut, Err(TableError::NotUtf8 { line: 1, byte: 0xe5 })), "{cut:?}");
-        let later = records(b"a\n\"b\nc\xff\"\n", Delimited::Commas);
+        let later = records(b"a\n\"b\nc\xff\"\n", Delimiter::Comma);
         assert!(matches!(later, Err(TableError::NotUtf8 { line: 3, byte: 0xff })), "{later:?}");
     }
 
@@ -214,8 +221,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_those_of_the_csv_crate(text in "[a\", \t\r\n好]{0,40}", tabs: bool) {
-            let delimited = if tabs { Delimited::Tabs } else { Delimited::Commas };
+        fn records_equal_the_records_of_the_csv_crate(text in "[a\", \t\r\n好]{0,40}", tabs: bool) {
+            let delimiter = if tabs { Delimiter::Tab } else { Delimiter::Comma };
             let mut reader = csv::ReaderBuilder::new();
             reader.delimiter(if tabs { b'\t' } else { b',' }).quoting(!tabs);
             let mut reader = reader.has_headers(false).flexible(true).from_reader(text.as_bytes());
@@ -223,7 +230,7 @@ mod tests {
                 .records()
                 .map(|record| record.unwrap().iter().map(str::to_owned).collect())
                 .collect();
-            match records(text.as_bytes(), delimited) {
+            match records(text.as_bytes(), delimiter) {
                 Ok(found) => {
                     let lines: Vec<u64> = found.iter().map(|record| record.line).collect();
                     prop_assert!(lines.is_sorted());

@@ -1,18 +1,17 @@
-//! `builtin:reviews`: Chinese reviews of hotels, restaurants, books and electronics, made from a seed.
+//! `builtin:reviews`: Chinese reviews of hotels, restaurants, books and electronics, generated from a seed.
 //!
-//! A review is a row of clauses; its sentiment is a rule of their structure
-//! (`verdict`), not of the words alone: negation turns an opinion over, a
-//! conceded or reported opinion does not count, and a clause after 但 decides.
-//! Markers stand several characters before the word they act on, so that counts
-//! of short character sequences see only half of it. All decisions are integer
-//! arithmetic on a `ChaCha8Rng` stream: the same texts on every machine.
+//! A review is a sequence of clauses. Its sentiment follows from their structure (`verdict`) and not from
+//! the words alone: negation reverses an opinion, a conceded or reported opinion does not count, and a
+//! clause after 但 decides. Negations and conjunctions stand several characters before the word they act
+//! on, so that a classifier that counts short character sequences misses many of them. Every decision is
+//! integer arithmetic on a `ChaCha8Rng` stream: the same seed gives the same texts on every machine.
 
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
 
-use super::Document;
+use super::dataset::Document;
 
 mod phrases;
 #[cfg(test)]
@@ -23,25 +22,26 @@ use phrases::Aspect;
 /// Class names, by [`Document::label`].
 pub const LABELS: [&str; 2] = ["negative", "positive"];
 
-/// Documents of `builtin:reviews`.
+/// Number of documents of `builtin:reviews`.
 pub const DOCUMENTS: usize = 3_600;
 
-/// Between and after clauses.
+/// The punctuation between and after clauses.
 const PUNCTUATION: &[&str] = &["，", "。", "！"];
 
-/// Labels turned over, in thousandths.
+/// Labels that are wrong on purpose, in thousandths.
 const NOISE_PERMILLE: u32 = 25;
 
-/// The first `documents` reviews of `seed`: ids from 1, labels by [`LABELS`], about half of each.
+/// The first `documents` reviews of `seed`: ids from 1, labels are indices into [`LABELS`], about half of
+/// each.
 ///
-/// A longer list begins with the shorter one. 2–3 % of the labels are wrong on purpose.
+/// A longer list begins with the shorter one. 2.5 % of the labels are wrong on purpose, as in real data.
 #[must_use]
 pub fn generate(seed: u64, documents: usize) -> Vec<Document> {
-    let mut draw = Draw::seeded(seed);
+    let mut dice = Dice::seeded(seed);
     (1..=documents)
         .map(|id| {
-            let review = compose(&mut draw);
-            let noisy = draw.chance(NOISE_PERMILLE);
+            let review = compose(&mut dice);
+            let noisy = dice.chance(NOISE_PERMILLE);
             Document { id, text: review.text, label: usize::from(review.positive != noisy) }
         })
         .collect()
@@ -67,36 +67,36 @@ pub fn vocabulary() -> Vec<char> {
         phrases::FILLERS,
         PUNCTUATION,
     ];
-    let of_domains = phrases::DOMAINS.iter().flat_map(|domain| {
-        let of_aspects = domain
+    let of_topics = phrases::TOPICS.iter().flat_map(|topic| {
+        let of_aspects = topic
             .aspects
             .iter()
             .flat_map(|aspect| aspect.good.iter().chain(aspect.bad).copied().chain([aspect.name]));
-        domain.fillers.iter().copied().chain(of_aspects)
+        topic.fillers.iter().copied().chain(of_aspects)
     });
     let mut characters: Vec<char> =
-        general.into_iter().flatten().copied().chain(of_domains).flat_map(str::chars).collect();
+        general.into_iter().flatten().copied().chain(of_topics).flat_map(str::chars).collect();
     characters.sort_unstable();
     characters.dedup();
     characters
 }
 
-/// One review, with the label before noise.
+/// One review and its true sentiment, before labels are made wrong.
 struct Review {
     text: String,
     positive: bool,
 }
 
-/// What a clause does.
+/// How the opinion of a clause counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// Counts by its weight.
     Plain,
-    /// Follows 但 and the like: decides alone.
+    /// Follows 但 or another "but": decides alone.
     Decisive,
-    /// Follows 虽然 and the like: does not count.
+    /// Follows 虽然 or another "although": does not count.
     Conceded,
-    /// What others say: does not count.
+    /// Hearsay: does not count.
     Reported,
 }
 
@@ -118,7 +118,7 @@ impl Strength {
     }
 }
 
-/// What a clause says, before it has words.
+/// The opinion of a clause, before words are chosen for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Opinion {
     positive: bool,
@@ -126,7 +126,8 @@ struct Opinion {
     role: Role,
 }
 
-/// The rule: the decisive clause, or else the sign of the weighted sum of the plain ones.
+/// Whether a review is positive: its decisive clause's opinion, or else the sign of the weighted sum of its
+/// plain opinions.
 fn verdict(opinions: &[Opinion]) -> bool {
     if let Some(decisive) = opinions.iter().find(|opinion| opinion.role == Role::Decisive) {
         return decisive.positive;
@@ -140,102 +141,102 @@ fn verdict(opinions: &[Opinion]) -> bool {
 }
 
 /// Draws a review's structure, then its words; no filler and no aspect comes twice.
-fn compose(draw: &mut Draw) -> Review {
-    let domain = draw.pick(phrases::DOMAINS);
-    let opinions = structure(draw);
-    let long = draw.chance(40);
-    let mut aspects = domain.aspects.to_vec();
-    let mut fillers = [domain.fillers, phrases::FILLERS].concat();
+fn compose(dice: &mut Dice) -> Review {
+    let topic = dice.pick(phrases::TOPICS);
+    let opinions = structure(dice);
+    let long = dice.chance(40);
+    let mut aspects = topic.aspects.to_vec();
+    let mut fillers = [topic.fillers, phrases::FILLERS].concat();
     let mut clauses: Vec<String> = Vec::new();
     for opinion in &opinions {
-        let count = if long { 4 + draw.below(6) } else { draw.below(5) / 3 };
-        clauses.extend((0..count).filter_map(|_| draw.take(&mut fillers)).map(str::to_owned));
-        clauses.extend(draw.take(&mut aspects).map(|aspect| clause(draw, &aspect, *opinion)));
+        let count = if long { 4 + dice.below(6) } else { dice.below(5) / 3 };
+        clauses.extend((0..count).filter_map(|_| dice.take(&mut fillers)).map(str::to_owned));
+        clauses.extend(dice.take(&mut aspects).map(|aspect| clause(dice, &aspect, *opinion)));
     }
-    if draw.chance(300) {
-        clauses.extend(draw.take(&mut fillers).map(str::to_owned));
+    if dice.chance(300) {
+        clauses.extend(dice.take(&mut fillers).map(str::to_owned));
     }
-    let end = if draw.chance(200) { '！' } else { '。' };
+    let end = if dice.chance(200) { '！' } else { '。' };
     let mut text = clauses.join("，");
     text.push(end);
     Review { text, positive: verdict(&opinions) }
 }
 
-/// Draws who says what: the sentiment of a review is decided here.
-fn structure(draw: &mut Draw) -> Vec<Opinion> {
-    let positive = draw.chance(500);
-    match draw.below(100) {
-        0..60 => (0..=draw.below(3)).map(|_| opinion(draw, positive, Role::Plain)).collect(),
+/// Draws the opinions of a review, which decide its sentiment.
+fn structure(dice: &mut Dice) -> Vec<Opinion> {
+    let positive = dice.chance(500);
+    match dice.below(100) {
+        0..60 => (0..=dice.below(3)).map(|_| opinion(dice, positive, Role::Plain)).collect(),
         60..62 => {
             let strong = Opinion { positive, strength: Strength::Strong, role: Role::Plain };
             let mild = Opinion { positive: !positive, strength: Strength::Mild, role: Role::Plain };
-            in_any_order(draw, strong, mild)
+            in_any_order(dice, strong, mild)
         }
         62..92 => {
-            let mut opinions = vec![opinion(draw, !positive, Role::Plain)];
-            if draw.chance(300) {
-                let second = draw.chance(500);
-                opinions.push(opinion(draw, second, Role::Plain));
+            let mut opinions = vec![opinion(dice, !positive, Role::Plain)];
+            if dice.chance(300) {
+                let second = dice.chance(500);
+                opinions.push(opinion(dice, second, Role::Plain));
             }
-            opinions.push(opinion(draw, positive, Role::Decisive));
+            opinions.push(opinion(dice, positive, Role::Decisive));
             opinions
         }
         form => {
-            let counted = opinion(draw, positive, Role::Plain);
+            let counted = opinion(dice, positive, Role::Plain);
             let role = if form < 97 { Role::Conceded } else { Role::Reported };
-            let discounted = opinion(draw, !positive, role);
-            in_any_order(draw, counted, discounted)
+            let discounted = opinion(dice, !positive, role);
+            in_any_order(dice, counted, discounted)
         }
     }
 }
 
-fn opinion(draw: &mut Draw, positive: bool, role: Role) -> Opinion {
-    let strength = draw.pick(&[Strength::Mild, Strength::Plain, Strength::Plain, Strength::Strong]);
+fn opinion(dice: &mut Dice, positive: bool, role: Role) -> Opinion {
+    let strength = dice.pick(&[Strength::Mild, Strength::Plain, Strength::Plain, Strength::Strong]);
     Opinion { positive, strength, role }
 }
 
-fn in_any_order(draw: &mut Draw, one: Opinion, other: Opinion) -> Vec<Opinion> {
-    if draw.chance(500) { vec![one, other] } else { vec![other, one] }
+fn in_any_order(dice: &mut Dice, one: Opinion, other: Opinion) -> Vec<Opinion> {
+    if dice.chance(500) { vec![one, other] } else { vec![other, one] }
 }
 
-/// Words for `opinion`: opener, negation, aspect, adverb, predicate.
+/// Words for `opinion` on `aspect`: opener, negation, aspect, adverb, predicate.
 ///
-/// Only plain clauses are negated, so that no opinion is turned over by one marker and
-/// discounted by another; a strong opinion is never the negation of its opposite.
-fn clause(draw: &mut Draw, aspect: &Aspect, opinion: Opinion) -> String {
+/// Only plain clauses are negated, so that no opinion is both negated and discounted. A strong opinion is
+/// never written as the negation of its opposite: "not bad at all" is no strong praise.
+fn clause(dice: &mut Dice, aspect: &Aspect, opinion: Opinion) -> String {
     let opener = match opinion.role {
-        Role::Plain if draw.chance(200) => draw.pick(phrases::OPENERS),
+        Role::Plain if dice.chance(200) => dice.pick(phrases::OPENERS),
         Role::Plain => "",
-        Role::Decisive => draw.pick(phrases::BUT),
-        Role::Conceded => draw.pick(phrases::ALTHOUGH),
-        Role::Reported => draw.pick(phrases::HEARSAY),
+        Role::Decisive => dice.pick(phrases::BUT),
+        Role::Conceded => dice.pick(phrases::ALTHOUGH),
+        Role::Reported => dice.pick(phrases::HEARSAY),
     };
     let name = aspect.name;
-    let form = draw.below(100);
+    let form = dice.below(100);
     if form < 18 && opinion.role == Role::Plain && opinion.strength != Strength::Strong {
-        let opposite = predicate(draw, aspect, !opinion.positive);
-        return if draw.chance(700) {
-            let (not, adverb) = (draw.pick(phrases::NOT_BEFORE), draw.pick(phrases::PLAIN));
+        let opposite = predicate(dice, aspect, !opinion.positive);
+        return if dice.chance(700) {
+            let (not, adverb) = (dice.pick(phrases::NOT_BEFORE), dice.pick(phrases::PLAIN));
             format!("{opener}{not}{name}{adverb}{opposite}")
         } else {
-            let not = draw.pick(phrases::NOT_WITHIN);
+            let not = dice.pick(phrases::NOT_WITHIN);
             format!("{opener}{name}{not}{opposite}")
         };
     }
-    let affirmed = if form >= 97 { draw.pick(phrases::NOT_NOT) } else { "" };
-    let adverb = draw.pick(match (opinion.strength, opinion.positive) {
+    let affirmed = if form >= 97 { dice.pick(phrases::NOT_NOT) } else { "" };
+    let adverb = dice.pick(match (opinion.strength, opinion.positive) {
         (Strength::Mild, true) => phrases::MILD_GOOD,
         (Strength::Mild, false) => phrases::MILD_BAD,
         (Strength::Plain, _) => phrases::PLAIN,
         (Strength::Strong, _) => phrases::STRONG,
     });
-    let predicate = predicate(draw, aspect, opinion.positive);
+    let predicate = predicate(dice, aspect, opinion.positive);
     format!("{opener}{affirmed}{name}{adverb}{predicate}")
 }
 
-fn predicate(draw: &mut Draw, aspect: &Aspect, positive: bool) -> &'static str {
-    let general = draw.chance(820);
-    draw.pick(match (general, positive) {
+fn predicate(dice: &mut Dice, aspect: &Aspect, positive: bool) -> &'static str {
+    let general = dice.chance(820);
+    dice.pick(match (general, positive) {
         (true, true) => phrases::GOOD,
         (true, false) => phrases::BAD,
         (false, true) => aspect.good,
@@ -243,32 +244,33 @@ fn predicate(draw: &mut Draw, aspect: &Aspect, positive: bool) -> &'static str {
     })
 }
 
-/// Integer draws from one stream.
-struct Draw(ChaCha8Rng);
+/// Random integers from one stream.
+struct Dice(ChaCha8Rng);
 
-impl Draw {
+impl Dice {
     fn seeded(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A number below `bound`; some are likelier than others by `bound` in 2^32.
+    /// A number below `bound`: the high word of a 64-bit product, whose probabilities differ by at most
+    /// 2^-32.
     fn below(&mut self, bound: u32) -> u32 {
         let [_, _, _, _, high @ ..] = (u64::from(self.0.next_u32()) * u64::from(bound)).to_le_bytes();
         u32::from_le_bytes(high)
     }
 
-    /// True in `permille` of a thousand draws.
+    /// True with a probability of `permille` in a thousand.
     fn chance(&mut self, permille: u32) -> bool {
         self.below(1000) < permille
     }
 
-    /// One of `items`: a table of ours, never empty.
+    /// One of `items`, which must not be empty.
     fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
         items[self.below(count) as usize]
     }
 
-    /// One of `items`, taken out of them; `None` when none is left.
+    /// Removes one of `items` and returns it; `None` when there is none.
     fn take<T>(&mut self, items: &mut Vec<T>) -> Option<T> {
         let count = u32::try_from(items.len()).ok().filter(|count| *count > 0)?;
         Some(items.swap_remove(self.below(count) as usize))

@@ -1,14 +1,14 @@
 //! Stratified, seeded splits and limits.
 //!
-//! Every class is divided by largest remainders, so that each share of each class is
-//! within one document of exact; what rounding owes one class, the next one pays, so
-//! that the whole is close to exact too. Within a split, documents keep their order.
+//! Each class is divided by the method of largest remainders, so that each share of each class is within
+//! one document of exact. The rounding error of one class is carried over to the next class, so that the
+//! sizes of the whole splits are close to exact too. Within a split, documents keep their order.
 
-use super::{DataSpec, Document, Limit, Split, SplitName};
+use super::{
+    dataset::Document,
+    spec::{DataSpec, Shares, SplitName},
+};
 use crate::chance::Chance;
-
-/// The parts of [`Split`] sum to this.
-pub(crate) const WHOLE: u32 = 100_000;
 
 /// Documents of the three splits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,33 +36,33 @@ impl Splits {
     }
 }
 
-/// Divides `documents`, labelled below `classes`, into the shares of `split`.
-pub(super) fn stratified(documents: Vec<Document>, classes: usize, split: Split, seed: u64) -> Splits {
-    let shares = [split.train, split.validation, split.test].map(i64::from);
+/// Divides `documents`, whose labels are below `classes`, by `shares`.
+pub(super) fn stratified(documents: Vec<Document>, classes: usize, shares: Shares, seed: u64) -> Splits {
+    let shares = [shares.train, shares.validation, shares.test].map(i64::from);
     let mut owed = [0; 3];
-    let mut fate = vec![SplitName::Train; documents.len()];
+    let mut chosen = vec![SplitName::Train; documents.len()];
     for (class, mut members) in members(&documents, classes).into_iter().enumerate() {
         Chance::new(&["split", &seed.to_string(), &class.to_string()]).shuffle(&mut members);
         let counts = divide(members.len(), shares, &mut owed);
         let names = SplitName::ALL.iter().zip(counts).flat_map(|(name, count)| vec![*name; count]);
         for (member, name) in members.into_iter().zip(names) {
-            if let Some(fate) = fate.get_mut(member) {
-                *fate = name;
+            if let Some(chosen) = chosen.get_mut(member) {
+                *chosen = name;
             }
         }
     }
     let mut splits = Splits::default();
-    for (document, name) in documents.into_iter().zip(fate) {
+    for (document, name) in documents.into_iter().zip(chosen) {
         splits.of_mut(name).push(document);
     }
     splits
 }
 
-/// Takes a stratified subset of every split that `spec` limits, with each of its classes in it.
+/// Replaces every split that is above its limit by a stratified subset, which has each class of the split.
 pub(super) fn limit(splits: &mut Splits, classes: usize, spec: &DataSpec) {
     for name in SplitName::ALL {
         let documents = splits.of_mut(name);
-        let Some(limit) = limit_of(&spec.limit, name).filter(|limit| *limit < documents.len()) else {
+        let Some(limit) = spec.limit.of(name).filter(|limit| *limit < documents.len()) else {
             continue;
         };
         let mut members = members(documents, classes);
@@ -82,15 +82,6 @@ pub(super) fn limit(splits: &mut Splits, classes: usize, spec: &DataSpec) {
     }
 }
 
-/// The limit of one split.
-pub(super) fn limit_of(limit: &Limit, name: SplitName) -> Option<usize> {
-    match name {
-        SplitName::Train => limit.train,
-        SplitName::Validation => limit.validation,
-        SplitName::Test => limit.test,
-    }
-}
-
 /// Positions of the documents of each class.
 fn members(documents: &[Document], classes: usize) -> Vec<Vec<usize>> {
     let mut members = vec![Vec::new(); classes];
@@ -102,11 +93,13 @@ fn members(documents: &[Document], classes: usize) -> Vec<Vec<usize>> {
     members
 }
 
-/// Divides `count` by `shares` (of [`WHOLE`]); every part is the exact one, rounded down or up.
+/// Divides `count` documents by `shares` of [`Shares::WHOLE`]; every part is the exact part, rounded down
+/// or up.
 ///
-/// `owed` carries what was rounded away so far, in documents / [`WHOLE`].
+/// `owed` holds, for each part, the exact sizes minus the rounded ones so far, in documents /
+/// [`Shares::WHOLE`]. The part with the largest remainder and debt together is rounded up first.
 fn divide(count: usize, shares: [i64; 3], owed: &mut [i64; 3]) -> [usize; 3] {
-    let whole = i64::from(WHOLE);
+    let whole = i64::from(Shares::WHOLE);
     let count = i64::try_from(count).unwrap_or(i64::MAX / whole);
     let exact = shares.map(|share| share * count);
     let mut parts = exact.map(|exact| exact / whole);
@@ -125,7 +118,9 @@ fn divide(count: usize, shares: [i64; 3], owed: &mut [i64; 3]) -> [usize; 3] {
     parts.map(|part| usize::try_from(part).unwrap_or(0))
 }
 
-/// How many of each class a subset of `limit` holds: at least 1 of each class that has any.
+/// The documents of each class in a subset of `limit`: at least 1 of each class that is not empty.
+///
+/// Largest remainders again; a class without a document then takes one from the largest quota.
 fn quotas(sizes: &[usize], limit: usize) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     let mut quotas: Vec<usize> = sizes.iter().map(|size| size * limit / total.max(1)).collect();
@@ -150,7 +145,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::{Duplicates, Source};
+    use crate::{
+        data::spec::{Duplicates, Limit, Source},
+        numbers, samples,
+    };
 
     fn documents(labels: &[usize]) -> Vec<Document> {
         labels
@@ -164,47 +162,53 @@ mod tests {
         documents.iter().filter(|document| document.label == label).count()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred documents")]
+    /// Documents of `label` in `part`, minus the exact share of `all`.
     fn off_by(part: &[Document], all: &[Document], label: usize, share: u32) -> f64 {
-        (count(part, label) as f64 - count(all, label) as f64 * f64::from(share) / f64::from(WHOLE)).abs()
+        let exact = numbers::count(count(all, label)) * f64::from(share) / f64::from(Shares::WHOLE);
+        (numbers::count(count(part, label)) - exact).abs()
     }
 
     fn limited(train: usize) -> DataSpec {
         DataSpec {
-            source: Source::Reviews { split: Split::default() },
-            text: "text".to_owned(),
-            label: "label".to_owned(),
-            positive: None,
-            average: None,
             duplicates: Duplicates::Keep,
             limit: Limit { train: Some(train), validation: None, test: None },
             seed: 7,
+            ..samples::data_spec(Source::Reviews { split: Shares::default() })
         }
     }
 
     proptest! {
         #[test]
-        fn a_split_is_a_stratified_partition_and_the_same_each_time(
+        fn a_split_is_a_stratified_partition(
             labels in prop::collection::vec(0_usize..5, 1..300),
             train in 1_u32..99_000, validation in 1_u32..900, seed: u64,
         ) {
-            let split = Split { train, validation, test: WHOLE - train - validation };
+            let shares = Shares { train, validation, test: Shares::WHOLE - train - validation };
             let all = documents(&labels);
-            let splits = stratified(all.clone(), 5, split, seed);
+            let splits = stratified(all.clone(), 5, shares, seed);
             let mut together =
                 [splits.train.clone(), splits.validation.clone(), splits.test.clone()].concat();
             together.sort_by_key(|document| document.id);
             prop_assert_eq!(&together, &all);
             for label in 0..5 {
-                prop_assert!(off_by(&splits.train, &all, label, split.train) < 1.0);
-                prop_assert!(off_by(&splits.validation, &all, label, split.validation) < 1.0);
-                prop_assert!(off_by(&splits.test, &all, label, split.test) < 1.0);
+                prop_assert!(off_by(&splits.train, &all, label, shares.train) < 1.0);
+                prop_assert!(off_by(&splits.validation, &all, label, shares.validation) < 1.0);
+                prop_assert!(off_by(&splits.test, &all, label, shares.test) < 1.0);
             }
-            prop_assert_eq!(splits, stratified(all, 5, split, seed));
         }
 
         #[test]
-        fn a_limit_keeps_so_many_documents_in_order_and_every_class(
+        fn the_same_seed_gives_the_same_split(
+            labels in prop::collection::vec(0_usize..5, 1..300),
+            train in 1_u32..99_000, validation in 1_u32..900, seed: u64,
+        ) {
+            let shares = Shares { train, validation, test: Shares::WHOLE - train - validation };
+            let all = documents(&labels);
+            prop_assert_eq!(stratified(all.clone(), 5, shares, seed), stratified(all, 5, shares, seed));
+        }
+
+        #[test]
+        fn a_limited_split_has_as_many_documents_as_its_limit_in_order(
             labels in prop::collection::vec(0_usize..4, 4..200), limit in 4_usize..100,
         ) {
             let all = documents(&labels);
@@ -212,6 +216,15 @@ mod tests {
             super::limit(&mut splits, 4, &limited(limit));
             prop_assert_eq!(splits.train.len(), limit.min(all.len()));
             prop_assert!(splits.train.is_sorted_by_key(|document| document.id));
+        }
+
+        #[test]
+        fn a_limited_split_keeps_every_class(
+            labels in prop::collection::vec(0_usize..4, 4..200), limit in 4_usize..100,
+        ) {
+            let all = documents(&labels);
+            let mut splits = Splits { train: all.clone(), ..Splits::default() };
+            super::limit(&mut splits, 4, &limited(limit));
             for label in 0..4 {
                 prop_assert_eq!(count(&all, label) > 0, count(&splits.train, label) > 0);
             }
@@ -221,15 +234,15 @@ mod tests {
     #[test]
     fn many_small_classes_still_fill_the_test_set() {
         let labels: Vec<usize> = (0..60).map(|index| index % 20).collect();
-        let splits = stratified(documents(&labels), 20, Split::default(), 1);
+        let splits = stratified(documents(&labels), 20, Shares::default(), 1);
         assert_eq!([splits.train.len(), splits.validation.len(), splits.test.len()], [42, 9, 9]);
     }
 
     #[test]
     fn another_seed_gives_another_split() {
         let labels: Vec<usize> = (0..100).map(|index| index % 2).collect();
-        let first = stratified(documents(&labels), 2, Split::default(), 1);
-        assert_ne!(first, stratified(documents(&labels), 2, Split::default(), 2));
+        let first = stratified(documents(&labels), 2, Shares::default(), 1);
+        assert_ne!(first, stratified(documents(&labels), 2, Shares::default(), 2));
     }
 
     #[test]

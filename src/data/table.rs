@@ -1,8 +1,8 @@
-//! Tables into rows: CSV, TSV, JSON Lines and plain lines, read one row at a time.
+//! Reads tables one row at a time: CSV, TSV, JSON Lines and plain lines.
 //!
-//! CSV follows RFC 4180. In TSV a quote is a character like any other, since texts are
-//! full of them; a text there holds neither tab nor line break. A byte order mark and
-//! CRLF line ends are tolerated everywhere; bytes that are not UTF-8 are not.
+//! CSV follows RFC 4180. In TSV a quote is a character like any other, since texts are full of quotes;
+//! a text in TSV holds neither tab nor line break. A byte order mark and CRLF line ends are accepted in
+//! every format; bytes that are not UTF-8 are refused.
 
 use std::{
     fs::File,
@@ -13,21 +13,22 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    DataSpec,
     error::{DataError, DataFile, MissingColumn, RowFault, TableError},
-    records::{self, Delimited, Records},
+    records::{self, Delimiter, Records},
+    spec::DataSpec,
 };
+use crate::nearest::nearest;
 
 pub(crate) use super::error::not_utf8_help;
 
-/// Bytes of a label: labels stand in tables, pictures and messages.
-const LONGEST_LABEL: usize = 500;
+/// Bytes of a label. Labels are shown in tables, pictures and messages, where a longer one has no room.
+const LABEL_BYTES_MAX: usize = 500;
 
 /// The keys of a spec that name columns.
 const TEXT_KEY: &str = "data.text";
 const LABEL_KEY: &str = "data.label";
 
-/// How a table is written.
+/// The format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableFormat {
     /// A text on each line, and nothing else.
@@ -41,7 +42,7 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// What the ending of `path` says: `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
+    /// The format that the ending of `path` stands for: `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
     #[must_use]
     pub fn of_ending(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
@@ -53,27 +54,28 @@ impl TableFormat {
     }
 }
 
-/// The columns that are wanted of a table.
+/// The names of the columns to read from a table.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
     pub(crate) text: String,
+    /// `None` when no label is read.
     pub(crate) label: Option<String>,
 }
 
-/// What stands in the wanted columns of a row; neither is empty.
+/// The values of the columns that are read from a row; neither is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cells {
     pub(crate) text: String,
-    /// Without surrounding white space; empty if no label is wanted.
+    /// Without surrounding white space; empty if no label is read.
     pub(crate) label: String,
 }
 
-/// Rows as they are read.
+/// The rows of a table, read when they are asked for.
 pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Result<Cells, TableError>> + 'a>;
 
-/// One row of a file: a text and a label, neither of them empty.
+/// One row of a file: a text and a label, both not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct LabelledText {
     /// From 1, without the header.
     pub(super) id: usize,
     pub(super) text: String,
@@ -82,7 +84,7 @@ pub(super) struct Row {
 }
 
 /// Reads every row of `file`.
-pub(super) fn read(file: &DataFile, spec: &DataSpec) -> Result<Vec<Row>, DataError> {
+pub(super) fn read(file: &DataFile, spec: &DataSpec) -> Result<Vec<LabelledText>, DataError> {
     let format =
         TableFormat::of_ending(&file.path).ok_or_else(|| DataError::Ending { file: file.clone() })?;
     if !file.path.is_file() {
@@ -90,16 +92,16 @@ pub(super) fn read(file: &DataFile, spec: &DataSpec) -> Result<Vec<Row>, DataErr
     }
     let input = File::open(&file.path).map_err(|source| DataError::Read { file: file.clone(), source })?;
     let columns = Columns { text: spec.text.clone(), label: Some(spec.label.clone()) };
-    let told = |error: TableError| error.in_file(file);
+    let in_file = |error: TableError| error.in_file(file);
     let mut found = Vec::new();
-    for cells in rows(BufReader::with_capacity(1 << 16, input), format, columns).map_err(told)? {
-        let Cells { text, label } = cells.map_err(told)?;
-        found.push(Row { id: found.len() + 1, text, label });
+    for cells in rows(BufReader::with_capacity(1 << 16, input), format, columns).map_err(in_file)? {
+        let Cells { text, label } = cells.map_err(in_file)?;
+        found.push(LabelledText { id: found.len() + 1, text, label });
     }
     if found.is_empty() { Err(DataError::NoRows { file: file.clone() }) } else { Ok(found) }
 }
 
-/// The rows of a table, one at a time; the first fault ends what can be relied on.
+/// The rows of a table, one at a time. After the first error the remaining rows may be wrong.
 ///
 /// # Errors
 /// When the header cannot be read or lacks a column.
@@ -114,8 +116,8 @@ pub(crate) fn rows<'a>(
             let (line, text) = line?;
             cells(text, None).map_err(|fault| TableError::row(line, fault))
         }))),
-        TableFormat::Csv => delimited(Records::new(input, Delimited::Commas), &columns),
-        TableFormat::Tsv => delimited(Records::new(input, Delimited::Tabs), &columns),
+        TableFormat::Csv => delimited(Records::new(input, Delimiter::Comma), &columns),
+        TableFormat::Tsv => delimited(Records::new(input, Delimiter::Tab), &columns),
         TableFormat::JsonLines => Ok(Box::new(lines(input).filter_map(move |line| match line {
             Ok((_, text)) if text.trim().is_empty() => None,
             Ok((line, text)) => {
@@ -126,10 +128,10 @@ pub(crate) fn rows<'a>(
     }
 }
 
-/// `input` behind its byte order mark, if it has one.
+/// `input` without its byte order mark, if it has one.
 fn without_mark<R: BufRead>(mut input: R) -> io::Result<io::Chain<Cursor<Vec<u8>>, R>> {
     let mut start = Vec::new();
-    // Byte by byte: a pipe may hold no more than one yet, and waits for nothing else then.
+    // Byte by byte: a pipe may hold a single byte so far, and a read of three would wait for more.
     for expected in *b"\xef\xbb\xbf" {
         let byte = input.by_ref().bytes().next().transpose()?;
         start.extend(byte);
@@ -140,7 +142,7 @@ fn without_mark<R: BufRead>(mut input: R) -> io::Result<io::Chain<Cursor<Vec<u8>
     Ok(Cursor::new(Vec::new()).chain(input))
 }
 
-/// Lines with their numbers, from 1, without their ends.
+/// The lines of `input` without their line ends, numbered from 1.
 fn lines(mut input: impl BufRead) -> impl Iterator<Item = Result<(u64, String), TableError>> {
     (1..).map_while(move |line| {
         let mut bytes = Vec::new();
@@ -159,6 +161,7 @@ fn lines(mut input: impl BufRead) -> impl Iterator<Item = Result<(u64, String), 
     })
 }
 
+/// The rows under the header of delimited text.
 fn delimited<'a, R: BufRead + 'a>(
     mut records: Records<R>,
     columns: &Columns,
@@ -178,6 +181,7 @@ fn delimited<'a, R: BufRead + 'a>(
     })))
 }
 
+/// The index of the column `name`, which `key` of a spec names.
 fn column(header: &[String], name: &str, key: &'static str) -> Result<usize, TableError> {
     let mut places = header.iter().enumerate().filter(|(_, column)| column.trim() == name);
     match (places.next(), places.next()) {
@@ -185,27 +189,28 @@ fn column(header: &[String], name: &str, key: &'static str) -> Result<usize, Tab
         (Some(_), Some(_)) => Err(TableError::RepeatedColumn { key, column: name.to_owned() }),
         (None, _) => {
             let found: Vec<String> = header.iter().map(|column| column.trim().to_owned()).collect();
-            let nearest = crate::nearest::nearest(name, found.iter().map(String::as_str)).map(str::to_owned);
+            let nearest = nearest(name, found.iter().map(String::as_str)).map(str::to_owned);
             let missing = Box::new(MissingColumn { column: name.to_owned(), found, nearest });
             Err(TableError::Column { key, missing })
         }
     }
 }
 
-/// `label`: `None` if none is wanted.
+/// The cells of a row, checked; `label` is `None` if no label is read.
 fn cells(text: String, label: Option<&str>) -> Result<Cells, RowFault> {
     let label = label.map(str::trim);
     if text.trim().is_empty() {
         Err(RowFault::EmptyText)
     } else if label.is_some_and(str::is_empty) {
         Err(RowFault::EmptyLabel)
-    } else if let Some(long) = label.map(str::len).filter(|&bytes| bytes > LONGEST_LABEL) {
+    } else if let Some(long) = label.map(str::len).filter(|&bytes| bytes > LABEL_BYTES_MAX) {
         Err(RowFault::LongLabel(long))
     } else {
         Ok(Cells { text, label: label.unwrap_or_default().to_owned() })
     }
 }
 
+/// The cells of one line of JSON Lines.
 fn json_cells(line: &str, columns: &Columns) -> Result<Cells, RowFault> {
     let object = match serde_json::from_str(line).map_err(RowFault::Json)? {
         Value::Object(object) => object,
@@ -238,6 +243,7 @@ fn json_cells(line: &str, columns: &Columns) -> Result<Cells, RowFault> {
     cells(text, Some(&label))
 }
 
+/// The kind of a JSON value, for messages.
 const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -252,26 +258,17 @@ const fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Duplicates, Limit, Source, Split};
+    use crate::{
+        data::spec::{Shares, Source},
+        samples,
+    };
 
-    fn spec() -> DataSpec {
-        DataSpec {
-            source: Source::Reviews { split: Split::default() },
-            text: "text".to_owned(),
-            label: "label".to_owned(),
-            positive: None,
-            average: None,
-            duplicates: Duplicates::Drop,
-            limit: Limit::default(),
-            seed: 0,
-        }
-    }
-
-    fn rows_of(name: &str, content: &[u8]) -> Result<Vec<Row>, DataError> {
+    fn rows_of(name: &str, content: &[u8]) -> Result<Vec<LabelledText>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        read(&DataFile { path, key: "data.path" }, &spec())
+        let spec = samples::data_spec(Source::Single { path: path.clone(), split: Shares::default() });
+        read(&DataFile { path, key: "data.path" }, &spec)
     }
 
     fn line_of_fault(name: &str, content: &str) -> u64 {
@@ -309,15 +306,25 @@ mod tests {
     }
 
     #[test]
-    fn labels_in_json_lines_may_be_numbers_and_blank_lines_are_skipped() {
+    fn labels_in_json_lines_may_be_numbers() {
+        let found = pairs("a.ndjson", "{\"text\":\"好\",\"label\":1}\n{\"text\":\"差\",\"label\":\"0\"}");
+        assert_eq!(found, [pair("好", "1"), pair("差", "0")]);
+    }
+
+    #[test]
+    fn blank_lines_in_json_lines_are_skipped() {
         let found = pairs("a.ndjson", "{\"text\":\"好\",\"label\":1}\n\n{\"text\":\"差\",\"label\":\"0\"}");
         assert_eq!(found, [pair("好", "1"), pair("差", "0")]);
     }
 
     #[test]
-    fn the_line_of_a_fault_counts_line_breaks_in_quotes_and_blank_lines() {
-        assert_eq!(line_of_fault("a.csv", "text,label\n\"a\nb\",1\n\n\nc,\n"), 6);
+    fn the_line_of_a_fault_counts_line_breaks_in_quotes() {
         assert_eq!(line_of_fault("a.csv", "text,label\n\"a\nb\",1\nc\n"), 4);
+    }
+
+    #[test]
+    fn the_line_of_a_fault_counts_blank_lines() {
+        assert_eq!(line_of_fault("a.csv", "text,label\n\"a\nb\",1\n\n\nc,\n"), 6);
         assert_eq!(line_of_fault("a.tsv", "text\tlabel\r\na\t1\r\n\r\n \t1\r\n"), 4);
         assert_eq!(line_of_fault("a.jsonl", "{\"text\":\"a\",\"label\":1}\n\n[1]\n"), 3);
     }
@@ -325,6 +332,10 @@ mod tests {
     #[test]
     fn a_quote_that_is_never_closed_is_found_where_it_opens() {
         assert_eq!(line_of_fault("a.csv", "text,label\na,1\n\"b,0\nc,1\n"), 3);
+    }
+
+    #[test]
+    fn a_quote_within_a_plain_field_opens_nothing() {
         assert_eq!(pairs("a.csv", "text,label\n5\" disk,1\n"), [pair("5\" disk", "1")]);
     }
 
@@ -334,14 +345,14 @@ mod tests {
         assert!(matches!(error, DataError::NotUtf8 { line: 3, byte: 0xc4, .. }), "{error}");
     }
 
-    /// The texts of a table in which no label is wanted.
+    /// The texts of a table of which no label is read.
     fn texts(format: TableFormat, content: &str) -> Result<Vec<String>, TableError> {
         let columns = Columns { text: "text".to_owned(), label: None };
         rows(content.as_bytes(), format, columns)?.map(|cells| Ok(cells?.text)).collect()
     }
 
     #[test]
-    fn without_a_label_any_table_with_the_column_will_do() {
+    fn without_a_label_a_table_needs_the_column_of_texts_alone() {
         assert_eq!(texts(TableFormat::Csv, "a,text\n1,好\n").unwrap(), ["好"]);
         assert_eq!(texts(TableFormat::Tsv, "text\tb\n\"好\t\n").unwrap(), ["\"好"]);
         assert_eq!(texts(TableFormat::JsonLines, "\u{feff}{\"text\":\"好\"}\r\n\n").unwrap(), ["好"]);

@@ -1,17 +1,18 @@
-//! Removes what complete trials do not need any more, on a thread beside the loop.
+//! Removes files that complete trials do not need any more, on a thread beside the loop.
 //!
 //! Always after the log says so: a crash in between leaves files that the next run removes.
 
 use std::{fs, io, path::Path, sync::mpsc as blocking};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::task::JoinHandle;
 
+use super::observer::Warnings;
 use crate::{results::TrialFolder, system::files};
 
-/// What goes.
+/// The files of a complete trial that are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// All that only going on with the trial would need.
+pub(super) enum Needless {
+    /// All but the parameters: only resuming the trial would need the rest.
     Checkpoints,
     /// The parameters too.
     Parameters,
@@ -19,21 +20,20 @@ pub(super) enum What {
 
 /// The thread and the way to it.
 pub(super) struct Cleaner {
-    orders: blocking::Sender<(TrialFolder, What)>,
+    orders: blocking::Sender<(TrialFolder, Needless)>,
     thread: JoinHandle<()>,
 }
 
 impl Cleaner {
-    /// Starts the thread; what goes wrong is told to `troubles`.
-    pub(super) fn start(troubles: mpsc::UnboundedSender<String>) -> Self {
-        let (orders, queue) = blocking::channel::<(TrialFolder, What)>();
+    /// Starts the thread. `warnings` hears of files that cannot be removed.
+    pub(super) fn start(warnings: Warnings) -> Self {
+        let (orders, queue) = blocking::channel::<(TrialFolder, Needless)>();
         let thread = tokio::task::spawn_blocking(move || {
             for (trial, what) in queue {
                 if let Err(error) = clean(&trial, what) {
                     // It costs space and nothing else.
                     let path = trial.path().display();
-                    let _ =
-                        troubles.send(format!("cannot remove what {path} does not need any more: {error}"));
+                    warnings.send(format!("cannot remove what {path} does not need any more: {error}"));
                 }
             }
         });
@@ -41,25 +41,25 @@ impl Cleaner {
     }
 
     /// Orders a removal.
-    pub(super) fn clean(&self, trial: TrialFolder, what: What) {
+    pub(super) fn clean(&self, trial: TrialFolder, what: Needless) {
         let _ = self.orders.send((trial, what));
     }
 
-    /// Waits for what was ordered.
+    /// Waits until every removal is done.
     pub(super) async fn finish(self) {
         drop(self.orders);
         let _ = self.thread.await;
     }
 }
 
-fn clean(trial: &TrialFolder, what: What) -> io::Result<()> {
+fn clean(trial: &TrialFolder, what: Needless) -> io::Result<()> {
     let last = trial.last();
     for name in ["last.new", "last.before", "reused.new"] {
         gone(files::remove_folder(&trial.path().join(name)))?;
     }
     match what {
-        What::Checkpoints => reduce(&last),
-        What::Parameters => {
+        Needless::Checkpoints => reduce(&last),
+        Needless::Parameters => {
             gone(files::remove_folder(&last))?;
             gone(files::remove_folder(&trial.best()))
         }
@@ -68,7 +68,7 @@ fn clean(trial: &TrialFolder, what: What) -> io::Result<()> {
 
 /// Leaves only the parameters in `last/`.
 fn reduce(last: &Path) -> io::Result<()> {
-    // First what makes it a checkpoint: without it nobody expects the rest.
+    // First the file that makes it a checkpoint: without it nobody expects the rest.
     gone(fs::remove_file(last.join("state.safetensors")))?;
     let entries = match fs::read_dir(last) {
         Err(error) => return gone(Err(error)),
@@ -83,7 +83,7 @@ fn reduce(last: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Nothing is there: that is what was wanted.
+/// Takes "nothing is there" for success.
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -122,32 +122,32 @@ mod tests {
     #[test]
     fn a_complete_trial_keeps_its_parameters_and_no_more() {
         let (_root, trial) = trial();
-        clean(&trial, What::Checkpoints).unwrap();
+        clean(&trial, Needless::Checkpoints).unwrap();
         assert_eq!(names(trial.path()), ["best", "last", "predictions.csv"]);
         assert_eq!(names(&trial.last()), ["model.safetensors"]);
-        clean(&trial, What::Checkpoints).unwrap();
+        clean(&trial, Needless::Checkpoints).unwrap();
     }
 
     #[test]
-    fn a_pruned_trial_keeps_what_is_no_parameter() {
+    fn a_trial_whose_parameters_are_removed_keeps_its_tables() {
         let (_root, trial) = trial();
-        clean(&trial, What::Parameters).unwrap();
+        clean(&trial, Needless::Parameters).unwrap();
         assert_eq!(names(trial.path()), ["predictions.csv"]);
-        clean(&trial, What::Parameters).unwrap();
-        clean(&TrialFolder::new(trial.path().join("nowhere")), What::Parameters).unwrap();
+        clean(&trial, Needless::Parameters).unwrap();
+        clean(&TrialFolder::new(trial.path().join("nowhere")), Needless::Parameters).unwrap();
     }
 
     #[tokio::test]
-    async fn what_cannot_be_removed_is_told() {
+    async fn what_cannot_be_removed_is_a_warning() {
         let (_root, trial) = trial();
         let state = trial.last().join("state.safetensors");
         fs::remove_file(&state).unwrap();
         fs::create_dir(&state).unwrap();
-        let (sender, mut troubles) = mpsc::unbounded_channel();
+        let (sender, mut warnings) = Warnings::channel();
         let cleaner = Cleaner::start(sender);
-        cleaner.clean(trial, What::Checkpoints);
+        cleaner.clean(trial, Needless::Checkpoints);
         cleaner.finish().await;
-        let trouble = troubles.recv().await.unwrap();
-        assert!(trouble.starts_with("cannot remove what"), "{trouble}");
+        let warning = warnings.recv().await.unwrap();
+        assert!(warning.starts_with("cannot remove what"), "{warning}");
     }
 }

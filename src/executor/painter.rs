@@ -1,4 +1,4 @@
-//! Draws pictures beside the loop: one thread, one drawing at a time, the newest state.
+//! Draws pictures on a thread beside the loop: one drawing at a time, of the newest state.
 //!
 //! The thread folds the log for itself, so that the loop copies no study. A drawing costs the
 //! more the larger the sweep is, so the thread rests after each one in proportion to its cost.
@@ -6,12 +6,12 @@
 use std::{
     collections::BTreeSet,
     error::Error,
-    sync::mpsc::{self as blocking, RecvTimeoutError},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle};
-
+use super::observer::{Notice, Observer, Warnings};
 use crate::{
     event::{Event, Record},
     study::Study,
@@ -26,49 +26,68 @@ const REST: u32 = 9;
 /// The longest rest.
 const REST_MAX: Duration = Duration::from_mins(1);
 
+/// The observer that draws: after each attempt that ended, and once more when the run ends.
+pub struct Painter {
+    draw: Option<Draw>,
+    at_work: Option<AtWork>,
+}
+
 /// The thread and the way to it.
-pub(super) struct Painter {
-    records: blocking::Sender<Record>,
+struct AtWork {
+    records: mpsc::Sender<Record>,
     thread: JoinHandle<()>,
-    troubles: mpsc::UnboundedSender<String>,
+    warnings: Warnings,
 }
 
 impl Painter {
-    /// Starts the thread, which knows `study`; what goes wrong is told to `troubles`.
-    pub(super) fn start(study: Study, draw: Draw, troubles: mpsc::UnboundedSender<String>) -> Self {
-        let (records, queue) = blocking::channel();
-        let mut canvas = Canvas { study, ended: BTreeSet::new(), draw, troubles: troubles.clone() };
-        let thread = tokio::task::spawn_blocking(move || canvas.follow(&queue));
-        Self { records, thread, troubles }
+    /// A painter that draws with `draw`, on a thread of its own.
+    #[must_use]
+    pub const fn new(draw: Draw) -> Self {
+        Self { draw: Some(draw), at_work: None }
+    }
+}
+
+impl Observer for Painter {
+    fn on_start(&mut self, study: &Study, warnings: &Warnings) {
+        let Some(draw) = self.draw.take() else { return };
+        let (records, queue) = mpsc::channel();
+        let mut canvas =
+            Canvas { study: study.clone(), ended: BTreeSet::new(), draw, warnings: warnings.clone() };
+        let thread = thread::spawn(move || canvas.follow(&queue));
+        self.at_work = Some(AtWork { records, thread, warnings: warnings.clone() });
     }
 
-    /// Tells of a record; one that ends an attempt orders a drawing.
-    pub(super) fn logged(&self, record: &Record) {
-        // A thread that panicked draws no more; `finish` tells of it.
-        let _ = self.records.send(record.clone());
+    fn on_notice(&mut self, notice: &Notice<'_>) {
+        if let (Some(work), Notice::Logged(record, _)) = (&self.at_work, notice) {
+            // A thread that panicked draws no more; `on_end` says so.
+            let _ = work.records.send((*record).clone());
+        }
     }
 
-    /// Waits for what was ordered, without any rest.
-    pub(super) async fn finish(self) {
-        drop(self.records);
-        if let Err(error) = self.thread.await {
-            let _ = self.troubles.send(format!("drawing ended by a bug: {error}"));
+    fn on_end(&mut self) {
+        let Some(AtWork { records, thread, warnings }) = self.at_work.take() else { return };
+        // Without a sender the thread draws what is left, without any rest, and ends.
+        drop(records);
+        if let Err(panic) = thread.join() {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            warnings.send(format!("drawing ended by a bug: {}", text.unwrap_or_default()));
         }
     }
 }
 
-/// What the thread knows.
+/// The state of the thread.
 struct Canvas {
     study: Study,
     /// Trials with an attempt that ended since the last drawing.
     ended: BTreeSet<TrialId>,
     draw: Draw,
-    troubles: mpsc::UnboundedSender<String>,
+    warnings: Warnings,
 }
 
 impl Canvas {
     /// Takes records in until there are no more, and draws in between.
-    fn follow(&mut self, queue: &blocking::Receiver<Record>) {
+    fn follow(&mut self, queue: &mpsc::Receiver<Record>) {
         let mut rested = Instant::now();
         loop {
             let next = if self.ended.is_empty() {
@@ -91,7 +110,7 @@ impl Canvas {
 
     fn take_in(&mut self, record: &Record) {
         if let Err(error) = self.study.apply(record) {
-            self.tell(&error);
+            self.warn(&error);
         }
         if let (Some(trial), Event::Finished(_) | Event::Failed { .. }) = (record.trial, &record.event) {
             self.ended.insert(trial);
@@ -105,17 +124,16 @@ impl Canvas {
             return;
         }
         if let Err(error) = (self.draw)(&self.study, &trials) {
-            self.tell(&error);
+            self.warn(&error);
         }
     }
 
-    fn tell(&self, error: &dyn std::fmt::Display) {
-        // Nobody is left to be told once the run is over.
-        let _ = self.troubles.send(format!("cannot draw: {error}"));
+    fn warn(&self, error: &dyn std::fmt::Display) {
+        self.warnings.send(format!("cannot draw: {error}"));
     }
 }
 
-/// How long nothing is drawn after a drawing that took so long.
+/// How long nothing is drawn after a drawing that took this long.
 fn rest(drawing: Duration) -> Duration {
     drawing.saturating_mul(REST).min(REST_MAX)
 }
@@ -126,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        study::tests::plan,
+        samples::plan,
         system::device::Device,
         trial::{Failure, FailureKind, State},
     };
@@ -142,8 +160,8 @@ mod tests {
         Record { v: 1, seq, at: String::new(), trial: Some(TrialId(trial)), event }
     }
 
-    #[tokio::test]
-    async fn every_end_is_drawn_and_the_last_drawing_knows_all() {
+    #[test]
+    fn every_end_is_drawn_and_the_last_drawing_knows_all() {
         let drawn = Arc::new(Mutex::new((BTreeSet::new(), Vec::new())));
         let seen = Arc::clone(&drawn);
         let draw: Draw = Box::new(move |study, trials| {
@@ -152,8 +170,10 @@ mod tests {
             seen.1 = study.trials.iter().map(|trial| trial.state).collect();
             Ok(())
         });
-        let (trouble, mut troubles) = mpsc::unbounded_channel();
-        let painter = Painter::start(Study::new(&plan(3)), draw, trouble);
+        let (sender, mut warnings) = Warnings::channel();
+        let mut study = Study::new(&plan(3));
+        let mut painter = Painter::new(draw);
+        painter.on_start(&study, &sender);
         let device = Device::Cpu { slot: 0, threads: 1 };
         let failed = || Event::Failed {
             failure: Failure { kind: FailureKind::Data, message: String::new() },
@@ -165,12 +185,14 @@ mod tests {
             (3, 2, failed()),
             (4, 3, Event::Started { attempt: 1, device, micro_batch: None, alone: false }),
         ] {
-            painter.logged(&record(seq, trial, event));
+            let record = record(seq, trial, event);
+            study.apply(&record).unwrap();
+            painter.on_notice(&Notice::Logged(&record, &study));
         }
-        painter.finish().await;
+        painter.on_end();
         let (trials, states) = drawn.lock().unwrap().clone();
         assert_eq!(trials, BTreeSet::from([TrialId(1), TrialId(2)]));
         assert_eq!(states[..2], [State::Failed, State::Failed]);
-        assert!(troubles.try_recv().is_err());
+        assert!(warnings.try_recv().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! When the disk is full: how long nothing is started, and what the user is told.
+//! When the disk is full: how long nothing is started, and the messages about it.
 
 use std::{io, path::Path, time::Duration};
 
@@ -6,17 +6,17 @@ use tokio::time::Instant;
 
 use crate::trial::TrialId;
 
-/// Free space, in bytes, at which a run goes on in any case.
+/// Free space, in bytes, at which a run continues in any case.
 const ENOUGH: u64 = 64 << 20;
-/// The longest time between two looks.
-const LONGEST: Duration = Duration::from_mins(1);
-/// A pause so soon after the last one looks half as often.
+/// The longest time between two looks at the free space.
+const INTERVAL_MAX: Duration = Duration::from_mins(1);
+/// A pause that begins within this time of the last one looks half as often.
 const SOON: Duration = Duration::from_mins(1);
 
 /// Whether a run waits for space, and when it looks again.
 #[derive(Debug)]
 pub(super) struct Pause {
-    /// Between two looks, at first.
+    /// Time between two looks, at first.
     shortest: Duration,
     every: Duration,
     /// The next look, while the run waits.
@@ -24,34 +24,35 @@ pub(super) struct Pause {
     /// Free space when it began.
     free: Option<u64>,
     resumed: Option<Instant>,
-    is_told: bool,
+    is_announced: bool,
 }
 
 impl Pause {
     pub(super) fn new(shortest: Duration) -> Self {
-        Self { shortest, every: shortest, next: None, free: None, resumed: None, is_told: false }
+        Self { shortest, every: shortest, next: None, free: None, resumed: None, is_announced: false }
     }
 
-    /// Begins to wait, with so much space.
+    /// Begins to wait, with `free` bytes of space.
     pub(super) fn begin(&mut self, now: Instant, free: Option<u64>) {
         let is_soon = self.resumed.is_some_and(|resumed| now.duration_since(resumed) < SOON);
-        self.every = if is_soon { (2 * self.every).min(LONGEST.max(self.shortest)) } else { self.shortest };
+        self.every =
+            if is_soon { (2 * self.every).min(INTERVAL_MAX.max(self.shortest)) } else { self.shortest };
         (self.next, self.free) = (Some(now + self.every), free);
     }
 
-    /// When to look, if the run waits.
+    /// When to look at the free space again, if the run waits.
     pub(super) const fn next(&self) -> Option<Instant> {
         self.next
     }
 
-    /// Takes in how much space there is; the answer is whether the run goes on.
+    /// Notes how much space there is. Returns whether the run continues.
     pub(super) fn look(&mut self, now: Instant, free: Option<u64>) -> bool {
         let is_enough = match (free, self.free) {
             (Some(free), Some(before)) => {
                 free >= ENOUGH || free.saturating_sub(before) >= (before / 10).max(1)
             }
             (Some(free), None) => free >= ENOUGH,
-            // Whoever does not say how much there is must be tried.
+            // A file system that does not say how much is free must be tried.
             (None, _) => true,
         };
         self.next = (!is_enough).then_some(now + self.every);
@@ -61,10 +62,10 @@ impl Pause {
         is_enough
     }
 
-    /// What the user is told when `trial` finds the disk of `path` full, unless he has been told.
+    /// The message that `trial` found the disk of `path` full, unless it was shown before.
     pub(super) fn announce(&mut self, trial: TrialId, path: &Path, free: Option<u64>) -> Option<String> {
         let space = free.map_or_else(String::new, |free| format!(" ({} free)", size(free)));
-        (!std::mem::replace(&mut self.is_told, true)).then(|| {
+        (!std::mem::replace(&mut self.is_announced, true)).then(|| {
             format!(
                 "the disk of {} is full{space}: trial {trial} waits and no other starts; nothing is lost, and the \
                  sweep goes on by itself once space is freed; Ctrl-C ends the run",
@@ -73,9 +74,10 @@ impl Pause {
         })
     }
 
-    /// What the user is told when nobody waits for space any more, if he knows that somebody did.
+    /// The message that no trial waits for space any more, if the one that it does was shown.
     pub(super) fn end(&mut self) -> Option<&'static str> {
-        std::mem::take(&mut self.is_told).then_some("there is space on the disk again: the sweep goes on")
+        std::mem::take(&mut self.is_announced)
+            .then_some("there is space on the disk again: the sweep goes on")
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_is_told_once_that_it_waits_and_once_that_it_goes_on() {
+    fn the_user_is_announced_once_that_it_waits_and_once_that_it_goes_on() {
         let mut pause = Pause::new(SECOND);
         assert_eq!(pause.end(), None);
         let text = pause.announce(TrialId(3), Path::new("/r"), Some(12_345)).unwrap();

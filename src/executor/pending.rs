@@ -1,34 +1,26 @@
-//! What a run has to do, as the scheduler is told it.
+//! What a run has to do, in the scheduler's terms.
 
-use super::{Run, prefixes::Prefixes};
+use super::prefixes::Prefixes;
 use crate::{
-    scheduler::{Due, Terms},
+    scheduler::PendingTrial,
     study::{Study, TrialRecord},
-    train::arithmetic,
 };
 
-/// What the trials of a run are held to.
-pub(super) fn terms(run: &Run, study: &Study) -> Terms {
-    Terms {
-        planned: u32::try_from(study.trials.len()).unwrap_or(u32::MAX),
-        classes: study.labels.len(),
-        retries: run.plan.policy.retries,
-        arithmetic: arithmetic::identity(),
-    }
+/// The trials of `study` that a run has to do, in the order of the plan.
+pub(super) fn pending(study: &Study, prefixes: &Prefixes) -> Vec<PendingTrial> {
+    let records = study.to_run().into_iter().filter_map(|(id, _)| study.trial(id));
+    records.map(|record| pending_trial(record, prefixes)).collect()
 }
 
-/// What a run has to do of `study`.
-pub(super) fn due(study: &Study, prefixes: &Prefixes) -> Vec<Due> {
-    let due = |record: &TrialRecord| {
-        let settings = &record.trial.settings;
-        Due {
-            trial: record.trial.id,
-            attempts: record.attempts,
-            batch: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
-            micro_batch: record.micro_batch,
-            alone: record.device.filter(|_| record.alone),
-            after: prefixes.origin(record.trial.id),
-        }
-    };
-    study.to_run().into_iter().filter_map(|(id, _)| study.trial(id).map(due)).collect()
+/// One of them.
+pub(super) fn pending_trial(record: &TrialRecord, prefixes: &Prefixes) -> PendingTrial {
+    let settings = &record.trial.settings;
+    PendingTrial {
+        trial: record.trial.id,
+        earlier_attempts: record.attempts,
+        pass_examples: settings.batch_size.div_ceil(settings.gradient_accumulation.max(1)).max(1),
+        micro_batch: record.micro_batch,
+        alone: record.device.filter(|_| record.alone),
+        prefix: prefixes.prefix(record.trial.id),
+    }
 }

@@ -1,104 +1,53 @@
-//! Trials that go on where others end, and how long those keep what that takes.
-//!
-//! A trial that others go on from keeps its whole checkpoint when it is complete. It goes once each
-//! of the others has written one of its own or is over.
+//! Which trials of a run are to start from other trials' final checkpoints.
 
 use std::collections::BTreeMap;
 
-use super::{Loop, Run, cleaner::What};
+use super::setup::Run;
 use crate::{
-    event::Event,
-    job::Sharing,
     plan,
-    scheduler::Slot,
     study::{Study, TrialRecord},
-    system::device::Device,
     trial::{State, TrialId},
 };
 
-/// The trials of a run that are to go on from others, and have not yet.
+/// The trials of a run that are to start from another trial's final checkpoint, and have not yet.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    origins: BTreeMap<TrialId, TrialId>,
+    /// The prefix trial of each.
+    by_trial: BTreeMap<TrialId, TrialId>,
 }
 
 impl Prefixes {
-    /// Those of `study`: where the other trial is still to be run, or complete with all that it takes.
+    /// The prefixes of the trials in `study`, where the prefix trial is still to be run, or is complete
+    /// and has its checkpoint.
     pub(super) fn of(run: &Run, study: &Study) -> Self {
-        let has_state = |record: &TrialRecord| run.folder.trial(record.trial.id).last_state().exists();
-        let is_origin = |record: &&TrialRecord| match record.state {
+        let has_checkpoint = |record: &TrialRecord| run.folder.trial(record.trial.id).last_state().exists();
+        let can_be_prefix = |record: &&TrialRecord| match record.state {
             State::Waiting | State::Running => true,
-            State::Complete => has_state(record),
+            State::Complete => has_checkpoint(record),
             State::Failed => false,
         };
-        let candidates = study.trials.iter().filter(is_origin).map(|record| &record.trial);
-        let mut origins = plan::origins(candidates);
-        // What has a checkpoint of its own, from an earlier run, goes on from there.
-        let begins =
-            |id: TrialId| study.trial(id).is_some_and(|it| it.state != State::Complete && !has_state(it));
-        origins.retain(|trial, _| begins(*trial));
-        Self { origins }
-    }
-
-    /// The trial that `trial` goes on from.
-    pub(super) fn origin(&self, trial: TrialId) -> Option<TrialId> {
-        self.origins.get(&trial).copied()
-    }
-
-    /// Whether a trial is still to go on from this one.
-    fn is_wanted(&self, trial: TrialId) -> bool {
-        self.origins.values().any(|origin| *origin == trial)
-    }
-}
-
-impl Loop<'_> {
-    /// What a trial that is run in `slot` has to do with others.
-    pub(super) fn sharing(&self, slot: Slot, trial: TrialId) -> Sharing {
-        let device = self.run.devices.get(slot.0).copied();
-        let origin = self.prefixes.origin(trial).filter(|origin| {
-            let record = self.study.trial(*origin);
-            record.is_some_and(|record| {
-                record.state == State::Complete && !record.mixed && is_same_kind(record.device, device)
-            })
-        });
-        Sharing { origin, is_gone_on_from: self.prefixes.is_wanted(trial) }
-    }
-
-    /// Removes what nobody needs any more after `event` of `trial`.
-    pub(super) fn relieve(&mut self, trial: TrialId, event: &Event) {
-        let needs_no_other = match event {
-            Event::Resumed { .. } | Event::Finished(_) | Event::Failed { retry: false, .. } => true,
-            Event::SweepStarted { .. }
-            | Event::Started { .. }
-            | Event::Prepared(_)
-            | Event::Evaluated(_)
-            | Event::CheckpointDamaged { .. }
-            | Event::Failed { retry: true, .. }
-            | Event::Interrupted
-            | Event::Pruned
-            | Event::SweepEnded { .. } => false,
+        let candidates = study.trials.iter().filter(can_be_prefix).map(|record| &record.trial);
+        let mut by_trial = plan::prefixes(candidates);
+        // A trial that has a checkpoint of its own, from an earlier run, resumes from that one.
+        let has_no_steps = |id: TrialId| {
+            study.trial(id).is_some_and(|it| it.state != State::Complete && !has_checkpoint(it))
         };
-        let origin = if needs_no_other { self.prefixes.origins.remove(&trial) } else { None };
-        if let Some(origin) = origin {
-            self.clean(origin);
-        }
-        if matches!(event, Event::Finished(_) | Event::Pruned) {
-            self.clean(trial);
-        }
+        by_trial.retain(|trial, _| has_no_steps(*trial));
+        Self { by_trial }
     }
 
-    /// Removes what a complete trial does not need, unless another one does.
-    pub(super) fn clean(&self, trial: TrialId) {
-        let record = self.study.trial(trial).filter(|record| record.state == State::Complete);
-        if let Some(record) = record.filter(|_| !self.prefixes.is_wanted(trial)) {
-            let what = if record.pruned { What::Parameters } else { What::Checkpoints };
-            self.cleaner.clean(self.run.folder.trial(trial), what);
-        }
+    /// The trial whose final checkpoint `trial` is to start from.
+    pub(super) fn prefix(&self, trial: TrialId) -> Option<TrialId> {
+        self.by_trial.get(&trial).copied()
     }
-}
 
-/// Whether the same numbers come out on both.
-fn is_same_kind(one: Option<Device>, other: Option<Device>) -> bool {
-    let kind = |device: Option<Device>| device.map(|device| std::mem::discriminant(&device));
-    kind(one) == kind(other)
+    /// Notes that `trial` needs its prefix trial's checkpoint no longer. Returns the prefix trial.
+    pub(super) fn forget(&mut self, trial: TrialId) -> Option<TrialId> {
+        self.by_trial.remove(&trial)
+    }
+
+    /// Whether a trial is still to start from the final checkpoint of this one.
+    pub(super) fn has_successors(&self, trial: TrialId) -> bool {
+        self.by_trial.values().any(|prefix| *prefix == trial)
+    }
 }

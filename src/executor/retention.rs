@@ -1,4 +1,4 @@
-//! Whose parameters may go: pure, from a study and what the sweep keeps.
+//! Which trials' parameters may be removed: pure, from a study and the sweep's `keep`.
 
 use crate::{
     leaderboard::RankBy,
@@ -7,8 +7,8 @@ use crate::{
     trial::{State, TrialId},
 };
 
-/// Complete trials that still have their parameters and do not rank, by test F1, among those that
-/// are kept. Trials with equal figures rank alike, so that more may stay than `keep` says.
+/// Complete trials that still have their parameters and whose test F1 is below that of the trials to
+/// keep. Trials with equal figures rank alike, so that more may stay than `keep` says.
 #[must_use]
 pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     let count = match keep {
@@ -23,11 +23,12 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     }
     let (_, worst_kept, _) = keys.select_nth_unstable_by(count - 1, f64::total_cmp);
     let worst_kept = *worst_kept;
-    let goes = |record: &&TrialRecord| !record.pruned && key(record).total_cmp(&worst_kept).is_gt();
+    let goes =
+        |record: &&TrialRecord| !record.parameters_removed && key(record).total_cmp(&worst_kept).is_gt();
     complete().filter(goes).map(|record| record.trial.id).collect()
 }
 
-/// What sorts trials, the best first; those without a figure last.
+/// The key by which trials are sorted, the best first; trials without a figure come last.
 fn key(record: &TrialRecord) -> f64 {
     RankBy::TestF1.key(record).unwrap_or(f64::INFINITY)
 }
@@ -39,7 +40,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{leaderboard, report::samples};
+    use crate::{leaderboard, samples};
 
     /// Complete trials; the larger the loss, the worse the test F1.
     fn study(losses: &[f64]) -> Study {
@@ -75,7 +76,7 @@ mod tests {
         study.trials[1].state = State::Running;
         study.trials[2].state = State::Waiting;
         assert_eq!(gone(&study, Keep::BestOfSweep), [4]);
-        study.trials[3].pruned = true;
+        study.trials[3].parameters_removed = true;
         assert_eq!(gone(&study, Keep::BestOfSweep), [0; 0]);
     }
 

@@ -1,8 +1,8 @@
-//! Complete trials of other sweeps that are the same as trials of this one, and their files.
+//! Complete trials of other sweeps that this sweep can reuse, and their files.
 //!
-//! The same means: the same seed and settings, documents, classes and checkpoint files by their
-//! digests, kind of device, version of the program, backend and processor. What is taken over is checked against the
-//! other sweep's log; what does not fit is never used, and costs no more than training as usual.
+//! A trial can be reused if it has the same seed and settings, documents, classes and checkpoint files
+//! (by their digests), kind of device, version of the program, backend and processor. Its files are
+//! checked against the other sweep's log. A trial whose files do not fit is trained as usual.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    checkpoint::Checkpoint,
     event::{Event, Outcome},
     journal,
     leaderboard::read_predictions,
@@ -22,35 +23,35 @@ use crate::{
     study::{Study, TrialRecord},
     system::{device::Device, files},
     train::{Catalog, arithmetic},
-    trial::{Origin, State, Trial, TrialId},
+    trial::{State, Trial, TrialId, TrialRef},
 };
 
-/// What a complete trial has that is taken over, in its folder.
+/// The files of a complete trial that are taken over, by their names in its folder.
 const PARAMETERS: [&str; 2] = ["best", "last"];
 const TABLES: [&str; 2] = ["metrics.csv", "predictions.csv"];
 const WEIGHTS: &str = "model.safetensors";
 
 /// A complete trial of another sweep.
 #[derive(Debug)]
-pub(crate) struct Finished {
-    /// Which.
-    pub(crate) origin: Origin,
-    /// What the other sweep's log tells of it.
+pub(crate) struct ReusableTrial {
+    /// The other sweep and the trial there.
+    pub(crate) origin: TrialRef,
+    /// The trial's record in the other sweep's log.
     pub(crate) record: TrialRecord,
-    /// How it ended.
+    /// Its figures.
     pub(crate) outcome: Outcome,
     folder: TrialFolder,
     labels: Vec<String>,
 }
 
-/// For each of `due`, trials of `plan` in `folder`, the complete trial of another sweep beside it that
-/// is the same, if there is one; of several, one of the sweep that ran last.
+/// For each of `due`, trials of `plan` in `folder`, a complete trial of another sweep beside it that can
+/// be reused, if there is one. Of several, the one of the sweep that ran last is taken.
 pub(crate) fn find<'a>(
     folder: &SweepFolder,
     plan: &Plan,
     due: impl IntoIterator<Item = &'a Trial>,
     devices: &[Device],
-) -> BTreeMap<TrialId, Finished> {
+) -> BTreeMap<TrialId, ReusableTrial> {
     let mut wanted: HashMap<u64, Vec<&Trial>> = HashMap::new();
     due.into_iter().for_each(|trial| wanted.entry(trial.seed).or_default().push(trial));
     let mut found = BTreeMap::new();
@@ -67,21 +68,21 @@ pub(crate) fn find<'a>(
             else {
                 continue;
             };
-            let origin = Origin { sweep: Some(other.name()), trial: record.trial.id };
+            let origin = TrialRef { sweep: Some(other.name()), trial: record.trial.id };
             let (folder, labels) = (other.trial(origin.trial), plan.labels.clone());
             if !has_files(&folder) {
                 continue;
             }
-            found.insert(alike.remove(at).id, Finished { origin, record, outcome, folder, labels });
+            found.insert(alike.remove(at).id, ReusableTrial { origin, record, outcome, folder, labels });
         }
     }
     found
 }
 
-/// The plan of another sweep and how far it is; `None` unless it is of the same task, by this version
-/// of the program, and may have a trial that is wanted.
+/// The plan and the study of another sweep. `None` unless that sweep has the same task, was run by this
+/// version of the program, and may have a trial that is wanted.
 fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) -> Option<(Plan, Study)> {
-    // What is wrong with another sweep is told when that one is run or shown.
+    // Problems of another sweep are reported when that sweep is run or shown.
     let its_plan: Plan = read_json(&other.plan()).ok()?;
     let data = plan.fingerprints.data.as_ref()?;
     let is_same_task = its_plan.fingerprints.data.as_ref() == Some(data)
@@ -103,55 +104,55 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
     is_understood.then_some((its_plan, study))
 }
 
-/// How a trial ended that computed what any of `devices` would, and left all of it.
+/// The outcome of a trial, if one of `devices` would compute the same and all its files were kept.
 fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
     let kind = std::mem::discriminant(&record.device?);
     let is_here = devices.iter().any(|device| std::mem::discriminant(device) == kind);
-    let is_own = record.origin.as_ref().is_none_or(|origin| origin.sweep.is_none());
-    let is_whole = record.state == State::Complete && !record.pruned && !record.mixed;
+    let is_own = record.inherited_from.as_ref().is_none_or(|origin| origin.sweep.is_none());
+    let is_whole = record.state == State::Complete && !record.parameters_removed && !record.mixed;
     record.outcome.clone().filter(|_| is_here && is_own && is_whole)
 }
 
-/// Whether what is taken over is there; it is looked into later.
+/// Whether the files that would be taken over are there. Their contents are checked later.
 fn has_files(folder: &TrialFolder) -> bool {
     let parameters = PARAMETERS.iter().map(|name| folder.path().join(name).join(WEIGHTS));
     parameters.chain(TABLES.iter().map(|name| folder.path().join(name))).all(|path| path.is_file())
 }
 
 fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
-    let recipe = |trial: &Trial| Settings { checkpoint: String::new(), ..trial.settings.clone() };
+    let recipe = |trial: &Trial| Settings { checkpoint: Checkpoint::none(), ..trial.settings.clone() };
     let [a, b] = [&one.settings.checkpoint, &other.settings.checkpoint];
     let digests = (its_plan.fingerprints.checkpoints.get(a), plan.fingerprints.checkpoints.get(b));
     let is_same_checkpoint = match digests {
         (Some(a), Some(b)) => a == b,
         // Built in, or a commit of a hub model: its name says all.
-        (None, None) => a == b && !Path::new(a).is_absolute(),
+        (None, None) => a == b && !matches!(a, Checkpoint::Folder(folder) if folder.is_absolute()),
         (Some(_), None) | (None, Some(_)) => false,
     };
     one.seed == other.seed && is_same_checkpoint && recipe(one) == recipe(other)
 }
 
-/// Why a trial was not taken over.
+/// Why a trial cannot be reused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReuseError {
     /// A file cannot be read, linked or written.
     #[error("its files cannot be had: {0}")]
     Io(#[from] io::Error),
-    /// Its files are not those that its log tells of.
+    /// Its files are not the ones that its log describes.
     #[error("its {0} is not what its log tells of")]
     Differs(&'static str),
-    /// A process works in the folder that they were to be put into.
+    /// A process works in the folder that they would be put into.
     #[error("a worker is still in the folder")]
     Busy,
 }
 
-impl Finished {
-    /// Puts what the trial left into the folder `into`, which exists: parameters as further names of
-    /// its files, or copies. What stood there of an attempt goes.
+impl ReusableTrial {
+    /// Puts the trial's files into the folder `into`, which exists: parameters as hard links where the
+    /// file system has them, otherwise copies. Files of an earlier attempt there are replaced.
     ///
     /// # Errors
-    /// When something is missing or does not fit the log; what stood in `into` is left then, unless
-    /// the disk fails.
+    /// When a file is missing or does not fit the log. The files in `into` are left as they were then,
+    /// unless the disk fails.
     pub(crate) fn take_over(&self, into: &TrialFolder) -> Result<(), ReuseError> {
         let lock = File::open(into.path())?;
         if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
@@ -202,8 +203,8 @@ impl Finished {
     }
 }
 
-/// Moves what stands in `new` to where a trial has it. The log does not tell of it yet, so that what a
-/// crash leaves half done is done again.
+/// Moves the files in `new` to their places in the trial's folder. The log does not have the trial's
+/// events yet, so that the next run repeats a move that a crash has cut off.
 fn move_in(new: &TrialFolder, into: &TrialFolder) -> io::Result<()> {
     for name in ["last.new", "last.before", "last", "best"] {
         files::remove_folder(&into.path().join(name))?;

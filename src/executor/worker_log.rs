@@ -1,4 +1,4 @@
-//! `worker.log`: what a worker writes to its standard error, capped.
+//! `worker.log`: a worker's standard error, up to a limit for each attempt.
 
 use std::{
     fs::File,
@@ -16,8 +16,8 @@ const ATTEMPT_MAX: usize = 1 << 20;
 /// Bytes kept of its end.
 const TAIL_MAX: usize = 4 << 10;
 
-/// The log of the trial that a worker has now. It is for people who look for a cause; that it
-/// cannot be written ends nothing.
+/// The log of the trial that a worker has now. It is for people who look for a cause: where it cannot
+/// be written, the trial continues without it.
 #[derive(Clone, Default)]
 pub(super) struct WorkerLog(Arc<Mutex<Open>>);
 
@@ -27,14 +27,14 @@ struct Open {
     path: Option<PathBuf>,
     title: String,
     left: usize,
-    /// What was said last, kept in the file or not.
+    /// The latest output, whether it was kept in the file or not.
     tail: Vec<u8>,
-    /// Bytes that were not kept.
+    /// Bytes that were not kept in the file.
     lost: usize,
 }
 
 impl WorkerLog {
-    /// Sends what comes from now on to the end of `path`, under `title`.
+    /// Appends the output from now on to `path`, under `title`.
     pub(super) fn switch(&self, path: &Path, title: &str) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.title == title && open.path.as_deref() == Some(path) {
@@ -54,13 +54,13 @@ impl WorkerLog {
         }
     }
 
-    /// The end of what was said during this attempt.
+    /// The end of the output of this attempt.
     pub(super) fn tail(&self) -> String {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&open.tail).into_owned()
     }
 
-    /// Takes in everything that `reader` gives until its end, however much it is.
+    /// Reads all of `reader`, however much it is, so that the worker is never blocked.
     pub(super) async fn fill(self, mut reader: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 16 << 10];
         while let Ok(count @ 1..) = reader.read(&mut buffer).await {
@@ -84,7 +84,7 @@ impl Open {
         self.tail.drain(..self.tail.len().saturating_sub(TAIL_MAX));
     }
 
-    /// Ends the attempt's part: with its last words, if they were not kept.
+    /// Ends the attempt's part with the end of its output, if that was not kept.
     fn close(&mut self) {
         let lost = std::mem::take(&mut self.lost);
         if let (Some(file), 1..) = (&mut self.file, lost) {

@@ -1,9 +1,9 @@
-//! A model's folder in the cache that `huggingface_hub` shares with us.
+//! A model's folder in the cache, which `huggingface_hub` uses too.
 //!
 //! ```text
 //! models--owner--name/
-//!   blobs/<etag>                 a file's bytes, whole; <etag>.incomplete while they come
-//!   refs/<branch or tag>         the commit that it was when it was last asked for
+//!   blobs/<etag>                 the bytes of a whole file; <etag>.incomplete during its download
+//!   refs/<branch or tag>         its commit when the hub was last asked
 //!   snapshots/<commit>/<file>    a link to the file's bytes
 //!   .no_exist/<commit>/<file>    empty: the commit is known not to have this file
 //! .locks/models--owner--name/<etag>.lock
@@ -33,7 +33,7 @@ pub(super) struct ModelCache {
     repo: CacheRepo,
 }
 
-/// The right to write a blob; given back when dropped.
+/// The exclusive right to write a blob, until it is dropped.
 pub(super) struct BlobLock {
     _file: File,
 }
@@ -50,17 +50,17 @@ impl ModelCache {
         self.repo.pointer_path(commit)
     }
 
-    /// Where the bytes with this etag are, or will be.
+    /// The path of the blob `etag`, which may not exist yet.
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.repo.blob_path(etag)
     }
 
-    /// Where they are while they come.
+    /// The path of the blob `etag` during its download.
     pub(super) fn incomplete_blob(&self, etag: &str) -> PathBuf {
         self.blob(&format!("{etag}.incomplete"))
     }
 
-    /// Whether `file` of `commit` is here, whole.
+    /// Whether the whole `file` of `commit` is in the cache.
     pub(super) fn has(&self, commit: &str, file: &str) -> bool {
         self.snapshot(commit).join(file).is_file()
     }
@@ -70,7 +70,7 @@ impl ModelCache {
         self.absence(commit, file).exists()
     }
 
-    /// Remembers that `commit` does not have `file`.
+    /// Records that `commit` does not have `file`.
     pub(super) fn note_absence(&self, commit: &str, file: &str) -> Result<(), HubError> {
         let path = self.absence(commit, file);
         if path.exists() {
@@ -79,13 +79,13 @@ impl ModelCache {
         files::write_atomically(&path, b"").map_err(HubError::io("write", path))
     }
 
-    /// The commit that `revision` was when it was last asked for.
+    /// The commit of `revision` when the hub was last asked.
     pub(super) fn commit_of(&self, revision: &str) -> Option<String> {
         let commit = fs::read_to_string(self.reference(revision)).ok()?;
         Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// Remembers that `revision` is `commit`.
+    /// Records that `revision` is `commit`.
     pub(super) fn note_commit(&self, revision: &str, commit: &str) -> Result<(), HubError> {
         if revision == commit || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
@@ -94,13 +94,14 @@ impl ModelCache {
         files::write_atomically(&path, commit.as_bytes()).map_err(HubError::io("write", path))
     }
 
-    /// Gives the blob `etag` the name `file` in `commit`.
+    /// Links the blob `etag` as `file` of `commit`.
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), HubError> {
         let path = self.snapshot(commit).join(file);
         let target = Path::new("../../blobs").join(etag);
         fs::create_dir_all(self.snapshot(commit)).map_err(HubError::io("create", self.snapshot(commit)))?;
         match std::os::unix::fs::symlink(&target, &path) {
-            // A link whose blob was thrown away, or one that another process has just made.
+            // The link's blob was deleted. (A link to an existing blob is fine: another process may have
+            // just made it.)
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.exists() => {
                 fs::remove_file(&path).map_err(HubError::io("replace", &path))?;
                 std::os::unix::fs::symlink(&target, &path).map_err(HubError::io("link", path))
@@ -110,7 +111,7 @@ impl ModelCache {
         }
     }
 
-    /// Waits until nobody else writes the blob `etag`; the lock is the one of `huggingface_hub`.
+    /// Waits until no other process writes the blob `etag`, with the lock file of `huggingface_hub`.
     pub(super) fn lock(&self, etag: &str) -> Result<BlobLock, HubError> {
         let folder = self.root.join(".locks").join(&self.name);
         let path = folder.join(format!("{etag}.lock"));
@@ -124,14 +125,17 @@ impl ModelCache {
         Ok(BlobLock { _file: file })
     }
 
+    /// The model's folder.
     fn folder(&self) -> PathBuf {
         self.root.join(&self.name)
     }
 
+    /// The file with the commit of `revision`.
     fn reference(&self, revision: &str) -> PathBuf {
         self.folder().join("refs").join(revision)
     }
 
+    /// The empty file that records that `commit` does not have `file`.
     fn absence(&self, commit: &str, file: &str) -> PathBuf {
         self.folder().join(".no_exist").join(commit).join(file)
     }

@@ -1,8 +1,8 @@
-//! What is asked of the hub over HTTP: a model's files, a file's identity, a file's bytes.
+//! HTTP requests to the hub: the list of a model's files, a file's identity, a file's bytes.
 //!
-//! Redirects are followed here and not by the HTTP library, for two reasons: the answer that
-//! points to a large file's storage is the one that says what the file is, and the token goes
-//! to the hub's own host and to no other.
+//! Redirects are followed here and not by the HTTP library, for two reasons. The hub answers a request for a
+//! large file with a redirect to its storage, and only that redirect has the headers with the file's
+//! identity. And the token is sent to the hub's own host and to no other.
 
 use std::time::Duration;
 
@@ -22,44 +22,44 @@ use super::{
     id::{HubId, is_commit},
 };
 
-/// From the name to an open connection.
+/// The time for a connection, name resolution included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest silence of a hub that has a connection.
+/// The longest time without a byte on an open connection.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// Redirects of one request; a hub makes two.
+/// Redirects of one request; the hub uses two.
 const REDIRECTS_MAX: usize = 5;
-/// The longest listing of a repository, in bytes.
+/// Bytes of the list of a model's files.
 const LISTING_MAX: u64 = 64 << 20;
 
-/// A connection to the hub.
+/// An HTTP client of one hub.
 pub(super) struct Client {
     agent: Agent,
     endpoint: String,
     token: Option<String>,
 }
 
-/// What the hub says of a file before it sends it.
+/// The identity of a file, from the headers of the hub's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    /// Names the contents: a SHA-256 for large files, git's SHA-1 for small ones.
+pub(super) struct FileIdentity {
+    /// A digest of the contents: SHA-256 for large files, git's SHA-1 for small files.
     pub(super) etag: String,
-    /// Bytes.
+    /// The number of bytes, if the hub sends it.
     pub(super) size: Option<u64>,
 }
 
-/// The bytes of a file from `start` on.
+/// The bytes of a file, beginning with byte `start`.
 pub(super) struct Bytes {
     pub(super) start: u64,
     pub(super) reader: BodyReader<'static>,
 }
 
-/// Which redirects are followed.
+/// The answer at which redirects end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Follow {
-    /// Those before an answer that says what the file is.
+    /// The first answer with the headers of a file's identity.
     ToIdentity,
-    /// All.
-    ToTheEnd,
+    /// The first answer that is not a redirect.
+    ToContents,
 }
 
 impl Client {
@@ -68,7 +68,7 @@ impl Client {
         if let Some(path) = &environment.certificates {
             tls = tls.root_certs(authorities(path)?);
         }
-        // No proxy reaches a hub on this machine.
+        // A proxy cannot reach a hub on this machine.
         let proxy = if is_local(&environment.endpoint) { None } else { Proxy::try_from_env() };
         let config = Agent::config_builder()
             .proxy(proxy)
@@ -78,7 +78,7 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_per_read(Some(SILENCE_MAX))
             .timeout_recv_response(Some(SILENCE_MAX))
-            // Sizes are those of the files as they are.
+            // Without compression, so that the size in the header is the size of the file.
             .accept_encoding("identity")
             .user_agent(concat!("sweep/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -89,45 +89,46 @@ impl Client {
         })
     }
 
-    /// The commit that `id`'s revision is now, and the names of its files.
+    /// The current commit of `id`'s revision, and the names of its files.
     pub(super) fn listing(&self, id: &HubId) -> Result<RepoInfo, HubError> {
         let url = format!("{}/api/{}", self.endpoint, repo(id).api_url());
-        let mut response = self.send(&url, id, None, Follow::ToTheEnd)?;
-        let strange = |what: String| HubError::Answer { url: url.clone(), what };
+        let mut response = self.send(&url, id, None, Follow::ToContents)?;
+        let unexpected = |what: String| HubError::Answer { url: url.clone(), what };
         let read = response.body_mut().with_config().limit(LISTING_MAX).read_to_vec();
         let bytes = read.map_err(|source| unreachable(&url, source))?;
         let info: RepoInfo = serde_json::from_slice(&bytes)
-            .map_err(|error| strange(format!("no listing of files ({error})")))?;
-        if is_commit(&info.sha) { Ok(info) } else { Err(strange(format!("the commit {:?}", info.sha))) }
+            .map_err(|error| unexpected(format!("no listing of files ({error})")))?;
+        if is_commit(&info.sha) { Ok(info) } else { Err(unexpected(format!("the commit {:?}", info.sha))) }
     }
 
-    /// What `file` of the commit `id` is.
-    pub(super) fn identity(&self, id: &HubId, file: &str) -> Result<Identity, HubError> {
+    /// The identity of `file` of the commit `id`.
+    pub(super) fn identity(&self, id: &HubId, file: &str) -> Result<FileIdentity, HubError> {
         let url = self.url(id, file);
         let response = self.send(&url, id, None, Follow::ToIdentity)?;
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let etag = header("x-linked-etag").or_else(|| header(ETAG.as_str())).unwrap_or_default();
         let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_owned();
-        // It names a file of the cache.
+        // The etag becomes the name of a file of the cache.
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if etag.is_empty() || etag.len() > 128 || !etag.chars().all(is_name) {
             return Err(HubError::Answer { url, what: format!("the etag {etag:?}") });
         }
         let is_final = !response.status().is_redirection();
         let size = header("x-linked-size").or_else(|| header(CONTENT_LENGTH.as_str()).filter(|_| is_final));
-        Ok(Identity { etag, size: size.and_then(|size| size.parse().ok()) })
+        Ok(FileIdentity { etag, size: size.and_then(|size| size.parse().ok()) })
     }
 
-    /// The bytes of `file` of the commit `id`, from `start` on if the server can.
+    /// The bytes of `file` of the commit `id`, from byte `start` if the server supports ranges, else from
+    /// byte 0.
     pub(super) fn bytes(&self, id: &HubId, file: &str, start: u64) -> Result<Bytes, HubError> {
         let url = self.url(id, file);
-        let response = self.send(&url, id, Some(start), Follow::ToTheEnd)?;
+        let response = self.send(&url, id, Some(start), Follow::ToContents)?;
         let start = match response.status().as_u16() {
             206 => {
                 let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
                 let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
                 let first = first.and_then(|first| first.trim().parse().ok());
-                // Bytes from elsewhere would be put into the wrong place.
+                // Bytes of another range would be written to the wrong place of the file.
                 first.filter(|first| *first == start).ok_or_else(|| HubError::Answer {
                     url,
                     what: format!("the range {range:?} where bytes from {start} were asked for"),
@@ -138,13 +139,14 @@ impl Client {
         Ok(Bytes { start, reader: response.into_body().into_reader() })
     }
 
+    /// The address of `file` of the commit `id`.
     fn url(&self, id: &HubId, file: &str) -> String {
         let repo = repo(id);
         format!("{}/{}/resolve/{}/{file}", self.endpoint, repo.url(), repo.url_revision())
     }
 
-    /// Asks for `url`: by HEAD when only the identity is wanted, otherwise by GET, from byte `start`
-    /// on if one is given. What comes back is no error, and no redirect that `follow` follows.
+    /// Requests `url`: with HEAD for a file's identity, otherwise with GET, from byte `start` if it is given.
+    /// The answer has no error status, and is not a redirect that `follow` follows.
     fn send(
         &self,
         url: &str,
@@ -156,7 +158,7 @@ impl Client {
         for _ in 0..=REDIRECTS_MAX {
             let mut request = match follow {
                 Follow::ToIdentity => self.agent.head(&at),
-                Follow::ToTheEnd => self.agent.get(&at),
+                Follow::ToContents => self.agent.get(&at),
             };
             if let Some(token) = self.token.as_ref().filter(|_| host(&at) == host(&self.endpoint)) {
                 request = request.header(AUTHORIZATION, format!("Bearer {token}"));
@@ -177,6 +179,7 @@ impl Client {
         Err(HubError::Answer { url: url.to_owned(), what: "redirects without an end".to_owned() })
     }
 
+    /// The response, or the error that its status stands for.
     fn checked(&self, url: &str, id: &HubId, response: Response<Body>) -> Result<Response<Body>, HubError> {
         let status = response.status().as_u16();
         let code = HeaderName::from_static("x-error-code");
@@ -197,7 +200,7 @@ pub(super) fn repo(id: &HubId) -> Repo {
     Repo::with_revision(id.model().to_owned(), RepoType::Model, id.revision().to_owned())
 }
 
-/// What is not there, by the hub's word for it.
+/// The part of the request that does not exist, by the hub's error code.
 fn missing(url: &str, id: &HubId, code: Option<&str>) -> String {
     let (model, revision) = (id.model(), id.revision());
     match code {
@@ -208,22 +211,24 @@ fn missing(url: &str, id: &HubId, code: Option<&str>) -> String {
     }
 }
 
+/// The error for a request that got no answer.
 fn unreachable(url: &str, source: ureq::Error) -> HubError {
     HubError::Unreachable { url: url.to_owned(), source: Box::new(source) }
 }
 
-/// Scheme, host and port.
+/// The scheme, host and port of `url`.
 fn host(url: &str) -> Option<(String, String)> {
     let uri: Uri = url.parse().ok()?;
     Some((uri.scheme_str()?.to_owned(), uri.authority()?.as_str().to_ascii_lowercase()))
 }
 
+/// Whether `url` is on this machine.
 fn is_local(url: &str) -> bool {
     let uri = url.parse::<Uri>();
     uri.is_ok_and(|uri| matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]")))
 }
 
-/// Where the answer to `url` sends us.
+/// The address that the answer to `url` redirects to.
 fn redirected(url: &str, response: &Response<Body>) -> Result<String, HubError> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     match (location, host(url)) {

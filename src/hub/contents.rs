@@ -1,13 +1,13 @@
-//! Which files of a repository make an encoder: small ones that a spec is checked with, and weights.
+//! The files of an encoder in a repository: small files that a spec is checked with, and weights.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
 use super::{cache::ModelCache, error::HubError, id::HubId};
 
-/// The tokenizer, in each form that there is, and the configuration: last, so that where it is,
-/// the others are.
+/// The files of every kind of tokenizer, and the configuration. The configuration is downloaded last, so that
+/// a cache with a configuration has the other files too.
 pub(super) const SMALL: [&str; 8] = [
     "tokenizer.json",
     "vocab.txt",
@@ -19,10 +19,10 @@ pub(super) const SMALL: [&str; 8] = [
     "config.json",
 ];
 
-/// A tokenizer is one of these.
+/// The alternatives for a tokenizer: all files of one of these.
 const TOKENIZERS: [&[&str]; 3] = [&["tokenizer.json"], &["vocab.txt"], &["vocab.json", "merges.txt"]];
 
-/// A file with a model's parameters, or one that lists such files; the first one that is there is taken.
+/// Files with a model's parameters, and indexes of several such files, in order of preference.
 pub const WEIGHT_FILES: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
@@ -30,22 +30,25 @@ pub const WEIGHT_FILES: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// Where the weights of a commit stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Weights {
-    /// All of them are in the cache.
-    Here,
-    /// They are not, or the commit may have better ones.
-    Missing,
-}
-
-/// A file that lists files.
+/// The index of weights that are divided into several files (shards).
 #[derive(Deserialize)]
-struct Index {
-    weight_map: std::collections::BTreeMap<String, String>,
+pub(crate) struct ShardIndex {
+    /// The file of each tensor.
+    weight_map: BTreeMap<String, String>,
 }
 
-/// What an encoder needs and a commit lacks, as the error says it; `has` tells of each file.
+impl ShardIndex {
+    /// The names of the shards, sorted, each once.
+    pub(crate) fn files(self) -> Vec<String> {
+        let mut files: Vec<String> = self.weight_map.into_values().collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+}
+
+/// The first part of an encoder that a commit lacks, as text for the error; `has` is whether the commit has a
+/// file.
 pub(super) fn lack(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     if !has("config.json") {
         Some("no config.json")
@@ -62,47 +65,46 @@ pub(super) fn are_settled(cache: &ModelCache, commit: &str) -> bool {
     SMALL.iter().all(|file| is_settled(file)) && lack(&|file| cache.has(commit, file)).is_none()
 }
 
-/// Whether the weights of `commit` are in the cache. Offline, any whole form will do.
-pub(super) fn weights(cache: &ModelCache, commit: &str, is_offline: bool) -> Result<Weights, HubError> {
+/// Whether the weights of `commit` are in the cache, in the preferred form that the commit has. Offline, any
+/// complete form is enough, since the commit's own list of files is unknown.
+pub(super) fn has_weights(cache: &ModelCache, commit: &str, is_offline: bool) -> Result<bool, HubError> {
     for form in WEIGHT_FILES {
         if cache.has(commit, form) {
             let shards = shards(&cache.snapshot(commit), form)?;
             if shards.iter().all(|shard| cache.has(commit, shard)) {
-                return Ok(Weights::Here);
+                return Ok(true);
             }
         }
         if !is_offline && !cache.is_absent(commit, form) {
             break;
         }
     }
-    Ok(Weights::Missing)
+    Ok(false)
 }
 
-/// The files that `form` in `snapshot` lists, each once; none if it is no list.
+/// The files that `form` in `snapshot` lists, each once; empty if `form` is not an index.
 pub(super) fn shards(snapshot: &Path, form: &str) -> Result<Vec<String>, HubError> {
     if Path::new(form).extension().is_none_or(|extension| extension != "json") {
         return Ok(Vec::new());
     }
     let path = snapshot.join(form);
     let text = std::fs::read_to_string(&path).map_err(HubError::io("read", &path))?;
-    let strange = |what: String| HubError::Answer { url: path.display().to_string(), what };
-    let index: Index =
-        serde_json::from_str(&text).map_err(|error| strange(format!("no list of weights ({error})")))?;
-    let mut shards: Vec<String> = index.weight_map.into_values().collect();
-    shards.sort_unstable();
-    shards.dedup();
-    // They become names of files and parts of addresses.
+    let unexpected = |what: String| HubError::Answer { url: path.display().to_string(), what };
+    let index: ShardIndex =
+        serde_json::from_str(&text).map_err(|error| unexpected(format!("no list of weights ({error})")))?;
+    let shards = index.files();
+    // The names become names of files and parts of addresses.
     let is_plain = |name: &String| {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         !name.is_empty() && name.chars().all(good) && !name.starts_with('.')
     };
     match shards.iter().find(|name| !is_plain(name)) {
-        Some(name) => Err(strange(format!("the file {name:?}"))),
+        Some(name) => Err(unexpected(format!("the file {name:?}"))),
         None => Ok(shards),
     }
 }
 
-/// The form of weights that a commit has, by the list of its files.
+/// The preferred form of weights that a commit has; `has` is whether the commit has a file.
 pub(super) fn form(id: &HubId, has: &dyn Fn(&str) -> bool) -> Result<&'static str, HubError> {
     WEIGHT_FILES.into_iter().find(|form| has(form)).ok_or_else(|| HubError::Lacks {
         id: id.to_string(),
@@ -119,12 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn an_encoder_is_a_config_and_a_tokenizer_in_one_of_three_forms() {
-        assert_eq!(lacking(&["vocab.txt"]), Some("no config.json"));
+    fn an_encoder_has_a_tokenizer_in_one_of_three_forms() {
         assert!(lacking(&["config.json", "vocab.json"]).unwrap().contains("no tokenizer"));
         for tokenizer in [&["tokenizer.json"][..], &["vocab.txt"], &["vocab.json", "merges.txt"]] {
             assert_eq!(lacking(&[&["config.json"], tokenizer].concat()), None);
         }
+    }
+
+    #[test]
+    fn an_encoder_has_a_configuration() {
+        assert_eq!(lacking(&["vocab.txt"]), Some("no config.json"));
     }
 
     #[test]
@@ -136,19 +142,30 @@ mod tests {
         assert!(found(&["tf_model.h5"]).unwrap_err().to_string().contains("no weights"));
     }
 
-    #[test]
-    fn a_list_of_weights_names_each_file_once_and_none_elsewhere() {
+    /// The shards of an index with this map of weights.
+    fn listed(map: &str) -> Result<Vec<String>, HubError> {
         let folder = tempfile::tempdir().unwrap();
-        let listed = |map: &str| {
-            let text = format!("{{\"metadata\": {{}}, \"weight_map\": {map}}}");
-            std::fs::write(folder.path().join("m.index.json"), text).unwrap();
-            shards(folder.path(), "m.index.json")
-        };
+        let text = format!("{{\"metadata\": {{}}, \"weight_map\": {map}}}");
+        std::fs::write(folder.path().join("m.index.json"), text).unwrap();
+        shards(folder.path(), "m.index.json")
+    }
+
+    #[test]
+    fn an_index_lists_each_shard_once() {
         let map = r#"{"a": "m-2.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}"#;
         assert_eq!(listed(map).unwrap(), ["m-1.safetensors", "m-2.safetensors"]);
+    }
+
+    #[test]
+    fn an_index_must_not_name_files_outside_its_folder() {
         for map in [r#"{"a": "../../x"}"#, r#"{"a": "/x"}"#, r#"{"a": ""}"#, "[]"] {
             assert!(listed(map).is_err(), "{map}");
         }
+    }
+
+    #[test]
+    fn weights_in_one_file_have_no_shards() {
+        let folder = tempfile::tempdir().unwrap();
         assert!(shards(folder.path(), "model.safetensors").unwrap().is_empty());
     }
 }

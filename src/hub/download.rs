@@ -1,8 +1,9 @@
-//! A file of the hub into the cache: resumed where it was cut, checked, and only then named.
+//! Downloads a file of the hub into the cache: an interrupted download is resumed, and a file gets its name
+//! after its size and digest were checked.
 //!
-//! `hf-hub` has this too, and is not used for it: it appends what a server sends that ignores
-//! the range asked for, asks for byte 0 again after a failed resumption, never looks at size or
-//! SHA-256, and waits for ever for a server that has gone silent.
+//! `hf-hub` downloads files too, but is not used here. If a server ignores the requested range, it appends
+//! the whole file; after a failed resumption it starts at byte 0; it checks neither size nor SHA-256; and it
+//! waits for ever for a server that stops sending.
 
 use std::{
     fs::{self, File},
@@ -15,21 +16,23 @@ use sha2::{Digest, Sha256};
 
 use super::{
     cache::ModelCache,
-    client::{Client, Identity},
-    error::HubError,
+    client::{Client, FileIdentity},
+    error::{Damage, HubError},
     id::HubId,
     meter::Meter,
 };
 
-/// An attempt that brought so many new bytes is not held against a download.
+/// New bytes after which an interrupted attempt does not count as a failure.
 const PROGRESS_MIN: u64 = 1 << 20;
+/// Attempts at a question to the hub; its answers are small.
+const QUESTION_ATTEMPTS_MAX: u32 = 3;
 
-/// How often something is tried, and how long it is waited in between.
+/// The number of attempts at a request, and the time between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Attempts at a download in a row that bring less than a mebibyte; at least 1.
+    /// Consecutive attempts at a download that bring less than a mebibyte each; at least 1.
     pub attempts: u32,
-    /// Before the second attempt; doubled before each further one.
+    /// The time before the second attempt; doubled before each further attempt.
     pub wait: Duration,
 }
 
@@ -40,24 +43,27 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Waits after this many failures.
     fn sleep(self, failures: u32) {
         std::thread::sleep(self.wait.saturating_mul(1 << failures.saturating_sub(1).min(6)));
     }
 
-    /// What `ask` answers, asked at most three times while the network is at fault.
+    /// The answer of `ask`, which is tried up to three times while the network is at fault.
     pub(super) fn patiently<T>(self, ask: impl Fn() -> Result<T, HubError>) -> Result<T, HubError> {
         let mut failures = 0;
         loop {
             failures += 1;
             match ask() {
-                Err(error) if error.is_passing() && failures < self.attempts.min(3) => self.sleep(failures),
+                Err(error) if error.is_passing() && failures < self.attempts.min(QUESTION_ATTEMPTS_MAX) => {
+                    self.sleep(failures);
+                }
                 answer => return answer,
             }
         }
     }
 }
 
-/// Downloads of one commit.
+/// The downloads of one commit.
 pub(super) struct Downloads<'a> {
     pub(super) client: &'a Client,
     pub(super) cache: &'a ModelCache,
@@ -67,17 +73,17 @@ pub(super) struct Downloads<'a> {
     pub(super) is_terminal: bool,
 }
 
-/// One file on its way.
-struct Arrival<'a> {
+/// A file that is being downloaded.
+struct PartialFile<'a> {
     name: &'a str,
-    identity: Identity,
-    /// What is here of it.
+    identity: FileIdentity,
+    /// The bytes so far.
     part: File,
     path: &'a Path,
 }
 
 impl Downloads<'_> {
-    /// Puts `file` into the cache, unless it is there; `is_shown`: people should see that it comes.
+    /// Downloads `file` unless it is in the cache, and shows its progress if `is_shown`.
     pub(super) fn fetch(&self, file: &str, is_shown: bool) -> Result<(), HubError> {
         let commit = self.id.revision();
         if self.cache.has(commit, file) {
@@ -94,52 +100,52 @@ impl Downloads<'_> {
             }
             let part = File::options().read(true).write(true).create(true).truncate(false).open(&path);
             let part = part.map_err(HubError::io("open", &path))?;
-            self.complete(&mut Arrival { name: file, identity, part, path: &path }, is_shown)?;
+            self.complete(&mut PartialFile { name: file, identity, part, path: &path }, is_shown)?;
             fs::rename(&path, &blob).map_err(HubError::io("rename", &path))?;
         }
         self.cache.link(commit, file, &etag)
     }
 
-    /// Brings the whole file and checks it; a file that is not as it should be is thrown away.
-    fn complete(&self, arrival: &mut Arrival<'_>, is_shown: bool) -> Result<(), HubError> {
-        if arrival.identity.size.is_some_and(|size| arrival.length().is_ok_and(|found| found > size)) {
-            arrival.cut(0)?;
+    /// Downloads the whole file and checks it; a damaged file is deleted.
+    fn complete(&self, file: &mut PartialFile<'_>, is_shown: bool) -> Result<(), HubError> {
+        if file.identity.size.is_some_and(|size| file.length().is_ok_and(|found| found > size)) {
+            file.cut(0)?;
         }
-        let found = arrival.length()?;
-        let what = format!("{} {}", self.id.model(), arrival.name);
+        let found = file.length()?;
+        let what = format!("{} {}", self.id.model(), file.name);
         let meter = if is_shown {
-            Meter::new(&what, arrival.identity.size, found, self.is_terminal)
+            Meter::new(&what, file.identity.size, found, self.is_terminal)
         } else {
             Meter::silent()
         };
-        self.fill(arrival, &meter)?;
-        if found > 0 && arrival.fault()?.is_some() {
-            // What an earlier process left may be at fault: a power cut loses bytes in the middle.
-            arrival.cut(0)?;
-            self.fill(arrival, &meter)?;
+        self.fill(file, &meter)?;
+        if found > 0 && file.fault()?.is_some() {
+            // The bytes of an earlier process may be damaged: a power cut can lose bytes in the middle.
+            file.cut(0)?;
+            self.fill(file, &meter)?;
         }
-        if let Some(what) = arrival.fault()? {
-            fs::remove_file(arrival.path).map_err(HubError::io("remove", arrival.path))?;
-            let (id, file) = (self.id.to_string(), arrival.name.to_owned());
-            return Err(HubError::Damaged { id, file, what });
+        if let Some(damage) = file.fault()? {
+            fs::remove_file(file.path).map_err(HubError::io("remove", file.path))?;
+            let (id, file) = (self.id.to_string(), file.name.to_owned());
+            return Err(HubError::Damaged { id, file, damage });
         }
-        arrival.part.sync_all().map_err(HubError::io("write", arrival.path))
+        file.part.sync_all().map_err(HubError::io("write", file.path))
     }
 
-    /// Brings what is missing, in as many attempts as it takes while they bring something.
-    fn fill(&self, arrival: &mut Arrival<'_>, meter: &Meter) -> Result<(), HubError> {
-        let size = arrival.identity.size;
-        let mut most = arrival.length()?;
+    /// Downloads the missing bytes, in attempts that go on until too many in a row bring too little.
+    fn fill(&self, file: &mut PartialFile<'_>, meter: &Meter) -> Result<(), HubError> {
+        let size = file.identity.size;
+        let mut have_max = file.length()?;
         let mut failures = 0;
-        while size.is_none_or(|size| arrival.length().is_ok_and(|have| have < size)) {
-            let end = self.attempt(arrival, meter);
-            let have = arrival.length()?;
+        while size.is_none_or(|size| file.length().is_ok_and(|have| have < size)) {
+            let end = self.attempt(file, meter);
+            let have = file.length()?;
             let source = match end {
                 Ok(Ok(())) if size.is_none_or(|size| have >= size) => return Ok(()),
                 Ok(Ok(())) => io::ErrorKind::UnexpectedEof.into(),
                 Ok(Err(source)) => source,
                 Err(HubError::Busy { status: 416, url }) => {
-                    arrival.cut(0)?;
+                    file.cut(0)?;
                     io::Error::other(format!("{url} has no such range"))
                 }
                 Err(error) if error.is_passing() && failures + 1 < self.pace.attempts => {
@@ -147,26 +153,25 @@ impl Downloads<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            failures = if have >= most.saturating_add(PROGRESS_MIN) { 1 } else { failures + 1 };
-            most = most.max(have);
+            failures = if have >= have_max.saturating_add(PROGRESS_MIN) { 1 } else { failures + 1 };
+            have_max = have_max.max(have);
             if failures >= self.pace.attempts {
-                let (id, file) = (self.id.to_string(), arrival.name.to_owned());
-                let of = size.map_or_else(String::new, |size| format!(" of {size}"));
-                return Err(HubError::Cut { id, file, attempts: failures, have, of, source });
+                let (id, file) = (self.id.to_string(), file.name.to_owned());
+                return Err(HubError::Cut { id, file, attempts: failures, have, size, source });
             }
             self.pace.sleep(failures);
         }
         Ok(())
     }
 
-    /// Brings what one connection yields; the inner error is the connection's.
-    fn attempt(&self, arrival: &mut Arrival<'_>, meter: &Meter) -> Result<io::Result<()>, HubError> {
-        let have = arrival.length()?;
-        let bytes = self.client.bytes(self.id, arrival.name, have)?;
-        // A server that knows no ranges begins at the beginning.
-        arrival.cut(bytes.start)?;
-        let rest = arrival.identity.size.map_or(u64::MAX, |size| size - bytes.start.min(size));
-        // One byte more than there should be tells too much from enough.
+    /// Downloads bytes over one connection. The inner error is the connection's, and can be retried.
+    fn attempt(&self, file: &mut PartialFile<'_>, meter: &Meter) -> Result<io::Result<()>, HubError> {
+        let have = file.length()?;
+        let bytes = self.client.bytes(self.id, file.name, have)?;
+        // A server without support for ranges sends the file from its beginning.
+        file.cut(bytes.start)?;
+        let rest = file.identity.size.map_or(u64::MAX, |size| size - bytes.start.min(size));
+        // One byte more than expected is enough to notice a file that is too long.
         let mut reader = bytes.reader.take(rest.saturating_add(1));
         let mut at = bytes.start;
         let mut buffer = vec![0; 1 << 16];
@@ -178,30 +183,31 @@ impl Downloads<'_> {
                 Err(error) => return Ok(Err(error)),
             };
             let read = buffer.get(..count).unwrap_or_default();
-            arrival.part.write_all(read).map_err(HubError::io("write", arrival.path))?;
+            file.part.write_all(read).map_err(HubError::io("write", file.path))?;
             at += count as u64;
             meter.at(at);
         }
     }
 }
 
-impl Arrival<'_> {
+impl PartialFile<'_> {
     fn length(&self) -> Result<u64, HubError> {
         Ok(self.part.metadata().map_err(HubError::io("look at", self.path))?.len())
     }
 
-    /// Forgets all from byte `length` on, and goes there.
+    /// Truncates the file to `length` bytes and continues there.
     fn cut(&mut self, length: u64) -> Result<(), HubError> {
         let cut = self.part.set_len(length).and_then(|()| self.part.seek(SeekFrom::Start(length)));
         cut.map(|_| ()).map_err(HubError::io("write", self.path))
     }
 
-    /// What is wrong with the file, by what the hub said of it.
-    fn fault(&mut self) -> Result<Option<String>, HubError> {
+    /// The difference of the file from its identity on the hub; `None` if it is intact.
+    fn fault(&mut self) -> Result<Option<Damage>, HubError> {
         let (have, etag) = (self.length()?, &self.identity.etag);
         if let Some(size) = self.identity.size.filter(|size| *size != have) {
-            return Ok(Some(format!("it should have {size} bytes and has {have} or more")));
+            return Ok(Some(Damage::Size { expected: size, found: have }));
         }
+        // The etag of a small file is git's SHA-1 of the file and a header, which is not checked.
         if etag.len() != 64 || !etag.chars().all(|c| c.is_ascii_hexdigit()) {
             return Ok(None);
         }
@@ -210,6 +216,6 @@ impl Arrival<'_> {
         read.map_err(HubError::io("read", self.path))?;
         let found = format!("{:x}", hash.finalize());
         let is_same = found.eq_ignore_ascii_case(etag);
-        Ok((!is_same).then(|| format!("its SHA-256 should be {etag} and is {found}")))
+        Ok((!is_same).then(|| Damage::Digest { expected: etag.clone(), found }))
     }
 }

@@ -1,11 +1,11 @@
-//! What the environment says of the hub: names and meanings are those of `huggingface_hub`.
+//! The environment variables about the hub, with the names and meanings of `huggingface_hub`.
 
 use std::path::{Path, PathBuf};
 
 /// The hub, when `HF_ENDPOINT` names no other.
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// The variables that are read and shown in the README.
+/// The variables that are read; the documentation lists them.
 pub const VARIABLES: [&str; 9] = [
     "HF_HOME",
     "HF_HUB_CACHE",
@@ -18,28 +18,29 @@ pub const VARIABLES: [&str; 9] = [
     "SSL_CERT_FILE",
 ];
 
-/// Where the hub is, where its files go, and who asks.
+/// The address of the hub, the folder of its files, and the credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// The folder with `models--owner--name`; `None` when not even a home folder is known.
+    /// The folder of all `models--owner--name` folders; `None` when no home folder is known.
     pub cache: Option<PathBuf>,
     /// The hub's address, without a slash at its end.
     pub endpoint: String,
-    /// Proves who asks; never shown, and sent to the endpoint's host alone.
+    /// The access token; never shown, and sent to the endpoint's host alone.
     pub token: Option<String>,
-    /// Whether nothing but the cache may be used.
+    /// Whether the network may not be used.
     pub is_offline: bool,
-    /// A PEM file with the authorities to trust in place of the built-in ones.
+    /// A PEM file with the trusted authorities, instead of the built-in list.
     pub certificates: Option<PathBuf>,
 }
 
 impl Environment {
-    /// What this process was given.
+    /// The environment of this process.
     #[must_use]
     pub fn of_this_process() -> Self {
         Self::read(&|name| std::env::var(name).ok())
     }
 
+    /// The environment in which `variable` gives the value of a variable.
     fn read(variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let home = home(&given);
@@ -64,7 +65,7 @@ impl Environment {
     }
 }
 
-/// `HF_HOME`, or where it is by default.
+/// `HF_HOME`, or its default.
 fn home(given: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     if let Some(home) = given("HF_HOME") {
         return Some(expanded(&home, given));
@@ -86,6 +87,7 @@ fn expanded(path: &str, given: &dyn Fn(&str) -> Option<String>) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// The environment in which `variable` gives the value of a variable.
     fn read(variables: &[(&str, &str)]) -> Environment {
         Environment::read(&|name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn no_variable_is_read_in_secret() {
+    fn every_variable_that_is_read_is_documented() {
         let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
         Environment::read(&|name| {
             asked.borrow_mut().insert(name.to_owned());
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn offline_is_what_huggingface_hub_takes_for_true() {
+    fn offline_has_the_truth_values_of_huggingface_hub() {
         for (value, is_offline) in [("1", true), ("true", true), ("On", true), ("0", false), ("", false)] {
             assert_eq!(read(&[("HF_HUB_OFFLINE", value)]).is_offline, is_offline, "{value}");
         }

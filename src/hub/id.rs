@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// The revision of an id that names none.
+/// The revision of an id without a revision.
 const DEFAULT_REVISION: &str = "main";
 
-/// A model of the hub, and which state of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A model of the hub at a revision.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HubId {
     model: String,
     revision: Option<String>,
 }
 
 impl HubId {
-    /// The id written as `text`, if it has the form of one. Nobody is asked whether it exists.
+    /// The id written as `text`; `None` if `text` does not have the form of an id. The model may not exist.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (model, revision) = match text.split_once('@') {
@@ -36,13 +36,13 @@ impl HubId {
         &self.model
     }
 
-    /// Branch, tag or commit; `main` when none is named.
+    /// The branch, tag or commit; `main` when the id has no revision.
     #[must_use]
     pub fn revision(&self) -> &str {
         self.revision.as_deref().unwrap_or(DEFAULT_REVISION)
     }
 
-    /// The revision, if it is a whole commit: 40 hexadecimal digits, which nothing can move.
+    /// The revision, if it is a whole commit: 40 hexadecimal digits. Its files never change.
     #[must_use]
     pub fn commit(&self) -> Option<&str> {
         self.revision.as_deref().filter(|revision| is_commit(revision))
@@ -69,7 +69,7 @@ pub(super) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.chars().all(|c| c.is_ascii_hexdigit())
 }
 
-/// The rule of `huggingface_hub` for owners and names.
+/// Whether `part` is an owner or a name by the rule of `huggingface_hub`.
 fn is_part(part: &str) -> bool {
     let is_edge = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (1..=96).contains(&part.len())
@@ -80,7 +80,7 @@ fn is_part(part: &str) -> bool {
         && !part.contains("..")
 }
 
-/// Names of branches and tags that need no quoting in an address and stay below `refs/` as a path.
+/// Whether `revision` needs no quoting in an address and, as a path, stays below `refs/`.
 fn is_revision(revision: &str) -> bool {
     let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+');
     revision.len() <= 200
@@ -108,14 +108,22 @@ mod tests {
         for text in ["v1.0", "refs/pr/5", "feature/x_y+z", "8f23c25"] {
             assert_eq!(revision(text), text);
         }
+    }
+
+    #[test]
+    fn a_commit_is_written_in_lower_case() {
         let id = HubId::parse(&format!("a/b@{}", COMMIT.to_uppercase())).unwrap();
         assert_eq!(id.commit(), Some(COMMIT));
         assert_eq!(id.to_string(), format!("a/b@{COMMIT}"));
+    }
+
+    #[test]
+    fn the_beginning_of_a_commit_is_no_commit() {
         assert_eq!(HubId::parse("a/b@8f23c25").unwrap().commit(), None);
     }
 
     #[test]
-    fn what_has_another_form_is_no_id() {
+    fn a_text_of_another_form_is_no_id() {
         for text in [
             "",
             "bert-base-chinese",

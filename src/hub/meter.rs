@@ -1,24 +1,26 @@
-//! How far a download is, on standard error: a bar on a terminal, a plain line elsewhere.
+//! The progress of a download on standard error: a bar on a terminal, otherwise a line at its start.
 
 use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The display of one download.
+use crate::numbers::count_u64;
+
+/// The progress display of one download.
 pub(super) struct Meter {
     bar: Option<ProgressBar>,
 }
 
 impl Meter {
-    /// Shows nothing: for files that are there at once.
+    /// A display that shows nothing, for small files.
     pub(super) const fn silent() -> Self {
         Self { bar: None }
     }
 
-    /// Says that `what` of `size` bytes is downloaded, `have` of which are here already.
+    /// Shows that `what`, of `size` bytes, is being downloaded, and that `have` bytes are in the cache already.
     pub(super) fn new(what: &str, size: Option<u64>, have: u64, is_terminal: bool) -> Self {
         if !is_terminal {
-            // Nobody need listen there.
+            // A closed standard error must not end the program.
             let _ = writeln!(io::stderr(), "{}", line(what, size, have));
             return Self::silent();
         }
@@ -29,12 +31,12 @@ impl Meter {
         }
         bar.set_message(what.to_owned());
         bar.set_position(have);
-        // The time left is that of what is still to come.
+        // Otherwise the bytes in the cache would count as downloaded just now, and the time left be too short.
         bar.reset_eta();
         Self { bar: Some(bar) }
     }
 
-    /// So many bytes are here now.
+    /// Shows that `bytes` bytes are in the cache.
     pub(super) fn at(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(bytes);
@@ -50,6 +52,7 @@ impl Drop for Meter {
     }
 }
 
+/// The line for a standard error that is no terminal.
 fn line(what: &str, size: Option<u64>, have: u64) -> String {
     let size = size.map_or_else(|| "size unknown".to_owned(), bytes);
     match have {
@@ -58,10 +61,9 @@ fn line(what: &str, size: Option<u64>, have: u64) -> String {
     }
 }
 
-/// `412 MB`
+/// `count` bytes with a unit: `412 MB`.
 fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
-    let size = count as f64;
+    let size = count_u64(count);
     match size {
         0.0..1e3 => format!("{count} bytes"),
         1e3..1e6 => format!("{:.0} kB", size / 1e3),
@@ -74,12 +76,21 @@ fn bytes(count: u64) -> String {
 mod tests {
     use super::*;
 
+    const WHAT: &str = "google-bert/bert-base-chinese model.safetensors";
+
     #[test]
-    fn a_line_tells_what_comes_how_large_it_is_and_where_it_goes_on() {
-        let what = "google-bert/bert-base-chinese model.safetensors";
-        assert_eq!(line(what, Some(411_553_788), 0), format!("downloading {what} (412 MB)"));
-        let text = line(what, Some(1_340_000_000), 99_700);
-        assert_eq!(text, format!("downloading {what} (1.3 GB, of which 100 kB are here)"));
+    fn a_line_has_the_file_and_its_size() {
+        assert_eq!(line(WHAT, Some(411_553_788), 0), format!("downloading {WHAT} (412 MB)"));
+    }
+
+    #[test]
+    fn a_line_has_the_bytes_that_are_in_the_cache() {
+        let text = line(WHAT, Some(1_340_000_000), 99_700);
+        assert_eq!(text, format!("downloading {WHAT} (1.3 GB, of which 100 kB are here)"));
+    }
+
+    #[test]
+    fn a_line_for_a_file_of_unknown_size_shows_that() {
         assert_eq!(line("a b", None, 0), "downloading a b (size unknown)");
     }
 }

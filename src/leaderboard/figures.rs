@@ -1,18 +1,18 @@
-//! How figures are shown to people: in tables, pictures and pages alike.
+//! How figures are shown to people, in tables, pictures and pages.
 
 pub use crate::display::{columns, markdown, plain, shorten};
 use crate::settings::Value;
 
-/// Stands behind the F1 of a trial that is not distinguishable from the leader.
+/// Mark behind the F1 of a trial that is not distinguishable from the leader.
 pub const TIE_MARK: &str = "≈";
-/// Stands where there is no figure.
+/// Mark in place of a figure that does not exist.
 pub const NOTHING: &str = "–";
 
 /// A share or a score in 0 to 1 with three digits: `.912`, `1.000`; [`NOTHING`] unless finite.
 #[must_use]
 pub fn share(figure: f64) -> String {
     if !figure.is_finite() || figure.abs() >= 1e3 {
-        // No share; three hundred digits would say no more.
+        // Not a share of anything. Without an exponent, a huge number would have up to 300 digits.
         return number(figure);
     }
     let text = format!("{figure:.3}");
@@ -28,19 +28,19 @@ pub fn interval(low: f64, high: f64) -> String {
     format!("[{}, {}]", share(low), share(high))
 }
 
-/// A number with at most four significant digits, shortest form: `3e-5`, `0.1234`, `12.5`;
+/// A number with at most four significant digits, in its shortest form: `3e-5`, `0.1234`, `12.5`;
 /// [`NOTHING`] unless finite.
 #[must_use]
 pub fn number(figure: f64) -> String {
     if !figure.is_finite() {
         return NOTHING.to_owned();
     }
-    // Through its own digits, so that 0.1 + 0.2 is 0.3.
+    // Rounded through decimal digits, so that 0.1 + 0.2 is shown as 0.3 instead of 0.30000000000000004.
     let rounded = format!("{figure:.3e}").parse().ok().filter(|rounded: &f64| rounded.is_finite());
     Value::Float(rounded.unwrap_or(figure)).to_string()
 }
 
-/// A setting's value as a table shows it: numbers as [`number`] does, texts made [`plain`].
+/// A setting's value for a table: decimal numbers as [`number`] writes them, texts as [`plain`] does.
 #[must_use]
 pub fn value(value: &Value) -> String {
     match value {
@@ -56,6 +56,7 @@ pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return NOTHING.to_owned();
     }
+    // From 59.95 on, one decimal would round to "60.0 s".
     if seconds < 59.95 {
         return format!("{seconds:.1} s");
     }

@@ -1,44 +1,54 @@
 //! The leaderboard's columns, and the leaderboard as Markdown, CSV and JSON.
 //!
-//! JSON and CSV carry every digit and every character; tables are for people and
-//! carry neither control characters nor more digits than can be told apart.
+//! JSON and CSV hold every digit and every character. Tables are for people: they hold no
+//! control characters, and no more digits than a reader can distinguish.
 
 use std::fmt::Write as _;
 
-use super::{Counts, Leaderboard, Row, TestFigures, figures};
+use super::{
+    board::{Leaderboard, LeaderboardRow},
+    figures,
+    test_figures::{TestCounts, TestFigures},
+};
 use crate::trial::State;
 
-/// Widest column of a swept setting, in terminal columns.
-const PARAM_COLUMNS: usize = 24;
-/// Widest reason of a failure in a note.
-const REASON_COLUMNS: usize = 160;
+/// Largest width of a swept setting's column, in terminal columns.
+const PARAM_COLUMNS_MAX: usize = 24;
+/// Largest width of the reason of a failure in a footnote, in terminal columns.
+const REASON_COLUMNS_MAX: usize = 160;
 
+/// A column of the leaderboard.
 pub(super) struct Column {
     pub(super) heading: String,
+    /// Whether cells are aligned to the right.
     pub(super) right: bool,
-    pub(super) cell: Box<dyn Fn(&Row) -> String>,
+    /// Gives the cell of a row.
+    pub(super) cell: Box<dyn Fn(&LeaderboardRow) -> String>,
 }
 
 impl Column {
-    fn new(heading: &str, right: bool, cell: impl Fn(&Row) -> String + 'static) -> Self {
+    fn new(heading: &str, right: bool, cell: impl Fn(&LeaderboardRow) -> String + 'static) -> Self {
         Self {
-            heading: figures::shorten(&figures::plain(heading), PARAM_COLUMNS),
+            heading: figures::shorten(&figures::plain(heading), PARAM_COLUMNS_MAX),
             right,
             cell: Box::new(cell),
         }
     }
 }
 
+/// A figure as `show` writes it; [`figures::NOTHING`] if there is none.
 fn or_nothing<T>(figure: Option<T>, show: impl Fn(T) -> String) -> String {
     figure.map_or_else(|| figures::NOTHING.to_owned(), show)
 }
 
-fn param(row: &Row, name: &str) -> String {
+/// A trial's value of the swept setting `name`.
+fn param(row: &LeaderboardRow, name: &str) -> String {
     let value = row.params.0.iter().find(|(key, _)| key == name);
-    or_nothing(value, |(_, value)| figures::shorten(&figures::value(value), PARAM_COLUMNS))
+    or_nothing(value, |(_, value)| figures::shorten(&figures::value(value), PARAM_COLUMNS_MAX))
 }
 
-fn test_f1(row: &Row) -> String {
+/// Test F1 with its 95 % interval, and the mark of a tie with the leader.
+fn test_f1(row: &LeaderboardRow) -> String {
     or_nothing(row.test.as_ref(), |test| {
         let mark = if row.tied == Some(true) { figures::TIE_MARK } else { " " };
         format!("{} {} {mark}", figures::share(test.f1), figures::interval(test.f1_low, test.f1_high))
@@ -46,6 +56,8 @@ fn test_f1(row: &Row) -> String {
 }
 
 impl Leaderboard {
+    /// The columns of a table for people. The state is shown only if a trial is not complete, the seed only
+    /// if trials differ in nothing else.
     pub(super) fn columns(&self) -> Vec<Column> {
         let mut columns = vec![
             Column::new("rank", true, |row| or_nothing(row.rank, |rank| rank.to_string())),
@@ -79,20 +91,22 @@ impl Leaderboard {
         columns
     }
 
-    /// The headings and cells that a table shows, for every row.
+    /// The headings of a table, and the cells of every row.
     pub(crate) fn cells(&self) -> (Vec<String>, Vec<Vec<String>>) {
         let columns = self.columns();
-        let row = |row: &Row| columns.iter().map(|column| (column.cell)(row).trim_end().to_owned()).collect();
+        let row = |row: &LeaderboardRow| {
+            columns.iter().map(|column| (column.cell)(row).trim_end().to_owned()).collect()
+        };
         (
             columns.iter().map(|column| column.heading.trim_end().to_owned()).collect(),
             self.rows.iter().map(row).collect(),
         )
     }
 
-    /// Why trials failed: a sentence each.
+    /// Says why trials failed: a sentence for each.
     pub(crate) fn failures(&self) -> impl Iterator<Item = String> {
         self.rows.iter().filter_map(|row| {
-            let reason = figures::shorten(&figures::plain(row.reason.as_ref()?), REASON_COLUMNS);
+            let reason = figures::shorten(&figures::plain(row.reason.as_ref()?), REASON_COLUMNS_MAX);
             Some(format!("Trial {} failed: {reason}", row.trial))
         })
     }
@@ -120,7 +134,7 @@ impl Leaderboard {
         text
     }
 
-    /// A JSON array of rows, with a line break at its end. A figure that is not finite is `null`.
+    /// The rows as a JSON array, with a line break at its end. A figure that is not finite is `null`.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(&self.rows).unwrap_or_else(|error| {
@@ -130,8 +144,8 @@ impl Leaderboard {
         text
     }
 
-    /// One line a row, after one with the headings: the fields of a JSON row, the swept settings
-    /// by their names, test figures with `test_` before them.
+    /// The rows as CSV with a line of headings: the fields of a JSON row, with a column for each swept
+    /// setting and `test_` before the names of test figures.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -161,11 +175,11 @@ impl Leaderboard {
         headings.extend(own(&["train_loss", "val_loss", "val_f1"]));
         headings.extend(test.iter().chain(counts).map(|name| format!("test_{name}")));
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
-        headings.extend(own(&["went_on_from", "reused_from"]));
+        headings.extend(own(&["warm_started_from", "reused_from"]));
         headings
     }
 
-    fn csv_row(&self, row: &Row, binary: bool) -> Vec<String> {
+    fn csv_row(&self, row: &LeaderboardRow, binary: bool) -> Vec<String> {
         let mut fields = vec![text(row.rank), row.trial.0.to_string(), row.state.as_str().to_owned()];
         fields.extend(
             self.swept
@@ -177,13 +191,13 @@ impl Leaderboard {
         fields.extend(csv_test(row.test.as_ref(), binary));
         fields.extend([text(row.verdict), text(row.seconds), text(row.device.as_ref()), text(row.tied)]);
         fields.extend([text(row.p_value), text(row.reason.as_ref()), text(row.micro_batch)]);
-        fields.extend([text(row.went_on_from.map(|trial| trial.0)), text(row.reused_from.as_ref())]);
+        fields.extend([text(row.warm_started_from.map(|trial| trial.0)), text(row.reused_from.as_ref())]);
         fields
     }
 }
 
+/// The test figures of a row: eleven fields in a binary task, and eleven in any other.
 fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
-    // Either way, eleven of them.
     let Some(test) = test else { return vec![String::new(); 11] };
     let mut fields: Vec<String> =
         [test.loss, test.accuracy, test.precision, test.recall, test.f1, test.f1_low, test.f1_high]
@@ -191,13 +205,14 @@ fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
             .map(f64::to_string)
             .collect();
     match &test.counts {
-        Counts::Binary { tp, fp, tn, fn_ } if binary => {
+        TestCounts::Binary { tp, fp, tn, fn_ } if binary => {
             fields.extend([tp, fp, tn, fn_].map(ToString::to_string));
         }
-        // Of a log that says otherwise than its plan.
-        Counts::Matrix { .. } if binary => fields.extend(std::iter::repeat_n(String::new(), 4)),
-        Counts::Binary { tp, fp, tn, fn_ } => fields.push(format!("[[{tn},{fp}],[{fn_},{tp}]]")),
-        Counts::Matrix { confusion } => {
+        // Only where the log disagrees with the plan about the task: its matrix has no place in these
+        // columns.
+        TestCounts::Matrix { .. } if binary => fields.extend(std::iter::repeat_n(String::new(), 4)),
+        TestCounts::Binary { tp, fp, tn, fn_ } => fields.push(format!("[[{tn},{fp}],[{fn_},{tp}]]")),
+        TestCounts::Matrix { confusion } => {
             let row = |row: &Vec<u64>| {
                 format!("[{}]", row.iter().map(u64::to_string).collect::<Vec<_>>().join(","))
             };
@@ -212,10 +227,12 @@ fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
     fields
 }
 
+/// A field of CSV; empty if there is none.
 fn text<T: ToString>(field: Option<T>) -> String {
     field.map_or_else(String::new, |field| field.to_string())
 }
 
+/// A loss with three decimals, unless it is huge.
 fn loss(loss: f64) -> String {
     if loss.is_finite() && loss.abs() < 1e5 { format!("{loss:.3}") } else { figures::number(loss) }
 }

@@ -1,24 +1,30 @@
-//! The leaderboard on a terminal: aligned columns, fewer of them where room is short, and one
-//! block a trial where even those are too wide.
+//! The leaderboard on a terminal: a table with aligned columns.
+//!
+//! A narrow terminal gets fewer columns; one that is too narrow for the remaining columns gets a
+//! block of lines for each trial instead.
 
 use std::fmt::Write as _;
 
-use super::{Leaderboard, Row, figures, listing::Column};
+use super::{
+    board::{Leaderboard, LeaderboardRow},
+    figures,
+    listing::Column,
+};
 
-/// Columns that a narrow terminal goes without, the first one first.
+/// Columns that are left out on a narrow terminal, in the order in which they are left out.
 const DISPENSABLE: [&str; 7] = ["device", "time", "train loss", "seed", "best epoch", "val loss", "accuracy"];
 
 /// A column with the cells of the rows that are shown.
-struct Shown {
+struct TableColumn {
     heading: String,
     right: bool,
     cells: Vec<String>,
-    /// Of its widest cell or its heading.
+    /// Width of the widest cell or of the heading, in terminal columns.
     width: usize,
 }
 
-impl Shown {
-    fn new(column: &Column, rows: &[Row]) -> Self {
+impl TableColumn {
+    fn new(column: &Column, rows: &[LeaderboardRow]) -> Self {
         let cells: Vec<String> = rows.iter().map(|row| (column.cell)(row)).collect();
         let heading = column.heading.clone();
         let width = cells.iter().chain([&heading]).map(|cell| figures::columns(cell)).max().unwrap_or(0);
@@ -27,18 +33,22 @@ impl Shown {
 }
 
 impl Leaderboard {
-    /// Every column, aligned, then the footnotes. Ends with a line break.
+    /// The table with every column, then the footnotes. Ends with a line break.
     #[must_use]
     pub fn to_table(&self) -> String {
         self.to_table_within(None, usize::MAX)
     }
 
-    /// The first `rows` rows in lines of at most `width` terminal columns, if there is such a limit,
-    /// then the footnotes, which are about all rows and are left to the terminal to wrap.
+    /// The table of the first `rows` rows, then the footnotes, which are about all rows.
+    ///
+    /// `width` is the largest width of the table's lines, in terminal columns; `None` for no limit. The
+    /// terminal wraps the footnotes.
     #[must_use]
     pub fn to_table_within(&self, width: Option<usize>, rows: usize) -> String {
         let rows = self.rows.get(..rows).unwrap_or(&self.rows);
-        let all = || -> Vec<Shown> { self.columns().iter().map(|column| Shown::new(column, rows)).collect() };
+        let all = || -> Vec<TableColumn> {
+            self.columns().iter().map(|column| TableColumn::new(column, rows)).collect()
+        };
         let mut columns = all();
         let mut left_out = Vec::new();
         let is_too_wide = |table: &str| width.is_some_and(|width| widest(table) > width);
@@ -69,12 +79,13 @@ impl Leaderboard {
     }
 }
 
+/// Width of the widest line, in terminal columns.
 fn widest(text: &str) -> usize {
     text.lines().map(figures::columns).max().unwrap_or(0)
 }
 
-/// A line of headings and a line for each of `rows` rows.
-fn aligned(columns: &[Shown], rows: usize) -> String {
+/// The table with a line of headings and a line for each of the first `rows` rows.
+fn aligned(columns: &[TableColumn], rows: usize) -> String {
     let mut table = String::new();
     for row in std::iter::once(None).chain((0..rows).map(Some)) {
         let mut line = String::new();
@@ -91,12 +102,12 @@ fn aligned(columns: &[Shown], rows: usize) -> String {
     table
 }
 
-/// A block for each of `rows` rows: its rank and trial, and below them a line for each other column.
-fn stacked(columns: &[Shown], rows: usize) -> String {
+/// A block for each of the first `rows` rows: rank and trial, and below them a line for each other column.
+fn stacked(columns: &[TableColumn], rows: usize) -> String {
     let (head, rest) = columns.split_at(columns.len().min(2));
     let width = rest.iter().map(|column| figures::columns(column.heading.trim_end())).max().unwrap_or(0);
     let blocks = (0..rows).map(|row| {
-        let cell = |column: &Shown| column.cells.get(row).map_or("", |cell| cell.trim()).to_owned();
+        let cell = |column: &TableColumn| column.cells.get(row).map_or("", |cell| cell.trim()).to_owned();
         let head: Vec<String> =
             head.iter().map(|column| format!("{} {}", column.heading, cell(column))).collect();
         rest.iter().fold(head.join(", ") + "\n", |mut block, column| {
@@ -114,7 +125,7 @@ mod tests {
     use super::*;
     use crate::{
         leaderboard::{RankBy, build},
-        report::samples::{record, study},
+        samples::{record, study},
     };
 
     fn board() -> Leaderboard {
@@ -149,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_width_is_overrun_and_columns_go_in_their_order() {
+    fn lines_keep_to_any_width_by_leaving_columns_out_in_their_order() {
         let mut before = usize::MAX;
         for width in (40..=140).rev() {
             let table = board().to_table_within(Some(width), usize::MAX);

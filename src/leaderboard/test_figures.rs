@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::metrics::{Average, Confusion, Rates, Scores, Target};
+use crate::metrics::{Average, Confusion, PrecisionRecallF1, Scores, Target};
 
 /// Figures on the test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,11 +16,11 @@ pub struct TestFigures {
     pub f1_low: f64,
     pub f1_high: f64,
     #[serde(flatten)]
-    pub counts: Counts,
-    /// With more than two classes: each average, whichever of them counts.
+    pub counts: TestCounts,
+    /// Every average F1 of a task with more than two classes; `None` with two.
     #[serde(flatten)]
     pub averages: Option<Averages>,
-    /// By class, in the order of the labels.
+    /// Figures of each class, in the order of the labels.
     pub classes: Vec<ClassFigures>,
 }
 
@@ -36,23 +36,23 @@ pub struct Averages {
 /// Figures of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassFigures {
-    /// Its name.
+    /// The name of the class.
     pub label: String,
-    /// TP / (TP + FP).
+    /// Precision: TP / (TP + FP).
     pub precision: f64,
-    /// TP / (TP + FN).
+    /// Recall: TP / (TP + FN).
     pub recall: f64,
-    /// 2 TP / (2 TP + FP + FN).
+    /// F1: 2 TP / (2 TP + FP + FN).
     pub f1: f64,
-    /// Documents of the class.
+    /// Number of documents of the class.
     pub support: u64,
 }
 
-/// The counts behind the figures.
+/// The counts of right and wrong predictions from which the figures follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Counts {
-    /// In a binary task, of the positive class.
+pub enum TestCounts {
+    /// The counts of the positive class in a binary task.
     #[expect(missing_docs, reason = "the usual names")]
     Binary {
         tp: u64,
@@ -61,15 +61,15 @@ pub enum Counts {
         #[serde(rename = "fn")]
         fn_: u64,
     },
-    /// With more classes.
+    /// The confusion matrix of a task with more than two classes.
     Matrix {
-        /// Row: true, column: predicted.
+        /// A row for each true class, a column for each predicted class.
         confusion: Confusion,
     },
 }
 
 impl Averages {
-    /// Of `confusion`, which has more than two classes.
+    /// The averages of `confusion`, which has more than two classes.
     fn of(confusion: &Confusion) -> Self {
         let f1 = |average| confusion.rates(Target::Average(average)).f1;
         Self {
@@ -81,10 +81,10 @@ impl Averages {
 }
 
 impl ClassFigures {
-    /// Of every class of `confusion`, by the name that `labels` give it, or else its index.
+    /// The figures of every class of `confusion`, under its name in `labels`, or else its index.
     pub(crate) fn of(confusion: &Confusion, labels: &[String]) -> Vec<Self> {
         let figures = |class: usize| {
-            let Rates { precision, recall, f1 } = confusion.rates(Target::Class(class));
+            let PrecisionRecallF1 { precision, recall, f1 } = confusion.rates(Target::Class(class));
             let label = labels.get(class).cloned().unwrap_or_else(|| class.to_string());
             Self { label, precision, recall, f1, support: confusion.support(class) }
         };
@@ -93,17 +93,17 @@ impl ClassFigures {
 }
 
 impl TestFigures {
-    /// The figures of `scores`; `labels` name the classes.
+    /// The figures of `scores`, with the classes named by `labels`.
     pub(super) fn new(scores: &Scores, labels: &[String]) -> Self {
         let confusion = &scores.confusion;
         let counts = match scores.positive.filter(|&class| class < confusion.classes()) {
-            Some(class) => Counts::Binary {
+            Some(class) => TestCounts::Binary {
                 tp: confusion.true_positives(class),
                 fp: confusion.false_positives(class),
                 tn: confusion.true_negatives(class),
                 fn_: confusion.false_negatives(class),
             },
-            None => Counts::Matrix { confusion: confusion.clone() },
+            None => TestCounts::Matrix { confusion: confusion.clone() },
         };
         Self {
             loss: scores.loss,

@@ -1,24 +1,24 @@
 //! Ranks, ties, footnotes and formats by example.
 
-use super::*;
+use super::{comparison::COMPARED_MAX, *};
 use crate::{
-    metrics::{Average, Confusion, Scores},
-    report::samples::{failed, record, scores, study},
-    trial::FailureKind,
+    metrics::{Average, Confusion, Scores, Target},
+    samples::{failed, record, scores, study},
+    trial::{FailureKind, State},
 };
 
 fn none(_: TrialId) -> Option<Vec<Prediction>> {
     None
 }
 
-/// A complete trial with this many of 200 wrong on the test set.
+/// A complete trial that has `wrong` documents of each class wrong on the test set.
 fn trial(id: u32, wrong: u64) -> TrialRecord {
     let mut record = record(id, &[0.6, 0.5]);
     record.outcome.as_mut().unwrap().test = scores(wrong, 0.4);
     record
 }
 
-/// Predictions in accord with [`trial`].
+/// Predictions that give the scores of [`trial`] with the same `wrong`.
 fn predictions(wrong: u64) -> Vec<Prediction> {
     (0..400)
         .map(|id| {
@@ -74,14 +74,33 @@ fn a_complete_trial_whose_figure_is_not_finite_has_no_rank() {
     assert_eq!(ranks(&board), [(Some(1), 2), (None, 1)]);
 }
 
-#[test]
-fn a_trial_one_point_behind_is_tied_and_one_twenty_behind_is_not() {
+/// The second trial is one point behind the leader, the third 25 points.
+fn one_close_and_one_distant() -> Leaderboard {
     let study = study(vec![trial(1, 10), trial(2, 12), trial(3, 60)]);
-    let board = build(&study, RankBy::TestF1, &|id| Some(predictions([10, 12, 60][id.0 as usize - 1])));
+    build(&study, RankBy::TestF1, &|id| Some(predictions([10, 12, 60][id.0 as usize - 1])))
+}
+
+#[test]
+fn a_trial_one_point_behind_is_tied_but_not_one_twenty_behind() {
+    let board = one_close_and_one_distant();
     assert_eq!(board.rows.iter().map(|row| row.tied).collect::<Vec<_>>(), [false, true, false].map(Some));
-    assert!(board.rows[2].p_value.unwrap() < 0.01 && board.rows[0].p_value.is_none());
     assert_eq!(board.comparisons, 2);
-    assert!(board.footnotes()[0].contains("1 of 2"), "{:?}", board.footnotes());
+}
+
+#[test]
+fn a_trial_far_behind_has_a_low_p_value() {
+    assert!(one_close_and_one_distant().rows[2].p_value.unwrap() < 0.01);
+}
+
+#[test]
+fn the_leader_has_no_p_value() {
+    assert!(one_close_and_one_distant().rows[0].p_value.is_none());
+}
+
+#[test]
+fn the_footnote_counts_tied_trials() {
+    let notes = one_close_and_one_distant().footnotes();
+    assert!(notes[0].contains("1 of 2"), "{notes:?}");
 }
 
 #[test]
@@ -104,8 +123,8 @@ fn a_single_trial_was_not_picked_by_anything() {
     assert!(build(&study(vec![trial(1, 10), broken]), RankBy::TestF1, &none).footnotes().is_empty());
 }
 
-#[test]
-fn a_trial_that_cannot_be_compared_is_not_called_different_and_says_why() {
+/// Behind the leader, a trial without predictions, one with predictions on other documents, and a failed one.
+fn two_that_cannot_be_compared() -> Leaderboard {
     let broken = failed(record(4, &[0.6]), FailureKind::Exit(1));
     let study = study(vec![trial(1, 10), trial(2, 12), trial(3, 12), broken]);
     let own = |id: TrialId| match id.0 {
@@ -113,18 +132,37 @@ fn a_trial_that_cannot_be_compared_is_not_called_different_and_says_why() {
         2 => None,
         _ => Some(predictions(12)[1..].to_vec()),
     };
-    let mut board = build(&study, RankBy::TestF1, &own);
+    build(&study, RankBy::TestF1, &own)
+}
+
+#[test]
+fn a_trial_that_cannot_be_compared_is_not_called_different() {
+    let board = two_that_cannot_be_compared();
     assert_eq!(board.rows.iter().map(|row| row.tied).collect::<Vec<_>>(), [Some(false), None, None, None]);
     let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
     assert!(rows[1]["tied"].is_null() && rows[3]["tied"].is_null(), "{rows}");
-    let notes = board.footnotes();
+}
+
+#[test]
+fn a_footnote_names_the_trial_whose_predictions_are_missing() {
+    let notes = two_that_cannot_be_compared().footnotes();
     assert!(
         notes[0].starts_with("Trial 0002 was not compared with the leader: its predictions.csv is missing")
     );
+}
+
+#[test]
+fn a_footnote_names_predictions_on_other_documents() {
+    let notes = two_that_cannot_be_compared().footnotes();
     assert!(
         notes[1].ends_with("its predictions.csv is about other documents than the leader's."),
         "{notes:?}"
     );
+}
+
+#[test]
+fn a_footnote_names_damaged_predictions() {
+    let mut board = two_that_cannot_be_compared();
     board.mark_damaged(&[TrialId(2)]);
     assert!(board.footnotes()[0].contains("its predictions.csv is damaged"), "{:?}", board.footnotes());
 }
@@ -155,7 +193,7 @@ fn a_json_row_has_the_promised_fields_in_order() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let promised = "rank trial state params seed best_epoch epochs_run stopped_early train_loss val_loss \
                     val_f1 test verdict seconds device tied p_value reason failure micro_batch \
-                    went_on_from reused_from";
+                    warm_started_from reused_from";
     assert_eq!(keys(&rows[0]).join(" "), promised);
     let test = "loss accuracy precision recall f1 f1_low f1_high tp fp tn fn classes";
     assert_eq!(keys(&rows[0]["test"]).join(" "), test);
@@ -185,7 +223,7 @@ fn of_three_classes(trials: Vec<TrialRecord>) -> Study {
     Study { labels: NAMES.map(str::to_owned).to_vec(), target: MACRO, ..study(trials) }
 }
 
-/// A complete trial whose counts are those of `metrics::tests`, under `target`.
+/// A complete trial with the confusion matrix of `metrics::tests`, scored by `target`.
 fn three_class_trial(id: u32, target: Target) -> TrialRecord {
     let mut confusion = Confusion::new(3);
     for (truth, row) in [[30, 5, 5], [4, 40, 2], [1, 3, 20]].into_iter().enumerate() {
@@ -198,28 +236,50 @@ fn three_class_trial(id: u32, target: Target) -> TrialRecord {
     trial
 }
 
-#[test]
-fn with_three_classes_a_row_has_each_average_and_each_class_under_its_own_name() {
+/// The test figures of a row with three classes, as JSON.
+fn three_class_figures() -> serde_json::Map<String, serde_json::Value> {
     let board = build(&of_three_classes(vec![three_class_trial(1, MACRO)]), RankBy::TestF1, &none);
     let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
-    let test = rows[0]["test"].as_object().unwrap();
-    let keys = test.keys().cloned().collect::<Vec<_>>().join(" ");
+    rows[0]["test"].as_object().unwrap().clone()
+}
+
+fn is_near(value: &serde_json::Value, expected: f64) -> bool {
+    (value.as_f64().unwrap() - expected).abs() < 1e-9
+}
+
+#[test]
+fn with_three_classes_test_figures_have_the_promised_fields_in_order() {
+    let keys = three_class_figures().keys().cloned().collect::<Vec<_>>().join(" ");
     let promised =
         "loss accuracy precision recall f1 f1_low f1_high confusion macro_f1 micro_f1 weighted_f1 classes";
     assert_eq!(keys, promised);
-    let near = |value: &serde_json::Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-9;
-    assert!(near(&test["macro_f1"], 0.811_792_518) && near(&test["f1"], 0.811_792_518));
-    assert!(near(&test["micro_f1"], 0.818_181_818) && near(&test["weighted_f1"], 0.817_931_505));
+}
+
+#[test]
+fn with_three_classes_a_row_has_each_average() {
+    let test = three_class_figures();
+    assert!(is_near(&test["macro_f1"], 0.811_792_518) && is_near(&test["f1"], 0.811_792_518));
+    assert!(is_near(&test["micro_f1"], 0.818_181_818) && is_near(&test["weighted_f1"], 0.817_931_505));
+}
+
+#[test]
+fn with_three_classes_a_row_has_each_class_under_its_own_name() {
+    let test = three_class_figures();
     assert_eq!(test["classes"].as_array().unwrap().len(), 3);
     for (class, name) in NAMES.into_iter().enumerate() {
         assert_eq!(test["classes"][class]["label"], name);
     }
-    assert!(near(&test["classes"][2]["recall"], 0.833_333_333));
+}
+
+#[test]
+fn each_class_has_its_own_figures() {
+    let test = three_class_figures();
+    assert!(is_near(&test["classes"][2]["recall"], 0.833_333_333));
     assert_eq!(test["classes"][1]["support"], 46);
 }
 
 #[test]
-fn the_average_that_counts_is_the_one_that_ranks_and_stands_as_f1() {
+fn the_average_that_the_target_names_is_shown_as_f1() {
     for (average, f1) in Average::ALL.into_iter().zip([".812", ".818", ".818"]) {
         let target = Target::Average(average);
         let study = Study { target, ..of_three_classes(vec![three_class_trial(1, target)]) };
@@ -299,19 +359,28 @@ fn a_study_without_a_trial_is_a_table_of_headings() {
     assert_eq!(board.to_json(), "[]\n");
 }
 
-#[test]
-fn only_the_trials_next_to_the_leader_are_compared_and_a_note_says_so() {
+/// A sweep with two trials too many to be compared, and how many predictions were read.
+fn more_trials_than_are_compared() -> (Leaderboard, usize) {
     let study = study((1..=203).map(|id| record(id, &[0.3])).collect());
     let prediction = |id| Prediction { id, label: 1, predicted: 1 };
-    let asked = std::cell::Cell::new(0);
+    let reads = std::cell::Cell::new(0);
     let predictions = |_| {
-        asked.set(asked.get() + 1);
+        reads.set(reads.get() + 1);
         Some((0..4).map(prediction).collect())
     };
-    let board = build(&study, RankBy::TestF1, &predictions);
-    assert_eq!((board.comparisons, board.beyond, asked.get()), (COMPARED_MAX, 2, COMPARED_MAX + 1));
+    (build(&study, RankBy::TestF1, &predictions), reads.get())
+}
+
+#[test]
+fn only_the_trials_next_to_the_leader_are_compared() {
+    let (board, reads) = more_trials_than_are_compared();
+    assert_eq!((board.comparisons, board.beyond_comparison, reads), (COMPARED_MAX, 2, COMPARED_MAX + 1));
     assert_eq!((board.rows[COMPARED_MAX].tied, board.rows[COMPARED_MAX + 1].tied), (Some(true), None));
-    let notes = board.footnotes();
+}
+
+#[test]
+fn a_footnote_counts_the_trials_that_are_not_compared() {
+    let notes = more_trials_than_are_compared().0.footnotes();
     assert_eq!(
         notes[1],
         "Only the 200 trials next to the leader are compared with it, not the 2 behind them."

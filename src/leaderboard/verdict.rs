@@ -1,6 +1,6 @@
-//! What a trial's validation curve says about its training.
+//! How a trial's training went, judged by its losses.
 //!
-//! A verdict reads the log only: training and validation figures, never a test figure.
+//! A verdict depends on training and validation figures only, never on a test figure.
 
 use std::fmt;
 
@@ -12,30 +12,31 @@ use crate::{
     trial::{FailureKind, State},
 };
 
-/// Generalisation loss above which a run counts as overfitted, in percent.
+/// Generalisation loss above which a trial counts as overfitted, in percent.
 ///
-/// Prechelt (1998) examines GL with α from 1 to 5; his most patient one is taken,
-/// since a short noisy fine-tuning curve exceeds 1 % by chance alone.
+/// Prechelt (1998, "Early stopping - but when?") stops training when the generalisation loss exceeds α,
+/// and examines α from 1 to 5. The most patient value is taken, since the short, noisy validation curve of
+/// a fine-tuning exceeds 1 % by chance alone.
 pub const GENERALISATION_LOSS_MAX: f64 = 5.0;
 
-/// How a trial's training went.
+/// How a trial's training went. Where several are true, the first one in this order is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// A loss stopped being finite.
+    /// A loss became infinite or not a number.
     Diverged,
-    /// The best parameters are no better than always naming the most frequent class.
+    /// The best parameters are no more accurate than always predicting the most frequent class.
     Collapsed,
-    /// It trained past its best: validation loss ended clearly above its minimum.
+    /// Training went on past the best epoch: validation loss ended clearly above its minimum.
     Overfit,
-    /// It was still improving when its planned epochs ran out.
+    /// Validation was still improving when the planned epochs ended.
     Underfit,
-    /// None of these.
+    /// None of the above.
     Good,
 }
 
 impl Verdict {
-    /// The word for it in listings.
+    /// The verdict's name in listings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,10 +55,9 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The verdict on a trial that ended; `None` while it goes on, or when it failed for another
-/// reason than its losses.
+/// Judges a trial that has ended.
 ///
-/// The first that holds counts, in the order of [`Verdict`]'s variants.
+/// `None` for a trial that waits or runs, or that failed for another reason than its losses.
 #[must_use]
 pub fn judge(record: &TrialRecord) -> Option<Verdict> {
     match record.state {
@@ -85,7 +85,7 @@ fn judge_complete(record: &TrialRecord) -> Verdict {
     }
     #[expect(clippy::cast_precision_loss, reason = "epochs are far below 2^53")]
     let planned = record.trial.settings.epochs as f64;
-    // An epoch may be a sum of fractions.
+    // The epoch of an evaluation may be a sum of fractions, and so a little under the whole number.
     if !outcome.stopped_early && outcome.best_epoch >= planned - 1e-6 {
         return Verdict::Underfit;
     }
@@ -95,7 +95,7 @@ fn judge_complete(record: &TrialRecord) -> Verdict {
 /// Prechelt's generalisation loss at the last evaluation, in percent:
 /// 100 · (validation loss / least validation loss so far − 1), at least 0.
 ///
-/// `None` without a finite validation loss. Infinite when the least one is 0 and the last is not.
+/// `None` without a finite validation loss. Infinite when the least loss is 0 and the last one is not.
 #[must_use]
 pub fn generalisation_loss(evaluations: &[Evaluation]) -> Option<f64> {
     let mut losses = evaluations.iter().map(|each| each.validation.loss).filter(|loss| loss.is_finite());
@@ -107,12 +107,16 @@ pub fn generalisation_loss(evaluations: &[Evaluation]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples::{failed, record};
+    use crate::samples::{failed, record};
 
     #[test]
-    fn a_non_finite_loss_is_diverged_and_a_killed_worker_has_no_verdict() {
+    fn a_non_finite_loss_is_diverged() {
         let diverged = failed(record(1, &[0.6, 0.5]), FailureKind::NonFinite { step: 12 });
         assert_eq!(judge(&diverged), Some(Verdict::Diverged));
+    }
+
+    #[test]
+    fn a_killed_worker_has_no_verdict() {
         assert_eq!(judge(&failed(record(1, &[0.6]), FailureKind::Signal(9))), None);
     }
 
@@ -132,24 +136,40 @@ mod tests {
     }
 
     #[test]
-    fn ending_six_percent_above_the_minimum_is_overfit_and_four_percent_is_not() {
+    fn ending_six_percent_above_the_minimum_is_overfit() {
         assert_eq!(judge(&record(1, &[0.60, 0.50, 0.53])), Some(Verdict::Overfit));
+    }
+
+    #[test]
+    fn ending_four_percent_above_the_minimum_is_good() {
         assert_eq!(judge(&record(1, &[0.60, 0.50, 0.52])), Some(Verdict::Good));
     }
 
     #[test]
-    fn the_best_epoch_being_the_last_planned_one_is_underfit_unless_stopped_early() {
-        let mut still_falling = record(1, &[0.6, 0.5, 0.4]);
-        assert_eq!(judge(&still_falling), Some(Verdict::Underfit));
-        still_falling.trial.settings.epochs = 10;
-        still_falling.outcome.as_mut().unwrap().stopped_early = true;
-        assert_eq!(judge(&still_falling), Some(Verdict::Good));
+    fn the_best_epoch_being_the_last_planned_one_is_underfit() {
+        assert_eq!(judge(&record(1, &[0.6, 0.5, 0.4])), Some(Verdict::Underfit));
     }
 
     #[test]
-    fn a_loss_of_zero_before_a_rise_is_overfit_and_no_division_error() {
+    fn a_trial_that_was_stopped_early_is_not_underfit() {
+        let mut stopped = record(1, &[0.6, 0.5, 0.4]);
+        stopped.trial.settings.epochs = 10;
+        stopped.outcome.as_mut().unwrap().stopped_early = true;
+        assert_eq!(judge(&stopped), Some(Verdict::Good));
+    }
+
+    #[test]
+    fn a_loss_that_rises_from_zero_is_overfit_without_end() {
         assert_eq!(generalisation_loss(&record(1, &[0.0, 0.1]).evaluations), Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn a_loss_that_stays_zero_is_not_overfit() {
         assert_eq!(generalisation_loss(&record(1, &[0.0, 0.0]).evaluations), Some(0.0));
+    }
+
+    #[test]
+    fn without_an_evaluation_there_is_no_generalisation_loss() {
         assert_eq!(generalisation_loss(&[]), None);
     }
 }

@@ -1,31 +1,31 @@
-//! A plan in words, for `sweep run --dry-run`: what would run, on what, and what it would cost.
+//! A plan as text, for `sweep run --dry-run`: its trials, its data, its devices and its disk space.
 
 use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::Plan;
+use super::{contents::Plan, prefixes::prefixes};
 use crate::{
     data::{Dataset, Document, Duplicates, Source},
     display::plain,
     metrics::{Average, Target},
 };
 
-/// Classes that are listed one by one.
+/// Classes that are listed one by one; the others are counted.
 const CLASSES_SHOWN: usize = 40;
 
-/// What a description is made of.
+/// The parts of a description.
 #[derive(Clone, Copy, Debug)]
 pub struct Overview<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// Its data.
     pub dataset: &'a Dataset,
-    /// Where trials would run, in words.
+    /// The devices that trials would run on, as text.
     pub devices: &'a str,
-    /// The disk space that they would take, in words.
+    /// The disk space that trials would take, as text.
     pub disk: &'a str,
-    /// Further lines on the data, such as how many texts are longer than a chunk.
+    /// Further lines about the data, such as the number of texts that are longer than a chunk.
     pub notes: &'a [String],
 }
 
@@ -45,6 +45,7 @@ pub fn describe(overview: &Overview<'_>) -> String {
     text
 }
 
+/// The rows of the summary: a name and a value each.
 fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     let plan = overview.plan;
     let trials = plan.trials.len();
@@ -54,7 +55,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
         1 => trials.to_string(),
         _ => format!("{trials}: {} with {seeds} seeds each", counted(configurations, "configuration")),
     };
-    let shared = super::origins(&plan.trials).len();
+    let shared = prefixes(&plan.trials).len();
     let shared = (shared > 0).then(|| format!("{shared} of {trials} trials go on where another one ends"));
     let swept = if plan.swept.is_empty() { "nothing".to_owned() } else { plan.swept.join(", ") };
     let mut summary = vec![("sweep", format!("{}, seed {}", plan.sweep, plan.seed)), ("trials", size)];
@@ -68,6 +69,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     summary
 }
 
+/// The files of the data.
 fn source(source: &Source) -> String {
     match source {
         Source::Files { train, validation, test } => {
@@ -78,6 +80,7 @@ fn source(source: &Source) -> String {
     }
 }
 
+/// The table of documents by class and split.
 fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
     let splits = [&dataset.train, &dataset.validation, &dataset.test];
     let row = |name: String, count: &dyn Fn(&[Document]) -> usize| {
@@ -100,6 +103,7 @@ fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
     rows
 }
 
+/// Lines about F1 and about duplicates.
 fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     let leaks = &dataset.leaks;
     let mut notes = Vec::new();
@@ -125,7 +129,7 @@ fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
     notes
 }
 
-/// Which F1 counts.
+/// A sentence about the F1 that counts.
 fn f1_note(plan: &Plan, dataset: &Dataset) -> String {
     match dataset.target {
         Target::Class(class) => {
@@ -146,6 +150,7 @@ fn f1_note(plan: &Plan, dataset: &Dataset) -> String {
     }
 }
 
+/// The table of trials.
 fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
     let repeats = plan.trials.iter().any(|trial| trial.repeat > 0);
     let mut header = vec!["trial".to_owned()];
@@ -163,11 +168,13 @@ fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
     rows
 }
 
+/// `count` and a noun in the singular or the plural.
 fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
+/// A line for each name and value.
 fn lines(pairs: &[(&str, String)]) -> String {
     pairs.iter().fold(String::new(), |mut text, (name, value)| {
         // Writing to a string does not fail.
@@ -176,7 +183,8 @@ fn lines(pairs: &[(&str, String)]) -> String {
     })
 }
 
-/// Columns two spaces apart: the first `left` ones and, with 0, all of them flush left; the others flush right.
+/// The rows as lines, columns two spaces apart. The first `left` columns are flush left and the others flush
+/// right; with 0 all are flush left.
 fn table(rows: &[Vec<String>], left: usize) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
@@ -202,12 +210,10 @@ fn table(rows: &[Vec<String>], left: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
-        data::{DataSpec, Leaks, Limit, Split},
-        fingerprint::Fingerprints,
+        data::{Leaks, Shares},
+        samples,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
     };
@@ -242,25 +248,10 @@ mod tests {
             sweep: "first".to_owned(),
             seed: 42,
             labels: Vec::new(),
-            positive: Some(1),
-            average: None,
             swept: vec!["learning_rate".to_owned(), "pooling".to_owned()],
-            data: DataSpec {
-                source: Source::Reviews { split: Split::default() },
-                text: "text".to_owned(),
-                label: "label".to_owned(),
-                positive: None,
-                average: None,
-                duplicates: Duplicates::Drop,
-                limit: Limit::default(),
-                seed: 42,
-            },
-            scales: BTreeMap::new(),
-            fingerprints: Fingerprints::default(),
-            hub: BTreeMap::new(),
-            policy: crate::policy::Policy::default(),
+            data: samples::data_spec(Source::Reviews { split: Shares::default() }),
             trials: trials.collect(),
-            removed: super::super::Removed::default(),
+            ..samples::plan(0)
         }
     }
 
@@ -279,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_cannot_speak_to_the_terminal() {
+    fn a_label_cannot_control_the_terminal() {
         let dataset = dataset(["\u{1b}[2Jbad", "\u{1b}]0;good\u{7}"]);
         let plan = plan(1);
         let overview = Overview { plan: &plan, dataset: &dataset, devices: "", disk: "", notes: &[] };
@@ -288,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_trials_share_is_told() {
+    fn the_number_of_trials_that_share_steps_is_shown() {
         let mut plan = plan(1);
         plan.trials.iter_mut().for_each(|trial| trial.seed = 1);
         plan.trials.iter_mut().for_each(|trial| trial.params = Params::default());
@@ -298,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_are_told_apart() {
+    fn repeats_have_a_column() {
         insta::assert_snapshot!(described(&plan(2), &[]));
     }
 }

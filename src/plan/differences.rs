@@ -1,31 +1,32 @@
-//! What tells two plans apart, in words, and whether results of one keep their meaning under the other.
+//! The differences between two plans, as text, and whether results of one plan are valid under the other.
 //!
-//! Contents count, places do not: documents and checkpoints are compared by their
-//! fingerprints, so that a project's folder may be moved.
+//! Documents and checkpoints are compared by their contents (fingerprints) and not by their paths, so that a
+//! project's folder may be moved.
 
 use std::collections::{HashMap, HashSet};
 
-use super::Plan;
+use super::{contents::Plan, trials::canonical};
 use crate::{
+    checkpoint::Checkpoint,
     data::{DataSpec, Source},
     display::{plain, shorten},
     metrics::Average,
-    settings::{KEYS, Key, Value},
+    settings::{KEYS, SettingKey, Settings, Value},
     trial::Trial,
 };
 
-/// Values that are listed one by one.
+/// Values of a setting that are listed one by one; longer lists are counted.
 const VALUES_SHOWN: usize = 4;
 /// Terminal columns of a list of class names.
 const LABELS_COLUMNS: usize = 60;
 
-/// One thing that tells two plans apart.
+/// One difference between two plans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// A phrase.
+    /// A description, without a capital letter and a full stop.
     pub text: String,
-    /// Whether the results of one plan mean something else under the other. Where the search space
-    /// alone has changed they do not: the trials that both plans have are the same.
+    /// Whether results of one plan would be wrong as results of the other. A change of the search space
+    /// alone is harmless: the trials that both plans have are the same.
     pub changes_meaning: bool,
 }
 
@@ -39,15 +40,39 @@ fn of_space(text: String) -> Difference {
     Difference { text, changes_meaning: false }
 }
 
+/// A checkpoint as the trials of `plan` name it.
+#[derive(Clone, Copy)]
+pub(super) struct PlanCheckpoint<'a> {
+    plan: &'a Plan,
+    name: &'a Checkpoint,
+}
+
+impl PlanCheckpoint<'_> {
+    /// Whether both are the same checkpoint: by their digests if both plans have one, otherwise by name.
+    pub(super) fn is_same_as(self, other: PlanCheckpoint<'_>) -> bool {
+        let digest = |checkpoint: PlanCheckpoint<'_>| {
+            checkpoint.plan.fingerprints.checkpoints.get(checkpoint.name).cloned()
+        };
+        match (digest(self), digest(other)) {
+            (Some(digest), Some(other)) => digest == other,
+            _ => self.name == other.name,
+        }
+    }
+}
+
 impl Plan {
-    /// What tells this plan, under which results were made, from `now`; those that change the
-    /// meaning of results first. None when the same trials would be trained on the same documents
-    /// from the same checkpoints.
+    /// The checkpoint that this plan's trials call `name`.
+    pub(super) const fn checkpoint<'a>(&'a self, name: &'a Checkpoint) -> PlanCheckpoint<'a> {
+        PlanCheckpoint { plan: self, name }
+    }
+
+    /// The differences from this plan to `now`, those that change the meaning of results first. Empty when
+    /// both plans train the same trials on the same documents from the same checkpoints.
     #[must_use]
     pub fn differences(&self, now: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
         if self.seed != now.seed {
-            found.push(of_meaning(was("`seed`", &self.seed, &now.seed)));
+            found.push(of_meaning(was_and_is("`seed`", &self.seed, &now.seed)));
         }
         found.extend(labels(self, now).map(of_meaning));
         found.extend(data(self, now).into_iter().map(of_meaning));
@@ -66,27 +91,21 @@ impl Plan {
         found.sort_by_key(|difference| !difference.changes_meaning);
         found
     }
-
-    /// Whether `old`, as this plan's trials call it, and `new`, as those of `now` do, are one checkpoint.
-    pub(super) fn is_same_checkpoint(&self, old: &str, now: &Self, new: &str) -> bool {
-        match (self.fingerprints.checkpoints.get(old), now.fingerprints.checkpoints.get(new)) {
-            (Some(old), Some(new)) => old == new,
-            _ => old == new,
-        }
-    }
 }
 
-/// What a trial trains with, apart from its checkpoint and its seed: equal for trials that do the same.
+/// A text of everything that decides how a trial is trained, apart from its checkpoint and its seed; equal
+/// for trials that are trained alike.
 pub(super) fn recipe(trial: &Trial) -> String {
-    let settings = crate::settings::Settings { checkpoint: String::new(), ..trial.settings.clone() };
-    format!("{}\n{}\n{settings:?}", super::canonical(&trial.params.0), trial.repeat)
+    let settings = Settings { checkpoint: Checkpoint::none(), ..trial.settings.clone() };
+    format!("{}\n{}\n{settings:?}", canonical(&trial.params.0), trial.repeat)
 }
 
-fn was(what: &str, before: &dyn ToString, now: &dyn ToString) -> String {
+/// `what was BEFORE and is now NOW`.
+fn was_and_is(what: &str, before: &dyn ToString, now: &dyn ToString) -> String {
     format!("{what} was {} and is now {}", plain(&before.to_string()), plain(&now.to_string()))
 }
 
-/// Seeds that are not those that the same trials had before.
+/// Whether trials of both plans have other seeds now. A changed `seed` of the spec explains that already.
 fn seeds(before: &Plan, now: &Plan) -> Option<Difference> {
     let mut known: HashMap<String, HashSet<u64>> = HashMap::new();
     for trial in &before.trials {
@@ -94,8 +113,8 @@ fn seeds(before: &Plan, now: &Plan) -> Option<Difference> {
     }
     let is_other =
         |trial: &Trial| known.get(&recipe(trial)).is_some_and(|seeds| !seeds.contains(&trial.seed));
-    let is_told = before.seed != now.seed;
-    (!is_told && now.trials.iter().any(is_other))
+    let is_explained = before.seed != now.seed;
+    (!is_explained && now.trials.iter().any(is_other))
         .then(|| of_meaning("its trials have other seeds".to_owned()))
 }
 
@@ -106,6 +125,7 @@ fn order(before: &Plan, now: &Plan) -> Option<Difference> {
     (!is_alike).then(|| of_space("its trials come in another order".to_owned()))
 }
 
+/// A change of the classes, or else of the F1 that counts.
 fn labels(before: &Plan, now: &Plan) -> Option<String> {
     let list = |plan: &Plan| shorten(&plain(&plan.labels.join(", ")), LABELS_COLUMNS);
     let positive = |plan: &Plan| {
@@ -115,24 +135,25 @@ fn labels(before: &Plan, now: &Plan) -> Option<String> {
     if before.labels != now.labels {
         Some(format!("the classes were {} and are now {}", list(before), list(now)))
     } else if before.positive != now.positive {
-        Some(was("`positive`", &positive(before), &positive(now)))
+        Some(was_and_is("`positive`", &positive(before), &positive(now)))
     } else if before.average != now.average {
         let average = |plan: &Plan| plan.average.map_or("none", Average::as_str);
-        Some(was("`average`", &average(before), &average(now)))
+        Some(was_and_is("`average`", &average(before), &average(now)))
     } else {
         None
     }
 }
 
+/// Changes of the documents.
 fn data(before: &Plan, now: &Plan) -> Vec<String> {
     let (Some(old), Some(new)) = (&before.fingerprints.data, &now.fingerprints.data) else {
-        // Results of a version that took no fingerprints: the places must do.
+        // The plan of an older version without fingerprints: paths are compared instead.
         let changed = (before.data != now.data).then(|| "[data] has changed".to_owned());
         return changed.into_iter().collect();
     };
     let keys = data_keys(&before.data, &now.data);
     if old == new || before.seed != now.seed {
-        // Another seed divides the same file otherwise, and has been told.
+        // Another seed divides the same file in another way; that difference is in the list already.
         return Vec::new();
     }
     if !keys.is_empty() {
@@ -142,16 +163,16 @@ fn data(before: &Plan, now: &Plan) -> Vec<String> {
     old.changed(new, &now.data.source).into_iter().map(other).collect()
 }
 
-/// The keys of `[data]` that are not the same, apart from places.
+/// The keys of `[data]` whose values differ; the paths of files are not compared.
 fn data_keys(before: &DataSpec, now: &DataSpec) -> Vec<&'static str> {
     let split = |source: &Source| match source {
         Source::Files { .. } => None,
         Source::Single { split, .. } | Source::Reviews { split } => Some(*split),
     };
-    let is_kind = std::mem::discriminant(&before.source) == std::mem::discriminant(&now.source);
+    let is_same_kind = std::mem::discriminant(&before.source) == std::mem::discriminant(&now.source);
     let changed = [
-        ("`path`", !is_kind),
-        ("`split`", is_kind && split(&before.source) != split(&now.source)),
+        ("`path`", !is_same_kind),
+        ("`split`", is_same_kind && split(&before.source) != split(&now.source)),
         ("`text`", before.text != now.text),
         ("`label`", before.label != now.label),
         ("`duplicates`", before.duplicates != now.duplicates),
@@ -160,6 +181,7 @@ fn data_keys(before: &DataSpec, now: &DataSpec) -> Vec<&'static str> {
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
 
+/// Settings that only one of the plans sweeps.
 fn swept(before: &Plan, now: &Plan) -> Vec<String> {
     let missing = |from: &Plan, names: &[String]| -> Vec<String> {
         names.iter().filter(|name| !from.swept.contains(*name)).cloned().collect()
@@ -174,12 +196,14 @@ fn is_swept(name: &str, before: &Plan, now: &Plan) -> bool {
     [before, now].into_iter().all(|plan| plan.swept.iter().any(|swept| swept == name))
 }
 
-/// What is new about the checkpoints: of the first trial that has another one, or of what is swept.
+/// Changes of the checkpoints. If checkpoints are not swept, only the first change in the order of the
+/// trials is reported.
 fn checkpoints(before: &Plan, now: &Plan) -> Vec<Difference> {
     if !is_swept("checkpoint", before, now) {
         let mut pairs = before.trials.iter().zip(&now.trials);
         let other = pairs.find_map(|(old, new)| {
-            other_checkpoint((before, &old.settings.checkpoint), (now, &new.settings.checkpoint))
+            let (old, new) = (&old.settings.checkpoint, &new.settings.checkpoint);
+            other_checkpoint(before.checkpoint(old), now.checkpoint(new))
         });
         return other.into_iter().collect();
     }
@@ -188,29 +212,30 @@ fn checkpoints(before: &Plan, now: &Plan) -> Vec<Difference> {
         .iter()
         .filter_map(|(value, name)| {
             let (_, earlier) = old.iter().find(|(other, _)| other == value)?;
-            other_checkpoint((before, earlier), (now, name))
+            other_checkpoint(before.checkpoint(earlier), now.checkpoint(name))
         })
         .collect();
-    let values = |written: &[(Value, &str)]| written.iter().map(|(value, _)| value.clone()).collect();
+    let values = |written: &[(Value, &Checkpoint)]| written.iter().map(|(value, _)| value.clone()).collect();
     let (old, new): (Vec<Value>, Vec<Value>) = (values(&old), values(&new));
     found.extend(changed("checkpoint", &old, &new).map(of_space));
     found
 }
 
-fn other_checkpoint((before, old): (&Plan, &str), (now, new): (&Plan, &str)) -> Option<Difference> {
-    if before.is_same_checkpoint(old, now, new) {
+/// The difference between two checkpoints; `None` if they are the same.
+fn other_checkpoint(before: PlanCheckpoint<'_>, now: PlanCheckpoint<'_>) -> Option<Difference> {
+    if before.is_same_as(now) {
         return None;
     }
-    Some(of_meaning(if old == new {
-        format!("the checkpoint {} holds other files than before", plain(new))
+    Some(of_meaning(if before.name == now.name {
+        format!("the checkpoint {} holds other files than before", plain(&now.name.to_string()))
     } else {
-        was("`checkpoint`", &old, &new)
+        was_and_is("`checkpoint`", &before.name, &now.name)
     }))
 }
 
-/// The swept checkpoints, once each: as the spec writes them, and as trials call them.
-fn written_checkpoints(plan: &Plan) -> Vec<(Value, &str)> {
-    let mut written: Vec<(Value, &str)> = Vec::new();
+/// The swept checkpoints, each once: the value in the spec, and the checkpoint of the trials' settings.
+fn written_checkpoints(plan: &Plan) -> Vec<(Value, &Checkpoint)> {
+    let mut written: Vec<(Value, &Checkpoint)> = Vec::new();
     for trial in &plan.trials {
         let value = trial.params.0.iter().find(|(name, _)| name == "checkpoint");
         if let Some((_, value)) = value
@@ -222,12 +247,13 @@ fn written_checkpoints(plan: &Plan) -> Vec<(Value, &str)> {
     written
 }
 
-/// What is new about a setting over all trials.
-fn setting(key: &Key, before: &Plan, now: &Plan) -> Option<Difference> {
+/// The change of a setting over all trials.
+fn setting(key: &SettingKey, before: &Plan, now: &Plan) -> Option<Difference> {
     let text = changed(key.name, &values(key, before), &values(key, now))?;
     Some(Difference { text, changes_meaning: !is_swept(key.name, before, now) })
 }
 
+/// A description of the change from the values `old` to the values `new`; `None` if they are the same.
 fn changed(name: &str, old: &[Value], new: &[Value]) -> Option<String> {
     let without = |values: &[Value], others: &[Value]| -> Vec<Value> {
         let others: HashSet<String> = others.iter().map(ToString::to_string).collect();
@@ -237,20 +263,21 @@ fn changed(name: &str, old: &[Value], new: &[Value]) -> Option<String> {
     let name = format!("`{name}`");
     match (old, new, gone.is_empty(), added.is_empty()) {
         (.., true, true) => None,
-        ([old], [new], ..) => Some(was(&name, old, new)),
+        ([old], [new], ..) => Some(was_and_is(&name, old, new)),
         (.., true, false) => Some(format!("{name} takes {} too", list(&added))),
         (.., false, true) => Some(format!("{name} does not take {} any more", list(&gone))),
         (.., false, false) => Some(format!("{name} takes {} instead of {}", list(&added), list(&gone))),
     }
 }
 
-/// Every value of a setting, once.
-fn values(key: &Key, plan: &Plan) -> Vec<Value> {
+/// Every value of a setting in the trials of a plan, each once.
+fn values(key: &SettingKey, plan: &Plan) -> Vec<Value> {
     let mut seen = HashSet::new();
     let all = plan.trials.iter().map(|trial| key.get(&trial.settings));
     all.filter(|value| seen.insert(value.to_string())).collect()
 }
 
+/// Up to 4 values, or else their number.
 fn list(values: &[Value]) -> String {
     if values.len() > VALUES_SHOWN {
         return format!("{} values", values.len());

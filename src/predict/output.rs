@@ -1,4 +1,4 @@
-//! How classes and probabilities are written.
+//! The predicted classes and probabilities, written in one of four formats.
 
 use std::io::{self, Write};
 
@@ -6,48 +6,50 @@ use serde_json::{Map, Value, json};
 
 use crate::display::{columns, plain, shorten};
 
-/// Widest class name in a table, in terminal columns.
-const LABEL_COLUMNS: usize = 24;
+/// Largest width of a class name in a table, in terminal columns.
+const LABEL_COLUMNS_MAX: usize = 24;
 
-/// The form of the results.
+/// How predictions are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people: a line a text.
+pub enum PredictionFormat {
+    /// For people: a line for each text.
     Table {
-        /// Terminal columns that a line may take; `None`: any number.
+        /// Largest width of a line, in terminal columns; `None` for no limit.
         width: Option<usize>,
     },
-    /// One array of objects.
+    /// One JSON array of objects.
     Json,
-    /// An object on each line.
+    /// A JSON object on each line.
     JsonLines,
-    /// With a header.
+    /// CSV with a header.
     Csv,
 }
 
-/// Writes results as they come.
-pub(super) struct Output<'a> {
+/// Writes predictions, a window of texts at a time.
+pub(super) struct PredictionWriter<'a> {
     out: &'a mut dyn Write,
-    format: Format,
+    format: PredictionFormat,
     labels: &'a [String],
-    /// The class names as a table shows them, all equally wide.
+    /// The class names for a table, padded to one width.
     shown: Vec<String>,
+    /// Number of texts that were written.
     written: usize,
 }
 
-impl<'a> Output<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, format: Format, labels: &'a [String]) -> Self {
-        let shown: Vec<String> = labels.iter().map(|label| shorten(&plain(label), LABEL_COLUMNS)).collect();
+impl<'a> PredictionWriter<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, format: PredictionFormat, labels: &'a [String]) -> Self {
+        let shown: Vec<String> =
+            labels.iter().map(|label| shorten(&plain(label), LABEL_COLUMNS_MAX)).collect();
         let widest = shown.iter().map(|label| columns(label)).max().unwrap_or(0);
         let pad = |label: String| format!("{label}{}", " ".repeat(widest - columns(&label)));
         let shown = shown.into_iter().map(pad).collect();
         Self { out, format, labels, shown, written: 0 }
     }
 
-    /// Writes the results of some texts, all of them before it returns.
+    /// Writes the predictions for these texts and flushes the output.
     pub(super) fn write(&mut self, texts: &[&str], probabilities: &[Vec<f64>]) -> io::Result<()> {
         let mut block = Vec::new();
-        if self.format == Format::Csv {
+        if self.format == PredictionFormat::Csv {
             self.csv(&mut block, texts, probabilities)?;
         } else {
             for (text, probabilities) in texts.iter().zip(probabilities) {
@@ -59,25 +61,25 @@ impl<'a> Output<'a> {
         self.out.flush()
     }
 
-    /// Writes what stands behind the last result.
+    /// Writes the end of the format: the end of an array, or what replaces predictions if there were none.
     pub(super) fn end(&mut self) -> io::Result<()> {
         match self.format {
-            Format::Json if self.written == 0 => self.out.write_all(b"[]\n")?,
-            Format::Json => self.out.write_all(b"\n]\n")?,
-            Format::Csv if self.written == 0 => self.write(&[], &[])?,
-            Format::Csv | Format::Table { .. } | Format::JsonLines => {}
+            PredictionFormat::Json if self.written == 0 => self.out.write_all(b"[]\n")?,
+            PredictionFormat::Json => self.out.write_all(b"\n]\n")?,
+            PredictionFormat::Csv if self.written == 0 => self.write(&[], &[])?,
+            PredictionFormat::Csv | PredictionFormat::Table { .. } | PredictionFormat::JsonLines => {}
         }
         self.out.flush()
     }
 
     fn line(&self, block: &mut Vec<u8>, text: &str, probabilities: &[f64]) -> io::Result<()> {
         match self.format {
-            Format::Json => {
+            PredictionFormat::Json => {
                 let before = if self.written == 0 { "[\n" } else { ",\n" };
                 write!(block, "{before}{}", self.object(text, probabilities))
             }
-            Format::JsonLines => writeln!(block, "{}", self.object(text, probabilities)),
-            Format::Table { .. } | Format::Csv => self.row(block, text, probabilities),
+            PredictionFormat::JsonLines => writeln!(block, "{}", self.object(text, probabilities)),
+            PredictionFormat::Table { .. } | PredictionFormat::Csv => self.row(block, text, probabilities),
         }
     }
 
@@ -92,10 +94,13 @@ impl<'a> Output<'a> {
         let head = format!("{}  {:.4}  ", self.shown[class], probabilities[class]);
         let text = plain(text);
         let text = match self.format {
-            Format::Table { width: Some(width) } => {
+            PredictionFormat::Table { width: Some(width) } => {
                 shorten(&text, width.saturating_sub(columns(&head)).max(1))
             }
-            Format::Table { width: None } | Format::Json | Format::JsonLines | Format::Csv => text,
+            PredictionFormat::Table { width: None }
+            | PredictionFormat::Json
+            | PredictionFormat::JsonLines
+            | PredictionFormat::Csv => text,
         };
         writeln!(block, "{head}{text}")
     }
@@ -128,10 +133,10 @@ mod tests {
     const TEXTS: [&str; 3] = ["好", "a, \"b\"\nc", "\u{1b}[31m long, long, long, long, long, long"];
 
     /// What is written of [`TEXTS`], one at a time.
-    fn written(format: Format, texts: &[&str]) -> String {
+    fn written(format: PredictionFormat, texts: &[&str]) -> String {
         let labels = ["so, so", "很\"好\u{1b}[31m"].map(str::to_owned);
         let mut bytes = Vec::new();
-        let mut output = Output::new(&mut bytes, format, &labels);
+        let mut output = PredictionWriter::new(&mut bytes, format, &labels);
         for (index, text) in texts.iter().enumerate() {
             let p = [0.25, 0.5, 0.75][index];
             output.write(&[text], &[vec![p, 1.0 - p]]).unwrap();
@@ -142,8 +147,8 @@ mod tests {
 
     #[test]
     fn json_is_one_array_and_json_lines_its_elements() {
-        let array: Vec<Value> = serde_json::from_str(&written(Format::Json, &TEXTS)).unwrap();
-        let lines = written(Format::JsonLines, &TEXTS);
+        let array: Vec<Value> = serde_json::from_str(&written(PredictionFormat::Json, &TEXTS)).unwrap();
+        let lines = written(PredictionFormat::JsonLines, &TEXTS);
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(array, lines);
         assert_eq!(array[1]["text"], TEXTS[1]);
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn csv_keeps_texts_and_names_as_they_are() {
-        let text = written(Format::Csv, &TEXTS);
+        let text = written(PredictionFormat::Csv, &TEXTS);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.headers().unwrap(), vec!["text", "label", "p_so, so", "p_很\"好\u{1b}[31m"]);
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -163,14 +168,14 @@ mod tests {
 
     #[test]
     fn nothing_is_an_empty_array_or_a_header_alone() {
-        assert_eq!(written(Format::Json, &[]), "[]\n");
-        assert_eq!(written(Format::JsonLines, &[]), "");
-        assert_eq!(written(Format::Csv, &[]).lines().count(), 1);
+        assert_eq!(written(PredictionFormat::Json, &[]), "[]\n");
+        assert_eq!(written(PredictionFormat::JsonLines, &[]), "");
+        assert_eq!(written(PredictionFormat::Csv, &[]).lines().count(), 1);
     }
 
     #[test]
     fn table_lines_keep_to_the_terminal_and_cannot_speak_to_it() {
-        let table = written(Format::Table { width: Some(40) }, &TEXTS);
+        let table = written(PredictionFormat::Table { width: Some(40) }, &TEXTS);
         assert!(!table.contains('\u{1b}'));
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 3, "{table}");
@@ -178,7 +183,7 @@ mod tests {
         // Class names differ in width, figures stand below each other.
         let at = |line: &str, figure: &str| columns(&line[..line.find(figure).unwrap()]);
         assert_eq!(at(lines[0], "0.7500"), at(lines[1], "0.5000"));
-        let whole = written(Format::Table { width: None }, &TEXTS);
+        let whole = written(PredictionFormat::Table { width: None }, &TEXTS);
         assert!(whole.contains("long, long, long, long, long, long\n"), "{whole}");
     }
 }

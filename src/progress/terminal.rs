@@ -1,4 +1,4 @@
-//! The terminal below the bars.
+//! The settings of the terminal that the bars are drawn on.
 
 use std::io;
 
@@ -9,14 +9,14 @@ use rustix::{
 
 /// Keeps the terminal of standard error, while it lives, from showing Ctrl-C as `^C`.
 ///
-/// A bar's line is as wide as the terminal, so `^C` would begin a line of its own, and the bars
-/// could not be taken away from where they are thought to be.
+/// The line of a bar is as wide as the terminal, so `^C` would begin another line, and removing the bars
+/// would clear the wrong lines.
 pub(super) struct HiddenControls {
     is_changed: bool,
 }
 
 impl HiddenControls {
-    /// Hides control characters, if the terminal shows them and this process may say so.
+    /// Hides control characters, if the terminal shows them and this process may change it.
     pub(super) fn begin() -> Self {
         Self { is_changed: set(false) }
     }
@@ -30,10 +30,10 @@ impl Drop for HiddenControls {
     }
 }
 
-/// Sets whether control characters are shown; whether that changed anything.
+/// Sets whether control characters are shown. Returns whether that changed the terminal.
 fn set(shown: bool) -> bool {
     let terminal = io::stderr();
-    // The terminal stops a background process that changes it.
+    // A background process that changes the terminal is stopped by SIGTTOU.
     if tcgetpgrp(&terminal).ok() != Some(getpgrp()) {
         return false;
     }

@@ -1,11 +1,23 @@
-//! Which part of the numbers an axis shows, and where its ticks stand.
+//! The range of numbers that an axis shows, and its ticks.
 
 use crate::{leaderboard::figures, plan::Scale, settings::Value};
 
-/// A factor between the ends of an axis above which it is logarithmic.
+/// Factor between the largest and the least value of a setting above which its axis is logarithmic. Below it,
+/// values keep enough distance on a linear axis.
 const LOG_FACTOR: f64 = 10.0;
 
-/// A stretch of numbers with a way to measure it. Both ends are finite and differ.
+/// Largest absolute value of an end: the difference of two ends stays below the largest `f64`, 1.8e308.
+const END_MAX: f64 = 1e300;
+/// Least end of a logarithmic axis.
+const LOG_END_MIN: f64 = 1e-300;
+/// Relative distance of two ends below which they count as equal: ticks between them could hardly be distinct
+/// numbers, since an `f64` has about 16 digits.
+const DISTANCE_MIN: f64 = 1e-12;
+/// Share of a step by which a tick may lie outside of the axis: steps are decimal numbers and have no exact
+/// binary form, so a tick at the very end may be a little beyond it.
+const STEP_TOLERANCE: f64 = 1e-9;
+
+/// A range of numbers, linear or logarithmic. Both ends are finite and differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Axis {
     low: f64,
@@ -13,20 +25,20 @@ pub(super) struct Axis {
     log: bool,
 }
 
-/// A mark on an axis.
+/// A tick of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
-    /// Where.
+    /// The value at which the tick stands.
     pub(super) at: f64,
-    /// What stands beside it.
+    /// The text beside the tick.
     pub(super) label: String,
 }
 
 impl Axis {
-    /// From `low` to `high`, evenly. Equal or unordered ends are moved apart.
+    /// A linear axis from `low` to `high`. Ends that are equal or in the wrong order are moved apart.
     pub(super) fn linear(low: f64, high: f64) -> Self {
         let (low, high) = (bounded(low), bounded(high));
-        if high > low && high - low > 1e-12 * (low.abs() + high.abs()) {
+        if high > low && high - low > DISTANCE_MIN * (low.abs() + high.abs()) {
             Self { low, high, log: false }
         } else {
             let margin = (0.5 * low.abs()).max(0.5);
@@ -34,8 +46,10 @@ impl Axis {
         }
     }
 
-    /// Around the finite ones of `values` with a margin; logarithmic when all are positive and
-    /// the greatest is more than `factor` times the least. 0 to 1 when there is none.
+    /// An axis around the finite ones of `values`, with a margin of this share of their range at both ends.
+    ///
+    /// Logarithmic when all are positive and the greatest is more than `factor` times the least. From 0 to 1
+    /// without any finite value.
     pub(super) fn around(values: impl Iterator<Item = f64>, margin: f64, factor: f64) -> Self {
         let (low, high) = values
             .filter(|value| value.is_finite())
@@ -45,15 +59,16 @@ impl Axis {
         }
         if low > 0.0 && high / low > factor {
             let apart = (high.ln() - low.ln()) * margin;
-            // Logarithms of what underflowed to 0 would be infinite.
-            let end = |ln: f64| ln.exp().clamp(1e-300, 1e300);
+            // The ends stay positive: a value that underflows to 0 has no finite logarithm.
+            let end = |ln: f64| ln.exp().clamp(LOG_END_MIN, END_MAX);
             return Self { low: end(low.ln() - apart), high: end(high.ln() + apart), log: true };
         }
         let apart = (high - low) * margin;
         Self::linear(low - apart, high + apart)
     }
 
-    /// Around the values of a setting, divided as its range was; without a range, by their spacing.
+    /// An axis around the values of a setting. It has the scale of the setting's range in the spec; without a
+    /// range, the scale follows from the values.
     pub(super) fn of_setting(values: impl Iterator<Item = f64>, scale: Option<Scale>) -> Self {
         let factor = match scale {
             None => LOG_FACTOR,
@@ -63,7 +78,7 @@ impl Axis {
         Self::around(values, 0.06, factor)
     }
 
-    /// From shortly before the first of these epochs to shortly after the last.
+    /// An axis from shortly before the first of these epochs to shortly after the last.
     pub(super) fn of_epochs(epochs: impl Iterator<Item = f64>) -> Self {
         let (low, high) = epochs
             .filter(|epoch| epoch.is_finite())
@@ -78,13 +93,14 @@ impl Axis {
         }
     }
 
-    /// Whether it is logarithmic.
+    /// Whether the axis is logarithmic.
     pub(super) const fn is_log(&self) -> bool {
         self.log
     }
 
-    /// Where `value` stands, 0 at the lower end to 1 at the upper; held to the ends. `None` unless
-    /// finite (and positive, on a logarithmic axis).
+    /// The position of `value`: 0 at the lower end, 1 at the upper end, and held to that range.
+    ///
+    /// `None` unless the value is finite (and positive, on a logarithmic axis).
     pub(super) fn position(&self, value: f64) -> Option<f64> {
         if !value.is_finite() || (self.log && value <= 0.0) {
             return None;
@@ -97,28 +113,32 @@ impl Axis {
         Some(position.clamp(0.0, 1.0))
     }
 
-    /// At most about `most` ticks at round numbers.
-    pub(super) fn ticks(&self, most: usize) -> Vec<Tick> {
-        let most = most.max(2);
+    /// At most `count_max` + 1 ticks at round numbers.
+    ///
+    /// A logarithmic axis has ticks at 1, 2 and 5 times powers of ten, or at fewer of these numbers if they
+    /// are too many, or at every second, third … power of ten. If none of these gives at least two ticks, it
+    /// has the ticks of a linear axis.
+    pub(super) fn ticks(&self, count_max: usize) -> Vec<Tick> {
+        let count_max = count_max.max(2);
         if self.log {
-            // From the densest set to the sparsest.
+            // From the densest ticks to the sparsest.
             for digits in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
                 let ticks = self.log_ticks(digits, 1);
-                if ticks.len() <= most && ticks.len() >= 2 {
+                if ticks.len() <= count_max && ticks.len() >= 2 {
                     return ticks;
                 }
             }
             for every in [2, 3, 5, 10, 20, 50, 100, 200, 500] {
                 let ticks = self.log_ticks(&[1.0], every);
-                if (2..=most).contains(&ticks.len()) {
+                if (2..=count_max).contains(&ticks.len()) {
                     return ticks;
                 }
             }
         }
-        self.linear_ticks(most).into_iter().filter(|tick| self.position(tick.at).is_some()).collect()
+        self.linear_ticks(count_max).into_iter().filter(|tick| self.position(tick.at).is_some()).collect()
     }
 
-    /// Ticks at whole epochs, as long as two of them can be seen.
+    /// Ticks at whole epochs, if the axis has at least two of them, else at fractions.
     pub(super) fn epoch_ticks(&self) -> Vec<Tick> {
         let ticks = self.ticks(12);
         let is_whole = |tick: &&Tick| (tick.at - tick.at.round()).abs() < 1e-9;
@@ -127,6 +147,7 @@ impl Axis {
         if whole.len() >= 2 { whole } else { ticks }.into_iter().map(short).collect()
     }
 
+    /// Ticks at `digits` times powers of ten whose exponent is a multiple of `every`.
     fn log_ticks(&self, digits: &[f64], every: i32) -> Vec<Tick> {
         #[expect(clippy::cast_possible_truncation, reason = "exponents of finite numbers")]
         let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
@@ -138,14 +159,16 @@ impl Axis {
             .collect()
     }
 
-    fn linear_ticks(&self, most: usize) -> Vec<Tick> {
+    /// Ticks at multiples of a step, which is the least of 1, 2 and 5 times a power of ten that gives at most
+    /// `count_max` intervals: the 1-2-5 series, whose multiples are easy to read.
+    fn linear_ticks(&self, count_max: usize) -> Vec<Tick> {
         #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
-        let least = (self.high - self.low) / most as f64;
+        let least = (self.high - self.low) / count_max as f64;
         let decade = 10_f64.powf(least.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0]
             .into_iter()
             .map(|digit| digit * decade)
-            .find(|step| *step >= least * (1.0 - 1e-9))
+            .find(|step| *step >= least * (1.0 - STEP_TOLERANCE))
             .unwrap_or(10.0 * decade);
         #[expect(
             clippy::cast_possible_truncation,
@@ -153,44 +176,46 @@ impl Axis {
             reason = "`as` saturates, take() bounds"
         )]
         let decimals = (-step.log10()).ceil().clamp(0.0, 12.0) as usize;
-        let first = (self.low / step - 1e-9).ceil();
-        (0..=most)
+        let first = (self.low / step - STEP_TOLERANCE).ceil();
+        (0..=count_max)
             .map(|index| {
                 #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
                 let at = (first + index as f64) * step;
                 Tick { at, label: tick_label(at, decimals) }
             })
-            .take_while(|tick| tick.at <= self.high + 1e-9 * step)
+            .take_while(|tick| tick.at <= self.high + STEP_TOLERANCE * step)
             .collect()
     }
 }
 
-/// `value` in the range in which differences of ends do not overflow.
+/// `value` held to at most [`END_MAX`] in both directions; 0 if it is not finite.
 fn bounded(value: f64) -> f64 {
-    if value.is_finite() { value.clamp(-1e300, 1e300) } else { 0.0 }
+    if value.is_finite() { value.clamp(-END_MAX, END_MAX) } else { 0.0 }
 }
 
+/// The label of a tick, with this many decimals unless the number is long.
 fn tick_label(at: f64, decimals: usize) -> String {
     if at != 0.0 && (at.abs() >= 1e5 || decimals > 4) {
         return figures::number(at);
     }
-    // -0.0 would be shown with its sign.
+    // Negative zero would be shown as -0.
     format!("{:.decimals$}", if at == 0.0 { 0.0 } else { at })
 }
 
-/// How the values of a swept setting stand on a horizontal axis.
+/// How the values of a swept setting are placed on a horizontal axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Spread {
-    /// Each value has a column, in this order.
+    /// Each of these values has a column, in this order.
     Columns(Vec<Value>),
-    /// By size.
+    /// Values stand on an axis by their size.
     Numbers(Axis),
 }
 
-/// The spread of a setting with these values, one a trial, and the scale of its range, if it has one.
+/// The placement of a setting's values, of which there is one for each trial. `scale` is the scale of the
+/// setting's range in the spec, if it has a range.
 ///
-/// Texts have columns, and so have numbers that repeat (those of a grid): at most eight
-/// different ones, each met at least twice on average.
+/// Texts have columns. So do numbers that repeat, as in a grid: at most eight different ones, each of which
+/// has at least two trials on average.
 pub(super) fn spread(values: &[Value], scale: Option<Scale>) -> Spread {
     let mut distinct: Vec<Value> = Vec::new();
     for value in values {
@@ -216,8 +241,8 @@ pub(super) fn spread(values: &[Value], scale: Option<Scale>) -> Spread {
 mod tests {
     use super::*;
 
-    fn labels(axis: Axis, most: usize) -> Vec<String> {
-        axis.ticks(most).into_iter().map(|tick| tick.label).collect()
+    fn labels(axis: Axis, count_max: usize) -> Vec<String> {
+        axis.ticks(count_max).into_iter().map(|tick| tick.label).collect()
     }
 
     #[test]
@@ -235,23 +260,31 @@ mod tests {
     }
 
     #[test]
-    fn a_factor_of_ten_stays_linear_and_zero_is_never_on_a_logarithmic_axis() {
+    fn a_factor_of_ten_stays_linear() {
         assert!(!Axis::of_setting([0.01, 0.1].into_iter(), None).is_log());
+    }
+
+    #[test]
+    fn zero_is_never_on_a_logarithmic_axis() {
         assert!(!Axis::of_setting([0.0, 100.0].into_iter(), None).is_log());
         assert!(!Axis::of_setting([-1.0, 100.0].into_iter(), None).is_log());
     }
 
     #[test]
-    fn an_axis_is_divided_as_the_range_was_drawn() {
+    fn an_axis_has_the_scale_of_the_range_in_the_spec() {
         let axis = |ends: [f64; 2], scale| Axis::of_setting(ends.into_iter(), Some(scale));
         assert!(axis([1e-3, 2e-3], Scale::Log).is_log() && !axis([1e-4, 1.0], Scale::Linear).is_log());
         assert!(!axis([0.0, 1.0], Scale::Log).is_log(), "0 has no logarithm");
-        let ticks = axis([1e-3, 2e-3], Scale::Log).ticks(6);
+    }
+
+    #[test]
+    fn a_short_logarithmic_axis_has_ticks() {
+        let ticks = Axis::of_setting([1e-3, 2e-3].into_iter(), Some(Scale::Log)).ticks(6);
         assert!((2..=7).contains(&ticks.len()), "{ticks:?}");
     }
 
     #[test]
-    fn no_range_of_numbers_is_without_ticks_or_with_too_many() {
+    fn every_range_of_numbers_has_a_tick_but_not_too_many() {
         let wild =
             [0.0, -1.0, 1.0, 1e-300, 1e300, -1e300, f64::MAX, f64::NAN, f64::INFINITY, 0.5, 0.5 + 1e-16];
         for low in wild {
@@ -276,21 +309,37 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_held_to_the_ends_and_absent_for_what_is_no_number() {
+    fn positions_are_held_to_the_ends() {
         let axis = Axis::linear(0.0, 2.0);
         assert_eq!(axis.position(1.0), Some(0.5));
         assert_eq!(axis.position(9.0), Some(1.0));
-        assert_eq!(axis.position(f64::NAN), None);
     }
 
     #[test]
-    fn a_grid_has_columns_in_order_and_random_draws_have_an_axis() {
+    fn a_value_that_is_not_a_number_has_no_position() {
+        assert_eq!(Axis::linear(0.0, 2.0).position(f64::NAN), None);
+    }
+
+    #[test]
+    fn the_values_of_a_grid_have_columns_in_order() {
         let grid: Vec<Value> = [0.3, 0.1, 0.3, 0.1].map(Value::Float).to_vec();
         assert_eq!(spread(&grid, None), Spread::Columns(vec![Value::Float(0.1), Value::Float(0.3)]));
+    }
+
+    #[test]
+    fn random_draws_have_an_axis() {
         let draws: Vec<Value> = (1..9).map(|draw| Value::Float(f64::from(draw) * 1e-5)).collect();
         assert!(matches!(spread(&draws, None), Spread::Numbers(axis) if !axis.is_log()));
+    }
+
+    #[test]
+    fn numbers_stand_before_texts() {
         let mixed = [Value::Text("encoder".to_owned()), Value::Int(2), Value::Int(0)];
         assert!(matches!(spread(&mixed, None), Spread::Columns(columns) if columns[0] == Value::Int(0)));
+    }
+
+    #[test]
+    fn without_a_value_there_is_no_column() {
         assert_eq!(spread(&[], None), Spread::Columns(Vec::new()));
     }
 }

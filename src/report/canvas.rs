@@ -1,145 +1,63 @@
 //! A bitmap to draw on, in logical pixels, and its PNG.
 //!
-//! Plotters' bitmap backend fills shapes without smoothing their edges, so everything is
-//! drawn [`SCALE`] times as large and averaged. Coordinates are finite and start at the
-//! upper left; what lies outside is cut off.
+//! Plotters' bitmap backend fills shapes without smoothing their edges. So everything is drawn
+//! [`SCALE`] times as large, and each logical pixel is the mean of its device pixels
+//! (supersampling). Coordinates start at the upper left; shapes outside of the bitmap are cut off.
 
 use plotters::{
     backend::{BitMapBackend, DrawingBackend},
     style::{RGBColor, ShapeStyle},
 };
 
+pub(super) use super::shapes::{Anchor, Area, Label, Point, Stroke};
 use super::{
-    ReportError,
+    error::ReportError,
     palette::Colour,
+    shapes::dashes,
     text::{self, Glyph},
 };
 
-/// Device pixels for each logical pixel, in both directions.
+/// Width and height of a logical pixel in device pixels.
 const SCALE: u32 = 3;
-/// Device pixels for each logical pixel.
+/// Number of device pixels in a logical pixel.
 #[expect(clippy::cast_possible_truncation, reason = "a small number")]
-const COUNT: u16 = (SCALE * SCALE) as u16;
-/// Bytes of a row of them.
-const BLOCK: usize = 3 * SCALE as usize;
-/// Logical rows that are held at once by [`in_bands`].
-const BAND: u32 = 256;
+const SAMPLES: u16 = (SCALE * SCALE) as u16;
+/// Bytes of one row of device pixels in a logical pixel: three channels each.
+const BLOCK_BYTES: usize = 3 * SCALE as usize;
+/// Number of logical rows that [`in_bands`] holds in memory at once.
+const BAND_ROWS: u32 = 256;
+/// Largest absolute device coordinate. Far outside of every picture, and small enough that plotters computes
+/// with it in 32 bits.
+const DEVICE_MAX: i32 = 20_000;
 /// [`SCALE`] as a factor of lengths.
 const FACTOR: f64 = SCALE as f64;
 
-/// A place, in logical pixels from the upper left.
-pub(super) type Point = (f64, f64);
+/// Rotates offsets of a text, in device pixels: from along and below its base line to right and down.
+type Rotation = fn(i32, i32) -> (i32, i32);
 
-/// From along and below the base line of a text to right and down, in device pixels.
-type Turn = fn(i32, i32) -> (i32, i32);
-
-/// How a line looks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stroke {
-    /// Its colour.
-    pub(super) colour: Colour,
-    /// Its width in logical pixels.
-    pub(super) width: f64,
-    /// Length of a dash and of a gap in logical pixels; both 0: a solid line.
-    pub(super) dash: (f64, f64),
-}
-
-impl Stroke {
-    /// A solid line.
-    pub(super) const fn solid(colour: Colour, width: f64) -> Self {
-        Self { colour, width, dash: (0.0, 0.0) }
-    }
-}
-
-/// A rectangle between two corners.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Area {
-    pub(super) left: f64,
-    pub(super) top: f64,
-    pub(super) right: f64,
-    pub(super) bottom: f64,
-}
-
-impl Area {
-    pub(super) fn width(&self) -> f64 {
-        self.right - self.left
-    }
-
-    pub(super) fn height(&self) -> f64 {
-        self.bottom - self.top
-    }
-
-    pub(super) fn middle(&self) -> Point {
-        (f64::midpoint(self.left, self.right), f64::midpoint(self.top, self.bottom))
-    }
-}
-
-/// Which point of a text a place names, horizontally.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anchor {
-    /// Its beginning.
-    Start,
-    /// Its middle.
-    Middle,
-    /// Its end.
-    End,
-}
-
-/// How a text looks. Its place is vertically the middle of its capitals.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Label {
-    /// Height of an em in logical pixels.
-    pub(super) size: f64,
-    /// Its colour.
-    pub(super) colour: Colour,
-    /// Whether it is bold.
-    pub(super) bold: bool,
-    /// What its place means.
-    pub(super) anchor: Anchor,
-    /// Whether it runs upwards.
-    pub(super) upwards: bool,
-}
-
-impl Label {
-    /// A text that starts at its place and runs to the right.
-    pub(super) const fn new(size: f64, colour: Colour) -> Self {
-        Self { size, colour, bold: false, anchor: Anchor::Start, upwards: false }
-    }
-
-    pub(super) const fn bold(self) -> Self {
-        Self { bold: true, ..self }
-    }
-
-    pub(super) const fn anchor(self, anchor: Anchor) -> Self {
-        Self { anchor, ..self }
-    }
-
-    pub(super) const fn upwards(self) -> Self {
-        Self { upwards: true, ..self }
-    }
-}
-
-/// The bitmap. The first failure of a drawing call is kept and comes out of [`Canvas::png`].
+/// A bitmap, the whole picture or a band of it. The first error of drawing is kept until [`Canvas::png`].
 pub(super) struct Canvas {
-    /// Of the bitmap, in logical pixels.
+    /// Width and height of the bitmap, in logical pixels.
     size: (u32, u32),
-    /// Logical rows of the picture above the bitmap.
+    /// Number of logical rows of the picture that are above the bitmap.
     above: u32,
     pixels: Vec<u8>,
     failure: Option<ReportError>,
 }
 
+/// A length in device pixels.
 #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and what is far outside is cut off")]
 fn device(length: f64) -> i32 {
-    ((length * FACTOR).round() as i32).clamp(-20_000, 20_000)
+    ((length * FACTOR).round() as i32).clamp(-DEVICE_MAX, DEVICE_MAX)
 }
 
+/// A shape that is filled with a colour.
 fn filled(colour: Colour) -> ShapeStyle {
     ShapeStyle { color: RGBColor(colour.0, colour.1, colour.2).into(), filled: true, stroke_width: 1 }
 }
 
 impl Canvas {
-    /// A white bitmap of this many logical pixels.
+    /// A white bitmap of this size in logical pixels.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let pixels = vec![255; width as usize * height as usize * 3 * (SCALE * SCALE) as usize];
         Self { size: (width, height), above: 0, pixels, failure: None }
@@ -154,7 +72,7 @@ impl Canvas {
         i32::try_from(self.above * SCALE).unwrap_or(i32::MAX)
     }
 
-    /// Whether device rows from one to the other have any on the bitmap.
+    /// Whether any of the device rows from `from` to `to` is on the bitmap.
     fn is_in_sight(&self, from: i32, to: i32) -> bool {
         to >= 0 && i64::from(from) <= i64::from(self.device_size().1)
     }
@@ -168,6 +86,7 @@ impl Canvas {
         (self.size.0 * SCALE, self.size.1 * SCALE)
     }
 
+    /// Draws a shape, and keeps the error if it is the first one.
     fn draw<E: std::error::Error + Send + Sync>(
         &mut self,
         shape: impl FnOnce(&mut BitMapBackend<'_>) -> Result<(), E>,
@@ -210,15 +129,13 @@ impl Canvas {
 
     /// Draws lines from point to point, with round joints and ends.
     pub(super) fn line(&mut self, points: &[Point], stroke: Stroke) {
-        if stroke.dash.0 > 0.0 && stroke.dash.1 > 0.0 {
-            for dash in dashes(points, stroke.dash) {
-                self.solid(&dash, stroke);
-            }
-        } else {
-            self.solid(points, stroke);
+        match stroke.dash {
+            Some(dash) => dashes(points, dash).iter().for_each(|piece| self.solid(piece, stroke)),
+            None => self.solid(points, stroke),
         }
     }
 
+    /// Draws a solid line: a rectangle for each segment, and a disc at each joint of a wide line.
     fn solid(&mut self, points: &[Point], stroke: Stroke) {
         let half = stroke.width / 2.0;
         for pair in points.windows(2) {
@@ -238,7 +155,7 @@ impl Canvas {
         }
     }
 
-    /// Writes `text`. Characters that no font has become □.
+    /// Draws a text. A character that no font has becomes □.
     pub(super) fn text(&mut self, (x, y): Point, text: &str, label: Label) {
         let (x, y, size) = (x * FACTOR, y * FACTOR, label.size * FACTOR);
         let width = text::width(text, size, label.bold);
@@ -248,7 +165,7 @@ impl Canvas {
             Anchor::End => -width,
         };
         let drop = text::capital_height(size) / 2.0;
-        let (origin, turn): (Point, Turn) = if label.upwards {
+        let (origin, rotate): (Point, Rotation) = if label.upwards {
             ((x + drop, y - shift), |along, down| (down, -along))
         } else {
             ((x + shift, y + drop), |along, down| (along, down))
@@ -257,17 +174,19 @@ impl Canvas {
         let origin =
             (origin.0.round() as i32, (origin.1.round() as i32).saturating_sub(self.device_rows_above()));
         for glyph in text::glyphs(text, size, label.bold) {
-            self.glyph(&glyph, origin, turn, label.colour);
+            self.glyph(&glyph, origin, rotate, label.colour);
         }
     }
 
-    fn glyph(&mut self, glyph: &Glyph, origin: (i32, i32), turn: Turn, colour: Colour) {
+    /// Draws one glyph of a text whose base line begins at `origin`.
+    fn glyph(&mut self, glyph: &Glyph, origin: (i32, i32), rotate: Rotation, colour: Colour) {
         glyph.draw(|along, down, cover| {
-            let (x, y) = turn(along, down);
+            let (x, y) = rotate(along, down);
             self.blend(origin.0.saturating_add(x), origin.1.saturating_add(y), colour, cover);
         });
     }
 
+    /// Mixes a colour into a device pixel, of which the share `cover` is covered.
     fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f32) {
         let (width, height) = self.device_size();
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
@@ -289,8 +208,8 @@ impl Canvas {
     /// # Errors
     /// When something could not be drawn or encoded.
     pub(super) fn png(self) -> Result<Vec<u8>, ReportError> {
-        let size = self.size;
-        encoded(size, &self.finished()?)
+        let (width, height) = self.size;
+        encoded(width, height, &self.finished()?)
     }
 
     /// The pixels, unless something could not be drawn.
@@ -303,16 +222,17 @@ impl Canvas {
 
     /// Each logical pixel as the mean of its device pixels.
     fn averaged(&self) -> Vec<u8> {
-        let stride = self.size.0 as usize * BLOCK;
+        let stride = self.size.0 as usize * BLOCK_BYTES;
         let mut sums = vec![0_u16; stride];
-        let mut averaged = Vec::with_capacity(self.pixels.len() / usize::from(COUNT));
+        let mut averaged = Vec::with_capacity(self.pixels.len() / usize::from(SAMPLES));
         for rows in self.pixels.chunks_exact(stride * SCALE as usize) {
-            // Downwards first: what lies side by side in memory is added at once.
+            // Rows are added first: their bytes are side by side in memory, so the compiler adds many at
+            // once.
             sums.fill(0);
             for row in rows.chunks_exact(stride) {
                 sums.iter_mut().zip(row).for_each(|(sum, &channel)| *sum += u16::from(channel));
             }
-            for block in sums.as_chunks::<BLOCK>().0 {
+            for block in sums.as_chunks::<BLOCK_BYTES>().0 {
                 averaged.extend([0, 1, 2].map(|channel| {
                     let sum: u16 = (0..SCALE as usize).map(|pixel| block[3 * pixel + channel]).sum();
                     mean(sum)
@@ -323,79 +243,44 @@ impl Canvas {
     }
 }
 
-/// The mean of [`COUNT`] bytes with this sum, rounded.
+/// The rounded mean of [`SAMPLES`] bytes with this sum.
 #[expect(clippy::cast_possible_truncation, reason = "a mean of bytes is one")]
 const fn mean(sum: u16) -> u8 {
-    ((sum + COUNT / 2) / COUNT) as u8
+    ((sum + SAMPLES / 2) / SAMPLES) as u8
 }
 
-/// The PNG of a picture that `draw` draws, with no more than [`BAND`] rows at a time in memory: it is
-/// called for each of them, and must draw the same each time.
+/// The PNG of a picture that `draw` draws, with at most [`BAND_ROWS`] rows in memory at a time.
+///
+/// `draw` is called once for each band, and must draw the same whole picture each time.
 ///
 /// # Errors
 /// As [`Canvas::png`].
-pub(super) fn in_bands(
-    (width, height): (u32, u32),
-    draw: impl Fn(&mut Canvas),
-) -> Result<Vec<u8>, ReportError> {
+pub(super) fn in_bands(width: u32, height: u32, draw: impl Fn(&mut Canvas)) -> Result<Vec<u8>, ReportError> {
     let mut averaged = Vec::with_capacity(width as usize * height as usize * 3);
     let mut above = 0;
     while above < height {
-        let rows = BAND.min(height - above);
+        let rows = BAND_ROWS.min(height - above);
         let mut canvas = Canvas { above, ..Canvas::new(width, rows) };
         draw(&mut canvas);
         averaged.extend(canvas.finished()?);
         above += rows;
     }
-    encoded((width, height), &averaged)
+    encoded(width, height, &averaged)
 }
 
 /// The PNG of these pixels.
-fn encoded((width, height): (u32, u32), pixels: &[u8]) -> Result<Vec<u8>, ReportError> {
+fn encoded(width: u32, height: u32, pixels: &[u8]) -> Result<Vec<u8>, ReportError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    // Flat areas: filters make the file larger and take time, and higher levels save next to nothing.
+    // Pictures have flat areas: filters would make the file larger, and higher levels save next to nothing.
     encoder.set_filter(png::Filter::NoFilter);
     encoder.set_deflate_compression(png::DeflateCompression::Level(4));
     let mut writer = encoder.write_header().map_err(ReportError::Encoding)?;
     writer.write_image_data(pixels).map_err(ReportError::Encoding)?;
     writer.finish().map_err(ReportError::Encoding)?;
     Ok(bytes)
-}
-
-/// The dashes of a line through `points`.
-fn dashes(points: &[Point], (dash, gap): (f64, f64)) -> Vec<Vec<Point>> {
-    let (mut pieces, mut piece): (Vec<Vec<Point>>, Vec<Point>) = (Vec::new(), Vec::new());
-    let (mut drawing, mut left) = (true, dash);
-    piece.extend(points.first());
-    for pair in points.windows(2) {
-        let (from, to) = (pair[0], pair[1]);
-        let length = (to.0 - from.0).hypot(to.1 - from.1);
-        let mut done = 0.0;
-        while length - done > left {
-            done += left;
-            let share = done / length;
-            let point = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
-            if drawing {
-                piece.push(point);
-                pieces.push(std::mem::take(&mut piece));
-            } else {
-                piece.push(point);
-            }
-            drawing = !drawing;
-            left = if drawing { dash } else { gap };
-        }
-        left -= length - done;
-        if drawing {
-            piece.push(to);
-        }
-    }
-    if piece.len() > 1 {
-        pieces.push(piece);
-    }
-    pieces
 }
 
 #[cfg(test)]
@@ -423,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_cut_off_whatever_its_size() {
+    fn shapes_outside_of_the_bitmap_are_cut_off() {
         let mut canvas = Canvas::new(10, 10);
         canvas.line(&[(-1e9, 5.0), (1e9, f64::NAN)], Stroke::solid(INK, 2.0));
         canvas.disc((1e12, -1e12), 3.0, INK);
@@ -434,11 +319,11 @@ mod tests {
 
     #[test]
     fn a_picture_in_bands_is_the_same_to_the_byte() {
-        let size = (300, 2 * BAND + 50);
+        let size = (300, 2 * BAND_ROWS + 50);
         let draw = |canvas: &mut Canvas| {
-            let seam = f64::from(BAND);
+            let seam = f64::from(BAND_ROWS);
             canvas.line(&[(5.0, 3.0), (280.0, 540.0), (30.0, seam)], Stroke::solid(INK, 2.6));
-            let dashed = Stroke { dash: (6.0, 5.0), ..Stroke::solid(BLUE, 1.4) };
+            let dashed = Stroke::solid(BLUE, 1.4).dashed(6.0, 5.0);
             canvas.line(&[(200.0, 10.0), (20.0, 555.0)], dashed);
             canvas.disc((60.0, seam + 1.0), 6.4, BLUE);
             canvas
@@ -448,14 +333,6 @@ mod tests {
         };
         let mut whole = Canvas::new(size.0, size.1);
         draw(&mut whole);
-        assert!(in_bands(size, draw).unwrap() == whole.png().unwrap());
-    }
-
-    #[test]
-    fn dashes_and_gaps_have_their_lengths_around_a_corner() {
-        let pieces = dashes(&[(0.0, 0.0), (5.0, 0.0), (5.0, 10.0)], (4.0, 2.0));
-        assert_eq!(pieces[0], [(0.0, 0.0), (4.0, 0.0)]);
-        assert_eq!(pieces[1], [(5.0, 1.0), (5.0, 5.0)]);
-        assert_eq!(pieces[2], [(5.0, 7.0), (5.0, 10.0)]);
+        assert!(in_bands(size.0, size.1, draw).unwrap() == whole.png().unwrap());
     }
 }

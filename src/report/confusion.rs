@@ -1,8 +1,8 @@
-//! The picture of a trial's confusion on the test set.
+//! The picture of a trial's confusion matrix on the test set.
 
 use super::{
-    ReportError,
-    canvas::{Anchor, Area, Canvas, Label, Stroke},
+    canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
+    error::ReportError,
     palette::{INK, SOFT, heat},
     panel::{TICK_SIZE, TITLE_SIZE},
     text,
@@ -13,41 +13,43 @@ use crate::{
     study::{Study, TrialRecord},
 };
 
-/// Room above the matrix for the title.
+/// Height above the matrix for the title.
 const HEAD: f64 = 122.0;
-/// Widest class name.
-const NAME_ROOM: f64 = 190.0;
-/// Least side of a cell that holds a percentage below its count.
-const BOTH_MIN: f64 = 52.0;
-/// Least side of a cell that holds a count.
-const COUNT_MIN: f64 = 34.0;
+/// Largest width of a class name.
+const NAME_WIDTH_MAX: f64 = 190.0;
+/// Least side of a cell that has room for a count and a percentage.
+const PERCENTAGE_CELL_MIN: f64 = 52.0;
+/// Least side of a cell that has room for a count.
+const COUNT_CELL_MIN: f64 = 34.0;
 
-/// The measures of a picture with this many classes.
+/// The measures of a picture, in logical pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Layout {
+struct MatrixLayout {
+    /// Side of a cell.
     cell: f64,
     matrix: Area,
     width: u32,
     height: u32,
-    upright: bool,
+    /// Whether the class names below the matrix are horizontal; else they run upwards.
+    has_horizontal_names: bool,
 }
 
-impl Layout {
-    /// Cells as large as a picture of reasonable size lets them be.
+impl MatrixLayout {
+    /// The largest cells with which the picture of these classes has a reasonable size.
     fn new(names: &[String]) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "few classes")]
         let classes = names.len().max(1) as f64;
         let cell = (620.0 / classes).clamp(54.0, 240.0).min(1200.0 / classes).max(1.0);
         let side = cell * classes;
         let widest = names.iter().map(|name| text::width(name, TICK_SIZE, false)).fold(0.0, f64::max);
-        let left = 36.0 + 34.0 + widest.min(NAME_ROOM) + 12.0;
-        let upright = widest <= cell - 8.0;
-        let below = if upright { 30.0 } else { widest.min(NAME_ROOM) + 16.0 } + 48.0;
+        let left = 36.0 + 34.0 + widest.min(NAME_WIDTH_MAX) + 12.0;
+        let has_horizontal_names = widest <= cell - 8.0;
+        let below = if has_horizontal_names { 30.0 } else { widest.min(NAME_WIDTH_MAX) + 16.0 } + 48.0;
         let matrix = Area { left, top: HEAD, right: left + side, bottom: HEAD + side };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2,000 pixels")]
         let pixels = |length: f64| length.ceil() as u32;
         let width = pixels((matrix.right + 150.0).max(760.0));
-        Self { cell, matrix, width, height: pixels(matrix.bottom + below), upright }
+        Self { cell, matrix, width, height: pixels(matrix.bottom + below), has_horizontal_names }
     }
 }
 
@@ -60,7 +62,7 @@ pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, Report
     let names: Vec<String> = (0..test.confusion.classes())
         .map(|class| study.labels.get(class).map_or_else(|| class.to_string(), |label| figures::plain(label)))
         .collect();
-    let layout = Layout::new(&names);
+    let layout = MatrixLayout::new(&names);
     let mut canvas = Canvas::new(layout.width, layout.height);
     head(&mut canvas, record, study, test);
     cells(&mut canvas, &layout, &test.confusion);
@@ -69,6 +71,7 @@ pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, Report
     canvas.png()
 }
 
+/// Draws title, parameters and figures above the matrix.
 fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study, test: &Scores) {
     let room = canvas.size().0 - 72.0;
     let title = format!("{} · trial {} · test set", study.sweep, record.trial.id);
@@ -92,9 +95,9 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study, test: &Scores)
     canvas.text((36.0, 92.0), &text::fit(&figures, TITLE_SIZE, room), Label::new(TITLE_SIZE, SOFT));
 }
 
-/// Fills each cell by its share of the row, and writes what fits.
-fn cells(canvas: &mut Canvas, layout: &Layout, confusion: &Confusion) {
-    let Layout { cell, matrix, .. } = *layout;
+/// Colours each cell by its share of the row, and writes its figures.
+fn cells(canvas: &mut Canvas, layout: &MatrixLayout, confusion: &Confusion) {
+    let MatrixLayout { cell, matrix, .. } = *layout;
     for (row, counts) in confusion.rows().iter().enumerate() {
         let total: u64 = counts.iter().sum();
         for (column, &count) in counts.iter().enumerate() {
@@ -105,9 +108,8 @@ fn cells(canvas: &mut Canvas, layout: &Layout, confusion: &Confusion) {
             let gap = if cell >= 12.0 { 1.0 } else { 0.0 };
             let area = Area { left: left + gap, top: top + gap, right: left + cell, bottom: top + cell };
             canvas.rectangle(area, heat(share));
-            let label = Label::new(0.0, heat(share).readable()).anchor(Anchor::Middle);
             let middle = (left + cell / 2.0, top + cell / 2.0);
-            write_cell(canvas, middle, (count, share, cell), label);
+            write_figures(canvas, &Cell { middle, side: cell, count, share });
         }
     }
     let Area { left, top, right, bottom } = matrix;
@@ -115,36 +117,50 @@ fn cells(canvas: &mut Canvas, layout: &Layout, confusion: &Confusion) {
     canvas.line(&corners, Stroke::solid(SOFT, 1.0));
 }
 
-fn write_cell(canvas: &mut Canvas, (x, y): (f64, f64), (count, share, cell): (u64, f64, f64), label: Label) {
-    // Off the diagonal of a large matrix nearly all is 0, which is noise to a reader.
-    if cell < COUNT_MIN || (count == 0 && cell < 100.0) {
+/// A cell of the matrix.
+struct Cell {
+    middle: Point,
+    side: f64,
+    /// Number of documents.
+    count: u64,
+    /// Share of the documents of the row, 0 to 1.
+    share: f64,
+}
+
+/// Writes count and percentage into a cell, as far as there is room.
+fn write_figures(canvas: &mut Canvas, cell: &Cell) {
+    let &Cell { middle: (x, y), side, count, share } = cell;
+    // Nearly all cells off the diagonal of a large matrix hold 0, which would only distract.
+    if side < COUNT_CELL_MIN || (count == 0 && side < 100.0) {
         return;
     }
     let count = count.to_string();
-    let size = (cell * 0.17).clamp(15.0, 30.0);
+    let size = (side * 0.17).clamp(15.0, 30.0);
     let widest = text::width(&count, 1.0, true).max(0.1);
-    let size = size.min((cell - 8.0) / widest).max(9.0);
-    if cell < BOTH_MIN {
-        canvas.text((x, y), &count, Label { size, ..label });
+    let size = size.min((side - 8.0) / widest).max(9.0);
+    let label = Label::new(size, heat(share).readable()).anchor(Anchor::Middle);
+    if side < PERCENTAGE_CELL_MIN {
+        canvas.text((x, y), &count, label);
         return;
     }
-    canvas.text((x, y - size * 0.62), &count, Label { size, ..label }.bold());
+    canvas.text((x, y - size * 0.62), &count, label.bold());
     let percent = format!("{:.0} %", 100.0 * share);
     canvas.text((x, y + size * 0.68), &percent, Label { size: (size * 0.75).max(13.0), ..label });
 }
 
-fn class_names(canvas: &mut Canvas, layout: &Layout, names: &[String]) {
-    let Layout { cell, matrix, upright, .. } = *layout;
+/// Draws the names of the classes and the titles of rows and columns.
+fn class_names(canvas: &mut Canvas, layout: &MatrixLayout, names: &[String]) {
+    let MatrixLayout { cell, matrix, has_horizontal_names, .. } = *layout;
     let label = Label::new(TICK_SIZE, INK);
-    // Names must not run into each other: of many classes, every second, third … is named.
+    // Names must not overlap: with many classes, only every second, third … class is named.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
     let every = (20.0 / cell).ceil().max(1.0) as usize;
     for (class, name) in names.iter().enumerate().step_by(every) {
-        let name = text::fit(name, TICK_SIZE, NAME_ROOM);
+        let name = text::fit(name, TICK_SIZE, NAME_WIDTH_MAX);
         #[expect(clippy::cast_precision_loss, reason = "few classes")]
         let along = (class as f64 + 0.5) * cell;
         canvas.text((matrix.left - 10.0, matrix.top + along), &name, label.anchor(Anchor::End));
-        if upright {
+        if has_horizontal_names {
             let at = (matrix.left + along, matrix.bottom + 18.0);
             canvas.text(at, &name, label.anchor(Anchor::Middle));
         } else {
@@ -158,7 +174,7 @@ fn class_names(canvas: &mut Canvas, layout: &Layout, names: &[String]) {
     canvas.text((40.0, down), "true class", title.upwards());
 }
 
-/// What the colours mean, to the right of the matrix.
+/// Draws the colour scale to the right of the matrix.
 fn scale(canvas: &mut Canvas, matrix: Area) {
     let (left, right) = (matrix.right + 34.0, matrix.right + 56.0);
     let height = matrix.height();
@@ -192,8 +208,11 @@ mod tests {
         for classes in [1, 2, 3, 20, 77, 150, 1_000] {
             let names: Vec<String> =
                 (0..classes).map(|class| format!("a rather long class name {class}")).collect();
-            let layout = Layout::new(&names);
-            assert!(layout.matrix.left > NAME_ROOM && !layout.upright || classes <= 2, "{layout:?}");
+            let layout = MatrixLayout::new(&names);
+            assert!(
+                layout.matrix.left > NAME_WIDTH_MAX && !layout.has_horizontal_names || classes <= 2,
+                "{layout:?}"
+            );
             assert!(layout.width <= 1_700 && layout.height <= 1_700, "{layout:?}");
             assert!(f64::from(layout.width) >= layout.matrix.right + 150.0);
         }
@@ -202,7 +221,7 @@ mod tests {
     #[test]
     fn twenty_classes_still_show_counts_and_shares() {
         let names = vec!["体育".to_owned(); 20];
-        let layout = Layout::new(&names);
-        assert!(layout.cell >= BOTH_MIN && layout.upright, "{layout:?}");
+        let layout = MatrixLayout::new(&names);
+        assert!(layout.cell >= PERCENTAGE_CELL_MIN && layout.has_horizontal_names, "{layout:?}");
     }
 }

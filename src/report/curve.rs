@@ -1,29 +1,32 @@
-//! The picture of one trial: how its losses and its validation F1 went.
+//! The picture of one trial: its losses and its validation F1 by epoch.
 
 use super::{
-    ReportError,
     axis::{Axis, Tick},
     canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
+    error::ReportError,
     palette::{BLUE, Colour, GREEN, INK, ORANGE, SOFT, VERMILLION, WHITE},
-    panel::{Frame, LEGEND_HEIGHT, Marker, Panel, Sample, TITLE_SIZE, legend},
+    panel::{Frame, LEGEND_HEIGHT, LegendSymbol, Marker, Panel, TITLE_SIZE, legend},
     text,
 };
 use crate::{
     event::Evaluation,
     leaderboard::{best_evaluation, figures},
+    numbers,
     study::{Study, TrialRecord},
     trial::State,
 };
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 900;
-/// Left and right edges of the plot areas.
-const EDGES: (f64, f64) = (104.0, 1164.0);
-/// Points above which markers would touch each other.
+/// Left edge of the plot areas.
+const EDGE_LEFT: f64 = 104.0;
+/// Right edge of the plot areas.
+const EDGE_RIGHT: f64 = 1164.0;
+/// Largest number of points with markers. The markers of more points would touch each other.
 const MARKERS_MAX: usize = 60;
-/// Evaluations from which on overfitting is judged by smoothed losses.
+/// Number of evaluations from which on losses are smoothed before overfitting is looked for.
 const SMOOTH_FROM: usize = 16;
-/// A factor between losses above which their axis is logarithmic.
+/// Factor between the largest and the least loss above which their axis is logarithmic.
 const LOSS_FACTOR: f64 = 50.0;
 
 /// Draws the picture.
@@ -47,15 +50,16 @@ pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, Report
     canvas.png()
 }
 
+/// The plot area between these heights.
 fn area(top: f64, bottom: f64) -> Area {
-    Area { left: EDGES.0, top, right: EDGES.1, bottom }
+    Area { left: EDGE_LEFT, top, right: EDGE_RIGHT, bottom }
 }
 
-/// Writes title, parameters and outcome; returns where they end.
+/// Draws title, parameters and outcome. Returns the height at which they end.
 fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study) -> f64 {
     let room = f64::from(WIDTH) - 2.0 * 36.0;
     let title = format!("{} · trial {}{}", study.sweep, record.trial.id, state_in_title(record));
-    // Bold is wider than what `fit` measures.
+    // `fit` measures the regular font; bold letters are about 15 % wider.
     canvas.text((36.0, 36.0), &text::fit(&title, 24.0, room * 0.87), Label::new(24.0, INK).bold());
     let parts: Vec<String> = record
         .trial
@@ -65,7 +69,7 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study) -> f64 {
         .map(|(name, value)| format!("{name} = {}", figures::shorten(&figures::value(value), 44)))
         .collect();
     let mut y = 70.0;
-    for line in text::wrap(&parts, "    ", TITLE_SIZE, (room, 2)) {
+    for line in text::wrap(&parts, "    ", TITLE_SIZE, room, 2) {
         canvas.text((36.0, y), &line, Label::new(TITLE_SIZE, INK));
         y += 25.0;
     }
@@ -73,6 +77,7 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study) -> f64 {
     y + 34.0
 }
 
+/// The end of the title: the state of a trial that is not complete.
 fn state_in_title(record: &TrialRecord) -> String {
     let epoch = record.evaluations.last().map_or(0.0, |last| last.epoch);
     match (record.state, &record.failure) {
@@ -85,6 +90,7 @@ fn state_in_title(record: &TrialRecord) -> String {
     }
 }
 
+/// The line below the title: epochs and test figures.
 fn summary(record: &TrialRecord) -> String {
     let planned = record.trial.settings.epochs;
     let run = record.outcome.as_ref().map(|outcome| outcome.epochs_run);
@@ -105,16 +111,19 @@ fn summary(record: &TrialRecord) -> String {
     parts.join(" · ")
 }
 
+/// Epoch of the best parameters, so far if the trial is not complete.
 fn best_epoch(record: &TrialRecord) -> Option<f64> {
     let outcome = record.outcome.as_ref().map(|outcome| outcome.best_epoch);
     outcome.or(best_evaluation(&record.evaluations).map(|best| best.epoch))
 }
 
+/// An axis for training and validation losses.
 fn loss_axis(evaluations: &[Evaluation]) -> Axis {
     let losses = evaluations.iter().flat_map(|each| [each.train_loss, each.validation.loss]);
     Axis::around(losses, 0.07, LOSS_FACTOR)
 }
 
+/// An axis for the intervals of F1, not much beyond 0 and 1.
 fn f1_axis(evaluations: &[Evaluation]) -> Axis {
     let ends = evaluations.iter().flat_map(|each| [each.validation.f1_low, each.validation.f1_high]);
     let (low, high) = ends
@@ -127,11 +136,11 @@ fn f1_axis(evaluations: &[Evaluation]) -> Axis {
     Axis::linear((low - margin).max(-0.02), (high + margin).min(1.02))
 }
 
-/// Stretches of epochs in which validation loss rises while training loss falls, joined where
-/// they meet. A loss that is not finite neither rises nor falls.
+/// Stretches of epochs in which validation loss rises while training loss falls; adjacent stretches are
+/// joined. A loss that is not finite neither rises nor falls.
 ///
-/// Many evaluations are noisy ones, whose ups and downs say nothing: from [`SMOOTH_FROM`] on,
-/// each loss is the mean over its neighbourhood before it is compared.
+/// Losses of many evaluations go up and down by chance. From [`SMOOTH_FROM`] evaluations on, each loss is
+/// replaced by the mean over its neighbourhood before losses are compared.
 pub(super) fn overfitting(evaluations: &[Evaluation]) -> Vec<(f64, f64)> {
     let losses = |loss: fn(&Evaluation) -> f64| smoothed(&evaluations.iter().map(loss).collect::<Vec<_>>());
     let (training, validation) = (losses(|each| each.train_loss), losses(|each| each.validation.loss));
@@ -152,21 +161,22 @@ pub(super) fn overfitting(evaluations: &[Evaluation]) -> Vec<(f64, f64)> {
     stretches
 }
 
-/// Each loss, or with many of them its mean with an eighth of all around it; as many as `losses`.
+/// The moving average of losses over an eighth of their number; fewer than [`SMOOTH_FROM`] losses as they
+/// are.
 fn smoothed(losses: &[f64]) -> Vec<f64> {
     let half = if losses.len() < SMOOTH_FROM { 0 } else { losses.len() / 16 };
     (0..losses.len())
         .map(|at| {
-            // The same number on both sides, so that a slope stays a slope up to the ends.
+            // The same number of neighbours on both sides: an uneven window would flatten the ends of a
+            // slope.
             let half = half.min(at).min(losses.len() - 1 - at);
             let near = &losses[at - half..=at + half];
-            #[expect(clippy::cast_precision_loss, reason = "few evaluations")]
-            let count = near.len() as f64;
-            near.iter().sum::<f64>() / count
+            near.iter().sum::<f64>() / numbers::count(near.len())
         })
         .collect()
 }
 
+/// Draws the panel of the losses.
 fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
     let evaluations = &record.evaluations;
     let shade = ORANGE.mix(WHITE, 0.76);
@@ -181,7 +191,7 @@ fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks
     panel.frame(canvas, &Frame { x_title: None, y_title, x_ticks, y_ticks: &y_ticks });
     best_line(canvas, panel, record);
     best_name(canvas, panel, record);
-    let train = Stroke { dash: (10.0, 6.0), ..Stroke::solid(BLUE, 2.6) };
+    let train = Stroke::solid(BLUE, 2.6).dashed(10.0, 6.0);
     let validation = Stroke::solid(VERMILLION, 2.6);
     let markers = markers(evaluations);
     let points = |loss: fn(&Evaluation) -> f64| -> Vec<Point> {
@@ -190,16 +200,17 @@ fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks
     panel.curve(canvas, &points(|each| each.train_loss), train, markers.0);
     panel.curve(canvas, &points(|each| each.validation.loss), validation, markers.1);
     let mut entries = vec![
-        (Sample::Line(train, markers.0), "training loss"),
-        (Sample::Line(validation, markers.1), "validation loss"),
+        (LegendSymbol::Line(train, markers.0), "training loss"),
+        (LegendSymbol::Line(validation, markers.1), "validation loss"),
     ];
     if !stretches.is_empty() {
-        entries.push((Sample::Patch(shade), "overfitting: validation rises, training falls"));
+        entries.push((LegendSymbol::Patch(shade), "overfitting: validation rises, training falls"));
     }
     let above = if best_epoch(record).is_some() { 44.0 } else { 28.0 };
-    legend(canvas, (EDGES.0, panel.area.top - above), &entries);
+    legend(canvas, (EDGE_LEFT, panel.area.top - above), &entries);
 }
 
+/// The markers of training and validation losses.
 fn markers(evaluations: &[Evaluation]) -> (Marker, Marker) {
     if evaluations.len() > MARKERS_MAX {
         (Marker::None, Marker::None)
@@ -208,6 +219,7 @@ fn markers(evaluations: &[Evaluation]) -> (Marker, Marker) {
     }
 }
 
+/// Draws the panel of validation F1.
 fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
     let evaluations = &record.evaluations;
     let band = GREEN.mix(WHITE, 0.84);
@@ -222,11 +234,14 @@ fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[
     panel.curve(canvas, &points, stroke, marker);
     let f1 = evaluations.last().map_or("F1", |last| last.validation.target().f1_name());
     let name = format!("validation {f1}");
-    let entries = [(Sample::Line(stroke, marker), name.as_str()), (Sample::Patch(band), "its 95 % interval")];
-    legend(canvas, (EDGES.0, panel.area.top - 24.0), &entries);
+    let entries = [
+        (LegendSymbol::Line(stroke, marker), name.as_str()),
+        (LegendSymbol::Patch(band), "its 95 % interval"),
+    ];
+    legend(canvas, (EDGE_LEFT, panel.area.top - 24.0), &entries);
 }
 
-/// The interval of F1 around its curve; around a single point, a bar.
+/// Draws the interval of F1 as a band around its curve; around a single point, as a bar.
 fn draw_band(canvas: &mut Canvas, panel: &Panel, evaluations: &[Evaluation], colour: Colour) {
     let ends: Vec<Option<(Point, Point)>> = evaluations
         .iter()
@@ -245,15 +260,15 @@ fn draw_band(canvas: &mut Canvas, panel: &Panel, evaluations: &[Evaluation], col
     }
 }
 
-/// A vertical line at the best epoch: below the curves, so that their markers stay whole.
+/// Draws a vertical line at the best epoch. Call before the curves, so that no marker is crossed.
 fn best_line(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     if let Some(x) = best_epoch(record).and_then(|epoch| panel.across(epoch)) {
-        let stroke = Stroke { dash: (3.0, 4.0), ..Stroke::solid(INK, 1.6) };
+        let stroke = Stroke::solid(INK, 1.6).dashed(3.0, 4.0);
         canvas.line(&[(x, panel.area.top), (x, panel.area.bottom)], stroke);
     }
 }
 
-/// Names the best epoch and its figures above the panel.
+/// Draws the name of the best epoch, with its figures, above the panel.
 fn best_name(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     let Some((epoch, x)) = best_epoch(record).and_then(|epoch| Some((epoch, panel.across(epoch)?))) else {
         return;
@@ -267,14 +282,14 @@ fn best_name(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     let name = format!("best: epoch {}{figures}", figures::number(epoch));
     let name = text::fit(&name, TITLE_SIZE, panel.area.width());
     let half = text::width(&name, TITLE_SIZE, false) / 2.0;
-    let middle = x.clamp(EDGES.0 + half, EDGES.1 - half);
+    let middle = x.clamp(EDGE_LEFT + half, EDGE_RIGHT - half);
     canvas.text((middle, panel.area.top - 14.0), &name, Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples::record;
+    use crate::samples::record;
 
     #[test]
     fn stretches_where_only_validation_rises_are_shaded_and_joined() {
@@ -298,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_jitter_of_many_evaluations_does_not_cut_the_stretch_to_pieces() {
+    fn a_stretch_of_many_noisy_evaluations_is_not_cut_to_pieces() {
         let losses: Vec<f64> = (0..160)
             .map(|index| {
                 let jitter = if index % 2 == 0 { 0.01 } else { -0.01 };

@@ -1,15 +1,16 @@
-//! The page that holds the pictures: one file without scripts, which asks no server for anything.
+//! The page that holds the pictures: one file without scripts, which needs no server.
 //!
-//! Whatever comes from data, spec or error messages is escaped.
+//! Texts from data, spec and error messages are escaped.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
-    leaderboard::{Averages, Leaderboard, Row, figures},
+    leaderboard::{Averages, Leaderboard, LeaderboardRow, figures},
     study::{Study, TrialRecord},
     trial::TrialId,
 };
 
+/// The style sheet of the page, for light and dark screens.
 const STYLE: &str = "\
 :root { color-scheme: light dark; --line: #d5d5d5; --soft: #5c5c5c; --back: #fff; --ink: #222; --card: #f6f6f6 }
 @media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; --back: #181818; --ink: #e8e8e8; --card: #242424 } }
@@ -29,8 +30,8 @@ pre { background: var(--card); padding: 1rem; overflow-x: auto; border-radius: 4
 
 /// The page of a sweep: overview, leaderboard, each trial's pictures, and the spec.
 ///
-/// Its links are relative: it stands beside `overview.png` and `trials/`. Trials that are not in
-/// `pictured` stand in the leaderboard alone.
+/// Its links are relative, to `overview.png` and `trials/` beside the page. Trials that are not in `pictured`
+/// are shown in the leaderboard only.
 #[must_use]
 pub fn page(study: &Study, board: &Leaderboard, spec: &str, pictured: &BTreeSet<TrialId>) -> String {
     let name = escape(&study.sweep);
@@ -47,6 +48,7 @@ pub fn page(study: &Study, board: &Leaderboard, spec: &str, pictured: &BTreeSet<
     html
 }
 
+/// Writes the leaderboard with its footnotes.
 fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
     let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", board.rank_by.describe());
     let (headings, rows) = board.cells();
@@ -75,7 +77,7 @@ fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<Trial
     }
 }
 
-/// What the best trial makes of each class of the test set.
+/// Writes the best trial's figures for each class of the test set.
 fn classes(html: &mut String, board: &Leaderboard) {
     let Some((leader, test)) = board.leader().and_then(|row| Some((row, row.test.as_ref()?))) else { return };
     let _ = write!(
@@ -110,6 +112,7 @@ fn classes(html: &mut String, board: &Leaderboard) {
     }
 }
 
+/// Writes the pictures of the trials.
 fn trials(html: &mut String, study: &Study, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
     html.push_str("<h2>Trials</h2>\n");
     if pictured.len() < board.rows.len() {
@@ -142,8 +145,9 @@ fn trials(html: &mut String, study: &Study, board: &Leaderboard, pictured: &BTre
     html.push_str("</div>\n");
 }
 
+/// Writes links to the pictures that a trial has.
 fn pictures(html: &mut String, record: &TrialRecord) {
-    let id: TrialId = record.trial.id;
+    let id = record.trial.id;
     if record.evaluations.is_empty() {
         html.push_str("<p class=\"soft\">No evaluation yet.</p>\n");
     } else {
@@ -159,8 +163,8 @@ fn pictures(html: &mut String, record: &TrialRecord) {
     }
 }
 
-/// Why a trial failed, and what its worker said last.
-fn failure(html: &mut String, row: &Row) {
+/// Writes why a trial failed, with the last lines of its worker's log.
+fn failure(html: &mut String, row: &LeaderboardRow) {
     if let Some(reason) = &row.reason {
         let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(reason));
     }
@@ -169,7 +173,8 @@ fn failure(html: &mut String, row: &Row) {
     }
 }
 
-/// `text` as HTML shows it, in an element or in a quoted attribute; line breaks stay.
+/// `text` escaped for HTML, for an element or a quoted attribute. Control characters other than line breaks
+/// and tabs are dropped.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -193,10 +198,8 @@ mod tests {
     use crate::{
         leaderboard::{RankBy, build},
         metrics::{Average, Confusion, Scores, Target},
-        report::{
-            pictured,
-            samples::{failed, record, study},
-        },
+        report::pictured,
+        samples::{failed, record, study},
         settings::Value,
         trial::FailureKind,
     };
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_of_many_trials_shows_pictures_of_the_best_and_says_so() {
+    fn a_sweep_of_many_trials_shows_pictures_of_the_best() {
         let study = study((1..=201).map(|id| record(id, &[0.1 + 0.001 * f64::from(id)])).collect());
         let html = whole(&study, "");
         assert_eq!(html.matches("<figure").count(), 100);
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_outside_becomes_markup() {
+    fn texts_from_data_never_become_markup() {
         let mut nasty = failed(record(1, &[0.5]), FailureKind::Data);
         nasty.trial.params.0[1].1 = Value::Text("\"><script>a</script>".to_owned());
         nasty.failure.as_mut().unwrap().message = "<img src=x onerror=y>".to_owned();
@@ -232,17 +235,30 @@ mod tests {
         assert!(html.contains("# &lt;/pre&gt;&lt;script&gt;"));
     }
 
+    /// The page of a sweep with two complete trials, of which the second is the best.
+    fn of_two_trials() -> String {
+        whole(&study(vec![record(1, &[0.5]), record(2, &[0.4])]), "")
+    }
+
     #[test]
-    fn the_best_trial_is_shown_by_class_with_names_as_they_are() {
-        let study = study(vec![record(1, &[0.5]), record(2, &[0.4])]);
-        let html = whole(&study, "");
+    fn the_classes_are_those_of_the_best_trial() {
+        let html = of_two_trials();
         assert!(html.contains("<a href=\"#trial-0002\">0002</a>, the best by test F1"), "{html}");
+    }
+
+    #[test]
+    fn each_class_is_shown_under_its_name() {
+        let html = of_two_trials();
         // 44 of 200 wrong in each class.
         let row = |label: &str| {
             format!("<tr><td>{label}</td><td>.780</td><td>.780</td><td>.780</td><td>200</td></tr>")
         };
         assert!(html.contains(&row("差评")) && html.contains(&row("好评")), "{html}");
-        assert!(!html.contains("macro-F1"));
+    }
+
+    #[test]
+    fn two_classes_have_no_averages() {
+        assert!(!of_two_trials().contains("macro-F1"));
     }
 
     #[test]
@@ -266,15 +282,24 @@ mod tests {
         );
     }
 
-    #[test]
-    fn each_trial_has_its_pictures_as_far_as_they_exist() {
+    /// The page of a complete trial, a failed one and a waiting one.
+    fn of_three_states() -> String {
         let mut waiting = record(3, &[]);
         waiting.state = crate::trial::State::Waiting;
-        let study = study(vec![record(1, &[0.5]), failed(record(2, &[0.5]), FailureKind::Exit(1)), waiting]);
-        let html = whole(&study, "");
+        let broken = failed(record(2, &[0.5]), FailureKind::Exit(1));
+        whole(&study(vec![record(1, &[0.5]), broken, waiting]), "")
+    }
+
+    #[test]
+    fn each_trial_has_its_pictures_as_far_as_they_exist() {
+        let html = of_three_states();
         let has = |picture: &str| html.contains(&format!("trials/{picture}.png"));
         assert!(has("0001/curve") && has("0001/confusion") && has("0002/curve"));
         assert!(!has("0002/confusion") && !has("0003/curve"));
-        assert!(!html.contains("http"));
+    }
+
+    #[test]
+    fn the_page_refers_to_no_server() {
+        assert!(!of_three_states().contains("http"));
     }
 }

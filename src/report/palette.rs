@@ -1,4 +1,4 @@
-//! The colours of the pictures: told apart with every kind of colour vision, and in grey.
+//! The colours of the pictures. They can be distinguished with every kind of colour vision, and in grey.
 
 /// Red, green and blue in sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,23 +10,24 @@ pub(super) const INK: Colour = Colour(0x22, 0x22, 0x22);
 pub(super) const SOFT: Colour = Colour(0x5c, 0x5c, 0x5c);
 /// Grid lines.
 pub(super) const GRID: Colour = Colour(0xe4, 0xe4, 0xe4);
-/// What is not ranked.
+/// Curves of trials without a rank.
 pub(super) const GREY: Colour = Colour(0xb8, 0xb8, 0xb8);
 /// The background.
 pub(super) const WHITE: Colour = Colour(255, 255, 255);
 
-// From the palette of Okabe and Ito (2008).
-/// Training.
+// The next four are from the palette of Okabe and Ito (2008, "Color universal design").
+/// Training loss.
 pub(super) const BLUE: Colour = Colour(0x00, 0x72, 0xb2);
 /// Validation loss, and the best trial.
 pub(super) const VERMILLION: Colour = Colour(0xd5, 0x5e, 0x00);
 /// Validation F1.
 pub(super) const GREEN: Colour = Colour(0x00, 0x9e, 0x73);
-/// Where a model overfits.
+/// Stretches of overfitting.
 pub(super) const ORANGE: Colour = Colour(0xe6, 0x9f, 0x00);
 
-/// Viridis (van der Walt and Smith 2015, CC0) at eighths. Its last, yellow one is left out
-/// by [`ranked`]: it does not stand out from white.
+/// The colour map viridis (van der Walt and Smith 2015, CC0) at every eighth.
+///
+/// [`ranked`] does not use its yellow end, which does not stand out from a white background.
 const VIRIDIS: [Colour; 9] = [
     Colour(0x44, 0x01, 0x54),
     Colour(0x47, 0x2d, 0x7b),
@@ -60,7 +61,7 @@ impl Colour {
         0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
     }
 
-    /// White or ink, whichever is easier to read on this colour.
+    /// White or ink, whichever has the higher contrast (WCAG 2) on this colour.
     pub(super) fn readable(self) -> Self {
         let contrast = |other: Self| {
             let (a, b) = (self.luminance() + 0.05, other.luminance() + 0.05);
@@ -70,18 +71,21 @@ impl Colour {
     }
 }
 
-/// The colour of a rank: dark for `share` 0 (best), light for 1 (worst).
+/// Largest position in [`VIRIDIS`] that [`ranked`] uses.
+const RANKED_MAX: f64 = 6.6;
+
+/// The colour of a rank: dark for `share` 0 (the best trial), light for 1 (the worst).
 pub(super) fn ranked(share: f64) -> Colour {
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 1.0 };
-    let at = share * 6.6;
+    let at = share * RANKED_MAX;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 6")]
     let below = at.floor() as usize;
     VIRIDIS[below].mix(VIRIDIS[below + 1], at.fract())
 }
 
-/// The dark end of [`heat`].
+/// The colour of 1 in [`heat`].
 const DARK: Colour = Colour(0x0b, 0x2f, 0x5b);
-/// Its middle.
+/// The colour of 0.5 in [`heat`].
 const MIDDLE: Colour = Colour(0x5b, 0x9b, 0xc8);
 
 /// The colour of a share of documents: white for 0, dark blue for 1.

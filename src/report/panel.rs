@@ -1,4 +1,4 @@
-//! A plot area with its axes, grid and titles, and the legends that stand above it.
+//! A plot area with its axes, grid and titles, and the legend above it.
 
 use super::{
     axis::{Axis, Tick},
@@ -17,29 +17,29 @@ pub(super) const LEGEND_HEIGHT: f64 = 26.0;
 /// A plot area. Values outside of its axes are drawn at its edge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Panel {
-    /// Where the data stand.
+    /// The rectangle of the data.
     pub(super) area: Area,
-    /// From left to right.
+    /// The axis from left to right.
     pub(super) x: Axis,
-    /// From bottom to top.
+    /// The axis from bottom to top.
     pub(super) y: Axis,
 }
 
-/// What stands along the axes.
+/// The titles and ticks of a plot area.
 pub(super) struct Frame<'a> {
-    /// Below the area; no titles nor figures when `None`.
+    /// Title below the area. When `None`, the horizontal axis has neither a title nor figures.
     pub(super) x_title: Option<&'a str>,
-    /// To its left, upwards.
+    /// Title to the left of the area, which runs upwards.
     pub(super) y_title: &'a str,
-    /// Marks on the horizontal axis.
+    /// Ticks of the horizontal axis.
     pub(super) x_ticks: &'a [Tick],
-    /// Marks on the vertical axis.
+    /// Ticks of the vertical axis.
     pub(super) y_ticks: &'a [Tick],
 }
 
-/// How a legend shows what it names.
+/// The symbol in front of a legend's text.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Sample {
+pub(super) enum LegendSymbol {
     /// A line with markers.
     Line(Stroke, Marker),
     /// A filled area.
@@ -48,10 +48,10 @@ pub(super) enum Sample {
     Mark(Marker, Colour),
 }
 
-/// How a point is marked; shapes differ, so that colour alone decides nothing.
+/// How a point is marked. Shapes differ, so that curves can be distinguished without their colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// Nothing.
+    /// No marker.
     None,
     /// A disc.
     Disc,
@@ -62,22 +62,23 @@ pub(super) enum Marker {
 }
 
 impl Panel {
-    /// The horizontal place of `value`.
+    /// The horizontal place of `value`, if the axis can show it.
     pub(super) fn across(&self, value: f64) -> Option<f64> {
         Some(self.area.left + self.x.position(value)? * self.area.width())
     }
 
-    /// The vertical place of `value`.
+    /// The vertical place of `value`, if the axis can show it.
     pub(super) fn down(&self, value: f64) -> Option<f64> {
         Some(self.area.bottom - self.y.position(value)? * self.area.height())
     }
 
-    /// The place of a pair of values.
+    /// The place of a pair of values, if the axes can show both.
     pub(super) fn at(&self, (x, y): Point) -> Option<Point> {
         Some((self.across(x)?, self.down(y)?))
     }
 
-    /// Draws a line through `points`, interrupted where one is not finite, with a marker at each.
+    /// Draws a line through `points` with a marker at each point. It is interrupted at points that are not
+    /// finite.
     pub(super) fn curve(&self, canvas: &mut Canvas, points: &[Point], stroke: Stroke, marker: Marker) {
         let places: Vec<Option<Point>> = points.iter().map(|&point| self.at(point)).collect();
         for run in places.split(Option::is_none) {
@@ -89,7 +90,7 @@ impl Panel {
         }
     }
 
-    /// Draws grid, frame, figures and titles: before the data.
+    /// Draws grid, frame, figures and titles. Call before drawing the data.
     pub(super) fn frame(&self, canvas: &mut Canvas, frame: &Frame<'_>) {
         let Area { left, top, right, bottom } = self.area;
         let figure = Label::new(TICK_SIZE, INK);
@@ -145,6 +146,7 @@ pub(super) fn mark(canvas: &mut Canvas, centre: Point, marker: Marker, radius: f
     }
 }
 
+/// The corners of a star with five points.
 fn star(centre: Point, radius: f64) -> Vec<Point> {
     (0..10_u8)
         .map(|corner| {
@@ -155,21 +157,21 @@ fn star(centre: Point, radius: f64) -> Vec<Point> {
         .collect()
 }
 
-/// Writes a legend from `start` to the right, outside of every plot area; returns where it ends.
-pub(super) fn legend(canvas: &mut Canvas, start: Point, entries: &[(Sample, &str)]) -> f64 {
+/// Draws a legend from `start` to the right. Returns the place at which it ends.
+pub(super) fn legend(canvas: &mut Canvas, start: Point, entries: &[(LegendSymbol, &str)]) -> f64 {
     let (mut x, y) = start;
-    for (sample, name) in entries {
-        let width = match sample {
-            Sample::Line(stroke, marker) => {
+    for (symbol, name) in entries {
+        let width = match symbol {
+            LegendSymbol::Line(stroke, marker) => {
                 canvas.line(&[(x, y), (x + 40.0, y)], *stroke);
                 mark(canvas, (x + 20.0, y), *marker, 2.0 + 1.5 * stroke.width, stroke.colour);
                 40.0
             }
-            Sample::Patch(colour) => {
+            LegendSymbol::Patch(colour) => {
                 canvas.rectangle(Area { left: x, top: y - 8.0, right: x + 26.0, bottom: y + 8.0 }, *colour);
                 26.0
             }
-            Sample::Mark(marker, colour) => {
+            LegendSymbol::Mark(marker, colour) => {
                 mark(canvas, (x + 9.0, y), *marker, 5.5, *colour);
                 18.0
             }
@@ -178,4 +180,9 @@ pub(super) fn legend(canvas: &mut Canvas, start: Point, entries: &[(Sample, &str
         x += width + 8.0 + text::width(name, TITLE_SIZE, false) + 26.0;
     }
     x - 26.0
+}
+
+/// Writes a note into the middle of an empty plot area.
+pub(super) fn note(canvas: &mut Canvas, area: Area, text: &str) {
+    canvas.text(area.middle(), text, Label::new(18.0, SOFT).anchor(Anchor::Middle));
 }

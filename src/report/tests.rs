@@ -1,17 +1,17 @@
-//! Pictures and the page of small studies: that they are drawn, and what they say.
+//! Pictures of small studies: that they are drawn, and their sizes.
 
-use super::{
-    samples::{failed, record, scores, study},
-    *,
-};
+use std::io;
+
+use super::*;
 use crate::{
     leaderboard::{RankBy, build},
     metrics::{Average, Confusion, Scores, Target},
+    samples::{self, failed, record, scores, study},
     settings::Value,
     trial::{FailureKind, State},
 };
 
-/// Width and height of a PNG whose every pixel could be read.
+/// Width and height of a PNG. Fails if a pixel cannot be read, or all are white.
 fn size(path: &Path) -> (u32, u32) {
     let file = io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut reader = png::Decoder::new(file).read_info().unwrap();
@@ -21,6 +21,7 @@ fn size(path: &Path) -> (u32, u32) {
     (info.width, info.height)
 }
 
+/// Draws a picture into an empty folder. Returns its width and height.
 fn picture(draw: impl FnOnce(&Path) -> Result<(), ReportError>) -> Result<(u32, u32), ReportError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("picture.png");
@@ -30,6 +31,7 @@ fn picture(draw: impl FnOnce(&Path) -> Result<(), ReportError>) -> Result<(u32, 
     Ok(size(&path))
 }
 
+/// Width and height of the overview of a study.
 fn overview(study: &Study) -> (u32, u32) {
     let board = build(study, RankBy::TestF1, &|_| None);
     picture(|path| draw_overview(study, &board, path)).unwrap()
@@ -41,24 +43,33 @@ fn a_trial_has_a_curve_of_the_promised_size_from_its_first_evaluation_on() {
     for losses in [&[0.5][..], &[0.6, 0.5, 0.7]] {
         assert_eq!(picture(|path| draw_curve(&record(1, losses), &study, path)).unwrap(), (1200, 900));
     }
+}
+
+#[test]
+fn a_failed_trial_has_a_curve_too() {
     let broken = failed(record(1, &[0.5]), FailureKind::NonFinite { step: 3 });
-    assert_eq!(picture(|path| draw_curve(&broken, &study, path)).unwrap(), (1200, 900));
+    assert_eq!(picture(|path| draw_curve(&broken, &study(Vec::new()), path)).unwrap(), (1200, 900));
+}
+
+/// Asserts that a picture of the first trial was refused for lack of data.
+fn assert_nothing_to_draw(result: &Result<(u32, u32), ReportError>) {
+    assert!(matches!(result, Err(ReportError::NothingToDraw { trial: TrialId(1), .. })), "{result:?}");
 }
 
 #[test]
-fn a_trial_without_an_evaluation_has_no_curve_and_one_without_a_test_no_confusion() {
-    let study = study(Vec::new());
+fn a_trial_without_an_evaluation_has_no_curve() {
     let waiting = failed(record(1, &[]), FailureKind::Spawn);
-    for result in [
-        picture(|path| draw_curve(&waiting, &study, path)),
-        picture(|path| draw_confusion(&waiting, &study, path)),
-    ] {
-        assert!(matches!(result, Err(ReportError::NothingToDraw { trial: TrialId(1), .. })), "{result:?}");
-    }
+    assert_nothing_to_draw(&picture(|path| draw_curve(&waiting, &study(Vec::new()), path)));
 }
 
 #[test]
-fn no_figure_however_odd_keeps_a_picture_from_being_drawn() {
+fn a_trial_without_a_test_has_no_confusion() {
+    let waiting = failed(record(1, &[]), FailureKind::Spawn);
+    assert_nothing_to_draw(&picture(|path| draw_confusion(&waiting, &study(Vec::new()), path)));
+}
+
+#[test]
+fn pictures_of_infinite_and_huge_figures_are_drawn() {
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, f64::MAX, f64::MIN_POSITIVE];
     let study = study(Vec::new());
     for figure in odd {
@@ -93,31 +104,55 @@ fn a_confusion_of_any_number_of_classes_is_drawn() {
     }
 }
 
-#[test]
-fn an_overview_grows_with_the_swept_settings_and_not_with_the_trials() {
-    let many = |trials: u32| study((1..=trials).map(|id| record(id, &[0.6, 0.5])).collect());
-    let two = overview(&many(3));
-    assert_eq!(two, overview(&many(300)));
-    let mut none = many(3);
-    none.swept.clear();
-    assert_eq!(overview(&none), two);
-    let mut eight = many(3);
-    eight.swept = (0..8).map(|index| format!("setting_{index}")).collect();
-    assert!(overview(&eight).1 > two.1 + 700);
-    assert!(two.0 >= 1400 && two.1 >= 1000);
+/// A study of this many trials.
+fn study_of(trials: u32) -> Study {
+    study((1..=trials).map(|id| record(id, &[0.6, 0.5])).collect())
 }
 
 #[test]
-fn a_sweep_that_only_waits_or_failed_has_an_overview_too() {
+fn an_overview_does_not_grow_with_the_trials() {
+    assert_eq!(overview(&study_of(3)), overview(&study_of(300)));
+}
+
+#[test]
+fn an_overview_without_a_swept_setting_has_the_size_of_one() {
+    let mut none = study_of(3);
+    none.swept.clear();
+    assert_eq!(overview(&none), overview(&study_of(3)));
+}
+
+#[test]
+fn an_overview_grows_with_the_swept_settings() {
+    let mut eight = study_of(3);
+    eight.swept = (0..8).map(|index| format!("setting_{index}")).collect();
+    assert!(overview(&eight).1 > overview(&study_of(3)).1 + 700);
+}
+
+#[test]
+fn an_overview_has_room_for_its_curves() {
+    let (width, height) = overview(&study_of(3));
+    assert!(width >= 1400 && height >= 1000);
+}
+
+#[test]
+fn a_sweep_that_only_waits_has_an_overview() {
     let mut waiting = record(1, &[]);
     waiting.state = State::Waiting;
     overview(&study(vec![waiting]));
+}
+
+#[test]
+fn a_sweep_whose_trials_failed_has_an_overview() {
     overview(&study(vec![failed(record(1, &[0.5]), FailureKind::Panic)]));
+}
+
+#[test]
+fn a_sweep_without_a_trial_has_an_overview() {
     overview(&study(Vec::new()));
 }
 
 #[test]
-fn a_picture_that_cannot_be_written_says_where() {
+fn a_picture_that_cannot_be_written_is_named_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let in_the_way = folder.path().join("file");
     std::fs::write(&in_the_way, "").unwrap();
@@ -128,7 +163,7 @@ fn a_picture_that_cannot_be_written_says_where() {
 
 #[cfg(unix)]
 #[test]
-fn pictures_can_be_read_by_others_as_far_as_the_mask_allows() {
+fn pictures_have_the_mode_of_other_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();

@@ -1,7 +1,7 @@
-//! Text in pictures: which font has a character, how wide a text is, where its glyphs stand.
+//! Text in pictures: the font of each character, the width of a text, and the places of its glyphs.
 //!
-//! The fonts are in the binary; nothing is asked of the system. Each character takes the first
-//! font that has it, so that Chinese class names and Latin figures stand on one line.
+//! The fonts are part of the binary, so pictures are the same on every system. Each character takes
+//! the first font that has it, so that Chinese class names and Latin figures can share a line.
 
 use std::sync::LazyLock;
 
@@ -9,9 +9,10 @@ use ab_glyph::{Font, FontRef, GlyphId, OutlinedGlyph, PxScale, ScaleFont, point}
 
 use crate::leaderboard::figures;
 
-/// Stands for a character that no font has.
+/// The replacement of a character that no font has.
 const MISSING: char = '□';
 
+/// The fonts in the binary.
 struct Fonts {
     latin: FontRef<'static>,
     latin_bold: FontRef<'static>,
@@ -27,18 +28,19 @@ static FONTS: LazyLock<Fonts> = LazyLock::new(|| {
     }
 });
 
-/// The font that draws a character.
+/// The font of a character, regular or bold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Face {
     Latin,
     Cjk,
 }
 
+/// Whether a font has a glyph of the character; glyph 0 is "not defined".
 fn has(font: &FontRef<'_>, c: char) -> bool {
     font.glyph_id(c) != GlyphId(0)
 }
 
-/// The font for `c` and the character it draws: `c`, or [`MISSING`].
+/// The font of `c`, and the character that is drawn: `c`, or [`MISSING`].
 fn face(c: char) -> (Face, char) {
     if has(&FONTS.latin, c) {
         (Face::Latin, c)
@@ -57,14 +59,16 @@ fn font(face: Face, bold: bool) -> &'static FontRef<'static> {
     }
 }
 
+/// The scale at which an em of the font has `em` pixels.
 #[expect(clippy::cast_possible_truncation, reason = "sizes of a few pixels")]
 fn scale(font: &FontRef<'_>, em: f64) -> PxScale {
-    // ab_glyph scales by the height of a line, we by the em.
+    // ab_glyph scales by the height of a line.
     let units = font.units_per_em().unwrap_or(1000.0);
     PxScale::from(em as f32 * font.height_unscaled() / units)
 }
 
-/// Walks over the characters of `text` at `em` pixels: font, scale, glyph, and its place on the line.
+/// Calls `each` for every character of `text` at `em` pixels, with font, scale, glyph, and place on the line.
+/// Returns the width of the text.
 fn walk(
     text: &str,
     em: f64,
@@ -96,15 +100,15 @@ pub(super) fn width(text: &str, em: f64, bold: bool) -> f64 {
 
 /// Height of a capital letter at `em` pixels.
 pub(super) fn capital_height(em: f64) -> f64 {
-    // DejaVu Sans: 1493 of 2048.
+    // In DejaVu Sans a capital letter is 1493 units high, and an em has 2048.
     0.729 * em
 }
 
-/// A glyph with its place: from the beginning of the base line, rightwards and downwards.
+/// A glyph at its place, relative to the beginning of the base line.
 pub(super) struct Glyph(OutlinedGlyph);
 
 impl Glyph {
-    /// Calls `pixel` for each pixel with its place and how much of it is covered, 0 to 1.
+    /// Calls `pixel` for each pixel: its place to the right and down, and the covered share, 0 to 1.
     pub(super) fn draw(&self, mut pixel: impl FnMut(i32, i32, f32)) {
         let bounds = self.0.px_bounds();
         #[expect(clippy::cast_possible_truncation, reason = "whole numbers; `as` saturates")]
@@ -126,9 +130,10 @@ pub(super) fn glyphs(text: &str, em: f64, bold: bool) -> Vec<Glyph> {
     glyphs
 }
 
-/// `text` in at most `room` pixels, its middle replaced by `…` where it is wider.
+/// `text` in at most `room` pixels of the regular font. The middle of a wider text is replaced by `…`.
 pub(super) fn fit(text: &str, em: f64, room: f64) -> String {
-    // No picture holds more; measuring all of a long message for each character dropped would take long.
+    // No picture holds 400 characters. A longer text would be slow: it is measured again for each dropped
+    // one.
     let text = figures::shorten(&figures::plain(text), 400);
     let mut fitting = text.clone();
     let mut kept = text.chars().count();
@@ -142,19 +147,20 @@ pub(super) fn fit(text: &str, em: f64, room: f64) -> String {
     fitting
 }
 
-/// `parts`, joined by `between`, on at most `lines` lines of `room` pixels; a part that is wider than
-/// a line is shortened, and those that the last line cannot hold are counted there.
-pub(super) fn wrap(parts: &[String], between: &str, em: f64, (room, lines): (f64, usize)) -> Vec<String> {
+/// `parts`, joined by `between`, on at most `lines_max` lines of `room` pixels.
+///
+/// A part that is wider than a line is shortened. The end of the last line counts the parts that do not fit.
+pub(super) fn wrap(parts: &[String], between: &str, em: f64, room: f64, lines_max: usize) -> Vec<String> {
     let mut wrapped: Vec<String> = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         let part = fit(part, em, room);
         let rest = parts.len() - index - 1;
         let count = |rest: usize| if rest == 0 { String::new() } else { format!("{between}+ {rest} more") };
-        let is_last = wrapped.len() >= lines;
+        let is_last = wrapped.len() >= lines_max;
         match wrapped.last_mut() {
             Some(line) => {
                 let longer = format!("{line}{between}{part}");
-                // On the last line, room is kept for the count of what may not fit.
+                // On the last line, room is kept for the count of the parts that may not fit.
                 let counted = if is_last { count(rest) } else { String::new() };
                 if width(&format!("{longer}{counted}"), em, false) <= room {
                     *line = longer;
@@ -185,9 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn a_character_of_neither_font_is_a_box_and_takes_room() {
+    fn a_character_of_neither_font_is_a_box() {
         assert_eq!(face('🦀'), (Face::Latin, MISSING));
         assert!(has(&FONTS.latin, MISSING) && has(&FONTS.latin_bold, MISSING));
+    }
+
+    #[test]
+    fn a_character_of_neither_font_takes_room() {
         assert!(width("🦀", 16.0, false) > 8.0);
     }
 
@@ -197,18 +207,25 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_shortened_to_its_room_and_keeps_its_ends() {
-        let name = "models/google-bert-base-chinese-finetuned";
-        let fitted = fit(name, 16.0, 120.0);
-        assert!(width(&fitted, 16.0, false) <= 120.0);
+    fn a_long_name_is_shortened_to_its_room() {
+        assert!(width(&fit("models/google-bert-base-chinese-finetuned", 16.0, 120.0), 16.0, false) <= 120.0);
+    }
+
+    #[test]
+    fn a_shortened_name_keeps_its_ends() {
+        let fitted = fit("models/google-bert-base-chinese-finetuned", 16.0, 120.0);
         assert!(fitted.starts_with("mode") && fitted.ends_with("ned") && fitted.contains('…'), "{fitted}");
+    }
+
+    #[test]
+    fn a_short_name_stays() {
         assert_eq!(fit("short", 16.0, 120.0), "short");
     }
 
     #[test]
     fn parts_that_do_not_fit_are_counted_on_the_last_line() {
         let parts: Vec<String> = (0..30).map(|index| format!("parameter_{index}=0.1")).collect();
-        let lines = wrap(&parts, "  ", 16.0, (400.0, 2));
+        let lines = wrap(&parts, "  ", 16.0, 400.0, 2);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| width(line, 16.0, false) <= 400.0), "{lines:?}");
         let shown: usize = lines.iter().map(|line| line.matches("parameter").count()).sum();

@@ -1,14 +1,14 @@
-//! Reading and writing whole files.
+//! Whole files of results, read and written.
 
 use std::{fs, path::Path};
 
 use serde::Serialize;
 
-use super::ResultsError;
+use super::error::ResultsError;
 use crate::system::files;
 
-/// Puts `bytes` into the file `path` so that a reader, or a crash at any instant, sees the old
-/// contents or the new, never a mixture.
+/// Replaces the contents of the file `path` by `bytes`. A reader, and a crash at any instant, sees either the
+/// old contents or the new ones.
 ///
 /// # Errors
 /// When the folder cannot be written; `path` is unchanged then.
@@ -16,7 +16,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
     files::write_atomically(path, bytes).map_err(ResultsError::io("write", path))
 }
 
-/// As [`write_atomic`], with `value` as indented JSON and a final line break.
+/// Replaces the contents of a file by `value` as indented JSON with a final line break.
 ///
 /// # Errors
 /// As [`write_atomic`].
@@ -24,10 +24,10 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsErro
     write_atomic(path, json(path, value)?.as_bytes())
 }
 
-/// The contents that [`write_json`] would give to `path`.
+/// The JSON text that [`write_json`] would write to `path`.
 ///
 /// # Errors
-/// When `value` has no JSON form.
+/// When `value` cannot be written as JSON.
 pub fn json(path: &Path, value: &impl Serialize) -> Result<String, ResultsError> {
     let text = serde_json::to_string_pretty(value);
     let text = text.map_err(|source| ResultsError::Json { path: path.to_owned(), source })?;
@@ -37,7 +37,7 @@ pub fn json(path: &Path, value: &impl Serialize) -> Result<String, ResultsError>
 /// Reads a JSON file.
 ///
 /// # Errors
-/// When it cannot be read or understood.
+/// When the file cannot be read, or its JSON is not a `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
     let text = fs::read_to_string(path).map_err(ResultsError::io("read", path))?;
     serde_json::from_str(&text).map_err(|source| ResultsError::Json { path: path.to_owned(), source })

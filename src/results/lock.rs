@@ -1,9 +1,9 @@
-//! The lock of a sweep's folder: the kernel's, on a file that says who holds it.
+//! The lock of a sweep's folder: a lock of the kernel on a file that names its holder.
 //!
-//! The kernel drops its lock when the process ends, however it ends. Where a file
-//! system has no such locks, the file itself is the lock, and a holder of this
-//! machine that is dead is no holder. On a network file system a lock may not
-//! reach other machines: a file that names another one is believed, lock or not.
+//! The kernel releases its lock when the process ends, however it ends. Where a file
+//! system has no such locks, the file itself is the lock, and a holder of this machine
+//! that has ended no longer counts. On a network file system the kernel's lock may not
+//! reach other machines, so a file that names another machine counts as a lock in any case.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,11 +15,11 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Holder, ResultsError};
+use super::{error::ResultsError, holder::Holder};
 use crate::system::files;
 
-/// File systems that several machines may share, by their number in `statfs(2)`.
-const SHARED: [u32; 10] = [
+/// File systems that several machines may share, by their type number in `statfs(2)`.
+const SHARED_FILE_SYSTEMS: [u32; 10] = [
     0x6969,      // NFS
     0x517B,      // SMB
     0xFF53_4D42, // CIFS
@@ -31,42 +31,48 @@ const SHARED: [u32; 10] = [
     0x1983_0326, // BeeGFS
     0x0102_1997, // 9P
 ];
-/// How often a lock is tried that nobody living seems to hold, and the time between: `sweep status` holds it
-/// for an instant while it looks, and a holder writes its name just after it has it.
-const TRIES: u32 = 20;
-const BETWEEN: Duration = Duration::from_millis(10);
-/// How often a guard is tried: its holder writes a file and syncs it.
-const GUARD_TRIES: u32 = 500;
+/// Number of attempts to take a lock that is held although its file names no running process: `sweep status`
+/// holds the lock for an instant while it looks, and a holder writes its name only after it has the lock.
+const LOCK_ATTEMPTS_MAX: u32 = 20;
+/// Time between two attempts.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(10);
+/// Number of attempts to create a guard. Its owner writes and syncs a file meanwhile, which takes longer.
+const GUARD_ATTEMPTS_MAX: u32 = 500;
 
-/// What the system says; tests have another one.
+/// The calls to the operating system that locking needs. Tests replace them.
 struct System<'a> {
-    /// Takes the kernel's lock, for one or for many.
-    lock: &'a dyn Fn(&File, Kind) -> Result<(), TryLockError>,
+    /// Tries to take the kernel's lock on a file.
+    lock: &'a dyn Fn(&File, LockKind) -> Result<(), TryLockError>,
     /// Whether several machines may use the file system of a path.
     is_shared: &'a dyn Fn(&Path) -> bool,
-    /// Lets a moment pass.
+    /// Waits for [`ATTEMPT_INTERVAL`].
     pause: &'a dyn Fn(),
+    /// This process.
     me: Holder,
 }
 
+/// Which other locks the kernel's lock excludes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum LockKind {
+    /// Every other lock.
     Exclusive,
+    /// Exclusive locks only.
     Shared,
 }
 
-fn kernel_lock(file: &File, kind: Kind) -> Result<(), TryLockError> {
+fn kernel_lock(file: &File, kind: LockKind) -> Result<(), TryLockError> {
     match kind {
-        Kind::Exclusive => file.try_lock(),
-        Kind::Shared => file.try_lock_shared(),
+        LockKind::Exclusive => file.try_lock(),
+        LockKind::Shared => file.try_lock_shared(),
     }
 }
 
 fn pause() {
-    thread::sleep(BETWEEN);
+    thread::sleep(ATTEMPT_INTERVAL);
 }
 
 impl System<'static> {
+    /// The operating system itself.
     fn real() -> Self {
         Self { lock: &kernel_lock, is_shared: &is_shared, pause: &pause, me: Holder::this_process() }
     }
@@ -74,9 +80,9 @@ impl System<'static> {
 
 #[cfg(target_os = "linux")]
 fn is_shared(path: &Path) -> bool {
-    // The type's width and sign depend on the machine; the numbers have 32 bits.
+    // The width and the sign of `f_type` depend on the machine; all type numbers have 32 bits.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits count")]
-    rustix::fs::statfs(path).is_ok_and(|system| SHARED.contains(&(system.f_type as u32)))
+    rustix::fs::statfs(path).is_ok_and(|system| SHARED_FILE_SYSTEMS.contains(&(system.f_type as u32)))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -84,24 +90,24 @@ fn is_shared(_: &Path) -> bool {
     false
 }
 
-/// Whether the file system has no locks.
+/// Whether an error of locking means that the file system has no locks.
 fn is_unsupported(error: &io::Error) -> bool {
     let without = [Errno::NOTSUP, Errno::NOLCK, Errno::NOSYS].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|code| without.contains(&code))
 }
 
-/// Who holds the lock file `path` now, if anybody does.
+/// The process that holds the lock with the file `path` now, if one does.
 pub(super) fn holder(path: &Path) -> Option<Holder> {
-    holder_by(path, &System::real())
+    holder_on(path, &System::real())
 }
 
-fn holder_by(path: &Path, system: &System<'_>) -> Option<Holder> {
+fn holder_on(path: &Path, system: &System<'_>) -> Option<Holder> {
     let file = File::open(path).ok()?;
     let named = read(path);
-    match (system.lock)(&file, Kind::Shared) {
+    match (system.lock)(&file, LockKind::Shared) {
         Err(TryLockError::WouldBlock) => Some(read(path)),
         Err(TryLockError::Error(error)) if is_unsupported(&error) => {
-            Some(named).filter(Holder::is_known).filter(|holder| !is_over(holder, system))
+            Some(named).filter(Holder::is_known).filter(|holder| !has_ended(holder, system))
         }
         Ok(()) if (system.is_shared)(path) => {
             Some(named).filter(|holder| holder.is_known() && holder.host != system.me.host)
@@ -110,12 +116,12 @@ fn holder_by(path: &Path, system: &System<'_>) -> Option<Holder> {
     }
 }
 
-/// Whether a holder is one of this machine and dead.
-fn is_over(holder: &Holder, system: &System<'_>) -> bool {
+/// Whether a holder is a process of this machine that has ended.
+fn has_ended(holder: &Holder, system: &System<'_>) -> bool {
     holder.host == system.me.host && holder.is_dead()
 }
 
-/// What the lock file says.
+/// The holder that a lock file names.
 fn read(path: &Path) -> Holder {
     Holder::parse(&fs::read_to_string(path).unwrap_or_default())
 }
@@ -128,18 +134,18 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock file `path` of `folder`.
+    /// Takes the lock of `folder`, whose lock file is `path`.
     pub(super) fn take(folder: &Path, path: &Path) -> Result<Self, ResultsError> {
-        Self::take_by(folder, path, &System::real())
+        Self::take_on(folder, path, &System::real())
     }
 
-    /// The process that held the lock before and ended without giving it back.
+    /// The process that held the lock before and ended without releasing it.
     #[must_use]
     pub const fn taken_over(&self) -> Option<&Holder> {
         self.taken_over.as_ref()
     }
 
-    fn take_by(folder: &Path, path: &Path, system: &System<'_>) -> Result<Self, ResultsError> {
+    fn take_on(folder: &Path, path: &Path, system: &System<'_>) -> Result<Self, ResultsError> {
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -147,9 +153,9 @@ impl Lock {
             .truncate(false)
             .open(path)
             .map_err(ResultsError::io("open", path))?;
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
-            let result = (system.lock)(&file, Kind::Exclusive);
+            let result = (system.lock)(&file, LockKind::Exclusive);
             let named = read(path);
             match result {
                 Ok(()) => {
@@ -157,15 +163,15 @@ impl Lock {
                         return Err(doubtful(folder, path, named));
                     }
                     match write(&mut file, &system.me) {
-                        // Whoever is kept out does not learn by whom, and no more.
+                        // On a full disk the file names no holder; the kernel's lock holds all the same.
                         Err(error) if files::is_full(&error) => {}
                         written => written.map_err(ResultsError::io("write", path))?,
                     }
                     return Ok(Self { file, taken_over: Some(named).filter(Holder::is_known) });
                 }
                 Err(TryLockError::WouldBlock) => {
-                    tries += 1;
-                    if tries >= TRIES || (named.is_known() && !is_over(&named, system)) {
+                    attempts += 1;
+                    if attempts >= LOCK_ATTEMPTS_MAX || (named.is_known() && !has_ended(&named, system)) {
                         return Err(ResultsError::Locked { folder: folder.to_owned(), holder: named });
                     }
                     (system.pause)();
@@ -178,7 +184,8 @@ impl Lock {
         }
     }
 
-    /// Takes the lock without the kernel's help: whoever makes the guard decides, and nobody else.
+    /// Takes the lock where the file system has no locks. Only the process that owns the guard may decide
+    /// whether the lock is free.
     fn take_file(
         folder: &Path,
         path: &Path,
@@ -187,7 +194,7 @@ impl Lock {
     ) -> Result<Self, ResultsError> {
         let guard = Guard::make(folder, path, system)?;
         let named = read(path);
-        if named.is_known() && !is_over(&named, system) {
+        if named.is_known() && !has_ended(&named, system) {
             let is_here = named.host == system.me.host;
             return Err(if is_here {
                 ResultsError::Locked { folder: folder.to_owned(), holder: named }
@@ -203,15 +210,17 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // With the kernel's lock this is only courtesy: closing the file gives that back too.
+        // Needed only where the file is the lock: the kernel's lock is released when the file is closed.
         let _ = self.file.set_len(0).and_then(|()| self.file.sync_all());
     }
 }
 
+/// The error for a lock that a process of another machine may hold.
 fn doubtful(folder: &Path, lock: &Path, holder: Holder) -> ResultsError {
     ResultsError::Doubtful { folder: folder.to_owned(), lock: lock.to_owned(), holder }
 }
 
+/// Writes the holder into the lock file.
 fn write(file: &mut File, holder: &Holder) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -219,7 +228,7 @@ fn write(file: &mut File, holder: &Holder) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A file that one process at a time can make, while it decides who has the lock.
+/// A file that only one process at a time can create. It protects the decision whether the lock is free.
 struct Guard(PathBuf);
 
 impl Guard {
@@ -227,12 +236,14 @@ impl Guard {
         let mut path = lock.as_os_str().to_owned();
         path.push(".guard");
         let path = PathBuf::from(path);
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
             match File::create_new(&path) {
                 Ok(_) => return Ok(Self(path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < GUARD_TRIES => {
-                    tries += 1;
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && attempts < GUARD_ATTEMPTS_MAX =>
+                {
+                    attempts += 1;
                     (system.pause)();
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,4 +1,4 @@
-//! The end of a `worker.log`, for people who ask why a trial failed.
+//! The end of a `worker.log`, which often shows why a trial failed.
 
 use std::{
     fs::File,
@@ -8,17 +8,19 @@ use std::{
 
 use crate::display::{plain, shorten};
 
-/// What begins the first line of each attempt in a `worker.log`, and each remark that is not the worker's.
+/// Beginning of the lines in a `worker.log` that the orchestrator wrote: the first line of each attempt, and
+/// remarks about omitted output.
 pub(crate) const TITLE: &str = "=== ";
-/// Lines that are shown.
+/// Largest number of lines that are shown.
 const LINES_MAX: usize = 10;
-/// Terminal columns of each.
+/// Largest width of a line, in terminal columns.
 const COLUMNS_MAX: usize = 200;
-/// Bytes that are read.
+/// Number of bytes that are read from the end of the log.
 const BYTES_MAX: u64 = 64 << 10;
 
-/// The last lines of the latest attempt in the log at `path`, at most ten, none of which is empty,
-/// speaks to a terminal or is wider than 200 columns. None without a log.
+/// The last lines of the latest attempt in the log at `path`, at most ten; none without a log.
+///
+/// Empty lines are skipped. Lines hold no control characters and have at most 200 columns.
 #[must_use]
 pub fn last_lines(path: &Path) -> Vec<String> {
     let bytes = tail(path).unwrap_or_default();
@@ -26,7 +28,7 @@ pub fn last_lines(path: &Path) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         if let Some(title) = line.strip_prefix(TITLE) {
-            // What was said before belongs to another attempt.
+            // The lines before belong to an earlier attempt.
             if title.starts_with("trial ") {
                 lines.clear();
             }
@@ -40,6 +42,7 @@ pub fn last_lines(path: &Path) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(LINES_MAX))
 }
 
+/// The last [`BYTES_MAX`] bytes of the file.
 fn tail(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -76,13 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_said_cannot_speak_to_the_terminal_or_fill_it() {
+    fn a_long_line_is_shortened() {
         let mut text = b"\x1b[31mred \xff\n".to_vec();
         text.extend(vec![b'x'; 1 << 20]);
         text.extend(b"end");
         let lines = lines_of(&text);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].ends_with("end") && lines[0].chars().count() <= 200);
+    }
+
+    #[test]
+    fn control_characters_of_a_worker_do_not_reach_the_terminal() {
         assert_eq!(lines_of(b"\x1b[31mred \xff\n"), [" [31mred \u{fffd}"]);
     }
 

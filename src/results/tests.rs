@@ -1,8 +1,12 @@
 //! Folders by example.
 
-use std::fs::File;
+use std::{
+    fs::{self, File},
+    time::SystemTime,
+};
 
 use super::*;
+use crate::trial::TrialId;
 
 fn results() -> (tempfile::TempDir, Results) {
     let folder = tempfile::tempdir().unwrap();
@@ -11,22 +15,23 @@ fn results() -> (tempfile::TempDir, Results) {
 }
 
 #[test]
-fn a_second_lock_is_refused_and_names_the_holder() {
+fn a_second_lock_is_refused_with_the_name_of_the_holder() {
+    let (_folder, results) = results();
+    let sweep = results.sweep("one");
+    let _lock = sweep.lock().unwrap();
+    let message = sweep.lock().unwrap_err().to_string();
+    assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
+}
+
+#[test]
+fn a_lock_has_a_holder_until_it_is_dropped() {
     let (_folder, results) = results();
     let sweep = results.sweep("one");
     let lock = sweep.lock().unwrap();
-    let message = sweep.lock().unwrap_err().to_string();
-    assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
     assert_eq!(sweep.holder().unwrap().pid, std::process::id());
     drop(lock);
     assert_eq!(sweep.holder(), None);
     sweep.lock().unwrap();
-}
-
-#[test]
-fn a_command_quotes_a_path_that_a_shell_would_take_apart() {
-    assert_eq!(quoted(Path::new("results/a_1/.lock")), "results/a_1/.lock");
-    assert_eq!(quoted(Path::new("it's mine/.lock")), r"'it'\''s mine/.lock'");
 }
 
 #[test]
@@ -39,7 +44,7 @@ fn a_folder_with_somebody_elses_files_is_never_taken() {
 }
 
 #[test]
-fn clearing_removes_what_sweeps_write_and_nothing_else() {
+fn clearing_removes_only_the_files_that_sweeps_write() {
     let (_folder, results) = results();
     let sweep = results.sweep("one");
     let lock = sweep.lock().unwrap();
@@ -53,9 +58,9 @@ fn clearing_removes_what_sweeps_write_and_nothing_else() {
     assert_eq!(left, [".lock", "notes.txt"]);
 }
 
-#[test]
-fn the_newest_sweep_is_the_one_whose_log_changed_last() {
-    let (_folder, results) = results();
+/// Results with three sweeps whose logs changed at different times.
+fn three_sweeps() -> (tempfile::TempDir, Results) {
+    let (folder, results) = results();
     for (name, seconds) in [("old", 10), ("new", 30), ("middle", 20)] {
         let sweep = results.sweep(name);
         fs::create_dir_all(sweep.path()).unwrap();
@@ -63,7 +68,18 @@ fn the_newest_sweep_is_the_one_whose_log_changed_last() {
         let log = File::create(sweep.log()).unwrap();
         log.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
     }
+    (folder, results)
+}
+
+#[test]
+fn the_newest_sweep_is_the_one_whose_log_changed_last() {
+    let (_folder, results) = three_sweeps();
     assert_eq!(results.find(None).unwrap().name(), "new");
+}
+
+#[test]
+fn an_unknown_sweep_is_answered_with_the_sweeps_that_exist() {
+    let (_folder, results) = three_sweeps();
     let message = results.find(Some("other")).unwrap_err().to_string();
     assert!(message.ends_with("there are: new, middle, old"), "{message}");
 }
@@ -75,9 +91,14 @@ fn results_that_do_not_exist_hold_no_sweep() {
 }
 
 #[test]
-fn the_cache_is_beside_the_sweeps_and_none_of_them() {
+fn the_cache_is_beside_the_sweeps() {
     let (_folder, results) = results();
     assert_eq!(results.sweep("one").cache(), results.cache());
+}
+
+#[test]
+fn the_cache_is_not_listed_as_a_sweep() {
+    let (_folder, results) = results();
     fs::create_dir_all(results.cache()).unwrap();
     fs::write(results.cache().join("plan.json"), "{}").unwrap();
     assert_eq!(results.list().unwrap(), []);

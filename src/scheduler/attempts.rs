@@ -1,11 +1,8 @@
-//! The attempts at each trial: how many there were, and what the next one is like.
+//! The attempts at each trial: how many there were, and how the next one is made.
 
 use std::collections::BTreeMap;
 
-use super::{
-    messages::{Due, Terms},
-    slots::Pool,
-};
+use super::{messages::PendingTrial, slots::MemoryPool};
 use crate::{
     policy::Retries,
     trial::{FailureKind, TrialId},
@@ -13,85 +10,102 @@ use crate::{
 
 /// The attempts of one run.
 #[derive(Debug)]
-pub(super) struct Tries {
-    trials: BTreeMap<TrialId, Tried>,
+pub(super) struct Attempts {
+    trials: BTreeMap<TrialId, History>,
     retries: Retries,
 }
 
 /// The attempts at one trial.
 #[derive(Debug)]
-struct Tried {
-    /// Attempts before this run, and in it.
-    before: u32,
+struct History {
+    /// Attempts of earlier runs.
+    earlier: u32,
+    /// Attempts of this run.
     now: u32,
     /// Failures in this run, by the name of their kind.
     failures: BTreeMap<&'static str, u32>,
     /// Examples of one pass as planned.
-    batch: usize,
-    next: Attempt,
+    pass_examples: usize,
+    next: Measures,
 }
 
-/// What an attempt is like, apart from the trial.
+/// What is done to save memory in an attempt.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Attempt {
-    /// Examples of one pass at most.
+pub(super) struct Measures {
+    /// The largest number of examples in one pass; `None`: as planned.
     pub(super) micro_batch: Option<usize>,
-    /// The devices that it has for itself.
-    pub(super) alone: Option<Pool>,
+    /// The memory that no other trial may use meanwhile.
+    pub(super) alone: Option<MemoryPool>,
 }
 
-impl Tries {
-    pub(super) fn new(due: &[Due], terms: &Terms) -> Self {
-        let tried = |due: &Due| Tried {
-            before: due.attempts,
-            now: 0,
-            failures: BTreeMap::new(),
-            batch: due.batch,
-            next: Attempt { micro_batch: due.micro_batch, alone: due.alone.map(Pool::of) },
-        };
-        Self { trials: due.iter().map(|due| (due.trial, tried(due))).collect(), retries: terms.retries }
+impl Attempts {
+    pub(super) fn new(pending: &[PendingTrial], retries: Retries) -> Self {
+        let mut attempts = Self { trials: BTreeMap::new(), retries };
+        pending.iter().for_each(|trial| attempts.add(trial));
+        attempts
     }
 
-    /// What the next attempt, or the one that is made now, is like.
-    pub(super) fn attempt(&self, trial: TrialId) -> Attempt {
-        self.trials.get(&trial).map_or_else(Attempt::default, |tried| tried.next)
+    /// Adds a trial of this run.
+    pub(super) fn add(&mut self, pending: &PendingTrial) {
+        let history = History {
+            earlier: pending.earlier_attempts,
+            now: 0,
+            failures: BTreeMap::new(),
+            pass_examples: pending.pass_examples,
+            next: Measures { micro_batch: pending.micro_batch, alone: pending.alone.map(MemoryPool::of) },
+        };
+        self.trials.insert(pending.trial, history);
+    }
+
+    /// Lets no trial wait to be alone where `is_shared` says that no two slots share the memory: on
+    /// another machine, or with fewer slots, there is nobody to be without.
+    pub(super) fn forget_alone(&mut self, is_shared: impl Fn(MemoryPool) -> bool) {
+        for history in self.trials.values_mut() {
+            history.next.alone = history.next.alone.filter(|pool| is_shared(*pool));
+        }
+    }
+
+    /// How the next attempt, or the one that is being made, saves memory.
+    pub(super) fn measures(&self, trial: TrialId) -> Measures {
+        self.trials.get(&trial).map_or_else(Measures::default, |history| history.next)
     }
 
     /// Whether this run has begun an attempt.
     pub(super) fn has_begun(&self, trial: TrialId) -> bool {
-        self.trials.get(&trial).is_some_and(|tried| tried.now > 0)
+        self.trials.get(&trial).is_some_and(|history| history.now > 0)
     }
 
-    /// Counts an attempt; the answer is its number over all runs.
+    /// Counts an attempt. Returns its number over all runs, from 1.
     pub(super) fn begin(&mut self, trial: TrialId) -> u32 {
-        self.trials.get_mut(&trial).map_or(1, |tried| {
-            tried.now += 1;
-            tried.before + tried.now
+        self.trials.get_mut(&trial).map_or(1, |history| {
+            history.now += 1;
+            history.earlier + history.now
         })
     }
 
-    /// Counts a failure; the answer is whether there is another attempt. `alone`: the devices that
-    /// it could have for itself, if that makes a difference.
-    pub(super) fn fail(&mut self, trial: TrialId, kind: &FailureKind, alone: Option<Pool>) -> bool {
-        let Some(tried) = self.trials.get_mut(&trial) else { return false };
-        let before = tried.failures.entry(kind.name()).or_default();
-        *before += 1;
-        if *before > self.retries.of(kind) {
+    /// Counts a failure. Returns whether there is another attempt.
+    ///
+    /// `company` is the memory that the trial could have for itself, if it shared it with others.
+    pub(super) fn fail(&mut self, trial: TrialId, kind: &FailureKind, company: Option<MemoryPool>) -> bool {
+        let Some(history) = self.trials.get_mut(&trial) else { return false };
+        let failures = history.failures.entry(kind.name()).or_default();
+        *failures += 1;
+        if *failures > self.retries.of(kind) {
             return false;
         }
-        !matches!(kind, FailureKind::OutOfMemory(_)) || *before == 1 || tried.save_memory(alone)
+        !matches!(kind, FailureKind::OutOfMemory(_)) || *failures == 1 || history.save_memory(company)
     }
 }
 
-impl Tried {
+impl History {
     /// Makes the next attempt take less memory than the last one; `false` when nothing is left to try.
-    fn save_memory(&mut self, alone: Option<Pool>) -> bool {
-        let examples = self.next.micro_batch.unwrap_or(self.batch);
+    fn save_memory(&mut self, company: Option<MemoryPool>) -> bool {
+        let examples = self.next.micro_batch.unwrap_or(self.pass_examples);
         if examples > 1 {
             self.next.micro_batch = Some(examples / 2);
             true
-        } else if self.next.alone.is_none() && alone.is_some() {
-            self.next.alone = alone;
+        } else if self.next.alone.is_none() && company.is_some() {
+            self.next.alone = company;
             true
         } else {
             false

@@ -11,33 +11,33 @@ use crate::{
 };
 
 /// Characters of a worker's message that are kept.
-const MESSAGE_MAX: usize = 4_000;
+const MESSAGE_CHARS_MAX: usize = 4_000;
 
-/// A device's place in the list given to [`Scheduler::new`](super::Scheduler::new).
+/// A place for one worker process at a time. The executor numbers its slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub usize);
 
 /// A trial that a run has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// Which.
+pub struct PendingTrial {
+    /// The trial's number.
     pub trial: TrialId,
     /// Attempts that earlier runs made.
-    pub attempts: u32,
-    /// Examples of one pass when the trial runs as it was planned, at least 1.
-    pub batch: usize,
-    /// Examples of one pass at most of its latest attempt, if memory had run out before.
+    pub earlier_attempts: u32,
+    /// Examples of one forward and backward pass when the trial runs as it was planned, at least 1.
+    pub pass_examples: usize,
+    /// The largest number of examples in one pass of its latest attempt, if memory had run out before.
     pub micro_batch: Option<usize>,
-    /// The device that its latest attempt had for itself, since memory ran out beside others.
+    /// The device that its latest attempt had for itself, since memory ran out beside other trials.
     pub alone: Option<Device>,
-    /// The trial whose end it goes on from: it waits while that one is due.
-    pub after: Option<TrialId>,
+    /// The trial whose final checkpoint it starts from: it waits until that trial is over.
+    pub prefix: Option<TrialId>,
 }
 
-/// What a run's trials are held to.
+/// What holds for all trials of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// Trials of the whole sweep.
+    /// Trials of the whole sweep when the run begins.
     pub planned: u32,
     /// Classes that every outcome counts.
     pub classes: usize,
@@ -45,6 +45,8 @@ pub struct Terms {
     pub retries: Retries,
     /// What decides the last bits of numbers, for the log.
     pub arithmetic: String,
+    /// Trials that a worker is given at once, at least 1.
+    pub trials_per_worker: usize,
 }
 
 /// How a process ended.
@@ -54,7 +56,7 @@ pub enum Exit {
     Code(i32),
     /// This signal killed it.
     Signal(i32),
-    /// It aborted, or was killed, since this memory ran out.
+    /// It aborted, or was killed, because this memory ran out.
     OutOfMemory(Memory),
 }
 
@@ -62,25 +64,31 @@ pub enum Exit {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a few a second, none kept")]
 pub enum Input {
-    /// The run begins. Comes first, and once.
+    /// The run begins. Comes once, after the slots that it begins with have joined.
     Begin,
-    /// The worker of a slot could not be started.
+    /// A slot is there, and a worker may be started in it. A slot may join at any time.
+    SlotJoined(Slot, Device),
+    /// A slot gets no more work. Its worker, if it has one, may do what it was given.
+    SlotLeft(Slot),
+    /// The plan has grown by a trial.
+    TrialAdded(PendingTrial),
+    /// The worker of a slot could not be started; the text says why.
     SpawnFailed(Slot, String),
-    /// A worker said something.
+    /// A worker sent a line.
     Line(Slot, WorkerLine),
-    /// A worker said something that is not in the protocol; the text tells what.
+    /// A worker sent something that is not in the protocol; the text says what.
     Garbage(Slot, String),
-    /// A worker could not be given its trial; the text tells why.
+    /// A worker could not be sent its trials; the text says why.
     Unsent(Slot, String),
     /// A worker has not reported ready in time.
     StartupTimeout(Slot),
-    /// A worker that has a trial has said nothing for too long.
+    /// A worker that has trials has sent nothing for too long.
     Stalled(Slot),
-    /// A worker has had its trial for too long.
-    TimeLimit(Slot),
-    /// A worker that was to leave is still there.
+    /// A worker has had this trial for too long.
+    TimeLimit(Slot, TrialId),
+    /// A worker that was asked to leave is still there.
     LeaveTimeout(Slot),
-    /// A worker is gone, and all that it said has been given to `step`.
+    /// A worker is gone, and every line that it sent has been given to `step`.
     Exited(Slot, Exit),
     /// There is space on the disk again, after [`Action::AwaitSpace`].
     SpaceFreed,
@@ -88,31 +96,38 @@ pub enum Input {
     Interrupt,
 }
 
+/// A trial that a worker is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenTrial {
+    /// The trial's number.
+    pub trial: TrialId,
+    /// The largest number of examples in one pass; `None`: as planned.
+    pub micro_batch: Option<usize>,
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a few a second, none kept")]
 pub enum Action {
-    /// Start the slot's worker; its first trial will be `trial`.
+    /// Start the slot's worker.
     Spawn {
-        /// Where.
+        /// The slot.
         slot: Slot,
-        /// What the worker works on.
+        /// What the worker computes on.
         device: Device,
-        /// Whose log takes what it says on standard error.
+        /// Its first trial, whose `worker.log` takes the worker's standard error.
         trial: TrialId,
     },
-    /// Tell the worker to run a trial.
+    /// Send the worker its trials. It may run them together or one after another.
     Run {
-        /// Where.
+        /// The slot.
         slot: Slot,
-        /// What.
-        trial: TrialId,
-        /// Examples of one pass at most.
-        micro_batch: Option<usize>,
+        /// The trials, at least one.
+        trials: Vec<GivenTrial>,
     },
-    /// Tell the worker to stop its trial at the next step.
-    Stop(Slot),
-    /// Close the worker's standard input, which tells it to leave, and watch that it does.
+    /// Ask the worker to stop this trial at the next step.
+    Stop(Slot, TrialId),
+    /// Close the worker's standard input, which asks it to leave, and watch that it does.
     Leave(Slot),
     /// Ask the worker's process to end (SIGTERM).
     Terminate(Slot),
@@ -125,21 +140,21 @@ pub enum Action {
     /// Ask the file system for space until there is some: this trial found its disk full, and
     /// nothing is started before [`Input::SpaceFreed`].
     AwaitSpace(TrialId),
-    /// Show that a worker waits since this path's disk is full, and that nothing is started meanwhile.
+    /// Show that a worker waits because the disk of this path is full, and that nothing is started meanwhile.
     ShowFull(TrialId, PathBuf),
     /// Show that no worker waits for space any more.
     ShowFreed,
-    /// Nothing is left: no process, no trial that this run has to do.
+    /// The run is over: no process is left, and no trial that this run has to do.
     End,
 }
 
 impl Exit {
-    /// The failure of a trial whose worker ended so while it had it.
+    /// The failure of a trial whose worker ended while it had the trial.
     pub(super) fn failure(self) -> Failure {
         let (kind, message) = match self {
             Self::Code(0) => (FailureKind::Exit(0), "the worker left without a word".to_owned()),
             Self::Code(code) => (FailureKind::Exit(code), format!("the worker exited with code {code}")),
-            // Nobody else kills with it as a rule: the kernel, or a batch system, ran out of memory.
+            // Hardly anybody else sends SIGKILL: the kernel, or a batch system, ran out of memory.
             Self::Signal(9) => (
                 FailureKind::Signal(9),
                 "the worker was killed (signal 9), as happens when memory runs out".to_owned(),
@@ -159,16 +174,16 @@ impl Exit {
     }
 }
 
-/// A worker's message, shortened to what anybody reads.
-pub(super) fn cut(message: String) -> String {
-    match message.char_indices().nth(MESSAGE_MAX) {
+/// A worker's message, shortened to [`MESSAGE_CHARS_MAX`] characters and an ellipsis.
+pub(super) fn shortened(message: String) -> String {
+    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
         None => message,
     }
 }
 
 /// The trial that a line is about.
-pub(super) fn about(line: &WorkerLine) -> Option<TrialId> {
+pub(super) fn trial_of(line: &WorkerLine) -> Option<TrialId> {
     match line {
         WorkerLine::Ready { .. } => None,
         WorkerLine::Progress(trial, _)
@@ -195,5 +210,5 @@ pub(super) fn describe(line: &WorkerLine) -> String {
         WorkerLine::Failed(..) => "failed",
         WorkerLine::Stopped(_) => "stopped",
     };
-    about(line).map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))
+    trial_of(line).map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))
 }

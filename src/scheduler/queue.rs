@@ -1,36 +1,41 @@
-//! Which trials wait for which slot, and for which other trial.
+//! Which trials wait for a slot, and which of them wait for another trial first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::messages::Due;
+use super::messages::PendingTrial;
 use crate::trial::TrialId;
 
-/// The trials that wait, the next one first.
-#[derive(Debug)]
-pub(super) struct Turns {
+/// The waiting trials, the next one first.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
     pub(super) waiting: VecDeque<TrialId>,
-    /// The trial whose end each of these goes on from.
-    after: BTreeMap<TrialId, TrialId>,
+    /// The trial whose final checkpoint each of these trials starts from.
+    prefixes: BTreeMap<TrialId, TrialId>,
     /// Trials of this run that are not over.
     open: BTreeSet<TrialId>,
 }
 
-impl Turns {
-    pub(super) fn new(due: &[Due]) -> Self {
-        Self {
-            waiting: due.iter().map(|due| due.trial).collect(),
-            after: due.iter().filter_map(|due| Some((due.trial, due.after?))).collect(),
-            open: due.iter().map(|due| due.trial).collect(),
-        }
+impl Queue {
+    pub(super) fn new(pending: &[PendingTrial]) -> Self {
+        let mut queue = Self::default();
+        pending.iter().for_each(|trial| queue.add(trial));
+        queue
+    }
+
+    /// Adds a trial of this run behind the others.
+    pub(super) fn add(&mut self, pending: &PendingTrial) {
+        self.waiting.push_back(pending.trial);
+        self.prefixes.extend(pending.prefix.map(|prefix| (pending.trial, prefix)));
+        self.open.insert(pending.trial);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// The first trial that suits and has nobody to wait for.
+    /// The first trial that `suits` and whose prefix trial is over.
     pub(super) fn find(&self, suits: impl Fn(TrialId) -> bool) -> Option<TrialId> {
-        let is_blocked = |trial| self.after.get(&trial).is_some_and(|origin| self.open.contains(origin));
+        let is_blocked = |trial| self.prefixes.get(&trial).is_some_and(|prefix| self.open.contains(prefix));
         self.waiting.iter().copied().find(|&trial| suits(trial) && !is_blocked(trial))
     }
 
@@ -46,16 +51,16 @@ impl Turns {
         self.waiting.push_front(trial);
     }
 
-    /// The trial is over. Those that go on from its end are next: until they have, it keeps what
-    /// they need on the disk.
+    /// Notes that the trial is over, and moves the trials that start from its final checkpoint to the
+    /// front: until they have started, the checkpoint takes space on the disk.
     pub(super) fn close(&mut self, trial: TrialId) {
         self.open.remove(&trial);
-        if self.after.values().any(|origin| *origin == trial) {
-            let is_next = |waiting: &TrialId| self.after.get(waiting) == Some(&trial);
-            let (mut next, others): (VecDeque<_>, VecDeque<_>) =
-                self.waiting.iter().partition(|&it| is_next(it));
-            next.extend(others);
-            self.waiting = next;
+        if self.prefixes.values().any(|prefix| *prefix == trial) {
+            let is_successor = |waiting: &TrialId| self.prefixes.get(waiting) == Some(&trial);
+            let (mut successors, others): (VecDeque<_>, VecDeque<_>) =
+                self.waiting.iter().partition(|&it| is_successor(it));
+            successors.extend(others);
+            self.waiting = successors;
         }
     }
 }

@@ -1,45 +1,45 @@
-//! What the device slots hold, and which of them share their memory.
+//! The slots of a run: what each one holds, and which of them share their memory.
+
+use std::collections::BTreeMap;
 
 use super::messages::Slot;
 use crate::{system::device::Device, trial::TrialId};
 
 /// What a slot holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SlotState {
     /// No process.
-    Nothing,
-    /// A process that has not reported ready, and the trial that waits for it.
-    Starting(TrialId),
-    /// A process at work.
-    Busy(TrialId),
-    /// A process that ends, and what is done once it was reaped.
-    Ending(Then),
+    Empty,
+    /// A process that has not reported ready, and the trials that wait for it.
+    Starting(Vec<TrialId>),
+    /// A process at work on these trials.
+    Busy(Vec<TrialId>),
+    /// A process that ends, and what is done once it has been reaped.
+    Ending(Vec<AfterExit>),
 }
 
-/// What is done about a trial once the process that had it was reaped. Not before: until then that
-/// process may write into the trial's folder.
+/// What is done about a trial once the process that had it has been reaped. Not before: until then
+/// that process may write into the trial's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// Nothing is left to do.
-    Nothing,
-    /// It is tried again, after those that wait.
+pub(super) enum AfterExit {
+    /// It is tried again, after the trials that wait.
     Retry(TrialId),
     /// It is tried again, before all others.
-    GoOn(TrialId),
+    Resume(TrialId),
     /// It is logged as interrupted.
     PutBack(TrialId),
 }
 
-/// Devices that share one memory.
+/// Memory that several slots may share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pool {
+pub(super) enum MemoryPool {
     /// The machine's.
     Host,
     /// That of the GPU with this index.
     Gpu(usize),
 }
 
-impl Pool {
+impl MemoryPool {
     pub(super) const fn of(device: Device) -> Self {
         match device {
             Device::Cpu { .. } => Self::Host,
@@ -48,12 +48,12 @@ impl Pool {
     }
 }
 
-/// A device slot.
+/// What is known of a slot.
 #[derive(Clone, Debug)]
-struct Place {
+struct SlotRecord {
     device: Device,
-    held: Held,
-    /// Its process has the pool for itself.
+    state: SlotState,
+    /// Its process has the memory pool for itself.
     is_alone: bool,
     /// It is given no more work in this run.
     is_retired: bool,
@@ -61,141 +61,172 @@ struct Place {
     is_full: bool,
 }
 
-/// The device slots of a run.
-#[derive(Debug)]
-pub(super) struct Slots(Vec<Place>);
+/// The slots of a run.
+#[derive(Debug, Default)]
+pub(super) struct Slots(BTreeMap<Slot, SlotRecord>);
 
 impl Slots {
-    pub(super) fn new(devices: Vec<Device>) -> Self {
-        let place = |device| Place {
+    /// Adds a slot, or takes a retired one into use again.
+    pub(super) fn join(&mut self, slot: Slot, device: Device) {
+        let new = || SlotRecord {
             device,
-            held: Held::Nothing,
+            state: SlotState::Empty,
             is_alone: false,
             is_retired: false,
             is_full: false,
         };
-        Self(devices.into_iter().map(place).collect())
+        self.0.entry(slot).or_insert_with(new).is_retired = false;
+    }
+
+    /// Gives the slot no more work.
+    pub(super) fn retire(&mut self, slot: Slot) {
+        if let Some(record) = self.0.get_mut(&slot) {
+            record.is_retired = true;
+        }
     }
 
     pub(super) fn devices(&self) -> Vec<Device> {
-        self.0.iter().map(|place| place.device).collect()
+        self.0.values().map(|record| record.device).collect()
     }
 
-    /// Every slot.
-    pub(super) fn all(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.0.len()).map(Slot)
+    /// Every slot, by number.
+    pub(super) fn all(&self) -> Vec<Slot> {
+        self.0.keys().copied().collect()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether no slot is given any work.
+    pub(super) fn are_all_retired(&self) -> bool {
+        self.0.values().all(|record| record.is_retired)
     }
 
-    pub(super) fn held(&self, slot: Slot) -> Held {
-        self.0.get(slot.0).map_or(Held::Nothing, |place| place.held)
+    /// What the slot holds; an unknown slot is empty.
+    pub(super) fn state(&self, slot: Slot) -> &SlotState {
+        self.0.get(&slot).map_or(&SlotState::Empty, |record| &record.state)
     }
 
-    pub(super) fn hold(&mut self, slot: Slot, held: Held) {
-        if let Some(place) = self.0.get_mut(slot.0) {
-            place.held = held;
+    /// The trials that the slot's process has, or will have once it is ready.
+    pub(super) fn trials(&self, slot: Slot) -> Vec<TrialId> {
+        match self.state(slot) {
+            SlotState::Starting(trials) | SlotState::Busy(trials) => trials.clone(),
+            SlotState::Empty | SlotState::Ending(_) => Vec::new(),
         }
     }
 
-    /// The device of a slot that may start a process.
-    pub(super) fn free(&self, slot: Slot) -> Option<Device> {
-        let place = self.0.get(slot.0).filter(|place| place.held == Held::Nothing && !place.is_retired)?;
-        Some(place.device)
+    pub(super) fn set_state(&mut self, slot: Slot, state: SlotState) {
+        if let Some(record) = self.0.get_mut(&slot) {
+            record.state = state;
+        }
+    }
+
+    /// Notes that a busy slot's worker is done with `trial`. Returns whether it has no other.
+    pub(super) fn done_with(&mut self, slot: Slot, trial: TrialId) -> bool {
+        match self.0.get_mut(&slot).map(|record| &mut record.state) {
+            Some(SlotState::Busy(trials)) => {
+                trials.retain(|held| *held != trial);
+                trials.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// The device of a slot in which a process may be started.
+    pub(super) fn free_device(&self, slot: Slot) -> Option<Device> {
+        let record = self.0.get(&slot)?;
+        (record.state == SlotState::Empty && !record.is_retired).then_some(record.device)
     }
 
     pub(super) fn device(&self, slot: Slot) -> Option<Device> {
-        self.0.get(slot.0).map(|place| place.device)
+        self.0.get(&slot).map(|record| record.device)
     }
 
     /// Whether no slot has a process.
-    pub(super) fn are_idle(&self) -> bool {
-        self.0.iter().all(|place| place.held == Held::Nothing)
+    pub(super) fn are_empty(&self) -> bool {
+        self.0.values().all(|record| record.state == SlotState::Empty)
     }
 
-    fn of(&self, pool: Pool) -> impl Iterator<Item = &Place> {
-        self.0.iter().filter(move |place| Pool::of(place.device) == pool)
+    fn of(&self, pool: MemoryPool) -> impl Iterator<Item = &SlotRecord> {
+        self.0.values().filter(move |record| MemoryPool::of(record.device) == pool)
     }
 
     /// Whether no slot of `pool` has a process.
-    pub(super) fn is_idle(&self, pool: Pool) -> bool {
-        self.of(pool).all(|place| place.held == Held::Nothing)
+    pub(super) fn is_idle(&self, pool: MemoryPool) -> bool {
+        self.of(pool).all(|record| record.state == SlotState::Empty)
     }
 
     /// Whether some process has `pool` for itself.
-    pub(super) fn is_taken(&self, pool: Pool) -> bool {
-        self.of(pool).any(|place| place.is_alone)
+    pub(super) fn is_taken(&self, pool: MemoryPool) -> bool {
+        self.of(pool).any(|record| record.is_alone)
     }
 
     /// Whether `pool` has more than one slot.
-    pub(super) fn are_shared(&self, pool: Pool) -> bool {
+    pub(super) fn is_shared(&self, pool: MemoryPool) -> bool {
         self.of(pool).count() > 1
     }
 
-    /// Whether the slot's worker, once it is done with a trial, may be given another.
-    pub(super) fn may_go_on(&self, slot: Slot) -> bool {
-        self.0.get(slot.0).is_some_and(|place| !place.is_alone && !place.is_retired)
+    /// Whether the slot's worker, once it is done with its trials, may be given others.
+    pub(super) fn may_continue(&self, slot: Slot) -> bool {
+        self.0.get(&slot).is_some_and(|record| !record.is_alone && !record.is_retired)
     }
 
-    /// Says whether the process that starts in `slot` has its pool for itself.
+    /// Notes whether the process that starts in `slot` has its memory pool for itself.
     pub(super) fn set_alone(&mut self, slot: Slot, is_alone: bool) {
-        if let Some(place) = self.0.get_mut(slot.0) {
-            place.is_alone = is_alone;
+        if let Some(record) = self.0.get_mut(&slot) {
+            record.is_alone = is_alone;
         }
     }
 
-    /// The pool of `slot`, if processes of other slots may take memory of it too.
-    pub(super) fn company(&self, slot: Slot) -> Option<Pool> {
-        let pool = self.device(slot).map(Pool::of)?;
-        let mut others = self.0.iter().enumerate().filter(|(index, place)| {
-            *index != slot.0
-                && Pool::of(place.device) == pool
-                && !(place.is_retired && place.held == Held::Nothing)
+    /// The memory pool of `slot`, if processes of other slots may use it too.
+    pub(super) fn company(&self, slot: Slot) -> Option<MemoryPool> {
+        let pool = self.device(slot).map(MemoryPool::of)?;
+        let mut others = self.0.iter().filter(|(other, record)| {
+            **other != slot
+                && MemoryPool::of(record.device) == pool
+                && !(record.is_retired && record.state == SlotState::Empty)
         });
         others.next().map(|_| pool)
     }
 
-    /// Gives one slot fewer of those that share the pool of `slot` more work; one stays in any case.
+    /// Retires one other slot that shares the memory pool of `slot`; one slot of the pool stays in any case.
     pub(super) fn retire_beside(&mut self, slot: Slot) {
-        let Some(pool) = self.device(slot).map(Pool::of) else { return };
-        if self.of(pool).filter(|place| !place.is_retired).count() < 2 {
+        let Some(pool) = self.device(slot).map(MemoryPool::of) else { return };
+        if self.of(pool).filter(|record| !record.is_retired).count() < 2 {
             return;
         }
-        let mut others =
-            self.0.iter_mut().enumerate().rev().filter(|(index, place)| {
-                *index != slot.0 && Pool::of(place.device) == pool && !place.is_retired
-            });
-        if let Some((_, place)) = others.next() {
-            place.is_retired = true;
+        let mut others = self.0.iter_mut().rev().filter(|(other, record)| {
+            **other != slot && MemoryPool::of(record.device) == pool && !record.is_retired
+        });
+        if let Some((_, record)) = others.next() {
+            record.is_retired = true;
         }
     }
 
-    /// The slot's process was reaped.
+    /// Notes that the slot's process has been reaped.
     pub(super) fn vacate(&mut self, slot: Slot) {
-        if let Some(place) = self.0.get_mut(slot.0) {
-            (place.held, place.is_alone) = (Held::Nothing, false);
+        if let Some(record) = self.0.get_mut(&slot) {
+            (record.state, record.is_alone) = (SlotState::Empty, false);
         }
     }
 
-    /// Notes whether the slot's worker waits for space; the answer is whether it did.
+    /// Notes whether the slot's worker waits for space. Returns whether it did before.
     pub(super) fn set_full(&mut self, slot: Slot, is_full: bool) -> bool {
-        self.0.get_mut(slot.0).is_some_and(|place| std::mem::replace(&mut place.is_full, is_full))
+        self.0.get_mut(&slot).is_some_and(|record| std::mem::replace(&mut record.is_full, is_full))
     }
 
     /// Whether any worker waits for space.
     pub(super) fn is_any_full(&self) -> bool {
-        self.0.iter().any(|place| place.is_full)
+        self.0.values().any(|record| record.is_full)
     }
 }
 
-impl Held {
-    pub(super) fn describe(self) -> String {
+impl SlotState {
+    pub(super) fn describe(&self) -> String {
         match self {
-            Self::Nothing => "nothing runs".to_owned(),
+            Self::Empty => "nothing runs".to_owned(),
             Self::Starting(_) => "it starts".to_owned(),
-            Self::Busy(trial) => format!("it has trial {trial}"),
+            Self::Busy(trials) => {
+                let numbers: Vec<String> = trials.iter().map(ToString::to_string).collect();
+                format!("it has trial {}", numbers.join(", "))
+            }
             Self::Ending(_) => "it ends".to_owned(),
         }
     }

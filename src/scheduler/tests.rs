@@ -1,38 +1,59 @@
 //! Single decisions by example, the invariants over random orders of events.
 
+mod batches;
 mod memory;
 mod orders;
 mod queue;
+mod slots;
 mod space;
 
 use super::*;
 use crate::{
-    metrics::{Confusion, Target},
+    event::Outcome,
+    metrics::{Confusion, Scores, Target},
     policy::Retries,
+    protocol::{PROTOCOL_VERSION, WorkerLine},
+    trial::{Failure, FailureKind},
 };
 
 const SLOT: Slot = Slot(0);
 const T1: TrialId = TrialId(1);
 const T2: TrialId = TrialId(2);
-const READY: WorkerLine = WorkerLine::Ready { v: LOG_VERSION };
+const READY: WorkerLine = WorkerLine::Ready { v: PROTOCOL_VERSION };
 
 fn cpu(slots: usize) -> Vec<Device> {
     (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect()
 }
 
-fn due(trial: TrialId) -> Due {
-    Due { trial, attempts: 0, batch: 32, micro_batch: None, alone: None, after: None }
+fn pending(trial: TrialId) -> PendingTrial {
+    PendingTrial {
+        trial,
+        earlier_attempts: 0,
+        pass_examples: 32,
+        micro_batch: None,
+        alone: None,
+        prefix: None,
+    }
+}
+
+/// A scheduler whose slots have joined, before the run begins.
+fn with_slots(devices: Vec<Device>, pending: &[PendingTrial], terms: Terms) -> Scheduler {
+    let mut scheduler = Scheduler::new(pending, terms);
+    for (index, device) in devices.into_iter().enumerate() {
+        assert_eq!(scheduler.step(Input::SlotJoined(Slot(index), device)), []);
+    }
+    scheduler
 }
 
 /// One further attempt after each failure that may be a chance.
 fn terms(planned: u32) -> Terms {
     let retries = Retries { signal: 1, ..Retries::default() };
-    Terms { planned, classes: 2, retries, arithmetic: String::new() }
+    Terms { planned, classes: 2, retries, arithmetic: String::new(), trials_per_worker: 1 }
 }
 
 fn scheduler(slots: usize, trials: u32) -> Scheduler {
-    let all: Vec<Due> = (1..=trials).map(|id| due(TrialId(id))).collect();
-    Scheduler::new(cpu(slots), &all, terms(trials))
+    let all: Vec<PendingTrial> = (1..=trials).map(|id| pending(TrialId(id))).collect();
+    with_slots(cpu(slots), &all, terms(trials))
 }
 
 /// A scheduler whose slots are all busy with the first trials.
@@ -84,7 +105,7 @@ fn started(trial: TrialId, attempt: u32) -> Action {
 }
 
 fn run(trial: TrialId) -> Action {
-    Action::Run { slot: SLOT, trial, micro_batch: None }
+    Action::Run { slot: SLOT, trials: vec![GivenTrial { trial, micro_batch: None }] }
 }
 
 fn spawn(trial: TrialId) -> Action {
@@ -184,7 +205,7 @@ fn a_worker_may_log_only_how_its_trial_is_prepared_and_evaluated() {
 fn a_worker_of_another_version_is_not_given_a_trial() {
     let mut scheduler = scheduler(1, 1);
     scheduler.step(Input::Begin);
-    let actions = plain(scheduler.step(Input::Line(SLOT, WorkerLine::Ready { v: LOG_VERSION + 1 })));
+    let actions = plain(scheduler.step(Input::Line(SLOT, WorkerLine::Ready { v: PROTOCOL_VERSION + 1 })));
     assert_eq!(actions, [failed(T1, FailureKind::Protocol, true), Action::Kill(SLOT)]);
 }
 
@@ -202,7 +223,7 @@ fn a_worker_that_never_gets_ready_is_killed_and_one_that_did_is_not() {
 fn a_worker_that_is_silent_or_slow_is_killed_and_only_silence_is_tried_again() {
     for (input, kind, retry) in [
         (Input::Stalled(SLOT), FailureKind::Stalled, true),
-        (Input::TimeLimit(SLOT), FailureKind::TimeLimit, false),
+        (Input::TimeLimit(SLOT, T1), FailureKind::TimeLimit, false),
     ] {
         let mut scheduler = busy(1, 1);
         let actions = plain(scheduler.step(input.clone()));
@@ -215,7 +236,7 @@ fn a_worker_that_is_silent_or_slow_is_killed_and_only_silence_is_tried_again() {
 fn each_kind_of_failure_has_retries_of_its_own() {
     let retries = Retries { signal: 2, exit: 1, ..Retries::default() };
     let terms = Terms { retries, ..terms(1) };
-    let mut scheduler = Scheduler::new(cpu(1), &[due(T1)], terms);
+    let mut scheduler = with_slots(cpu(1), &[pending(T1)], terms);
     scheduler.step(Input::Begin);
     let mut outcomes = Vec::new();
     for exit in [Exit::Signal(9), Exit::Code(1), Exit::Signal(11), Exit::Code(2)] {
@@ -280,7 +301,8 @@ fn a_worker_that_cannot_be_started_fails_its_trials_and_the_run_ends() {
 fn interrupts_stop_then_terminate_then_kill() {
     let mut scheduler = busy(2, 3);
     let each = |action: fn(Slot) -> Action| [action(Slot(0)), action(Slot(1))];
-    assert_eq!(scheduler.step(Input::Interrupt), each(Action::Stop));
+    let stops = [Action::Stop(Slot(0), T1), Action::Stop(Slot(1), T2)];
+    assert_eq!(scheduler.step(Input::Interrupt), stops);
     assert_eq!(scheduler.step(Input::Interrupt), each(Action::Terminate));
     assert_eq!(scheduler.step(Input::Interrupt), each(Action::Kill));
     let put_back = |trial| Action::Log(Some(trial), Event::Interrupted);

@@ -1,8 +1,8 @@
-//! Settings that take one of a few names.
+//! The settings whose value is one of a few names.
 
 use serde::{Deserialize, Serialize};
 
-/// A closed set of names: the enum, its spelling in a spec, and the way back.
+/// Declares an enum with the spelling of each variant in a spec, in both directions.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -29,7 +29,7 @@ macro_rules! choice {
 }
 
 choice! {
-    /// Which hidden state stands for a chunk.
+    /// Which hidden state of the encoder represents a chunk.
     Pooling {
         /// The first token's.
         Cls = "cls",
@@ -38,7 +38,7 @@ choice! {
     }
 }
 choice! {
-    /// What becomes of a text longer than the chunk length (Sun et al. 2019, arXiv 1905.05583).
+    /// How a text longer than the chunk length is cut (Sun et al. 2019, arXiv 1905.05583).
     LongText {
         /// It is cut into overlapping chunks.
         Chunk = "chunk",
@@ -62,16 +62,16 @@ choice! {
 choice! {
     /// What a training example is.
     TrainOn {
-        /// A document: its loss is that of its chunks' aggregated logits.
+        /// A document: the loss is computed from its chunks' aggregated logits.
         Documents = "documents",
-        /// A chunk, with its document's class.
+        /// Each chunk by itself, with its document's class.
         Chunks = "chunks",
     }
 }
 choice! {
     /// Whether texts are lower-cased before they are tokenised.
     Lowercase {
-        /// As the tokenizer's own files say.
+        /// As the tokenizer's own files specify.
         Tokenizer = "tokenizer",
         /// Always.
         Yes = "yes",
@@ -82,7 +82,7 @@ choice! {
 choice! {
     /// How much each class counts in the training loss.
     ClassWeights {
-        /// All alike.
+        /// Every class counts alike.
         None = "none",
         /// In inverse proportion to their frequency in train: n / (classes · n of the class), as in scikit-learn.
         Balanced = "balanced",
@@ -95,22 +95,22 @@ choice! {
         Linear = "linear",
         /// Falls to 0 along half a cosine.
         Cosine = "cosine",
-        /// Stays.
+        /// Stays at its peak.
         Constant = "constant",
     }
 }
 choice! {
-    /// What the encoder's large matrix products take of their factors, forwards and backwards.
+    /// The precision of the factors of the encoder's large matrix products, forwards and backwards.
     MatmulPrecision {
-        /// All of each f32.
+        /// f32, unchanged.
         F32 = "f32",
-        /// Each f32 rounded to bf16; the sums are f32, and all else is.
+        /// Rounded to bf16; sums and everything else stay f32.
         Bf16 = "bf16",
     }
 }
 
 impl Default for MatmulPrecision {
-    /// What a model was made with whose file says nothing of it.
+    /// The precision of models whose file does not name it, made by versions without this setting.
     fn default() -> Self {
         Self::F32
     }

@@ -1,30 +1,30 @@
-//! Which trainings begin as others do from end to end.
+//! When one training is a prefix of another: both compute the same until the shorter one ends.
 //!
-//! `train::recipe` and `train::schedule` say what a step depends on; what is claimed here is exact,
-//! to the bit, or it is not claimed.
+//! A prefix is exact to the bit. What each training step depends on is decided in `train::recipe` and
+//! `train::schedule`; the rule here must follow every change there.
 
-use super::{Schedule, Settings};
+use super::{choices::Schedule, fields::Settings};
 
-/// The settings that say when a training ends, and nothing of what it does until then.
+/// The settings that decide when a training ends, and nothing that happens before its end.
 pub const ENDS: [&str; 2] = ["epochs", "patience"];
 
 impl Settings {
-    /// Whether a training with these settings and one with `longer`, of the same seed on the same
-    /// data, do the same until this one ends, and this one does not end later.
+    /// Whether a training with these settings is a prefix of a training with `longer`, on the same data with
+    /// the same seed: both compute the same until this training ends, and this one does not end later.
     #[must_use]
-    pub fn begin(&self, longer: &Self) -> bool {
-        let is_alike = self.epochs == longer.epochs || self.is_blind_to_its_end();
+    pub fn is_prefix_of(&self, longer: &Self) -> bool {
+        let has_same_steps = self.epochs == longer.epochs || self.is_independent_of_its_length();
         let ends_no_later = self.epochs <= longer.epochs && self.patience <= longer.patience;
-        is_alike && ends_no_later && self.without_end() == longer.without_end()
+        has_same_steps && ends_no_later && self.without_end() == longer.without_end()
     }
 
-    /// Whether no step, and no evaluation but the last, depends on how many steps there will be.
-    pub(crate) fn is_blind_to_its_end(&self) -> bool {
-        // Warm-up takes a share of all steps. With `eval_every` the last step is evaluated out of turn.
+    /// Whether no step, and no evaluation but the last, depends on the total number of steps.
+    pub(crate) fn is_independent_of_its_length(&self) -> bool {
+        // Warm-up is a share of all steps. With `eval_every` the last step has an evaluation of its own.
         self.schedule == Schedule::Constant && self.warmup_ratio == 0.0 && self.eval_every == 0
     }
 
-    /// These settings with every setting of [`ENDS`] made alike.
+    /// These settings with every setting of [`ENDS`] at the same fixed value.
     pub(crate) fn without_end(&self) -> Self {
         Self { epochs: 1, patience: 1, ..self.clone() }
     }
@@ -33,7 +33,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{KEYS, Key, Value};
+    use crate::settings::{key::SettingKey, keys::KEYS, value::Value};
 
     fn ending(epochs: usize, patience: usize) -> Settings {
         let schedule = Schedule::Constant;
@@ -41,17 +41,17 @@ mod tests {
     }
 
     #[test]
-    fn a_training_begins_one_with_more_epochs_or_more_patience() {
-        assert!(ending(2, 1).begin(&ending(2, 1)));
-        assert!(ending(2, 1).begin(&ending(3, 1)));
-        assert!(ending(2, 1).begin(&ending(2, 4)));
-        assert!(ending(2, 1).begin(&ending(3, 4)));
-        assert!(!ending(3, 1).begin(&ending(2, 4)));
-        assert!(!ending(2, 4).begin(&ending(3, 1)));
+    fn a_training_is_a_prefix_of_one_with_more_epochs_or_more_patience() {
+        assert!(ending(2, 1).is_prefix_of(&ending(2, 1)));
+        assert!(ending(2, 1).is_prefix_of(&ending(3, 1)));
+        assert!(ending(2, 1).is_prefix_of(&ending(2, 4)));
+        assert!(ending(2, 1).is_prefix_of(&ending(3, 4)));
+        assert!(!ending(3, 1).is_prefix_of(&ending(2, 4)));
+        assert!(!ending(2, 4).is_prefix_of(&ending(3, 1)));
     }
 
     #[test]
-    fn where_the_number_of_steps_counts_only_patience_may_differ() {
+    fn where_a_step_depends_on_the_number_of_steps_only_patience_may_differ() {
         let changes: [fn(&mut Settings); 4] = [
             |settings| settings.schedule = Schedule::Linear,
             |settings| settings.schedule = Schedule::Cosine,
@@ -61,12 +61,13 @@ mod tests {
         for change in changes {
             let [mut short, mut patient, mut long] = [(2, 1), (2, 3), (3, 3)].map(|(e, p)| ending(e, p));
             [&mut short, &mut patient, &mut long].into_iter().for_each(change);
-            assert!(short.begin(&patient));
-            assert!(!short.begin(&long) && !patient.begin(&long));
+            assert!(short.is_prefix_of(&patient));
+            assert!(!short.is_prefix_of(&long) && !patient.is_prefix_of(&long));
         }
     }
 
-    fn with_another(key: &Key, base: &Settings) -> Settings {
+    /// `base` with another value of `key`.
+    fn with_another(key: &SettingKey, base: &Settings) -> Settings {
         let words = key.kind.describe();
         let texts = words.split('"').map(|word| Value::Text(word.to_owned()));
         let values = texts.chain([Value::Int(9), Value::Float(0.5), Value::Text("other".to_owned())]);
@@ -78,11 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn any_other_setting_makes_another_training() {
+    fn trainings_that_differ_in_any_other_setting_are_no_prefixes() {
         for key in KEYS.iter().filter(|key| !ENDS.contains(&key.name)) {
             let base = ending(2, 1);
             let other = with_another(key, &base);
-            assert!(!base.begin(&other) && !other.begin(&base), "{}", key.name);
+            assert!(!base.is_prefix_of(&other) && !other.is_prefix_of(&base), "{}", key.name);
         }
     }
 }

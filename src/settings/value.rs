@@ -1,10 +1,12 @@
-//! A setting's value, as specs write it and results show it.
+//! The value of a setting, as specs write it and results show it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A number or a text, as a spec writes it and as results show it.
+use crate::numbers::whole;
+
+/// A number or a text: the value of one setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A whole number.
@@ -16,12 +18,11 @@ pub enum Value {
 }
 
 impl Value {
-    /// The number that this value stands for, if it is one.
+    /// This value as a number; `None` for a text.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
-            #[expect(clippy::cast_precision_loss, reason = "settings are far below 2^53")]
-            Self::Int(int) => Some(*int as f64),
+            Self::Int(int) => Some(whole(*int)),
             Self::Float(float) => Some(*float),
             Self::Text(_) => None,
         }
@@ -54,8 +55,8 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
+        struct ValueVisitor;
+        impl serde::de::Visitor<'_> for ValueVisitor {
             type Value = Value;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number or a text")
@@ -73,7 +74,7 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Text(text.to_owned()))
             }
         }
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 

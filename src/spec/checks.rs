@@ -1,26 +1,23 @@
-//! What the settings of a spec must not say together.
+//! Combinations of settings that contradict each other.
 
-use super::{
-    Domain,
-    section::{Draft, Reader},
-};
+use super::{draft::SpecDraft, reader::Reader, sweep::Domain};
 use crate::settings::{LongText, Value};
 
-/// More trials than anybody means to plan.
-const MOST_TRIALS: u64 = 10_000;
+/// Trials of a sweep; nobody means to plan more.
+const TRIALS_MAX: u64 = 10_000;
 
-/// Tokens of a chunk that are not text: the first and the last.
+/// Special tokens of a chunk: the first (CLS) and the last (SEP).
 const SPECIAL_TOKENS: i64 = 2;
 
-/// Checks the combinations that every trial's settings come from.
-pub(super) fn check(reader: &mut Reader<'_>, draft: &Draft) {
+/// Checks the settings and the search space of `draft` together.
+pub(super) fn check(reader: &mut Reader<'_>, draft: &SpecDraft) {
     samples(reader, draft);
     trials(reader, draft);
     stride(reader, draft);
 }
 
-/// Draws need a range, and a range needs to know how many.
-fn samples(reader: &mut Reader<'_>, draft: &Draft) {
+/// A range needs `samples`, and `samples` needs a range.
+fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let range = draft.space.iter().find(|parameter| parameter.domain.is_range());
     let samples = reader.root.find("search.samples");
     match (range, samples) {
@@ -39,7 +36,8 @@ fn samples(reader: &mut Reader<'_>, draft: &Draft) {
     }
 }
 
-fn trials(reader: &mut Reader<'_>, draft: &Draft) {
+/// A search must not have more than 10,000 trials.
+fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let mut trials = u64::from(draft.repeats);
     let mut ranged = false;
     for parameter in &draft.space {
@@ -51,15 +49,15 @@ fn trials(reader: &mut Reader<'_>, draft: &Draft) {
     if ranged {
         trials = trials.saturating_mul(u64::from(draft.samples));
     }
-    if trials > MOST_TRIALS {
-        let message = format!("this search makes {trials} trials, more than {MOST_TRIALS}");
+    if trials > TRIALS_MAX {
+        let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
         let help = "list fewer grid values; draws from ranges find good settings with fewer trials";
         reader.findings.error(reader.root.place("search.space"), message, help);
     }
 }
 
-/// A chunk must bring at least one token that its neighbour lacks.
-fn stride(reader: &mut Reader<'_>, draft: &Draft) {
+/// Each chunk must have at least one token that its predecessor lacks.
+fn stride(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let chunked = Value::Text(LongText::Chunk.as_str().to_owned());
     if !draft.values("long", reader.root).iter().any(|(value, _)| *value == chunked) {
         return;
@@ -77,12 +75,12 @@ fn stride(reader: &mut Reader<'_>, draft: &Draft) {
     if stride < room {
         return;
     }
-    let said = draft.chosen.iter().any(|chosen| chosen.key.name == "chunk_stride");
-    let default = if said { "" } else { " (the default)" };
+    let is_chosen = draft.chosen.iter().any(|chosen| chosen.key.name == "chunk_stride");
+    let default = if is_chosen { "" } else { " (the default)" };
     let message = format!(
         "a `chunk_stride` of {stride}{default} leaves nothing new in chunks of {length} tokens, \
          {SPECIAL_TOKENS} of them special",
     );
     let help = format!("set `chunk_stride` in [text] below {room}, or lengthen the chunks");
-    reader.findings.error(if said { stride_at } else { length_at }, message, help);
+    reader.findings.error(if is_chosen { stride_at } else { length_at }, message, help);
 }

@@ -1,37 +1,25 @@
 //! The `[data]` section.
 
 use super::{
-    document::{Content, Entry, Node},
-    section::{Reader, absolute, found},
+    document::{Content, KeyValue, Node},
+    keys,
+    paths::absolute,
+    reader::{Reader, found},
 };
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Source, Split, SplitName, split::WHOLE},
+    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName},
     metrics::Average,
     nearest::nearest,
+    numbers::whole,
 };
 
-/// Every key of the section.
-pub(super) const KEYS: [&str; 11] = [
-    "path",
-    "split",
-    "train",
-    "validation",
-    "test",
-    "text",
-    "label",
-    "positive",
-    "average",
-    "duplicates",
-    "limit",
-];
-
-/// The data that the package brings along.
+/// The name of the generated reviews.
 const REVIEWS: &str = "builtin:reviews";
 
-/// How far the shares may be from summing to 1.
+/// How far the sum of the shares may be from 1: decimal fractions are not exact as f64.
 const TOLERANCE: f64 = 1e-6;
 
-/// Reads the section; what is missing or wrong is noted, and then there is none.
+/// Reads the section; `None` when a part is missing or wrong, which is reported.
 pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let root = reader.root;
     if root.get("data").is_none() {
@@ -39,7 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         return None;
     }
     let table = reader.table(root, "data")?;
-    reader.refuse_unknown(table, Some("data"), &KEYS);
+    reader.refuse_unknown(table, Some("data"), &keys::DATA);
     let source = source(reader, table);
     let text = column(reader, table, "text");
     let label = column(reader, table, "label");
@@ -75,6 +63,7 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
 /// The ways to name data.
 const SOURCES: &str = "path = \"builtin:reviews\", path = \"reviews.csv\", or train, validation and test";
 
+/// Where the documents come from: one file, three files or the generated reviews.
 fn source(reader: &mut Reader<'_>, table: &Node) -> Option<Source> {
     let files = SplitName::ALL.map(|name| table.get(name.as_str()));
     match (table.get("path"), files.iter().flatten().next()) {
@@ -93,10 +82,11 @@ fn source(reader: &mut Reader<'_>, table: &Node) -> Option<Source> {
     }
 }
 
-fn single(reader: &mut Reader<'_>, table: &Node, path: &Entry) -> Option<Source> {
+/// The source of a `path`.
+fn single(reader: &mut Reader<'_>, table: &Node, path: &KeyValue) -> Option<Source> {
     let split = match table.get("split") {
         Some(_) => split(reader, table),
-        None => Some(Split::default()),
+        None => Some(Shares::default()),
     };
     let text = reader.text(path)?;
     if text == REVIEWS {
@@ -110,7 +100,8 @@ fn single(reader: &mut Reader<'_>, table: &Node, path: &Entry) -> Option<Source>
     Some(Source::Single { path: absolute(&text, reader.base(path.node.at)), split: split? })
 }
 
-fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&Entry>; 3]) -> Option<Source> {
+/// The source of `train`, `validation` and `test`.
+fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&KeyValue>; 3]) -> Option<Source> {
     if let Some(split) = table.get("split") {
         let help = "remove it, or give one file as `path`";
         reader.findings.error(split.key_at, "`split` divides one file, but three are given", help);
@@ -129,25 +120,26 @@ fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&Entry>; 3]) -> O
     Some(Source::Files { train: train?, validation: validation?, test: test? })
 }
 
-fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Split> {
-    let before = reader.table(table, "split")?;
-    reader.refuse_unknown(before, Some("data.split"), &SplitName::ALL.map(SplitName::as_str));
-    let [train, validation, test] = SplitName::ALL.map(|name| share(reader, before, name));
+/// The shares of `split`.
+fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Shares> {
+    let shares = reader.table(table, "split")?;
+    reader.refuse_unknown(shares, Some("data.split"), &SplitName::ALL.map(SplitName::as_str));
+    let [train, validation, test] = SplitName::ALL.map(|name| share(reader, shares, name));
     let (train, validation, test) = (train?, validation?, test?);
     let sum = train + validation + test;
     if (sum - 1.0).abs() > TOLERANCE {
         let sum = (sum * 1e6).round() / 1e6;
         let message = format!("the shares of `split` sum to {sum}, not to 1");
         let help = "for example split = { train = 0.70, validation = 0.15, test = 0.15 }";
-        reader.findings.error(before.at, message, help);
+        reader.findings.error(shares.at, message, help);
         return None;
     }
     let (validation, test) = (parts(validation), parts(test));
-    let train = WHOLE.saturating_sub(validation + test);
-    Some(Split { train, validation, test })
+    let train = Shares::WHOLE.saturating_sub(validation + test);
+    Some(Shares { train, validation, test })
 }
 
-/// A share that leaves its split something; in (0, 1).
+/// The share of one split, in (0, 1), and large enough to be stored.
 fn share(reader: &mut Reader<'_>, split: &Node, name: SplitName) -> Option<f64> {
     let name = name.as_str();
     let Some(entry) = split.get(name) else {
@@ -157,8 +149,7 @@ fn share(reader: &mut Reader<'_>, split: &Node, name: SplitName) -> Option<f64> 
     };
     let share = match entry.node.content {
         Content::Float(share) => share,
-        #[expect(clippy::cast_precision_loss, reason = "only 0 and 1 could be meant")]
-        Content::Int(share) => share as f64,
+        Content::Int(share) => whole(share),
         _ => f64::NAN,
     };
     if share > 0.0 && share < 1.0 && parts(share) > 0 {
@@ -174,16 +165,18 @@ fn share(reader: &mut Reader<'_>, split: &Node, name: SplitName) -> Option<f64> 
     None
 }
 
+/// A share in units of 1 / [`Shares::WHOLE`].
 fn parts(share: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a share is in (0, 1), so this is in 0..=100,000"
     )]
-    let parts = (share * f64::from(WHOLE)).round() as u32;
+    let parts = (share * f64::from(Shares::WHOLE)).round() as u32;
     parts
 }
 
+/// The name of the column of the texts or the labels; by default the key itself.
 fn column(reader: &mut Reader<'_>, table: &Node, name: &str) -> Option<String> {
     match table.get(name) {
         Some(entry) => reader.text(entry),
@@ -191,8 +184,8 @@ fn column(reader: &mut Reader<'_>, table: &Node, name: &str) -> Option<String> {
     }
 }
 
-/// A label, which people write as a number when it is one.
-fn positive(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
+/// The positive label; a number or a truth value is taken as its text, since labels may look like either.
+fn positive(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
     match &entry.node.content {
         Content::Int(int) => Some(int.to_string()),
         Content::Truth(truth) => Some(truth.to_string()),
@@ -200,6 +193,7 @@ fn positive(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     }
 }
 
+/// How duplicates are handled; by default they are dropped.
 fn duplicates(reader: &mut Reader<'_>, table: &Node) -> Option<Duplicates> {
     let Some(entry) = table.get("duplicates") else { return Some(Duplicates::Drop) };
     let policies = [("drop", Duplicates::Drop), ("error", Duplicates::Error), ("keep", Duplicates::Keep)];
@@ -207,13 +201,19 @@ fn duplicates(reader: &mut Reader<'_>, table: &Node) -> Option<Duplicates> {
     choice(reader, entry, &policies, help)
 }
 
-fn average(reader: &mut Reader<'_>, entry: &Entry) -> Option<Average> {
+/// The average that counts.
+fn average(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Average> {
     let averages = Average::ALL.map(|average| (average.as_str(), average));
     choice(reader, entry, &averages, "\"macro\" counts every class alike, \"weighted\" by its documents")
 }
 
-/// The one of `choices` that is named.
-fn choice<T: Copy>(reader: &mut Reader<'_>, entry: &Entry, choices: &[(&str, T)], help: &str) -> Option<T> {
+/// The value of `choices` whose name the entry gives.
+fn choice<T: Copy>(
+    reader: &mut Reader<'_>,
+    entry: &KeyValue,
+    choices: &[(&str, T)],
+    help: &str,
+) -> Option<T> {
     let text = match &entry.node.content {
         Content::Text(text) => text.as_str(),
         _ => "",
@@ -229,6 +229,7 @@ fn choice<T: Copy>(reader: &mut Reader<'_>, entry: &Entry, choices: &[(&str, T)]
     chosen
 }
 
+/// The limits of the splits.
 fn limit(reader: &mut Reader<'_>, table: &Node) -> Option<Limit> {
     if table.get("limit").is_none() {
         return Some(Limit::default());

@@ -1,7 +1,7 @@
-//! A spec as a tree in which every key and value knows its place, overrides included.
+//! A spec as a tree in which every key and value has its place, overrides included.
 //!
-//! Nothing here knows which keys a spec has; only how a bare setting in an override is
-//! written out (`epochs` for `train.epochs`) is looked up in [`KEYS`].
+//! This file does not check keys. It only looks up the table of a bare setting in an override in [`KEYS`]:
+//! `epochs` stands for `train.epochs`.
 
 use toml::{
     Spanned,
@@ -11,10 +11,10 @@ use toml::{
 use super::problem::{At, Findings};
 use crate::{policy, settings::KEYS};
 
-/// Dots in the key of an override; a setting of the search space needs three.
-const MOST_DOTS: usize = 8;
-/// Lines that are no TOML, of which each is told.
-const MOST_SYNTAX_ERRORS: usize = 10;
+/// Dots in the key of an override. `search.space.x.grid` has three; the bound keeps the tree shallow.
+const KEY_DOTS_MAX: usize = 8;
+/// Syntax errors that are reported one by one; a file that is not TOML at all has one on each line.
+const SYNTAX_ERRORS_MAX: usize = 10;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub(super) struct Node {
     pub(super) content: Content,
 }
 
-/// What a value is.
+/// The content of a value, by its TOML type.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {
     Text(String),
@@ -35,19 +35,19 @@ pub(super) enum Content {
     /// A whole number beyond 64 bits.
     Huge,
     List(Vec<Node>),
-    Table(Vec<Entry>),
+    Table(Vec<KeyValue>),
 }
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct KeyValue {
     pub(super) key: String,
     pub(super) key_at: At,
     pub(super) node: Node,
 }
 
 impl Content {
-    /// What this is, for messages.
+    /// The kind of this value, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text",
@@ -63,15 +63,15 @@ impl Content {
 }
 
 impl Node {
-    /// The value of `key`, if this is a table that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+    /// The entry of `key`; `None` unless this is a table that has the key.
+    pub(super) fn get(&self, key: &str) -> Option<&KeyValue> {
         match &self.content {
             Content::Table(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
         }
     }
 
-    /// The place of the value at a dotted path, or else of the nearest table around it.
+    /// The place of the value at a dotted path, or else the place of the innermost table on that path.
     pub(super) fn place(&self, path: &str) -> At {
         let mut node = self;
         for key in path.split('.') {
@@ -89,18 +89,18 @@ impl Node {
     }
 }
 
-/// Parses `text` and applies `overrides`; `None` when the text is no TOML.
+/// Parses `text` and applies `overrides`; `None` when the text is not TOML.
 pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut Findings) -> Option<Node> {
     let source = findings.add_source(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let (mut last_line, mut told) = (None, 0);
+    let (mut last_line, mut reported) = (None, 0);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
         let line = text.get(..span.start).unwrap_or(text).rfind('\n');
-        // What follows an error on its line is most often its echo.
+        // A second error on a line is most often a consequence of the first.
         if last_line.replace(line) != Some(line) {
-            told += 1;
-            if told > MOST_SYNTAX_ERRORS {
+            reported += 1;
+            if reported > SYNTAX_ERRORS_MAX {
                 break;
             }
             let at = At { source, start: span.start, end: span.end };
@@ -119,7 +119,7 @@ pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut
 }
 
 fn syntax_message(message: &str) -> String {
-    // The TOML reader takes any bare word that begins like `true` or `false` for one of them.
+    // A bare word that begins like `true` or `false` is an invalid boolean to the TOML reader.
     if is_bare_word(message) {
         "not readable as TOML: neither a number nor a text in quotes".to_owned()
     } else {
@@ -139,23 +139,26 @@ fn syntax_help(message: &str) -> &'static str {
     }
 }
 
-fn entries(table: DeTable<'_>, source: usize, offset: usize) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = table
+/// The entries of a table, in the order of the text.
+fn entries(table: DeTable<'_>, source: usize, offset: usize) -> Vec<KeyValue> {
+    let mut entries: Vec<KeyValue> = table
         .into_iter()
         .map(|(key, value)| {
             let key_at = at(&key, source, offset);
-            Entry { key: key.into_inner().into_owned(), key_at, node: node(value, source, offset) }
+            KeyValue { key: key.into_inner().into_owned(), key_at, node: node(value, source, offset) }
         })
         .collect();
     entries.sort_by_key(|entry| entry.key_at.start);
     entries
 }
 
+/// The place of a parsed part of a text that starts at `offset` of `source`.
 fn at<T>(spanned: &Spanned<T>, source: usize, offset: usize) -> At {
     let span = spanned.span();
     At { source, start: span.start + offset, end: span.end + offset }
 }
 
+/// A parsed value as a node.
 fn node(value: Spanned<DeValue<'_>>, source: usize, offset: usize) -> Node {
     let at = at(&value, source, offset);
     let content = match value.into_inner() {
@@ -174,9 +177,10 @@ fn node(value: Spanned<DeValue<'_>>, source: usize, offset: usize) -> Node {
     Node { at, content }
 }
 
-/// A key of an override, and its place.
+/// One key of the dotted path of an override, and its place.
 type Step = (String, At);
 
+/// The path and the value of an override `key=value`.
 fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<(Vec<Step>, Node)> {
     let whole = At { source, start: 0, end: text.len() };
     let Some((key, value)) = text.split_once('=').filter(|(key, value)| {
@@ -185,7 +189,7 @@ fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<
         findings.error(whole, "an override is `key=value`", "for example: --set train.epochs=2");
         return None;
     };
-    if key.matches('.').count() > MOST_DOTS {
+    if key.matches('.').count() > KEY_DOTS_MAX {
         findings.error(
             whole,
             "the key of an override has too many dots",
@@ -209,7 +213,7 @@ fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<
     override_value(value.trim(), source, offset, findings).map(|node| (path, node))
 }
 
-/// The table in which a key stands that is given alone.
+/// The table of the key `name`, when an override gives the key without its table.
 fn table_of(name: &str) -> Option<&'static str> {
     match name {
         "samples" | "repeats" | "space" => Some("search"),
@@ -218,7 +222,7 @@ fn table_of(name: &str) -> Option<&'static str> {
     }
 }
 
-/// TOML, or a bare text where it is none.
+/// The value of an override: TOML, or a bare text if it is not TOML.
 fn override_value(value: &str, source: usize, offset: usize, findings: &mut Findings) -> Option<Node> {
     let at = At { source, start: offset, end: offset + value.len() };
     match DeValue::parse(value) {
@@ -240,7 +244,7 @@ fn override_value(value: &str, source: usize, offset: usize, findings: &mut Find
     }
 }
 
-/// Puts `node` at `path`, in the place of what stands there.
+/// Puts `node` at `path` and replaces a value that is already there.
 fn put(root: &mut Node, path: &[Step], node: Node, findings: &mut Findings) {
     let Some((key, key_at)) = path.first().cloned() else {
         *root = node;
@@ -255,7 +259,7 @@ fn put(root: &mut Node, path: &[Step], node: Node, findings: &mut Findings) {
     };
     let position = entries.iter().position(|entry| entry.key == key).unwrap_or_else(|| {
         let empty = Node { at: key_at, content: Content::Table(Vec::new()) };
-        entries.push(Entry { key, key_at, node: empty });
+        entries.push(KeyValue { key, key_at, node: empty });
         entries.len() - 1
     });
     if let Some(entry) = entries.get_mut(position) {

@@ -1,4 +1,4 @@
-//! Everything that is wrong with a spec, each thing with its place and a way out.
+//! The problems of a spec, each with its place in the text and advice.
 
 use std::{fmt, fmt::Write as _, sync::Arc};
 
@@ -9,33 +9,33 @@ use miette::{
 
 use crate::display::{plain, shorten};
 
-/// Columns of a message or of its help. What it quotes may be of any length.
-const MOST_COLUMNS: usize = 1_000;
-/// Bytes of a line that are drawn on either side of what is wrong, and of that itself.
-const MOST_CONTEXT: usize = 200;
-/// Problems that are drawn one by one.
-const MOST_DRAWN: usize = 50;
+/// Terminal columns of a message or its help; either may quote a text of any length.
+const MESSAGE_COLUMNS_MAX: usize = 1_000;
+/// Bytes of a line that are drawn before the wrong part, of the wrong part itself, and after it.
+const CONTEXT_BYTES_MAX: usize = 200;
+/// Problems that are drawn one by one; the others are counted.
+const DRAWN_MAX: usize = 50;
 
-/// A text that a spec is made of: the file, or an override given on the command line.
+/// A text that is part of a spec: the file, or an override given on the command line.
 #[derive(Debug)]
-struct Source {
+struct SourceText {
     name: String,
     text: String,
 }
 
-/// One thing that is wrong with a spec, or, as a warning, one that is probably not meant.
+/// Something in a spec that is wrong, or that is probably not meant (a warning).
 #[derive(Clone, Debug)]
 pub struct Problem {
     message: String,
     help: Option<String>,
-    place: Option<Place>,
+    place: Option<ProblemPlace>,
     severity: Severity,
 }
 
-/// Where in which text.
+/// The place of a problem, with the text that it is drawn with.
 #[derive(Clone, Debug)]
-struct Place {
-    source: Arc<Source>,
+struct ProblemPlace {
+    source: Arc<SourceText>,
     /// Position in the list of sources; the file is 0.
     order: usize,
     span: SourceSpan,
@@ -53,24 +53,29 @@ pub(super) struct At {
 }
 
 impl Problem {
-    /// A problem of something other than a text, such as a file that is not there.
+    /// A problem that has no place in a text, such as a missing file.
     pub(super) fn without_place(message: &str, help: &str) -> Self {
-        Self { message: told(message), help: Some(told(help)), place: None, severity: Severity::Error }
+        Self {
+            message: one_line(message),
+            help: Some(one_line(help)),
+            place: None,
+            severity: Severity::Error,
+        }
     }
 
-    /// What is wrong, on one line.
+    /// The message, on one line.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Draws the problem with its line, a caret and its help.
+    /// Draws the problem with its line of text, a caret and its help.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        // Without colour, plain ASCII: it may end in a log.
+        // Without colour, plain ASCII: the text may be written to a log.
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
         let mut text = String::new();
-        // Paths are long and tell most when whole, so the terminal may wrap, we do not.
+        // A path that is broken over two lines cannot be copied; the terminal wraps long lines itself.
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(100)
             .with_wrap_lines(false)
@@ -82,6 +87,7 @@ impl Problem {
         text
     }
 
+    /// The position of the problem in the spec.
     fn order(&self) -> (usize, usize) {
         self.place.as_ref().map_or((0, 0), |place| (place.order, place.span.offset()))
     }
@@ -114,8 +120,9 @@ impl Diagnostic for Problem {
     }
 }
 
-impl SourceCode for Source {
-    /// The lines of `span` and no others, whole if any context is asked for. Columns count characters.
+impl SourceCode for SourceText {
+    /// Returns the lines of `span` and no others; whole lines if any context is requested. Columns count
+    /// characters.
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
@@ -128,8 +135,9 @@ impl SourceCode for Source {
         let whole = lines_before + lines_after > 0;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = end + after.find('\n').unwrap_or(after.len());
-        let line_start = line_start.max(self.text.ceil_char_boundary(start.saturating_sub(MOST_CONTEXT)));
-        let line_end = line_end.min(self.text.floor_char_boundary(end.saturating_add(MOST_CONTEXT)));
+        let line_start =
+            line_start.max(self.text.ceil_char_boundary(start.saturating_sub(CONTEXT_BYTES_MAX)));
+        let line_end = line_end.min(self.text.floor_char_boundary(end.saturating_add(CONTEXT_BYTES_MAX)));
         let (from, to) = if whole { (line_start, line_end) } else { (start, end) };
         let data = self.text.get(from..to).ok_or(MietteError::OutOfBounds)?;
         let column = self.text.get(line_start..from).map_or(0, |left| left.chars().count());
@@ -144,7 +152,7 @@ impl SourceCode for Source {
     }
 }
 
-/// Why a spec cannot be run: every problem of it, in the order of its text.
+/// Why a spec cannot be run: all its problems, in the order of its text.
 #[derive(Clone, Debug)]
 pub struct SpecError {
     /// At least one.
@@ -152,12 +160,12 @@ pub struct SpecError {
 }
 
 impl SpecError {
-    /// Draws every problem, and says how many there are.
+    /// Draws the problems and their number.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let drawn = self.problems.iter().take(MOST_DRAWN);
+        let drawn = self.problems.iter().take(DRAWN_MAX);
         let mut text: String = drawn.map(|problem| problem.render(colour) + "\n").collect();
-        if let Some(more @ 1..) = self.problems.len().checked_sub(MOST_DRAWN) {
+        if let Some(more @ 1..) = self.problems.len().checked_sub(DRAWN_MAX) {
             let _ = writeln!(text, "  and {more} more\n");
         }
         let (count, plural) = (self.problems.len(), if self.problems.len() == 1 { "" } else { "s" });
@@ -173,12 +181,13 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
-/// `text` as a message has it: on one line, and not without end.
-fn told(text: &str) -> String {
-    shorten(&plain(text), MOST_COLUMNS)
+/// `text` on one line of a limited length.
+fn one_line(text: &str) -> String {
+    shorten(&plain(text), MESSAGE_COLUMNS_MAX)
 }
 
-/// `text` with spaces for each byte of what could speak to the terminal, so that places stay.
+/// `text` with each byte of a control or invisible character replaced by a space: no character can control
+/// the terminal, and all places stay valid.
 fn visible_text(text: &str) -> String {
     let keeps =
         |c: char| matches!(c, '\n' | '\t' | ' '..='~') || plain(c.encode_utf8(&mut [0; 4])).starts_with(c);
@@ -192,23 +201,24 @@ fn visible_text(text: &str) -> String {
     })
 }
 
-/// The span of `at` in `text`; where nothing is left of a line to point at, its last character.
-fn visible(text: &str, at: At) -> SourceSpan {
+/// The span of `at` in `text`. At the end of a text, where there is no character to point at, it is the
+/// last character.
+fn visible_span(text: &str, at: At) -> SourceSpan {
     let before = text.get(..at.start).unwrap_or(text);
     let at_end = at.start == at.end && text.get(at.start..).is_none_or(str::is_empty);
     match before.chars().next_back() {
         Some(last) if at_end && last != '\n' => (before.len() - last.len_utf8(), last.len_utf8()).into(),
         _ => {
-            let end = text.floor_char_boundary(at.end.min(before.len() + MOST_CONTEXT));
+            let end = text.floor_char_boundary(at.end.min(before.len() + CONTEXT_BYTES_MAX));
             (before.len(), end.saturating_sub(before.len())).into()
         }
     }
 }
 
-/// Collects what reading a spec finds.
+/// The errors and warnings that reading a spec has found so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    sources: Vec<Arc<Source>>,
+    sources: Vec<Arc<SourceText>>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -216,39 +226,42 @@ pub(super) struct Findings {
 impl Findings {
     /// Adds a text and returns its index.
     pub(super) fn add_source(&mut self, name: &str, text: &str) -> usize {
-        self.sources.push(Arc::new(Source { name: plain(name), text: visible_text(text) }));
+        self.sources.push(Arc::new(SourceText { name: plain(name), text: visible_text(text) }));
         self.sources.len() - 1
     }
 
-    /// Notes that something is wrong at `at`.
+    /// Adds an error at `at`.
     pub(super) fn error(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
         let problem = self.problem(at, &message.into(), &help.into(), Severity::Error);
         self.errors.push(problem);
     }
 
-    /// Notes that something at `at` is probably not meant.
+    /// Adds a warning at `at`.
     pub(super) fn warn(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
         let problem = self.problem(at, &message.into(), &help.into(), Severity::Warning);
         self.warnings.push(problem);
     }
 
     fn problem(&self, at: At, message: &str, help: &str, severity: Severity) -> Problem {
-        let place = self.sources.get(at.source).map(|source| Place {
+        let place = self.sources.get(at.source).map(|source| ProblemPlace {
             source: Arc::clone(source),
             order: at.source,
-            span: visible(&source.text, at),
+            span: visible_span(&source.text, at),
         });
-        // What a spec or a file says is quoted here, and must not speak to the terminal.
-        let help = Some(told(help)).filter(|help| !help.is_empty());
-        Problem { message: told(message), help, place, severity }
+        // Messages quote texts of specs and data files, which must not control the terminal.
+        let help = Some(one_line(help)).filter(|help| !help.is_empty());
+        Problem { message: one_line(message), help, place, severity }
     }
 
-    /// Whether nothing is wrong so far.
+    /// Whether there is no error so far.
     pub(super) fn is_clean(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// The warnings, or, if anything is wrong, all that is wrong; each in the order of the text.
+    /// Returns the warnings, in the order of the text.
+    ///
+    /// # Errors
+    /// All errors in the order of the text, if there is any.
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, SpecError> {
         self.errors.sort_by_key(Problem::order);
         self.warnings.sort_by_key(Problem::order);
@@ -261,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_what_is_quoted_nor_the_line_itself_speaks_to_the_terminal() {
+    fn neither_a_quoted_text_nor_the_drawn_line_controls_the_terminal() {
         let text = "a = \"\u{1b}[31m\u{202e}红\"\r\nb = 1\n";
         assert_eq!(visible_text(text).len(), text.len());
         let mut findings = Findings::default();

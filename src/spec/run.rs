@@ -3,8 +3,8 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use super::{
-    document::{Content, Entry, Node},
-    section::{Reader, found},
+    document::{Content, KeyValue, Node},
+    reader::{Reader, found},
 };
 use crate::{
     byte_size::{self, ByteSize},
@@ -12,15 +12,7 @@ use crate::{
     policy::{self, CheckpointEvery, Keep, Policy, RETRIES_MAX, Retries, parse_time},
 };
 
-/// Where each key belongs that stands in no other table. The kinds of failure that share their
-/// name with a key elsewhere are not among them.
-pub(super) fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let elsewhere = ["data", "checkpoint", "time_limit"];
-    let kinds = Retries::KEYS.into_iter().filter(move |name| !elsewhere.contains(name));
-    kinds.map(|name| (name, "run.retries")).chain(policy::KEYS.map(|name| (name, "run")))
-}
-
-/// Reads the section; what is wrong is noted, and the default stands in its place.
+/// Reads the section; a wrong value is reported, and replaced by its default.
 pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     let mut policy = Policy::default();
     let root = reader.root;
@@ -56,7 +48,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     policy
 }
 
-fn checkpoint_every(reader: &mut Reader<'_>, entry: &Entry) -> Option<CheckpointEvery> {
+/// A time, or a number of steps.
+fn checkpoint_every(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<CheckpointEvery> {
     if let Content::Int(steps) = entry.node.content
         && let Ok(steps @ 1..) = u64::try_from(steps)
     {
@@ -65,7 +58,8 @@ fn checkpoint_every(reader: &mut Reader<'_>, entry: &Entry) -> Option<Checkpoint
     time(reader, entry, "a time such as \"5min\", or a number of steps").map(CheckpointEvery::Time)
 }
 
-fn keep(reader: &mut Reader<'_>, entry: &Entry) -> Option<Keep> {
+/// The trials whose parameters are kept.
+fn keep(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Keep> {
     let words = [Keep::ALL, Keep::BEST_OF_SWEEP];
     let keep = match &entry.node.content {
         Content::Text(text) if text == Keep::ALL => Some(Keep::All),
@@ -89,7 +83,8 @@ fn keep(reader: &mut Reader<'_>, entry: &Entry) -> Option<Keep> {
     keep
 }
 
-fn truth(reader: &mut Reader<'_>, entry: &Entry) -> Option<bool> {
+/// `true` or `false`.
+fn truth(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<bool> {
     if let Content::Truth(truth) = entry.node.content {
         return Some(truth);
     }
@@ -99,8 +94,8 @@ fn truth(reader: &mut Reader<'_>, entry: &Entry) -> Option<bool> {
     None
 }
 
-/// A size in quotes.
-fn size(reader: &mut Reader<'_>, entry: &Entry) -> Option<ByteSize> {
+/// A size such as `"4GB"`.
+fn size(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<ByteSize> {
     let help = match &entry.node.content {
         Content::Text(text) => match ByteSize::parse(text) {
             Some(size) => return Some(size),
@@ -115,8 +110,8 @@ fn size(reader: &mut Reader<'_>, entry: &Entry) -> Option<ByteSize> {
     None
 }
 
-/// A time in quotes; `expected` says what else the key takes.
-fn time(reader: &mut Reader<'_>, entry: &Entry, expected: &str) -> Option<Duration> {
+/// A time such as `"5min"`; `expected` describes the values of the key, for the message.
+fn time(reader: &mut Reader<'_>, entry: &KeyValue, expected: &str) -> Option<Duration> {
     let key = &entry.key;
     let help = match &entry.node.content {
         Content::Text(text) => match (parse_time(text), humantime::parse_duration(text)) {
@@ -132,8 +127,9 @@ fn time(reader: &mut Reader<'_>, entry: &Entry, expected: &str) -> Option<Durati
     None
 }
 
+/// Reads `[run.retries]` into `retries`.
 fn retries(reader: &mut Reader<'_>, run: &Node, retries: &mut Retries) {
-    let Some(Entry { node: table, .. }) = run.get("retries") else { return };
+    let Some(KeyValue { node: table, .. }) = run.get("retries") else { return };
     if !matches!(table.content, Content::Table(_)) {
         let message = format!("`retries` must be a table, not {}", found(&table.content));
         let help = "write retries.signal = 3, or [run.retries] on a line of its own and the kinds below it";

@@ -1,25 +1,34 @@
 //! The `[search]` section and its space.
 
 use super::{
-    Domain, Parameter,
-    document::{Content, Entry, Node},
-    run,
-    section::{Chosen, Draft, Reader, found},
+    document::{Content, KeyValue, Node},
+    draft::{Chosen, SpecDraft},
+    keys,
+    problem::At,
+    reader::{Reader, found},
+    sweep::{Domain, SweptSetting},
 };
 use crate::{
     nearest::nearest,
-    settings::{self, KEYS, Key, Kind, Value},
+    numbers::whole,
+    settings::{self, KEYS, SettingKey, Value, ValueKind},
 };
 
+/// The ways to search a setting.
 const FORMS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
 
-/// Reads how much is drawn, and what.
-pub(super) fn read(reader: &mut Reader<'_>, draft: &mut Draft) {
+/// Draws for each grid cell.
+const SAMPLES_MAX: u32 = 10_000;
+/// Seeds for each configuration.
+const REPEATS_MAX: u32 = 1_000;
+
+/// Reads `samples`, `repeats` and the swept settings into `draft`.
+pub(super) fn read(reader: &mut Reader<'_>, draft: &mut SpecDraft) {
     let root = reader.root;
     let Some(search) = reader.table(root, "search") else { return };
-    reader.refuse_unknown(search, Some("search"), &["samples", "repeats", "space"]);
-    draft.samples = count(reader, search, "samples", 10_000);
-    draft.repeats = count(reader, search, "repeats", 1_000);
+    reader.refuse_unknown(search, Some("search"), &keys::SEARCH);
+    draft.samples = count(reader, search, "samples", SAMPLES_MAX);
+    draft.repeats = count(reader, search, "repeats", REPEATS_MAX);
     let Some(Node { content: Content::Table(entries), .. }) = reader.table(search, "space") else { return };
     for entry in entries {
         let Some(key) = settings::key(&entry.key) else {
@@ -31,15 +40,16 @@ pub(super) fn read(reader: &mut Reader<'_>, draft: &mut Draft) {
             refuse_fixed(reader, key, entry, fixed);
             draft.chosen.retain(|chosen| chosen.key.name != key.name);
         }
-        if let Some((domain, values)) = domain(reader, key, entry) {
-            draft.space.push(Parameter { name: key.name.to_owned(), domain });
+        if let Some(ReadDomain { domain, values }) = domain(reader, key, entry) {
+            draft.space.push(SweptSetting { name: key.name.to_owned(), domain });
             draft.chosen.push(Chosen { key, values });
         }
     }
 }
 
-/// A setting is fixed or swept, not both; an override is blamed rather than the file.
-fn refuse_fixed(reader: &mut Reader<'_>, key: &Key, swept: &Entry, fixed: &Entry) {
+/// Reports a setting that is both fixed and swept. If the fixed value is an override, the error points at
+/// the override rather than at the file.
+fn refuse_fixed(reader: &mut Reader<'_>, key: &SettingKey, swept: &KeyValue, fixed: &KeyValue) {
     let name = key.name;
     let message = format!("`{name}` is both fixed in [{}] and swept in [search.space]", key.section.name());
     if fixed.node.at.source > 0 {
@@ -51,15 +61,16 @@ fn refuse_fixed(reader: &mut Reader<'_>, key: &Key, swept: &Entry, fixed: &Entry
     }
 }
 
-fn count(reader: &mut Reader<'_>, search: &Node, name: &str, most: u32) -> u32 {
+/// The whole number `name` of `[search]`, from 1 to `max`; 1 by default.
+fn count(reader: &mut Reader<'_>, search: &Node, name: &str, max: u32) -> u32 {
     let Some(entry) = search.get(name) else { return 1 };
     let count = match entry.node.content {
-        Content::Int(count) => u32::try_from(count).ok().filter(|count| (1..=most).contains(count)),
+        Content::Int(count) => u32::try_from(count).ok().filter(|count| (1..=max).contains(count)),
         _ => None,
     };
     if count.is_none() {
         let found = found(&entry.node.content);
-        let message = format!("`{name}` must be a whole number from 1 to {most}, not {found}");
+        let message = format!("`{name}` must be a whole number from 1 to {max}, not {found}");
         let help = match name {
             "samples" => "it is the number of draws for each grid cell",
             _ => "it is the number of seeds for each configuration",
@@ -69,7 +80,8 @@ fn count(reader: &mut Reader<'_>, search: &Node, name: &str, most: u32) -> u32 {
     count.unwrap_or(1)
 }
 
-fn unknown_help(entry: &Entry) -> String {
+/// Advice for an entry of `[search.space]` that is not a setting.
+fn unknown_help(entry: &KeyValue) -> String {
     if entry.key == "seed" {
         return "to try several seeds, set `repeats` in [search]".to_owned();
     }
@@ -78,7 +90,7 @@ fn unknown_help(entry: &Entry) -> String {
     {
         return format!("write the setting alone: {} = {{ … }}", inner.key);
     }
-    if let Some((name, table)) = run::places().find(|(name, _)| *name == entry.key) {
+    if let Some((name, table)) = keys::run_keys().find(|(name, _)| *name == entry.key) {
         return format!("`{name}` belongs in [{table}]; it changes no number, so there is nothing to sweep");
     }
     match nearest(&entry.key, KEYS.iter().map(|key| key.name)) {
@@ -87,10 +99,14 @@ fn unknown_help(entry: &Entry) -> String {
     }
 }
 
-/// A domain, and the values or bounds in it with their places.
-type Found = (Domain, Vec<(Value, super::problem::At)>);
+/// A domain, with the places of its values or bounds.
+struct ReadDomain {
+    domain: Domain,
+    values: Vec<(Value, At)>,
+}
 
-fn domain(reader: &mut Reader<'_>, key: &'static Key, entry: &Entry) -> Option<Found> {
+/// The domain of a swept setting.
+fn domain(reader: &mut Reader<'_>, key: &'static SettingKey, entry: &KeyValue) -> Option<ReadDomain> {
     let form = form(reader, key, entry)?;
     let Content::List(values) = &form.node.content else {
         let (name, form_name, kind) = (key.name, &form.key, form.node.content.kind());
@@ -101,8 +117,8 @@ fn domain(reader: &mut Reader<'_>, key: &'static Key, entry: &Entry) -> Option<F
     if form.key == "grid" { grid(reader, key, form, values) } else { range(reader, key, form, values) }
 }
 
-/// The one form that a parameter has.
-fn form<'e>(reader: &mut Reader<'_>, key: &Key, entry: &'e Entry) -> Option<&'e Entry> {
+/// The single form that a swept setting has: a grid or one kind of range.
+fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> Option<&'e KeyValue> {
     let name = key.name;
     let Content::Table(forms) = &entry.node.content else {
         let kind = entry.node.content.kind();
@@ -129,7 +145,13 @@ fn form<'e>(reader: &mut Reader<'_>, key: &Key, entry: &'e Entry) -> Option<&'e 
     form
 }
 
-fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node]) -> Option<Found> {
+/// The domain of a list of values.
+fn grid(
+    reader: &mut Reader<'_>,
+    key: &'static SettingKey,
+    form: &KeyValue,
+    values: &[Node],
+) -> Option<ReadDomain> {
     if values.is_empty() {
         let message = format!("the grid of `{}` is empty", key.name);
         reader.findings.error(form.node.at, message, "list at least one value, or remove the line");
@@ -137,7 +159,7 @@ fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node
     }
     let mut read = Vec::new();
     let mut distinct: Vec<Value> = Vec::new();
-    // A value that is refused here does not keep the others from further checks.
+    // The loop goes on after a refused value, so that every wrong value is reported.
     for node in values {
         let Some(value) = reader.setting(key, node) else { continue };
         if distinct.contains(&value) {
@@ -149,10 +171,16 @@ fn grid(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, values: &[Node
         }
         read.push((value, node.at));
     }
-    (!read.is_empty()).then_some((Domain::Grid(distinct), read))
+    (!read.is_empty()).then_some(ReadDomain { domain: Domain::Grid(distinct), values: read })
 }
 
-fn range(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, bounds: &[Node]) -> Option<Found> {
+/// The domain of two bounds.
+fn range(
+    reader: &mut Reader<'_>,
+    key: &'static SettingKey,
+    form: &KeyValue,
+    bounds: &[Node],
+) -> Option<ReadDomain> {
     let name = key.name;
     if let Some(help) = form_refused(key, &form.key) {
         reader.findings.error(form.key_at, format!("`{name}` cannot be drawn by `{}`", form.key), help);
@@ -183,10 +211,17 @@ fn range(reader: &mut Reader<'_>, key: &'static Key, form: &Entry, bounds: &[Nod
         (_, Content::Int(low), Content::Int(high)) => Domain::Int(*low, *high),
         _ => return None,
     };
-    Some((domain, vec![(low_value, low.at), (high_value, high.at)]))
+    Some(ReadDomain { domain, values: vec![(low_value, low.at), (high_value, high.at)] })
 }
 
-fn refuse_order(reader: &mut Reader<'_>, form: &Entry, name: &str, [low, high]: [&Value; 2], reversed: bool) {
+/// Reports a range whose bounds are equal or reversed.
+fn refuse_order(
+    reader: &mut Reader<'_>,
+    form: &KeyValue,
+    name: &str,
+    [low, high]: [&Value; 2],
+    reversed: bool,
+) {
     let (message, help) = if reversed {
         (format!("the range of `{name}` is reversed: {low} is above {high}"), "swap the bounds".to_owned())
     } else {
@@ -198,23 +233,26 @@ fn refuse_order(reader: &mut Reader<'_>, form: &Entry, name: &str, [low, high]: 
     reader.findings.error(form.node.at, message, help);
 }
 
-/// Why a form does not suit a setting, as a way out.
-fn form_refused(key: &Key, form: &str) -> Option<&'static str> {
+/// Advice, if a setting cannot be searched by a range of this form.
+fn form_refused(key: &SettingKey, form: &str) -> Option<&'static str> {
     match (&key.kind, form) {
-        (Kind::Choice(_) | Kind::Text | Kind::Freeze, _) => Some("list its values: { grid = […] }"),
-        (Kind::Int { .. }, "uniform" | "log_uniform") => {
+        (ValueKind::Choice(_) | ValueKind::Text | ValueKind::Freeze, _) => {
+            Some("list its values: { grid = […] }")
+        }
+        (ValueKind::Int { .. }, "uniform" | "log_uniform") => {
             Some("it takes whole numbers: { int = [low, high] }, or a grid")
         }
-        (Kind::Float { .. } | Kind::Int { .. }, _) => None,
+        (ValueKind::Float { .. } | ValueKind::Int { .. }, _) => None,
     }
 }
 
-fn bound(reader: &mut Reader<'_>, key: &Key, form: &Entry, node: &Node) -> Option<Value> {
+/// One bound of a range.
+fn bound(reader: &mut Reader<'_>, key: &SettingKey, form: &KeyValue, node: &Node) -> Option<Value> {
     if form.key == "int" && !matches!(node.content, Content::Int(_)) {
         let message = format!("a bound of `int` must be a whole number, not {}", found(&node.content));
         let help = match key.kind {
-            Kind::Float { .. } => "use { uniform = [low, high] } for other numbers".to_owned(),
-            Kind::Int { .. } | Kind::Choice(_) | Kind::Text | Kind::Freeze => {
+            ValueKind::Float { .. } => "use { uniform = [low, high] } for other numbers".to_owned(),
+            ValueKind::Int { .. } | ValueKind::Choice(_) | ValueKind::Text | ValueKind::Freeze => {
                 format!("`{}` must be {}", key.name, key.kind.describe())
             }
         };
@@ -224,11 +262,11 @@ fn bound(reader: &mut Reader<'_>, key: &Key, form: &Entry, node: &Node) -> Optio
     reader.setting(key, node)
 }
 
+/// The number that a node holds.
 fn number(node: &Node) -> Option<f64> {
     match node.content {
         Content::Float(float) => Some(float),
-        #[expect(clippy::cast_precision_loss, reason = "only its sign is looked at")]
-        Content::Int(int) => Some(int as f64),
+        Content::Int(int) => Some(whole(int)),
         _ => None,
     }
 }

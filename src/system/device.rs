@@ -4,20 +4,20 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One place where one trial at a time runs.
+/// A device slot, which runs one trial at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
-    /// A share of the processor.
+    /// Some threads of the processor.
     Cpu {
-        /// From 0.
+        /// Number of the slot, from 0.
         slot: usize,
         /// Threads that the slot's worker may use, at least 1.
         threads: usize,
     },
     /// The GPU with this index, in PCI bus order.
     Cuda {
-        /// From 0.
+        /// Index of the GPU, from 0.
         index: usize,
     },
 }

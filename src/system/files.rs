@@ -1,7 +1,7 @@
-//! Writing files so that none is ever seen half-written, and none is lost when the power goes.
+//! Writing files so that no reader sees a half-written one, and none is lost in a power cut.
 //!
-//! Every durable change of a results folder is made here or by the log; each of
-//! their steps is a write point at which `failpoints` can crash the process.
+//! Every durable change of a results folder is made here or by the log. Each step of a
+//! change is a write point, at which `failpoints` can crash the process in tests.
 
 use std::{
     fs::{self, File, Permissions},
@@ -14,21 +14,22 @@ use tempfile::TempPath;
 
 pub(crate) mod failpoints;
 
-/// How the names of files begin that are being written.
+/// Beginning of the names of files that are not yet written completely.
 pub(crate) const TEMPORARY: &str = ".writing-";
 
-/// Writes `bytes` to `path`: to a temporary file beside it, synced, then renamed.
+/// Replaces the contents of `path` by `bytes`: writes a temporary file beside it, syncs it, and renames it.
 ///
-/// A reader, or a crash at any instant, sees the old contents or the new, never a mixture. The
-/// folder is created if it is missing.
+/// A reader, and a crash at any instant, sees either the old contents or the new ones. The folder is created
+/// if it is missing.
 ///
 /// # Errors
-/// When any step fails; what stood at `path` before is untouched then.
+/// When any step fails. The old contents then stay.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_atomically(path, |temporary| fs::write(temporary, bytes))
 }
 
-/// As [`write_atomically`], with contents that `write` puts into the file at the path it is given.
+/// Replaces the contents of `path` like [`write_atomically`], by the file that `write` writes at a given
+/// path.
 ///
 /// # Errors
 /// As [`write_atomically`].
@@ -44,8 +45,10 @@ pub(crate) fn replace_atomically(path: &Path, write: impl FnOnce(&Path) -> io::R
     sync_folder(folder)
 }
 
-/// As [`replace_atomically`], but nothing is synced: a crash of the machine may leave the new name on a file
-/// that is not whole. For what checks itself and can be made again, in a folder that exists.
+/// Replaces the contents of `path` like [`replace_atomically`], but without syncing, in a folder that exists.
+///
+/// A crash of the machine may leave an incomplete file under the new name. So this is for files that are
+/// checked when they are read, and can be made again.
 pub(crate) fn replace_unsynced(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     failpoints::check_space()?;
     let temporary = temporary_in(folder_of(path))?;
@@ -53,7 +56,8 @@ pub(crate) fn replace_unsynced(path: &Path, write: impl FnOnce(&Path) -> io::Res
     temporary.persist(path).map_err(|error| error.error)
 }
 
-/// Writes the new file `path` and syncs it. For files in a folder that is given its name later.
+/// Writes the new file `path` and syncs it, without a temporary file: for folders that are renamed when
+/// complete.
 pub(crate) fn write_new(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     failpoints::check_space()?;
     write(path)?;
@@ -61,12 +65,13 @@ pub(crate) fn write_new(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>
     sync_file(path)
 }
 
-/// Makes `link` another name of `file`, in place of what stands there; a copy where the file system has no links.
+/// Makes `link` another name of `file`, replacing the file that had the name. Where the file system has no
+/// hard links, it is a copy.
 pub(crate) fn link_atomically(file: &Path, link: &Path) -> io::Result<()> {
     let folder = folder_of(link);
     create_folder(folder)?;
     if is_same_file(file, link) {
-        // To rename one name of a file to another one of it does nothing, and leaves both.
+        // Renaming a hard link to another link of the same file does nothing, and would leave both.
         return sync_folder(folder);
     }
     let temporary = temporary_in(folder)?;
@@ -80,10 +85,10 @@ pub(crate) fn link_atomically(file: &Path, link: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Gives the folder `new`, whose files are synced, the name `current`; what has that name becomes
-/// `before`, in place of what has that one.
+/// Renames the folder `new`, whose files are synced, to `current`. The old `current` is renamed to `before`,
+/// and the old `before` is removed.
 ///
-/// After a crash at any instant one of `current` and `before` is whole, if one was.
+/// After a crash at any instant, one of `current` and `before` is complete, if one was complete earlier.
 pub(crate) fn rotate_folders(new: &Path, current: &Path, before: &Path) -> io::Result<()> {
     sync_folder(new)?;
     if current.exists() {
@@ -94,13 +99,13 @@ pub(crate) fn rotate_folders(new: &Path, current: &Path, before: &Path) -> io::R
     sync_folder(folder_of(current))
 }
 
-/// Gives a folder another name beside it.
+/// Renames a folder within its parent folder.
 pub(crate) fn rename_folder(from: &Path, to: &Path) -> io::Result<()> {
     failpoints::rename(from, to)?;
     sync_folder(folder_of(to))
 }
 
-/// Removes a folder and all in it, if it is there.
+/// Removes a folder with its contents, if it exists.
 pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -111,7 +116,7 @@ pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and those above it that are missing, so that they last.
+/// Creates a folder and its missing parents, and syncs each name.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !is_there(folder)).collect();
     for folder in missing.into_iter().rev() {
@@ -127,10 +132,12 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a folder exists; the empty path is the current folder.
 fn is_there(folder: &Path) -> bool {
     folder.as_os_str().is_empty() || folder.is_dir()
 }
 
+/// The folder that holds `path`.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -138,38 +145,44 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Whether two paths are names of the same file.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
+/// A new temporary file in the folder, removed when it is dropped.
 fn temporary_in(folder: &Path) -> io::Result<TempPath> {
-    // Temporary files are private by default; results are for whomever the umask admits.
+    // Temporary files are private by default, but results should have the permissions that the umask allows.
     let mode = Permissions::from_mode(0o666);
     let file = tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(folder)?;
     Ok(file.into_temp_path())
 }
 
+/// Renames a temporary file.
 fn rename_temporary(temporary: TempPath, path: &Path) -> io::Result<()> {
     failpoints::rename(&temporary, path)?;
-    // Nothing has that name any more.
+    // The temporary name is gone, so there is nothing to remove when it is dropped.
     let _: Result<PathBuf, _> = temporary.keep();
     Ok(())
 }
 
+/// Syncs the contents of a file to the disk.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
     File::options().append(true).open(path)?.sync_all()?;
     failpoints::synced(path);
     Ok(())
 }
 
+/// Syncs the names in a folder to the disk.
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()?;
     failpoints::synced_folder(path);
     Ok(())
 }
 
-/// Appends `bytes` to `file`, which stands at `path` and is `length` bytes long, and syncs it if asked to.
+/// Appends `bytes` to `file`, and syncs it if `sync` is true. `path` and `length` are its path and present
+/// length.
 pub(crate) fn append(file: &mut File, path: &Path, length: u64, bytes: &[u8], sync: bool) -> io::Result<()> {
     failpoints::check_space()?;
     file.write_all(bytes)?;
@@ -181,7 +194,7 @@ pub(crate) fn append(file: &mut File, path: &Path, length: u64, bytes: &[u8], sy
     Ok(())
 }
 
-/// Whether an operation failed since the disk, or what a user may have of it, is full.
+/// Whether an operation failed because the disk, or the user's quota on it, is full.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -200,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+    fn a_file_is_replaced_without_leaving_another_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a").join("b.txt");
         write_atomically(&path, b"one").unwrap();
@@ -210,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_fails_leaves_the_old_contents_and_nothing_else() {
+    fn a_write_that_fails_leaves_only_the_old_contents() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("b.txt");
         write_atomically(&path, b"one").unwrap();
@@ -224,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_move_up_and_the_oldest_goes() {
+    fn folders_are_rotated() {
         let root = tempfile::tempdir().unwrap();
         let [new, current, before] = ["new", "current", "before"].map(|name| root.path().join(name));
         for content in ["1", "2", "3"] {
@@ -238,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_takes_the_place_of_what_stood_there_and_outlives_the_file() {
+    fn a_link_replaces_a_file_for_good() {
         let root = tempfile::tempdir().unwrap();
         let [file, link] = ["file", "link"].map(|name| root.path().join(name));
         fs::write(&file, "new").unwrap();

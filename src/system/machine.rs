@@ -1,4 +1,4 @@
-//! What this machine offers, and which of it a run uses.
+//! The processors, memory and GPUs of this machine, and the device slots that a run uses.
 
 use std::{
     fs,
@@ -11,44 +11,45 @@ use serde::Serialize;
 
 use super::device::Device;
 
-/// Why devices cannot be used as asked.
+/// Why the devices of a run cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// It is no device's name.
+    /// The name is not the name of a device.
     #[error("unknown device `{0}`; write auto, cpu, cpu:2 (a number of slots) or cuda:0,cuda:1")]
     Unknown(String),
-    /// It stands twice.
+    /// The device stands twice in the list.
     #[error("device `{0}` stands twice in the list")]
     Twice(String),
-    /// `auto` chooses by itself.
+    /// `auto` is in a list, although it chooses all devices by itself.
     #[error("`auto` stands alone, not in a list")]
     AutoInList,
-    /// No slot at all was asked for.
+    /// The number of slots is 0.
     #[error("`cpu:0` is no slot; write cpu:1 or more")]
     NoSlot,
-    /// More slots than this machine could ever feed.
+    /// The number of slots is far above the number of cores.
     #[error("`cpu:{slots}` is too much: this machine has {cores} cores, so at most cpu:{max}")]
     TooManySlots {
-        /// Asked for.
+        /// The number of slots that was asked for.
         slots: usize,
-        /// Cores of the machine.
+        /// Number of cores of the machine.
         cores: usize,
-        /// The largest number of slots that is taken.
+        /// The largest number of slots that is accepted.
         max: usize,
     },
     /// This program was built without GPU support.
     #[error("`{0}` needs a build with the cuda feature: cargo build --release --features cuda")]
     NoCudaBuild(String),
-    /// The GPU is not there.
+    /// There is no GPU with this index.
     #[error("`cuda:{index}` is not there: this machine has {}", gpus(*found))]
     NoGpu {
-        /// Asked for.
+        /// The index that was asked for.
         index: usize,
-        /// GPUs found.
+        /// Number of GPUs that were found.
         found: usize,
     },
 }
 
+/// The GPUs of a machine, in the words of an error.
 fn gpus(found: usize) -> String {
     match found {
         0 => "no NVIDIA GPU (or no driver)".to_owned(),
@@ -57,10 +58,10 @@ fn gpus(found: usize) -> String {
     }
 }
 
-/// What this machine and this build offer.
+/// This machine, and what this build can use of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Machine {
-    /// Threads that this process may use at once (affinity and cgroup limits count).
+    /// Number of threads that this process may use at once, within the limits of affinity and cgroups.
     pub cores: usize,
     /// The processor's name, if known.
     pub processor: Option<String>,
@@ -77,18 +78,19 @@ pub struct Machine {
 /// One NVIDIA GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gpu {
-    /// Its place in PCI bus order.
+    /// Index in PCI bus order, from 0.
     pub index: usize,
-    /// Its model.
+    /// Name of the model.
     pub name: String,
-    /// Its address on the PCI bus.
+    /// Address on the PCI bus.
     pub bus: String,
-    /// Bytes of its memory, if known.
+    /// Bytes of memory, if known.
     pub memory_bytes: Option<u64>,
 }
 
 impl Machine {
-    /// Looks at this machine; at its GPUs only `with_gpus`, since asking a broken driver can take long.
+    /// Looks at this machine. GPUs are looked for only `with_gpus`, since a broken driver can take long to
+    /// answer.
     #[must_use]
     pub fn detect(with_gpus: bool) -> Self {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -137,7 +139,7 @@ impl Machine {
     }
 
     fn cpu_slots(&self, slots: usize) -> Result<Vec<Device>, DeviceError> {
-        // More slots than cores make sense when trials wait for the disk; not without end.
+        // More slots than cores make sense when trials wait for the disk, but not without a limit.
         let max = self.cores.saturating_mul(8).max(64);
         match slots {
             0 => Err(DeviceError::NoSlot),
@@ -165,8 +167,8 @@ impl Machine {
     }
 }
 
-/// What the worker of `device` finds in `CUDA_VISIBLE_DEVICES`, so that its own GPU is the only
-/// one that it sees; `inherited` is what this process found there.
+/// The value of `CUDA_VISIBLE_DEVICES` with which a worker sees only the GPU of this index. `inherited` is
+/// the value of that variable in this process.
 #[must_use]
 pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
     let inherited = inherited.map(str::trim).filter(|list| !list.is_empty());
@@ -179,21 +181,24 @@ pub(crate) fn processor_name() -> Option<String> {
     fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text))
 }
 
+/// The name of the processor in `/proc/cpuinfo`.
 fn processor(cpuinfo: &str) -> Option<String> {
     let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
     line.split_once(':').map(|(_, name)| name.trim().to_owned())
 }
 
+/// The amount behind `key` in `/proc/meminfo`, in bytes.
 fn memory(meminfo: &str, key: &str) -> Option<u64> {
     let line = meminfo.lines().find(|line| line.starts_with(key))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 
+/// The GPUs that this process may use.
 fn found_gpus() -> Vec<Gpu> {
     let query = ["--query-gpu=name,pci.bus_id,memory.total", "--format=csv,noheader,nounits"];
-    let asked = Command::new("nvidia-smi").args(query).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let answer = asked.ok().filter(|output| output.status.success());
+    let output = Command::new("nvidia-smi").args(query).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let answer = output.ok().filter(|output| output.status.success());
     let mut all = answer.map(|output| smi(&String::from_utf8_lossy(&output.stdout))).unwrap_or_default();
     if all.is_empty() {
         all = driver(Path::new("/proc/driver/nvidia/gpus"));
@@ -202,7 +207,7 @@ fn found_gpus() -> Vec<Gpu> {
     visible_among(&all, visible.as_deref())
 }
 
-/// GPUs as `nvidia-smi` lists them, which is in PCI bus order.
+/// The GPUs in a list of `nvidia-smi`, which is in PCI bus order.
 fn smi(text: &str) -> Vec<Gpu> {
     let gpu = |(index, line): (usize, &str)| {
         let mut fields = line.split(',').map(str::trim);
@@ -214,7 +219,7 @@ fn smi(text: &str) -> Vec<Gpu> {
     text.lines().filter(|line| !line.trim().is_empty()).enumerate().filter_map(gpu).collect()
 }
 
-/// GPUs as the NVIDIA driver lists them: one folder each, named by the bus address.
+/// The GPUs in the folder of the NVIDIA driver: a folder for each, named by the bus address.
 fn driver(folder: &Path) -> Vec<Gpu> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
@@ -228,8 +233,8 @@ fn driver(folder: &Path) -> Vec<Gpu> {
     paths.into_iter().enumerate().map(gpu).collect()
 }
 
-/// Those of `all` that `visible` (the value of `CUDA_VISIBLE_DEVICES`) names, numbered anew as
-/// CUDA does it; all without it. Names other than plain numbers are counted, not looked up.
+/// The GPUs of `all` that `visible` names, the value of `CUDA_VISIBLE_DEVICES`; all GPUs without it. They are
+/// numbered anew, as CUDA does. An entry that is not a number counts as a GPU without being looked up.
 fn visible_among(all: &[Gpu], visible: Option<&str>) -> Vec<Gpu> {
     let Some(list) = visible.map(str::trim) else { return all.to_vec() };
     let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "-1");
@@ -237,7 +242,7 @@ fn visible_among(all: &[Gpu], visible: Option<&str>) -> Vec<Gpu> {
         Ok(number) => all.get(number).map(|gpu| Gpu { index, ..gpu.clone() }),
         Err(_) => Some(Gpu { index, name: name.to_owned(), bus: String::new(), memory_bytes: None }),
     };
-    // CUDA ignores everything from the first entry on that names no GPU.
+    // CUDA ignores the first entry that names no GPU, and all entries behind it.
     names.enumerate().map_while(pick).collect()
 }
 
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_shared_out_fairly_and_no_slot_goes_without() {
+    fn threads_are_divided_evenly_with_at_least_one_for_each_slot() {
         assert_eq!(threads(&machine(8, 0, false).slots("cpu:3").unwrap()), [3, 3, 2]);
         assert_eq!(threads(&machine(2, 0, false).slots("cpu:4").unwrap()), [1, 1, 1, 1]);
     }
@@ -311,6 +316,10 @@ mod tests {
     fn a_worker_sees_its_own_gpu_among_those_that_this_process_may_use() {
         assert_eq!(visible_gpu(1, None), "1");
         assert_eq!(visible_gpu(1, Some("2, 5")), "5");
+    }
+
+    #[test]
+    fn only_gpus_that_this_process_may_use_are_found() {
         let all = machine(1, 6, true).gpus;
         let names: Vec<String> = visible_among(&all, Some("2,5")).into_iter().map(|gpu| gpu.name).collect();
         assert_eq!(names, ["GPU 2", "GPU 5"]);
@@ -339,8 +348,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_and_processor_are_read_from_the_kernels_files() {
+    fn memory_is_read_in_kibibytes() {
         assert_eq!(memory("MemTotal:       16 kB\n", "MemTotal:"), Some(16 * 1024));
+    }
+
+    #[test]
+    fn the_name_of_the_processor_is_read() {
         assert_eq!(processor("model name\t: Some CPU\n"), Some("Some CPU".to_owned()));
     }
 }

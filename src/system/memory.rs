@@ -1,23 +1,24 @@
-//! What it looks like when memory runs out.
+//! How to recognise that memory ran out.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose memory ran out.
+/// The memory that ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Memory {
-    /// The machine's, or what of it a process may have.
+    /// The memory of the machine, or the part of it that a process may use.
     Host,
-    /// The GPU's.
+    /// The memory of a GPU.
     Cuda,
 }
 
-/// Whose memory ran out, if a panic's text, or what a process said before it aborted, tells so.
+/// The memory that ran out, judged by the text of a panic or the last output of a process that aborted.
+/// `None` if the text does not mention memory.
 pub(crate) fn ran_out(text: &str) -> Option<Memory> {
     let text = text.to_lowercase();
-    // CUDA's driver, and cubecl's words for what the driver says (cubecl-cuda/src/compute/storage/gpu.rs).
+    // Messages of the CUDA driver, and of cubecl about it (cubecl-cuda/src/compute/storage/gpu.rs).
     let gpu = ["cuda_error_out_of_memory", "can't allocate buffer of size", "out-of-memory error happened"];
-    // Rust's allocator, C++'s, and the system's ENOMEM.
+    // Messages of the allocators of Rust and C++, and of the system for ENOMEM.
     let host = ["out of memory", "outofmemory", "bad_alloc", "cannot allocate memory", "os error 12)"];
     let is_allocation = text.contains("memory allocation of ") && text.contains(" bytes failed");
     let names = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -30,7 +31,7 @@ pub(crate) fn ran_out(text: &str) -> Option<Memory> {
     }
 }
 
-/// Whether a system's error, which may stand at the end of a message with any texts, is ENOMEM.
+/// Whether a message ends with the system's error ENOMEM. Its beginning may quote any text.
 pub(crate) fn is_refused(message: &str) -> bool {
     message.ends_with("(os error 12)")
 }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_allocators_are_known() {
+    fn the_messages_of_allocators_are_recognised() {
         for (text, memory) in [
             ("memory allocation of 1048576 bytes failed\n", Some(Memory::Host)),
             ("panicked at x.rs:1:\ncannot read a: Cannot allocate memory (os error 12)", Some(Memory::Host)),

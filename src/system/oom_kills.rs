@@ -1,4 +1,4 @@
-//! Processes that the kernel killed since memory ran out.
+//! Processes that the kernel killed because memory ran out.
 
 use std::{
     fs,
@@ -6,58 +6,59 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The kernel's count of such processes in this one's control group, which workers share.
+/// The kernel's count of killed processes in the control group of this process, which its workers share.
 #[derive(Clone)]
 pub(crate) struct OomKills {
-    /// Where the count stands, if anywhere.
+    /// The file with the count, if there is one.
     file: Option<PathBuf>,
-    /// How many of them are accounted for.
-    seen: Arc<Mutex<u64>>,
+    /// Number of kills that are claimed, or older than this value.
+    claimed: Arc<Mutex<u64>>,
 }
 
 impl OomKills {
-    /// Those from now on.
+    /// Counts kills from now on.
     pub(crate) fn from_now_on() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        Self::of(places(&groups).into_iter().find(|file| count(file).is_some()))
+        Self::of(count_files(&groups).into_iter().find(|file| count(file).is_some()))
     }
 
     fn of(file: Option<PathBuf>) -> Self {
-        let seen = file.as_deref().and_then(count).unwrap_or(0);
-        Self { file, seen: Arc::new(Mutex::new(seen)) }
+        let claimed = file.as_deref().and_then(count).unwrap_or(0);
+        Self { file, claimed: Arc::new(Mutex::new(claimed)) }
     }
 
-    /// Whether a process that was killed was one of them. Each of the kernel's is claimed once.
+    /// Whether the kernel killed a process for memory that was not claimed yet; that kill is then claimed.
     pub(crate) fn claim(&self) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_one = self.file.as_deref().and_then(count).is_some_and(|count| count > *seen);
-        *seen += u64::from(is_one);
-        is_one
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unclaimed = self.file.as_deref().and_then(count).is_some_and(|count| count > *claimed);
+        *claimed += u64::from(is_unclaimed);
+        is_unclaimed
     }
 }
 
-/// The files that may hold the count, by what `/proc/self/cgroup` says: of control groups in
-/// version 2, in version 1, and of the whole machine.
-fn places(groups: &str) -> Vec<PathBuf> {
-    let mut places = Vec::new();
+/// The files that may hold the count: of the control groups in this content of `/proc/self/cgroup` (version 2
+/// or 1), then of the whole machine.
+fn count_files(groups: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     for line in groups.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-        let (root, file) = if controllers.is_empty() {
+        let (root, name) = if controllers.is_empty() {
             ("/sys/fs/cgroup", "memory.events")
         } else if controllers.split(',').any(|name| name == "memory") {
             ("/sys/fs/cgroup/memory", "memory.oom_control")
         } else {
             continue;
         };
-        // Within a container its group may be the root that is to be seen.
-        places.push(Path::new(root).join(path.trim_start_matches('/')).join(file));
-        places.push(Path::new(root).join(file));
+        // Inside a container, the root that can be seen may be the container's own group.
+        files.push(Path::new(root).join(path.trim_start_matches('/')).join(name));
+        files.push(Path::new(root).join(name));
     }
-    places.push("/proc/vmstat".into());
-    places
+    files.push("/proc/vmstat".into());
+    files
 }
 
+/// The count in a file, which has it on a line `oom_kill N`.
 fn count(file: &Path) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")).and_then(|count| count.trim().parse().ok())
@@ -83,8 +84,8 @@ mod tests {
 
     #[test]
     fn the_count_is_looked_for_in_both_versions_of_control_groups() {
-        let places = places("5:cpu,memory:/a/b\n1:name=systemd:/\n0::/c\n");
-        let names: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        let files = count_files("5:cpu,memory:/a/b\n1:name=systemd:/\n0::/c\n");
+        let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
         assert_eq!(
             names,
             [

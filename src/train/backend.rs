@@ -1,13 +1,23 @@
-//! Which burn backends this build has, and the one that serves a device.
+//! The burn backends of this build, and what each of them can do.
 //!
-//! Everything particular to a backend, and to burn 0.21's way of choosing one,
-//! stands here; the rest of `train` is generic over [`Compute`].
+//! With [`super::session`], everything particular to one backend, and to burn 0.21's way of
+//! choosing one, stands here. The rest of `train` is generic over [`Compute`].
 
-use burn::backend::Autodiff;
-use burn::tensor::backend::AutodiffBackend;
+use std::path::Path;
 
-use super::{Engine, TrainError, ops::Fused, recipe::Trainer};
-use crate::system::device::Device;
+use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
+
+use super::{
+    error::{TrainError, Unfinished},
+    exported::Exported,
+    observe::Observe,
+    ops::fused::Fused,
+};
+use crate::{
+    event::Outcome,
+    job::{Attempt, Job},
+    system::device::Device,
+};
 
 /// A backend that trials can be trained on.
 pub(crate) trait Compute: AutodiffBackend<FloatElem = f32, InnerBackend: Fused> + Fused {
@@ -31,46 +41,25 @@ impl Compute for Autodiff<burn::backend::Cuda> {
     const ON_HOST: bool = false;
 }
 
-/// Opens the backend that serves `device`.
-///
-/// # Errors
-/// When this build lacks it, or this machine lacks the device.
-pub(crate) fn open(device: Device) -> Result<Box<dyn Engine>, TrainError> {
+/// What a session asks of its device's backend, whichever backend that is.
+pub(crate) trait Engine {
+    /// Runs a trial; see [`super::Session::run`].
+    fn run(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        folder: &Path,
+        observe: &mut Observe<'_>,
+    ) -> Result<Outcome, Unfinished>;
+
+    /// Classifies texts; see [`super::Session::predict`].
+    fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError>;
+}
+
+/// Whether a trial with `matmul_precision = "bf16"` can run on `device`.
+pub(crate) const fn takes_bf16(device: Device) -> bool {
     match device {
-        Device::Cpu { .. } => cpu(),
-        Device::Cuda { index } => cuda(index),
+        Device::Cpu { .. } => cfg!(feature = "flex"),
+        Device::Cuda { .. } => false,
     }
-}
-
-#[cfg(feature = "flex")]
-#[expect(clippy::unnecessary_wraps, reason = "other builds have no CPU backend")]
-fn cpu() -> Result<Box<dyn Engine>, TrainError> {
-    Ok(Box::new(Trainer::<Autodiff<burn::backend::Flex>>::new(burn::backend::flex::FlexDevice)))
-}
-
-#[cfg(all(feature = "ndarray", not(feature = "flex")))]
-#[expect(clippy::unnecessary_wraps, reason = "other builds have no CPU backend")]
-fn cpu() -> Result<Box<dyn Engine>, TrainError> {
-    Ok(Box::new(Trainer::<Autodiff<burn::backend::NdArray>>::new(burn::backend::ndarray::NdArrayDevice::Cpu)))
-}
-
-#[cfg(not(any(feature = "flex", feature = "ndarray")))]
-fn cpu() -> Result<Box<dyn Engine>, TrainError> {
-    Err(TrainError::NoBackend { device: "cpu", feature: "flex" })
-}
-
-#[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Box<dyn Engine>, TrainError> {
-    // cudarc panics where the driver's library is missing.
-    if !crate::system::device::cuda_driver_present() {
-        return Err(TrainError::NoDriver);
-    }
-    // The worker sees its own GPU only, as number 0, unless it was started by hand.
-    let visible = if std::env::var_os("CUDA_VISIBLE_DEVICES").is_some() { 0 } else { index };
-    Ok(Box::new(Trainer::<Autodiff<burn::backend::Cuda>>::new(burn::backend::cuda::CudaDevice::new(visible))))
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
-    Err(TrainError::NoBackend { device: "cuda", feature: "cuda" })
 }

@@ -1,4 +1,4 @@
-//! A model as a Hugging Face folder: what `export-best` writes and `predict` reads.
+//! A model as a Hugging Face folder, which `export-best` writes and `predict` reads.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ConfigError, EncoderConfig, family::Family, text::Chunking, weights::Precision};
+use super::{
+    encoder::{
+        config::{ConfigError, EncoderConfig},
+        family::Family,
+        weights::Precision,
+    },
+    text::chunking::Chunking,
+};
 use crate::settings::{Aggregate, LongText, MatmulPrecision, Pooling, Settings};
 
 /// The file with the parameters.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
-/// What `problem_type` is of a classifier with one class for each text.
+/// The `problem_type` of a classifier with one class for each text.
 const SINGLE_LABEL: &str = "single_label_classification";
 
 /// A classifier in a folder.
@@ -30,28 +37,28 @@ pub struct Exported {
     pub recipe: Recipe,
 }
 
-/// What `config.json` says under `sweep`: how the model was trained to read texts.
+/// The part of `config.json` under `sweep`: how the model was trained to read texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// What stands for a chunk.
+    /// How the tokens of a chunk become its one vector.
     pub pooling: Pooling,
-    /// Tokens of a chunk.
+    /// The largest number of tokens in a chunk.
     pub chunk_length: usize,
-    /// Tokens shared by neighbouring chunks.
+    /// Tokens that neighbouring chunks share.
     pub chunk_stride: usize,
-    /// What becomes of longer texts.
+    /// How a text that one chunk cannot hold is cut.
     pub long: LongText,
-    /// Chunks of a document at most; 0: all.
+    /// The largest number of chunks of a document; 0 for no bound.
     #[serde(default)]
     pub max_chunks: usize,
-    /// A document's logits from its chunks'.
+    /// How the logits of a document's chunks become the logits of the document.
     pub aggregate: Aggregate,
-    /// What matrix products take of their factors.
+    /// The precision that matrix products round their factors to.
     #[serde(default)]
     pub matmul_precision: MatmulPrecision,
 }
 
-/// Why a folder is no classifier.
+/// Why a folder does not hold a usable classifier.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportedError {
     /// The encoder's shape could not be read.
@@ -70,7 +77,7 @@ pub enum ExportedError {
     Problem {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The `problem_type`.
         found: String,
     },
     /// The part under `sweep` is damaged.
@@ -78,13 +85,13 @@ pub enum ExportedError {
     Recipe {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the JSON library.
         source: serde_json::Error,
     },
 }
 
 impl Recipe {
-    /// What `settings` say.
+    /// The recipe that `settings` ask for.
     #[must_use]
     pub const fn of(settings: &Settings) -> Self {
         Self {
@@ -103,17 +110,17 @@ impl Recipe {
             length: self.chunk_length,
             stride: self.chunk_stride,
             long: self.long,
-            most: self.max_chunks,
+            chunks_max: self.max_chunks,
         }
     }
 }
 
 impl Exported {
-    /// Reads `folder/config.json`. A folder that `sweep` did not write is read as `transformers`
-    /// would: the first tokens up to the window, CLS pooling.
+    /// Reads `folder/config.json`. A folder that `sweep` did not write gets the recipe of `transformers`: the first
+    /// tokens of a text up to the window, and CLS pooling.
     ///
     /// # Errors
-    /// When the folder is no classifier that is supported.
+    /// When the folder does not hold a supported classifier.
     pub fn read(folder: &Path) -> Result<Self, ExportedError> {
         let config = EncoderConfig::read(folder)?;
         let path = folder.join("config.json");
@@ -141,7 +148,7 @@ impl Exported {
         Ok(Self { folder: folder.to_owned(), config, labels, recipe })
     }
 
-    /// `config.json` of a classifier over `base`, the checkpoint's own `config.json` (or what stands for it).
+    /// Returns the `config.json` of a classifier over `base`, the `config.json` of its encoder.
     #[must_use]
     pub fn config_json(
         base: &Value,
@@ -167,7 +174,7 @@ impl Exported {
                 ("problem_type", json!(SINGLE_LABEL)),
                 ("id2label", Value::Object(id2label)),
                 ("label2id", Value::Object(label2id)),
-                // `transformers` 5 reads the first, older ones the second.
+                // `transformers` 5 reads `dtype`, older versions read `torch_dtype`.
                 ("dtype", json!(dtype)),
                 ("torch_dtype", json!(dtype)),
                 ("sweep", json!(Recipe::of(settings))),
@@ -181,6 +188,7 @@ impl Exported {
     }
 }
 
+/// The class names under `id2label`, by index; `None` unless there are at least two, with the indices from 0 on.
 fn labels(json: &Value) -> Option<Vec<String>> {
     let by_id: BTreeMap<usize, &str> = json
         .get("id2label")?

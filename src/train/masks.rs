@@ -1,40 +1,61 @@
-//! Dropout masks from a counter: keyed by trial, step, place in the model and element.
+//! Dropout masks as a function of trial, step, place in the model and element.
 //!
-//! No state, so results depend neither on threads nor on what ran before, and a
-//! resumed trial needs no saved generator. The masks of a step are a function
-//! of its key alone.
+//! The mask is computed from these numbers by a counter-based generator, without any state.
+//! So results depend neither on the number of threads nor on the steps before, a resumed
+//! trial needs no saved generator, and a backward pass computes masks again instead of
+//! keeping them.
 
 use std::cell::Cell;
 
 use burn::tensor::{Distribution, Shape, Tensor, TensorData, backend::Backend};
 
-/// Weyl increment of `SplitMix64` (Steele et al., OOPSLA 2014): spreads neighbouring counters.
+/// The increment of the Weyl sequence in `SplitMix64`, 2⁶⁴ over the golden ratio, made odd (Steele, Lea and Flood,
+/// "Fast splittable pseudorandom number generators", OOPSLA 2014).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The masks of one forward pass: one [`Drop`] for each place in the model, in the order of the pass.
+/// The dropout of one forward pass: one [`Dropout`] for each place in the model, in the order of the pass.
 pub(crate) struct Masks {
     rate: f64,
     key: u64,
     on_host: bool,
+    /// The number of the next place.
     place: Cell<u64>,
 }
 
-/// Dropout at one place: zeroes a share of the elements and scales the others by 1/(1 − rate).
+/// Dropout at one place of the model.
+//
+// Inverted dropout (Srivastava et al. 2014, JMLR 15), as in `torch.nn.Dropout`: an element is multiplied by 0 with the
+// probability `rate` and by 1 / (1 − rate) otherwise, so that its mean stays and inference needs no factor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Drop {
+pub(crate) struct Dropout {
     rate: f64,
     key: u64,
     on_host: bool,
 }
 
-/// `SplitMix64`'s finaliser.
+/// The dropout of a row of elements that begins with the element `first`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NumberedDropout {
+    pub(crate) dropout: Dropout,
+    pub(crate) first: usize,
+}
+
+impl NumberedDropout {
+    /// Writes the factors of the elements from `first` + `offset` on into `mask`.
+    #[inline(always)]
+    pub(crate) fn fill(self, mask: &mut [f32], offset: usize) {
+        self.dropout.fill(mask, self.first + offset);
+    }
+}
+
+/// The output function of `SplitMix64`: a bijection whose output bits each depend on all input bits.
 pub(crate) const fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     value ^ (value >> 31)
 }
 
-/// One key from several numbers, order mattering.
+/// Combines several numbers into one key. Their order matters.
 pub(crate) fn key(parts: &[u64]) -> u64 {
     parts.iter().fold(0, |key, &part| mix(key.wrapping_add(GOLDEN) ^ mix(part.wrapping_add(GOLDEN))))
 }
@@ -45,30 +66,30 @@ impl Masks {
         Self { rate: 0.0, key: 0, on_host: true, place: Cell::new(0) }
     }
 
-    /// Dropout at `rate` in \[0, 1) with masks from `key`; `on_host`: see [`super::backend::Compute::ON_HOST`].
+    /// Dropout at `rate`, in \[0, 1), with masks from `key`. `on_host`: whether tensors live in this process's memory.
     pub(crate) const fn new(rate: f64, key: u64, on_host: bool) -> Self {
         Self { rate, key, on_host, place: Cell::new(0) }
     }
 
-    /// Dropout at the next place.
-    pub(crate) fn next(&self) -> Drop {
+    /// The dropout at the next place.
+    pub(crate) fn next(&self) -> Dropout {
         let place = self.place.replace(self.place.get() + 1);
-        Drop { rate: self.rate, key: key(&[self.key, place]), on_host: self.on_host }
+        Dropout { rate: self.rate, key: key(&[self.key, place]), on_host: self.on_host }
     }
 }
 
-impl Drop {
-    /// None.
+impl Dropout {
+    /// No dropout.
     pub(crate) const fn off() -> Self {
         Self { rate: 0.0, key: 0, on_host: true }
     }
 
-    /// Whether it changes nothing.
+    /// Whether the dropout changes no element.
     pub(crate) fn is_off(self) -> bool {
         self.rate <= 0.0
     }
 
-    /// On elements numbered row-major.
+    /// Applies the dropout to a tensor whose elements are numbered row-major.
     pub(crate) fn apply<B: Backend, const D: usize>(self, tensor: Tensor<B, D>) -> Tensor<B, D> {
         if self.is_off() {
             return tensor;
@@ -82,8 +103,8 @@ impl Drop {
         tensor.mul(Tensor::from_data(TensorData::new(mask, shape), &device))
     }
 
-    /// On elements whose numbers `number` tells from their place. On a device of its own memory the
-    /// masks are that device's, and the numbers mean nothing.
+    /// Applies the dropout to a tensor. `number` returns the number of an element from its indices. A device with its own
+    /// memory draws its own masks, for which the numbers mean nothing.
     pub(crate) fn apply_numbered<B: Backend>(
         self,
         tensor: Tensor<B, 4>,
@@ -114,7 +135,7 @@ impl Drop {
         kept.mul_scalar(1.0 / (1.0 - self.rate))
     }
 
-    /// Below it, 32 random bits drop their element: the rate to 2⁻³².
+    /// The number below which an element's 32 random bits zero the element: `rate` times 2³², rounded down.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -130,6 +151,7 @@ impl Drop {
     }
 
     /// The random bits of elements 2 · `pair` and 2 · `pair` + 1.
+    // The output number `pair` of `SplitMix64` with the seed `key`. Its 64 bits serve two elements.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the low and the high word")]
     const fn bits(self, pair: usize) -> [u32; 2] {
@@ -137,13 +159,13 @@ impl Drop {
         [hash as u32, (hash >> 32) as u32]
     }
 
-    /// What the element of this number is multiplied by.
+    /// The factor of the element with this number.
     fn factor(self, number: usize) -> f32 {
         let dropped = !self.is_off() && self.bits(number / 2)[number % 2] < self.threshold();
         if dropped { 0.0 } else { self.scale() }
     }
 
-    /// What elements `first`, `first` + 1, … are multiplied by; all ones when it is off.
+    /// Writes the factors of elements `first`, `first` + 1, … into `mask`; all ones without dropout.
     #[inline(always)]
     pub(crate) fn fill(self, mask: &mut [f32], first: usize) {
         if self.is_off() {
@@ -151,6 +173,7 @@ impl Drop {
             return;
         }
         let (threshold, scale) = (self.threshold(), self.scale());
+        // An odd first element is the second one of its pair.
         let odd = (first % 2).min(mask.len());
         let (head, mask) = mask.split_at_mut(odd);
         for element in head {
@@ -173,16 +196,17 @@ impl Drop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::numbers::count;
 
     fn values(rate: f64, key: u64, elements: usize) -> Vec<f32> {
         let mut mask = vec![0.0; elements];
-        Drop { rate, key, on_host: true }.fill(&mut mask, 0);
+        Dropout { rate, key, on_host: true }.fill(&mut mask, 0);
         mask
     }
 
     #[test]
     fn a_mask_in_pieces_is_the_mask_as_a_whole() {
-        let drop = Drop { rate: 0.4, key: 5, on_host: true };
+        let drop = Dropout { rate: 0.4, key: 5, on_host: true };
         let whole = values(0.4, 5, 40);
         for (first, length) in [(0, 0), (0, 7), (3, 8), (5, 1), (11, 20), (39, 1)] {
             let mut piece = vec![9.0; length];
@@ -195,13 +219,12 @@ mod tests {
     #[test]
     fn without_dropout_a_used_mask_becomes_ones() {
         let mut mask = [0.0, 2.0, 0.0];
-        Drop::off().fill(&mut mask, 1);
+        Dropout::off().fill(&mut mask, 1);
         assert_eq!(mask, [1.0; 3]);
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
     fn dropped(mask: &[f32]) -> f64 {
-        mask.iter().filter(|&&value| value == 0.0).count() as f64 / mask.len() as f64
+        count(mask.iter().filter(|&&value| value == 0.0).count()) / count(mask.len())
     }
 
     #[test]
@@ -216,24 +239,27 @@ mod tests {
         }
     }
 
+    /// The correlation of two masks, in standard deviations of that of independent ones.
+    fn correlation(a: &[f32], b: &[f32]) -> f64 {
+        let products: f64 = a.iter().zip(b).map(|(&x, &y)| f64::from(x - 1.0) * f64::from(y - 1.0)).sum();
+        products / count(a.len().min(b.len())).sqrt()
+    }
+
+    fn half_dropped(parts: &[u64]) -> Vec<f32> {
+        values(0.5, key(parts), 200_000)
+    }
+
     #[test]
-    fn neighbouring_elements_places_and_steps_are_uncorrelated() {
-        let elements = 200_000;
-        let base = values(0.5, key(&[1, 10, 0]), elements);
-        let others = [
-            values(0.5, key(&[1, 10, 1]), elements),
-            values(0.5, key(&[1, 11, 0]), elements),
-            values(0.5, key(&[2, 10, 0]), elements),
-        ];
-        let correlation = |a: &[f32], b: &[f32]| {
-            let products: f64 = a.iter().zip(b).map(|(&x, &y)| f64::from(x - 1.0) * f64::from(y - 1.0)).sum();
-            #[expect(clippy::cast_precision_loss, reason = "small counts")]
-            let root = (a.len().min(b.len()) as f64).sqrt();
-            products / root
-        };
-        for other in &others {
-            assert!(correlation(&base, other).abs() < 4.5);
+    fn masks_of_neighbouring_places_steps_and_trials_are_uncorrelated() {
+        let base = half_dropped(&[1, 10, 0]);
+        for other in [[1, 10, 1], [1, 11, 0], [2, 10, 0]] {
+            assert!(correlation(&base, &half_dropped(&other)).abs() < 4.5, "{other:?}");
         }
+    }
+
+    #[test]
+    fn neighbouring_elements_are_uncorrelated() {
+        let base = half_dropped(&[1, 10, 0]);
         for lag in 1..=64 {
             assert!(correlation(&base, &base[lag..]).abs() < 4.5, "lag {lag}");
         }

@@ -17,18 +17,25 @@ use serde::Deserialize;
 
 use super::{
     checkpoint::Catalog,
-    config::EncoderConfig,
-    exclusive::exclusive,
-    family::Family,
-    heads::Objective,
-    layout,
+    encoder::{
+        EncoderConfig, Family, Precision, Weights, layout,
+        model::{
+            batch::Batch,
+            classifier::{Classifier, Queries},
+        },
+        source::Pretrained,
+    },
+    graph_lock::graph_lock,
+    learning::{
+        adamw::AdamW, gradients::Gradients, loss::Objective, parameters::RateFactors, schedule::LearningRate,
+    },
     masks::Masks,
-    model::{self, Batch, Classifier, Queries},
-    optimizer::{AdamW, Gradients, Rates},
-    schedule::LearningRate,
-    weights::{Precision, Pretrained, Weights},
+    tensors::values,
 };
-use crate::settings::{Pooling, Settings};
+use crate::{
+    error_chain::chain,
+    settings::{Pooling, Settings},
+};
 
 mod real;
 
@@ -64,7 +71,7 @@ fn read(path: &Path) -> Weights {
 }
 
 const fn pretrained<'a>(weights: &'a Weights, family: &'static Family) -> Pretrained<'a> {
-    Pretrained { weights, family, seed: 0, anew: Vec::new(), complete: true }
+    Pretrained { weights, family, seed: 0, reinitialised: Vec::new(), complete: true }
 }
 
 fn tiny(fixture: &str) -> (EncoderConfig, Classifier<Backend>) {
@@ -99,29 +106,29 @@ fn loss(model: &Classifier<Backend>, reference: &Reference) -> Tensor<Backend, 1
 
 #[test]
 fn logits_are_those_of_transformers_padded_or_alone() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     for fixture in FIXTURES {
         let (_, model) = tiny(fixture);
         let reference = reference(fixture);
         let expected = reference.logits.concat();
-        let found = model::values(logits(&model, &reference.chunks));
+        let found = values(logits(&model, &reference.chunks));
         assert!(relative_error(&found, &expected) < 1e-5, "{fixture}");
         for (chunk, row) in reference.chunks.iter().zip(&reference.logits) {
             let alone = logits(&model, std::slice::from_ref(chunk));
-            assert!(relative_error(&model::values(alone), row) < 1e-5, "{fixture}");
+            assert!(relative_error(&values(alone), row) < 1e-5, "{fixture}");
         }
     }
 }
 
 #[test]
 fn the_last_hidden_states_are_those_of_transformers() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     for fixture in FIXTURES {
         let (config, model) = tiny(fixture);
         let reference = reference(fixture);
         let stored = read(&folder(fixture).join("reference.safetensors"));
         let expected = stored.get("hidden").unwrap();
-        let found = model::values(model.encode(&batch(&reference.chunks), &Masks::off(), Queries::All));
+        let found = values(model.encode(&batch(&reference.chunks), &Masks::off(), Queries::All));
         let width = config.hidden_size;
         let mut start = 0;
         for (row, chunk) in reference.chunks.iter().enumerate() {
@@ -136,7 +143,7 @@ fn the_last_hidden_states_are_those_of_transformers() {
 
 #[test]
 fn the_gradient_of_every_parameter_is_that_of_pytorch() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     for fixture in FIXTURES {
         let (_, model) = tiny(fixture);
         let reference = reference(fixture);
@@ -145,7 +152,6 @@ fn the_gradient_of_every_parameter_is_that_of_pytorch() {
         let mut gradients = Gradients::new();
         gradients.add(&model, loss.backward());
         let stored = read(&folder(fixture).join("reference.safetensors"));
-        // A model whose parameters are the gradients tells them under Hugging Face's names.
         let found = gradients.as_weights(&model);
         let mut compared = 0;
         for (name, expected) in
@@ -161,7 +167,7 @@ fn the_gradient_of_every_parameter_is_that_of_pytorch() {
 
 #[test]
 fn thirty_steps_of_adamw_follow_pytorch() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     for fixture in FIXTURES {
         let (_, mut model) = tiny(fixture);
         let reference = reference(fixture);
@@ -171,7 +177,7 @@ fn thirty_steps_of_adamw_follow_pytorch() {
             ..Settings::default()
         };
         let rate = LearningRate::new(&settings, reference.steps);
-        let mut optimizer = AdamW::new(reference.weight_decay, Rates::new(&settings, 2));
+        let mut optimizer = AdamW::new(reference.weight_decay, RateFactors::new(&settings, 2));
         for (step, expected) in reference.losses.iter().enumerate() {
             let loss = loss(&model, &reference);
             let found = f64::from(loss.clone().into_scalar());
@@ -185,17 +191,24 @@ fn thirty_steps_of_adamw_follow_pytorch() {
 }
 
 #[test]
-fn parameters_survive_a_way_out_and_in_again() {
+fn parameters_are_written_as_they_were_read() {
     for fixture in FIXTURES {
-        let (config, model) = tiny(fixture);
-        let original = read(&folder(fixture).join("model.safetensors"));
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("best").join("model.safetensors");
+        let (_, model) = tiny(fixture);
+        let written = tempfile::tempdir().unwrap();
+        let path = written.path().join("best").join("model.safetensors");
         model.weights().write(&path, Precision::F32).unwrap();
-        assert_eq!(read(&path), original, "{fixture}");
+        assert_eq!(read(&path), read(&folder(fixture).join("model.safetensors")), "{fixture}");
+    }
+}
+
+#[test]
+fn a_checkpoint_has_the_parameters_of_its_layout() {
+    for fixture in FIXTURES {
+        let config = EncoderConfig::read(&folder(fixture)).unwrap();
+        let weights = read(&folder(fixture).join("model.safetensors"));
         let expected = layout::parameters(&config, Pooling::Cls, 3).into_iter();
         let expected: BTreeMap<_, _> = expected.map(|parameter| (parameter.name, parameter.shape)).collect();
-        let found = original.iter().map(|(name, stored)| (name.to_owned(), stored.shape.clone()));
+        let found = weights.iter().map(|(name, stored)| (name.to_owned(), stored.shape.clone()));
         assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "{fixture}");
     }
 }
@@ -207,7 +220,7 @@ fn a_truncated_safetensors_file_is_an_error() {
     let path = folder.path().join("model.safetensors");
     for length in [0, 4, 100, bytes.len() / 2, bytes.len() - 1] {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        let message = Catalog::of_file(&path).unwrap_err().to_string();
+        let message = chain(&Catalog::of_file(&path).unwrap_err());
         assert!(message.contains("is not a whole safetensors file: "), "{message}");
     }
 }

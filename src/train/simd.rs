@@ -1,9 +1,10 @@
-//! Loops that are compiled once for each instruction set and run with the best that the processor has.
+//! Loops that are compiled once for each instruction set, and run with the best one that the processor has.
 
-/// Defines such a function. Its body is a plain loop, which the compiler turns into vectors.
+/// Defines a function that is compiled once for each instruction set. Its body is a plain loop, which the compiler turns
+/// into vectors.
 ///
-/// A closure given to `pulp::Arch::dispatch` will not do: nothing makes the compiler inline it into the
-/// copy for an instruction set, and a closure that is left outside runs with the oldest one.
+/// A closure given to `pulp::Arch::dispatch` would not do: nothing makes the compiler inline a closure into the
+/// copy for an instruction set, and a closure that is not inlined is compiled for the oldest set.
 macro_rules! vectorised {
     (
         $(#[$meta:meta])*

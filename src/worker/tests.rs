@@ -7,22 +7,22 @@ use crate::{
     event::{Evaluation, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
     results::write_json,
-    study,
+    samples,
 };
 
 const ONE: TrialId = TrialId(1);
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let plan = study::tests::plan(1);
+    let plan = samples::plan(1);
     let job = plan.job(&plan.trials[0]);
     write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
     folder
 }
 
 fn request(folder: &Path) -> String {
-    let (folder, sharing) = (folder.to_owned(), Sharing::default());
-    let request = WorkerRequest::Run { trial: ONE, folder, micro_batch: None, sharing };
+    let (folder, attempt) = (folder.to_owned(), Attempt::default());
+    let request = WorkerRequest::Run { trials: vec![Assignment { trial: ONE, folder, attempt }] };
     serde_json::to_string(&request).unwrap() + "\n"
 }
 
@@ -55,7 +55,7 @@ fn serve(input: impl Read + Send + 'static, train: &mut Train<'_>) -> (Vec<Worke
     let left = Server { output: &mut output, requests, last_panic }.serve(train);
     let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut lines: Vec<WorkerLine> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
-    assert_eq!(lines.remove(0), WorkerLine::Ready { v: LOG_VERSION });
+    assert_eq!(lines.remove(0), WorkerLine::Ready { v: PROTOCOL_VERSION });
     (lines, left)
 }
 
@@ -65,8 +65,8 @@ fn serve_one(train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
     let (sender, release) = mpsc::channel();
     let first = io::Cursor::new(request(folder.path()));
     let input = Held { first, release: Some(release), rest: io::Cursor::default() };
-    serve(input, &mut |job, path, observe| {
-        let ending = train(job, path, observe);
+    serve(input, &mut |job, attempt, path, observe| {
+        let ending = train(job, attempt, path, observe);
         sender.send(()).unwrap();
         ending
     })
@@ -114,9 +114,9 @@ fn kind(lines: &[WorkerLine]) -> FailureKind {
 
 #[test]
 fn a_complete_trial_is_reported_and_the_worker_leaves_with_its_input() {
-    let (lines, left) = serve_one(&mut |job, _, observe| {
+    let (lines, left) = serve_one(&mut |job, _, _, observe| {
         assert_eq!(job.trial.id, ONE);
-        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Control::Continue);
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Ok(()));
         Ok(Ending::Complete(Box::new(outcome(0.5))))
     });
     let evaluated = WorkerLine::Event(ONE, Event::Evaluated(evaluation(0.5)));
@@ -127,7 +127,7 @@ fn a_complete_trial_is_reported_and_the_worker_leaves_with_its_input() {
 #[test]
 fn progress_is_told_a_few_times_a_second_however_fast_steps_are() {
     let begun = Instant::now();
-    let (lines, _) = serve_one(&mut |_, _, observe| {
+    let (lines, _) = serve_one(&mut |_, _, _, observe| {
         (1..=1000).for_each(|step| _ = observe(Report::Progress(progress(step))));
         Ok(Ending::Stopped)
     });
@@ -140,16 +140,16 @@ fn progress_is_told_a_few_times_a_second_however_fast_steps_are() {
 fn a_stop_reaches_the_trial_and_is_answered() {
     let folder = folder();
     let (sender, release) = mpsc::channel();
-    let rest = serde_json::to_string(&WorkerRequest::Stop).unwrap() + "\n";
+    let rest = serde_json::to_string(&WorkerRequest::Stop(ONE)).unwrap() + "\n";
     let input = Held {
         first: io::Cursor::new(request(folder.path())),
         release: Some(release),
         rest: io::Cursor::new(rest),
     };
-    let (lines, _) = serve(input, &mut |_, _, observe| {
-        assert_eq!(observe(Report::Progress(progress(1))), Control::Continue);
+    let (lines, _) = serve(input, &mut |_, _, _, observe| {
+        assert_eq!(observe(Report::Progress(progress(1))), Ok(()));
         sender.send(()).unwrap();
-        while observe(Report::Progress(progress(2))) == Control::Continue {
+        while observe(Report::Progress(progress(2))) == Ok(()) {
             thread::yield_now();
         }
         Ok(Ending::Stopped)
@@ -160,8 +160,8 @@ fn a_stop_reaches_the_trial_and_is_answered() {
 #[test]
 fn the_end_of_the_input_stops_a_running_trial() {
     let folder = folder();
-    let (lines, left) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, observe| {
-        while observe(Report::Progress(progress(1))) == Control::Continue {
+    let (lines, left) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, observe| {
+        while observe(Report::Progress(progress(1))) == Ok(()) {
             thread::yield_now();
         }
         Ok(Ending::Stopped)
@@ -180,13 +180,13 @@ fn a_panic_is_a_failure_with_its_text_on_one_line() {
 fn serve_one_panicking() -> (Vec<WorkerLine>, Left) {
     let folder = folder();
     // Unwinds without the hook, which would print into the test's output.
-    serve(io::Cursor::new(request(folder.path())), &mut |_, _, _| std::panic::resume_unwind(Box::new(())))
+    serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| std::panic::resume_unwind(Box::new(())))
 }
 
 #[test]
 fn a_validation_loss_that_is_not_finite_fails_the_trial_with_its_step() {
-    let (lines, left) = serve_one(&mut |_, _, observe| {
-        assert_eq!(observe(Report::Evaluated(evaluation(f64::NAN))), Control::Stop);
+    let (lines, left) = serve_one(&mut |_, _, _, observe| {
+        assert_eq!(observe(Report::Evaluated(evaluation(f64::NAN))), Err(Stopped));
         Ok(Ending::Stopped)
     });
     assert_eq!((kind(&lines), left), (FailureKind::NonFinite { step: 8 }, Left::AfterFailure));
@@ -194,7 +194,7 @@ fn a_validation_loss_that_is_not_finite_fails_the_trial_with_its_step() {
 
 #[test]
 fn a_test_loss_that_is_not_finite_is_never_reported_as_an_outcome() {
-    let (lines, _) = serve_one(&mut |_, _, _| Ok(Ending::Complete(Box::new(outcome(f64::INFINITY)))));
+    let (lines, _) = serve_one(&mut |_, _, _, _| Ok(Ending::Complete(Box::new(outcome(f64::INFINITY)))));
     assert_eq!(kind(&lines), FailureKind::NonFinite { step: 8 });
 }
 
@@ -202,7 +202,7 @@ fn a_test_loss_that_is_not_finite_is_never_reported_as_an_outcome() {
 fn a_missing_trial_file_fails_the_trial() {
     let folder = tempfile::tempdir().unwrap();
     let (lines, _) =
-        serve(io::Cursor::new(request(folder.path())), &mut |_, _, _| unreachable!("there is no job"));
+        serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| unreachable!("there is no job"));
     assert_eq!(kind(&lines), FailureKind::Disk);
 }
 
@@ -228,8 +228,8 @@ fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
     };
     let requests = Requests::listen(BufReader::new(input), || {});
     let server = Server { output: Closing(false), requests, last_panic: Arc::default() };
-    let left = server.serve(&mut |_, _, observe| {
-        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Control::Stop);
+    let left = server.serve(&mut |_, _, _, observe| {
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Err(Stopped));
         Ok(Ending::Stopped)
     });
     drop(sender);
@@ -246,7 +246,7 @@ fn a_trial_waits_until_no_other_process_works_in_its_folder() {
     let first = io::Cursor::new(request(folder.path()));
     let input = Held { first, release: Some(release), rest: io::Cursor::default() };
     let worker = thread::spawn(move || {
-        serve(input, &mut |_, _, _| {
+        serve(input, &mut |_, _, _, _| {
             begins.send(()).unwrap();
             sender.send(()).unwrap();
             Ok(Ending::Stopped)
@@ -263,6 +263,7 @@ fn a_worker_that_waits_for_another_obeys_a_stop() {
     let folder = folder();
     let other = File::open(folder.path()).unwrap();
     other.try_lock().unwrap();
-    let (lines, _) = serve(io::Cursor::new(request(folder.path())), &mut |_, _, _| unreachable!("it waits"));
+    let (lines, _) =
+        serve(io::Cursor::new(request(folder.path())), &mut |_, _, _, _| unreachable!("it waits"));
     assert_eq!(lines, [WorkerLine::Stopped(ONE)]);
 }

@@ -10,9 +10,9 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 use sweep::{
-    event::{Event, LOG_VERSION, Outcome, Progress},
+    event::{Event, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
-    protocol::WorkerLine,
+    protocol::{PROTOCOL_VERSION, WorkerLine},
     system::memory::Memory,
     trial::{Failure, FailureKind, TrialId},
 };
@@ -105,7 +105,7 @@ fn say_wrong(deed: &str, trial: TrialId) -> bool {
             complete(trial);
             say(&WorkerLine::Finished(trial, outcome(trial)));
         }
-        "ready-twice" => say(&WorkerLine::Ready { v: LOG_VERSION }),
+        "ready-twice" => say(&WorkerLine::Ready { v: PROTOCOL_VERSION }),
         "three-classes" => {
             let three = Scores::new(Confusion::new(3), 0.5, Target::Class(1));
             say(&WorkerLine::Finished(trial, Outcome { test: three, ..outcome(trial) }));

@@ -19,9 +19,9 @@ use std::{
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use sweep::{
-    event::{Evaluation, Event, LOG_VERSION, Outcome, Progress},
+    event::{Evaluation, Event, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
-    protocol::{WorkerLine, WorkerRequest},
+    protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     trial::{Failure, FailureKind, TrialId},
 };
 
@@ -36,9 +36,10 @@ fn main() -> ExitCode {
         // Until the input ends or a signal comes.
         return if requests.next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    say(&WorkerLine::Ready { v: LOG_VERSION });
+    say(&WorkerLine::Ready { v: PROTOCOL_VERSION });
     while let Some(line) = requests.next() {
-        if let Ok(WorkerRequest::Run { trial, folder, micro_batch, .. }) = serde_json::from_str(&line) {
+        let Ok(WorkerRequest::Run { trials }) = serde_json::from_str(&line) else { continue };
+        for Assignment { trial, folder, attempt: made } in trials {
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
             if deed == "plausible" {
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             if deed != "complete" {
                 deeds::note(&program, deed);
             }
-            let ending = deeds::obey(deed, trial, micro_batch, &folder);
+            let ending = deeds::obey(deed, trial, made.micro_batch, &folder);
             if let Some(code) = ending.unwrap_or_else(|| obey(deed, trial, &mut requests)) {
                 return code;
             }

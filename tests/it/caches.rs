@@ -11,7 +11,7 @@ use serde_json::Value;
 use sweep::{
     cache::{self, CacheSpec, Kind},
     settings::{Freeze, Pooling, Settings},
-    train::{Control, Ending, Report},
+    train::{Ending, Report, Stopped},
 };
 use tempfile::TempDir;
 
@@ -146,7 +146,7 @@ fn a_cache_that_cannot_be_written_changes_nothing() {
 }
 
 /// A trial over a frozen layer that was asked to stop when it first reported that it is alive.
-struct Stopped {
+struct StoppedTrial {
     bench: TrialBench,
     recipe: Settings,
     ending: Ending,
@@ -154,17 +154,17 @@ struct Stopped {
     _folders: [TempDir; 2],
 }
 
-fn stopped() -> Stopped {
+fn stopped() -> StoppedTrial {
     let (checkpoint, folder) = (checkpoint("tiny-bert"), tempfile::tempdir().unwrap());
     let mut bench = TrialBench::new();
     let spec = spec(folder.path(), 1 << 30);
     bench.cache = Some(spec.clone());
     let recipe = recipes(checkpoint.path()).remove(1);
     let (ending, _) = bench.run_observed(&recipe, &mut |report| match report {
-        Report::Alive => Control::Stop,
+        Report::Alive => Err(Stopped),
         _ => panic!("{report:?}"),
     });
-    Stopped { bench, recipe, ending: ending.unwrap(), spec, _folders: [checkpoint, folder] }
+    StoppedTrial { bench, recipe, ending: ending.unwrap(), spec, _folders: [checkpoint, folder] }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{
     place::Place,
@@ -122,20 +122,20 @@ fn results_whose_path_is_not_utf8_are_refused_before_anything_is_made() {
     assert!(!results.exists());
 }
 
-fn json(results: &Place, arguments: &[&str]) -> Value {
+fn parsed(results: &Place, arguments: &[&str]) -> Value {
     serde_json::from_str(&run(results, &[arguments, &["--format", "json"]].concat()).stdout).unwrap()
 }
 
 #[test]
 fn the_status_speaks_json() {
-    let status = json(&results(), &["status"]);
+    let status = parsed(&results(), &["status"]);
     assert_eq!((&status["sweep"], &status["counts"]["waiting"]), (&"demo".into(), &0.into()));
     assert!(status["running_in"].is_null());
 }
 
 #[test]
 fn the_list_of_devices_speaks_json() {
-    assert!(json(&results(), &["devices"])["cores"].as_u64().unwrap() >= 1);
+    assert!(parsed(&results(), &["devices"])["cores"].as_u64().unwrap() >= 1);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn first_line(worker: &mut Child) -> String {
 fn a_worker_is_ready_at_once() {
     let results = Place::empty();
     let mut worker = worker(&results, &["--threads", "1"]);
-    assert_eq!(first_line(&mut worker), "{\"ready\":{\"v\":1}}\n");
+    assert_eq!(first_line(&mut worker), "{\"ready\":{\"v\":2}}\n");
     worker.kill().unwrap();
     worker.wait().unwrap();
 }
@@ -194,7 +194,8 @@ fn on_a_trial_without_its_file() -> Written {
     let mut worker = worker(&results, &[]);
     let mut input = worker.stdin.take().unwrap();
     let folder = results.path("");
-    writeln!(input, r#"{{"run":{{"trial":3,"folder":"{}"}}}}"#, folder.display()).unwrap();
+    let request = json!({ "run": { "trials": [{ "trial": 3, "folder": folder }] } });
+    writeln!(input, "{request}").unwrap();
     let written = worker.wait_with_output().unwrap().into();
     drop(input);
     written

@@ -1,6 +1,7 @@
 //! Whole runs with real processes that fail in every way that a worker can.
 
 mod disk;
+mod growing;
 mod interrupts;
 mod memory;
 mod misbehaviour;
@@ -18,10 +19,11 @@ use std::{
 use rustix::process::Pid;
 use sweep::{
     event::{Event, Record},
-    executor::{self, Ended, Note, Run, Workers},
+    executor::{self, Ended, Notice, Observer, Painter, Run, Workers},
     job::Job,
     policy::{Policy, Retries},
     results::{Results, read_json},
+    sampler::FixedPlan,
     study::Study,
     system::device::Device,
     trial::{FailureKind, State, TrialId},
@@ -79,20 +81,20 @@ impl FaultySweep {
         self.run_interrupted(|_| false).await
     }
 
-    /// Runs, with a wish to stop after each note that `when` picks.
-    async fn run_interrupted(&self, mut when: impl FnMut(&Note<'_>) -> bool) -> Ended {
+    /// Runs, with a wish to stop after each notice that `when` picks.
+    async fn run_interrupted(&self, mut when: impl FnMut(&Notice<'_>) -> bool) -> Ended {
         let (sender, interrupts) = mpsc::channel(8);
         let drawn = Arc::clone(&self.drawn);
         let draw: executor::Draw = Box::new(move |_, trials| {
             drawn.lock().unwrap().extend(trials);
             Ok(())
         });
-        let mut watch = |note: Note<'_>| {
-            if when(&note) {
+        let mut watch = |notice: &Notice<'_>| {
+            if when(notice) {
                 sender.try_send(()).unwrap();
             }
         };
-        executor::run(self.run.clone(), interrupts, draw, &mut watch).await.unwrap()
+        run_observed(&self.run, interrupts, draw, &mut watch).await
     }
 
     fn results(&self) -> SweepResults {
@@ -129,6 +131,17 @@ impl FaultySweep {
     fn assert_replays(&self, ended: &Ended) {
         assert_eq!(Study::replay(&self.run.plan, &self.results().records()).unwrap(), ended.study);
     }
+}
+
+/// Runs the trials of the plan, with a painter and another observer.
+async fn run_observed(
+    run: &Run,
+    interrupts: mpsc::Receiver<()>,
+    draw: executor::Draw,
+    watch: &mut dyn Observer,
+) -> Ended {
+    let mut painter = Painter::new(draw);
+    executor::run(run.clone(), interrupts, &mut FixedPlan, vec![watch, &mut painter]).await.unwrap()
 }
 
 fn pid(text: &str) -> Pid {
@@ -333,15 +346,15 @@ async fn a_trial_whose_folder_cannot_be_named_says_why_it_failed() {
 async fn without_paper() -> (Ended, Vec<String>) {
     let sweep = FaultySweep::new(1, 1, "");
     let (_sender, interrupts) = mpsc::channel(1);
-    let mut troubles = Vec::new();
+    let mut warnings = Vec::new();
     let draw: executor::Draw = Box::new(|_, _| Err("no paper".into()));
-    let mut watch = |note: Note<'_>| {
-        if let Note::Trouble(text) = note {
-            troubles.push(text);
+    let mut watch = |notice: &Notice<'_>| {
+        if let Notice::Warning(text) = notice {
+            warnings.push(text.clone());
         }
     };
-    let ended = executor::run(sweep.run.clone(), interrupts, draw, &mut watch).await.unwrap();
-    (ended, troubles)
+    let ended = run_observed(&sweep.run, interrupts, draw, &mut watch).await;
+    (ended, warnings)
 }
 
 #[tokio::test]

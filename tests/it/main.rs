@@ -7,6 +7,7 @@
 
 mod common;
 
+mod architecture;
 mod caches;
 mod classes;
 mod cli;
@@ -18,6 +19,7 @@ mod faults;
 mod hostile;
 mod hub;
 mod lasting;
+mod older_results;
 mod predict;
 mod prefixes;
 mod readme;

@@ -82,7 +82,7 @@ fn prefixes(place: &Place) -> BTreeMap<u32, u32> {
 
 /// Fields of a row that depend on the sweep around its trial, or on time.
 const OF_THE_SWEEP: [&str; 8] =
-    ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "went_on_from"];
+    ["rank", "tied", "p_value", "params", "trial", "seconds", "device", "warm_started_from"];
 
 /// What a trial left that does not depend on time.
 fn left(place: &Place, sweep: &str, trial: u32) -> Files {

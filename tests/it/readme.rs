@@ -1,7 +1,7 @@
-//! The README against the program: specs, keys, commands, fields, files and exit codes.
+//! The README and `docs/` against the program: specs, keys, commands, fields, files and exit codes.
 //!
 //! Tables are compared in both directions, so that neither a key without a row nor a row
-//! without a key gets by.
+//! without a key gets by. Links and anchors are followed, so that no page is moved alone.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
@@ -13,6 +13,7 @@ use std::{
 };
 
 use sweep::{
+    checkpoint::CheckpointFacts,
     data::Source,
     event::{Event, Outcome, Record},
     fingerprint::Fingerprints,
@@ -22,10 +23,9 @@ use sweep::{
     plan::Plan,
     policy::Policy,
     results::Results,
-    settings::{KEYS, Key, Section, Settings, Value},
-    spec::{self, Inspected, Origin, Spec, SpecError, Wanted},
+    settings::{KEYS, Section, SettingKey, Settings, Value},
+    spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
-    train::CheckpointFacts,
     trial::{Params, Trial, TrialId},
 };
 
@@ -33,16 +33,45 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+const README: &str = "README.md";
+const COMMANDS: &str = "docs/commands.md";
+const HUB: &str = "docs/hub.md";
+const RESULTS: &str = "docs/results.md";
+const SPEC: &str = "docs/spec.md";
+
+/// The most bytes of the README: what a newcomer reads before the links.
+const README_BYTES_MAX: usize = 12_288;
+
+/// The text of a file, which is named from the repository's root.
+fn text(file: impl AsRef<Path>) -> String {
+    let path = root().join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The part under the heading that begins so, up to the next heading of its level or above.
-fn section(heading: &str) -> String {
+/// The README and every page of `docs/`, named from the repository's root.
+fn pages() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = entries.map(|name| Path::new("docs").join(name));
+    let pages = names.filter(|name| name.extension().is_some_and(|extension| extension == "md"));
+    std::iter::once(PathBuf::from(README)).chain(pages).collect()
+}
+
+/// The lines that stand in no fenced block, which alone have headings and links.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// The part of a file under the heading that begins so, up to the next heading of its level or above.
+fn section(file: &str, heading: &str) -> String {
     let level = heading.chars().take_while(|c| *c == '#').count();
     let mut code = false;
     let mut found = String::new();
-    for line in readme().lines() {
+    for line in text(file).lines() {
         code ^= line.starts_with("```");
         let depth = line.chars().take_while(|c| *c == '#').count();
         let is_heading = !code && depth > 0;
@@ -56,15 +85,17 @@ fn section(heading: &str) -> String {
             found = found + line + "\n";
         }
     }
-    assert!(!found.is_empty(), "the README has no heading {heading:?}");
+    assert!(!found.is_empty(), "{file} has no heading {heading:?}");
     found
+}
+
+/// The cells of a table's line.
+fn cells(line: &str) -> Vec<String> {
+    line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
 }
 
 /// The tables' rows as cells, without headings.
 fn rows(text: &str) -> Vec<Vec<String>> {
-    let cells = |line: &str| {
-        line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
-    };
     let lines: Vec<&str> = text.lines().collect();
     let is_rule = |at: usize| lines.get(at).is_some_and(|line| line.starts_with("| ---"));
     let is_row = |at: usize| lines[at].starts_with('|') && !is_rule(at) && !is_rule(at + 1);
@@ -79,9 +110,9 @@ fn names(text: &str) -> BTreeSet<String> {
     rows(text).iter().flat_map(|row| quoted(&row[0])).collect()
 }
 
-/// The contents of every fenced block in this language.
+/// The contents of every page's fenced blocks in this language.
 fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
+    let text: String = pages().into_iter().map(text).collect();
     let fence = format!("```{language}\n");
     let after = text.split(&fence).skip(1);
     after.map(|rest| rest.split("\n```").next().unwrap().to_owned() + "\n").collect()
@@ -93,7 +124,7 @@ fn set<T: ToString>(all: impl IntoIterator<Item = T>) -> BTreeSet<String> {
 
 fn parse(text: &str, overrides: &[String]) -> Result<Spec, SpecError> {
     let folder = root();
-    spec::parse(&Origin { name: "a.toml", text, overrides, base: &folder, working: &folder })
+    spec::parse(&SpecText { name: "a.toml", text, overrides, base: &folder, working: &folder })
 }
 
 const SMALLEST: &str = "name = \"a\"\n[data]\npath = \"builtin:reviews\"\n";
@@ -140,23 +171,27 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
     for text in whole {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path();
-        let origin = Origin { name: "a.toml", text: &text, overrides: &[], base, working: base };
-        let spec = spec::parse(&origin).unwrap();
+        let written = SpecText { name: "a.toml", text: &text, overrides: &[], base, working: base };
+        let spec = spec::parse(&written).unwrap();
         write_data(&spec);
-        if !spec.settings.checkpoint.starts_with("builtin:") {
-            fs::create_dir_all(&spec.settings.checkpoint).unwrap();
+        if let Some(folder) = spec.settings.checkpoint.folder() {
+            fs::create_dir_all(folder).unwrap();
         }
         let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
-        let inspect =
-            |wanted: Wanted<'_>| Ok(Inspected { name: wanted.checkpoint.to_owned(), facts: facts.clone() });
-        let reading = match spec::check(&origin, &inspect) {
+        let inspect = |wanted: Wanted<'_>| {
+            Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
+        };
+        let reading = match spec::check(&written, &inspect) {
             Ok(reading) => reading,
             Err(error) => panic!("{}", error.render(false)),
         };
         assert!(reading.warnings.is_empty(), "{:?}", reading.warnings);
         if spec.name == "reviews" {
             let trials = Plan::new(&reading.spec, &reading.dataset).trials.len();
-            assert!(section("## The spec").contains(&format!("draws in each: {trials} trials")), "{trials}");
+            assert!(
+                section(SPEC, "# The spec").contains(&format!("draws in each: {trials} trials")),
+                "{trials}"
+            );
         }
     }
 }
@@ -194,12 +229,12 @@ fn written(value: &Value) -> String {
 fn every_setting_stands_in_its_table_with_its_default_its_values_and_what_it_does() {
     let defaults = Settings::default();
     for table in [Section::Model, Section::Text, Section::Train, Section::EarlyStopping] {
-        let row = |key: &Key| {
+        let row = |key: &SettingKey| {
             let (default, values) = (written(&key.get(&defaults)), key.kind.describe());
             format!("| `{}` | `{default}` | {values} | {} |", key.name, key.about)
         };
         let expected: Vec<String> = KEYS.iter().filter(|key| key.section == table).map(row).collect();
-        let text = section(&format!("### [{}]", table.name()));
+        let text = section(SPEC, &format!("## [{}]", table.name()));
         let found: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(found, expected, "[{}] should have\n{}", table.name(), expected.join("\n"));
     }
@@ -214,16 +249,19 @@ fn known_keys(spec: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_other_tables_have_a_row_for_each_key_that_the_spec_reader_knows() {
-    assert_eq!(names(&section("### Top of the file")), known_keys(&format!("zyxwvutsrq = 1\n{SMALLEST}")));
-    assert_eq!(names(&section("### [data]")), known_keys(&format!("{SMALLEST}zyxwvutsrq = 1\n")));
+    assert_eq!(
+        names(&section(SPEC, "## Top of the file")),
+        known_keys(&format!("zyxwvutsrq = 1\n{SMALLEST}"))
+    );
+    assert_eq!(names(&section(SPEC, "## [data]")), known_keys(&format!("{SMALLEST}zyxwvutsrq = 1\n")));
     let search = format!("{SMALLEST}[search]\n");
-    assert_eq!(names(&section("### [search]")), known_keys(&format!("{search}zyxwvutsrq = 1\n")));
+    assert_eq!(names(&section(SPEC, "## [search]")), known_keys(&format!("{search}zyxwvutsrq = 1\n")));
     let run = format!("{SMALLEST}[run]\n");
-    assert_eq!(names(&section("### [run]")), known_keys(&format!("{run}zyxwvutsrq = 1\n")));
+    assert_eq!(names(&section(SPEC, "## [run]")), known_keys(&format!("{run}zyxwvutsrq = 1\n")));
     let retries = format!("{SMALLEST}[run.retries]\n");
-    assert_eq!(names(&section("### [run.retries]")), known_keys(&format!("{retries}zyxwvutsrq = 1\n")));
+    assert_eq!(names(&section(SPEC, "## [run.retries]")), known_keys(&format!("{retries}zyxwvutsrq = 1\n")));
     let form = format!("{search}space.dropout = {{ zyxwvutsrq = 1 }}\n");
-    assert_eq!(names(&section("### [search.space]")), known_keys(&form));
+    assert_eq!(names(&section(SPEC, "## [search.space]")), known_keys(&form));
 }
 
 #[test]
@@ -239,24 +277,24 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
     );
     let duplicates = serde_json::to_string(&spec.data.duplicates).unwrap();
     for (heading, key, default) in [
-        ("### Top of the file", "seed", spec.seed.to_string()),
-        ("### [data]", "split", split),
-        ("### [data]", "text", format!("{:?}", spec.data.text)),
-        ("### [data]", "label", format!("{:?}", spec.data.label)),
-        ("### [data]", "average", format!("{:?}", Average::default().as_str())),
-        ("### [data]", "duplicates", duplicates),
-        ("### [search]", "samples", spec.samples.to_string()),
-        ("### [search]", "repeats", spec.repeats.to_string()),
+        ("## Top of the file", "seed", spec.seed.to_string()),
+        ("## [data]", "split", split),
+        ("## [data]", "text", format!("{:?}", spec.data.text)),
+        ("## [data]", "label", format!("{:?}", spec.data.label)),
+        ("## [data]", "average", format!("{:?}", Average::default().as_str())),
+        ("## [data]", "duplicates", duplicates),
+        ("## [search]", "samples", spec.samples.to_string()),
+        ("## [search]", "repeats", spec.repeats.to_string()),
     ] {
-        let rows = rows(&section(heading));
+        let rows = rows(&section(SPEC, heading));
         let row = rows.iter().find(|row| row[0] == format!("`{key}`")).unwrap();
         assert_eq!(row[1], format!("`{default}`"), "{key}");
     }
     let policy = serde_json::to_value(spec.policy).unwrap();
-    for row in rows(&section("### [run]")).into_iter().filter(|row| row[0] != "`retries`") {
+    for row in rows(&section(SPEC, "## [run]")).into_iter().filter(|row| row[0] != "`retries`") {
         assert_eq!(row[1], format!("`{}`", policy[row[0].trim_matches('`')]), "{}", row[0]);
     }
-    for row in rows(&section("### [run.retries]")) {
+    for row in rows(&section(SPEC, "## [run.retries]")) {
         assert_eq!(row[1], format!("`{}`", policy["retries"][row[0].trim_matches('`')]), "{}", row[0]);
     }
 }
@@ -280,14 +318,14 @@ fn every_command_is_described_with_its_options_their_choices_and_defaults() {
     let list = help_of_all.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let commands =
         set(list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help"));
-    let headings: Vec<String> = section("## Commands")
+    let headings: Vec<String> = section(COMMANDS, "# Commands")
         .lines()
-        .filter_map(|line| Some(line.strip_prefix("### `sweep ")?.to_owned()))
+        .filter_map(|line| Some(line.strip_prefix("## `sweep ")?.to_owned()))
         .collect();
     assert_eq!(set(headings.iter().map(|line| line.split([' ', '`']).next().unwrap())), commands);
     for command in &commands {
         let help = help(&[command]);
-        let text = section(&format!("### `sweep {command}"));
+        let text = section(COMMANDS, &format!("## `sweep {command}"));
         let global = set(["--help", "--results"]);
         let own: BTreeSet<String> = options(&help).difference(&global).cloned().collect();
         let described: BTreeSet<String> = rows(&text).iter().flat_map(|row| options(&row[0])).collect();
@@ -296,7 +334,7 @@ fn every_command_is_described_with_its_options_their_choices_and_defaults() {
             assert!(text.contains(&format!("`{choice}`")), "sweep {command} lacks {choice}");
         }
         for default in help.split("[default: ").skip(1).filter_map(|rest| rest.split(']').next()) {
-            let place = if default == "results" { section("## Commands") } else { text.clone() };
+            let place = if default == "results" { section(COMMANDS, "# Commands") } else { text.clone() };
             assert!(place.contains(&format!("`{default}`")), "sweep {command} lacks the default {default}");
         }
     }
@@ -304,14 +342,14 @@ fn every_command_is_described_with_its_options_their_choices_and_defaults() {
 
 #[test]
 fn every_variable_that_the_hub_reads_is_described() {
-    assert_eq!(names(&section("## Hub checkpoints")), set(hub::VARIABLES));
+    assert_eq!(names(&section(HUB, "# Hub checkpoints")), set(hub::VARIABLES));
 }
 
 #[test]
 fn exit_codes_are_those_of_the_help() {
     let help = help(&[]);
     let list = help.split("Exit codes: ").nth(1).unwrap().trim();
-    let table = rows(&section("## Exit codes"));
+    let table = rows(&section(COMMANDS, "## Exit codes"));
     assert_eq!(table.len(), list.split("; ").count());
     for (row, item) in table.iter().zip(list.split("; ")) {
         let (code, meaning) = item.split_once(' ').unwrap();
@@ -355,10 +393,12 @@ fn study(classes: usize) -> Study {
     Study::replay(&plan, &[record]).unwrap()
 }
 
+const FIELDS: &str = "## The fields of the leaderboard";
+
 #[test]
 fn every_field_of_the_leaderboard_is_described_and_no_other() {
     let mut fields = BTreeSet::new();
-    let described = rows(&section("## Results"));
+    let described = rows(&section(RESULTS, FIELDS));
     for classes in [2, 3] {
         let board = leaderboard::build(&study(classes), RankBy::TestF1, &|_| None);
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
@@ -369,7 +409,7 @@ fn every_field_of_the_leaderboard_is_described_and_no_other() {
             assert!(classes[1].contains(&format!("`{name}`")), "{name}");
         }
     }
-    assert_eq!(names(&section("## Results")), fields);
+    assert_eq!(names(&section(RESULTS, FIELDS)), fields);
 }
 
 #[test]
@@ -380,7 +420,7 @@ fn every_file_of_a_sweep_stands_in_the_results_layout() {
     let pictures = [sweep.overview(), sweep.report(), trial.curve(), trial.confusion()];
     let tables = [sweep.spec(), sweep.plan(), sweep.log(), trial.job(), trial.metrics(), trial.predictions()];
     let others = [trial.path().to_owned(), trial.best(), trial.last(), trial.worker_log(), sweep.cache()];
-    let layout = section("## Results").split("```").nth(1).unwrap().to_owned();
+    let layout = section(RESULTS, "## The results folder").split("```").nth(1).unwrap().to_owned();
     for path in boards.iter().chain(&pictures).chain(&tables).chain(&others) {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(layout.contains(name), "{name} is missing from the layout");
@@ -388,27 +428,126 @@ fn every_file_of_a_sweep_stands_in_the_results_layout() {
 }
 
 #[test]
-fn links_lead_to_files_of_the_repository() {
-    // The sample run is there whole or not at all.
-    let is_due = |link: &&str| !link.starts_with("results/sample/") || root().join("results/sample").exists();
-    let text = readme();
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let links: Vec<&str> = targets.filter(|link| !link.starts_with("https://")).filter(is_due).collect();
-    assert!(links.len() >= 4, "{links:?}");
-    for link in links {
-        assert!(root().join(link).is_file(), "{link} is not there");
+fn the_readme_is_short_enough_to_be_read_at_once() {
+    let bytes = text(README).len();
+    assert!(bytes <= README_BYTES_MAX, "the README has {bytes} bytes: move reference text to docs/");
+}
+
+/// A relative link: the page that has it, and what it says.
+struct Link {
+    page: PathBuf,
+    target: String,
+}
+
+impl Link {
+    /// The file or folder that is meant, from the repository's root on.
+    fn path(&self) -> PathBuf {
+        match self.target.split('#').next().unwrap() {
+            "" => root().join(&self.page),
+            path => root().join(self.page.parent().unwrap()).join(path),
+        }
+    }
+
+    fn anchor(&self) -> Option<&str> {
+        Some(self.target.split_once('#')?.1)
+    }
+
+    /// The sample run is there whole or not at all.
+    fn is_due(&self) -> bool {
+        !self.target.contains("results/sample/") || root().join("results/sample").exists()
     }
 }
 
-#[test]
-fn the_leaderboard_that_is_shown_is_that_of_the_sample_run() {
-    let shown = section("## What comes out");
-    let sample = root().join(Path::new("results/sample/leaderboard.md"));
-    let Ok(board) = fs::read_to_string(sample) else {
-        assert!(shown.contains("<!-- measured: the table of"), "a leaderboard without a sample run");
-        return;
+/// Every relative link of every page.
+fn links() -> Vec<Link> {
+    let of_page = |page: PathBuf| -> Vec<Link> {
+        let text: String = prose(&text(&page)).flat_map(|line| [line, "\n"]).collect();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let relative = targets.filter(|target| !target.contains("://"));
+        relative.map(|target| Link { page: page.clone(), target: target.to_owned() }).collect()
     };
-    for line in board.lines().filter(|line| line.starts_with('|')) {
-        assert!(shown.contains(line), "the README lacks the row\n{line}");
+    let links: Vec<Link> = pages().into_iter().flat_map(of_page).filter(Link::is_due).collect();
+    assert!(links.len() >= 20, "only {} links are found", links.len());
+    links
+}
+
+/// The links for which `is_broken` holds, to be read in a failure.
+fn broken(is_broken: impl Fn(&Link) -> bool) -> Vec<String> {
+    let broken = links().into_iter().filter(|link| is_broken(link));
+    broken.map(|link| format!("{} in {}", link.target, link.page.display())).collect()
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file_or_a_folder() {
+    assert_eq!(broken(|link| !link.path().exists()), [""; 0]);
+}
+
+/// The anchors that a Markdown file's headings have on GitHub.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#'));
+    let slug = |heading: &str| -> String {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let letters = heading.trim_start_matches('#').trim().chars().filter(kept);
+        letters.map(|c| if c == ' ' { '-' } else { c }).flat_map(char::to_lowercase).collect()
+    };
+    headings.map(slug).collect()
+}
+
+#[test]
+fn every_anchor_of_a_link_is_that_of_a_heading() {
+    let is_broken = |link: &Link| {
+        let Some(anchor) = link.anchor() else { return false };
+        // A file that is missing is the finding of another test.
+        link.path().is_file() && !anchors(&text(link.path())).contains(anchor)
+    };
+    assert_eq!(broken(is_broken), [""; 0]);
+}
+
+#[test]
+fn the_readme_links_every_page_of_the_documentation() {
+    let readme = text(README);
+    for page in pages().into_iter().filter(|page| page != Path::new(README)) {
+        let name = page.display();
+        assert!(readme.contains(&format!("]({name})")), "the README does not link {name}");
+    }
+}
+
+/// Every line of the table of trials in a text, the heading first, without the rule below it.
+fn table_of_trials(text: &str) -> Vec<&str> {
+    let table = text.lines().skip_while(|line| !line.starts_with("| rank |"));
+    let lines = table.take_while(|line| line.starts_with('|'));
+    lines.enumerate().filter(|(at, _)| *at != 1).map(|(_, line)| line).collect()
+}
+
+/// The sample run's leaderboard, or `None` where the repository has no sample run, which the text
+/// that should show it must then say.
+fn sample(shown: &str) -> Option<String> {
+    let board = fs::read_to_string(root().join("results/sample/leaderboard.md")).ok();
+    let is_said = shown.contains("<!-- measured: the table of");
+    assert!(board.is_some() || is_said, "a leaderboard without a sample run");
+    board
+}
+
+#[test]
+fn the_leaderboard_of_the_results_page_is_that_of_the_sample_run() {
+    let shown = section(RESULTS, "## The sample run");
+    let Some(board) = sample(&shown) else { return };
+    assert!(table_of_trials(&board).len() > 1, "no trials in\n{board}");
+    assert_eq!(table_of_trials(&shown), table_of_trials(&board));
+}
+
+#[test]
+fn the_short_leaderboard_of_the_readme_has_the_first_rows_of_the_sample_run() {
+    let shown = text(README);
+    let Some(board) = sample(&shown) else { return };
+    let (short, whole) = (table_of_trials(&shown), table_of_trials(&board));
+    let headings = cells(whole[0]);
+    let column = |heading: &String| headings.iter().position(|other| other == heading);
+    let columns: Vec<usize> = cells(short[0]).iter().map(|heading| column(heading).unwrap()).collect();
+    assert!(short.len() > 5, "{} rows", short.len());
+    for (short, whole) in short.iter().zip(&whole) {
+        let whole = cells(whole);
+        let expected: Vec<&String> = columns.iter().map(|at| &whole[*at]).collect();
+        assert_eq!(cells(short).iter().collect::<Vec<_>>(), expected);
     }
 }

@@ -45,10 +45,10 @@ fn resume(settings: &Settings, disturbances: &[Disturbance], harm: impl Fn(&Path
     for disturbance in disturbances {
         // A process of its own, as after a death.
         let mut bench = TrialBench::new();
-        assert_eq!(bench.attempt(&folder, settings, Some(*disturbance)).0, None);
+        assert_eq!(bench.run_disturbed(&folder, settings, Some(*disturbance)).0, None);
     }
     harm(&folder);
-    let (outcome, reports) = TrialBench::new().attempt(&folder, settings, None);
+    let (outcome, reports) = TrialBench::new().run_disturbed(&folder, settings, None);
     Resumed { reports, outcome: outcome.unwrap(), files: trial_files(&folder), undisturbed }
 }
 
@@ -60,12 +60,12 @@ fn assert_resumes(settings: &Settings, disturbances: &[Disturbance], checkpoint_
     let expected = trial_files(&expected);
     for &disturbance in disturbances {
         let folder = bench.folder.path().join(format!("{disturbance:?}"));
-        let (outcome, _) = bench.attempt(&folder, settings, Some(disturbance));
+        let (outcome, _) = bench.run_disturbed(&folder, settings, Some(disturbance));
         assert_eq!(outcome, None);
         // A process of its own, as after a death.
         let mut fresh = TrialBench::new();
         fresh.checkpoint_every = checkpoint_every;
-        let (outcome, reports) = fresh.attempt(&folder, settings, None);
+        let (outcome, reports) = fresh.run_disturbed(&folder, settings, None);
         if let Disturbance::Stop(at) = disturbance {
             assert_eq!(reports.resumed, [(at, None)], "{settings:?}");
         }
@@ -113,9 +113,9 @@ fn a_trial_that_died_resumes_from_its_latest_checkpoint() {
     let mut bench = TrialBench::new();
     bench.checkpoint_every = CheckpointEvery::Steps(4);
     let folder = bench.folder.path().join("trial");
-    bench.attempt(&folder, &short(), Some(Disturbance::Death(11)));
+    bench.run_disturbed(&folder, &short(), Some(Disturbance::Death(11)));
     // Steps 4, 6 (an epoch's end) and 10 have checkpoints.
-    let (_, reports) = TrialBench::new().attempt(&folder, &short(), Some(Disturbance::Stop(12)));
+    let (_, reports) = TrialBench::new().run_disturbed(&folder, &short(), Some(Disturbance::Stop(12)));
     assert_eq!(reports.resumed, [(10, None)]);
     assert_eq!(reports.evaluations.iter().map(|evaluation| evaluation.step).collect::<Vec<_>>(), [6]);
 }
@@ -179,10 +179,10 @@ fn without_a_whole_checkpoint_a_trial_begins_anew() {
 fn the_checkpoint_of_another_training_is_left_alone() {
     let mut bench = TrialBench::new();
     let folder = bench.folder.path().join("trial");
-    bench.attempt(&folder, &short(), Some(Disturbance::Stop(15)));
+    bench.run_disturbed(&folder, &short(), Some(Disturbance::Stop(15)));
     let other = Settings { weight_decay: 0.5, ..short() };
     let (_, expected) = bench.run(&other);
-    let (_, reports) = bench.attempt(&folder, &other, None);
+    let (_, reports) = bench.run_disturbed(&folder, &other, None);
     assert_eq!((reports.resumed.len(), reports.damaged.len()), (0, 0));
     assert_eq!(differences(&trial_files(&folder), &trial_files(&expected)), [""; 0]);
 }
@@ -192,7 +192,7 @@ fn a_trial_whose_outcome_was_lost_only_measures_again() {
     let mut bench = TrialBench::new();
     let (through, folder) = bench.run(&short());
     let before = trial_files(&folder);
-    let (outcome, reports) = TrialBench::new().attempt(&folder, &short(), Some(Disturbance::Death(1)));
+    let (outcome, reports) = TrialBench::new().run_disturbed(&folder, &short(), Some(Disturbance::Death(1)));
     assert_eq!(reports.resumed, [(18, None)]);
     assert_eq!(without_times(outcome.unwrap()), without_times(through));
     assert_eq!(differences(&trial_files(&folder), &before), [""; 0]);

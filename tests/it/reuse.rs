@@ -100,7 +100,7 @@ fn theirs_and_ours() -> [TrialFolder; 2] {
 #[test]
 fn a_run_names_the_trials_that_it_takes_over() {
     let written = &TAKEN_OVER.1;
-    assert!(written.contains("trial 0001 is that of first/0002, and taken over"), "{written}");
+    assert!(written.contains("trial 0001 is reused from first/0002"), "{written}");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn of_several_the_latest_whole_one_is_taken() {
     fs::remove_file(trial(&place, "third", 1).metrics()).unwrap();
     fs::remove_dir_all(trial(&place, "second", 1).last()).unwrap();
     let written = reuse(&place, "fourth", "3e-3", &[]);
-    assert!(written.contains("trial 0001 is that of first/0002, and taken over"), "{written}");
+    assert!(written.contains("trial 0001 is reused from first/0002"), "{written}");
     fs::remove_file(trial(&place, "first", 2).predictions()).unwrap();
     fs::remove_dir_all(place.results_of("fourth").path()).unwrap();
     reuse(&place, "fifth", "3e-3", &[]);

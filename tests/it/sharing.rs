@@ -7,7 +7,6 @@ use sweep::{
     job::Sharing,
     policy::CheckpointEvery,
     settings::{Freeze, Monitor, Schedule, Settings},
-    train::Control,
     trial::TrialId,
 };
 
@@ -31,12 +30,12 @@ fn attempt(
     settings: &Settings,
     dies: Option<u64>,
 ) -> (Option<Outcome>, Reports) {
-    bench.sharing = match trial {
-        SHORT => Sharing { origin: None, is_gone_on_from: true },
-        _ => Sharing { origin: Some(SHORT), is_gone_on_from: false },
+    bench.attempt.sharing = match trial {
+        SHORT => Sharing { prefix: None, has_successors: true },
+        _ => Sharing { prefix: Some(SHORT), has_successors: false },
     };
     let folder = folder(bench, trial);
-    bench.attempt(&folder, settings, dies.map(Disturbance::Death))
+    bench.run_disturbed(&folder, settings, dies.map(Disturbance::Death))
 }
 
 fn constant(epochs: usize, patience: usize) -> Settings {
@@ -54,7 +53,7 @@ fn flat(epochs: usize, patience: usize) -> Settings {
 fn assert_shares(short: &Settings, long: &Settings, shared: u64) {
     let mut bench = TrialBench::new();
     let alone = bench.folder.path().join("alone");
-    let (through, of_alone) = bench.attempt(&alone, long, None);
+    let (through, of_alone) = bench.run_disturbed(&alone, long, None);
     let expected = trial_files(&alone);
     attempt(&mut bench, SHORT, short, None);
     // A process of its own, as on another device.
@@ -166,9 +165,9 @@ fn after_a_trial_that_was_planned_without_successor_another_begins_anew() {
     assert_begins_anew(None, |bench| {
         fs::remove_dir_all(folder(bench, SHORT)).unwrap();
         // Its state has no moments.
-        bench.sharing = Sharing::default();
+        bench.attempt.sharing = Sharing::default();
         let folder = folder(bench, SHORT);
-        bench.run_in(&folder, &constant(1, 8), &mut |_| Control::Continue).unwrap();
+        bench.run_in(&folder, &constant(1, 8), &mut |_| Ok(())).unwrap();
     });
 }
 
@@ -183,9 +182,9 @@ fn nothing_is_shared_where_the_schedule_falls_to_another_end() {
 #[test]
 fn nothing_is_shared_with_a_trial_for_which_memory_ran_out() {
     let mut bench = TrialBench::new();
-    bench.micro_batch = Some(2);
+    bench.attempt.micro_batch = Some(2);
     attempt(&mut bench, SHORT, &constant(1, 8), None);
-    bench.micro_batch = None;
+    bench.attempt.micro_batch = None;
     assert_eq!(attempt(&mut bench, LONG, &constant(3, 8), None).1.resumed, []);
 }
 

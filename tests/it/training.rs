@@ -7,7 +7,7 @@ use sweep::{
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
     settings::{Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, TrainOn},
-    train::{Catalog, Control, Ending, Report, Weights},
+    train::{Catalog, Ending, Report, Stopped, Weights},
     trial::FailureKind,
 };
 
@@ -87,8 +87,8 @@ fn the_best_parameters_are_those_of_the_best_evaluation() {
     assert_ne!(files["best/model.safetensors"], files["last/model.safetensors"]);
     let best_step = outcome.best_step;
     let (stopped, until_best) = bench.run_observed(&wild, &mut |report| match report {
-        Report::Evaluated(evaluation) if evaluation.step == best_step => Control::Stop,
-        _ => Control::Continue,
+        Report::Evaluated(evaluation) if evaluation.step == best_step => Err(Stopped),
+        _ => Ok(()),
     });
     assert_eq!(stopped.unwrap(), Ending::Stopped);
     assert_eq!(files["best/model.safetensors"], fs::read(until_best.join("last/model.safetensors")).unwrap());
@@ -112,7 +112,7 @@ fn evaluated(eval_every: usize) -> Vec<(u64, f64)> {
         if let Report::Evaluated(evaluation) = report {
             steps.push((evaluation.step, evaluation.epoch));
         }
-        Control::Continue
+        Ok(())
     });
     ending.unwrap();
     steps
@@ -131,7 +131,7 @@ fn the_last_step_is_evaluated_wherever_it_falls() {
 #[test]
 fn a_loss_that_is_not_finite_fails_the_trial_at_its_step() {
     let broken = Settings { learning_rate: 1e30, warmup_ratio: 0.0, gradient_clip: 0.0, ..settings() };
-    let (ending, _) = TrialBench::new().run_observed(&broken, &mut |_| Control::Continue);
+    let (ending, _) = TrialBench::new().run_observed(&broken, &mut |_| Ok(()));
     let error = ending.unwrap_err();
     assert!(matches!(error.kind(), FailureKind::NonFinite { step: 2.. }), "{error}");
 }
@@ -188,7 +188,7 @@ fn long_texts_are_learnt_by_either_aggregation() {
             if let Report::Prepared(prepared) = report {
                 chunks = prepared.train_chunks;
             }
-            Control::Continue
+            Ok(())
         });
         let outcome = complete(ending);
         assert!(chunks > 48);
@@ -217,7 +217,7 @@ fn chunks_can_be_examples_of_their_own() {
             if let Report::Prepared(found) = report {
                 prepared = Some(found);
             }
-            Control::Continue
+            Ok(())
         });
         let outcome = complete(ending);
         assert!(outcome.test.f1 > 0.9, "{outcome:?}");
@@ -312,7 +312,7 @@ fn micro_batches_of_any_size_make_the_same_step() {
     let plain = Settings { dropout: 0.0, epochs: 3, ..settings() };
     let (whole, _) = bench.run(&plain);
     for most in [1, 3, 5] {
-        bench.micro_batch = Some(most);
+        bench.attempt.micro_batch = Some(most);
         let (outcome, _) = bench.run(&plain);
         assert!((whole.validation.loss - outcome.validation.loss).abs() < 1e-4, "{most}");
         assert!((whole.train_loss - outcome.train_loss).abs() < 1e-4, "{most}");

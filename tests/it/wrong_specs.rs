@@ -5,9 +5,9 @@
 use std::{fs, path::Path};
 
 use sweep::{
+    checkpoint::CheckpointFacts,
     hub::HubError,
     spec::{self, Inspected, Refusal, SpecError, Wanted},
-    train::CheckpointFacts,
 };
 
 use crate::common::place::Place;
@@ -38,7 +38,7 @@ fn good() -> Place {
 }
 
 fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
-    match wanted.checkpoint {
+    match wanted.checkpoint.to_string().as_str() {
         "owner/unknown" => {
             let endpoint = "https://huggingface.co".to_owned();
             let model = "owner/unknown".to_owned();
@@ -48,9 +48,9 @@ fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
         broken if broken.ends_with("broken") => {
             Err(Refusal { message: "config.json has no hidden_size".to_owned(), help: None })
         }
-        good => {
+        _ => {
             let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() };
-            Ok(Inspected { name: good.to_owned(), facts })
+            Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts })
         }
     }
 }
@@ -298,7 +298,7 @@ wrong! {
 
 fn parsed(text: &str, overrides: &[String]) -> Result<spec::Spec, SpecError> {
     let base = Path::new("/sweeps");
-    spec::parse(&spec::Origin { name: "spec.toml", text, overrides, base, working: base })
+    spec::parse(&spec::SpecText { name: "spec.toml", text, overrides, base, working: base })
 }
 
 #[test]

@@ -1,21 +1,21 @@
-//! The words of `builtin:reviews`: what is reviewed, what is said of it, and the turns of phrase.
+//! The words of `builtin:reviews`: topics, praise and blame, and phrases that change how an opinion counts.
 //!
-//! Every phrase was written for this generator. An opinion stands for good or bad
-//! by the table in which it stands; a filler says nothing about quality.
+//! Every phrase was written for this generator. A phrase is praise or blame by the table in which it
+//! stands; a filler has no sentiment.
 
+/// A kind of thing that is reviewed, such as hotels.
 #[derive(Clone, Copy)]
-/// A kind of thing that is reviewed.
-pub(super) struct Domain {
-    /// What opinions are about.
+pub(super) struct Topic {
+    /// The aspects that opinions are about.
     pub(super) aspects: &'static [Aspect],
     /// Clauses without sentiment.
     pub(super) fillers: &'static [&'static str],
 }
 
-#[derive(Clone, Copy)]
-/// Something that an opinion can be about, with predicates that suit it alone.
+/// Something that an opinion can be about, with predicates that suit this aspect alone.
 ///
-/// 大, 小, 高, 低, 长, 短, 快, 慢, 多 and 少 are good of one aspect and bad of another.
+/// 大, 小, 高, 低, 长, 短, 快, 慢, 多 and 少 praise one aspect and blame another.
+#[derive(Clone, Copy)]
 pub(super) struct Aspect {
     /// Its name.
     pub(super) name: &'static str,
@@ -44,7 +44,7 @@ pub(super) const PLAIN: &[&str] = &["相当", "比较", "确实", "真的"];
 /// Adverbs that strengthen.
 pub(super) const STRONG: &[&str] = &["非常", "特别", "极其", "十分"];
 
-/// Negations before the aspect; the opinion that they turn over follows some characters later.
+/// Negations before the aspect; the opinion that they reverse follows some characters later.
 pub(super) const NOT_BEFORE: &[&str] = &["并不觉得", "没觉得", "不认为"];
 /// Negations right before the predicate.
 pub(super) const NOT_WITHIN: &[&str] = &["并不", "不算"];
@@ -55,12 +55,12 @@ pub(super) const NOT_NOT: &[&str] = &["不得不承认", "没有人否认"];
 pub(super) const BUT: &[&str] = &["但", "但是", "不过", "可是"];
 /// Openers of a clause that concedes: it does not count.
 pub(super) const ALTHOUGH: &[&str] = &["虽然", "尽管", "虽说"];
-/// Openers of a clause that tells what others say: it does not count.
+/// Openers of a clause that reports hearsay: it does not count.
 pub(super) const HEARSAY: &[&str] = &["听说", "据说"];
 /// Openers that change nothing.
 pub(super) const OPENERS: &[&str] = &["感觉", "这次", "另外", "总体看", "说实话"];
 
-/// Clauses without sentiment that suit every domain.
+/// Clauses without sentiment that suit every topic.
 pub(super) const FILLERS: &[&str] = &[
     "上个月买的",
     "已经是第二次了",
@@ -80,9 +80,9 @@ pub(super) const FILLERS: &[&str] = &[
     "我平时住在城东",
 ];
 
-/// The domains.
-pub(super) const DOMAINS: &[Domain] = &[
-    Domain {
+/// All topics.
+pub(super) const TOPICS: &[Topic] = &[
+    Topic {
         aspects: &[
             aspect("房间", &["宽敞"], &["潮湿"]),
             aspect("早餐", &["丰盛"], &["单调"]),
@@ -101,7 +101,7 @@ pub(super) const DOMAINS: &[Domain] = &[
             "窗外是一条河",
         ],
     },
-    Domain {
+    Topic {
         aspects: &[
             aspect("菜品", &["新鲜"], &["油腻"]),
             aspect("服务", &["热情"], &["冷淡"]),
@@ -120,7 +120,7 @@ pub(super) const DOMAINS: &[Domain] = &[
             "一共来了六个人",
         ],
     },
-    Domain {
+    Topic {
         aspects: &[
             aspect("情节", &["紧凑"], &["拖沓"]),
             aspect("文笔", &["流畅"], &["生硬"]),
@@ -139,7 +139,7 @@ pub(super) const DOMAINS: &[Domain] = &[
             "放在书架第二层",
         ],
     },
-    Domain {
+    Topic {
         aspects: &[
             aspect("屏幕", &["清晰"], &["模糊"]),
             aspect("系统", &["流畅"], &["卡顿"]),

@@ -1,4 +1,5 @@
-//! What `builtin:reviews` promises, and that it is neither trivial nor noise.
+//! The promises of `builtin:reviews`, and that its sentiment can be learnt but not from short character
+//! sequences alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +8,11 @@ use super::*;
 const SEED: u64 = 42;
 
 fn reviews(count: usize) -> Vec<Review> {
-    let mut draw = Draw::seeded(SEED);
+    let mut dice = Dice::seeded(SEED);
     (0..count)
         .map(|_| {
-            let review = compose(&mut draw);
-            draw.chance(NOISE_PERMILLE);
+            let review = compose(&mut dice);
+            dice.chance(NOISE_PERMILLE);
             review
         })
         .collect()
@@ -20,12 +21,12 @@ fn reviews(count: usize) -> Vec<Review> {
 #[test]
 fn the_same_seed_gives_the_same_texts_on_every_machine() {
     let documents = generate(SEED, 3);
-    let told: Vec<String> = documents
+    let shown: Vec<String> = documents
         .iter()
         .map(|document| format!("{} {} {}", document.id, document.label, document.text))
         .collect();
     assert_eq!(
-        told,
+        shown,
         [
             "1 0 上个月买的，这次浴室非常离谱，等了三天才轮到我，早餐比较单调，第二天才想起来写评价，服务比较令人失望！",
             "2 1 已经是第二次了，早餐非常好。",
@@ -64,15 +65,30 @@ fn two_or_three_labels_in_a_hundred_contradict_the_rule() {
     assert!((400..=600).contains(&wrong), "{wrong}");
 }
 
+/// The characters of each text.
+fn lengths() -> Vec<usize> {
+    generate(SEED, DOCUMENTS).iter().map(|document| document.text.chars().count()).collect()
+}
+
+/// The share of texts, in percent, whose length passes `test`.
+fn share(test: fn(usize) -> bool) -> usize {
+    let lengths = lengths();
+    lengths.iter().filter(|length| test(**length)).count() * 100 / lengths.len()
+}
+
 #[test]
-fn most_texts_are_short_and_some_are_far_longer_than_128_characters() {
-    let lengths: Vec<usize> =
-        generate(SEED, DOCUMENTS).iter().map(|document| document.text.chars().count()).collect();
-    let share = |test: fn(usize) -> bool| {
-        lengths.iter().filter(|length| test(**length)).count() * 100 / lengths.len()
-    };
+fn most_texts_are_short() {
     assert!(share(|length| (15..=60).contains(&length)) >= 80);
+}
+
+#[test]
+fn a_few_texts_are_longer_than_128_characters() {
     assert!((1..=5).contains(&share(|length| length > 128)), "{}", share(|length| length > 128));
+}
+
+#[test]
+fn no_text_is_longer_than_320_characters() {
+    let lengths = lengths();
     assert!(lengths.iter().all(|length| *length <= 320), "{:?}", lengths.iter().max());
 }
 
@@ -84,7 +100,7 @@ fn texts_are_nearly_all_distinct() {
 }
 
 #[test]
-fn the_vocabulary_covers_every_text_and_no_more() {
+fn the_vocabulary_is_the_set_of_characters_of_all_texts() {
     let seen: BTreeSet<char> = generate(SEED, 20_000)
         .iter()
         .flat_map(|document| document.text.chars().collect::<Vec<_>>())
@@ -101,9 +117,14 @@ fn the_clause_after_but_decides_against_any_weight_before_it() {
 }
 
 #[test]
-fn conceded_and_reported_opinions_do_not_count() {
+fn a_conceded_opinion_does_not_count() {
     let opinion = |positive, role| Opinion { positive, strength: Strength::Strong, role };
     assert!(verdict(&[opinion(true, Role::Plain), opinion(false, Role::Conceded)]));
+}
+
+#[test]
+fn a_reported_opinion_does_not_count() {
+    let opinion = |positive, role| Opinion { positive, strength: Strength::Strong, role };
     assert!(!verdict(&[opinion(true, Role::Reported), opinion(false, Role::Plain)]));
 }
 
@@ -114,8 +135,8 @@ fn a_strong_opinion_outweighs_a_mild_one() {
     assert!(!verdict(&[opinion(true, Strength::Mild), opinion(false, Strength::Strong)]));
 }
 
-/// Seen from the text alone: a last opinion clause that opens with 但是 and blames in plain words
-/// makes the review negative.
+/// From the text alone: a review is negative when its last opinion clause opens with 但是 and blames in
+/// plain words.
 #[test]
 fn blame_after_but_makes_a_text_negative_before_noise() {
     let blame = |text: &str| {
@@ -131,16 +152,16 @@ fn blame_after_but_makes_a_text_negative_before_noise() {
 
 #[test]
 fn every_structure_has_a_verdict_of_its_own() {
-    let mut draw = Draw::seeded(SEED);
+    let mut dice = Dice::seeded(SEED);
     for _ in 0..2_000 {
-        let opinions = structure(&mut draw);
-        let turned: Vec<Opinion> =
+        let opinions = structure(&mut dice);
+        let reversed: Vec<Opinion> =
             opinions.iter().map(|opinion| Opinion { positive: !opinion.positive, ..*opinion }).collect();
-        assert_ne!(verdict(&opinions), verdict(&turned), "a tie: {opinions:?}");
+        assert_ne!(verdict(&opinions), verdict(&reversed), "a tie: {opinions:?}");
     }
 }
 
-/// Character sequences of 1 to 3, counted once a text, hashed into this many buckets.
+/// Buckets into which sequences of 1 to 3 characters are hashed; each counts once a text.
 const BUCKETS: usize = 1 << 15;
 
 /// Logistic regression on hashed character 1–3-grams, by plain stochastic gradient descent.
@@ -192,7 +213,7 @@ impl Ngrams {
 }
 
 #[test]
-fn character_sequences_tell_much_of_the_sentiment_but_far_from_all() {
+fn short_character_sequences_predict_most_sentiments_but_far_from_all() {
     let documents = generate(SEED, DOCUMENTS);
     let (train, test) = documents.split_at(DOCUMENTS * 7 / 10);
     let model = Ngrams::fitted(train);
@@ -203,10 +224,10 @@ fn character_sequences_tell_much_of_the_sentiment_but_far_from_all() {
 
 #[test]
 fn opinions_of_each_kind_of_structure_are_frequent() {
-    let mut draw = Draw::seeded(SEED);
+    let mut dice = Dice::seeded(SEED);
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for _ in 0..1_000 {
-        let opinions = structure(&mut draw);
+        let opinions = structure(&mut dice);
         let has = |role: Role| opinions.iter().any(|opinion| opinion.role == role);
         let kind = match (has(Role::Decisive), has(Role::Conceded), has(Role::Reported)) {
             (true, _, _) => "contrast",

@@ -1,4 +1,4 @@
-//! Plans that follow each other.
+//! Sequences of plans of one sweep.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::{
     plan::differences::tests::{moved, plan},
 };
 
-/// A plan over these learning rates; a trial's seed follows from its own rate.
+/// A plan over these multiples of 1e-5 as learning rates; a trial's seed is its multiple.
 fn rates(rates: &[u32]) -> Plan {
     let mut plan = plan(&rates.iter().map(|rate| 1e-5 * f64::from(*rate)).collect::<Vec<_>>());
     for (trial, rate) in plan.trials.iter_mut().zip(rates) {
@@ -17,26 +17,47 @@ fn rates(rates: &[u32]) -> Plan {
     plan
 }
 
+/// The revision of a plan with a planned and a removed trial, on other training documents.
+fn on_other_documents() -> Revision {
+    let first = rates(&[1, 2]).revised(&rates(&[1])).plan;
+    let mut other = rates(&[1, 2]);
+    other.fingerprints.data =
+        Some(DataDigests { train: "x".to_owned(), validation: "2".to_owned(), test: "3".to_owned() });
+    first.revised(&other)
+}
+
 fn ids(trials: &[Trial]) -> Vec<u32> {
     trials.iter().map(|trial| trial.id.0).collect()
 }
 
-/// Kept, added, returned and removed.
+/// The numbers of kept, added, returned and removed trials.
 fn counts(revision: &Revision) -> [usize; 4] {
     [revision.kept, revision.added, revision.returned, revision.removed]
 }
 
 #[test]
-fn equal_trials_keep_their_numbers_and_new_ones_come_after_the_largest() {
+fn equal_trials_keep_their_numbers() {
+    let revision = rates(&[1, 2, 3]).revised(&rates(&[3, 1]));
+    assert_eq!(ids(&revision.plan.trials), [3, 1], "in the order of the spec");
+    assert_eq!(ids(&revision.plan.removed.trials), [2]);
+}
+
+#[test]
+fn a_new_trial_gets_a_number_above_the_largest() {
     let revision = rates(&[1, 2, 3]).revised(&rates(&[4, 3, 1]));
     assert_eq!(ids(&revision.plan.trials), [4, 3, 1], "in the order of the spec");
     assert_eq!(ids(&revision.plan.removed.trials), [2]);
+}
+
+#[test]
+fn a_revision_counts_kept_added_and_removed_trials() {
+    let revision = rates(&[1, 2, 3]).revised(&rates(&[4, 3, 1]));
     assert_eq!(counts(&revision), [2, 1, 0, 1]);
     assert!(!revision.changes_meaning());
 }
 
 #[test]
-fn a_trial_that_the_spec_has_again_comes_back_under_its_number() {
+fn a_trial_that_the_spec_has_again_returns_with_its_number() {
     let first = rates(&[1, 2, 3]);
     let second = first.revised(&rates(&[1, 4])).plan;
     let third = second.revised(&rates(&[5, 3, 1]));
@@ -46,7 +67,7 @@ fn a_trial_that_the_spec_has_again_comes_back_under_its_number() {
 }
 
 #[test]
-fn the_same_spec_is_the_same_plan() {
+fn the_same_spec_gives_the_same_plan() {
     let plan = rates(&[1, 2]).revised(&rates(&[3, 2])).plan;
     let again = plan.revised(&rates(&[3, 2]));
     assert_eq!((again.plan, again.differences), (plan, Vec::new()));
@@ -62,46 +83,56 @@ fn repeats_may_be_added() {
 }
 
 #[test]
-fn under_another_meaning_no_trial_is_the_same_and_none_comes_back() {
-    let first = rates(&[1, 2]).revised(&rates(&[1])).plan;
-    let mut other = rates(&[1, 2]);
-    other.fingerprints.data =
-        Some(DataDigests { train: "x".to_owned(), validation: "2".to_owned(), test: "3".to_owned() });
-    let revision = first.revised(&other);
+fn on_other_documents_every_trial_is_new() {
+    let revision = on_other_documents();
     assert!(revision.changes_meaning());
     assert_eq!(ids(&revision.plan.trials), [3, 4]);
     assert_eq!(revision.plan.removed, Removed { trials: vec![], retired: vec![TrialId(1), TrialId(2)] });
-    let back = revision.plan.revised(&rates(&[1, 2])).plan;
+}
+
+#[test]
+fn trials_of_other_documents_never_return() {
+    let back = on_other_documents().plan.revised(&rates(&[1, 2])).plan;
     assert_eq!(ids(&back.trials), [5, 6]);
 }
 
 #[test]
-fn a_project_that_was_moved_keeps_its_trials_and_those_that_were_removed() {
+fn a_project_in_another_folder_keeps_its_planned_and_its_removed_trials() {
     let before = rates(&[1, 2]).revised(&rates(&[1])).plan;
     let revision = before.revised(&moved(rates(&[2, 1])));
     assert_eq!(ids(&revision.plan.trials), [2, 1]);
     assert_eq!(counts(&revision), [1, 0, 1, 0]);
 }
 
-#[test]
-fn what_a_removed_trial_was_trained_from_is_remembered_until_it_is_another() {
+/// A plan with a trial from each of the checkpoints `/a/bert` and `/a/other`, and a plan without the second.
+fn two_checkpoints_and_one() -> (Plan, Plan) {
     let mut both = rates(&[1, 2]);
     both.swept.push("checkpoint".to_owned());
     for (trial, name) in both.trials.iter_mut().zip(["bert", "other"]) {
         let written = crate::settings::Value::Text(name.to_owned());
         trial.params.0.push(("checkpoint".to_owned(), written));
-        trial.settings.checkpoint = format!("/a/{name}");
+        trial.settings.checkpoint = Checkpoint::parse(&format!("/a/{name}"));
     }
-    both.fingerprints.checkpoints.insert("/a/other".to_owned(), "o".to_owned());
+    both.fingerprints.checkpoints.insert(Checkpoint::parse("/a/other"), "o".to_owned());
     let mut one = both.clone();
     one.trials.pop();
-    one.fingerprints.checkpoints.remove("/a/other");
+    one.fingerprints.checkpoints.remove(&Checkpoint::parse("/a/other"));
+    (both, one)
+}
 
+#[test]
+fn the_checkpoint_of_a_removed_trial_is_remembered() {
+    let (both, one) = two_checkpoints_and_one();
     let without = both.revised(&one).plan;
-    assert_eq!(without.fingerprints.checkpoints["/a/other"], "o");
+    assert_eq!(without.fingerprints.checkpoints[&Checkpoint::parse("/a/other")], "o");
     assert_eq!(ids(&without.revised(&both).plan.trials), [1, 2]);
+}
 
-    both.fingerprints.checkpoints.insert("/a/other".to_owned(), "retrained".to_owned());
+#[test]
+fn a_removed_trial_never_returns_when_its_checkpoint_has_other_files() {
+    let (mut both, one) = two_checkpoints_and_one();
+    let without = both.revised(&one).plan;
+    both.fingerprints.checkpoints.insert(Checkpoint::parse("/a/other"), "retrained".to_owned());
     let revision = without.revised(&both);
     assert!(!revision.changes_meaning(), "{:?}", revision.differences);
     assert_eq!(ids(&revision.plan.trials), [1, 3]);
@@ -109,10 +140,14 @@ fn what_a_removed_trial_was_trained_from_is_remembered_until_it_is_another() {
 }
 
 #[test]
-fn a_plan_without_removed_trials_says_nothing_of_them() {
+fn a_plan_without_removed_trials_has_no_field_for_them() {
     let plan = rates(&[1]);
     assert!(!serde_json::to_string(&plan).unwrap().contains("removed"));
-    let revised = plan.revised(&rates(&[2])).plan;
+}
+
+#[test]
+fn a_plan_with_removed_trials_reads_back_unchanged() {
+    let revised = rates(&[1]).revised(&rates(&[2])).plan;
     let text = serde_json::to_string(&revised).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), revised);
 }

@@ -1,19 +1,19 @@
-//! Locks on file systems of every kind, by what the system would say there.
+//! Locks on file systems of every kind, with the answers that the system would give there.
 
 use super::*;
 
-type Answer<'a> = &'a dyn Fn(&File, Kind) -> Result<(), TryLockError>;
+type Answer<'a> = &'a dyn Fn(&File, LockKind) -> Result<(), TryLockError>;
 
 #[expect(clippy::unnecessary_wraps, reason = "an answer among others")]
-fn free(_: &File, _: Kind) -> Result<(), TryLockError> {
+fn free(_: &File, _: LockKind) -> Result<(), TryLockError> {
     Ok(())
 }
 
-fn held(_: &File, _: Kind) -> Result<(), TryLockError> {
+fn held(_: &File, _: LockKind) -> Result<(), TryLockError> {
     Err(TryLockError::WouldBlock)
 }
 
-fn unsupported(_: &File, _: Kind) -> Result<(), TryLockError> {
+fn unsupported(_: &File, _: LockKind) -> Result<(), TryLockError> {
     Err(TryLockError::Error(io::Error::from_raw_os_error(Errno::NOLCK.raw_os_error())))
 }
 
@@ -28,11 +28,11 @@ fn dead() -> Holder {
 }
 
 /// A folder whose lock file names `holder`.
-struct Place {
+struct LockedFolder {
     root: tempfile::TempDir,
 }
 
-impl Place {
+impl LockedFolder {
     fn new(holder: Option<&Holder>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let place = Self { root };
@@ -48,12 +48,12 @@ impl Place {
 
     fn take(&self, lock: Answer<'_>, shared: bool) -> Result<Lock, ResultsError> {
         let system = System { lock, is_shared: &|_| shared, pause: &|| (), me: Holder::this_process() };
-        Lock::take_by(self.root.path(), &self.lock(), &system)
+        Lock::take_on(self.root.path(), &self.lock(), &system)
     }
 
     fn holder(&self, lock: Answer<'_>, shared: bool) -> Option<Holder> {
         let system = System { lock, is_shared: &|_| shared, pause: &|| (), me: Holder::this_process() };
-        holder_by(&self.lock(), &system)
+        holder_on(&self.lock(), &system)
     }
 
     /// The message of a refusal, with the folder as `here`.
@@ -68,7 +68,7 @@ impl Place {
 #[test]
 fn a_lock_that_is_taken_names_this_process_until_it_is_given_back() {
     for answer in [&free as Answer<'_>, &unsupported] {
-        let place = Place::new(None);
+        let place = LockedFolder::new(None);
         let lock = place.take(answer, false).unwrap();
         assert_eq!(read(&place.lock()).pid, std::process::id());
         assert_eq!(lock.taken_over(), None);
@@ -82,30 +82,34 @@ fn a_lock_that_is_taken_names_this_process_until_it_is_given_back() {
 #[test]
 fn a_lock_that_the_kernel_says_is_held_is_refused() {
     let me = Holder::this_process();
-    let message = Place::new(Some(&me)).refused(&held, false);
+    let message = LockedFolder::new(Some(&me)).refused(&held, false);
     assert_eq!(message, format!("here is locked by {me}; wait for it, or end it first"));
 }
 
 #[test]
-fn one_who_only_looks_does_not_keep_the_lock_from_being_taken() {
+fn a_lock_that_is_held_for_a_moment_is_tried_again() {
     for named in [None, Some(dead())] {
-        let place = Place::new(named.as_ref());
+        let place = LockedFolder::new(named.as_ref());
         let times = std::cell::Cell::new(0);
-        let lock = |_: &File, _: Kind| {
+        let lock = |_: &File, _: LockKind| {
             times.set(times.get() + 1);
             if times.get() < 3 { Err(TryLockError::WouldBlock) } else { Ok(()) }
         };
         place.take(&lock, false).unwrap();
         assert_eq!(times.get(), 3);
     }
-    let message = Place::new(Some(&dead())).refused(&held, false);
-    assert!(message.contains("is locked by"), "somebody does hold it: {message}");
+}
+
+#[test]
+fn a_lock_that_stays_held_is_refused_although_its_file_names_a_dead_process() {
+    let message = LockedFolder::new(Some(&dead())).refused(&held, false);
+    assert!(message.contains("is locked by"), "a process does hold it: {message}");
 }
 
 #[test]
 fn the_lock_of_a_dead_process_is_taken_over_with_or_without_the_kernels_help() {
     for (answer, shared) in [(&free as Answer<'_>, false), (&free, true), (&unsupported, true)] {
-        let place = Place::new(Some(&dead()));
+        let place = LockedFolder::new(Some(&dead()));
         assert_eq!(place.holder(answer, shared), None);
         assert_eq!(place.take(answer, shared).unwrap().taken_over(), Some(&dead()));
     }
@@ -114,7 +118,7 @@ fn the_lock_of_a_dead_process_is_taken_over_with_or_without_the_kernels_help() {
 #[test]
 fn without_the_kernels_help_a_living_process_of_this_machine_keeps_its_lock() {
     let me = Holder::this_process();
-    let place = Place::new(Some(&me));
+    let place = LockedFolder::new(Some(&me));
     assert!(place.refused(&unsupported, true).starts_with("here is locked by pid"));
     assert_eq!(place.holder(&unsupported, true), Some(me));
 }
@@ -122,7 +126,7 @@ fn without_the_kernels_help_a_living_process_of_this_machine_keeps_its_lock() {
 #[test]
 fn where_locks_may_not_reach_other_machines_one_that_names_another_is_believed() {
     for answer in [&free as Answer<'_>, &unsupported] {
-        let place = Place::new(Some(&elsewhere()));
+        let place = LockedFolder::new(Some(&elsewhere()));
         assert_eq!(
             place.refused(answer, true),
             "here may be in use by pid 3 on node7 since 2026-01-05T10:22:07Z, which cannot be asked from this \
@@ -136,14 +140,14 @@ fn where_locks_may_not_reach_other_machines_one_that_names_another_is_believed()
 
 #[test]
 fn on_a_disk_of_this_machine_the_kernel_alone_decides() {
-    let place = Place::new(Some(&elsewhere()));
+    let place = LockedFolder::new(Some(&elsewhere()));
     assert_eq!(place.holder(&free, false), None);
     place.take(&free, false).unwrap();
 }
 
 #[test]
-fn a_guard_that_was_left_behind_is_told_with_the_command_that_removes_it() {
-    let place = Place::new(None);
+fn a_guard_that_was_left_behind_is_named_with_the_command_that_removes_it() {
+    let place = LockedFolder::new(None);
     fs::write(place.lock(), "").unwrap();
     fs::write(place.root.path().join(".lock.guard"), "").unwrap();
     let message = place.refused(&unsupported, false);
@@ -152,14 +156,14 @@ fn a_guard_that_was_left_behind_is_told_with_the_command_that_removes_it() {
 }
 
 #[test]
-fn of_many_who_take_over_at_once_one_has_the_lock() {
-    let place = Place::new(Some(&dead()));
+fn of_many_that_take_over_at_once_one_has_the_lock() {
+    let place = LockedFolder::new(Some(&dead()));
     let (folder, path) = (place.root.path(), place.lock());
     let system =
         || System { lock: &unsupported, is_shared: &|_| false, pause: &pause, me: Holder::this_process() };
     let taken: Vec<Result<Lock, ResultsError>> = thread::scope(|scope| {
         let threads: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| Lock::take_by(folder, &path, &system()))).collect();
+            (0..8).map(|_| scope.spawn(|| Lock::take_on(folder, &path, &system()))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(taken.iter().filter(|lock| lock.is_ok()).count(), 1);
@@ -167,8 +171,8 @@ fn of_many_who_take_over_at_once_one_has_the_lock() {
 }
 
 #[test]
-fn errors_that_say_something_else_are_told() {
-    let broken = |_: &File, _: Kind| Err(TryLockError::Error(io::ErrorKind::PermissionDenied.into()));
-    let message = Place::new(None).take(&broken, false).unwrap_err().to_string();
+fn other_errors_of_locking_are_reported() {
+    let broken = |_: &File, _: LockKind| Err(TryLockError::Error(io::ErrorKind::PermissionDenied.into()));
+    let message = crate::error_chain::chain(&LockedFolder::new(None).take(&broken, false).unwrap_err());
     assert!(message.starts_with("cannot lock"), "{message}");
 }

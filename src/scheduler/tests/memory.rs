@@ -24,8 +24,9 @@ fn run_out(scheduler: &mut Scheduler, slot: Slot) -> Vec<Action> {
 }
 
 fn of_batch(slots: usize, batch: usize, trials: u32) -> Scheduler {
-    let due: Vec<Due> = (1..=trials).map(|id| Due { batch, ..due(TrialId(id)) }).collect();
-    let mut scheduler = Scheduler::new(cpu(slots), &due, terms(trials));
+    let all: Vec<PendingTrial> =
+        (1..=trials).map(|id| PendingTrial { pass_examples: batch, ..pending(TrialId(id)) }).collect();
+    let mut scheduler = with_slots(cpu(slots), &all, terms(trials));
     scheduler.step(Input::Begin);
     scheduler
 }
@@ -36,8 +37,8 @@ fn the_same_again_then_ever_smaller_passes_then_it_is_given_up() {
     let sizes: Vec<Option<usize>> =
         (0..5).map_while(|_| starts(&run_out(&mut scheduler, SLOT)).first().map(|start| start.1)).collect();
     assert_eq!(sizes, [None, Some(4), Some(2), Some(1)]);
-    let due = [Due { batch: 1, ..due(T1) }];
-    let mut scheduler = Scheduler::new(cpu(1), &due, terms(1));
+    let all = [PendingTrial { pass_examples: 1, ..pending(T1) }];
+    let mut scheduler = with_slots(cpu(1), &all, terms(1));
     scheduler.step(Input::Begin);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), [(T1, None, false)]);
     let actions = plain(run_out(&mut scheduler, SLOT));
@@ -50,7 +51,10 @@ fn the_worker_is_told_the_size_of_its_passes() {
     run_out(&mut scheduler, SLOT);
     run_out(&mut scheduler, SLOT);
     let actions = scheduler.step(Input::Line(SLOT, READY));
-    assert_eq!(actions, [Action::Run { slot: SLOT, trial: T1, micro_batch: Some(4) }]);
+    assert_eq!(
+        actions,
+        [Action::Run { slot: SLOT, trials: vec![GivenTrial { trial: T1, micro_batch: Some(4) }] }]
+    );
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn a_trial_that_fits_only_alone_waits_for_its_device_and_has_it_for_itself() {
     let actions = scheduler.step(Input::Exited(SLOT, Exit::Code(0)));
     assert_eq!(starts(&actions), [(T1, None, false)]);
     run_out(&mut scheduler, SLOT);
-    assert!(matches!(scheduler.slots.held(SLOT), Held::Nothing), "it waits until it is alone");
+    assert!(matches!(scheduler.slots.state(SLOT), SlotState::Empty), "it waits until it is alone");
     scheduler.step(Input::Exited(Slot(1), Exit::Code(0)));
     scheduler.step(Input::Line(Slot(2), WorkerLine::Finished(TrialId(6), outcome())));
     let actions = scheduler.step(Input::Exited(Slot(2), Exit::Code(0)));
@@ -83,11 +87,11 @@ fn a_trial_that_fits_only_alone_waits_for_its_device_and_has_it_for_itself() {
 #[test]
 fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests() {
     let mut scheduler = of_batch(3, 1, 1);
-    let others: Vec<Due> = (2..=9).map(|id| due(TrialId(id))).collect();
+    let others: Vec<PendingTrial> = (2..=9).map(|id| pending(TrialId(id))).collect();
     run_out(&mut scheduler, SLOT);
     run_out(&mut scheduler, SLOT);
-    assert!(scheduler.slots.is_taken(Pool::Host));
-    scheduler.turns.waiting.extend(others.iter().map(|due| due.trial));
+    assert!(scheduler.slots.is_taken(MemoryPool::Host));
+    scheduler.queue.waiting.extend(others.iter().map(|all| all.trial));
     assert_eq!(scheduler.step(Input::SpaceFreed), [], "nothing starts beside it");
     scheduler.step(Input::Line(SLOT, READY));
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
@@ -99,16 +103,17 @@ fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests(
 #[test]
 fn other_devices_go_on_while_one_is_kept_for_a_trial() {
     let devices = vec![Device::Cuda { index: 0 }, Device::Cuda { index: 0 }, Device::Cuda { index: 1 }];
-    let due: Vec<Due> = (1..=5).map(|id| Due { batch: 1, ..due(TrialId(id)) }).collect();
-    let mut scheduler = Scheduler::new(devices, &due, terms(5));
+    let all: Vec<PendingTrial> =
+        (1..=5).map(|id| PendingTrial { pass_examples: 1, ..pending(TrialId(id)) }).collect();
+    let mut scheduler = with_slots(devices, &all, terms(5));
     scheduler.step(Input::Begin);
     for slot in 0..3 {
         scheduler.step(Input::Line(Slot(slot), READY));
     }
-    scheduler.turns.waiting.clear();
+    scheduler.queue.waiting.clear();
     scheduler.step(Input::Exited(SLOT, DIED));
     run_out(&mut scheduler, SLOT);
-    scheduler.turns.waiting.push_back(TrialId(4));
+    scheduler.queue.waiting.push_back(TrialId(4));
     let actions = scheduler.step(Input::Line(Slot(2), WorkerLine::Finished(T3, outcome())));
     assert_eq!(starts(&actions), [(TrialId(4), None, false)]);
     let actions = scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
@@ -118,18 +123,18 @@ fn other_devices_go_on_while_one_is_kept_for_a_trial() {
 #[test]
 fn an_interrupted_run_is_taken_up_with_the_size_that_fits() {
     let gpu = Device::Cuda { index: 3 };
-    let due = [Due { micro_batch: Some(2), alone: Some(gpu), ..due(T1) }];
-    let mut scheduler = Scheduler::new(cpu(2), &due, terms(1));
+    let all = [PendingTrial { micro_batch: Some(2), alone: Some(gpu), ..pending(T1) }];
+    let mut scheduler = with_slots(cpu(2), &all, terms(1));
     assert_eq!(starts(&scheduler.step(Input::Begin)), [(T1, Some(2), false)], "that GPU is not here");
-    let due = [Due { alone: Some(cpu(1)[0]), ..due[0] }];
-    let mut scheduler = Scheduler::new(cpu(2), &due, terms(1));
+    let all = [PendingTrial { alone: Some(cpu(1)[0]), ..all[0] }];
+    let mut scheduler = with_slots(cpu(2), &all, terms(1));
     assert_eq!(starts(&scheduler.step(Input::Begin)), [(T1, Some(2), true)]);
 }
 
 #[test]
 fn no_more_attempts_follow_than_the_spec_allows() {
     let retries = Retries { out_of_memory: 2, ..Retries::default() };
-    let mut scheduler = Scheduler::new(cpu(1), &[due(T1)], Terms { retries, ..terms(1) });
+    let mut scheduler = with_slots(cpu(1), &[pending(T1)], Terms { retries, ..terms(1) });
     scheduler.step(Input::Begin);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), [(T1, None, false)]);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), [(T1, Some(16), false)]);

@@ -38,12 +38,15 @@ enum Deed {
     Alive,
     Resumed,
     OtherClasses,
+    SlotLeft,
+    SlotJoined,
+    TrialAdded,
     SpaceFreed,
     NextSpawnFails,
     Interrupt,
 }
 
-const DEEDS: [Deed; 25] = [
+const DEEDS: [Deed; 28] = [
     Deed::Ready,
     Deed::Progress,
     Deed::Finished,
@@ -66,6 +69,9 @@ const DEEDS: [Deed; 25] = [
     Deed::Alive,
     Deed::Resumed,
     Deed::OtherClasses,
+    Deed::SlotLeft,
+    Deed::SlotJoined,
+    Deed::TrialAdded,
     Deed::SpaceFreed,
     Deed::NextSpawnFails,
     Deed::Interrupt,
@@ -74,19 +80,21 @@ const DEEDS: [Deed; 25] = [
 /// What stands around the scheduler: processes, and a check of all that it asks for.
 struct World {
     scheduler: Scheduler,
-    /// A process for each slot, with the trial that it was told to run.
-    #[expect(clippy::option_option, reason = "no process, and a process without a trial")]
-    processes: Vec<Option<Option<TrialId>>>,
+    /// A process for each slot, with the trials that it has.
+    processes: Vec<Option<Vec<TrialId>>>,
     /// Processes that were told to go.
     doomed: BTreeSet<Slot>,
     /// Processes that wait for space.
     full: BTreeSet<Slot>,
     awaits_space: bool,
     /// The process that has its pool for itself, by pool.
-    alone: Vec<(Pool, Slot)>,
+    alone: Vec<(MemoryPool, Slot)>,
     /// What the latest start was like.
     started: (Option<usize>, bool),
+    /// Trials of the plan when the run began, and now.
+    planned: u32,
     trials: u32,
+    trials_per_worker: usize,
     attempts: BTreeMap<TrialId, u32>,
     full_disks: BTreeMap<TrialId, u32>,
     micro_batches: BTreeMap<TrialId, usize>,
@@ -97,20 +105,23 @@ struct World {
 }
 
 impl World {
-    fn new(slots: usize, trials: u32) -> Self {
-        // Every second trial goes on from the one after it, or from nobody who is there.
+    fn new(slots: usize, trials: u32, trials_per_worker: usize) -> Self {
+        // Every second trial starts from the checkpoint of the one after it, if there is one.
         let after = |id: u32| id.is_multiple_of(2).then_some(TrialId(id + 1));
-        let due: Vec<Due> =
-            (1..=trials).map(|id| Due { batch: BATCH, after: after(id), ..due(TrialId(id)) }).collect();
+        let all: Vec<PendingTrial> = (1..=trials)
+            .map(|id| PendingTrial { pass_examples: BATCH, prefix: after(id), ..pending(TrialId(id)) })
+            .collect();
         let mut world = Self {
-            scheduler: Scheduler::new(devices(slots), &due, terms(trials)),
+            scheduler: with_slots(devices(slots), &all, Terms { trials_per_worker, ..terms(trials) }),
             processes: vec![None; slots],
             doomed: BTreeSet::new(),
             full: BTreeSet::new(),
             awaits_space: false,
             alone: Vec::new(),
             started: (None, false),
+            planned: trials,
             trials,
+            trials_per_worker,
             attempts: BTreeMap::new(),
             full_disks: BTreeMap::new(),
             micro_batches: BTreeMap::new(),
@@ -133,16 +144,17 @@ impl World {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { slot, device, .. } => self.spawn(slot, device),
-            Action::Run { slot, trial, micro_batch } => {
-                assert!(
-                    self.processes.iter().flatten().all(|held| *held != Some(trial)),
-                    "{trial} runs twice"
-                );
-                assert_eq!(self.processes[slot.0], Some(None));
-                assert_eq!(micro_batch, self.micro_batches.get(&trial).copied());
-                self.processes[slot.0] = Some(Some(trial));
+            Action::Run { slot, trials } => {
+                assert!((1..=self.trials_per_worker).contains(&trials.len()));
+                assert_eq!(self.processes[slot.0], Some(Vec::new()));
+                for GivenTrial { trial, micro_batch } in trials {
+                    let held = self.processes.iter().flatten().flatten();
+                    assert!(!held.into_iter().any(|held| *held == trial), "{trial} runs twice");
+                    assert_eq!(micro_batch, self.micro_batches.get(&trial).copied());
+                    self.processes[slot.0].as_mut().unwrap().push(trial);
+                }
             }
-            Action::Stop(slot) | Action::Leave(slot) | Action::Terminate(slot) | Action::Kill(slot) => {
+            Action::Stop(slot, _) | Action::Leave(slot) | Action::Terminate(slot) | Action::Kill(slot) => {
                 assert!(self.processes[slot.0].is_some(), "nobody is there to hear");
                 if matches!(action, Action::Leave(_) | Action::Kill(_)) {
                     self.doomed.insert(slot);
@@ -163,10 +175,11 @@ impl World {
 
     fn spawn(&mut self, slot: Slot, device: Device) {
         assert_eq!(self.processes[slot.0], None, "a device was given away while held");
-        let pool = Pool::of(device);
+        let pool = MemoryPool::of(device);
         assert!(self.alone.iter().all(|(taken, _)| *taken != pool), "alone means alone");
         if self.started.1 {
-            let others = (0..self.processes.len()).filter(|index| Pool::of(self.devices()[*index]) == pool);
+            let others =
+                (0..self.processes.len()).filter(|index| MemoryPool::of(self.devices()[*index]) == pool);
             assert!(others.into_iter().all(|index| self.processes[index].is_none()), "alone means alone");
             self.alone.push((pool, slot));
         }
@@ -174,8 +187,13 @@ impl World {
             self.alone.retain(|(_, own)| *own != slot);
             self.give(Input::SpawnFailed(slot, "no".to_owned()));
         } else {
-            self.processes[slot.0] = Some(None);
+            self.processes[slot.0] = Some(Vec::new());
         }
+    }
+
+    fn join(&mut self, slot: Slot) {
+        let device = self.devices()[slot.0];
+        self.give(Input::SlotJoined(slot, device));
     }
 
     fn devices(&self) -> Vec<Device> {
@@ -185,9 +203,9 @@ impl World {
     fn logged(&mut self, trial: TrialId, event: &Event) {
         let count = match event {
             Event::Started { attempt, micro_batch, alone, .. } => {
-                let origin = TrialId(trial.0 + 1);
-                let waits = trial.0.is_multiple_of(2) && origin.0 <= self.trials;
-                assert!(!waits || self.terminal.contains_key(&origin), "{trial} did not wait");
+                let prefix = TrialId(trial.0 + 1);
+                let waits = trial.0.is_multiple_of(2) && prefix.0 <= self.planned;
+                assert!(!waits || self.terminal.contains_key(&prefix), "{trial} did not wait");
                 assert!(!self.awaits_space && self.full.is_empty(), "{trial} starts on a full disk");
                 self.started = (*micro_batch, *alone);
                 let before = micro_batch.and_then(|size| self.micro_batches.insert(trial, size));
@@ -230,23 +248,30 @@ impl World {
                 return self.give(Input::SpaceFreed);
             }
             Deed::NextSpawnFails => return self.next_spawn_fails = true,
+            Deed::SlotLeft | Deed::SlotJoined | Deed::TrialAdded if self.ended => return,
+            Deed::SlotLeft => return self.give(Input::SlotLeft(slot)),
+            Deed::SlotJoined => return self.join(slot),
+            Deed::TrialAdded => {
+                self.trials += 1;
+                let added = PendingTrial { pass_examples: BATCH, ..pending(TrialId(self.trials)) };
+                return self.give(Input::TrialAdded(added));
+            }
             _ => {}
         }
-        let Some(held) = self.processes[slot.0] else { return };
-        let own = held.unwrap_or(TrialId(99));
+        let Some(held) = &mut self.processes[slot.0] else { return };
+        let own = held.first().copied().unwrap_or(TrialId(99));
         match deed {
-            // A process that has reported the end of a trial has none until it is told to run the next.
-            Deed::Finished
-            | Deed::Stopped
-            | Deed::Failed
-            | Deed::FailedForGood
-            | Deed::FailedOutOfMemory
-            | Deed::FailedDiskFull => {
-                self.processes[slot.0] = Some(None);
+            Deed::Finished | Deed::Stopped => {
+                held.retain(|trial| *trial != own);
+                self.full.remove(&slot);
+            }
+            // A process leaves after a failure.
+            Deed::Failed | Deed::FailedForGood | Deed::FailedOutOfMemory | Deed::FailedDiskFull => {
+                held.clear();
                 self.full.remove(&slot);
             }
             Deed::Exit | Deed::Killed | Deed::OutOfMemory => self.gone(slot),
-            Deed::WaitsForSpace if held.is_some() && !self.doomed.contains(&slot) => {
+            Deed::WaitsForSpace if !held.is_empty() && !self.doomed.contains(&slot) => {
                 self.full.insert(slot);
             }
             Deed::GoesOn => _ = self.full.remove(&slot),
@@ -285,10 +310,12 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::OutOfMemory => Input::Exited(slot, Exit::OutOfMemory(Memory::Host)),
         Deed::StartupTimeout => Input::StartupTimeout(slot),
         Deed::Stalled => Input::Stalled(slot),
-        Deed::TimeLimit => Input::TimeLimit(slot),
+        Deed::TimeLimit => Input::TimeLimit(slot, own),
         Deed::LeaveTimeout => Input::LeaveTimeout(slot),
         Deed::SpaceFreed => Input::SpaceFreed,
-        Deed::NextSpawnFails | Deed::Interrupt => Input::Interrupt,
+        Deed::SlotLeft | Deed::SlotJoined | Deed::TrialAdded | Deed::NextSpawnFails | Deed::Interrupt => {
+            Input::Interrupt
+        }
     }
 }
 
@@ -305,16 +332,24 @@ proptest! {
     fn whatever_happens_no_trial_is_lost_and_every_device_is_freed(
         slots in 1_usize..5,
         trials in 0_u32..6,
+        trials_per_worker in 1_usize..4,
         may_interrupt in any::<bool>(),
         deeds in prop::collection::vec((0_usize..4, prop::sample::select(&DEEDS[..])), 0..120),
     ) {
-        let mut world = World::new(slots, trials);
+        let mut world = World::new(slots, trials, trials_per_worker);
         for (slot, deed) in deeds {
             if may_interrupt || !matches!(deed, Deed::Interrupt) {
                 world.deed(Slot(slot % slots), deed);
             }
         }
         // From here on every process only dies: the run must come to its end by itself.
+        let left_slots = world.ended && !world.scheduler.is_stopping();
+        for slot in (0..slots).map(Slot) {
+            if !world.ended {
+                world.join(slot);
+            }
+        }
+        let trials = world.trials;
         for _ in 0..=(ATTEMPTS_MAX as usize + 120) * trials as usize + slots {
             if world.awaits_space {
                 world.deed(SLOT, Deed::SpaceFreed);
@@ -330,11 +365,14 @@ proptest! {
             let terminal = world.terminal.get(&trial).copied().unwrap_or(0);
             let interrupted = world.interrupted.get(&trial).copied().unwrap_or(0);
             prop_assert!(terminal + interrupted <= 1, "{} ended {} times", trial, terminal);
-            if !world.scheduler.is_stopping() {
+            if left_slots && terminal == 0 {
+                // Every slot had left: the next run takes it up.
+                prop_assert!(world.scheduler.queue.waiting.contains(&trial), "{} was lost", trial);
+            } else if !world.scheduler.is_stopping() {
                 prop_assert_eq!(terminal, 1, "{} was lost", trial);
             } else if terminal + interrupted == 0 {
                 // It never began, or waits for its second attempt: the next run takes it up.
-                prop_assert!(world.scheduler.turns.waiting.contains(&trial), "{} was lost", trial);
+                prop_assert!(world.scheduler.queue.waiting.contains(&trial), "{} was lost", trial);
                 prop_assert!(world.scheduler.was_interrupted());
             }
         }

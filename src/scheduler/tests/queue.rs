@@ -6,9 +6,11 @@ const T3: TrialId = TrialId(3);
 
 /// A scheduler that has begun on so many slots, with trials numbered from 1 of which some wait for another.
 fn begun(slots: usize, after: &[Option<TrialId>]) -> Scheduler {
-    let due: Vec<Due> =
-        (1..).zip(after).map(|(id, &after)| Due { after, ..super::due(TrialId(id)) }).collect();
-    let mut scheduler = Scheduler::new(cpu(slots), &due, terms(3));
+    let all: Vec<PendingTrial> = (1..)
+        .zip(after)
+        .map(|(id, &after)| PendingTrial { prefix: after, ..super::pending(TrialId(id)) })
+        .collect();
+    let mut scheduler = with_slots(cpu(slots), &all, terms(3));
     scheduler.step(Input::Begin);
     for slot in 0..slots {
         scheduler.step(Input::Line(Slot(slot), READY));
@@ -17,11 +19,7 @@ fn begun(slots: usize, after: &[Option<TrialId>]) -> Scheduler {
 }
 
 fn running(scheduler: &Scheduler) -> Vec<TrialId> {
-    let held = scheduler.slots.all().filter_map(|slot| match scheduler.slots.held(slot) {
-        Held::Starting(trial) | Held::Busy(trial) => Some(trial),
-        Held::Nothing | Held::Ending(_) => None,
-    });
-    held.collect()
+    scheduler.slots.all().into_iter().flat_map(|slot| scheduler.slots.trials(slot)).collect()
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Crashes and full disks on purpose, for tests; without the variables below all of it does nothing.
+//! Crashes and full disks on purpose, for tests. Without the variables below nothing happens.
 //!
-//! `SWEEP_CRASH=ROLE:NUMBER:HOW:MARK` kills (SIGKILL) the process at its write point of that
-//! number, counted from 1. ROLE is `worker` or `orchestrator`; the file MARK is made at the
-//! crash, and while it exists nothing crashes, so that there is one crash in a test. HOW is
-//! `kill`, or `power`: then all that was not synced is undone before, as a power cut may.
+//! `SWEEP_CRASH=ROLE:NUMBER:HOW:MARK` kills (SIGKILL) the process at the write point of this
+//! number, counted from 1. ROLE is `worker` or `orchestrator`. HOW is `kill` or `power`; with
+//! `power`, all changes that were not synced are undone first, as in a power cut. The file MARK
+//! is created at the crash. While it exists nothing crashes, so a test has only one crash.
 //!
-//! `SWEEP_DISK_FULL=FILE`: while FILE exists, every write finds a full disk.
+//! `SWEEP_DISK_FULL=FILE` makes every write fail with a full disk while FILE exists.
 
 use std::{
     fs, io,
@@ -18,22 +18,26 @@ use std::{
 
 use rustix::process::{Signal, getpid, kill_process};
 
-/// What a power cut may undo.
+/// A change that is not synced, so that a power cut may undo it.
 #[derive(Debug)]
 enum Unsynced {
-    /// Contents of a file.
+    /// The contents of this file were written.
     Written(PathBuf),
-    /// The end of a file, from this length on.
+    /// The file was appended to; it had this length before.
     Appended(PathBuf, u64),
-    /// A name; and where what had the new one before is kept.
+    /// A file was renamed. `kept` is a link to the file that had the new name before.
     Renamed { from: PathBuf, to: PathBuf, kept: Option<PathBuf> },
-    /// A folder.
+    /// This folder was created.
     Created(PathBuf),
 }
 
+/// The crash that a test has ordered.
 struct Crash {
+    /// Number of the write point, from 1.
     number: u64,
+    /// Whether changes that are not synced are undone.
     power: bool,
+    /// The file that is created at the crash.
     mark: PathBuf,
 }
 
@@ -47,6 +51,7 @@ static FULL: LazyLock<Option<PathBuf>> =
 static POINTS: AtomicU64 = AtomicU64::new(0);
 static UNSYNCED: Mutex<Vec<Unsynced>> = Mutex::new(Vec::new());
 
+/// Reads the value of `SWEEP_CRASH`; `None` if it is for the other role or malformed.
 fn parse(order: &str, role: &str) -> Option<Crash> {
     let mut words = order.splitn(4, ':');
     let is_meant = words.next()? == role;
@@ -56,14 +61,14 @@ fn parse(order: &str, role: &str) -> Option<Crash> {
     is_meant.then_some(Crash { number, power, mark })
 }
 
-/// A write point: what has just been done.
+/// A write point; `what` has just been done.
 pub(crate) fn point(what: &str) {
     let Some(crash) = &*CRASH else { return };
     if POINTS.fetch_add(1, Ordering::SeqCst) + 1 != crash.number {
         return;
     }
     let Ok(mut mark) = fs::File::options().write(true).create_new(true).open(&crash.mark) else { return };
-    // For whoever looks why a test failed.
+    // Helps to understand a test that failed.
     let _ = io::Write::write_all(&mut mark, format!("{what}\n").as_bytes());
     if crash.power {
         let mut unsynced = UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +80,7 @@ pub(crate) fn point(what: &str) {
     }
 }
 
-/// An error while the disk is said to be full.
+/// An error as long as a test pretends that the disk is full.
 pub(crate) fn check_space() -> io::Result<()> {
     match &*FULL {
         Some(file) if file.exists() => Err(io::ErrorKind::StorageFull.into()),
@@ -83,12 +88,14 @@ pub(crate) fn check_space() -> io::Result<()> {
     }
 }
 
+/// Remembers a change that is not synced.
 fn note(change: impl FnOnce() -> Unsynced) {
     if CRASH.as_ref().is_some_and(|crash| crash.power) {
         UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner).push(change());
     }
 }
 
+/// Forgets the changes that are now synced.
 fn forget(is_synced: impl Fn(&Unsynced) -> bool) {
     if CRASH.as_ref().is_some_and(|crash| crash.power) {
         let mut unsynced = UNSYNCED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,25 +107,25 @@ fn forget(is_synced: impl Fn(&Unsynced) -> bool) {
     }
 }
 
-/// A file was written and is not synced.
+/// Call when a file was written and is not synced.
 pub(crate) fn wrote(path: &Path) {
     note(|| Unsynced::Written(path.to_owned()));
     point("wrote a file");
 }
 
-/// A file that had `length` bytes was appended to and is not synced.
+/// Call when a file that had `length` bytes was appended to and is not synced.
 pub(crate) fn appended(path: &Path, length: u64) {
     note(|| Unsynced::Appended(path.to_owned(), length));
     point("appended to a file");
 }
 
-/// A folder was made, and the one that it is in is not synced.
+/// Call when a folder was created and its parent is not synced.
 pub(crate) fn created(path: &Path) {
     note(|| Unsynced::Created(path.to_owned()));
     point("made a folder");
 }
 
-/// A file was synced.
+/// Call when a file was synced.
 pub(crate) fn synced(path: &Path) {
     forget(|change| match change {
         Unsynced::Written(file) | Unsynced::Appended(file, _) => file == path,
@@ -127,7 +134,7 @@ pub(crate) fn synced(path: &Path) {
     point("synced a file");
 }
 
-/// A folder was synced: the names in it last.
+/// Call when a folder was synced: the names in it survive a power cut.
 pub(crate) fn synced_folder(path: &Path) {
     forget(|change| match change {
         Unsynced::Created(name) | Unsynced::Renamed { to: name, .. } => name.parent() == Some(path),
@@ -136,7 +143,7 @@ pub(crate) fn synced_folder(path: &Path) {
     point("synced a folder");
 }
 
-/// Renames within a folder, which is not synced then.
+/// Renames a file or folder within its folder, which is not synced.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let power = CRASH.as_ref().is_some_and(|crash| crash.power);
     let kept = to.with_extension(format!("kept-{}", POINTS.load(Ordering::SeqCst)));
@@ -148,6 +155,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 impl Unsynced {
+    /// Undoes the change as a power cut may.
     fn undo(self) {
         let undone = match self {
             Self::Written(file) => halve(&file),
@@ -157,18 +165,18 @@ impl Unsynced {
             }
             Self::Created(folder) => fs::remove_dir_all(folder),
         };
-        // What is gone already needs no undoing.
+        // An error means that the file is gone already.
         let _ = undone;
     }
 }
 
-/// Half of a file never reached the disk.
+/// Cuts a file in half, as if the rest had not reached the disk.
 fn halve(file: &Path) -> io::Result<()> {
     let file = fs::File::options().write(true).open(file)?;
     file.set_len(file.metadata()?.len() / 2)
 }
 
-/// Half of what came after `length` reached the disk: a torn line.
+/// Cuts what was appended after `length` in half, which leaves a torn line.
 fn cut(file: &Path, length: u64) -> io::Result<()> {
     let file = fs::File::options().write(true).open(file)?;
     let appended = file.metadata()?.len().saturating_sub(length);
@@ -180,10 +188,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_for_its_role_and_may_have_colons_in_its_path() {
+    fn an_order_may_have_colons_in_its_path() {
         let crash = parse("worker:12:power:/tmp/a:b", "worker").unwrap();
         assert_eq!((crash.number, crash.power, crash.mark.to_str()), (12, true, Some("/tmp/a:b")));
+    }
+
+    #[test]
+    fn an_order_for_another_role_is_ignored() {
         assert!(parse("worker:12:power:/tmp/a", "orchestrator").is_none());
+    }
+
+    #[test]
+    fn an_order_without_a_number_is_ignored() {
         assert!(parse("worker:many:kill:/tmp/a", "worker").is_none());
     }
 

@@ -1,35 +1,54 @@
 //! Softmax attention within each sequence of a packed batch, and its gradient.
 //!
-//! Each head of a sequence is a handful of small matrix products out of the
-//! cache. Probabilities are kept for the gradient; dropout masks are drawn again.
+//! Each head of a sequence is a handful of small matrix products whose factors stay in the
+//! cache. Probabilities are kept for the gradient; dropout masks are computed again.
+//!
+//! Forward, for one head of size s with Q, K, V `[length, s]`, biases included, and a mask M
+//! of dropout factors (0 or 1 / (1 − rate)), all products by element but those of matrices:
+//!
+//! ```text
+//! P = softmax(Q Kᵀ / √s) by rows     W = P · M     O = W V
+//! ```
+//!
+//! Backward, with D the gradient of the loss by O, `[length, s]`:
+//!
+//! ```text
+//! by V:  Wᵀ D
+//! by W:  D Vᵀ                        by P:  G = (D Vᵀ) · M
+//! by the scores Q Kᵀ / √s:           S = P · (G − Σ G · P), the sum over a row
+//! by Q:  S K / √s                    by K:  Sᵀ Q / √s
+//! ```
+//!
+//! The sum in S is the derivative of softmax: ∂pᵢ/∂zⱼ = pᵢ (δᵢⱼ − pⱼ). These are the
+//! gradients that automatic differentiation gives for the plain form; tests compare both.
 
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{
-    Attention,
+    inputs::Attention,
     kernels::{dot, exp, highest, sum},
-    product::{Matrix, Multiply},
+    product::{Multiply, PaddedMatrix},
 };
-use crate::train::masks::Drop;
+use crate::train::{masks::NumberedDropout, numbers::small_count};
 
-/// What it gives: its result, and what its gradient needs.
+/// The result of attention, and what its gradient needs.
 pub(super) struct AttentionOutput {
     /// `[rows, width]`
     pub(super) output: Vec<f32>,
     /// Queries, keys and values with their bias, `[rows, 3 · width]`.
     pub(super) projected: Vec<f32>,
-    /// Before dropout, by sequence, head, query, key.
+    /// The probabilities before dropout, by sequence, head, query, key.
     pub(super) probabilities: Vec<f32>,
 }
 
-/// See [`super::Fused::packed_attention`].
+/// See [`super::fused::Fused::packed_attention`].
 pub(super) fn attention(mut projected: Vec<f32>, bias: &[f32], attention: &Attention) -> AttentionOutput {
     let width = bias.len() / 3;
     for row in projected.chunks_exact_mut(bias.len()) {
         row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
     }
-    let firsts = attention.firsts();
+    let firsts = attention.first_elements();
     let sequences = attention.packing.sequences();
     let mut probabilities = vec![0.0; firsts[sequences]];
     let mut output = vec![0.0; attention.packing.rows() * width];
@@ -44,21 +63,26 @@ pub(super) fn attention(mut projected: Vec<f32>, bias: &[f32], attention: &Atten
         (outputs, rest) = (later, rest_later);
         tasks.push((index, output, probabilities));
     }
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, output, probabilities)| {
+    let run = |scratch: &mut AttentionScratch,
+               (index, output, probabilities): (usize, &mut [f32], &mut [f32])| {
         let (start, length) = attention.packing.sequence(index);
-        let sequence = Sequence { width, length, size: width / attention.heads };
         let projected = &projected[start * 3 * width..(start + length) * 3 * width];
+        let elements = length * length;
         for head in 0..attention.heads {
-            let elements = length * length;
-            let probabilities = &mut probabilities[head * elements..(head + 1) * elements];
             let first = firsts[index] + head * elements;
-            scratch.forward((sequence, projected), head, attention, first, probabilities, output);
+            let dropout = NumberedDropout { dropout: attention.drop, first };
+            let head = SequenceHead { width, length, head, size: width / attention.heads, dropout };
+            let probabilities = &mut probabilities[head.head * elements..][..elements];
+            scratch.forward(head, projected, probabilities, output);
         }
-    });
+    };
+    tasks.into_par_iter().for_each_init(AttentionScratch::default, run);
     AttentionOutput { output, projected, probabilities }
 }
 
-/// The gradients of [`attention`] by projections and bias; the first takes the place of the biased projections.
+/// Returns the gradients of [`attention`] by projections and bias. `gradient`, by the result: `[rows, width]`.
+///
+/// The gradient by the projections overwrites `projected`, the biased projections.
 pub(super) fn attention_backward(
     mut projected: Vec<f32>,
     probabilities: &[f32],
@@ -66,25 +90,28 @@ pub(super) fn attention_backward(
     attention: &Attention,
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
-    let firsts = attention.firsts();
+    let firsts = attention.first_elements();
     let mut tasks = Vec::with_capacity(attention.packing.sequences());
     let (mut places, mut gradients) = (projected.as_mut_slice(), gradient);
     for index in 0..attention.packing.sequences() {
         let (_, length) = attention.packing.sequence(index);
-        let sequence = Sequence { width, length, size: width / attention.heads };
         let (place, later) = places.split_at_mut(length * 3 * width);
         let (gradient, rest) = gradients.split_at(length * width);
         (places, gradients) = (later, rest);
-        tasks.push((index, sequence, place, gradient));
+        tasks.push((index, place, gradient));
     }
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (index, sequence, place, gradient)| {
+    let run = |scratch: &mut AttentionScratch, (index, place, gradient): (usize, &mut [f32], &[f32])| {
+        let (_, length) = attention.packing.sequence(index);
+        let elements = length * length;
         for head in 0..attention.heads {
-            let elements = sequence.length * sequence.length;
             let first = firsts[index] + head * elements;
+            let dropout = NumberedDropout { dropout: attention.drop, first };
+            let head = SequenceHead { width, length, head, size: width / attention.heads, dropout };
             let probabilities = &probabilities[first..first + elements];
-            scratch.backward(sequence, head, attention, first, probabilities, gradient, place);
+            scratch.backward(head, place, probabilities, gradient);
         }
-    });
+    };
+    tasks.into_par_iter().for_each_init(AttentionScratch::default, run);
     let mut bias = vec![0.0; 3 * width];
     for row in projected.chunks_exact(3 * width) {
         bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
@@ -92,146 +119,158 @@ pub(super) fn attention_backward(
     (projected, bias)
 }
 
-/// One sequence.
+/// A part of the projections, which stand side by side.
 #[derive(Clone, Copy)]
-struct Sequence {
-    width: usize,
-    length: usize,
-    /// Of a head.
-    size: usize,
+enum Projection {
+    Queries = 0,
+    Keys = 1,
+    Values = 2,
 }
 
-impl Sequence {
-    /// A head's part of the queries (0), keys (1) or values (2) of `projected`, times `factor`.
-    fn part(self, projected: &[f32], which: usize, head: usize, factor: f32, into: &mut Matrix) {
+/// One head of one sequence.
+#[derive(Clone, Copy)]
+struct SequenceHead {
+    width: usize,
+    length: usize,
+    /// The head's index.
+    head: usize,
+    /// The width of a head.
+    size: usize,
+    /// Dropout on the head's probabilities.
+    dropout: NumberedDropout,
+}
+
+impl SequenceHead {
+    /// The first column of this head's part of the projections.
+    const fn column(self, part: Projection) -> usize {
+        part as usize * self.width + self.head * self.size
+    }
+
+    /// Copies this head's part of `projected`, times `factor`, into `into`: `[length, size]`.
+    fn read(self, projected: &[f32], part: Projection, factor: f32, into: &mut PaddedMatrix) {
         into.reset(self.length, self.size);
-        let column = which * self.width + head * self.size;
+        let column = self.column(part);
         for row in 0..self.length {
             let source = &projected[row * 3 * self.width + column..][..self.size];
             into.row_mut(row).iter_mut().zip(source).for_each(|(place, value)| *place = value * factor);
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
+    /// Copies `from`, `[length, size]`, times `factor`, over this head's part of `projected`.
+    fn write(self, from: &PaddedMatrix, part: Projection, factor: f32, projected: &mut [f32]) {
+        let column = self.column(part);
+        for row in 0..self.length {
+            let place = &mut projected[row * 3 * self.width + column..][..self.size];
+            place.iter_mut().zip(from.row(row)).for_each(|(place, value)| *place = value * factor);
+        }
+    }
+
+    /// 1 / √s.
     fn scale(self) -> f32 {
-        1.0 / (self.size as f32).sqrt()
+        1.0 / small_count(self.size).sqrt()
     }
 }
 
-/// Matrices that are used again and again.
+/// A thread's matrices, which are used for one head after another.
 #[derive(Default)]
-struct Scratch {
-    queries: Matrix,
-    keys: Matrix,
-    values: Matrix,
-    turned: Matrix,
-    scores: Matrix,
-    result: Matrix,
-    gradient: Matrix,
+struct AttentionScratch {
+    queries: PaddedMatrix,
+    keys: PaddedMatrix,
+    values: PaddedMatrix,
+    weights: PaddedMatrix,
+    transposed: PaddedMatrix,
+    scores: PaddedMatrix,
+    result: PaddedMatrix,
+    gradient: PaddedMatrix,
     mask: Vec<f32>,
 }
 
-impl Scratch {
+impl AttentionScratch {
+    /// Computes one head's part of `output`, `[length, width]`, and its `probabilities`, `[length, length]`.
     fn forward(
         &mut self,
-        (sequence, projected): (Sequence, &[f32]),
-        head: usize,
-        attention: &Attention,
-        first: usize,
+        head: SequenceHead,
+        projected: &[f32],
         probabilities: &mut [f32],
         output: &mut [f32],
     ) {
         let arch = Arch::new();
-        let Sequence { length, size, width, .. } = sequence;
-        sequence.part(projected, 0, head, sequence.scale(), &mut self.queries);
-        sequence.part(projected, 1, head, 1.0, &mut self.keys);
-        sequence.part(projected, 2, head, 1.0, &mut self.values);
-        self.turned.transpose(&self.keys, length, size);
-        let (a, b, c) = (&self.queries, &self.turned, &mut self.scores);
+        let SequenceHead { length, size, width, .. } = head;
+        // The scale goes to the queries, which are smaller than the scores.
+        head.read(projected, Projection::Queries, head.scale(), &mut self.queries);
+        head.read(projected, Projection::Keys, 1.0, &mut self.keys);
+        head.read(projected, Projection::Values, 1.0, &mut self.values);
+        self.transposed.transpose(&self.keys, length, size);
+        let (a, b, c) = (&self.queries, &self.transposed, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
         self.mask.resize(length, 1.0);
-        weigh(&mut self.scores, probabilities, &mut self.mask, attention.drop, first);
+        weigh(&mut self.scores, probabilities, &mut self.mask, head.dropout);
         let (a, b, c) = (&self.scores, &self.values, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
         for row in 0..length {
-            output[row * width + head * size..][..size].copy_from_slice(&self.result.row(row)[..size]);
+            output[row * width + head.head * size..][..size].copy_from_slice(&self.result.row(row)[..size]);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "slices of one head, each used once")]
+    /// Replaces one head's part of `projected` by its gradient. The names of the steps are those of the file's header.
     fn backward(
         &mut self,
-        sequence: Sequence,
-        head: usize,
-        attention: &Attention,
-        first: usize,
+        head: SequenceHead,
+        projected: &mut [f32],
         probabilities: &[f32],
         gradient: &[f32],
-        projected: &mut [f32],
     ) {
         let arch = Arch::new();
-        let Sequence { length, size, width, .. } = sequence;
-        // A part is read before its gradient takes its place.
-        let put = |projected: &mut [f32], which: usize, factor: f32, from: &Matrix| {
-            for row in 0..length {
-                let place = &mut projected[row * 3 * width + which * width + head * size..][..size];
-                place.iter_mut().zip(from.row(row)).for_each(|(place, value)| *place = value * factor);
-            }
-        };
+        let SequenceHead { length, size, width, .. } = head;
         self.gradient.reset(length, size);
         for row in 0..length {
-            let source = &gradient[row * width + head * size..][..size];
+            let source = &gradient[row * width + head.head * size..][..size];
             self.gradient.row_mut(row)[..size].copy_from_slice(source);
         }
-        // By the probabilities after dropout.
-        sequence.part(projected, 2, head, 1.0, &mut self.values);
-        self.turned.transpose(&self.values, length, size);
-        let (a, b, c) = (&self.gradient, &self.turned, &mut self.scores);
+        // D Vᵀ. Each part of `projected` is read before its gradient is written over it.
+        head.read(projected, Projection::Values, 1.0, &mut self.values);
+        self.transposed.transpose(&self.values, length, size);
+        let (a, b, c) = (&self.gradient, &self.transposed, &mut self.scores);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: size });
-        // `keys` holds the dropped-out probabilities, `scores` becomes the gradient by the scores.
-        self.keys.reset(length, length);
+        // `scores` becomes S, and `weights` W.
+        self.weights.reset(length, length);
         self.mask.resize(length, 1.0);
-        weigh_backward(
-            &mut self.scores,
-            &mut self.keys,
-            probabilities,
-            &mut self.mask,
-            attention.drop,
-            first,
-        );
-        self.turned.transpose(&self.keys, length, length);
-        let (a, b, c) = (&self.turned, &self.gradient, &mut self.result);
+        weigh_backward(&mut self.scores, &mut self.weights, probabilities, &mut self.mask, head.dropout);
+        // Wᵀ D
+        self.transposed.transpose(&self.weights, length, length);
+        let (a, b, c) = (&self.transposed, &self.gradient, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        put(projected, 2, 1.0, &self.result);
-        sequence.part(projected, 1, head, 1.0, &mut self.keys);
+        head.write(&self.result, Projection::Values, 1.0, projected);
+        // S K / √s
+        head.read(projected, Projection::Keys, 1.0, &mut self.keys);
         let (a, b, c) = (&self.scores, &self.keys, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        sequence.part(projected, 0, head, sequence.scale(), &mut self.queries);
-        put(projected, 0, sequence.scale(), &self.result);
-        self.turned.transpose(&self.scores, length, length);
-        let (a, b, c) = (&self.turned, &self.queries, &mut self.result);
+        head.read(projected, Projection::Queries, head.scale(), &mut self.queries);
+        head.write(&self.result, Projection::Queries, head.scale(), projected);
+        // Sᵀ Q / √s, where `queries` holds Q / √s.
+        self.transposed.transpose(&self.scores, length, length);
+        let (a, b, c) = (&self.transposed, &self.queries, &mut self.result);
         arch.dispatch(Multiply { a, b, c, rows: length, depth: length });
-        put(projected, 1, 1.0, &self.result);
+        head.write(&self.result, Projection::Keys, 1.0, projected);
     }
 }
 
 vectorised! {
-    /// Makes rows of scores those of the weights: their softmax, which is kept, with dropout. `mask` is as long
-    /// as a row; `first` is the first element's number.
+    /// Turns rows of scores into weights: their softmax, which is kept in `probabilities`, with dropout. `mask` is as
+    /// long as a row.
     fn weigh<'a>(
-        scores: &'a mut Matrix,
+        scores: &'a mut PaddedMatrix,
         probabilities: &'a mut [f32],
         mask: &'a mut [f32],
-        drop: Drop,
-        first: usize,
+        dropout: NumberedDropout,
     ) {
         let length = mask.len();
         for (row, kept) in probabilities.chunks_exact_mut(length).enumerate() {
             let scores = &mut scores.row_mut(row)[..length];
             softmax(scores);
             kept.copy_from_slice(scores);
-            if !drop.is_off() {
-                drop.fill(mask, first + row * length);
+            if !dropout.dropout.is_off() {
+                dropout.fill(mask, row * length);
                 scores.iter_mut().zip(&*mask).for_each(|(score, mask)| *score *= mask);
             }
         }
@@ -239,23 +278,22 @@ vectorised! {
 }
 
 vectorised! {
-    /// From the gradient by the weights, in `scores`, the gradient by the scores; the weights go to `dropped`.
+    /// Turns the gradient by the weights, in `scores`, into the gradient by the scores, and computes the weights again.
     fn weigh_backward<'a>(
-        scores: &'a mut Matrix,
-        dropped: &'a mut Matrix,
+        scores: &'a mut PaddedMatrix,
+        weights: &'a mut PaddedMatrix,
         probabilities: &'a [f32],
         mask: &'a mut [f32],
-        drop: Drop,
-        first: usize,
+        dropout: NumberedDropout,
     ) {
         let length = mask.len();
         for (row, probabilities) in probabilities.chunks_exact(length).enumerate() {
-            drop.fill(mask, first + row * length);
-            let (scores, dropped) = (&mut scores.row_mut(row)[..length], dropped.row_mut(row));
-            for (((score, dropped), probability), mask) in
-                scores.iter_mut().zip(dropped).zip(probabilities).zip(&*mask)
+            dropout.fill(mask, row * length);
+            let (scores, weights) = (&mut scores.row_mut(row)[..length], weights.row_mut(row));
+            for (((score, weight), probability), mask) in
+                scores.iter_mut().zip(weights).zip(probabilities).zip(&*mask)
             {
-                *dropped = probability * mask;
+                *weight = probability * mask;
                 *score *= mask;
             }
             let along = dot(scores, probabilities);
@@ -266,7 +304,9 @@ vectorised! {
     }
 }
 
-/// In place.
+/// The softmax of `scores`, in place.
+// The highest score is subtracted first: it changes no quotient, and no exponential overflows. `exp` is defined from
+// −87 on, where the exponential is about 1.6e-38; lower scores get that value in the place of a smaller one.
 #[inline(always)]
 pub(super) fn softmax(scores: &mut [f32]) {
     let highest = highest(scores);

@@ -1,44 +1,23 @@
-//! Large matrix products, straight into new memory: those of f32 by the `gemm` crate.
+//! Large matrix products, written straight into new memory. Products of f32 are made by the `gemm` crate.
 //!
-//! burn's own product clears its result first and then moves it. This file, `gemm/bf16.rs` and the
-//! cache's map are the only places with `unsafe`.
+//! burn's own product fills its result with zeros first and copies it afterwards. This file,
+//! `gemm/bf16.rs` and `cache/mapped.rs` are the only places with `unsafe`.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use self::view::View;
 use crate::settings::MatmulPrecision;
 
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+pub(super) mod view;
 
-/// Multiplications from which threads share a product: 192³, burn's own bound.
-const SHARED_FROM: usize = 192 * 192 * 192;
+/// The number of multiplications from which threads share a product: 192³, as in burn's own product. Below it, waking
+/// the other threads takes longer than they save.
+const SHARED_MIN: usize = 192 * 192 * 192;
 
-/// A matrix, or one that is turned.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    /// From a row to the next, and from a column to the next.
-    strides: [isize; 2],
-}
-
-impl<'a> View<'a> {
-    /// Row-major, with so many columns.
-    pub(super) fn new(values: &'a [f32], columns: usize) -> Self {
-        let rows = values.len() / columns.max(1);
-        Self { values, rows, columns, strides: [columns.cast_signed(), 1] }
-    }
-
-    /// The transpose.
-    pub(super) const fn turned(self) -> Self {
-        let [row, column] = self.strides;
-        Self { rows: self.columns, columns: self.rows, strides: [column, row], ..self }
-    }
-}
-
-/// Whether this processor has the instructions that make products of bf16 the faster ones.
+/// Whether this processor has instructions that make products of bf16 faster than those of f32.
 pub(super) fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     return bf16::is_supported();
@@ -46,10 +25,13 @@ pub(super) fn has_bf16() -> bool {
     false
 }
 
-/// `a · b`, row-major, of factors that `precision` rounds.
+/// Returns `a · b`, row-major. Both factors are rounded to `precision` first; sums are in f32.
 ///
 /// # Panics
-/// When the columns of `a` are not as many as the rows of `b`.
+/// When the number of columns of `a` is not the number of rows of `b`.
+// Without the instructions, rounding to bf16 and multiplying in f32 gives the same products, since the product of two
+// bf16 (8 significant bits each) is exact in f32 (24 bits). The sums are in another order, so their last bits differ:
+// `arithmetic::identity` tells the two apart.
 pub(super) fn product(a: View<'_>, b: View<'_>, precision: MatmulPrecision) -> Vec<f32> {
     assert_eq!(a.columns, b.rows, "the matrices of a product fit");
     let (rows, depth, columns) = (a.rows, a.columns, b.columns);
@@ -57,7 +39,7 @@ pub(super) fn product(a: View<'_>, b: View<'_>, precision: MatmulPrecision) -> V
     if depth == 0 || count == 0 {
         return vec![0.0; count];
     }
-    let is_shared = rows.saturating_mul(columns).saturating_mul(depth) >= SHARED_FROM;
+    let is_shared = rows.saturating_mul(columns).saturating_mul(depth) >= SHARED_MIN;
     match precision {
         MatmulPrecision::F32 => product_f32(a, b, is_shared),
         #[cfg(target_arch = "x86_64")]
@@ -69,12 +51,12 @@ pub(super) fn product(a: View<'_>, b: View<'_>, precision: MatmulPrecision) -> V
     }
 }
 
-/// What is left of `values` in bf16.
+/// Rounds `values` to bf16 and back.
 fn rounded(values: &[f32]) -> Vec<f32> {
     values.par_iter().map(|&value| half::bf16::from_f32(value).to_f32()).collect()
 }
 
-/// No side is 0.
+/// Returns `a · b`, row-major, none of whose three sizes is 0.
 #[expect(unsafe_code, reason = "the crate takes pointers")]
 fn product_f32(a: View<'_>, b: View<'_>, is_shared: bool) -> Vec<f32> {
     let (rows, depth, columns) = (a.rows, a.columns, b.columns);
@@ -82,7 +64,7 @@ fn product_f32(a: View<'_>, b: View<'_>, is_shared: bool) -> Vec<f32> {
     let parallelism = if is_shared { Parallelism::Rayon(0) } else { Parallelism::None };
     let mut result: Vec<f32> = Vec::with_capacity(count);
     let ([a_row, a_column], [b_row, b_column]) = (a.strides, b.strides);
-    // SAFETY: a view holds `rows · columns` values, and its strides, which only `new` and `turned` make,
+    // SAFETY: a view holds `rows · columns` values, and its strides, which only `new` and `transposed` make,
     // stay within them. The result has room for `count` values of rows `columns` apart; it is not read
     // (`read_dst` is false), and all of it is written before its length is set.
     unsafe {

@@ -2,15 +2,19 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
-use super::{Attention, Norm, Packing};
+use super::inputs::{Attention, Norm, Packing};
+use crate::train::numbers::count;
 
-/// Added to the scores of padding: its probability becomes exactly 0.
+/// Added to the scores of padding. The exponential of such a score underflows, so that its probability is exactly 0.
 const MASKED: f32 = -1e9;
 
+/// See [`super::fused::Fused::bias_gelu`].
 pub(super) fn gelu<B: Backend>(input: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {
     activation::gelu(input + bias.unsqueeze())
 }
 
+/// See [`super::fused::Fused::residual_norm`].
+// The variance is the mean of squares, without Bessel's correction, as in `torch.nn.LayerNorm`.
 pub(super) fn norm<B: Backend>(norm: Norm<B>) -> Tensor<B, 2> {
     let sum = norm.before.apply(norm.input + norm.bias.unsqueeze()) + norm.residual;
     let centred = sum.clone() - sum.mean_dim(1);
@@ -19,7 +23,9 @@ pub(super) fn norm<B: Backend>(norm: Norm<B>) -> Tensor<B, 2> {
     norm.after.apply(normal * norm.gamma.unsqueeze() + norm.beta.unsqueeze())
 }
 
-/// Pads every sequence to the longest, and takes the padding out again.
+/// See [`super::fused::Fused::packed_attention`]. Pads every sequence to the longest one, and takes the padding out
+/// again.
+// softmax(Q Kᵀ / √s) V by head, with heads of size s (Vaswani et al. 2017, arXiv 1706.03762, section 3.2).
 pub(super) fn attention<B: Backend>(
     projected: Tensor<B, 2>,
     bias: Tensor<B, 1>,
@@ -30,79 +36,78 @@ pub(super) fn attention<B: Backend>(
     let (heads, width) = (attention.heads, columns / 3);
     let size = width / heads;
     let (sequences, longest) = (attention.packing.sequences(), attention.packing.longest());
-    let places = Places::new(&attention.packing);
-    let padded = (projected + bias.unsqueeze()).select(0, indices(&places.padded, &device));
+    let map = PaddingMap::new(&attention.packing);
+    let padded = (projected + bias.unsqueeze()).select(0, indices(&map.padded, &device));
     let padded = padded.reshape([sequences, longest, 3 * heads, size]).swap_dims(1, 2);
     let part = |index: usize| padded.clone().narrow(1, index * heads, heads);
-    #[expect(clippy::cast_precision_loss, reason = "a head's size is small")]
-    let scale = 1.0 / (size as f64).sqrt();
-    let scores = TensorData::new(places.scores, [sequences, 1, 1, longest]);
+    let scale = 1.0 / count(size).sqrt();
+    let scores = TensorData::new(map.scores, [sequences, 1, 1, longest]);
     let logits =
         part(0).mul_scalar(scale).matmul(part(1).swap_dims(2, 3)) + Tensor::from_data(scores, &device);
     let probabilities = activation::softmax(logits, 3);
-    let firsts = attention.firsts();
-    // Those of padding are those of others, which does no harm.
+    let firsts = attention.first_elements();
+    // Elements of padding have the numbers of other elements. Their probabilities are 0 or not read, so any mask does.
     let probabilities = attention.drop.apply_numbered(probabilities, |[sequence, head, query, key]| {
         let (_, length) = attention.packing.sequence(sequence);
         firsts[sequence] + (head * length + query) * length + key
     });
     let attended = probabilities.matmul(part(2)).swap_dims(1, 2).reshape([sequences * longest, width]);
-    attended.select(0, indices(&places.packed, &device))
+    attended.select(0, indices(&map.packed, &device))
 }
 
-/// Pads as [`attention`] does.
-pub(super) fn first_attention<B: Backend>(
+/// See [`super::fused::Fused::cls_attention`]. Pads as [`attention`] does.
+pub(super) fn cls_attention<B: Backend>(
     hidden: Tensor<B, 2>,
-    asked: Tensor<B, 2>,
+    projected_queries: Tensor<B, 2>,
     attention: &Attention,
 ) -> Tensor<B, 2> {
     let device = hidden.device();
     let [_, width] = hidden.dims();
     let heads = attention.heads;
     let (sequences, longest) = (attention.packing.sequences(), attention.packing.longest());
-    let places = Places::new(&attention.packing);
-    let padded = hidden.select(0, indices(&places.padded, &device)).reshape([sequences, longest, width]);
-    let asked = asked.reshape([heads, sequences, width]).swap_dims(0, 1);
-    let scores = TensorData::new(places.scores, [sequences, 1, longest]);
-    let logits = asked.matmul(padded.clone().swap_dims(1, 2)) + Tensor::from_data(scores, &device);
+    let map = PaddingMap::new(&attention.packing);
+    let padded = hidden.select(0, indices(&map.padded, &device)).reshape([sequences, longest, width]);
+    let queries = projected_queries.reshape([heads, sequences, width]).swap_dims(0, 1);
+    let scores = TensorData::new(map.scores, [sequences, 1, longest]);
+    let logits = queries.matmul(padded.clone().swap_dims(1, 2)) + Tensor::from_data(scores, &device);
     let probabilities = activation::softmax(logits, 2).reshape([sequences, heads, 1, longest]);
     let probabilities = attention.drop.apply_numbered(probabilities, |[sequence, head, _, key]| {
         let (_, length) = attention.packing.sequence(sequence);
-        attention.first_of_one(sequence) + head * length + key
+        attention.first_cls_element(sequence) + head * length + key
     });
     let probabilities = probabilities.reshape([sequences, heads, longest]);
     let sums = probabilities.clone().sum_dim(2);
-    let found = Tensor::cat(vec![probabilities.matmul(padded), sums], 2);
-    found.swap_dims(0, 1).reshape([heads * sequences, width + 1])
+    let sums = Tensor::cat(vec![probabilities.matmul(padded), sums], 2);
+    sums.swap_dims(0, 1).reshape([heads * sequences, width + 1])
 }
 
-fn indices<B: Backend>(places: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
-    let places: Vec<i32> = places.iter().map(|&place| i32::try_from(place).unwrap_or(i32::MAX)).collect();
-    Tensor::from_data(TensorData::from(places.as_slice()), device)
+fn indices<B: Backend>(rows: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
+    let rows: Vec<i32> = rows.iter().map(|&row| i32::try_from(row).unwrap_or(i32::MAX)).collect();
+    Tensor::from_data(TensorData::from(rows.as_slice()), device)
 }
 
-/// Where rows go when sequences are padded, and come from when they are not any more.
-struct Places {
-    /// For each padded row, the packed row in it; padding repeats its sequence's first row.
+/// Which packed row stands in which padded row.
+struct PaddingMap {
+    /// By padded row: the packed row in it. Padding repeats its sequence's first row.
     padded: Vec<usize>,
-    /// 0, or [`MASKED`] for padding, for each padded row.
+    /// By padded row: 0, or [`MASKED`] for padding.
     scores: Vec<f32>,
-    /// For each packed row of output, its padded row.
+    /// By packed row: its padded row.
     packed: Vec<usize>,
 }
 
-impl Places {
+impl PaddingMap {
     fn new(packing: &Packing) -> Self {
         let longest = packing.longest();
-        let mut places = Self { padded: Vec::new(), scores: Vec::new(), packed: Vec::new() };
+        let mut map = Self { padded: Vec::new(), scores: Vec::new(), packed: Vec::new() };
         for sequence in 0..packing.sequences() {
             let (start, length) = packing.sequence(sequence);
             for place in 0..longest {
-                places.padded.push(if place < length { start + place } else { start });
-                places.scores.push(if place < length { 0.0 } else { MASKED });
+                map.padded.push(if place < length { start + place } else { start });
+                map.scores.push(if place < length { 0.0 } else { MASKED });
             }
-            places.packed.extend((0..length).map(|place| sequence * longest + place));
+            map.packed.extend((0..length).map(|place| sequence * longest + place));
         }
-        places
+        map
     }
 }

@@ -1,4 +1,4 @@
-//! Small matrix products out of the cache: attention within one sequence.
+//! Small matrix products whose factors stay in the processor's cache, for attention within one sequence.
 
 use pulp::{Simd, WithSimd};
 
@@ -6,16 +6,16 @@ use pulp::{Simd, WithSimd};
 pub(super) const TILE_ROWS: usize = 8;
 pub(super) const TILE_COLUMNS: usize = 16;
 
-/// A matrix with rows `stride` apart.
+/// A matrix whose rows begin `stride` values apart. Rows and columns are padded to whole tiles.
 #[derive(Default)]
-pub(super) struct Matrix {
+pub(super) struct PaddedMatrix {
     pub(super) values: Vec<f32>,
     pub(super) rows: usize,
     pub(super) stride: usize,
 }
 
-impl Matrix {
-    /// Gives it room for `rows` by `columns`, padded to whole tiles, all zeros.
+impl PaddedMatrix {
+    /// Makes it a matrix of `rows` by `columns` zeros, padded to whole tiles.
     pub(super) fn reset(&mut self, rows: usize, columns: usize) {
         self.rows = rows.next_multiple_of(TILE_ROWS);
         self.stride = columns.next_multiple_of(TILE_COLUMNS);
@@ -23,8 +23,8 @@ impl Matrix {
         self.values.resize(self.rows * self.stride, 0.0);
     }
 
-    /// As [`Self::reset`], with whatever values.
-    fn reshape(&mut self, rows: usize, columns: usize) {
+    /// As [`Self::reset`], but the values are those that happen to be there.
+    fn resize(&mut self, rows: usize, columns: usize) {
         self.rows = rows.next_multiple_of(TILE_ROWS);
         self.stride = columns.next_multiple_of(TILE_COLUMNS);
         self.values.resize(self.rows * self.stride, 0.0);
@@ -38,24 +38,20 @@ impl Matrix {
         &mut self.values[row * self.stride..][..self.stride]
     }
 
-    /// Makes it the transpose of the first `rows` by `columns` of `other`.
+    /// Makes it the transpose of the upper left `rows` by `columns` of `other`.
     pub(super) fn transpose(&mut self, other: &Self, rows: usize, columns: usize) {
         self.reset(columns, rows);
-        turn(&other.values, other.stride, &mut self.values, self.stride, rows, columns);
+        transpose(other, self, rows, columns);
     }
 }
 
 vectorised! {
-    /// In blocks, so that the places of one block stay in the nearest cache however far apart rows are.
-    fn turn<'a>(
-        from: &'a [f32],
-        from_stride: usize,
-        to: &'a mut [f32],
-        to_stride: usize,
-        rows: usize,
-        columns: usize,
-    ) {
+    /// Writes the transpose of the upper left `rows` by `columns` of `from` into `to`.
+    // In square blocks: however far apart rows begin, the values of one block stay in the nearest cache.
+    fn transpose<'a>(from: &'a PaddedMatrix, to: &'a mut PaddedMatrix, rows: usize, columns: usize) {
         const BLOCK: usize = 16;
+        let (from, from_stride) = (&from.values, from.stride);
+        let (to, to_stride) = (&mut to.values, to.stride);
         for column in (0..columns).step_by(BLOCK) {
             let width = BLOCK.min(columns - column);
             for row in (0..rows).step_by(BLOCK) {
@@ -78,9 +74,9 @@ vectorised! {
 
 /// `c = a · b` over `depth` columns of `a` and rows of `b`; `c` gets as many rows as `rows` needs.
 pub(super) struct Multiply<'a> {
-    pub(super) a: &'a Matrix,
-    pub(super) b: &'a Matrix,
-    pub(super) c: &'a mut Matrix,
+    pub(super) a: &'a PaddedMatrix,
+    pub(super) b: &'a PaddedMatrix,
+    pub(super) c: &'a mut PaddedMatrix,
     pub(super) rows: usize,
     pub(super) depth: usize,
 }
@@ -92,9 +88,10 @@ impl WithSimd for Multiply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { a, b, c, rows, depth } = self;
         let columns = b.stride;
-        c.reshape(rows, columns); // all of it is written
+        c.resize(rows, columns); // every value is written below
         let lanes = size_of::<S::f32s>() / size_of::<f32>();
-        // As many sums at a time as there are registers for, and two vectors of columns where there are two.
+        // The sums of a tile take half of the vector registers, 8 rows by 2 vectors of the 32 registers of AVX-512, or 4
+        // by 2 of the 16 of AVX2; factors take the others. The last columns may be one vector only.
         let mut column = 0;
         while column < columns {
             let wide = column + 2 * lanes <= columns;
@@ -117,12 +114,16 @@ impl WithSimd for Multiply<'_> {
     }
 }
 
+/// Computes the tile of `c` at `row` and `column`: `ROWS` rows by `VECTORS` vectors of columns, over `depth` steps.
+// All sums stay in registers for the whole depth. Each step loads VECTORS vectors of `b` and ROWS values of `a`, and
+// makes ROWS · VECTORS multiplications of vectors. Every sum is over the same steps in the same order, so that a result
+// does not depend on the size of the tile that it stands in.
 #[inline(always)]
 fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
-    a: &Matrix,
-    b: &Matrix,
-    c: &mut Matrix,
+    a: &PaddedMatrix,
+    b: &PaddedMatrix,
+    c: &mut PaddedMatrix,
     [row, column, depth]: [usize; 3],
 ) {
     let lanes = size_of::<S::f32s>() / size_of::<f32>();
@@ -154,7 +155,8 @@ mod tests {
             let value = |row: usize, column: usize| {
                 f32::from(u8::try_from((row * 7 + column * 3) % 11).unwrap()) - 5.0
             };
-            let (mut a, mut b, mut c) = (Matrix::default(), Matrix::default(), Matrix::default());
+            let (mut a, mut b, mut c) =
+                (PaddedMatrix::default(), PaddedMatrix::default(), PaddedMatrix::default());
             a.reset(rows, depth);
             b.reset(depth, columns);
             (0..rows)

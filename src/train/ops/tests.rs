@@ -12,10 +12,15 @@ use half::bf16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Attention, Fused, Norm, Packing, RowGradients, RowSink, plain};
+use super::{
+    fused::Fused,
+    inputs::{Attention, Norm, Packing},
+    plain,
+    row_sink::{RowGradients, RowSink},
+};
 use crate::{
     settings::MatmulPrecision,
-    train::{exclusive::exclusive, masks::Masks, model::values},
+    train::{graph_lock::graph_lock, masks::Masks, tensors::values},
 };
 
 type Backend = Autodiff<Flex>;
@@ -80,7 +85,7 @@ fn same(fused: &[Vec<f32>], plain: &[Vec<f32>]) {
 
 #[test]
 fn the_product_equals_the_plain_one_with_its_gradients() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let (x, weight) = (draw().matrix(150, WIDTH), draw().matrix(WIDTH, 40));
     let run = |output: Matrix| gradients(output, &[&x, &weight], &[]);
     same(
@@ -91,7 +96,7 @@ fn the_product_equals_the_plain_one_with_its_gradients() {
 
 #[test]
 fn a_product_of_bf16_and_its_gradients_take_rounded_factors() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let round = |x: &Matrix| {
         let [rows, columns] = x.dims();
         let values = values(x.clone().inner()).into_iter().map(|value| bf16::from_f32(value).to_f32());
@@ -111,7 +116,7 @@ fn a_product_of_bf16_and_its_gradients_take_rounded_factors() {
 
 #[test]
 fn the_gradients_of_embedding_rows_add_up_to_that_of_the_table() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let table = draw().matrix(9, WIDTH);
     let ids = Tensor::from_data(TensorData::from([3, 0, 3, 8]), &FlexDevice);
     let plain = gradients(table.clone().select(0, ids.clone()), &[&table], &[]);
@@ -133,7 +138,7 @@ fn the_gradients_of_embedding_rows_add_up_to_that_of_the_table() {
 
 #[test]
 fn fused_gelu_equals_the_plain_one_with_its_gradients() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let (x, bias) = (draw().matrix(150, WIDTH), draw().vector(WIDTH));
     let run = |output: Matrix| gradients(output, &[&x], &[&bias]);
     same(&run(Backend::bias_gelu(x.clone(), bias.clone())), &run(plain::gelu(x.clone(), bias.clone())));
@@ -141,7 +146,7 @@ fn fused_gelu_equals_the_plain_one_with_its_gradients() {
 
 #[test]
 fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     for (before, after) in [(0.0, 0.0), (0.3, 0.0), (0.0, 0.3), (0.2, 0.4)] {
         let mut draw = draw();
         // An odd width, so that rows begin in the middle of a pair of mask elements; several blocks of rows.
@@ -161,7 +166,7 @@ fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
 
 #[test]
 fn fused_attention_equals_the_plain_one_with_its_gradients_and_masks() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     for rate in [0.0, 0.3] {
         let mut draw = draw();
         let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
@@ -173,15 +178,15 @@ fn fused_attention_equals_the_plain_one_with_its_gradients_and_masks() {
 }
 
 #[test]
-fn fused_attention_of_first_tokens_equals_the_plain_one_with_its_gradients_and_masks() {
-    let _alone = exclusive();
+fn fused_cls_attention_equals_the_plain_one_with_its_gradients_and_masks() {
+    let _alone = graph_lock();
     for rate in [0.0, 0.3] {
         let mut draw = draw();
-        let (x, asked) = (draw.matrix(LENGTHS.iter().sum(), WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
+        let (x, queries) = (draw.matrix(LENGTHS.iter().sum(), WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
         let attention = attention_of(rate);
-        let run = |output: Matrix| gradients(output, &[&x, &asked], &[]);
-        let plain = run(plain::first_attention(x.clone(), asked.clone(), &attention));
-        same(&run(Backend::first_attention(x.clone(), asked.clone(), &attention)), &plain);
+        let run = |output: Matrix| gradients(output, &[&x, &queries], &[]);
+        let plain = run(plain::cls_attention(x.clone(), queries.clone(), &attention));
+        same(&run(Backend::cls_attention(x.clone(), queries.clone(), &attention)), &plain);
     }
 }
 
@@ -215,7 +220,7 @@ fn matrix(values: &[f32], columns: usize) -> Matrix {
 
 #[test]
 fn the_gradient_of_gelu_is_its_slope() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let bias = draw().vector(WIDTH);
     along_a_direction(90 * WIDTH, |point| {
         let input = matrix(point, WIDTH);
@@ -225,7 +230,7 @@ fn the_gradient_of_gelu_is_its_slope() {
 
 #[test]
 fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let mut draw = draw();
     let (residual, bias) = (draw.matrix(90, WIDTH).detach(), draw.vector(WIDTH));
     let (gamma, beta) = (draw.vector(WIDTH), draw.vector(WIDTH));
@@ -248,7 +253,7 @@ fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
 
 #[test]
 fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let bias = draw().vector(3 * WIDTH);
     let attention = attention_of(0.25);
     along_a_direction(LENGTHS.iter().sum::<usize>() * 3 * WIDTH, |point| {
@@ -258,34 +263,34 @@ fn the_gradient_of_attention_is_its_slope_with_dropout_on() {
 }
 
 #[test]
-fn the_gradient_of_attention_of_first_tokens_is_its_slope_with_dropout_on() {
-    let _alone = exclusive();
+fn the_gradient_of_cls_attention_is_its_slope_with_dropout_on() {
+    let _alone = graph_lock();
     let attention = attention_of(0.25);
     let mut draw = draw();
-    let (x, asked) = (draw.matrix(LENGTHS.iter().sum(), WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
+    let (x, queries) = (draw.matrix(LENGTHS.iter().sum(), WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
     along_a_direction(LENGTHS.iter().sum::<usize>() * WIDTH, |point| {
         let input = matrix(point, WIDTH);
-        weighted(Backend::first_attention(input.clone(), asked.clone(), &attention), &input)
+        weighted(Backend::cls_attention(input.clone(), queries.clone(), &attention), &input)
     });
     along_a_direction(3 * LENGTHS.len() * WIDTH, |point| {
         let input = matrix(point, WIDTH);
-        weighted(Backend::first_attention(x.clone(), input.clone(), &attention), &input)
+        weighted(Backend::cls_attention(x.clone(), input.clone(), &attention), &input)
     });
 }
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut draw = draw();
             let (x, bias) = (draw.matrix(LENGTHS.iter().sum(), 3 * WIDTH), draw.vector(3 * WIDTH));
             let attended = Backend::packed_attention(x.clone(), bias.clone(), &attention_of(0.2));
-            let (inner, asked) = (draw.vector(WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
+            let (inner, queries) = (draw.vector(WIDTH), draw.matrix(3 * LENGTHS.len(), WIDTH));
             let hidden = Backend::bias_gelu(attended, inner.clone());
-            let found = Backend::first_attention(hidden, asked.clone(), &attention_of(0.2));
-            gradients(found, &[&x, &asked], &[&bias, &inner])
+            let found = Backend::cls_attention(hidden, queries.clone(), &attention_of(0.2));
+            gradients(found, &[&x, &queries], &[&bias, &inner])
         })
     };
     assert_eq!(run(1), run(4));

@@ -16,20 +16,20 @@ use crate::{
 #[derive(Deserialize)]
 struct Real {
     texts: Vec<String>,
-    hidden: Sample,
-    gradients: BTreeMap<String, Sample>,
+    hidden: TensorSample,
+    gradients: BTreeMap<String, TensorSample>,
     #[serde(flatten)]
     reference: Reference,
 }
 
 /// Some values of a tensor, evenly spaced, and the largest of all.
 #[derive(Deserialize)]
-struct Sample {
+struct TensorSample {
     most: f32,
     values: Vec<f32>,
 }
 
-impl Sample {
+impl TensorSample {
     const COUNT: usize = 64;
 
     /// The largest difference as a share of the largest value; see [`relative_error`].
@@ -63,7 +63,9 @@ fn check(models: &Path, name: &str) {
     let config = EncoderConfig::read(&folder).unwrap();
     let width = config.hidden_size;
 
-    let encoder = TextEncoder::open(folder.to_str().unwrap(), Lowercase::Tokenizer).unwrap();
+    let encoder =
+        TextEncoder::open(&crate::checkpoint::Checkpoint::Folder(folder.clone()), Lowercase::Tokenizer)
+            .unwrap();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let chunked = encoder.chunk(&texts, Chunking::whole(config.window())).unwrap();
     let chunks: Vec<_> = chunked.into_iter().flat_map(|chunked| chunked.chunks).collect();
@@ -79,12 +81,12 @@ fn check(models: &Path, name: &str) {
         Classifier::<Backend>::build(&config, Pooling::Cls.into(), 3, &source, &FlexDevice).unwrap();
 
     let states = model.encode(&batch(&chunks), &Masks::off(), Queries::All);
-    let hidden = hidden.error(&model::values(states));
-    let logits_error = relative_error(&model::values(logits(&model, &chunks)), &reference.logits.concat());
+    let hidden = hidden.error(&values(states));
+    let logits_error = relative_error(&values(logits(&model, &chunks)), &reference.logits.concat());
     let alone = chunks
         .iter()
         .zip(&reference.logits)
-        .map(|(chunk, row)| relative_error(&model::values(logits(&model, std::slice::from_ref(chunk))), row));
+        .map(|(chunk, row)| relative_error(&values(logits(&model, std::slice::from_ref(chunk))), row));
     let alone = alone.fold(0.0, f32::max);
 
     let mut gradients = Gradients::new();
@@ -106,7 +108,8 @@ fn check(models: &Path, name: &str) {
         ..Settings::default()
     };
     let rate = LearningRate::new(&settings, reference.steps);
-    let mut optimizer = AdamW::new(reference.weight_decay, Rates::new(&settings, config.num_hidden_layers));
+    let mut optimizer =
+        AdamW::new(reference.weight_decay, RateFactors::new(&settings, config.num_hidden_layers));
     let mut steps = 0.0_f64;
     for (step, expected) in reference.losses.iter().enumerate() {
         let loss = loss(&model, &reference);
@@ -134,7 +137,7 @@ fn say(line: &str) {
 
 #[test]
 fn real_checkpoints_compute_what_transformers_and_pytorch_compute() {
-    let _alone = exclusive();
+    let _alone = graph_lock();
     let Some(models) = std::env::var_os("SWEEP_MODELS").map(PathBuf::from) else {
         say(
             "SKIPPED parity with real checkpoints: SWEEP_MODELS does not name a folder with m3e-small and minilm",

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use sweep::{
-    data::{DataSpec, Duplicates, Limit, Source, Split},
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
     fingerprint::Fingerprints,
     plan::{Plan, Removed},
     policy::Policy,
@@ -39,7 +39,7 @@ pub(crate) fn plan(sweep: &str, trials: u32) -> Plan {
         average: None,
         swept: Vec::new(),
         scales: BTreeMap::new(),
-        data: data(Source::Single { path: PathBuf::from("/nowhere.csv"), split: Split::default() }),
+        data: data(Source::Single { path: PathBuf::from("/nowhere.csv"), split: Shares::default() }),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
         policy: Policy::default(),

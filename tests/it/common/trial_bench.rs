@@ -8,13 +8,14 @@ use std::{
 
 use sweep::{
     cache::CacheSpec,
+    checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Source},
     event::{Evaluation, Outcome},
-    job::{Job, Sharing},
+    job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::Settings,
     system::device::Device,
-    train::{Control, Ending, Report, Session, TrainError},
+    train::{Ending, Observe, Report, Session, Stopped, TrainError},
     trial::{Trial, TrialId},
 };
 use tempfile::TempDir;
@@ -59,7 +60,7 @@ pub(crate) fn settings() -> Settings {
 
 /// As [`settings`], from a checkpoint in a folder.
 pub(crate) fn settings_from(checkpoint: &Path) -> Settings {
-    Settings { checkpoint: checkpoint.to_str().unwrap().to_owned(), ..settings() }
+    Settings { checkpoint: Checkpoint::parse(checkpoint.to_str().unwrap()), ..settings() }
 }
 
 /// A worker's session with its data, in this process.
@@ -69,9 +70,8 @@ pub(crate) struct TrialBench {
     session: Session,
     trials: usize,
     pub(crate) checkpoint_every: CheckpointEvery,
-    pub(crate) micro_batch: Option<usize>,
+    pub(crate) attempt: Attempt,
     pub(crate) cache: Option<CacheSpec>,
-    pub(crate) sharing: Sharing,
 }
 
 /// How an attempt is disturbed.
@@ -121,22 +121,21 @@ impl TrialBench {
             session,
             trials: 0,
             checkpoint_every: CheckpointEvery::default(),
-            micro_batch: None,
+            attempt: Attempt::default(),
             cache: None,
-            sharing: Sharing::default(),
         }
     }
 
     /// Runs a trial in a folder of its own, to its end.
     pub(crate) fn run(&mut self, settings: &Settings) -> (Outcome, PathBuf) {
-        let (ending, folder) = self.run_observed(settings, &mut |_| Control::Continue);
+        let (ending, folder) = self.run_observed(settings, &mut |_| Ok(()));
         (complete(ending), folder)
     }
 
     pub(crate) fn run_observed(
         &mut self,
         settings: &Settings,
-        observe: &mut dyn FnMut(Report) -> Control,
+        observe: &mut Observe<'_>,
     ) -> (Result<Ending, TrainError>, PathBuf) {
         self.trials += 1;
         let folder = self.folder.path().join(format!("trial-{}", self.trials));
@@ -148,7 +147,7 @@ impl TrialBench {
         &mut self,
         folder: &Path,
         settings: &Settings,
-        observe: &mut dyn FnMut(Report) -> Control,
+        observe: &mut Observe<'_>,
     ) -> Result<Ending, TrainError> {
         let job = Job {
             sweep: "s".to_owned(),
@@ -157,15 +156,13 @@ impl TrialBench {
             checkpoint_every: self.checkpoint_every,
             data_digest: None,
             checkpoint_digest: None,
-            micro_batch: self.micro_batch,
             cache: self.cache.clone(),
-            sharing: self.sharing,
         };
-        self.session.run(&job, folder, observe)
+        self.session.run(&job, self.attempt, folder, observe)
     }
 
     /// As [`Self::run_in`], with a disturbance, which leaves no outcome, or none.
-    pub(crate) fn attempt(
+    pub(crate) fn run_disturbed(
         &mut self,
         folder: &Path,
         settings: &Settings,
@@ -176,9 +173,9 @@ impl TrialBench {
             let step = if let Report::Progress(progress) = &report { Some(progress.step) } else { None };
             reports.add(report);
             match disturbance {
-                Some(Disturbance::Stop(at)) if step == Some(at) => Control::Stop,
+                Some(Disturbance::Stop(at)) if step == Some(at) => Err(Stopped),
                 Some(Disturbance::Death(at)) if step == Some(at) => panic!("killed"),
-                _ => Control::Continue,
+                _ => Ok(()),
             }
         };
         let ending = catch_unwind(AssertUnwindSafe(|| self.run_in(folder, settings, &mut observe)));

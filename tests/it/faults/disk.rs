@@ -6,23 +6,23 @@ use super::*;
 struct FullDisk {
     sweep: FaultySweep,
     ended: Ended,
-    troubles: Vec<String>,
-    relieved: usize,
+    warnings: Vec<String>,
+    resolved: usize,
 }
 
 async fn full_disk() -> FullDisk {
     let script = "1 1 disk-full\n1 2 disk-full\n2 1 waits-for-space\n3 1 dies-waiting-for-space";
     let sweep = FaultySweep::new(2, 3, script);
     let (_sender, interrupts) = mpsc::channel(1);
-    let (mut troubles, mut relieved) = (Vec::new(), 0);
-    let mut watch = |note: Note<'_>| match note {
-        Note::Trouble(text) => troubles.push(text),
-        Note::Relief(_) => relieved += 1,
-        Note::Logged(..) | Note::Moved(..) | Note::Stopping(_) => {}
+    let (mut warnings, mut resolved) = (Vec::new(), 0);
+    let mut watch = |notice: &Notice<'_>| match notice {
+        Notice::Warning(text) => warnings.push(text.clone()),
+        Notice::Resolved(_) => resolved += 1,
+        Notice::Logged(..) | Notice::Progress(..) | Notice::Stopping(_) => {}
     };
     let draw: executor::Draw = Box::new(|_, _| Ok(()));
-    let ended = executor::run(sweep.run.clone(), interrupts, draw, &mut watch).await.unwrap();
-    FullDisk { sweep, ended, troubles, relieved }
+    let ended = run_observed(&sweep.run, interrupts, draw, &mut watch).await;
+    FullDisk { sweep, ended, warnings, resolved }
 }
 
 #[tokio::test]
@@ -39,14 +39,14 @@ async fn a_worker_that_waits_for_space_loses_no_attempt() {
 
 #[tokio::test]
 async fn the_user_reads_that_a_full_disk_loses_nothing() {
-    let FullDisk { troubles, .. } = full_disk().await;
+    let FullDisk { warnings, .. } = full_disk().await;
     let says_so = |text: &String| text.contains("is full") && text.contains("nothing is lost");
-    assert!(troubles.iter().all(says_so), "{troubles:?}");
-    assert!((2..=4).contains(&troubles.len()), "{troubles:?}");
+    assert!(warnings.iter().all(says_so), "{warnings:?}");
+    assert!((2..=4).contains(&warnings.len()), "{warnings:?}");
 }
 
 #[tokio::test]
 async fn each_report_of_a_full_disk_is_followed_by_one_of_space() {
-    let FullDisk { troubles, relieved, .. } = full_disk().await;
-    assert_eq!(relieved, troubles.len(), "{troubles:?}");
+    let FullDisk { warnings, resolved, .. } = full_disk().await;
+    assert_eq!(resolved, warnings.len(), "{warnings:?}");
 }

@@ -5,14 +5,14 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::*;
 use crate::common::program::{is_alive, is_alone};
 
-fn is_evaluated(note: &Note<'_>, trial: TrialId) -> bool {
-    matches!(note, Note::Logged(Record { trial: Some(id), event: Event::Evaluated(_), .. }, _) if *id == trial)
+fn is_evaluated(notice: &Notice<'_>, trial: TrialId) -> bool {
+    matches!(notice, Notice::Logged(Record { trial: Some(id), event: Event::Evaluated(_), .. }, _) if *id == trial)
 }
 
 #[tokio::test]
 async fn an_interrupted_sweep_is_completed_by_running_it_again() {
     let sweep = FaultySweep::new(1, 3, "2 1 until-stopped");
-    let ended = sweep.run_interrupted(|note| is_evaluated(note, TWO)).await;
+    let ended = sweep.run_interrupted(|notice| is_evaluated(notice, TWO)).await;
     assert!(ended.interrupted);
     assert_eq!(states(&ended.study), [State::Complete, State::Waiting, State::Waiting]);
     assert!(sweep.failures(TWO).is_empty());
@@ -27,9 +27,9 @@ async fn a_worker_that_does_not_stop_is_terminated_by_the_second_interrupt() {
     let sweep = FaultySweep::new(1, 1, "* * until-terminated");
     let mut stops = 0;
     let ended = sweep
-        .run_interrupted(|note| {
-            stops += u32::from(matches!(note, Note::Stopping(_)));
-            is_evaluated(note, ONE) || matches!(note, Note::Stopping(1))
+        .run_interrupted(|notice| {
+            stops += u32::from(matches!(notice, Notice::Stopping(_)));
+            is_evaluated(notice, ONE) || matches!(notice, Notice::Stopping(1))
         })
         .await;
     assert_eq!((states(&ended.study), ended.interrupted), (vec![State::Waiting], true));
@@ -39,7 +39,7 @@ async fn a_worker_that_does_not_stop_is_terminated_by_the_second_interrupt() {
 #[tokio::test]
 async fn a_worker_that_ignores_termination_is_killed_by_the_third_interrupt() {
     let sweep = FaultySweep::new(1, 1, "* * until-killed");
-    let wish = |note: &Note<'_>| is_evaluated(note, ONE) || matches!(note, Note::Stopping(1 | 2));
+    let wish = |notice: &Notice<'_>| is_evaluated(notice, ONE) || matches!(notice, Notice::Stopping(1 | 2));
     let ended = sweep.run_interrupted(wish).await;
     assert_eq!((states(&ended.study), ended.interrupted), (vec![State::Waiting], true));
 }
@@ -49,7 +49,8 @@ async fn a_worker_that_ignores_termination_is_killed_by_the_third_interrupt() {
 async fn assert_gone_after(deed: &str, again: bool) {
     let mut sweep = FaultySweep::new(1, 1, &format!("* * {deed}"));
     sweep.run.workers.leave = Duration::from_millis(200);
-    let wish = |note: &Note<'_>| is_evaluated(note, ONE) || (again && matches!(note, Note::Stopping(1)));
+    let wish =
+        |notice: &Notice<'_>| is_evaluated(notice, ONE) || (again && matches!(notice, Notice::Stopping(1)));
     let ended = sweep.run_interrupted(wish).await;
     assert_eq!((states(&ended.study), ended.interrupted), (vec![State::Waiting], true));
     assert!(!is_alive(sweep.pids(ONE)[0]));

@@ -121,7 +121,7 @@ fn script(kind: &Kind, numbers: &mut Numbers) -> String {
 }
 
 /// The ranking without what depends on where and how often trials ran.
-fn ranking(study: &Study) -> Vec<leaderboard::Row> {
+fn ranking(study: &Study) -> Vec<leaderboard::LeaderboardRow> {
     let mut rows = leaderboard::build(study, RankBy::TestF1, &|_| None).rows;
     for row in &mut rows {
         (row.device, row.micro_batch, row.seconds) = (None, None, None);
@@ -156,7 +156,7 @@ fn run(sweep: &FaultySweep) -> Study {
 }
 
 /// One sweep with faults, compared with one without.
-fn came_of(kind: &Kind, number: u32, undisturbed: &[leaderboard::Row]) -> Came {
+fn came_of(kind: &Kind, number: u32, undisturbed: &[leaderboard::LeaderboardRow]) -> Came {
     let mut numbers = Numbers(u64::from(number) + 1000 * kind.deed.bytes().map(u64::from).sum::<u64>());
     let slots = 2 + (number % 2) as usize;
     let sweep = faulty_sweep(kind, &script(kind, &mut numbers), slots);

@@ -11,7 +11,7 @@ fn with_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 }
 
 #[test]
-fn a_product_is_that_of_the_definition_whichever_side_is_turned() {
+fn a_product_is_that_of_the_definition_whichever_side_is_transposed() {
     for (rows, depth, columns) in
         [(1, 1, 1), (1, 7, 5), (6, 3, 1), (33, 40, 17), (25, 300, 70), (200, 2100, 300), (97, 4101, 290)]
     {
@@ -19,7 +19,7 @@ fn a_product_is_that_of_the_definition_whichever_side_is_turned() {
             (0..count).map(|index| f32::from(u8::try_from(index * step % 13).unwrap_or(0)) - 6.0).collect()
         };
         let (a, b) = (values(rows * depth, 5), values(depth * columns, 7));
-        let turn = |values: &[f32], columns: usize| -> Vec<f32> {
+        let transpose = |values: &[f32], columns: usize| -> Vec<f32> {
             let rows = values.len() / columns;
             (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
         };
@@ -29,29 +29,41 @@ fn a_product_is_that_of_the_definition_whichever_side_is_turned() {
                 (0..depth).map(|step| a[row * depth + step] * b[step * columns + column]).sum()
             })
             .collect();
-        let (a_turned, b_turned) = (turn(&a, depth), turn(&b, columns));
+        let (a_transposed, b_transposed) = (transpose(&a, depth), transpose(&b, columns));
         let plain = View::new(&a, depth);
         let other = View::new(&b, columns);
         // Small whole numbers are what they are in bf16, and so are their sums in f32.
         for (precision, threads) in [(F32, 1), (Bf16, 1), (Bf16, 2), (Bf16, 7)] {
             let of = |a, b| with_threads(threads, || product(a, b, precision));
             assert!(of(plain, other) == expected, "{precision:?} {threads}");
-            assert!(of(View::new(&a_turned, rows).turned(), other) == expected, "{precision:?} {threads}");
-            assert!(of(plain, View::new(&b_turned, depth).turned()) == expected, "{precision:?} {threads}");
+            assert!(
+                of(View::new(&a_transposed, rows).transposed(), other) == expected,
+                "{precision:?} {threads}"
+            );
+            assert!(
+                of(plain, View::new(&b_transposed, depth).transposed()) == expected,
+                "{precision:?} {threads}"
+            );
         }
     }
 }
 
 #[test]
-fn a_product_over_nothing_is_zero_and_one_of_no_rows_is_empty() {
+fn a_product_without_steps_is_zero() {
     let none = View { values: &[], rows: 2, columns: 0, strides: [0, 1] };
     for precision in [F32, Bf16] {
-        assert_eq!(product(none, none.turned(), precision), [0.0; 4]);
+        assert_eq!(product(none, none.transposed(), precision), [0.0; 4]);
+    }
+}
+
+#[test]
+fn a_product_without_rows_is_empty() {
+    for precision in [F32, Bf16] {
         assert!(product(View::new(&[], 3), View::new(&[1.0; 6], 2), precision).is_empty());
     }
 }
 
-/// Numbers that bf16 has not, of both signs.
+/// Numbers of both signs that bf16 cannot hold.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| draws.random_range(-2.0..2.0)).collect()

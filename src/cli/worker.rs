@@ -1,0 +1,30 @@
+//! `sweep worker`: serves trials on one device. Only `sweep run` starts it.
+
+use clap::Args;
+
+use super::exit::{Exit, Stop};
+use crate::{system::device::Device, worker};
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    /// cpu:SLOT or cuda:INDEX
+    #[arg(long)]
+    device: String,
+    /// Threads that training may use
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+}
+
+pub(super) fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
+    let number = |text: &str| text.parse::<usize>().ok();
+    let device = match args.device.split_once(':') {
+        Some(("cpu", slot)) => number(slot).map(|slot| Device::Cpu { slot, threads: args.threads.into() }),
+        Some(("cuda", index)) => number(index).map(|index| Device::Cuda { index }),
+        Some(_) | None => None,
+    };
+    let device = device.ok_or_else(|| Stop::usage(format!("unknown device `{}`", args.device)))?;
+    Ok(match worker::run(device) {
+        worker::Left::Quietly => Exit::Complete,
+        worker::Left::AfterFailure => Exit::Internal,
+    })
+}

@@ -1,0 +1,56 @@
+//! The documents of a data set, as trials are trained on them.
+
+use crate::metrics::Target;
+
+/// One labelled text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its row in its file, from 1 without the header, or its number in the generator.
+    pub id: usize,
+    /// The text.
+    pub text: String,
+    /// Index into [`Dataset::labels`].
+    pub label: usize,
+}
+
+/// The documents of the three splits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Class names, sorted (as numbers when all are numbers).
+    pub labels: Vec<String>,
+    /// Which F1 counts: the positive class's, or with more than two classes an average.
+    pub target: Target,
+    /// Training set.
+    pub train: Vec<Document>,
+    /// Validation set.
+    pub validation: Vec<Document>,
+    /// Test set.
+    pub test: Vec<Document>,
+    /// Texts that stood in two splits, and how many of them were dropped.
+    pub leaks: Leaks,
+}
+
+impl Dataset {
+    /// Training documents of each class, in the order of `labels`.
+    #[must_use]
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.labels.len()];
+        self.train.iter().for_each(|document| counts[document.label] += 1);
+        counts
+    }
+}
+
+/// Texts that stand in two splits (compared with surrounding and repeated white space ignored).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaks {
+    /// Training documents whose text stands in validation.
+    pub train_validation: usize,
+    /// Training documents whose text stands in test.
+    pub train_test: usize,
+    /// Validation documents whose text stands in test.
+    pub validation_test: usize,
+    /// Training documents dropped.
+    pub train_dropped: usize,
+    /// Validation documents dropped.
+    pub validation_dropped: usize,
+}

@@ -1,0 +1,139 @@
+//! The `[data]` section of a spec: where documents come from, how they are read and divided.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::Average;
+
+/// Where documents come from and how they are read. Paths are absolute once a spec was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DataSpec {
+    /// The files.
+    pub source: Source,
+    /// The column with the text.
+    pub text: String,
+    /// The column with the label.
+    pub label: String,
+    /// The class whose F1 counts in a binary task.
+    pub positive: Option<String>,
+    /// The average that counts with more than two classes; `None` when the spec does not name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
+    /// How texts of validation or test that also stand in train are handled.
+    pub duplicates: Duplicates,
+    /// The largest number of documents of each split.
+    pub limit: Limit,
+    /// Seeds the split and the limit.
+    pub seed: u64,
+}
+
+/// The files of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// One file for each split.
+    Files {
+        /// Training set.
+        train: PathBuf,
+        /// Validation set.
+        validation: PathBuf,
+        /// Test set.
+        test: PathBuf,
+    },
+    /// One file, divided by this program: stratified by label, seeded.
+    Single {
+        /// The file.
+        path: PathBuf,
+        /// The shares.
+        split: Shares,
+    },
+    /// The generated reviews of `builtin:reviews`, divided by this program.
+    Reviews {
+        /// The shares.
+        split: Shares,
+    },
+}
+
+/// Shares of the splits in thousandths of a percent, so that shares compare and hash; they sum to
+/// [`Shares::WHOLE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are documentation enough")]
+pub struct Shares {
+    pub train: u32,
+    pub validation: u32,
+    pub test: u32,
+}
+
+impl Shares {
+    /// The sum of the three shares.
+    pub const WHOLE: u32 = 100_000;
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { train: 70_000, validation: 15_000, test: 15_000 }
+    }
+}
+
+/// One of the three splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are documentation enough")]
+pub enum SplitName {
+    Train,
+    Validation,
+    Test,
+}
+
+impl SplitName {
+    /// All three, in the order in which people list them.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Its name in a spec.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl std::fmt::Display for SplitName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a text of validation or test that also stands in train is handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// The text is dropped from train, and a text of test also from validation.
+    Drop,
+    /// The spec is refused.
+    Error,
+    /// The text stays and is counted.
+    Keep,
+}
+
+/// The largest number of documents of each split; a stratified, seeded subset is taken of a larger split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are documentation enough")]
+pub struct Limit {
+    pub train: Option<usize>,
+    pub validation: Option<usize>,
+    pub test: Option<usize>,
+}
+
+impl Limit {
+    /// The limit of one split.
+    pub(super) const fn of(&self, name: SplitName) -> Option<usize> {
+        match name {
+            SplitName::Train => self.train,
+            SplitName::Validation => self.validation,
+            SplitName::Test => self.test,
+        }
+    }
+}

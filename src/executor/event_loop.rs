@@ -1,0 +1,262 @@
+//! The loop: it listens, lets the scheduler decide, and performs the decisions.
+
+use std::collections::VecDeque;
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    deadlines::Limits,
+    error::ExecutorError,
+    observer::{Notice, Observer, Observers},
+    pause::free_space,
+    pending::{pending, pending_trial},
+    prefixes::Prefixes,
+    retention,
+    setup::{Ended, Run},
+    state::{Channels, Loop, terms},
+    watch::{Command, Post, Worker},
+};
+use crate::{
+    event::{Event, Record},
+    job::Attempt,
+    protocol::{Assignment, WorkerRequest},
+    results::ResultsError,
+    sampler::Sampler,
+    scheduler::{Action, GivenTrial, Input, Scheduler, Slot},
+    system::device::Device,
+    trial::TrialId,
+};
+
+/// Runs what is left to do of a sweep.
+///
+/// Each message on `interrupts` is one wish to stop (see [`interrupts`](super::interrupts) for those of
+/// the terminal). `sampler` is asked for further trials, `observers` hear what happens.
+///
+/// # Errors
+/// When the log or a trial's folder cannot be used. A trial's failure is no error.
+pub async fn run<'a>(
+    run: Run,
+    interrupts: mpsc::Receiver<()>,
+    sampler: &'a mut dyn Sampler,
+    observers: Vec<&'a mut dyn Observer>,
+) -> Result<Ended, ExecutorError> {
+    if run.devices.is_empty() {
+        return Err(ExecutorError::NoDevice);
+    }
+    let (mut state, mut channels) = Loop::open(run, interrupts, sampler, Observers::new(observers))?;
+    let mut result = state.work(&mut channels).await;
+    if let Err(ExecutorError::Full { records, .. }) = &mut result {
+        if !state.scheduler.is_stopping() {
+            state.notify(&Notice::Stopping(1));
+        }
+        *records += state.leave(&mut channels.inputs).await;
+    }
+    state.cleaner.finish().await;
+    result?;
+    state.observers.end();
+    while let Ok(warning) = channels.warnings.try_recv() {
+        state.observers.notify(&Notice::Warning(warning));
+    }
+    Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted() })
+}
+
+impl Loop<'_> {
+    /// Does all that is left to do.
+    async fn work(&mut self, channels: &mut Channels) -> Result<(), ExecutorError> {
+        self.tidy();
+        self.remove_parameters().await?;
+        self.grow().await?;
+        if self.study.to_run().is_empty() {
+            return Ok(());
+        }
+        let is_stopped = self.reuse().await?;
+        let mut stops = u32::from(is_stopped);
+        self.schedule().await?;
+        self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
+        let mut is_listening = true;
+        while !self.has_ended {
+            let look = self.pause.next();
+            tokio::select! {
+                Some(input) = channels.inputs.recv() => self.handle(input).await?,
+                Some(warning) = channels.warnings.recv() => self.notify(&Notice::Warning(warning)),
+                interrupt = self.interrupts.recv(), if is_listening => if interrupt.is_some() {
+                    stops += 1;
+                    self.notify(&Notice::Stopping(stops));
+                    self.handle(Input::Interrupt).await?;
+                } else {
+                    is_listening = false;
+                },
+                () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
+                    self.look_for_space().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the scheduler what is to be done, and the slots of this machine.
+    async fn schedule(&mut self) -> Result<(), ExecutorError> {
+        self.prefixes = Prefixes::of(&self.run, &self.study);
+        let pending = pending(&self.study, &self.prefixes);
+        self.scheduler = Scheduler::new(&pending, terms(&self.run, &self.study));
+        for (index, device) in self.run.devices.clone().into_iter().enumerate() {
+            self.handle(Input::SlotJoined(Slot(index), device)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run that was killed has left of complete trials.
+    pub(super) fn tidy(&mut self) {
+        self.prefixes = Prefixes::of(&self.run, &self.study);
+        self.study.trials.iter().for_each(|record| self.clean(record.trial.id));
+    }
+
+    /// Removes the parameters that need not be kept.
+    pub(super) async fn remove_parameters(&mut self) -> Result<(), ExecutorError> {
+        for trial in retention::disposable(&self.study, self.run.plan.policy.keep) {
+            let record = self.record(Some(trial), Event::ParametersRemoved).await?;
+            self.release(trial, &record.event);
+        }
+        Ok(())
+    }
+
+    /// Asks the sampler for trials, and logs them. Returns their numbers.
+    async fn grow(&mut self) -> Result<Vec<TrialId>, ExecutorError> {
+        let mut added = Vec::new();
+        for trial in self.sampler.ask(&self.study) {
+            let id = trial.id;
+            self.record(Some(id), Event::TrialPlanned(Box::new(trial))).await?;
+            added.push(id);
+        }
+        Ok(added)
+    }
+
+    /// Lets the scheduler decide about `input`, and does what it says.
+    pub(super) async fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            if let Input::Exited(slot, _) = input {
+                self.set_worker(slot, None);
+            }
+            let mut actions = self.scheduler.step(input).into_iter();
+            while let Some(action) = actions.next() {
+                match self.perform(action).await {
+                    Err(ExecutorError::Full { log, records }) => {
+                        let others = actions.filter(|action| matches!(action, Action::Log(..))).count();
+                        return Err(ExecutorError::Full { log, records: records + others });
+                    }
+                    done => inputs.extend(done?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does one thing. Returns the inputs that follow from it at once.
+    async fn perform(&mut self, action: Action) -> Result<Vec<Input>, ExecutorError> {
+        match action {
+            Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
+            Action::Run { slot, trials } => self.give(slot, trials).await?,
+            Action::Stop(slot, trial) => self.order(slot, Command::Send(WorkerRequest::Stop(trial))),
+            Action::Leave(slot) => self.order(slot, Command::Leave),
+            Action::Terminate(slot) => self.order(slot, Command::Terminate),
+            Action::Kill(slot) => self.order(slot, Command::Kill),
+            Action::Log(trial, event) => return self.log(trial, event).await,
+            Action::Show(trial, progress) => self.notify(&Notice::Progress(trial, &progress)),
+            Action::AwaitSpace(trial) => self.await_space(trial),
+            Action::ShowFull(trial, path) => self.show_full(trial, &path),
+            Action::ShowFreed => self.show_freed(),
+            Action::End => self.has_ended = true,
+        }
+        Ok(Vec::new())
+    }
+
+    async fn spawn(
+        &mut self,
+        slot: Slot,
+        device: Device,
+        trial: TrialId,
+    ) -> Result<Vec<Input>, ExecutorError> {
+        let folder = self.prepare(trial).await?;
+        let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy);
+        let post = Post { slot, device, inbox: self.inbox.clone(), oom_kills: self.oom_kills.clone() };
+        match Worker::start(&self.run.workers.program, limits, post) {
+            Ok(worker) => {
+                worker.log_to(&folder.worker_log(), &self.title(trial));
+                self.set_worker(slot, Some(worker));
+                Ok(Vec::new())
+            }
+            Err(error) => {
+                let message = format!("cannot start {}: {error}", self.run.workers.program.display());
+                Ok(vec![Input::SpawnFailed(slot, message)])
+            }
+        }
+    }
+
+    /// Gives a worker its trials.
+    async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<(), ExecutorError> {
+        let mut trials = Vec::with_capacity(given.len());
+        for (index, GivenTrial { trial, micro_batch }) in given.into_iter().enumerate() {
+            let folder = self.prepare(trial).await?;
+            if let Some(worker) = self.worker(slot).filter(|_| index == 0) {
+                worker.log_to(&folder.worker_log(), &self.title(trial));
+            }
+            // A worker may be started anywhere.
+            let path =
+                std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
+            let attempt = Attempt { micro_batch, sharing: self.sharing(slot, trial) };
+            trials.push(Assignment { trial, folder: path, attempt });
+        }
+        self.order(slot, Command::Send(WorkerRequest::Run { trials }));
+        Ok(())
+    }
+
+    /// The line that separates attempts in `worker.log`.
+    fn title(&self, id: TrialId) -> String {
+        let record = self.study.trial(id);
+        let attempt = record.map_or(0, |record| record.attempts);
+        let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
+        format!("trial {id}, attempt {attempt} on {device}")
+    }
+
+    /// Asks the file system for space, and continues if there is some.
+    async fn look_for_space(&mut self) -> Result<(), ExecutorError> {
+        let free = free_space(self.run.folder.path()).ok();
+        if self.pause.look(Instant::now(), free) {
+            self.show_freed();
+            self.handle(Input::SpaceFreed).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends an event to the log, and lets the study and the observers know.
+    pub(super) async fn record(
+        &mut self,
+        trial: Option<TrialId>,
+        event: Event,
+    ) -> Result<Record, ExecutorError> {
+        let record = self.append(trial, event).await?;
+        self.study.apply(&record)?;
+        self.observers.notify(&Notice::Logged(&record, &self.study));
+        Ok(record)
+    }
+
+    /// Logs an event of the scheduler, and does what follows from it. Returns the trials that the plan
+    /// has grown by.
+    async fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<Vec<Input>, ExecutorError> {
+        let record = self.record(trial, event).await?;
+        if let Some(trial) = trial {
+            self.release(trial, &record.event);
+        }
+        if let Event::Finished(_) = record.event {
+            self.remove_parameters().await?;
+        }
+        let is_over = matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
+        let added = if is_over { self.grow().await? } else { Vec::new() };
+        let records = added.into_iter().filter_map(|id| self.study.trial(id));
+        Ok(records.map(|record| Input::TrialAdded(pending_trial(record, &self.prefixes))).collect())
+    }
+}

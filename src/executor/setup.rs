@@ -1,0 +1,53 @@
+//! What a run is given, and how it ended.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::{plan::Plan, results::SweepFolder, study::Study, system::device::Device, trial::TrialId};
+
+/// How workers are started, and how long they and the disk are waited for. The limits of a trial
+/// and of a start stand in the plan's policy.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    /// The program; it is called as `PROGRAM worker --device DEVICE --threads N`.
+    pub program: PathBuf,
+    /// From the end of its standard input to the end of the process.
+    pub leave: Duration,
+    /// From one look at the free space to the next while the disk is full, at first.
+    pub space: Duration,
+}
+
+impl Workers {
+    /// Workers of this very program.
+    ///
+    /// # Errors
+    /// When the system does not tell where the program is.
+    pub fn of_this_program() -> io::Result<Self> {
+        let program = std::env::current_exe()?;
+        Ok(Self { program, leave: Duration::from_secs(10), space: Duration::from_secs(3) })
+    }
+}
+
+/// One run of a sweep. The sweep's lock must be held while it lasts.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Where everything is kept.
+    pub folder: SweepFolder,
+    /// The trials; those that the log says are complete are left alone.
+    pub plan: Plan,
+    /// Trials that are run although the log says that they are over: their files are gone, or they
+    /// failed and the user wants them to be tried again.
+    pub again: Vec<TrialId>,
+    /// The device slots, at least one.
+    pub devices: Vec<Device>,
+    /// The processes.
+    pub workers: Workers,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// The sweep as it stands now.
+    pub study: Study,
+    /// Whether trials were left undone at the user's wish.
+    pub interrupted: bool,
+}

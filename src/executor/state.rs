@@ -1,0 +1,155 @@
+//! What the loop holds, and the small things that it does with it.
+
+use std::path::Path;
+
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    cleaner::Cleaner,
+    error::ExecutorError,
+    observer::{Notice, Observers, Warnings},
+    pause::{Pause, free_space},
+    prefixes::Prefixes,
+    setup::Run,
+    watch::{Command, Worker},
+};
+use crate::{
+    journal::Journal,
+    sampler::Sampler,
+    scheduler::{Input, Scheduler, Slot, Terms},
+    study::Study,
+    system::oom_kills::OomKills,
+    train::arithmetic,
+    trial::TrialId,
+};
+
+/// Inputs that may wait for the loop; a worker that floods its standard output waits itself.
+const INBOX_MAX: usize = 256;
+
+/// The state of the loop.
+pub(super) struct Loop<'a> {
+    pub(super) run: Run,
+    pub(super) journal: Journal,
+    pub(super) study: Study,
+    pub(super) scheduler: Scheduler,
+    pub(super) sampler: &'a mut dyn Sampler,
+    pub(super) observers: Observers<'a>,
+    /// The worker of each slot.
+    pub(super) workers: Vec<Option<Worker>>,
+    pub(super) cleaner: Cleaner,
+    pub(super) prefixes: Prefixes,
+    pub(super) pause: Pause,
+    pub(super) oom_kills: OomKills,
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) interrupts: mpsc::Receiver<()>,
+    pub(super) has_ended: bool,
+}
+
+/// The ways by which the loop hears of its workers and threads.
+pub(super) struct Channels {
+    pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) warnings: mpsc::UnboundedReceiver<String>,
+}
+
+impl<'a> Loop<'a> {
+    /// Reads the log. Returns the loop and the channels that it has to listen to.
+    pub(super) fn open(
+        mut run: Run,
+        interrupts: mpsc::Receiver<()>,
+        sampler: &'a mut dyn Sampler,
+        mut observers: Observers<'a>,
+    ) -> Result<(Self, Channels), ExecutorError> {
+        let mut study = Study::new(&run.plan);
+        let mut applied = Ok(());
+        let (journal, scanned) = Journal::resume(&run.folder.log(), &mut |record| {
+            applied = applied.clone().and_then(|()| study.apply(&record));
+        })?;
+        applied?;
+        if scanned.torn_bytes > 0 {
+            let bytes = scanned.torn_bytes;
+            let text = format!("the last line of the log was torn ({bytes} bytes) and is dropped");
+            observers.notify(&Notice::Warning(text));
+        }
+        study.reopen(&run.again);
+        let (inbox, inputs) = mpsc::channel(INBOX_MAX);
+        let (sender, warnings) = Warnings::channel();
+        let cleaner = Cleaner::start(sender.clone());
+        observers.start(&study, &sender);
+        // The study has them.
+        run.plan.trials = Vec::new();
+        let scheduler = Scheduler::new(&[], terms(&run, &study));
+        let workers = run.devices.iter().map(|_| None).collect();
+        let (pause, oom_kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
+        let state = Self {
+            run,
+            journal,
+            study,
+            scheduler,
+            sampler,
+            observers,
+            workers,
+            cleaner,
+            prefixes: Prefixes::default(),
+            pause,
+            oom_kills,
+            inbox,
+            interrupts,
+            has_ended: false,
+        };
+        Ok((state, Channels { inputs, warnings }))
+    }
+
+    pub(super) fn notify(&mut self, notice: &Notice<'_>) {
+        self.observers.notify(notice);
+    }
+
+    /// The worker in a slot.
+    pub(super) fn worker(&self, slot: Slot) -> Option<&Worker> {
+        self.workers.get(slot.0).and_then(Option::as_ref)
+    }
+
+    /// Gives the worker in a slot an order; where there is none, nobody needs it.
+    pub(super) fn order(&self, slot: Slot, command: Command) {
+        if let Some(worker) = self.worker(slot) {
+            worker.order(command);
+        }
+    }
+
+    pub(super) fn set_worker(&mut self, slot: Slot, worker: Option<Worker>) {
+        if let Some(entry) = self.workers.get_mut(slot.0) {
+            *entry = worker;
+        }
+    }
+
+    /// Begins to ask the file system for space, since this trial found its disk full.
+    pub(super) fn await_space(&mut self, trial: TrialId) {
+        let path = self.run.folder.path().to_owned();
+        self.pause.begin(Instant::now(), free_space(&path).ok());
+        self.show_full(trial, &path);
+    }
+
+    /// Warns that the disk of `path` is full, unless the user knows.
+    pub(super) fn show_full(&mut self, trial: TrialId, path: &Path) {
+        if let Some(text) = self.pause.announce(trial, path, free_space(path).ok()) {
+            self.notify(&Notice::Warning(text));
+        }
+    }
+
+    /// Says that there is space again, if the user knows that there was none.
+    pub(super) fn show_freed(&mut self) {
+        if let Some(text) = self.pause.end() {
+            self.notify(&Notice::Resolved(text.to_owned()));
+        }
+    }
+}
+
+/// What holds for all trials of a run.
+pub(super) fn terms(run: &Run, study: &Study) -> Terms {
+    Terms {
+        planned: u32::try_from(study.trials.len()).unwrap_or(u32::MAX),
+        classes: study.labels.len(),
+        retries: run.plan.policy.retries,
+        arithmetic: arithmetic::identity(),
+        trials_per_worker: 1,
+    }
+}

@@ -1,0 +1,198 @@
+//! A task for each worker: it turns lines, exits and deadlines into inputs of the scheduler.
+//!
+//! An exit is reported once the process has been reaped and every line that it sent has been passed on.
+
+use std::{io, path::Path, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    deadlines::{Deadlines, Limits},
+    process::Process,
+    worker_log::WorkerLog,
+    worker_output::WorkerOutput,
+};
+use crate::{
+    protocol::WorkerRequest,
+    scheduler::{Input, Slot},
+    system::{device::Device, oom_kills::OomKills},
+};
+
+/// How long the pipes of a dead worker are read: only a process that it left behind keeps them open.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// An order to a worker's task.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Write a request.
+    Send(WorkerRequest),
+    /// Close standard input.
+    Leave,
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+}
+
+/// Where a worker runs, and where its task reports.
+pub(super) struct Post {
+    pub(super) slot: Slot,
+    pub(super) device: Device,
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) oom_kills: OomKills,
+}
+
+/// A running worker. Dropping it kills the process.
+pub(super) struct Worker {
+    commands: mpsc::UnboundedSender<Command>,
+    log: WorkerLog,
+}
+
+impl Worker {
+    /// Starts a process of `program` at `post`, and its task.
+    pub(super) fn start(program: &Path, limits: Limits, post: Post) -> io::Result<Self> {
+        let Post { slot, device, inbox, oom_kills } = post;
+        let process = Process::start(program, device, oom_kills)?;
+        let log = process.log();
+        let (commands, orders) = mpsc::unbounded_channel();
+        let deadlines = Deadlines::new(slot, limits, Instant::now());
+        tokio::spawn(Watcher { slot, process, deadlines, orders, inbox }.watch());
+        Ok(Self { commands, log })
+    }
+
+    /// Gives the task an order; a process that is gone needs none.
+    pub(super) fn order(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Sends its standard error to `path` from now on, under `title`.
+    pub(super) fn log_to(&self, path: &Path, title: &str) {
+        self.log.switch(path, title);
+    }
+}
+
+struct Watcher {
+    slot: Slot,
+    process: Process,
+    deadlines: Deadlines,
+    orders: mpsc::UnboundedReceiver<Command>,
+    inbox: mpsc::Sender<Input>,
+}
+
+/// At `at`, or never.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Watcher {
+    async fn watch(mut self) {
+        let mut is_open = true;
+        let status = loop {
+            let (alarm, stall) = (self.deadlines.alarm(), self.deadlines.stall());
+            let (time, overdue) = self.deadlines.time_limit().unzip();
+            tokio::select! {
+                // Orders, the end and the time limit come first, so that a worker that floods its output
+                // cannot hide them. Stalling comes after the output: a worker whose lines have not been
+                // taken in yet is not silent.
+                biased;
+                order = self.orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    // The loop is gone, by an error: so must the worker be.
+                    None => return self.process.kill_group(),
+                },
+                // What a dead process sent is read afterwards, for a limited time.
+                status = self.process.child.wait() => break status,
+                () = until(time) => if let Some(trial) = overdue {
+                    self.overdue(Input::TimeLimit(self.slot, trial)).await;
+                },
+                output = self.process.lines.next(), if is_open => is_open = self.on_output(output).await,
+                () = until(stall) => self.overdue(Input::Stalled(self.slot)).await,
+                () = until(alarm) => if let Some(input) = self.deadlines.take_alarm() {
+                    self.report(input).await;
+                },
+            }
+        };
+        // What it started and left behind. Its process number may be given to another process from here
+        // on, but has not been yet.
+        self.process.kill_group();
+        self.drain(is_open).await;
+        let exit = self.process.exit(&status);
+        self.report(Input::Exited(self.slot, exit)).await;
+    }
+
+    /// Handles a line, or the end of the output. Returns whether the output is still open.
+    async fn on_output(&mut self, output: Option<WorkerOutput>) -> bool {
+        if let Some(output) = output {
+            self.pass_on(output).await;
+            return true;
+        }
+        if self.process.is_wanted() {
+            self.deadlines.on_closed_output(Instant::now());
+        }
+        false
+    }
+
+    /// Reports that an attempt takes too long, and no other deadline of it: its process will be killed.
+    async fn overdue(&mut self, input: Input) {
+        self.deadlines.forget_trials();
+        self.report(input).await;
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Send(request) => {
+                if let WorkerRequest::Run { trials } = &request {
+                    self.deadlines.on_run(trials.iter().map(|given| given.trial), Instant::now());
+                }
+                if let Err(error) = self.process.send(&request).await {
+                    let message = format!("the trial cannot be given to a worker: {error}");
+                    self.deadlines.forget_trials();
+                    self.report(Input::Unsent(self.slot, message)).await;
+                }
+            }
+            Command::Leave => {
+                self.process.close_input();
+                self.deadlines.on_leave(Instant::now());
+            }
+            Command::Terminate => self.process.terminate(),
+            Command::Kill => self.process.kill(),
+        }
+    }
+
+    async fn pass_on(&mut self, output: WorkerOutput) {
+        let input = match output {
+            WorkerOutput::Garbage(what) => Input::Garbage(self.slot, what),
+            WorkerOutput::Line(line) => {
+                self.deadlines.on_line(&line, Instant::now());
+                Input::Line(self.slot, *line)
+            }
+        };
+        self.report(input).await;
+    }
+
+    async fn report(&mut self, input: Input) {
+        let begun = Instant::now();
+        // Without a listener the orders end too, and with them this task.
+        let _ = self.inbox.send(input).await;
+        self.deadlines.put_off(begun.elapsed());
+    }
+
+    /// Passes on what the dead process sent last, and ends what it left behind.
+    async fn drain(&mut self, mut is_open: bool) {
+        let until = Instant::now() + DRAIN;
+        while is_open {
+            match self.process.last_line(until).await {
+                Some(Some(output)) => self.pass_on(output).await,
+                Some(None) => is_open = false,
+                None => break,
+            }
+        }
+        self.process.drain_errors(is_open, until).await;
+    }
+}

@@ -1,0 +1,153 @@
+//! The model card, `README.md`.
+
+use std::{fmt::Write as _, path::Path};
+
+use crate::{
+    data::Source,
+    display,
+    event::Outcome,
+    export::model::Model,
+    job::Job,
+    leaderboard::ClassFigures,
+    metrics::{Average, Scores, Target},
+    settings::{KEYS, Pooling, Settings},
+};
+
+/// The text of `README.md`: figures, data, settings, and how to use the model.
+pub(super) fn card(model: &Model<'_>) -> String {
+    let Model { job, labels, outcome, .. } = model;
+    let settings = &job.trial.settings;
+    let mut card = String::from(
+        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [sweep]\n---\n",
+    );
+    // Writing to a String cannot fail.
+    let _ = write!(
+        card,
+        "# {} / trial {}\n\nA text classifier with the classes {}. Fine-tuned from `{}` by `sweep`; the best of \
+         its sweep's trials by the figure that it was exported for.\n\n",
+        job.sweep,
+        job.trial.id,
+        labels.iter().map(|label| display::markdown(&display::plain(label))).collect::<Vec<_>>().join(", "),
+        settings.checkpoint.title(),
+    );
+    card.push_str(&figures_section(outcome, settings.epochs));
+    if let Some(positive) = outcome.test.positive.and_then(|positive| labels.get(positive)) {
+        let _ = writeln!(
+            card,
+            "\nPrecision, recall and F1 are those of the class {}.",
+            display::markdown(&display::plain(positive))
+        );
+    }
+    card.push_str(&classes_table(&outcome.test, labels));
+    card.push_str(&data_section(job));
+    card.push_str(&settings_section(settings, job.trial.seed));
+    card.push_str(&use_section(settings));
+    card
+}
+
+/// The section with the figures of validation and test set; `epochs` is the planned number.
+fn figures_section(outcome: &Outcome, epochs: usize) -> String {
+    let test = &outcome.test;
+    let f1 = match test.target() {
+        Target::Class(_) => "F1",
+        Target::Average(Average::Macro) => "Macro-F1",
+        Target::Average(Average::Micro) => "Micro-F1",
+        Target::Average(Average::Weighted) => "Weighted F1",
+    };
+    let mut section = String::from("## Figures\n\n| | validation | test |\n| --- | --- | --- |\n");
+    for (name, validation, test) in [
+        (f1, outcome.validation.f1, test.f1),
+        ("Precision", outcome.validation.precision, test.precision),
+        ("Recall", outcome.validation.recall, test.recall),
+        ("Accuracy", outcome.validation.accuracy, test.accuracy),
+        ("Loss", outcome.validation.loss, test.loss),
+    ] {
+        let _ = writeln!(section, "| {name} | {validation:.4} | {test:.4} |");
+    }
+    let _ = write!(
+        section,
+        "\n{f1} on the test set ({} documents) with its 95 % interval: {:.4} [{:.4}, {:.4}]. The validation set \
+         chose the epoch ({} of {}); the test set was measured once, with these parameters. Where several trials \
+         were compared by their test figures, the best of them is an optimistic estimate.\n",
+        test.confusion.total(),
+        test.f1,
+        test.f1_low,
+        test.f1_high,
+        outcome.best_epoch,
+        epochs,
+    );
+    section
+}
+
+/// The table of figures by class, and the average F1s if the task is not binary.
+fn classes_table(test: &Scores, labels: &[String]) -> String {
+    let mut table = String::from(
+        "\nThe test set by class:\n\n| class | precision | recall | F1 | documents |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for class in ClassFigures::of(&test.confusion, labels) {
+        let label = display::markdown(&display::plain(&class.label));
+        let ClassFigures { precision, recall, f1, support, .. } = class;
+        let _ = writeln!(table, "| {label} | {precision:.4} | {recall:.4} | {f1:.4} | {support} |");
+    }
+    if test.positive.is_none() {
+        let f1 = |average| test.confusion.rates(Target::Average(average)).f1;
+        let [macro_f1, micro, weighted] = Average::ALL.map(f1);
+        let _ = writeln!(table, "\nMacro-F1 {macro_f1:.4}, micro-F1 {micro:.4}, weighted F1 {weighted:.4}.");
+    }
+    table
+}
+
+/// The section about the data.
+fn data_section(job: &Job) -> String {
+    let name =
+        |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let files = match &job.data.source {
+        Source::Files { train, validation, test } => {
+            format!("train `{}`, validation `{}`, test `{}`", name(train), name(validation), name(test))
+        }
+        Source::Single { path, .. } => format!("`{}`, split at random within each class", name(path)),
+        Source::Reviews { .. } => {
+            "`builtin:reviews`, generated, split at random within each class".to_owned()
+        }
+    };
+    format!("\n## Data\n\n{files}; texts in column `{}`, classes in `{}`.\n", job.data.text, job.data.label)
+}
+
+/// The section with the settings and the seed.
+fn settings_section(settings: &Settings, seed: u64) -> String {
+    let mut section = String::from("\n## Settings\n\n| setting | value |\n| --- | --- |\n");
+    for key in KEYS {
+        let value = match key.name {
+            // Without the path: it would reveal folders of the training machine.
+            "checkpoint" => settings.checkpoint.title(),
+            _ => key.get(settings).to_string(),
+        };
+        let _ = writeln!(section, "| {} | {value} |", key.name);
+    }
+    let _ = writeln!(section, "| seed | {seed} |");
+    section
+}
+
+/// The section about how to use the model.
+fn use_section(settings: &Settings) -> String {
+    let trust = match settings.pooling {
+        Pooling::Cls => "",
+        Pooling::Mean => ", trust_remote_code=True",
+    };
+    format!(
+        "\n## Use\n\n```sh\nsweep predict --model . \"a text\"\n```\n\n```python\n\
+         from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\
+         tokenizer = AutoTokenizer.from_pretrained(\".\")\n\
+         model = AutoModelForSequenceClassification.from_pretrained(\".\"{trust})\n\
+         inputs = tokenizer([\"a text\"], truncation=True, max_length={}, return_tensors=\"pt\")\n\
+         print(model.config.id2label[model(**inputs).logits.argmax(-1).item()])\n```\n\n\
+         `sweep predict` reads texts longer than {} tokens as they were read in training (`{}`, stride {}, \
+         `{}` of the chunks' logits); the lines above read their first tokens only.\n",
+        settings.chunk_length,
+        settings.chunk_length,
+        settings.long.as_str(),
+        settings.chunk_stride,
+        settings.aggregate.as_str(),
+    )
+}

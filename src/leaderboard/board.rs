@@ -1,0 +1,168 @@
+//! The leaderboard and its rows.
+
+use serde::Serialize;
+
+use super::{
+    failed::Failed,
+    rank_by::RankBy,
+    test_figures::TestFigures,
+    uncompared::Uncompared,
+    verdict::{self, Verdict},
+};
+use crate::{
+    event::Evaluation,
+    metrics::Target,
+    study::TrialRecord,
+    trial::{Params, State, TrialId, TrialRef},
+};
+
+/// Number of trials that a footnote lists one by one; the others are counted.
+pub(super) const NOTE_TRIALS_MAX: usize = 5;
+
+/// The trials of a sweep, best first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaderboard {
+    /// The sweep's name.
+    pub sweep: String,
+    /// The figure by which the trials are ranked.
+    pub rank_by: RankBy,
+    /// Whether F1 is of one class or an average over the classes.
+    pub target: Target,
+    /// Names of the swept settings, in the order of the spec.
+    pub swept: Vec<String>,
+    /// One row for each trial: the ranked trials, then the others in the order of the plan.
+    pub rows: Vec<LeaderboardRow>,
+    /// Number of trials that were compared with the leader by a paired test.
+    pub comparisons: usize,
+    /// Ranked trials that could not be compared with the leader, with the reason. If the leader itself
+    /// lacks predictions, it is the only entry, since no trial can be compared with it then.
+    pub uncompared: Vec<(TrialId, Uncompared)>,
+    /// Number of ranked trials that are too far behind the leader to be compared with it.
+    pub beyond_comparison: usize,
+    /// The complete trial with the highest validation F1 (then the lowest validation loss).
+    pub chosen_by_validation: Option<TrialId>,
+}
+
+/// One trial of a leaderboard. Serialised, it is one element of `leaderboard.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LeaderboardRow {
+    /// Place on the leaderboard, from 1. Equal figures share a rank. `None` without a figure to rank by.
+    pub rank: Option<usize>,
+    /// The trial's number.
+    pub trial: TrialId,
+    /// Whether the trial waits, runs, is complete or has failed.
+    pub state: State,
+    /// The trial's values of the swept settings.
+    pub params: Params,
+    /// The trial's seed.
+    pub seed: u64,
+    /// Epoch of the best parameters; of a trial that is not complete, of the best parameters so far.
+    pub best_epoch: Option<f64>,
+    /// Number of epochs that were trained.
+    pub epochs_run: Option<f64>,
+    /// Whether early stopping ended the trial; `None` unless complete.
+    pub stopped_early: Option<bool>,
+    /// Training loss at the best evaluation.
+    pub train_loss: Option<f64>,
+    /// Validation loss at the best evaluation.
+    pub val_loss: Option<f64>,
+    /// Validation F1 at the best evaluation.
+    pub val_f1: Option<f64>,
+    /// Figures on the test set; `None` unless complete.
+    pub test: Option<TestFigures>,
+    /// How the training went, judged by the validation curve.
+    pub verdict: Option<Verdict>,
+    /// Wall-clock seconds over all attempts. Once the trial is complete, the seconds of a trial whose final
+    /// checkpoint it started from are left out.
+    pub seconds: Option<f64>,
+    /// The device of the latest attempt.
+    pub device: Option<String>,
+    /// Whether the paired test finds no difference between the trial's test F1 and the leader's. False for
+    /// the leader itself, `None` where no test was made.
+    pub tied: Option<bool>,
+    /// The p-value of the paired test against the leader, after Holm's correction over all comparisons.
+    pub p_value: Option<f64>,
+    /// Why the trial failed, as one sentence.
+    pub reason: Option<String>,
+    /// The reason in parts, with the end of the worker's log; `None` unless failed.
+    pub failure: Option<Failed>,
+    /// Largest number of examples in one forward and backward pass of the latest attempt; `None` where
+    /// memory never ran out.
+    pub micro_batch: Option<usize>,
+    /// The trial of this sweep whose final checkpoint the trial started from.
+    pub warm_started_from: Option<TrialId>,
+    /// The trial of another sweep whose results were reused instead of training this trial.
+    pub reused_from: Option<TrialRef>,
+}
+
+impl LeaderboardRow {
+    pub(super) fn new(record: &TrialRecord, labels: &[String]) -> Self {
+        let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete);
+        let best = best_evaluation(&record.evaluations);
+        let last = record.evaluations.last();
+        let validation = outcome.map(|o| &o.validation).or(best.map(|b| &b.validation));
+        Self {
+            rank: None,
+            trial: record.trial.id,
+            state: record.state,
+            params: record.trial.params.clone(),
+            seed: record.trial.seed,
+            best_epoch: outcome.map(|o| o.best_epoch).or(best.map(|b| b.epoch)),
+            epochs_run: outcome.map(|o| o.epochs_run).or(last.map(|l| l.epoch)),
+            stopped_early: outcome.map(|o| o.stopped_early),
+            train_loss: outcome.map(|o| o.train_loss).or(best.map(|b| b.train_loss)),
+            val_loss: validation.map(|v| v.loss),
+            val_f1: validation.map(|v| v.f1),
+            test: outcome.map(|o| TestFigures::new(&o.test, labels)),
+            verdict: verdict::judge(record),
+            seconds: outcome.map(|o| o.seconds).or(last.map(|l| l.seconds)),
+            device: record.device.map(|device| device.to_string()),
+            tied: None,
+            p_value: None,
+            reason: record.failure.as_ref().filter(|_| record.state == State::Failed).map(|failure| {
+                if failure.message.is_empty() {
+                    failure.kind.to_string()
+                } else {
+                    format!("{}: {}", failure.kind, failure.message)
+                }
+            }),
+            failure: Failed::of(record),
+            micro_batch: record.micro_batch,
+            warm_started_from: record
+                .inherited_from
+                .as_ref()
+                .filter(|it| it.sweep.is_none())
+                .map(|it| it.trial),
+            reused_from: record.inherited_from.clone().filter(|it| it.sweep.is_some()),
+        }
+    }
+}
+
+/// The latest evaluation that was the best by the monitored figure when it was made.
+pub(crate) fn best_evaluation(evaluations: &[Evaluation]) -> Option<&Evaluation> {
+    evaluations.iter().rev().find(|each| each.best)
+}
+
+impl Leaderboard {
+    /// The row of the best trial, if any trial is ranked.
+    #[must_use]
+    pub fn leader(&self) -> Option<&LeaderboardRow> {
+        self.rows.first().filter(|row| row.rank.is_some())
+    }
+
+    /// Marks trials whose predictions exist but cannot be used.
+    pub fn mark_damaged(&mut self, trials: &[TrialId]) {
+        for (_, reason) in self.uncompared.iter_mut().filter(|(trial, _)| trials.contains(trial)) {
+            *reason = Uncompared::Damaged;
+        }
+    }
+
+    /// Adds the last lines of the worker's log to each failed trial.
+    pub fn add_logs(&mut self, last_lines: &dyn Fn(TrialId) -> Vec<String>) {
+        for row in &mut self.rows {
+            if let Some(failed) = &mut row.failure {
+                failed.log = last_lines(row.trial);
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The trials of a spec: order, seeds and draws.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    checkpoint::Checkpoint,
+    data::{Shares, Source},
+    policy::Policy,
+    samples,
+};
+
+/// A spec that sweeps `space`, with 3 draws and 2 repeats.
+pub(in crate::plan) fn spec(space: Vec<(&str, Domain)>) -> Spec {
+    let space =
+        space.into_iter().map(|(name, domain)| SweptSetting { name: name.to_owned(), domain }).collect();
+    Spec {
+        name: "plan".to_owned(),
+        seed: 42,
+        data: samples::data_spec(Source::Reviews { split: Shares::default() }),
+        settings: Settings::default(),
+        space,
+        samples: 3,
+        repeats: 2,
+        policy: Policy::default(),
+        checkpoint_base: PathBuf::from("/base"),
+        checkpoints: BTreeMap::new(),
+    }
+}
+
+fn rates(values: &[f64]) -> Domain {
+    Domain::Grid(values.iter().copied().map(Value::Float).collect())
+}
+
+fn lengths(values: &[i64]) -> Domain {
+    Domain::Grid(values.iter().copied().map(Value::Int).collect())
+}
+
+/// Each trial in a line.
+fn shown(trials: &[Trial]) -> Vec<String> {
+    trials.iter().map(|trial| format!("{} {} #{}", trial.id, trial.params, trial.repeat)).collect()
+}
+
+#[test]
+fn cells_come_in_the_order_of_the_spec_with_the_last_parameter_fastest() {
+    let mut spec = spec(vec![("dropout", rates(&[0.3, 0.1])), ("chunk_length", lengths(&[64, 128]))]);
+    spec.repeats = 1;
+    assert_eq!(
+        shown(&trials(&spec)),
+        [
+            "0001 dropout=0.3 chunk_length=64 #0",
+            "0002 dropout=0.3 chunk_length=128 #0",
+            "0003 dropout=0.1 chunk_length=64 #0",
+            "0004 dropout=0.1 chunk_length=128 #0",
+        ]
+    );
+}
+
+#[test]
+fn a_given_spec_has_the_same_plan_for_ever() {
+    let mut spec = spec(vec![
+        ("learning_rate", Domain::LogUniform(1e-5, 3e-4)),
+        ("dropout", rates(&[0.1])),
+        ("weight_decay", Domain::Uniform(0.0, 0.1)),
+        ("batch_size", Domain::Int(8, 64)),
+    ]);
+    spec.repeats = 1;
+    let trials = trials(&spec);
+    let seeds: Vec<u64> = trials.iter().map(|trial| trial.seed).collect();
+    insta::assert_debug_snapshot!((shown(&trials), seeds));
+}
+
+#[test]
+fn equal_configurations_are_run_once() {
+    let mut spec = spec(vec![("batch_size", Domain::Int(8, 9))]);
+    spec.samples = 50;
+    assert_eq!(trials(&spec).len(), 4);
+}
+
+#[test]
+fn repeats_differ_in_their_seed() {
+    let mut spec = spec(vec![("batch_size", Domain::Int(8, 9))]);
+    spec.samples = 50;
+    let trials = trials(&spec);
+    let seeds: HashSet<u64> = trials.iter().map(|trial| trial.seed).collect();
+    assert_eq!(seeds.len(), 4);
+}
+
+#[test]
+fn a_seed_does_not_depend_on_unseeded_settings() {
+    let seeds = |space| -> Vec<u64> { trials(&spec(space)).iter().map(|trial| trial.seed).collect() };
+    let rates = ("learning_rate", rates(&[1e-5, 3e-5]));
+    let alone = seeds(vec![rates.clone()]);
+    let precisions = Domain::Grid(["f32", "bf16"].map(|name| Value::Text(name.to_owned())).to_vec());
+    let others =
+        [("epochs", lengths(&[2, 5])), ("patience", lengths(&[1, 3])), ("matmul_precision", precisions)];
+    let both = seeds([&others[..], &[rates]].concat());
+    assert_eq!(both, alone.repeat(8));
+    assert_eq!(seeds(others.to_vec()), seeds(Vec::new()).repeat(8));
+}
+
+#[test]
+fn a_draw_does_not_depend_on_the_number_of_epochs() {
+    let range = ("learning_rate", Domain::LogUniform(1e-5, 1e-3));
+    let mut spec = spec(vec![("epochs", lengths(&[2, 5])), range]);
+    spec.samples = 3;
+    let trials = trials(&spec);
+    let rates = |epochs: usize| -> Vec<f64> {
+        let of_length = trials.iter().filter(|trial| trial.settings.epochs == epochs);
+        of_length.map(|trial| trial.settings.learning_rate).collect()
+    };
+    assert_eq!(rates(2), rates(5));
+    assert!(rates(2).len() >= 3);
+}
+
+#[test]
+fn a_spec_without_search_is_one_configuration() {
+    let trials = trials(&spec(Vec::new()));
+    assert_eq!(shown(&trials), ["0001  #0", "0002  #1"]);
+    assert_eq!(trials[0].settings, Settings::default());
+}
+
+#[test]
+fn a_swept_checkpoint_is_written_as_in_the_spec_but_resolved_from_its_folder() {
+    let checkpoint = Value::Text("models/a".to_owned());
+    let trials = trials(&spec(vec![("checkpoint", Domain::Grid(vec![checkpoint.clone()]))]));
+    assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), checkpoint)]);
+    assert_eq!(trials[0].settings.checkpoint, Checkpoint::parse("/base/models/a"));
+}
+
+#[test]
+fn a_hub_checkpoint_is_written_as_in_the_spec_but_its_trials_name_its_commit() {
+    let commit = format!("a/b@{}", "1".repeat(40));
+    let written = ["a/b", "models/a"].map(|text| Value::Text(text.to_owned()));
+    let mut spec = spec(vec![("checkpoint", Domain::Grid(written.to_vec()))]);
+    spec.checkpoints = [("a/b", commit.as_str()), ("models/a", "/base/models/a")]
+        .map(|(written, name)| (written.to_owned(), Checkpoint::parse(name)))
+        .into();
+    let trials = trials(&spec);
+    assert_eq!(trials[0].params.0, [("checkpoint".to_owned(), written[0].clone())]);
+    assert_eq!(trials[0].settings.checkpoint, Checkpoint::parse(&commit));
+}
+
+fn without_ids(trials: Vec<Trial>) -> Vec<(Params, u32, u64)> {
+    trials.into_iter().map(|trial| (trial.params, trial.repeat, trial.seed)).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_grid_has_as_many_trials_as_the_product_of_its_sides(a in 1_i64..6, b in 1_i64..6, repeats in 1_u32..4) {
+        let mut spec = spec(vec![
+            ("batch_size", lengths(&(1..=a).collect::<Vec<_>>())),
+            ("epochs", lengths(&(1..=b).collect::<Vec<_>>())),
+        ]);
+        spec.repeats = repeats;
+        let product = usize::try_from(a * b).unwrap() * repeats as usize;
+        prop_assert_eq!(trials(&spec).len(), product);
+    }
+
+    #[test]
+    fn seeds_stay_below_2_to_53(seed: u64) {
+        prop_assert!(super::seed(seed, &Params::default(), 0) < 1 << 53);
+    }
+
+    #[test]
+    fn draws_stay_in_their_bounds(
+        low in 1e-7_f64..1e-3, ratio in 1.000_001_f64..1e3, seed: u64, int in -50_i64..50, width in 1_i64..50,
+    ) {
+        let high = low * ratio;
+        let mut spec = spec(vec![
+            ("learning_rate", Domain::LogUniform(low, high)),
+            ("weight_decay", Domain::Uniform(low, high)),
+            ("batch_size", Domain::Int(int, int + width)),
+        ]);
+        spec.seed = seed;
+        for draw in 0..20 {
+            let mut chance = Chance::new(&[&draw.to_string()]);
+            for swept in &spec.space {
+                match (drawn(&swept.domain, &mut chance), &swept.domain) {
+                    (Value::Float(float), _) => prop_assert!((low..=high).contains(&float)),
+                    (Value::Int(value), _) => prop_assert!((int..=int + width).contains(&value)),
+                    (Value::Text(text), _) => prop_assert!(false, "{}", text),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_grid_value_or_draw_leaves_every_other_trial_as_it_was(samples in 1_u32..5, seed: u64) {
+        let mut small = spec(vec![
+            ("learning_rate", Domain::LogUniform(1e-5, 3e-4)),
+            ("dropout", rates(&[0.1, 0.3])),
+        ]);
+        (small.samples, small.seed) = (samples, seed);
+        let mut large = small.clone();
+        large.samples = samples + 1;
+        large.space[1].domain = rates(&[0.1, 0.2, 0.3]);
+        let large = without_ids(trials(&large));
+        for trial in without_ids(trials(&small)) {
+            prop_assert!(large.contains(&trial));
+        }
+    }
+}

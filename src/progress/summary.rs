@@ -1,0 +1,104 @@
+//! The summary at the end of a run.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use super::line::counted;
+use crate::{
+    display::{self, plain},
+    results::SweepFolder,
+    study::{Study, TrialRecord},
+    trial::State,
+};
+
+/// Writes the summary of a run: counts, failures, the given top of the leaderboard, and the paths of the
+/// results.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn summary(
+    out: &mut dyn Write,
+    study: &Study,
+    leaderboard: &str,
+    folder: &SweepFolder,
+) -> io::Result<()> {
+    let counts = study.counts();
+    let mut parts = vec![format!("{} of {} complete", counts.complete, counted(study.trials.len(), "trial"))];
+    if counts.failed > 0 {
+        parts.push(format!("{} failed", counts.failed));
+    }
+    if counts.waiting + counts.running > 0 {
+        let waiting = counts.waiting + counts.running;
+        parts.push(format!("{waiting} wait{}", if waiting == 1 { "s" } else { "" }));
+    }
+    writeln!(out, "{}: {}", plain(&study.sweep), parts.join(", "))?;
+    let is_failed = |record: &&TrialRecord| record.state == State::Failed;
+    for record in study.trials.iter().filter(is_failed) {
+        let message = record.failure.as_ref().map_or("", |failure| &failure.message);
+        let params = record.trial.params.to_string();
+        let params = if params.is_empty() { params } else { format!(" ({params})") };
+        writeln!(out, "  {}", plain(&format!("trial {}{params} failed: {message}", record.trial.id)))?;
+    }
+    if counts.failed > 0 {
+        let (trials, them) = if counts.failed == 1 { ("trial stays", "it") } else { ("trials stay", "them") };
+        writeln!(out, "  failed {trials} failed; to try {them} again: sweep run SPEC --retry-failed")?;
+    }
+    if !leaderboard.is_empty() {
+        writeln!(out, "\n{}\n", leaderboard.trim_end())?;
+    }
+    let mut path_line = |what: &str, path: &Path| -> io::Result<()> {
+        if path.exists() { writeln!(out, "{what:<9} {}", display::path(path)) } else { Ok(()) }
+    };
+    path_line("overview", &folder.overview())?;
+    path_line("report", &folder.report())?;
+    path_line("results", folder.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Event, Record},
+        results::Results,
+        samples::plan,
+        trial::{Failure, FailureKind, TrialId},
+    };
+
+    /// A study of this many trials, the first of which failed with this message.
+    fn with_failure(trials: u32, message: &str) -> Study {
+        let mut study = Study::new(&plan(trials));
+        let failure = Failure { kind: FailureKind::Data, message: message.to_owned() };
+        let event = Event::Failed { failure, retry: false };
+        study.apply(&Record { v: 1, seq: 1, at: String::new(), trial: Some(TrialId(1)), event }).unwrap();
+        study
+    }
+
+    #[test]
+    fn a_message_cannot_control_the_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let study = with_failure(1, "label \u{1b}[31m");
+        let mut out = Vec::new();
+        summary(&mut out, &study, "", &Results::new(folder.path()).sweep("test")).unwrap();
+        assert!(!out.contains(&0x1b), "{}", String::from_utf8_lossy(&out));
+    }
+
+    #[test]
+    fn the_summary_names_failures_and_only_pictures_that_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = Results::new(folder.path()).sweep("test");
+        std::fs::create_dir(sweep.path()).unwrap();
+        std::fs::write(sweep.overview(), "").unwrap();
+        let study = with_failure(2, "no such file");
+        let mut out = Vec::new();
+        summary(&mut out, &study, "rank\n1\n", &sweep).unwrap();
+        let text = String::from_utf8(out).unwrap().replace(&folder.path().display().to_string(), "results");
+        assert_eq!(
+            text,
+            "test: 0 of 2 trials complete, 1 failed, 1 waits\n  trial 0001 failed: no such file\n  \
+             failed trial stays failed; to try it again: sweep run SPEC --retry-failed\n\n\
+             rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n"
+        );
+    }
+}

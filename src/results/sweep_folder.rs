@@ -1,0 +1,172 @@
+//! The folder of one sweep: its paths, its lock, and how it is emptied.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::{
+    error::ResultsError,
+    holder::Holder,
+    lock::{self, Lock},
+    trial_folder::TrialFolder,
+};
+use crate::trial::TrialId;
+
+/// The files and folders that a run may leave directly in the sweep's folder. `plan.json` comes last, since
+/// a folder that has it is a sweep's.
+const SWEEP_FILES: [&str; 9] = [
+    "trials",
+    "events.jsonl",
+    "leaderboard.csv",
+    "leaderboard.json",
+    "leaderboard.md",
+    "report.html",
+    "overview.png",
+    "sweep.toml",
+    "plan.json",
+];
+
+/// Name of the folder with the entries that trials share; it is beside the sweeps' folders.
+pub(super) const CACHE: &str = ".cache";
+
+/// One sweep's folder, `results/<name>/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepFolder {
+    path: PathBuf,
+}
+
+impl SweepFolder {
+    /// The sweep in `path`, which need not exist.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The sweep's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The cache of the results folder, [`super::Results::cache`].
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.path.with_file_name(CACHE)
+    }
+
+    /// `sweep.toml`: the spec as it ran.
+    #[must_use]
+    pub fn spec(&self) -> PathBuf {
+        self.path.join("sweep.toml")
+    }
+
+    /// `plan.json`: the trials.
+    #[must_use]
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// `events.jsonl`: the log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    /// `leaderboard.<extension>`.
+    #[must_use]
+    pub fn leaderboard(&self, extension: &str) -> PathBuf {
+        self.path.join(format!("leaderboard.{extension}"))
+    }
+
+    /// `report.html`.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// `overview.png`.
+    #[must_use]
+    pub fn overview(&self) -> PathBuf {
+        self.path.join("overview.png")
+    }
+
+    /// `best-model/`: the default folder of `export-best`. No run writes there.
+    #[must_use]
+    pub fn best_model(&self) -> PathBuf {
+        self.path.join("best-model")
+    }
+
+    /// The folder of one trial.
+    #[must_use]
+    pub fn trial(&self, id: TrialId) -> TrialFolder {
+        TrialFolder::new(self.path.join("trials").join(id.to_string()))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path.join(".lock")
+    }
+
+    /// Time of the last change of the log, or else of the plan; `None` when this is no sweep's folder.
+    pub(super) fn last_change(&self) -> Option<SystemTime> {
+        let plan = fs::metadata(self.plan()).ok()?;
+        fs::metadata(self.log()).unwrap_or(plan).modified().ok()
+    }
+
+    /// Creates the folder if it is missing and takes its lock, which is held until the value is dropped.
+    ///
+    /// # Errors
+    /// [`ResultsError::Locked`] when another process holds the lock, [`ResultsError::Doubtful`] when one of
+    /// another machine may hold it, and [`ResultsError::Foreign`] when the folder is not a sweep's.
+    pub fn lock(&self) -> Result<Lock, ResultsError> {
+        fs::create_dir_all(&self.path).map_err(ResultsError::io("create", &self.path))?;
+        if !self.is_ours_or_empty()? {
+            return Err(ResultsError::Foreign(self.path.clone()));
+        }
+        Lock::take(&self.path, &self.lock_file())
+    }
+
+    /// The process that holds the folder's lock now, if one does.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        lock::holder(&self.lock_file())
+    }
+
+    /// Whether the folder is a sweep's, or holds nothing but hidden files.
+    fn is_ours_or_empty(&self) -> Result<bool, ResultsError> {
+        if self.plan().exists() {
+            return Ok(true);
+        }
+        for entry in fs::read_dir(&self.path).map_err(ResultsError::io("read", &self.path))? {
+            let name = entry.map_err(ResultsError::io("read", &self.path))?.file_name();
+            // A hidden file is a lock or a half-written plan, left by a run that was killed early.
+            if !name.to_string_lossy().starts_with('.') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes the files that a run of the sweep writes; all other files stay.
+    ///
+    /// # Errors
+    /// When a file cannot be removed. The plan is removed last, so the folder is then still a sweep's.
+    pub fn clear(&self, lock: &Lock) -> Result<(), ResultsError> {
+        let _ = lock;
+        for name in SWEEP_FILES {
+            let path = self.path.join(name);
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(ResultsError::io("remove", &path))?,
+            }
+        }
+        Ok(())
+    }
+}

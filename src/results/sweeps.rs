@@ -1,0 +1,86 @@
+//! The results folder, with a folder for each sweep.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::ResultsError,
+    sweep_folder::{CACHE, SweepFolder},
+};
+
+/// The folder with all sweeps.
+#[derive(Clone, Debug)]
+pub struct Results {
+    root: PathBuf,
+}
+
+impl Results {
+    /// The results in `root`, which need not exist.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `.cache/`: the entries that trials of all sweeps share. No sweep's name begins with a dot.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.root.join(CACHE)
+    }
+
+    /// The folder of the sweep called `name`, which need not exist.
+    #[must_use]
+    pub fn sweep(&self, name: &str) -> SweepFolder {
+        SweepFolder::new(self.root.join(name))
+    }
+
+    /// The folder of every sweep, the one with the newest log first.
+    ///
+    /// # Errors
+    /// When the results folder exists and cannot be read.
+    pub fn list(&self) -> Result<Vec<SweepFolder>, ResultsError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(ResultsError::io("read", &self.root))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(ResultsError::io("read", &self.root))?.path();
+            if path.ends_with(CACHE) {
+                continue;
+            }
+            let sweep = SweepFolder::new(path);
+            if let Some(time) = sweep.last_change() {
+                found.push((time, sweep));
+            }
+        }
+        found.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.path().cmp(other.path())));
+        Ok(found.into_iter().map(|(_, sweep)| sweep).collect())
+    }
+
+    /// The sweep called `name`, or the newest one.
+    ///
+    /// # Errors
+    /// When there is no such sweep, or no sweep at all.
+    pub fn find(&self, name: Option<&str>) -> Result<SweepFolder, ResultsError> {
+        let sweeps = self.list()?;
+        match name {
+            None => sweeps.into_iter().next().ok_or_else(|| ResultsError::Empty(self.root.clone())),
+            Some(name) => {
+                let known = sweeps.iter().map(SweepFolder::name).collect();
+                sweeps.into_iter().find(|sweep| sweep.name() == name).ok_or_else(|| ResultsError::Unknown {
+                    root: self.root.clone(),
+                    name: name.to_owned(),
+                    known,
+                })
+            }
+        }
+    }
+}

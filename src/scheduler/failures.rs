@@ -1,0 +1,142 @@
+//! What follows when an attempt fails or its process ends: retries, and what waits until the process
+//! has been reaped.
+
+use super::{
+    messages::{Action, Exit, Slot, shortened},
+    slots::{AfterExit, SlotState},
+    state::Scheduler,
+};
+use crate::{
+    event::Event,
+    trial::{Failure, FailureKind, TrialId},
+};
+
+impl Scheduler {
+    pub(super) fn protocol(&mut self, slot: Slot, message: String, out: &mut Vec<Action>) {
+        self.kill(slot, &Failure { kind: FailureKind::Protocol, message }, None, out);
+    }
+
+    pub(super) fn startup_timeout(&mut self, slot: Slot, out: &mut Vec<Action>) {
+        if matches!(self.slots.state(slot), SlotState::Starting(_)) {
+            let message = "the worker did not report ready in time (`start_up_limit` in [run])".to_owned();
+            self.kill(slot, &Failure { kind: FailureKind::StartupTimeout, message }, None, out);
+        }
+    }
+
+    pub(super) fn stalled(&mut self, slot: Slot, out: &mut Vec<Action>) {
+        if matches!(self.slots.state(slot), SlotState::Busy(_)) {
+            let message = "the worker said nothing for too long (`stall_limit` in [run])".to_owned();
+            self.kill(slot, &Failure { kind: FailureKind::Stalled, message }, None, out);
+        }
+    }
+
+    pub(super) fn time_limit(&mut self, slot: Slot, trial: TrialId, out: &mut Vec<Action>) {
+        if matches!(self.slots.state(slot), SlotState::Busy(trials) if trials.contains(&trial)) {
+            let message = "the attempt took too long (`time_limit` in [run])".to_owned();
+            self.kill(slot, &Failure { kind: FailureKind::TimeLimit, message }, Some(trial), out);
+        }
+    }
+
+    /// Ends a slot's process by force, and fails its trials: `only` that one, or all of them.
+    pub(super) fn kill(
+        &mut self,
+        slot: Slot,
+        failure: &Failure,
+        only: Option<TrialId>,
+        out: &mut Vec<Action>,
+    ) {
+        if matches!(self.slots.state(slot), SlotState::Starting(_) | SlotState::Busy(_)) {
+            self.not_full(slot, out);
+            let after = match only {
+                Some(trial) => self.fail_one(slot, trial, failure.clone(), out),
+                None => self.fail_all(slot, failure, out),
+            };
+            self.slots.set_state(slot, SlotState::Ending(after));
+            out.push(Action::Kill(slot));
+        }
+    }
+
+    pub(super) fn spawn_failed(&mut self, slot: Slot, message: String, out: &mut Vec<Action>) {
+        if matches!(self.slots.state(slot), SlotState::Starting(_)) {
+            let after = self.fail_all(slot, &Failure { kind: FailureKind::Spawn, message }, out);
+            self.slots.vacate(slot);
+            self.settle(after, out);
+        }
+    }
+
+    pub(super) fn exited(&mut self, slot: Slot, exit: Exit, out: &mut Vec<Action>) {
+        self.not_full(slot, out);
+        let after = match self.slots.state(slot).clone() {
+            SlotState::Empty => Vec::new(),
+            SlotState::Ending(after) => after,
+            // The second interrupt ends workers, and so may a signal that the first one came with: no failure.
+            SlotState::Starting(trials) | SlotState::Busy(trials) if self.interrupts > 0 => {
+                trials.into_iter().map(AfterExit::PutBack).collect()
+            }
+            SlotState::Starting(_) | SlotState::Busy(_) => self.fail_all(slot, &exit.failure(), out),
+        };
+        self.slots.vacate(slot);
+        self.settle(after, out);
+    }
+
+    /// Does what was left for the time when the process is gone.
+    fn settle(&mut self, after: Vec<AfterExit>, out: &mut Vec<Action>) {
+        self.interrupted |= self.interrupts > 0 && !after.is_empty();
+        // From the last to the first, so that trials that resume stay in their order.
+        for after in after.into_iter().rev() {
+            match after {
+                AfterExit::Retry(trial) => self.queue.push_back(trial),
+                AfterExit::Resume(trial) => self.queue.push_front(trial),
+                AfterExit::PutBack(trial) => self.put_back(trial, out),
+            }
+        }
+    }
+
+    /// Logs that the attempts at all trials of a slot failed. Returns what to do once its process has
+    /// been reaped.
+    fn fail_all(&mut self, slot: Slot, failure: &Failure, out: &mut Vec<Action>) -> Vec<AfterExit> {
+        let trials = self.slots.trials(slot);
+        trials.into_iter().filter_map(|trial| self.fail(slot, trial, failure.clone(), out)).collect()
+    }
+
+    /// As [`Self::fail_all`], for one trial. The others of the slot resume in another process.
+    pub(super) fn fail_one(
+        &mut self,
+        slot: Slot,
+        trial: TrialId,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) -> Vec<AfterExit> {
+        let others = self.slots.trials(slot).into_iter().filter(|other| *other != trial);
+        let others: Vec<AfterExit> = others.map(AfterExit::Resume).collect();
+        self.fail(slot, trial, failure, out).into_iter().chain(others).collect()
+    }
+
+    fn fail(
+        &mut self,
+        slot: Slot,
+        trial: TrialId,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) -> Option<AfterExit> {
+        let failure = Failure { message: shortened(failure.message), ..failure };
+        let is_full = failure.kind == FailureKind::DiskFull;
+        let was_alone = self.attempts.measures(trial).alone.is_some();
+        let retry = is_full || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
+        if !was_alone && self.attempts.measures(trial).alone.is_some() {
+            self.slots.retire_beside(slot);
+        }
+        out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
+        if !retry {
+            self.queue.close(trial);
+        }
+        if is_full && !std::mem::replace(&mut self.awaits_space, true) {
+            out.push(Action::AwaitSpace(trial));
+        }
+        match (retry, is_full) {
+            (true, true) => Some(AfterExit::Resume(trial)),
+            (true, false) => Some(AfterExit::Retry(trial)),
+            (false, _) => None,
+        }
+    }
+}

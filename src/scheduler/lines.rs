@@ -1,0 +1,112 @@
+//! What follows from a line that a worker sent.
+
+use super::{
+    messages::{Action, Slot, describe, shortened, trial_of},
+    slots::SlotState,
+    state::Scheduler,
+};
+use crate::{
+    event::{Event, Outcome},
+    metrics::Scores,
+    protocol::{PROTOCOL_VERSION, WorkerLine},
+    trial::TrialId,
+};
+
+impl Scheduler {
+    pub(super) fn line(&mut self, slot: Slot, line: WorkerLine, out: &mut Vec<Action>) {
+        match (self.slots.state(slot).clone(), line) {
+            // What a process sends after its fate was decided changes nothing.
+            (SlotState::Ending(_) | SlotState::Empty, _) => {}
+            (SlotState::Starting(trials), WorkerLine::Ready { v: PROTOCOL_VERSION }) => {
+                self.run(slot, trials, out);
+            }
+            (SlotState::Starting(_), WorkerLine::Ready { v }) => {
+                let message = format!("the worker speaks version {v}, not {PROTOCOL_VERSION}");
+                self.protocol(slot, message, out);
+            }
+            (SlotState::Busy(trials), line) if trial_of(&line).is_some_and(|id| trials.contains(&id)) => {
+                self.own_line(slot, line, out);
+            }
+            (state, line) => {
+                let message = format!("unexpected {} while {}", describe(&line), state.describe());
+                self.protocol(slot, message, out);
+            }
+        }
+    }
+
+    /// Handles a worker's line about one of its own trials.
+    fn own_line(&mut self, slot: Slot, line: WorkerLine, out: &mut Vec<Action>) {
+        match line {
+            WorkerLine::Progress(trial, progress) => out.push(Action::Show(trial, progress)),
+            WorkerLine::Alive(_) => {}
+            WorkerLine::DiskFull(trial, path) => {
+                if !self.slots.set_full(slot, true) {
+                    out.push(Action::ShowFull(trial, path));
+                }
+            }
+            WorkerLine::DiskFreed(_) => self.not_full(slot, out),
+            WorkerLine::Event(trial, event) => self.on_event(slot, trial, event, out),
+            WorkerLine::Finished(trial, outcome) => self.finished(slot, trial, outcome, out),
+            WorkerLine::Failed(trial, failure) => {
+                self.not_full(slot, out);
+                let after = self.fail_one(slot, trial, failure, out);
+                self.slots.set_state(slot, SlotState::Ending(after));
+                out.push(Action::Leave(slot));
+            }
+            WorkerLine::Stopped(trial) if self.interrupts > 0 => {
+                self.not_full(slot, out);
+                self.put_back(trial, out);
+                if self.slots.done_with(slot, trial) {
+                    self.next(slot, out);
+                }
+            }
+            line @ (WorkerLine::Ready { .. } | WorkerLine::Stopped(_)) => {
+                let message = format!("unexpected {}", describe(&line));
+                self.protocol(slot, message, out);
+            }
+        }
+    }
+
+    /// Handles an event that a worker wants to be logged.
+    fn on_event(&mut self, slot: Slot, trial: TrialId, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::Evaluated(evaluation) if !self.is_of_all_classes(&evaluation.validation) => {
+                self.protocol(slot, "an evaluation of another number of classes".to_owned(), out);
+            }
+            event @ (Event::Prepared(_) | Event::Evaluated(_) | Event::Resumed { .. }) => {
+                out.push(Action::Log(Some(trial), event));
+            }
+            Event::CheckpointDamaged { message } => {
+                let message = shortened(message);
+                out.push(Action::Log(Some(trial), Event::CheckpointDamaged { message }));
+            }
+            Event::SweepStarted { .. }
+            | Event::TrialPlanned(_)
+            | Event::Started { .. }
+            | Event::ParametersRemoved
+            | Event::Finished(_)
+            | Event::Failed { .. }
+            | Event::Interrupted
+            | Event::SweepEnded { .. } => {
+                self.protocol(slot, format!("unexpected `event` about trial {trial}"), out);
+            }
+        }
+    }
+
+    fn is_of_all_classes(&self, scores: &Scores) -> bool {
+        let (rows, classes) = (scores.confusion.rows(), self.terms.classes);
+        rows.len() == classes && rows.iter().all(|row| row.len() == classes)
+    }
+
+    fn finished(&mut self, slot: Slot, trial: TrialId, outcome: Outcome, out: &mut Vec<Action>) {
+        if !self.is_of_all_classes(&outcome.validation) || !self.is_of_all_classes(&outcome.test) {
+            return self.protocol(slot, "an outcome of another number of classes".to_owned(), out);
+        }
+        self.not_full(slot, out);
+        out.push(Action::Log(Some(trial), Event::Finished(outcome)));
+        self.queue.close(trial);
+        if self.slots.done_with(slot, trial) {
+            self.next(slot, out);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The state of one run: what the scheduler remembers between two inputs.
+
+use super::{
+    attempts::Attempts,
+    messages::{Action, PendingTrial, Slot, Terms},
+    queue::Queue,
+    slots::Slots,
+};
+use crate::{event::Event, trial::TrialId};
+
+/// The state of one run.
+#[derive(Debug)]
+pub struct Scheduler {
+    pub(super) slots: Slots,
+    pub(super) queue: Queue,
+    pub(super) attempts: Attempts,
+    pub(super) terms: Terms,
+    /// A trial found its disk full, and the executor asks for space.
+    pub(super) awaits_space: bool,
+    pub(super) interrupts: u32,
+    pub(super) interrupted: bool,
+    pub(super) has_begun: bool,
+    pub(super) has_ended: bool,
+}
+
+impl Scheduler {
+    /// A run of the trials `pending`. It starts nothing before slots have joined and the run has begun.
+    #[must_use]
+    pub fn new(pending: &[PendingTrial], terms: Terms) -> Self {
+        Self {
+            slots: Slots::default(),
+            queue: Queue::new(pending),
+            attempts: Attempts::new(pending, terms.retries),
+            terms,
+            awaits_space: false,
+            interrupts: 0,
+            interrupted: false,
+            has_begun: false,
+            has_ended: false,
+        }
+    }
+
+    /// Notes that a worker does not wait for space any more, if it did.
+    pub(super) fn not_full(&mut self, slot: Slot, out: &mut Vec<Action>) {
+        if self.slots.set_full(slot, false) && !self.slots.is_any_full() && !self.awaits_space {
+            out.push(Action::ShowFreed);
+        }
+    }
+
+    /// Logs that an attempt was stopped as the user wished; the next run takes the trial up.
+    pub(super) fn put_back(&mut self, trial: TrialId, out: &mut Vec<Action>) {
+        self.interrupted = true;
+        out.push(Action::Log(Some(trial), Event::Interrupted));
+    }
+
+    /// Whether the user has asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.interrupts > 0
+    }
+
+    /// Whether trials were left undone at the user's wish.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+}

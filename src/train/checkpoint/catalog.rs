@@ -1,0 +1,170 @@
+//! The names and shapes of a checkpoint's tensors, and where their values lie.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::{
+    error::{CheckpointError, FileFault, IndexFault},
+    safetensors,
+    tensor_place::{TensorPlace, Tensors},
+    torch,
+};
+use crate::{
+    hub::WEIGHT_FILES,
+    train::encoder::{
+        source::{Lookup, SourceError},
+        weights::Weights,
+    },
+};
+
+/// How often the bytes of a file may be used, over all tensors. Tied weights share theirs.
+const SHARING_MAX: u64 = 4;
+
+/// By name: the file and the place of each tensor of a checkpoint. Integer tensors are left out.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    tensors: BTreeMap<String, (PathBuf, TensorPlace)>,
+}
+
+impl Catalog {
+    /// Reads the names and shapes in `folder`.
+    ///
+    /// # Errors
+    /// When the folder has no file with parameters, or a damaged one.
+    pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
+        let found = WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+        let path = found.ok_or_else(|| CheckpointError::Absent { folder: folder.to_owned() })?;
+        if path.extension().is_some_and(|extension| extension == "json") {
+            Self::of_shards(&path)
+        } else {
+            Self::of_file(&path)
+        }
+    }
+
+    /// Reads the names and shapes in one file. A name that ends in `.safetensors` is that of such a file; all
+    /// others are taken for PyTorch's.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged.
+    pub fn of_file(path: &Path) -> Result<Self, CheckpointError> {
+        let tensors = tensors(path)?.into_iter();
+        Ok(Self { tensors: tensors.map(|(name, place)| (name, (path.to_owned(), place))).collect() })
+    }
+
+    fn of_shards(path: &Path) -> Result<Self, CheckpointError> {
+        #[derive(Deserialize)]
+        struct ShardIndex {
+            weight_map: BTreeMap<String, String>,
+        }
+        let failed = |source| CheckpointError::Index { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+        let index: ShardIndex =
+            serde_json::from_str(&text).map_err(|error| failed(IndexFault::Json(error)))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut catalog = Self::default();
+        let shards: BTreeSet<&String> = index.weight_map.values().collect();
+        for shard in shards {
+            // Otherwise an index could name any file of the machine.
+            if shard.is_empty() || Path::new(shard).file_name() != Some(shard.as_ref()) {
+                return Err(failed(IndexFault::ShardName { shard: shard.clone() }));
+            }
+            catalog.tensors.extend(Self::of_file(&folder.join(shard))?.tensors);
+        }
+        for (name, shard) in &index.weight_map {
+            let there = catalog.tensors.get(name).is_some_and(|(path, _)| path.ends_with(shard));
+            // Integer tensors stand in the index and not in the catalog.
+            if !there && !is_integer_name(name) {
+                let (path, name, shard) = (path.to_owned(), name.clone(), shard.clone());
+                return Err(CheckpointError::Shard { path, name, shard });
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// Every tensor's name and shape.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.tensors.iter().map(|(name, (_, place))| (name.as_str(), place.shape.as_slice()))
+    }
+
+    /// Reads every value.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn load_all(&self) -> Result<Weights, CheckpointError> {
+        self.load(&self.tensors.keys().cloned().collect())
+    }
+
+    /// Reads the values of the tensors called `names`, as f32. Names that the catalog lacks are left out.
+    ///
+    /// Callers check shapes first: tensors that share bytes may be larger than their file.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn load(&self, names: &BTreeSet<String>) -> Result<Weights, CheckpointError> {
+        let mut weights = Weights::default();
+        let mut open: Option<(&PathBuf, File)> = None;
+        for (name, (path, place)) in self.tensors.iter().filter(|(name, _)| names.contains(*name)) {
+            let failed = |source| CheckpointError::Read { path: path.clone(), source };
+            let file = match &open {
+                Some((known, file)) if *known == path => file,
+                _ => &open.insert((path, File::open(path).map_err(failed)?)).1,
+            };
+            weights.insert(name, place.shape.clone(), place.read(file).map_err(failed)?);
+        }
+        Ok(weights)
+    }
+}
+
+/// Each tensor is read when a model takes it, so that a checkpoint is never in memory as a whole.
+impl Lookup for Catalog {
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(_, place)| place.shape.as_slice())
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<f32>, SourceError> {
+        let missing = || SourceError::Missing { name: name.to_owned() };
+        let (path, place) = self.tensors.get(name).ok_or_else(missing)?;
+        let read = File::open(path).and_then(|file| place.read(&file));
+        read.map_err(|source| SourceError::Read { path: path.clone(), source })
+    }
+}
+
+/// Whether `name` is that of a tensor of integers, such as `position_ids`, which holds no parameters.
+fn is_integer_name(name: &str) -> bool {
+    name.ends_with("_ids")
+}
+
+/// Reads where the float tensors of a file lie, and checks that they lie within it.
+fn tensors(path: &Path) -> Result<Tensors, CheckpointError> {
+    let read = |source| CheckpointError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(read)?;
+    let length = file.metadata().map_err(read)?.len();
+    let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+    let damaged = |source: FileFault| match path.to_owned() {
+        path if is_safetensors => CheckpointError::Safetensors { path, source },
+        path => CheckpointError::Torch { path, source },
+    };
+    let tensors = if is_safetensors {
+        safetensors::tensors(path, &file, length)?
+    } else {
+        torch::tensors(path, file, length)?
+    };
+    // Strides of 0 repeat values, and tensors may share bytes. A hostile file could so ask for more memory than there is.
+    let beyond = |place: &TensorPlace| {
+        place.end().is_none_or(|end| end > length) || place.bytes().is_none_or(|bytes| bytes > length)
+    };
+    if let Some((name, _)) = tensors.iter().find(|(_, place)| beyond(place)) {
+        return Err(damaged(FileFault::BeyondEnd { name: name.clone() }));
+    }
+    let bytes = tensors.values().filter_map(TensorPlace::bytes).fold(0_u64, u64::saturating_add);
+    if bytes > length.saturating_mul(SHARING_MAX) {
+        return Err(damaged(FileFault::TooMuchSharing { tensors: bytes, length }));
+    }
+    Ok(tensors)
+}

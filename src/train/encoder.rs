@@ -1,0 +1,16 @@
+//! The encoder: its shape, its parameters, and the model that is built from both.
+
+pub(super) mod config;
+pub(super) mod family;
+pub(super) mod layout;
+pub(super) mod mini;
+pub(super) mod model;
+pub(super) mod source;
+pub(super) mod weights;
+
+pub use self::{
+    config::{ConfigError, EncoderConfig},
+    family::Family,
+    layout::Misfit,
+    weights::{Precision, Weights, WeightsError},
+};

@@ -1,0 +1,192 @@
+//! Why a trial failed, or ended before it was complete.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    checkpoint::error::CheckpointError,
+    encoder::{config::ConfigError, layout::Misfit, source::SourceError, weights::WeightsError},
+    exported::ExportedError,
+    observe::Stopped,
+    text::{text_encoder::TextError, tokenizer::TokenizerError},
+};
+use crate::{data::DataError, fingerprint::FingerprintError, system::files, trial::FailureKind};
+
+/// Why a trial failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The training loss stopped being finite.
+    #[error(
+        "the training loss is {loss} at step {step}; a lower learning rate or gradient clipping may help"
+    )]
+    NonFinite {
+        /// Optimiser step, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+    },
+    /// The data could not be read.
+    #[error("the data could not be used")]
+    Data(#[source] Box<DataError>),
+    /// The data changed after the plan was made.
+    #[error(
+        "{files} changed while the sweep was running; put back what was there and run it again with --retry-failed, \
+         or run it under a new name"
+    )]
+    DataChanged {
+        /// The files.
+        files: String,
+    },
+    /// The checkpoint's files changed after the plan was made.
+    #[error(
+        "the checkpoint {folder} changed while the sweep was running; put back what was there and run it again with \
+         --retry-failed, or run it under a new name"
+    )]
+    CheckpointChanged {
+        /// Its folder.
+        folder: String,
+    },
+    /// The digest of the checkpoint's files could not be computed.
+    #[error(transparent)]
+    Fingerprint(FingerprintError),
+    /// The encoder's shape could not be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Texts could not be tokenised.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The checkpoint's files could not be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint's tensors do not fit its encoder.
+    #[error("{folder} does not hold the encoder that its config.json describes")]
+    Misfit {
+        /// The checkpoint's folder.
+        folder: PathBuf,
+        /// The tensors that are missing or have another shape.
+        source: Misfit,
+    },
+    /// The model could not be built from the parameters.
+    #[error("the parameters could not be used")]
+    Parameters(#[from] SourceError),
+    /// The parameters could not be written.
+    #[error("the parameters could not be used")]
+    Weights(#[from] WeightsError),
+    /// The folder of a model does not hold a classifier.
+    #[error("the model could not be used")]
+    Exported(#[from] ExportedError),
+    /// The tokenizer has ids that the encoder lacks.
+    #[error(
+        "the tokenizer has {tokens} tokens, the encoder only {rows} word embeddings: they do not belong together"
+    )]
+    Vocabulary {
+        /// The largest id plus one.
+        tokens: usize,
+        /// Rows of the word embeddings.
+        rows: usize,
+    },
+    /// Chunks are longer than the encoder's window.
+    #[error("chunks of {length} tokens do not fit the encoder's window of {window}")]
+    Window {
+        /// The chunk length.
+        length: usize,
+        /// The window.
+        window: usize,
+    },
+    /// A file could not be written.
+    #[error("writing {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The build lacks a backend.
+    #[error("this build cannot use {device} devices; build it again with `--features {feature}`")]
+    NoBackend {
+        /// The kind of device.
+        device: &'static str,
+        /// The feature of the package.
+        feature: &'static str,
+    },
+    /// The backend has no products of bf16.
+    #[error("`matmul_precision = \"bf16\"` is for CPU devices of a build with the feature flex")]
+    NoBf16,
+    /// There is no NVIDIA driver.
+    #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
+    NoDriver,
+}
+
+impl From<TokenizerError> for TrainError {
+    fn from(error: TokenizerError) -> Self {
+        Self::Text(error.into())
+    }
+}
+
+impl TrainError {
+    /// The file that could not be written because its disk is full.
+    pub(super) fn full_disk(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, source } | Self::Weights(WeightsError::Write { path, source }) => {
+                files::is_full(source).then_some(path)
+            }
+            _ => None,
+        }
+    }
+
+    /// The failure that the log records.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            _ if self.full_disk().is_some() => FailureKind::DiskFull,
+            Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
+            Self::Data(_) | Self::DataChanged { .. } => FailureKind::Data,
+            Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
+            Self::Config(_)
+            | Self::Text(_)
+            | Self::Checkpoint(_)
+            | Self::Misfit { .. }
+            | Self::Parameters(_)
+            | Self::Weights(_)
+            | Self::Exported(_)
+            | Self::Vocabulary { .. }
+            | Self::Window { .. }
+            | Self::CheckpointChanged { .. }
+            | Self::Fingerprint(_) => FailureKind::Checkpoint,
+            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver => FailureKind::Spawn,
+        }
+    }
+}
+
+/// Why a trial ended before it was complete.
+///
+/// Functions that return it propagate a stop and a failure alike with `?`.
+#[derive(Debug)]
+pub(crate) enum Unfinished {
+    /// It was asked to stop.
+    Stopped,
+    /// It failed.
+    Failed(TrainError),
+}
+
+impl From<Stopped> for Unfinished {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl<E: Into<TrainError>> From<E> for Unfinished {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Lets a stop wait: returns it as a value, and a failure as the error.
+///
+/// For work that is finished even when a stop is asked for on the way.
+pub(crate) fn stop_later(result: Result<(), Unfinished>) -> Result<Result<(), Stopped>, TrainError> {
+    match result {
+        Ok(()) => Ok(Ok(())),
+        Err(Unfinished::Stopped) => Ok(Err(Stopped)),
+        Err(Unfinished::Failed(error)) => Err(error),
+    }
+}

@@ -1,0 +1,80 @@
+//! The interface of the operations, with the plain form as the default.
+
+use burn::tensor::{Int, Tensor, backend::Backend};
+
+use super::{
+    inputs::{Attention, Norm},
+    plain,
+    row_sink::RowSink,
+};
+use crate::settings::MatmulPrecision;
+
+/// The encoder's operations. Elements of dropout masks are numbered row-major, unless an operation tells otherwise.
+pub(crate) trait Fused: Backend {
+    /// Whether [`Self::product`] heeds [`MatmulPrecision::Bf16`].
+    const HAS_BF16: bool = false;
+
+    /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`. The products of the gradients have the same
+    /// precision. A backend without bf16 computes in f32.
+    fn product(
+        input: Tensor<Self, 2>,
+        weight: Tensor<Self, 2>,
+        precision: MatmulPrecision,
+    ) -> Tensor<Self, 2> {
+        let _ = precision;
+        input.matmul(weight)
+    }
+
+    /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`: `[tokens, width]`. Where the backend can, the gradient
+    /// goes to `sink` row by row, and the table has no gradient of its own.
+    fn embedding_rows(
+        table: Tensor<Self, 2>,
+        ids: Tensor<Self, 1, Int>,
+        sink: Option<&RowSink>,
+    ) -> Tensor<Self, 2> {
+        let _ = sink;
+        table.select(0, ids)
+    }
+
+    /// GELU(input + bias), exact; `[rows, width]`, `[width]`.
+    fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
+        plain::gelu(input, bias)
+    }
+
+    /// after(LayerNorm(before(input + bias) + residual)), `[rows, width]`.
+    fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
+        plain::norm(norm)
+    }
+
+    /// Softmax attention within each sequence. `projected`: queries, keys and values side by side,
+    /// `[rows, 3 · width]`, to which `bias`, `[3 · width]`, is added. Result: `[rows, width]`.
+    fn packed_attention(
+        projected: Tensor<Self, 2>,
+        bias: Tensor<Self, 1>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        plain::attention(projected, bias, attention)
+    }
+
+    /// Softmax attention of each sequence's first token over the hidden states themselves, without keys and values.
+    ///
+    /// `hidden`: `[rows, width]`. `projected_queries`: each head's `Wk q`, the scaled query times the matrix of the
+    /// keys, `[heads · sequences, width]`, head by head. Result, `[heads · sequences, width + 1]`: `Σ p x` over the
+    /// tokens x of the sequence and `Σ p`, where p are the probabilities, the softmax of `x · (Wk q)`, after dropout.
+    fn cls_attention(
+        hidden: Tensor<Self, 2>,
+        projected_queries: Tensor<Self, 2>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        plain::cls_attention(hidden, projected_queries, attention)
+    }
+}
+
+#[cfg(feature = "ndarray")]
+impl Fused for burn::backend::NdArray {}
+#[cfg(feature = "ndarray")]
+impl Fused for burn::backend::Autodiff<burn::backend::NdArray> {}
+#[cfg(feature = "cuda")]
+impl Fused for burn::backend::Cuda {}
+#[cfg(feature = "cuda")]
+impl Fused for burn::backend::Autodiff<burn::backend::Cuda> {}

@@ -1,0 +1,212 @@
+//! The part of an encoder that does not learn, and its activations.
+//!
+//! The frozen part runs without dropout, so that its output for a chunk is the same in every
+//! step, epoch and trial. The activations, its outputs for all chunks of a split, are computed
+//! once and kept, in the cache or in this process's memory (`activation_store`). Where there is
+//! no room for them they are computed again in every step, to the same bits.
+
+use std::{ops::Range, rc::Rc};
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::{
+    cache::{Kind, Numbers},
+    data::SplitName,
+    settings::Freeze,
+    train::{
+        encoder::model::{batch::Batch, classifier::Classifier},
+        masks::Masks,
+        ops::{fused::Fused, row_sink::RowSink},
+        text::corpus::{Corpus, TokenizedSplit},
+    },
+};
+
+/// The part of an encoder that does not learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrozenPart {
+    /// No part: the whole encoder learns.
+    Nothing,
+    /// The embeddings and this number of layers, but not all layers.
+    Lower(usize),
+    /// The whole encoder.
+    Whole,
+}
+
+impl FrozenPart {
+    /// The part that `freeze` names in an encoder of `layers` layers.
+    pub(super) const fn of(freeze: Freeze, layers: usize) -> Self {
+        match freeze {
+            Freeze::Layers(0) => Self::Nothing,
+            Freeze::Layers(frozen) if frozen < layers => Self::Lower(frozen),
+            Freeze::Layers(_) | Freeze::Encoder => Self::Whole,
+        }
+    }
+
+    /// Whether the part holds the layer with the index `first` or a layer above it, in an encoder of `layers` layers.
+    pub(super) const fn reaches(self, first: usize, layers: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Lower(frozen) => frozen > first,
+            Self::Whole => layers > first,
+        }
+    }
+
+    /// The kind of the cache entries that hold its activations.
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Whole => Kind::Pooled,
+            Self::Nothing | Self::Lower(_) => Kind::Hidden,
+        }
+    }
+
+    /// The number of rows of its activations for `split`: one for each chunk, or one for each token.
+    pub(super) fn row_count(self, split: &TokenizedSplit) -> usize {
+        match self {
+            Self::Whole => split.chunk_count(),
+            Self::Nothing | Self::Lower(_) => split.token_count(),
+        }
+    }
+
+    /// The rows of a document in its activations for `split`.
+    pub(super) fn rows(self, split: &TokenizedSplit, document: usize) -> Range<usize> {
+        match self {
+            Self::Whole => split.chunk_range(document),
+            Self::Nothing | Self::Lower(_) => split.token_range(document),
+        }
+    }
+
+    /// Computes the activations for `chunks`, `[chunks, width]` or `[tokens, width]`. A row does not depend, to the bit,
+    /// on the chunks beside it.
+    pub(super) fn run<B: Fused>(
+        self,
+        model: &Classifier<B>,
+        chunks: &[&[u32]],
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let is_row = |chunk: &[u32]| self == Self::Whole || chunk.len() == 1;
+        match *chunks {
+            // The products of a matrix of one row take another path, whose sums have another order. With the chunk twice
+            // there are two rows.
+            [chunk] if is_row(chunk) => self.run_many(model, &[chunk, chunk], device).narrow(0, 0, 1),
+            _ => self.run_many(model, chunks, device),
+        }
+    }
+
+    fn run_many<B: Fused>(
+        self,
+        model: &Classifier<B>,
+        chunks: &[&[u32]],
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let batch = Batch::new(chunks, device);
+        match self {
+            Self::Whole => model.pool_each(&batch),
+            Self::Lower(layers) => model.lower(&batch, layers),
+            Self::Nothing => model.lower(&batch, 0),
+        }
+    }
+}
+
+/// The activations of a frozen part for one split: `[rows, width]`.
+#[derive(Debug)]
+pub(super) struct Activations {
+    pub(super) values: Numbers<f32>,
+    pub(super) width: usize,
+}
+
+impl Activations {
+    /// The rows of `documents`, in order, `[chunks, width]` or `[tokens, width]`.
+    fn rows<B: Fused>(
+        &self,
+        part: FrozenPart,
+        split: &TokenizedSplit,
+        documents: &[usize],
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let mut rows = Vec::new();
+        for &document in documents {
+            let range = part.rows(split, document);
+            rows.extend_from_slice(&self.values[range.start * self.width..range.end * self.width]);
+        }
+        let count = rows.len() / self.width.max(1);
+        Tensor::from_data(TensorData::new(rows, [count, self.width]), device)
+    }
+}
+
+/// The frozen part of a trial's encoder, with its activations.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) part: FrozenPart,
+    /// The activations that are kept, by split, in the order of [`SplitName::ALL`].
+    pub(super) kept: [Option<Rc<Activations>>; 3],
+}
+
+impl Frozen {
+    /// The input of the learning part for a split of `corpus`.
+    pub(super) fn input<'a>(&'a self, corpus: &'a Corpus, split: SplitName) -> FrozenInput<'a> {
+        let [train, validation, test] = &self.kept;
+        let kept = match split {
+            SplitName::Train => train,
+            SplitName::Validation => validation,
+            SplitName::Test => test,
+        };
+        FrozenInput { part: self.part, split: corpus.split(split), kept: kept.as_deref() }
+    }
+}
+
+/// What a forward pass takes besides its chunks.
+#[derive(Clone, Copy)]
+pub(super) struct ForwardPass<'a> {
+    /// Dropout, in the learning part only.
+    pub(super) masks: &'a Masks,
+    /// Where the gradients of the word embeddings go, where the backend can.
+    pub(super) sink: &'a RowSink,
+}
+
+/// The input of the learning part for one split: tokens, or the output of the frozen part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrozenInput<'a> {
+    part: FrozenPart,
+    split: &'a TokenizedSplit,
+    /// The activations of the frozen part for the split, if they are kept.
+    kept: Option<&'a Activations>,
+}
+
+impl<'a> FrozenInput<'a> {
+    /// The input of an encoder without a frozen part.
+    pub(super) const fn tokens(split: &'a TokenizedSplit) -> Self {
+        Self { part: FrozenPart::Nothing, split, kept: None }
+    }
+
+    pub(super) const fn split(self) -> &'a TokenizedSplit {
+        self.split
+    }
+
+    /// Computes the logits of the chunks of `documents`, `[chunks, classes]`. Only the learning part has dropout and
+    /// gradients.
+    pub(super) fn logits<B: Fused>(
+        self,
+        model: &Classifier<B>,
+        documents: &[usize],
+        pass: ForwardPass<'_>,
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let ForwardPass { masks, sink } = pass;
+        let chunks = self.split.chunks(documents);
+        let activations = || match self.kept {
+            Some(kept) => kept.rows(self.part, self.split, documents, device),
+            None => self.part.run(model, &chunks, device),
+        };
+        match self.part {
+            FrozenPart::Nothing => model.forward(&Batch::new(&chunks, device).with_sink(sink), masks),
+            FrozenPart::Lower(layers) => {
+                let batch = Batch::new(&chunks, device).with_lower_layers(layers, activations());
+                model.forward(&batch, masks)
+            }
+            FrozenPart::Whole => model.classify(activations(), masks),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

@@ -1,0 +1,149 @@
+//! Everything that changes while a trial runs.
+
+use std::time::Instant;
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    tensor::Tensor,
+};
+
+use crate::{
+    event::Evaluation,
+    settings::Settings,
+    train::{
+        backend::Compute,
+        encoder::model::classifier::Classifier,
+        learning::{
+            adamw::AdamW,
+            early_stopping::EarlyStopping,
+            parameters::{Freezer, RateFactors},
+        },
+        numbers::count,
+        state::position::{Position, Prefix},
+    },
+};
+
+/// What changes while a trial runs.
+pub(super) struct Learner<C: Compute> {
+    pub(super) model: Classifier<C>,
+    pub(super) optimizer: AdamW<C>,
+    pub(super) stopping: EarlyStopping,
+    pub(super) evaluations: Vec<Evaluation>,
+    /// The model of the best evaluation.
+    pub(super) best: Option<Classifier<C::InnerBackend>>,
+    /// Optimiser steps done.
+    pub(super) step: u64,
+    /// Whether training is over.
+    pub(super) over: bool,
+    /// The training loss since the last evaluation.
+    pub(super) loss: LossSum,
+    pub(super) saved: SaveRecord,
+}
+
+/// A training loss, summed over documents.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LossSum {
+    pub(super) sum: f64,
+    pub(super) documents: usize,
+}
+
+impl LossSum {
+    pub(super) fn add(&mut self, sum: f64, documents: usize) {
+        self.sum += sum;
+        self.documents += documents;
+    }
+
+    /// The mean loss of a document; 0 without documents.
+    pub(super) fn mean(self) -> f64 {
+        self.sum / count(self.documents.max(1))
+    }
+}
+
+/// What the trial has saved, and what it knows of its past.
+pub(super) struct SaveRecord {
+    /// When this attempt last wrote a checkpoint, or began.
+    pub(super) at: Instant,
+    /// The step of the last checkpoint.
+    pub(super) step: u64,
+    /// The digest of the best parameters in the last checkpoint.
+    pub(super) best: Option<String>,
+    /// Wall-clock seconds of the attempts before this one.
+    pub(super) seconds_before: f64,
+    /// Whether this attempt has resumed from a checkpoint.
+    pub(super) is_resumed: bool,
+    /// The prefix trial that made the first steps, if there is one.
+    pub(super) prefix: Option<Prefix>,
+    /// Whether some step was computed in smaller micro-batches than planned.
+    pub(super) is_cut: bool,
+}
+
+impl Default for SaveRecord {
+    fn default() -> Self {
+        Self {
+            at: Instant::now(),
+            step: 0,
+            best: None,
+            seconds_before: 0.0,
+            is_resumed: false,
+            prefix: None,
+            is_cut: false,
+        }
+    }
+}
+
+impl SaveRecord {
+    /// The record of an attempt that has just resumed from a checkpoint at `position`.
+    pub(super) fn resumed(position: &Position) -> Self {
+        Self {
+            step: position.step,
+            seconds_before: position.seconds,
+            is_resumed: true,
+            prefix: position.prefix,
+            is_cut: position.is_cut,
+            ..Self::default()
+        }
+    }
+}
+
+impl<C: Compute> Learner<C> {
+    /// A learner before its first step.
+    pub(super) fn new(model: Classifier<C>, rates: RateFactors, settings: &Settings) -> Self {
+        Self {
+            model: model.map(&mut Freezer::new(settings.freeze)),
+            optimizer: AdamW::new(settings.weight_decay, rates),
+            stopping: EarlyStopping::new(settings),
+            evaluations: Vec::new(),
+            best: None,
+            step: 0,
+            over: false,
+            loss: LossSum::default(),
+            saved: SaveRecord::default(),
+        }
+    }
+
+    /// Whether the losses of all evaluations are finite.
+    pub(super) fn has_finite_losses(&self) -> bool {
+        let mut evaluations = self.evaluations.iter();
+        evaluations
+            .all(|evaluation| evaluation.train_loss.is_finite() && evaluation.validation.loss.is_finite())
+    }
+
+    /// The number of parameters that learn.
+    pub(super) fn learning_parameters(&self) -> usize {
+        let mut count = LearningCount(0);
+        self.model.visit(&mut count);
+        count.0
+    }
+}
+
+/// A walk over a model that counts the parameters that learn.
+struct LearningCount(usize);
+
+impl<C: Compute> ModuleVisitor<C> for LearningCount {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<C, D>>) {
+        let tensor = param.val();
+        if tensor.is_require_grad() {
+            self.0 += tensor.shape().num_elements();
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Everything that stays the same while a trial runs.
+
+use std::{path::Path, time::Instant};
+
+use super::{frozen::Frozen, learner::Learner};
+use crate::{
+    data::Dataset,
+    job::{Attempt, Job},
+    settings::Settings,
+    train::{backend::Compute, learning::loss::Objective, text::corpus::Corpus},
+};
+
+/// What stays the same while a trial runs.
+pub(super) struct RunningTrial<'a, C: Compute> {
+    pub(super) job: &'a Job,
+    pub(super) attempt: Attempt,
+    pub(super) folder: &'a Path,
+    pub(super) data: &'a Dataset,
+    pub(super) corpus: &'a Corpus,
+    /// The part of the encoder that does not learn.
+    pub(super) frozen: Frozen,
+    pub(super) objective: Objective,
+    pub(super) device: &'a C::Device,
+    pub(super) started: Instant,
+}
+
+/// The number of optimiser steps of a trial that is not stopped early.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlannedSteps {
+    pub(super) per_epoch: u64,
+    pub(super) total: u64,
+}
+
+impl<C: Compute> RunningTrial<'_, C> {
+    pub(super) fn settings(&self) -> &Settings {
+        &self.job.trial.settings
+    }
+
+    pub(super) fn planned_steps(&self) -> PlannedSteps {
+        let settings = self.settings();
+        let per_epoch = self.corpus.train.document_count().div_ceil(settings.batch_size) as u64;
+        PlannedSteps { per_epoch, total: per_epoch * settings.epochs as u64 }
+    }
+
+    /// Wall-clock seconds so far, over all attempts. The time that a prefix trial took for the first steps is included.
+    pub(super) fn seconds(&self, learner: &Learner<C>) -> f64 {
+        learner.saved.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+}

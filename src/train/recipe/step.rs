@@ -1,0 +1,78 @@
+//! One optimiser step.
+
+use super::{frozen::ForwardPass, learner::Learner, running_trial::RunningTrial};
+use crate::{
+    data::SplitName,
+    train::{
+        backend::Compute,
+        error::TrainError,
+        learning::{aggregate::aggregate, gradients::Gradients, loss::cross_entropy},
+        masks::{self, Masks},
+        numbers::count,
+        ops::row_sink::RowSink,
+        tensors::values,
+    },
+};
+
+/// The largest number of padded tokens in one forward and backward pass. A larger batch is cut into micro-batches, whose
+/// gradients add up to those of the same step.
+const MICRO_BATCH_TOKENS_MAX: usize = 16_384;
+
+impl<C: Compute> RunningTrial<'_, C> {
+    /// Makes one optimiser step over the documents of `batch`, at the learning rate `rate`.
+    pub(super) fn step(
+        &self,
+        mut learner: Learner<C>,
+        batch: &[usize],
+        rate: f64,
+    ) -> Result<Learner<C>, TrainError> {
+        let train = &self.corpus.train;
+        let micro_batches = self.micro_batches(&mut learner, batch);
+        let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
+        let mut gradients = Gradients::new();
+        let mut loss = 0.0;
+        for (micro, documents) in micro_batches.iter().enumerate() {
+            let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
+            let masks = Masks::new(self.settings().dropout, key, C::ON_HOST);
+            let sink = RowSink::default();
+            let pass = ForwardPass { masks: &masks, sink: &sink };
+            let input = self.frozen.input(self.corpus, SplitName::Train);
+            let logits = input.logits(&learner.model, documents, pass, self.device);
+            let logits = aggregate(logits, &train.chunk_ranges(documents), self.settings().aggregate);
+            let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
+            loss += cross_entropy(&values(logits.clone().inner()), &labels);
+            // Divided by the total of the whole batch: micro-batches then add up to the mean over the batch, whatever
+            // their sizes.
+            let backward = (self.objective.sum(logits, &labels) / total).backward();
+            gradients.add(&learner.model, backward);
+            gradients.add_rows(&sink);
+        }
+        learner.step += 1;
+        let norm = gradients.norm();
+        if !loss.is_finite() || !norm.is_finite() {
+            let loss = if loss.is_finite() { norm } else { loss / count(batch.len()) };
+            return Err(TrainError::NonFinite { step: learner.step, loss });
+        }
+        learner.loss.add(loss, batch.len());
+        let scale = clipping_factor(norm, self.settings().gradient_clip);
+        // By value: parameters that nothing else holds are updated in place.
+        learner.model = learner.optimizer.step(learner.model, gradients, rate, scale);
+        Ok(learner)
+    }
+
+    /// Cuts `batch` as the settings ask, further where memory has run out before, and further where documents are long.
+    fn micro_batches(&self, learner: &mut Learner<C>, batch: &[usize]) -> Vec<Vec<usize>> {
+        let planned = batch.len().div_ceil(self.settings().gradient_accumulation);
+        let documents_max = self.attempt.micro_batch.map_or(planned, |bound| planned.min(bound.max(1)));
+        learner.saved.is_cut |= documents_max < planned;
+        let parts = batch.chunks(documents_max);
+        parts.flat_map(|part| self.corpus.train.groups(part, MICRO_BATCH_TOKENS_MAX)).collect()
+    }
+}
+
+/// The factor that brings gradients of this norm to at most `norm_max`; 1 when `norm_max` is 0.
+// As `torch.nn.utils.clip_grad_norm_`: min(1, norm_max / (norm + 1e-6)) (Pascanu, Mikolov and Bengio 2013, arXiv
+// 1211.5063). The optimiser applies the factor as it reads the gradients, so they are not written once more.
+fn clipping_factor(norm: f64, norm_max: f64) -> f64 {
+    if norm_max > 0.0 { (norm_max / (norm + 1e-6)).min(1.0) } else { 1.0 }
+}

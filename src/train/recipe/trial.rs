@@ -1,0 +1,196 @@
+//! One trial from its first step to its test figures, read from top to bottom.
+//!
+//! Validation chooses the epoch and stops the training; the test set is measured
+//! once, with the best parameters. Nothing here reads a test label before that.
+
+use burn::module::AutodiffModule;
+
+use super::{
+    evaluate,
+    learner::{Learner, LossSum},
+    persist::persist,
+    running_trial::{PlannedSteps, RunningTrial},
+    trial_tables::{write_metrics, write_predictions},
+};
+use crate::{
+    data::SplitName,
+    event::{Evaluation, Outcome, Prepared, Progress},
+    metrics::Scores,
+    train::{
+        backend::Compute,
+        encoder::model::classifier::Classifier,
+        error::{Unfinished, stop_later},
+        learning::schedule::LearningRate,
+        numbers::step_count,
+        observe::{Observe, Report},
+    },
+};
+
+/// The batches of the current epoch.
+#[derive(Default)]
+struct EpochBatches {
+    epoch: Option<u64>,
+    /// By batch: its documents.
+    batches: Vec<Vec<usize>>,
+}
+
+impl<C: Compute> RunningTrial<'_, C> {
+    /// Trains until the last step or until patience runs out, and measures the test set.
+    pub(super) fn run(
+        &self,
+        mut learner: Learner<C>,
+        observe: &mut Observe<'_>,
+    ) -> Result<Outcome, Unfinished> {
+        let settings = self.settings();
+        let planned = self.planned_steps();
+        observe(Report::Prepared(self.prepared(&learner, planned)))?;
+        self.report_past(&learner, observe)?;
+        let rate = LearningRate::new(settings, planned.total);
+        let mut batches = EpochBatches::default();
+        loop {
+            if self.is_evaluation_due(&learner, planned) {
+                let last_rate = rate.at(learner.step - 1);
+                self.evaluate(&mut learner, last_rate, planned, observe)?;
+            }
+            if learner.over {
+                return self.finish(&learner, planned, observe);
+            }
+            let epoch = learner.step / planned.per_epoch;
+            let rate_now = rate.at(learner.step);
+            let batch = self.batch(&mut batches, learner.step, planned);
+            learner = self.step(learner, batch, rate_now)?;
+            let go_on = observe(Report::Progress(Progress {
+                epoch: usize::try_from(epoch + 1).unwrap_or(usize::MAX),
+                epochs: settings.epochs,
+                step: learner.step,
+                steps: planned.total,
+                train_loss: learner.loss.mean(),
+            }));
+            // A trial that is stopped saves its last step before it ends.
+            if go_on.is_err() || self.is_save_due(&learner) {
+                self.save(&mut learner, false, observe)?;
+            }
+            go_on?;
+        }
+    }
+
+    /// The batch of the step with this number, counted from 0.
+    fn batch<'b>(&self, batches: &'b mut EpochBatches, step: u64, planned: PlannedSteps) -> &'b [usize] {
+        let epoch = step / planned.per_epoch;
+        if batches.epoch != Some(epoch) {
+            let (train, seed) = (&self.corpus.train, self.job.trial.seed);
+            batches.batches = train.epoch_batches(self.settings().batch_size, seed, epoch);
+            batches.epoch = Some(epoch);
+        }
+        &batches.batches[usize::try_from(step % planned.per_epoch).unwrap_or(0)]
+    }
+
+    /// Whether the validation set is to be measured now, which it has not been since the last step.
+    fn is_evaluation_due(&self, learner: &Learner<C>, planned: PlannedSteps) -> bool {
+        let step = learner.step;
+        let is_time = match self.settings().eval_every as u64 {
+            0 => step.is_multiple_of(planned.per_epoch),
+            every => step.is_multiple_of(every) || step == planned.total,
+        };
+        let last = learner.evaluations.last().map(|evaluation| evaluation.step);
+        is_time && step > 0 && last != Some(step)
+    }
+
+    fn prepared(&self, learner: &Learner<C>, planned: PlannedSteps) -> Prepared {
+        Prepared {
+            train_documents: self.data.train.len(),
+            train_chunks: self.corpus.train.chunk_count(),
+            validation_documents: self.corpus.validation.document_count(),
+            test_documents: self.corpus.test.document_count(),
+            long_documents: self.corpus.train.long,
+            duplicates_dropped: self.data.leaks.train_dropped,
+            unknown_share: self.corpus.train.unknown_share(),
+            parameters: learner.learning_parameters(),
+            steps: planned.total,
+            seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Measures the validation set, judges the result, writes `metrics.csv` and a checkpoint, and reports.
+    ///
+    /// `learning_rate`: that of the last step.
+    fn evaluate(
+        &self,
+        learner: &mut Learner<C>,
+        learning_rate: f64,
+        planned: PlannedSteps,
+        observe: &mut Observe<'_>,
+    ) -> Result<(), Unfinished> {
+        let model = learner.model.valid();
+        let (validation, _) = self.measure(&model, SplitName::Validation, observe);
+        let judgement = learner.stopping.judge(&validation);
+        let evaluation = Evaluation {
+            epoch: step_count(learner.step) / step_count(planned.per_epoch),
+            step: learner.step,
+            train_loss: learner.loss.mean(),
+            learning_rate,
+            validation,
+            best: judgement.best,
+            seconds: self.seconds(learner),
+        };
+        learner.loss = LossSum::default();
+        learner.over = judgement.stop || learner.step == planned.total;
+        learner.evaluations.push(evaluation.clone());
+        // A stop on the way waits until the evaluation is saved and reported: it took long.
+        let written = persist(observe, &mut || write_metrics(self.folder, &learner.evaluations));
+        let written = stop_later(written)?;
+        if judgement.best {
+            learner.best = Some(model);
+        }
+        let saved = stop_later(self.save(learner, judgement.best, observe))?;
+        let reported = observe(Report::Evaluated(evaluation));
+        Ok(written.and(saved).and(reported)?)
+    }
+
+    /// Returns the scores of `model` on a split, and the probabilities of each document's classes.
+    fn measure(
+        &self,
+        model: &Classifier<C::InnerBackend>,
+        split: SplitName,
+        observe: &mut Observe<'_>,
+    ) -> (Scores, Vec<Vec<f64>>) {
+        // A stop waits until the split is measured.
+        let mut on_batch = || _ = observe(Report::Alive);
+        let input = self.frozen.input(self.corpus, split);
+        let aggregate = self.settings().aggregate;
+        let probabilities = evaluate::predict(model, input, aggregate, self.device, &mut on_batch);
+        let split = self.corpus.split(split);
+        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
+        (scores, probabilities)
+    }
+
+    /// Measures the test set with the best parameters, and writes `predictions.csv`.
+    fn finish(
+        &self,
+        learner: &Learner<C>,
+        planned: PlannedSteps,
+        observe: &mut Observe<'_>,
+    ) -> Result<Outcome, Unfinished> {
+        let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
+        let (Some(best), Some(model), Some(last)) =
+            (best_evaluation, &learner.best, learner.evaluations.last())
+        else {
+            unreachable!(
+                "the last step of a trial is always evaluated, and a first evaluation is the best so far"
+            );
+        };
+        let (test, probabilities) = self.measure(model, SplitName::Test, observe);
+        let (data, split) = (self.data, &self.corpus.test);
+        persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;
+        Ok(Outcome {
+            best_epoch: best.epoch,
+            best_step: best.step,
+            epochs_run: last.epoch,
+            stopped_early: learner.step < planned.total,
+            train_loss: best.train_loss,
+            validation: best.validation.clone(),
+            test,
+            seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! A worker's warm state: a device, and what the trials on it share.
+
+use std::path::Path;
+
+use burn::backend::Autodiff;
+
+use super::{
+    backend::Engine,
+    error::{TrainError, Unfinished},
+    exported::Exported,
+    graph_lock::graph_lock,
+    observe::{Ending, Observe},
+    recipe::trainer::Trainer,
+};
+use crate::{
+    job::{Attempt, Job},
+    system::device::Device,
+};
+
+/// A worker's warm state: the device, and what trials share.
+pub struct Session {
+    engine: Box<dyn Engine>,
+}
+
+impl Session {
+    /// Opens `device`.
+    ///
+    /// # Errors
+    /// When this build or this machine does not have it.
+    pub fn open(device: Device) -> Result<Self, TrainError> {
+        let engine = match device {
+            Device::Cpu { .. } => cpu(),
+            Device::Cuda { index } => cuda(index),
+        };
+        Ok(Self { engine: engine? })
+    }
+
+    /// Runs `job` and writes `metrics.csv`, `predictions.csv`, `best/` and `last/` into `folder`.
+    ///
+    /// The trial resumes from the checkpoint in `last/` if that one is of this job. Otherwise it starts from the
+    /// final checkpoint of the prefix trial that `attempt` names, if there is one.
+    ///
+    /// A full disk is no failure: the trial waits until there is space, or until it is asked to stop.
+    ///
+    /// `observe` receives every report of the trial, one for each step included. Its error stops the trial.
+    ///
+    /// # Errors
+    /// When the trial fails. The files that it wrote until then stay.
+    pub fn run(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        folder: &Path,
+        observe: &mut Observe<'_>,
+    ) -> Result<Ending, TrainError> {
+        let _alone = graph_lock();
+        match self.engine.run(job, attempt, folder, observe) {
+            Ok(outcome) => Ok(Ending::Complete(Box::new(outcome))),
+            Err(Unfinished::Stopped) => Ok(Ending::Stopped),
+            Err(Unfinished::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Returns the probabilities of each text's classes under an exported model, in the order of `texts`.
+    ///
+    /// The model is kept in memory until a call names another one.
+    ///
+    /// # Errors
+    /// When the model's files cannot be read or do not fit each other.
+    pub fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
+        self.engine.predict(model, texts)
+    }
+}
+
+#[cfg(feature = "flex")]
+#[expect(clippy::unnecessary_wraps, reason = "other builds have no CPU backend")]
+fn cpu() -> Result<Box<dyn Engine>, TrainError> {
+    Ok(Box::new(Trainer::<Autodiff<burn::backend::Flex>>::new(burn::backend::flex::FlexDevice)))
+}
+
+#[cfg(all(feature = "ndarray", not(feature = "flex")))]
+#[expect(clippy::unnecessary_wraps, reason = "other builds have no CPU backend")]
+fn cpu() -> Result<Box<dyn Engine>, TrainError> {
+    Ok(Box::new(Trainer::<Autodiff<burn::backend::NdArray>>::new(burn::backend::ndarray::NdArrayDevice::Cpu)))
+}
+
+#[cfg(not(any(feature = "flex", feature = "ndarray")))]
+fn cpu() -> Result<Box<dyn Engine>, TrainError> {
+    Err(TrainError::NoBackend { device: "cpu", feature: "flex" })
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(index: usize) -> Result<Box<dyn Engine>, TrainError> {
+    // cudarc panics where the driver's library is missing.
+    if !crate::system::device::cuda_driver_present() {
+        return Err(TrainError::NoDriver);
+    }
+    // The worker sees its own GPU only, as number 0, unless it was started by hand.
+    let visible = if std::env::var_os("CUDA_VISIBLE_DEVICES").is_some() { 0 } else { index };
+    Ok(Box::new(Trainer::<Autodiff<burn::backend::Cuda>>::new(burn::backend::cuda::CudaDevice::new(visible))))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
+    Err(TrainError::NoBackend { device: "cuda", feature: "cuda" })
+}

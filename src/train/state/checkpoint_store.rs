@@ -1,0 +1,267 @@
+//! Writing, reading and falling back between the two checkpoints of a trial.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use safetensors::SafeTensors;
+use sha2::{Digest, Sha256};
+
+use super::{
+    position::{Position, TrainingIdentity},
+    state_file::{StateFault, StateHeader, VERSION, floats, parse_state, write_state},
+};
+use crate::{
+    fingerprint,
+    system::files,
+    train::{
+        encoder::weights::{Precision, Weights, WeightsError},
+        exported::WEIGHTS,
+        learning::adamw::Moments,
+    },
+};
+
+/// The file with the moments.
+const STATE: &str = "state.safetensors";
+/// The file with the best parameters.
+const BEST: &str = "best.safetensors";
+
+/// The parameters of the best evaluation when a checkpoint is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BestParameters<'a> {
+    /// There was no evaluation yet.
+    None,
+    /// They are the current parameters.
+    Current,
+    /// They stand in `best/` already, with this digest.
+    Earlier(&'a str),
+}
+
+/// Everything that a checkpoint is written from.
+#[derive(Debug)]
+pub(crate) struct CheckpointDraft<'a> {
+    pub(crate) identity: &'a TrainingIdentity,
+    pub(crate) position: &'a Position,
+    pub(crate) moments: &'a Moments<'a>,
+    pub(crate) model: &'a Weights,
+    pub(crate) best: BestParameters<'a>,
+}
+
+/// A checkpoint in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SavedCheckpoint {
+    pub(crate) position: Position,
+    pub(crate) moments: Moments<'static>,
+    /// The parameters.
+    pub(crate) model: Weights,
+    /// The parameters of the best evaluation, and their digest.
+    pub(crate) best: Option<(Weights, String)>,
+}
+
+/// Why a checkpoint cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The contents of a file are not those that were written.
+    #[error("{} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StateFault,
+    },
+}
+
+impl StateError {
+    fn damaged(path: &Path, source: impl Into<StateFault>) -> Self {
+        Self::Damaged { path: path.to_owned(), source: source.into() }
+    }
+}
+
+/// The checkpoints in a trial's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckpointStore {
+    trial: PathBuf,
+}
+
+/// The result of reading a trial's checkpoints.
+#[derive(Debug, Default)]
+pub(crate) struct FoundCheckpoint {
+    /// The newest checkpoint that is whole.
+    pub(crate) saved: Option<SavedCheckpoint>,
+    /// The errors of newer checkpoints.
+    pub(crate) damaged: Vec<StateError>,
+}
+
+impl CheckpointStore {
+    /// The checkpoints in the folder `trial`.
+    pub(crate) fn new(trial: &Path) -> Self {
+        Self { trial: trial.to_owned() }
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.trial.join(name)
+    }
+
+    fn best_parameters(&self) -> PathBuf {
+        self.trial.join("best").join(WEIGHTS)
+    }
+
+    /// Writes a checkpoint as `last/`, after moving the former one to `last.before/`, and puts the best parameters into
+    /// `best/`. Returns the digest of the best parameters.
+    ///
+    /// # Errors
+    /// When something cannot be written. The former checkpoints stay as they are then.
+    pub(crate) fn write(&self, draft: &CheckpointDraft<'_>) -> Result<Option<String>, WeightsError> {
+        let new = self.folder("last.new");
+        // A crash of an earlier attempt may have left the folder.
+        files::remove_folder(&new).and_then(|()| files::create_folder(&new)).map_err(failed_at(&new))?;
+        let [model_path, best_path, state_path] = [WEIGHTS, BEST, STATE].map(|name| new.join(name));
+        let mut model = String::new();
+        files::write_new(&model_path, |path| {
+            model = draft.model.write_to(path, Precision::F32)?;
+            Ok(())
+        })
+        .map_err(failed_at(&model_path))?;
+        let best = match draft.best {
+            BestParameters::None => None,
+            BestParameters::Current => {
+                // A copy and no link: damage to one of the two files then spares the other.
+                files::write_new(&best_path, |path| fs::copy(&model_path, path).map(drop))
+                    .map_err(failed_at(&best_path))?;
+                Some(model.clone())
+            }
+            BestParameters::Earlier(digest) => {
+                files::link_atomically(&self.best_parameters(), &best_path).map_err(failed_at(&best_path))?;
+                Some(digest.to_owned())
+            }
+        };
+        let (identity, position) = (draft.identity.clone(), draft.position.clone());
+        let header = StateHeader { version: VERSION, identity, position, model, best: best.clone() };
+        files::write_new(&state_path, |path| write_state(path, &header, draft.moments))
+            .map_err(failed_at(&state_path))?;
+        let last = self.folder("last");
+        files::rotate_folders(&new, &last, &self.folder("last.before")).map_err(failed_at(&last))?;
+        if matches!(draft.best, BestParameters::Current) {
+            self.publish_best()?;
+        }
+        Ok(best)
+    }
+
+    /// Puts the best parameters of `last/` into `best/`.
+    fn publish_best(&self) -> Result<(), WeightsError> {
+        self.take_best(self)
+    }
+
+    /// Reads the newest checkpoint of the training `identity` that is whole, makes it `last/`, and puts its best
+    /// parameters into `best/`.
+    ///
+    /// # Errors
+    /// When a whole checkpoint cannot be moved to its place.
+    pub(crate) fn read(&self, identity: &TrainingIdentity) -> Result<FoundCheckpoint, WeightsError> {
+        let mut found = FoundCheckpoint::default();
+        for name in ["last", "last.before"] {
+            let folder = self.folder(name);
+            match read_checkpoint(&folder, &|found| found == identity) {
+                Ok(None) => {}
+                Ok(Some(saved)) => {
+                    if name != "last" {
+                        self.promote_before()?;
+                    }
+                    if saved.best.is_some() {
+                        self.publish_best()?;
+                    }
+                    found.saved = Some(saved);
+                    break;
+                }
+                Err(error) => found.damaged.push(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the final checkpoint of a complete trial, for the training `identity` to start from. Returns `None`
+    /// unless that training would have come to the same state by itself.
+    ///
+    /// # Errors
+    /// When the checkpoint is damaged.
+    pub(crate) fn read_final(
+        &self,
+        identity: &TrainingIdentity,
+    ) -> Result<Option<SavedCheckpoint>, StateError> {
+        let saved = read_checkpoint(&self.folder("last"), &|found| found.begins(identity))?;
+        // Smaller micro-batches have other dropout masks, so the state is another one.
+        Ok(saved.filter(|saved| !saved.position.is_cut))
+    }
+
+    /// Puts the best parameters of another trial's newest checkpoint into this trial's `best/`.
+    pub(crate) fn take_best(&self, other: &Self) -> Result<(), WeightsError> {
+        let path = self.best_parameters();
+        files::link_atomically(&other.folder("last").join(BEST), &path)
+            .map_err(|source| WeightsError::Write { path, source })
+    }
+
+    /// Promotes `last.before/` to `last/`.
+    fn promote_before(&self) -> Result<(), WeightsError> {
+        let [last, before] = ["last", "last.before"].map(|name| self.folder(name));
+        let moved = files::remove_folder(&last).and_then(|()| files::rename_folder(&before, &last));
+        moved.map_err(|source| WeightsError::Write { path: last, source })
+    }
+}
+
+/// Turns an error of the system into that of writing `path`.
+fn failed_at(path: &Path) -> impl FnOnce(io::Error) -> WeightsError {
+    let path = path.to_owned();
+    move |source| WeightsError::Write { path, source }
+}
+
+/// Reads the checkpoint in `folder`. Returns `None` when there is none, or when `is_wanted` refuses its identity.
+fn read_checkpoint(
+    folder: &Path,
+    is_wanted: &dyn Fn(&TrainingIdentity) -> bool,
+) -> Result<Option<SavedCheckpoint>, StateError> {
+    let path = folder.join(STATE);
+    let bytes = match fs::read(&path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        bytes => bytes.map_err(|source| StateError::Read { path: path.clone(), source })?,
+    };
+    let parsed = parse_state(&bytes).map_err(|fault| StateError::damaged(&path, fault))?;
+    let Some((header, moments)) = parsed else { return Ok(None) };
+    if !is_wanted(&header.identity) {
+        return Ok(None);
+    }
+    let model = read_parameters(&folder.join(WEIGHTS), &header.model)?;
+    let best = match header.best {
+        Some(digest) => Some((read_parameters(&folder.join(BEST), &digest)?, digest)),
+        None => None,
+    };
+    Ok(Some(SavedCheckpoint { position: header.position, moments, model, best }))
+}
+
+/// Reads the parameters in `path`, whose contents must have the digest `digest`.
+fn read_parameters(path: &Path, digest: &str) -> Result<Weights, StateError> {
+    // One read for both the digest and the values: the file may be replaced between two reads.
+    let bytes = fs::read(path).map_err(|source| StateError::Read { path: path.to_owned(), source })?;
+    if fingerprint::hex(&Sha256::digest(&bytes)) != digest {
+        return Err(StateError::damaged(path, StateFault::Digest));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| StateError::damaged(path, error))?;
+    let mut weights = Weights::default();
+    for (name, view) in tensors.tensors() {
+        weights.insert(name, view.shape().to_vec(), floats(view.data()));
+    }
+    Ok(weights)
+}
+
+#[cfg(test)]
+mod tests;

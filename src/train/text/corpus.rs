@@ -1,0 +1,353 @@
+//! Tokenised documents, and the order in which batches take them.
+
+use std::{cell::OnceCell, io, ops::Range};
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+use super::{
+    chunking::Chunking,
+    text_encoder::{TextEncoder, TextError},
+};
+use crate::{
+    cache::{Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
+    data::SplitName,
+    fingerprint,
+    train::{masks, numbers::count},
+};
+
+/// Batches whose documents are sorted by length together. More of them pad less, fewer mix better; the number
+/// is that of `group_by_length` in `transformers` (`trainer_pt_utils.py`, `get_length_grouped_indices`).
+const SORTED_TOGETHER: usize = 50;
+
+/// The numbers in the last array of a split's cache entry: long documents, tokens, unknown tokens.
+const COUNTS: usize = 3;
+
+/// The largest number of padded tokens in one forward pass without gradients.
+pub(crate) const FORWARD_TOKENS_MAX: usize = 2_048;
+
+/// The chunks of one split, document by document.
+#[derive(Debug, Default)]
+pub(crate) struct TokenizedSplit {
+    /// Token ids of all chunks, one chunk after another.
+    ids: Numbers<u32>,
+    /// By chunk: its range in `ids`.
+    chunks: Vec<Range<usize>>,
+    /// By document: the range of its chunks in `chunks`.
+    documents: Vec<Range<usize>>,
+    /// By document: its class. Empty when the split is for predictions only.
+    labels: Vec<usize>,
+    /// Documents longer than the chunk length.
+    pub(crate) long: usize,
+    /// Tokens of all documents, special tokens aside.
+    tokens: usize,
+    /// Unknown tokens among them.
+    unknown: usize,
+    tokens_digest: OnceCell<[u8; 32]>,
+}
+
+/// The three splits under one tokenizer and chunking.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    pub(crate) train: TokenizedSplit,
+    pub(crate) validation: TokenizedSplit,
+    pub(crate) test: TokenizedSplit,
+    digest: OnceCell<String>,
+}
+
+impl Corpus {
+    pub(crate) const fn new(train: TokenizedSplit, validation: TokenizedSplit, test: TokenizedSplit) -> Self {
+        Self { train, validation, test, digest: OnceCell::new() }
+    }
+
+    /// The split of this name.
+    pub(crate) const fn split(&self, name: SplitName) -> &TokenizedSplit {
+        match name {
+            SplitName::Train => &self.train,
+            SplitName::Validation => &self.validation,
+            SplitName::Test => &self.test,
+        }
+    }
+
+    /// SHA-256 of every split's tokens, chunks, documents and classes.
+    pub(crate) fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for split in [&self.train, &self.validation, &self.test] {
+                split.add_to(&mut hash);
+            }
+            fingerprint::hex(&hash.finalize())
+        })
+    }
+}
+
+impl TokenizedSplit {
+    /// Tokenises `texts`, one document each. `labels` may be empty when nothing but predictions is wanted.
+    pub(crate) fn new(
+        texts: &[&str],
+        labels: Vec<usize>,
+        encoder: &TextEncoder,
+        chunking: Chunking,
+    ) -> Result<Self, TextError> {
+        let mut split = Self { labels, ..Self::default() };
+        let mut ids: Vec<u32> = Vec::new();
+        for chunked in encoder.chunk(texts, chunking)? {
+            let first = split.chunks.len();
+            split.long += usize::from(chunked.is_long);
+            split.tokens += chunked.tokens;
+            split.unknown += chunked.unknown;
+            for chunk in chunked.chunks {
+                let start = ids.len();
+                ids.extend(chunk);
+                split.chunks.push(start..ids.len());
+            }
+            split.documents.push(first..split.chunks.len());
+        }
+        split.ids = ids.into();
+        Ok(split)
+    }
+
+    /// The head of the split's cache entry. Its arrays are: ids, ends of chunks, ends of documents, counts.
+    pub(crate) fn entry_head(&self, about: String) -> EntryHead {
+        let ends = [self.chunks.len(), self.documents.len(), COUNTS].map(|count| (u64::TYPE, count));
+        EntryHead::new(Kind::Text, about, &[&[(u32::TYPE, self.ids.len())], ends.as_slice()].concat())
+    }
+
+    /// Writes everything but the classes, for [`Self::restore`] to read.
+    pub(crate) fn store(&self, draft: &mut EntryDraft) -> io::Result<()> {
+        let ends =
+            |ranges: &[Range<usize>]| -> Vec<u64> { ranges.iter().map(|range| range.end as u64).collect() };
+        draft.put(0, 0, &self.ids)?;
+        draft.put(1, 0, &ends(&self.chunks))?;
+        draft.put(2, 0, &ends(&self.documents))?;
+        draft.put(3, 0, &[self.long, self.tokens, self.unknown].map(|count| count as u64))
+    }
+
+    /// Returns the split that `entry` holds, with these classes. `None` when the entry's arrays do not describe
+    /// a split with one document for each class.
+    pub(crate) fn restore(entry: &Entry, labels: Vec<usize>) -> Option<Self> {
+        let ids: Numbers<u32> = entry.array(0)?;
+        let chunks = ranges_ending_at(&entry.array(1)?, ids.len())?;
+        let documents = ranges_ending_at(&entry.array(2)?, chunks.len())?;
+        let counts: Numbers<u64> = entry.array(3)?;
+        let [long, tokens, unknown] = *counts else { return None };
+        let [long, tokens, unknown] = [long, tokens, unknown].map(|count| usize::try_from(count).ok());
+        let (long, tokens, unknown) = (long?, tokens?, unknown?);
+        let tokens_digest = OnceCell::new();
+        (documents.len() == labels.len()).then_some(Self {
+            ids,
+            chunks,
+            documents,
+            labels,
+            long,
+            tokens,
+            unknown,
+            tokens_digest,
+        })
+    }
+
+    /// Makes each chunk a document of its own, with the class of the document that it came from.
+    pub(crate) fn with_chunks_as_documents(self) -> Self {
+        let label = |(document, chunks): (usize, &Range<usize>)| vec![self.labels[document]; chunks.len()];
+        let labels = self.documents.iter().enumerate().flat_map(label).collect();
+        let documents = (0..self.chunks.len()).map(|chunk| chunk..chunk + 1).collect();
+        Self { documents, labels, ..self }
+    }
+
+    fn add_to(&self, hash: &mut Sha256) {
+        let mut list = |numbers: &mut dyn ExactSizeIterator<Item = usize>| {
+            hash.update((numbers.len() as u64).to_le_bytes());
+            numbers.for_each(|number| hash.update((number as u64).to_le_bytes()));
+        };
+        list(&mut self.ids.iter().map(|&id| id as usize));
+        list(&mut self.chunks.iter().map(|chunk| chunk.end));
+        list(&mut self.documents.iter().map(|document| document.end));
+        list(&mut self.labels.iter().copied());
+    }
+
+    /// SHA-256 of the chunks alone: how they are grouped into documents does not change it.
+    pub(crate) fn tokens_digest(&self) -> &[u8] {
+        self.tokens_digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for chunk in &self.chunks {
+                hash.update((chunk.len() as u64).to_le_bytes());
+                hash.update(bytemuck::cast_slice(&self.ids[chunk.clone()]));
+            }
+            hash.finalize().into()
+        })
+    }
+
+    /// Number of documents.
+    pub(crate) fn document_count(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Number of chunks.
+    pub(crate) fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Number of token ids, special tokens included.
+    pub(crate) fn token_count(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The class of a document.
+    pub(crate) fn label(&self, document: usize) -> usize {
+        self.labels[document]
+    }
+
+    /// A document's chunks, as a range of the split's chunks.
+    pub(crate) fn chunk_range(&self, document: usize) -> Range<usize> {
+        self.documents[document].clone()
+    }
+
+    /// A document's token ids, as a range of the split's token ids.
+    pub(crate) fn token_range(&self, document: usize) -> Range<usize> {
+        let chunks = &self.chunks[self.documents[document].clone()];
+        chunks.first().map_or(0, |chunk| chunk.start)..chunks.last().map_or(0, |chunk| chunk.end)
+    }
+
+    /// The token ids of each chunk of a document.
+    fn document_chunks(&self, document: usize) -> impl Iterator<Item = &[u32]> {
+        self.documents[document].clone().map(|chunk| &self.ids[self.chunks[chunk].clone()])
+    }
+
+    /// The token ids of each chunk of `documents`, document by document.
+    pub(crate) fn chunks(&self, documents: &[usize]) -> Vec<&[u32]> {
+        documents.iter().flat_map(|&document| self.document_chunks(document)).collect()
+    }
+
+    /// By document: the range of its chunks in what [`Self::chunks`] returns for the same `documents`.
+    pub(crate) fn chunk_ranges(&self, documents: &[usize]) -> Vec<Range<usize>> {
+        let mut end = 0;
+        let range = |&document: &usize| {
+            let start = end;
+            end += self.documents[document].len();
+            start..end
+        };
+        documents.iter().map(range).collect()
+    }
+
+    /// Unknown tokens as a share of all tokens; 0 for a split without tokens.
+    pub(crate) fn unknown_share(&self) -> f64 {
+        count(self.unknown) / count(self.tokens.max(1))
+    }
+
+    /// The length of a document's longest chunk.
+    fn longest_chunk(&self, document: usize) -> usize {
+        self.document_chunks(document).map(<[u32]>::len).max().unwrap_or(0)
+    }
+
+    /// Returns the batches of an epoch. Each document stands in exactly one batch, documents of like length stand
+    /// together, and the batches come in random order. The result is a function of the split, `batch_size`,
+    /// `seed` and `epoch` alone.
+    pub(crate) fn epoch_batches(&self, batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(masks::key(&[seed, 0xDA7A, epoch]));
+        let mut order: Vec<usize> = (0..self.document_count()).collect();
+        order.shuffle(&mut rng);
+        let mut batches: Vec<Vec<usize>> = Vec::with_capacity(self.document_count().div_ceil(batch_size));
+        for together in order.chunks_mut(batch_size.saturating_mul(SORTED_TOGETHER)) {
+            // A stable sort: documents of equal length stay shuffled.
+            together.sort_by_key(|&document| self.longest_chunk(document));
+            batches.extend(together.chunks(batch_size).map(<[usize]>::to_vec));
+        }
+        batches.shuffle(&mut rng);
+        batches
+    }
+
+    /// Cuts `documents` into consecutive groups. The chunks of a group, padded to its longest one, have at most
+    /// `tokens_max` tokens; a document that is longer by itself is a group of its own.
+    pub(crate) fn groups(&self, documents: &[usize], tokens_max: usize) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let (mut chunks, mut longest) = (0, 0);
+        for &document in documents {
+            let count = self.documents[document].len();
+            let length = self.longest_chunk(document).max(longest);
+            match groups.last_mut() {
+                Some(group) if (chunks + count) * length <= tokens_max => {
+                    group.push(document);
+                    (chunks, longest) = (chunks + count, length);
+                }
+                _ => {
+                    groups.push(vec![document]);
+                    (chunks, longest) = (count, self.longest_chunk(document));
+                }
+            }
+        }
+        groups
+    }
+
+    /// The groups of documents that are run together where no gradients are wanted, shortest documents first.
+    pub(crate) fn forward_groups(&self) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.document_count()).collect();
+        order.sort_by_key(|&document| self.longest_chunk(document));
+        self.groups(&order, FORWARD_TOKENS_MAX)
+    }
+}
+
+/// Returns the ranges that end at `ends`; each begins where the one before it ends. `None` unless the ranges are
+/// not empty and together cover `length`.
+fn ranges_ending_at(ends: &[u64], length: usize) -> Option<Vec<Range<usize>>> {
+    let mut start = 0;
+    let mut ranges = Vec::with_capacity(ends.len());
+    for &end in ends {
+        let end = usize::try_from(end).ok().filter(|end| *end > start)?;
+        ranges.push(start..end);
+        start = end;
+    }
+    (start == length).then_some(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{checkpoint::Checkpoint, settings::Lowercase};
+
+    /// A split of one document for each of `lengths`, in characters.
+    fn split(lengths: &[usize]) -> TokenizedSplit {
+        let texts: Vec<String> = lengths.iter().map(|&length| "好".repeat(length)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let encoder = TextEncoder::open(&Checkpoint::Mini, Lowercase::Tokenizer).unwrap();
+        let chunking = Chunking { stride: 4, ..Chunking::whole(16) };
+        TokenizedSplit::new(&texts, vec![0; lengths.len()], &encoder, chunking).unwrap()
+    }
+
+    fn hundred_documents() -> TokenizedSplit {
+        split(&(0..100).map(|index| index % 40).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_epoch_takes_every_document_once() {
+        let mut taken: Vec<usize> = hundred_documents().epoch_batches(8, 1, 0).concat();
+        taken.sort_unstable();
+        assert_eq!(taken, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_batches_of_an_epoch_are_a_function_of_seed_and_epoch() {
+        let split = hundred_documents();
+        let batches = split.epoch_batches(8, 1, 0);
+        assert_eq!(batches, split.epoch_batches(8, 1, 0));
+        assert_ne!(batches, split.epoch_batches(8, 1, 1));
+        assert_ne!(batches, split.epoch_batches(8, 2, 0));
+    }
+
+    #[test]
+    fn chunks_as_documents_have_their_documents_classes() {
+        let mut split = split(&[5, 40, 5]);
+        split.labels = vec![0, 1, 2];
+        let chunks = split.with_chunks_as_documents();
+        assert_eq!(chunks.labels, [0, 1, 1, 1, 1, 2]);
+        assert_eq!((chunks.document_count(), chunks.chunk_count(), chunks.long), (6, 6, 1));
+    }
+
+    #[test]
+    fn a_document_of_many_chunks_stays_in_one_group() {
+        let split = split(&[5, 200, 5, 5]);
+        let groups = split.groups(&[0, 1, 2, 3], 48);
+        assert_eq!(groups, [vec![0], vec![1], vec![2, 3]]);
+        assert_eq!(split.long, 1);
+    }
+}
