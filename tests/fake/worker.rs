@@ -1,4 +1,4 @@
-//! A worker that trains nothing and misbehaves as told, for `tests/faults.rs`.
+//! A worker that trains nothing and misbehaves as told, for `tests/it/faults.rs`.
 //!
 //! It looks for its orders beside itself, in `<name of the program>.script`. A line
 //! is `TRIAL ATTEMPT DEED`, with `*` for any trial or attempt; the first that fits

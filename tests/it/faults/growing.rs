@@ -1,0 +1,50 @@
+//! Plans that grow while their sweep runs.
+
+use sweep::{sampler::Sampler, trial::Trial};
+
+use super::*;
+
+/// Plans a second trial once the first one is complete.
+struct Growing;
+
+impl Sampler for Growing {
+    fn ask(&mut self, study: &Study) -> Vec<Trial> {
+        match &study.trials[..] {
+            [first] if first.state == State::Complete => {
+                vec![Trial { id: TWO, seed: first.trial.seed + 1, ..first.trial.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+async fn run_growing(sweep: &FaultySweep) -> Ended {
+    let (_sender, interrupts) = mpsc::channel(1);
+    executor::run(sweep.run.clone(), interrupts, &mut Growing, Vec::new()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_plan_grows_by_a_record_of_the_log() {
+    let sweep = FaultySweep::new(1, 1, "");
+    let ended = run_growing(&sweep).await;
+    assert_eq!(states(&ended.study), [State::Complete; 2]);
+    let records = sweep.results().records();
+    let of_second = records.into_iter().find(|record| record.trial == Some(TWO)).unwrap();
+    let Event::TrialPlanned(trial) = of_second.event else { panic!("{of_second:?}") };
+    assert_eq!(trial.seed, sweep.run.plan.trials[0].seed + 1);
+}
+
+#[tokio::test]
+async fn a_plan_that_grew_is_the_same_after_the_orchestrator_died_at_any_record() {
+    let sweep = FaultySweep::new(1, 1, "");
+    let ended = run_growing(&sweep).await;
+    let log = fs::read_to_string(sweep.run.folder.log()).unwrap();
+    let lines: Vec<&str> = log.split_inclusive('\n').collect();
+    for kept in 0..lines.len() {
+        fs::write(sweep.run.folder.log(), lines[..kept].concat()).unwrap();
+        let again = run_growing(&sweep).await;
+        let trials = |study: &Study| study.trials.iter().map(|it| it.trial.clone()).collect::<Vec<_>>();
+        assert_eq!(trials(&again.study), trials(&ended.study), "cut after {kept} records");
+        assert_eq!(states(&again.study), [State::Complete; 2], "cut after {kept} records");
+    }
+}

@@ -1,0 +1,30 @@
+//! The tests of the program and of the library from outside, in one binary.
+//!
+//! They share one process. So no test may change what a process has once, such as a variable, the current
+//! folder or a signal's handler: `common::program::is_alone` gives such a test a process of its own.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
+
+mod common;
+
+mod architecture;
+mod caches;
+mod classes;
+mod cli;
+mod corpus;
+mod crash;
+mod end_to_end;
+mod export;
+mod faults;
+mod hostile;
+mod hub;
+mod lasting;
+mod older_results;
+mod predict;
+mod prefixes;
+mod readme;
+mod resuming;
+mod reuse;
+mod sharing;
+mod training;
+mod wrong_specs;

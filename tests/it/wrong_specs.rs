@@ -1,0 +1,324 @@
+//! Wrong specs and wrong data, each with the whole message that its user sees.
+//!
+//! A snapshot is good when it says what is wrong, where, and what to do about it.
+
+use std::{fs, path::Path};
+
+use sweep::{
+    checkpoint::CheckpointFacts,
+    hub::HubError,
+    spec::{self, Inspected, Refusal, SpecError, Wanted},
+};
+
+use crate::common::place::Place;
+
+/// A good spec over `good()`'s files, to which each test does one wrong thing.
+const SPEC: &str = r#"name = "first"
+seed = 42
+
+[data]
+train = "train.csv"
+validation = "dev.csv"
+test = "test.csv"
+
+[train]
+epochs = 2
+
+[search.space]
+learning_rate = { grid = [1e-4, 3e-4] }
+"#;
+
+/// A folder with good data.
+fn good() -> Place {
+    let place = Place::empty();
+    place.write("train.csv", "text,label\n房间很大,1\n早餐难吃,0\n屏幕清晰,1\n服务冷淡,0\n");
+    place.write("dev.csv", "text,label\n位置方便,1\n隔音太差,0\n");
+    place.write("test.csv", "text,label\n值得一读,1\n浪费时间,0\n");
+    place
+}
+
+fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
+    match wanted.checkpoint.to_string().as_str() {
+        "owner/unknown" => {
+            let endpoint = "https://huggingface.co".to_owned();
+            let model = "owner/unknown".to_owned();
+            let error = HubError::Refused { endpoint, model, status: 401, has_token: false };
+            Err(Refusal { message: error.to_string(), help: Some(error.help()) })
+        }
+        broken if broken.ends_with("broken") => {
+            Err(Refusal { message: "config.json has no hidden_size".to_owned(), help: None })
+        }
+        _ => {
+            let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() };
+            Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts })
+        }
+    }
+}
+
+fn read(place: &Place, spec: &str, overrides: &[&str]) -> Result<spec::Reading, SpecError> {
+    place.write("spec.toml", spec);
+    let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+    spec::read(&place.path("spec.toml"), &overrides, &inspect)
+}
+
+fn listing(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// `text` without the place's path.
+fn anywhere(place: &Place, text: &str) -> String {
+    text.replace(place.path("").to_str().unwrap().trim_end_matches('/'), "<dir>")
+}
+
+/// The message for `spec` beside good data and `files`, having made sure that nothing was created.
+fn message(spec: &str, files: &[(&str, &[u8])], overrides: &[&str]) -> String {
+    let place = good();
+    for (name, content) in files {
+        place.write(name, content);
+    }
+    place.write("spec.toml", spec);
+    let before = listing(&place.path(""));
+    let error = read(&place, spec, overrides).expect_err("this spec should be wrong");
+    assert_eq!(listing(&place.path("")), before, "reading a spec creates nothing");
+    let working = std::env::current_dir().unwrap().display().to_string();
+    anywhere(&place, &error.to_string()).replace(&working, "<working>")
+}
+
+/// The good spec with `old` replaced by `new`.
+fn with(old: &str, new: &str) -> String {
+    assert!(SPEC.contains(old), "the good spec has no {old:?}");
+    SPEC.replace(old, new)
+}
+
+/// The good spec with `line` at the end of `[train]`.
+fn train(line: &str) -> String {
+    with("epochs = 2", &format!("epochs = 2\n{line}"))
+}
+
+/// The good spec with `line` at the end of `[data]`.
+fn data(line: &str) -> String {
+    with("test = \"test.csv\"", &format!("test = \"test.csv\"\n{line}"))
+}
+
+/// The good spec with `line` instead of its search space.
+fn space(line: &str) -> String {
+    with("learning_rate = { grid = [1e-4, 3e-4] }", line)
+}
+
+/// The good spec with these lines in `[run]`.
+fn run(lines: &str) -> String {
+    with("[search.space]", &format!("[run]\n{lines}\n\n[search.space]"))
+}
+
+/// The good spec with one file instead of three.
+fn single(lines: &str) -> String {
+    with("train = \"train.csv\"\nvalidation = \"dev.csv\"\ntest = \"test.csv\"", lines)
+}
+
+macro_rules! wrong {
+    ($($name:ident: $spec:expr $(, files: [$($file:expr),+])? $(, set: [$($set:expr),+])?;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                let files: &[(&str, &[u8])] = &[$($($file),+)?];
+                insta::assert_snapshot!(message(&$spec, files, &[$($($set),+)?]));
+            }
+        )+
+    };
+}
+
+#[test]
+fn the_good_spec_is_good() {
+    let reading = read(&good(), SPEC, &["epochs=3"]).unwrap();
+    assert_eq!(reading.spec.settings.epochs, 3);
+    assert_eq!(reading.dataset.train.len(), 4);
+    assert!(reading.warnings.is_empty());
+}
+
+#[test]
+fn a_spec_that_is_not_there() {
+    let error = spec::read(Path::new("nowhere/spec.toml"), &[], &inspect).unwrap_err();
+    insta::assert_snapshot!(error.to_string());
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let place = good();
+    let spec =
+        with("[search.space]", "[search]\nsamples = 12\n[search.space]\ndropout = { grid = [0.1, 0.10] }");
+    let reading = read(&place, &spec, &[]).unwrap();
+    let text: String = reading.warnings.iter().map(|warning| warning.render(false)).collect();
+    insta::assert_snapshot!(anywhere(&place, &text));
+}
+
+// The text of the spec.
+wrong! {
+    toml_that_cannot_be_read: with("epochs = 2", "epochs = two\nbatch_size 8");
+    a_table_that_stands_twice: format!("{SPEC}\n[train]\nbatch_size = 8\n");
+    an_empty_spec: "";
+    a_spec_without_name_and_data: "seed = 1\n";
+    a_name_that_leaves_its_folder: with("\"first\"", "\"../first\"");
+    a_name_with_a_control_character: with("\"first\"", "\"fir\\u0007st\"");
+    a_name_that_is_too_long: with("first", &"long".repeat(20));
+    a_negative_seed: with("seed = 42", "seed = -1");
+    a_misspelt_key: train("batchsize = 8");
+    a_key_in_the_wrong_section: train("dropout = 0.1");
+    a_setting_at_the_top: with("seed = 42", "seed = 42\nlearning_rate = 1e-4");
+    an_unknown_section: format!("{SPEC}\n[optimizer]\nlr = 1\n");
+    a_section_that_is_no_table: with("[train]\nepochs = 2\n", "").replace("seed = 42", "seed = 42\ntrain = 3");
+    a_number_in_quotes: train("batch_size = \"8\"");
+    a_fraction_for_a_whole_number: with("epochs = 2", "epochs = 2.5");
+    a_misspelt_choice: train("schedule = \"liner\"");
+    a_dropout_of_one: with("[train]", "[model]\ndropout = 1.0\n\n[train]");
+    a_list_where_one_value_belongs: with("epochs = 2", "epochs = [2, 3]");
+    a_learning_rate_that_is_no_number: train("learning_rate = nan");
+}
+
+// Overrides.
+wrong! {
+    an_override_without_value: SPEC, set: ["train.epochs"];
+    an_override_out_of_bounds: SPEC, set: ["epochs=0"];
+    an_override_of_an_unknown_key: SPEC, set: ["train.epoch=3"];
+    an_override_that_is_half_a_table: SPEC, set: ["search.space.dropout={ grid=[0.1"];
+    an_override_below_a_value: SPEC, set: ["train.epochs.max=3"];
+    an_override_with_a_missing_file: SPEC, set: ["data.train=nowhere/train.csv"];
+    an_override_of_what_is_swept: SPEC, set: ["learning_rate=1e-4"];
+}
+
+// The search space.
+wrong! {
+    a_reversed_range: space("learning_rate = { uniform = [3e-4, 1e-5] }");
+    a_range_of_one_value: space("weight_decay = { uniform = [0.1, 0.1] }");
+    a_log_range_that_touches_zero: space("weight_decay = { log_uniform = [0.0, 0.1] }");
+    a_range_with_three_bounds: space("weight_decay = { uniform = [0.0, 0.05, 0.1] }");
+    a_bound_out_of_bounds: space("dropout = { uniform = [0.0, 1.0] }");
+    a_range_for_a_choice: space("schedule = { uniform = [0.0, 1.0] }");
+    an_even_range_for_a_whole_number: space("batch_size = { log_uniform = [8, 64] }");
+    a_fraction_in_a_whole_range: space("batch_size = { int = [8, 64.5] }");
+    a_range_without_samples: space("weight_decay = { uniform = [0.0, 0.1] }");
+    an_empty_grid: space("dropout = { grid = [] }");
+    a_grid_value_out_of_bounds: space("dropout = { grid = [0.1, 1.5, -0.5] }");
+    a_form_that_is_unknown: space("learning_rate = { loguniform = [1e-5, 1e-4] }");
+    two_forms_at_once: space("dropout = { grid = [0.1], uniform = [0.0, 0.5] }");
+    a_list_without_a_form: space("dropout = [0.1, 0.3]");
+    a_swept_setting_that_is_unknown: space("lr = { grid = [1e-4] }");
+    a_seed_that_is_swept: space("seed = { grid = [1, 2] }");
+    a_setting_that_is_fixed_and_swept: space("epochs = { grid = [1, 2] }");
+    more_trials_than_anybody_means: with("[search.space]", "[search]\nrepeats = 1000\n[search.space]\nbatch_size = { grid = [1, 2, 3, 4, 5, 6] }");
+}
+
+// Chunks and checkpoints.
+wrong! {
+    a_chunk_over_the_window: with("[train]", "[text]\nchunk_length = 256\n\n[train]");
+    a_swept_chunk_over_the_window_or_too_short: space("chunk_length = { grid = [4, 64, 256] }");
+    a_swept_chunk_over_the_window: space("chunk_length = { grid = [64, 256, 512] }");
+    a_stride_as_long_as_a_chunk: with("[train]", "[text]\nchunk_length = 64\nchunk_stride = 62\n\n[train]");
+    a_swept_chunk_shorter_than_the_default_stride: space("chunk_length = { grid = [16, 64] }");
+    a_hub_checkpoint_that_nobody_gives: with("[train]", "[model]\ncheckpoint = \"owner/unknown\"\n\n[train]");
+    a_checkpoint_that_is_not_there: with("[train]", "[model]\ncheckpoint = \"models/../mini\"\n\n[train]");
+    a_built_in_checkpoint_that_cannot_be_used: with("[train]", "[model]\ncheckpoint = \"builtin:broken\"\n\n[train]");
+    more_frozen_layers_than_there_are: with("[train]", "[model]\nfreeze = 12\n\n[train]");
+}
+
+// The data section.
+wrong! {
+    data_without_files: single("");
+    one_file_and_three: data("path = \"all.csv\"");
+    a_validation_set_that_is_missing: with("validation = \"dev.csv\"\n", "");
+    a_split_of_three_files: data("split = { train = 0.7, validation = 0.15, test = 0.15 }");
+    shares_that_do_not_sum_to_one: single("path = \"train.csv\"\nsplit = { train = 0.7, validation = 0.2, test = 0.2 }");
+    shares_that_are_negative_or_nothing: single("path = \"train.csv\"\nsplit = { train = 1.1, validation = -0.1, test = 0 }");
+    a_share_that_is_missing: single("path = \"train.csv\"\nsplit = { train = 0.7, validation = 0.3 }");
+    a_built_in_data_set_that_is_unknown: single("path = \"builtin:review\"");
+    text_and_label_in_one_column: data("text = \"label\"");
+    a_policy_for_duplicates_that_is_unknown: data("duplicates = \"dropp\"");
+    an_average_that_is_unknown: data("average = \"wieghted\"");
+    a_limit_of_nothing: data("limit = { train = 0 }");
+    a_limit_below_the_number_of_classes: data("limit = { train = 1 }");
+}
+
+// Data files.
+wrong! {
+    two_files_that_are_missing: with("train.csv", "trian.csv").replace("dev.csv", "val.csv");
+    a_file_with_an_unknown_ending: with("train.csv", "train.txt"), files: [("train.txt", b"a")];
+    a_column_that_is_missing: data("text = \"texts\"");
+    a_column_in_a_file_with_other_separators: SPEC, files: [("train.csv", "text;label\n好;1\n".as_bytes())];
+    a_column_that_stands_twice: SPEC, files: [("train.csv", "text,label,text\n好,1,坏\n".as_bytes())];
+    a_file_that_is_empty: SPEC, files: [("train.csv", b"")];
+    a_file_with_nothing_but_a_header: SPEC, files: [("train.csv", b"text,label\n")];
+    a_label_that_is_empty: SPEC, files: [("train.csv", "text,label\n好,1\n坏,\n".as_bytes())];
+    a_text_that_is_empty: SPEC, files: [("train.csv", "text,label\n好,1\n  ,0\n".as_bytes())];
+    a_row_with_a_field_too_many: SPEC, files: [("train.csv", "text,label\n好,1\n坏,很坏,0\n".as_bytes())];
+    a_quote_that_is_never_closed: SPEC, files: [("train.csv", "text,label\n好,1\n\"坏,0\n差,0\n".as_bytes())];
+    a_file_in_another_encoding: SPEC, files: [("train.csv", b"text,label\n\xba\xc3,1\n")];
+    json_that_cannot_be_read: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\", \n")];
+    json_that_is_no_object: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"[\"a\", 1]\n")];
+    an_object_without_label: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"{\"text\": \"a\", \"class\": 1}\n")];
+    a_text_that_is_a_number: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"{\"text\": 5, \"label\": 1}\n")];
+    one_class_only: SPEC, files: [
+        ("train.csv", "text,label\n好,1\n".as_bytes()),
+        ("dev.csv", "text,label\n很好,1\n".as_bytes()),
+        ("test.csv", "text,label\n真好,1\n".as_bytes())
+    ];
+    a_class_that_training_never_shows: SPEC, files: [("test.csv", "text,label\n好,1\n一般,2\n".as_bytes())];
+    a_positive_label_that_is_none: data("positive = \"yes\"");
+    an_average_of_two_classes: data("average = \"weighted\"");
+    a_label_that_would_speak_to_the_terminal: SPEC, files: [("test.csv", "text,label\n好,1\n坏,\"\u{1b}[31m, 0\"\n".as_bytes())];
+    leaks_where_none_are_allowed: data("duplicates = \"error\""), files: [("test.csv", "text,label\n 房间很大,1\n隔音太差,0\n".as_bytes())];
+    a_test_set_that_is_the_training_set: with("test.csv", "train.csv");
+    a_class_too_small_to_be_split: single("path = \"one.csv\""), files: [("one.csv", "text,label\n好,1\n坏,0\n".as_bytes())];
+}
+
+// The run section.
+wrong! {
+    a_key_of_the_run_in_another_section: train("keep = 3\nsignal = 2\ntime_limit = \"1h\"");
+    a_setting_in_the_run_section: run("epochs = 3\nstall = \"1h\"");
+    a_key_of_the_run_that_is_swept: space("stall_limit = { grid = [\"1h\"] }");
+    a_time_without_its_unit: run("stall_limit = 600\ncheckpoint_every = \"600\"");
+    times_that_are_none: run("start_up_limit = \"soon\"\nstall_limit = \"0s\"\ntime_limit = true\ncheckpoint_every = 0");
+    a_word_for_keep_that_is_misspelt: run("keep = \"best_of_sweeps\"");
+    sizes_that_are_none: run("cache = 4");
+    a_size_in_a_unit_that_is_unknown: run("cache = \"4GiB\"");
+    parameters_of_no_trial: run("keep = 0");
+    a_wish_that_is_neither_true_nor_false: run("reuse = \"yes\"");
+    retries_that_are_none: run("[run.retries]\nsignal = -1\nexit = \"twice\"\noom = 1\ndisk_full = 1");
+    retries_that_are_no_table: run("retries = 3");
+}
+
+// Everything at once.
+wrong! {
+    many_problems_at_once: with("epochs = 2", "epochs = 0\nlerning_rate = 1e-4")
+        .replace("learning_rate = { grid", "dropout = { gird")
+        .replace("dev.csv", "none.csv"), set: ["batch_size=many"];
+}
+
+fn parsed(text: &str, overrides: &[String]) -> Result<spec::Spec, SpecError> {
+    let base = Path::new("/sweeps");
+    spec::parse(&spec::SpecText { name: "spec.toml", text, overrides, base, working: base })
+}
+
+#[test]
+fn a_spec_cut_anywhere_is_read_or_refused_with_a_message() {
+    let text = with("train.csv", "训练.csv").replace("\"first\"", "\"第一\"");
+    for (end, _) in text.char_indices() {
+        if let Err(error) = parsed(&text[..end], &[]) {
+            assert!(error.to_string().contains("spec.toml:"), "cut at {end}: {error}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_override_of_any_kind_is_read_or_refused_with_a_message(
+        key in "(train\\.epochs|search\\.space\\.[a-z_]{0,8}|data\\.(split|limit|positive)|[a-z.]{0,12})",
+        value in "([0-9.e-]{0,6}|\\{ ?(grid|int|uniform|log_uniform) ?= ?\\[[0-9., -]{0,9}\\]? ?\\}|\\PC{0,12})",
+    ) {
+        if let Err(error) = parsed(SPEC, &[format!("{key}={value}")]) {
+            proptest::prop_assert!(error.to_string().contains(":1:") || error.to_string().contains("spec.toml:"));
+        }
+    }
+}
