@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sharing_is_read_under_the_keys_of_version_0_1_0_too() {
+    fn sharing_is_read_under_its_older_keys_too() {
         let sharing: Sharing = serde_json::from_str(r#"{"origin":3,"is_gone_on_from":true}"#).unwrap();
         assert_eq!(sharing, Sharing { prefix: Some(TrialId(3)), has_successors: true });
     }

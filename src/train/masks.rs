@@ -33,21 +33,6 @@ pub(crate) struct Dropout {
     on_host: bool,
 }
 
-/// The dropout of a row of elements that begins with the element `first`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NumberedDropout {
-    pub(crate) dropout: Dropout,
-    pub(crate) first: usize,
-}
-
-impl NumberedDropout {
-    /// Writes the factors of the elements from `first` + `offset` on into `mask`.
-    #[inline(always)]
-    pub(crate) fn fill(self, mask: &mut [f32], offset: usize) {
-        self.dropout.fill(mask, self.first + offset);
-    }
-}
-
 /// The output function of `SplitMix64`: a bijection whose output bits each depend on all input bits.
 pub(crate) const fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,6 +1,6 @@
 //! Results folders of earlier versions: they are read as the version that wrote them read them.
 //!
-//! `tests/fixtures/results-0.1.0` holds two sweeps that version 0.1.0 ran, log version 1: trials that
+//! `tests/fixtures/results-log-1` holds two sweeps that a program with log version 1 ran: trials that
 //! were interrupted, killed, over their time limit, started from other trials' final checkpoints,
 //! resumed from damaged checkpoints, taken over from the other sweep, and parameters that `keep`
 //! removed. The tables of parameters are left out.
@@ -19,14 +19,14 @@ use crate::common::{
 const SWEEPS: [&str; 2] = ["older", "newer"];
 
 fn results() -> PathBuf {
-    repository().join("tests/fixtures/results-0.1.0")
+    repository().join("tests/fixtures/results-log-1")
 }
 
 fn json(path: &str) -> Value {
     serde_json::from_slice(&fs::read(results().join(path)).unwrap()).unwrap()
 }
 
-/// The events of a sweep's log, as JSON: as version 0.1.0 wrote them.
+/// The events of a sweep's log, as JSON: as that program wrote them.
 fn events(sweep: &str) -> Vec<Value> {
     let text = fs::read_to_string(results().join(sweep).join("events.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect()
@@ -91,7 +91,7 @@ fn the_trials_of_a_log_of_version_1_stand_where_they_stood() {
 }
 
 #[test]
-fn a_plan_of_version_0_1_0_is_written_as_it_was() {
+fn a_plan_beside_a_log_of_version_1_is_written_as_it_was() {
     for sweep in SWEEPS {
         let written = json(&format!("{sweep}/plan.json"));
         let plan: Plan = serde_json::from_value(written.clone()).unwrap();
@@ -100,14 +100,14 @@ fn a_plan_of_version_0_1_0_is_written_as_it_was() {
 }
 
 #[test]
-fn a_job_of_version_0_1_0_is_written_as_it_was() {
+fn a_job_beside_a_log_of_version_1_is_written_as_it_was() {
     let written = json("older/trials/0007/trial.json");
     let job: Job = serde_json::from_value(written.clone()).unwrap();
     assert_eq!(serde_json::to_value(&job).unwrap(), written);
 }
 
 #[test]
-fn the_leaderboard_is_that_of_version_0_1_0_but_for_renamed_fields() {
+fn the_leaderboard_is_the_one_of_that_program_but_for_renamed_fields() {
     for sweep in SWEEPS {
         let mut command = program::sweep(&["leaderboard", sweep, "--format", "json", "--results"]);
         let written = Written::by(command.arg(results())).succeeded();

@@ -30,7 +30,7 @@ use super::{
     kernels::{dot, exp, highest, sum},
     product::{Multiply, PaddedMatrix},
 };
-use crate::{numbers::small_count, train::masks::NumberedDropout};
+use crate::{numbers::small_count, train::masks::Dropout};
 
 /// The result of attention, and what its gradient needs.
 pub(super) struct AttentionOutput {
@@ -117,6 +117,21 @@ pub(super) fn attention_backward(
         bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
     }
     (projected, bias)
+}
+
+/// The dropout of a row of elements that begins with the element `first`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NumberedDropout {
+    pub(super) dropout: Dropout,
+    pub(super) first: usize,
+}
+
+impl NumberedDropout {
+    /// Writes the factors of the elements from `first` + `offset` on into `mask`.
+    #[inline(always)]
+    pub(super) fn fill(self, mask: &mut [f32], offset: usize) {
+        self.dropout.fill(mask, self.first + offset);
+    }
 }
 
 /// A part of the projections, which stand side by side.

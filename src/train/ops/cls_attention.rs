@@ -27,12 +27,11 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{
-    attention::softmax,
+    attention::{NumberedDropout, softmax},
     inputs::Attention,
     kernels::dot,
     product::{Multiply, PaddedMatrix},
 };
-use crate::train::masks::NumberedDropout;
 
 /// The result of CLS attention, and what its gradient needs.
 pub(super) struct ClsOutput {
