@@ -4,16 +4,8 @@
 //! device slot. Everything that happens is appended to one event log; live
 //! progress, resuming, the leaderboard and the pictures are folds of that log.
 //!
-//! Dependencies point down only:
-//!
-//! ```text
-//! main → cli → { executor, report, export, predict, progress }
-//! executor → scheduler → study          worker → train → metrics
-//! report, export → study                progress → event
-//! study, journal, results, machine → spec, plan, trial, event, device, metrics
-//! cli, spec, plan, train → checkpoint → hub
-//! cli, trial, train → cache → files
-//! ```
+//! The map of the modules, the invariants and a glossary stand in `docs/ARCHITECTURE.md`, which is
+//! compared with the sources by a test. Dependencies point down only.
 
 pub mod byte_size;
 pub mod cache;

@@ -1,7 +1,7 @@
 //! When one training is a prefix of another: both compute the same until the shorter one ends.
 //!
 //! A prefix is exact to the bit. What each training step depends on is decided in `train::recipe` and
-//! `train::schedule`; the rule here must follow every change there.
+//! `train::learning::schedule`; the rule here must follow every change there.
 
 use super::{choices::Schedule, fields::Settings};
 
