@@ -1,4 +1,4 @@
-//! What the fuzzers of `tests/fuzz` call, and `tests/corpus.rs` with what they found.
+//! What the fuzzers of `tests/fuzz` call, and `tests/it/corpus.rs` with what they found.
 //!
 //! Each function takes bytes of whatever kind and comes back: a panic, an endless
 //! loop or memory without bound is a bug. Not part of the interface.

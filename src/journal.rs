@@ -28,7 +28,7 @@ pub(crate) const RESTART: &str =
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be read or written.
-    #[error("cannot {operation} {}: {source}", path.display())]
+    #[error("cannot {operation} {}", path.display())]
     Io {
         /// What was attempted.
         operation: &'static str,
@@ -67,7 +67,7 @@ pub enum JournalError {
         found: u64,
     },
     /// A whole line is not a record.
-    #[error("{} line {line} is not a record: {source}; {RESTART}", path.display())]
+    #[error("{} line {line} is not a record ({RESTART})", path.display())]
     Corrupt {
         /// The log.
         path: PathBuf,

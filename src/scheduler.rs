@@ -20,10 +20,13 @@ mod queue;
 mod slots;
 mod state;
 
-use self::slots::{AfterExit, MemoryPool, SlotState};
 pub use self::{
     messages::{Action, GivenTrial, Input, PendingTrial, Slot, Terms, WorkerExit},
     state::Scheduler,
+};
+use self::{
+    slots::{AfterExit, MemoryPool, SlotState},
+    state::Phase,
 };
 use crate::{
     event::Event,
@@ -64,7 +67,7 @@ impl Scheduler {
             Input::Interrupt => self.interrupt(out),
         }
         // Before the run begins slots only join. A user may stop a run before it begins.
-        if self.has_begun || self.is_stopping() {
+        if self.phase != Phase::Joining || self.is_stopping() {
             self.fill(out);
             self.finish(out);
         }
@@ -72,7 +75,7 @@ impl Scheduler {
     }
 
     fn begin(&mut self, out: &mut Vec<Action>) {
-        self.has_begun = true;
+        self.phase = Phase::Running;
         let slots = &self.slots;
         self.attempts.forget_alone(|pool| slots.is_shared(pool));
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -190,8 +193,8 @@ impl Scheduler {
 
     fn finish(&mut self, out: &mut Vec<Action>) {
         let is_over = self.queue.is_empty() || self.interrupts > 0 || self.slots.are_all_retired();
-        if self.slots.are_empty() && is_over && !self.has_ended {
-            self.has_ended = true;
+        if self.slots.are_empty() && is_over && self.phase != Phase::Ended {
+            self.phase = Phase::Ended;
             out.push(Action::Log(None, Event::SweepEnded { interrupted: self.interrupted }));
             out.push(Action::End);
         }

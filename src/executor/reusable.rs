@@ -136,7 +136,7 @@ fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReuseError {
     /// A file cannot be read, linked or written.
-    #[error("its files cannot be had: {0}")]
+    #[error("its files cannot be had")]
     Io(#[from] io::Error),
     /// Its files are not the ones that its log describes.
     #[error("its {0} is not what its log tells of")]

@@ -12,6 +12,7 @@ use super::{
     state::Loop,
 };
 use crate::{
+    error_chain::with_causes,
     event::Event,
     trial::{Trial, TrialId},
 };
@@ -49,7 +50,8 @@ impl Loop<'_> {
                 Err(error) => {
                     let origin = &reusable.origin;
                     self.notify(&Notice::Warning(format!(
-                        "trial {trial} is that of {origin}, but {error}: it is trained as usual"
+                        "trial {trial} is that of {origin}, but {}: it is trained as usual",
+                        with_causes(&error)
                     )));
                 }
             }

@@ -41,7 +41,9 @@ pub(super) struct Measures {
 impl Attempts {
     pub(super) fn new(pending: &[PendingTrial], retries: Retries) -> Self {
         let mut attempts = Self { trials: BTreeMap::new(), retries };
-        pending.iter().for_each(|trial| attempts.add(trial));
+        for trial in pending {
+            attempts.add(trial);
+        }
         attempts
     }
 

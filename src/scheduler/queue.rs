@@ -18,7 +18,9 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(pending: &[PendingTrial]) -> Self {
         let mut queue = Self::default();
-        pending.iter().for_each(|trial| queue.add(trial));
+        for trial in pending {
+            queue.add(trial);
+        }
         queue
     }
 

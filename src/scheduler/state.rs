@@ -8,6 +8,17 @@ use super::{
 };
 use crate::{event::Event, trial::TrialId};
 
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The first slots join.
+    Joining,
+    /// Trials are given out.
+    Running,
+    /// The end has been logged.
+    Ended,
+}
+
 /// The state of one run.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -19,8 +30,7 @@ pub struct Scheduler {
     pub(super) awaits_space: bool,
     pub(super) interrupts: u32,
     pub(super) interrupted: bool,
-    pub(super) has_begun: bool,
-    pub(super) has_ended: bool,
+    pub(super) phase: Phase,
 }
 
 impl Scheduler {
@@ -35,8 +45,7 @@ impl Scheduler {
             awaits_space: false,
             interrupts: 0,
             interrupted: false,
-            has_begun: false,
-            has_ended: false,
+            phase: Phase::Joining,
         }
     }
 
