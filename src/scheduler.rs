@@ -43,11 +43,7 @@ impl Scheduler {
             Input::Begin => self.begin(out),
             Input::SlotJoined(slot, device) => self.slots.join(slot, device),
             Input::SlotLeft(slot) => self.slots.retire(slot),
-            Input::TrialAdded(trial) => {
-                self.queue.add(&trial);
-                self.attempts.add(&trial);
-                self.interrupted |= self.is_stopping();
-            }
+            Input::TrialAdded(trial) => self.add(&trial),
             Input::SpawnFailed(slot, message) => self.spawn_failed(slot, message, out),
             Input::Line(slot, line) => self.line(slot, line, out),
             Input::Garbage(slot, message) => self.protocol(slot, message, out),
@@ -67,11 +63,21 @@ impl Scheduler {
             Input::Interrupt => self.interrupt(out),
         }
         // Before the run begins slots only join. A user may stop a run before it begins.
-        if self.phase != Phase::Joining || self.is_stopping() {
+        if self.phase == Phase::Running || self.is_stopping() {
             self.fill(out);
             self.finish(out);
         }
         actions
+    }
+
+    fn add(&mut self, trial: &PendingTrial) {
+        self.queue.add(trial);
+        self.attempts.add(trial);
+        self.interrupted |= self.is_stopping();
+        if self.phase == Phase::Ended && !self.is_stopping() {
+            // The executor has dropped the end of the run.
+            self.phase = Phase::Running;
+        }
     }
 
     fn begin(&mut self, out: &mut Vec<Action>) {

@@ -54,11 +54,12 @@ pub async fn run<'a>(
         *records += state.leave(&mut channels.inputs).await;
     }
     state.cleaner.finish().await;
-    result?;
+    // After an error too: what an observer has begun, such as a drawing, must not go on without the lock.
     state.observers.end();
     while let Ok(warning) = channels.warnings.try_recv() {
         state.observers.notify(&Notice::Warning(warning));
     }
+    result?;
     Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted() })
 }
 
@@ -72,6 +73,7 @@ impl Loop<'_> {
             return Ok(());
         }
         let is_stopped = self.reuse().await?;
+        self.grow().await?;
         let mut stops = u32::from(is_stopped);
         self.schedule().await?;
         self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
@@ -138,10 +140,13 @@ impl Loop<'_> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             if let Input::Exited(slot, _) = input {
-                self.set_worker(slot, None);
+                self.workers.remove(&slot);
             }
             let mut actions = self.scheduler.step(input).into_iter();
             while let Some(action) = actions.next() {
+                if self.has_grown(&inputs) && is_end(&action) {
+                    continue;
+                }
                 match self.perform(action).await {
                     Err(ExecutorError::Full { log, records }) => {
                         let others = actions.filter(|action| matches!(action, Action::Log(..))).count();
@@ -152,6 +157,11 @@ impl Loop<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the plan has grown since the scheduler decided: then the run is not over.
+    fn has_grown(&self, inputs: &VecDeque<Input>) -> bool {
+        !self.scheduler.is_stopping() && inputs.iter().any(|input| matches!(input, Input::TrialAdded(_)))
     }
 
     /// Does one thing. Returns the inputs that follow from it at once.
@@ -185,7 +195,7 @@ impl Loop<'_> {
         match Worker::start(&self.run.workers.program, limits, post) {
             Ok(worker) => {
                 worker.log_to(&folder.worker_log(), &self.title(trial));
-                self.set_worker(slot, Some(worker));
+                self.workers.insert(slot, worker);
                 Ok(Vec::new())
             }
             Err(error) => {
@@ -258,4 +268,9 @@ impl Loop<'_> {
         let records = added.into_iter().filter_map(|id| self.study.trial(id));
         Ok(records.map(|record| Input::TrialAdded(pending_trial(record, &self.prefixes))).collect())
     }
+}
+
+/// Whether an action ends the run.
+const fn is_end(action: &Action) -> bool {
+    matches!(action, Action::End | Action::Log(None, Event::SweepEnded { .. }))
 }

@@ -15,7 +15,7 @@ use crate::{
 impl Loop<'_> {
     /// Which trials share steps with a trial that is run in `slot`.
     pub(super) fn sharing(&self, slot: Slot, trial: TrialId) -> Sharing {
-        let device = self.run.devices.get(slot.0).copied();
+        let device = self.worker(slot).map(|worker| worker.device);
         let prefix = self.prefixes.prefix(trial).filter(|prefix| {
             let record = self.study.trial(*prefix);
             record.is_some_and(|record| {

@@ -28,7 +28,7 @@ use crate::{
     plan::size,
     protocol::WorkerLine,
     results::{ResultsError, TrialFolder, write_json},
-    scheduler::{Input, Scheduler, Slot},
+    scheduler::{Input, Scheduler},
     study::Study,
     system::{disk, files},
     trial::TrialId,
@@ -142,13 +142,12 @@ impl Loop<'_> {
 
     /// Ends every worker without logging anything. Returns how many records are not logged therefore.
     pub(super) async fn leave(&mut self, inbox: &mut mpsc::Receiver<Input>) -> usize {
-        let slots = || (0..self.workers.len()).map(Slot);
         let mut records = 0;
-        slots().for_each(|slot| self.order(slot, Command::Leave));
-        while self.workers.iter().any(Option::is_some) {
+        self.order_all(|| Command::Leave);
+        while !self.workers.is_empty() {
             tokio::select! {
                 Some(input) = inbox.recv() => match input {
-                    Input::Exited(slot, _) => self.set_worker(slot, None),
+                    Input::Exited(slot, _) => _ = self.workers.remove(&slot),
                     Input::LeaveTimeout(slot) => self.order(slot, Command::Kill),
                     Input::Line(_, WorkerLine::Event(..) | WorkerLine::Finished(..) | WorkerLine::Failed(..)) => {
                         records += 1;
@@ -156,7 +155,7 @@ impl Loop<'_> {
                     _ => {}
                 },
                 Some(()) = self.interrupts.recv() => {
-                    (0..self.workers.len()).map(Slot).for_each(|slot| self.order(slot, Command::Kill));
+                    self.order_all(|| Command::Kill);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What the loop holds, and the small things that it does with it.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -34,8 +34,8 @@ pub(super) struct Loop<'a> {
     pub(super) scheduler: Scheduler,
     pub(super) sampler: &'a mut dyn Sampler,
     pub(super) observers: Observers<'a>,
-    /// The worker of each slot.
-    pub(super) workers: Vec<Option<Worker>>,
+    /// The worker of each slot that has one.
+    pub(super) workers: BTreeMap<Slot, Worker>,
     pub(super) cleaner: Cleaner,
     pub(super) prefixes: Prefixes,
     pub(super) pause: Pause,
@@ -78,7 +78,6 @@ impl<'a> Loop<'a> {
         // The study has them.
         run.plan.trials = Vec::new();
         let scheduler = Scheduler::new(&[], terms(&run, &study));
-        let workers = run.devices.iter().map(|_| None).collect();
         let (pause, oom_kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
         let state = Self {
             run,
@@ -87,7 +86,7 @@ impl<'a> Loop<'a> {
             scheduler,
             sampler,
             observers,
-            workers,
+            workers: BTreeMap::new(),
             cleaner,
             prefixes: Prefixes::default(),
             pause,
@@ -105,7 +104,7 @@ impl<'a> Loop<'a> {
 
     /// The worker in a slot.
     pub(super) fn worker(&self, slot: Slot) -> Option<&Worker> {
-        self.workers.get(slot.0).and_then(Option::as_ref)
+        self.workers.get(&slot)
     }
 
     /// Gives the worker in a slot an order; where there is none, nobody needs it.
@@ -115,10 +114,9 @@ impl<'a> Loop<'a> {
         }
     }
 
-    pub(super) fn set_worker(&mut self, slot: Slot, worker: Option<Worker>) {
-        if let Some(entry) = self.workers.get_mut(slot.0) {
-            *entry = worker;
-        }
+    /// Gives every worker an order.
+    pub(super) fn order_all(&self, command: impl Fn() -> Command) {
+        self.workers.values().for_each(|worker| worker.order(command()));
     }
 
     /// Begins to ask the file system for space, since this trial found its disk full.

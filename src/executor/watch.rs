@@ -47,6 +47,8 @@ pub(super) struct Post {
 
 /// A running worker. Dropping it kills the process.
 pub(super) struct Worker {
+    /// What it computes on.
+    pub(super) device: Device,
     commands: mpsc::UnboundedSender<Command>,
     log: WorkerLog,
 }
@@ -60,7 +62,7 @@ impl Worker {
         let (commands, orders) = mpsc::unbounded_channel();
         let deadlines = Deadlines::new(slot, limits, Instant::now());
         tokio::spawn(Watcher { slot, process, deadlines, orders, inbox }.watch());
-        Ok(Self { commands, log })
+        Ok(Self { device, commands, log })
     }
 
     /// Gives the task an order; a process that is gone needs none.

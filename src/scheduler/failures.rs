@@ -83,11 +83,16 @@ impl Scheduler {
     fn settle(&mut self, after: Vec<AfterExit>, out: &mut Vec<Action>) {
         self.interrupted |= self.interrupts > 0 && !after.is_empty();
         // From the last to the first, so that trials that resume stay in their order.
-        for after in after.into_iter().rev() {
+        for after in after.iter().rev() {
+            if let AfterExit::Resume(trial) = *after {
+                self.queue.push_front(trial);
+            }
+        }
+        for after in after {
             match after {
                 AfterExit::Retry(trial) => self.queue.push_back(trial),
-                AfterExit::Resume(trial) => self.queue.push_front(trial),
                 AfterExit::PutBack(trial) => self.put_back(trial, out),
+                AfterExit::Resume(_) => {}
             }
         }
     }

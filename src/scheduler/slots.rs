@@ -75,7 +75,8 @@ impl Slots {
             is_retired: false,
             is_full: false,
         };
-        self.0.entry(slot).or_insert_with(new).is_retired = false;
+        let record = self.0.entry(slot).or_insert_with(new);
+        (record.device, record.is_retired) = (device, false);
     }
 
     /// Gives the slot no more work.

@@ -252,7 +252,7 @@ fn counts_that_are_no_confusion_are_refused() {
             .collect();
         place.write("results/sample/events.jsonl", log);
         for command in READERS {
-            run(&place, &[command]).refused(5, "is not a record: the confusion ");
+            run(&place, &[command]).refused(5, ": the confusion ");
         }
     }
 }

@@ -4,13 +4,13 @@ use sweep::{sampler::Sampler, trial::Trial};
 
 use super::*;
 
-/// Plans a second trial once the first one is complete.
+/// Plans a second trial once the first one is over.
 struct Growing;
 
 impl Sampler for Growing {
     fn ask(&mut self, study: &Study) -> Vec<Trial> {
         match &study.trials[..] {
-            [first] if first.state == State::Complete => {
+            [first] if matches!(first.state, State::Complete | State::Failed) => {
                 vec![Trial { id: TWO, seed: first.trial.seed + 1, ..first.trial.clone() }]
             }
             _ => Vec::new(),
@@ -47,4 +47,17 @@ async fn a_plan_that_grew_is_the_same_after_the_orchestrator_died_at_any_record(
         assert_eq!(trials(&again.study), trials(&ended.study), "cut after {kept} records");
         assert_eq!(states(&again.study), [State::Complete; 2], "cut after {kept} records");
     }
+}
+
+/// The end of the only trial is the end of its worker too, and so would be that of the run.
+#[tokio::test]
+async fn a_plan_that_grows_when_the_last_worker_dies_keeps_the_run_going() {
+    let mut sweep = FaultySweep::new(1, 1, "1 * killed");
+    sweep.policy().retries.signal = 0;
+    let ended = run_growing(&sweep).await;
+    assert_eq!(states(&ended.study), [State::Failed, State::Complete]);
+    let records = sweep.results().records();
+    let ends = records.iter().filter(|record| matches!(record.event, Event::SweepEnded { .. }));
+    assert_eq!(ends.count(), 1);
+    assert!(matches!(records.last().unwrap().event, Event::SweepEnded { .. }));
 }
