@@ -19,29 +19,20 @@ use crate::common::{
     place::{Place, copy_folder},
     program::Written,
     results::{Findings, TIME_AND_DEVICE, files_under, id},
-    texts::{csv, filler, opinion},
+    texts::{TINY_SPEC, csv, filler, opinion},
 };
 
 const TRIALS: u32 = 4;
 
-const SPEC: &str = r#"
-name = "tiny"
-seed = 5
-[data]
-path = "tiny.csv"
-positive = "good"
-[text]
-chunk_length = 16
-chunk_stride = 4
-[train]
-epochs = 4
-batch_size = 8
-[early_stopping]
+static SPEC: LazyLock<String> = LazyLock::new(|| {
+    TINY_SPEC.replace("epochs = 2", "epochs = 4")
+        + "[early_stopping]
 patience = 2
 [search.space]
 learning_rate = { grid = [3e-4, 2e-3] }
 dropout = { grid = [0.0, 0.2] }
-"#;
+"
+});
 
 /// Reviews whose class is in one word, some longer than a chunk, one in twelve with the wrong label.
 fn rows() -> Vec<(String, &'static str)> {
@@ -61,7 +52,7 @@ fn with_data(place: Place) -> Place {
 
 /// A folder with the spec and its data.
 fn place() -> Place {
-    with_data(Place::new("tiny", SPEC))
+    with_data(Place::new("tiny", &SPEC))
 }
 
 fn run(place: &Place, devices: &str) -> Written {
@@ -70,7 +61,7 @@ fn run(place: &Place, devices: &str) -> Written {
 
 /// The sweep on two slots, undisturbed.
 static UNDISTURBED: LazyLock<Place> = LazyLock::new(|| {
-    let place = with_data(Place::shared("tiny", SPEC));
+    let place = with_data(Place::shared("tiny", &SPEC));
     run(&place, "cpu:2").succeeded();
     place
 });

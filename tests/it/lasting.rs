@@ -9,22 +9,8 @@ use crate::common::{
     place::Place,
     program::{Running, Written},
     results::{TIME_AND_DEVICE, id},
-    texts::csv_of_two_words,
+    texts::{TINY_SPEC, csv_of_two_words},
 };
-
-const SPEC: &str = r#"
-name = "tiny"
-seed = 5
-[data]
-path = "tiny.csv"
-positive = "good"
-[text]
-chunk_length = 16
-chunk_stride = 4
-[train]
-epochs = 2
-batch_size = 8
-"#;
 
 fn with_data(place: Place) -> Place {
     place.write("tiny.csv", csv_of_two_words(["很好", "很差"], 80));
@@ -32,11 +18,11 @@ fn with_data(place: Place) -> Place {
 }
 
 fn place() -> Place {
-    with_data(Place::new("tiny", SPEC))
+    with_data(Place::new("tiny", TINY_SPEC))
 }
 
 fn shared() -> Place {
-    with_data(Place::shared("tiny", SPEC))
+    with_data(Place::shared("tiny", TINY_SPEC))
 }
 
 /// Runs the spec with these learning rates and further settings.

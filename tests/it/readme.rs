@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -16,18 +16,18 @@ use sweep::{
     checkpoint::CheckpointFacts,
     data::Source,
     event::{Event, Outcome, Record},
-    fingerprint::Fingerprints,
     hub,
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
     plan::Plan,
-    policy::Policy,
     results::Results,
     settings::{KEYS, Section, SettingKey, Settings, Value},
     spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
     trial::{Params, Trial, TrialId},
 };
+
+use crate::common::plan::plan as made_up_plan;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -361,19 +361,11 @@ fn exit_codes_are_those_of_the_help() {
 /// A sweep of one complete trial.
 fn study(classes: usize) -> Study {
     let mut plan = Plan {
-        sweep: "a".to_owned(),
-        seed: 0,
         labels: (0..classes).map(|class| class.to_string()).collect(),
         positive: (classes == 2).then_some(1),
         average: (classes > 2).then_some(Average::Macro),
         swept: vec!["dropout".to_owned()],
-        scales: BTreeMap::new(),
-        fingerprints: Fingerprints::default(),
-        data: parse(SMALLEST, &[]).unwrap().data,
-        hub: BTreeMap::new(),
-        policy: Policy::default(),
-        trials: vec![],
-        removed: sweep::plan::Removed::default(),
+        ..made_up_plan("a", 0)
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
     plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });

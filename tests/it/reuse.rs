@@ -16,22 +16,10 @@ use crate::common::{
     place::Place,
     program::Written,
     results::{Files, differences, id, trial_files, without},
-    texts::csv_of_two_words,
+    texts::{TINY_SPEC, csv_of_two_words},
 };
 
-const SPEC: &str = r#"
-name = "first"
-seed = 5
-[data]
-path = "tiny.csv"
-positive = "good"
-[text]
-chunk_length = 16
-chunk_stride = 4
-[train]
-epochs = 2
-batch_size = 8
-"#;
+static SPEC: LazyLock<String> = LazyLock::new(|| TINY_SPEC.replacen("\"tiny\"", "\"first\"", 1));
 
 fn write_data(place: &Place, bad: &str) {
     place.write("tiny.csv", csv_of_two_words(["很好", bad], 80));
@@ -46,7 +34,7 @@ fn with_first(place: Place) -> Place {
 
 /// A place with the sweep `first`.
 fn place() -> Place {
-    with_first(Place::new("tiny", SPEC))
+    with_first(Place::new("tiny", &SPEC))
 }
 
 fn command(place: &Place, name: &str, rates: &str, further: &[&str]) -> Command {
@@ -87,7 +75,7 @@ fn rows(place: &Place, name: &str) -> BTreeMap<u32, Value> {
 
 /// A sweep `second` that took over its first trial from `first`, and what its run wrote.
 static TAKEN_OVER: LazyLock<(Place, String)> = LazyLock::new(|| {
-    let place = with_first(Place::shared("tiny", SPEC));
+    let place = with_first(Place::shared("tiny", &SPEC));
     let written = reuse(&place, "second", "3e-3, 5e-3", &[]);
     (place, written)
 });

@@ -1,4 +1,19 @@
-//! Made-up texts whose class is plain.
+//! Made-up texts whose class is plain, and a spec for them.
+
+/// A sweep of one trial that takes a second: `tiny`, over `tiny.csv`.
+pub(crate) const TINY_SPEC: &str = r#"
+name = "tiny"
+seed = 5
+[data]
+path = "tiny.csv"
+positive = "good"
+[text]
+chunk_length = 16
+chunk_stride = 4
+[train]
+epochs = 2
+batch_size = 8
+"#;
 
 /// Words that the other class has not, by class: `good` or `bad`.
 pub(crate) const WORDS: [(&str, [&str; 4]); 2] =

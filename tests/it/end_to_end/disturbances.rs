@@ -15,7 +15,7 @@ fn start(place: &Place, devices: &str, mark: &str) -> Running {
 
 /// The sweep whose only worker is killed with its second trial.
 static WORKER_KILLED: LazyLock<Place> = LazyLock::new(|| {
-    let place = with_data(Place::shared("tiny", SPEC));
+    let place = with_data(Place::shared("tiny", &SPEC));
     let running = start(&place, "cpu:1", "trial 0002 starts");
     let workers = running.workers();
     assert_eq!(workers.len(), 1);
@@ -63,7 +63,7 @@ fn after_ctrl_c_the_same_command_finishes_without_repeating_anything() {
 
 /// The sweep whose orchestrator was killed and then run again, and whether the first one's workers left.
 static ORCHESTRATOR_KILLED: LazyLock<(Place, bool)> = LazyLock::new(|| {
-    let place = with_data(Place::shared("tiny", SPEC));
+    let place = with_data(Place::shared("tiny", &SPEC));
     let running = start(&place, "cpu:2", "is complete");
     let workers = running.workers();
     assert_eq!(workers.len(), 2);
@@ -88,7 +88,7 @@ fn the_run_after_a_killed_orchestrator_completes_the_sweep() {
 #[test]
 fn a_worker_that_stands_still_is_replaced() {
     let place = place();
-    place.write_spec(&(SPEC.to_owned() + "[run]\nstall_limit = \"3s\"\nretries.stalled = 9\n"));
+    place.write_spec(&(SPEC.clone() + "[run]\nstall_limit = \"3s\"\nretries.stalled = 9\n"));
     let running = start(&place, "cpu:1", "trial 0002 starts");
     kill_process(running.workers()[0], Signal::STOP).unwrap();
     let Written { stderr, .. } = running.end().succeeded();

@@ -10,7 +10,7 @@ fn failing(place: Place) -> (Place, Written) {
 
 /// The sweep, and what its run wrote; the failed trial has a log with a control character.
 static FAILED: LazyLock<(Place, Written)> = LazyLock::new(|| {
-    let (place, written) = failing(with_data(Place::shared("tiny", SPEC)));
+    let (place, written) = failing(with_data(Place::shared("tiny", &SPEC)));
     let log = place.results().trial(2).worker_log();
     fs::write(log, "=== trial 0002, attempt 1\nthe \u{1b}[31mcause\n").unwrap();
     (place, written)

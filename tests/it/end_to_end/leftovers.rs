@@ -27,10 +27,10 @@ fn changed_data_is_refused() {
 
 /// A sweep that was moved with its data and run again, and what it had found out before.
 static MOVED: LazyLock<(Place, Findings)> = LazyLock::new(|| {
-    let place = with_data(Place::shared("tiny", SPEC));
+    let place = with_data(Place::shared("tiny", &SPEC));
     run(&place, "cpu:2").succeeded();
     let before = findings(&place);
-    let moved = Place::shared("tiny", SPEC);
+    let moved = Place::shared("tiny", &SPEC);
     for name in ["tiny.csv", "tiny.toml", "results"] {
         fs::rename(place.path(name), moved.path(name)).unwrap();
     }
