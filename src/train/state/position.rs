@@ -57,6 +57,15 @@ pub(crate) struct Position {
     pub(crate) is_cut: bool,
 }
 
+impl Position {
+    /// Whether a checkpoint at this position may have best parameters, or none, as `has_best` says: a training has
+    /// best parameters from its first evaluation on.
+    pub(super) fn agrees_with(&self, has_best: bool) -> bool {
+        let was_best = self.evaluations.iter().any(|evaluation| evaluation.best);
+        was_best == has_best && (was_best || self.evaluations.is_empty())
+    }
+}
+
 /// The trial that made the first steps of this training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Prefix {

@@ -53,6 +53,9 @@ pub(crate) enum StateFault {
         /// The beginning of the tensor's name.
         name: String,
     },
+    /// The position names a best evaluation, and the header no best parameters, or the other way round.
+    #[error("its evaluations and its best parameters contradict each other")]
+    Best,
     /// It is no safetensors file.
     #[error(transparent)]
     Safetensors(#[from] safetensors::SafeTensorError),
@@ -110,6 +113,9 @@ pub(super) fn parse_state(bytes: &[u8]) -> Result<Option<(StateHeader, Moments<'
         return Ok(None);
     }
     let header: StateHeader = serde_json::from_str(header)?;
+    if !header.position.agrees_with(header.best.is_some()) {
+        return Err(StateFault::Best);
+    }
     let mut moments = Moments::new();
     for (name, view) in &tensors {
         let values: Cow<'static, [f32]> = floats(view.data()).into();

@@ -246,3 +246,29 @@ fn no_other_training_starts_from_steps_that_were_cut_for_memory() {
     // The same training resumes from them.
     assert_eq!(store.read(&identity).unwrap().saved.unwrap().position, position);
 }
+
+/// The fault of a state file at `position` with these best parameters.
+fn fault(position: Position, best: Option<String>) -> Option<StateFault> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(STATE);
+    let header =
+        StateHeader { version: STATE_VERSION, identity: identity(1), position, model: String::new(), best };
+    write_state(&path, &header, &moments(1.0)).unwrap();
+    parse_state(&fs::read(path).unwrap()).err()
+}
+
+#[test]
+fn a_checkpoint_with_a_best_evaluation_and_without_its_parameters_is_damaged() {
+    assert!(matches!(fault(position(4, vec![evaluation(4)]), None), Some(StateFault::Best)));
+}
+
+#[test]
+fn a_checkpoint_none_of_whose_evaluations_was_the_best_is_damaged() {
+    let never = Evaluation { best: false, ..evaluation(4) };
+    assert!(matches!(fault(position(4, vec![never]), None), Some(StateFault::Best)));
+}
+
+#[test]
+fn a_checkpoint_before_the_first_evaluation_has_no_best_parameters() {
+    assert!(fault(position(4, vec![]), None).is_none());
+}
