@@ -5,6 +5,7 @@
 
 mod args;
 mod cache;
+mod cautions;
 mod changes;
 mod checkpoints;
 mod devices;
