@@ -193,7 +193,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let sweep = root.path().join("mine");
         std::fs::create_dir_all(sweep.join("trials/0003/best")).unwrap();
-        files.iter().for_each(|file| std::fs::write(sweep.join(file), "{}").unwrap());
+        for file in files {
+            std::fs::write(sweep.join(file), "{}").unwrap();
+        }
         let folder = sweep.join(below);
         no_model(&folder, &Exported::read(&folder).unwrap_err()).message
     }

@@ -57,10 +57,8 @@ fn test_f1(row: &LeaderboardRow) -> String {
 
 /// The verdict, and the mark of a trial that comes last because of it.
 fn verdict(row: &LeaderboardRow) -> String {
-    or_nothing(row.verdict, |verdict| match row.is_put_last() {
-        true => format!("{verdict} {}", figures::UNFIT_MARK),
-        false => verdict.to_string(),
-    })
+    let mark = if row.is_put_last() { format!(" {}", figures::UNFIT_MARK) } else { String::new() };
+    or_nothing(row.verdict, |verdict| format!("{verdict}{mark}"))
 }
 
 impl Leaderboard {
