@@ -100,7 +100,7 @@ fn a_run_warns_of_a_training_of_one_step_with_warm_up() {
 
 #[test]
 fn a_dry_run_says_how_many_configurations_a_range_of_few_values_has() {
-    let space = "search={ samples = 50, space = { batch_size = { int = [8, 9] } } }";
+    let space = "search={ samples = 50, space = { patience = { int = [1, 2] } } }";
     let Written { stdout, .. } = place().run(&["--dry-run", "--set", space]).succeeded();
     assert!(
         stdout.contains("warning: `samples` = 50 asks for 50 configurations; only 2 different"),
