@@ -133,10 +133,15 @@ fn f1_axis(evaluations: &[Evaluation]) -> Axis {
     Axis::linear((low - margin).max(-0.02), (high + margin).min(1.02))
 }
 
+/// The colour of the epochs in which the trial overfits.
+pub(super) fn overfitting_shade() -> Colour {
+    ORANGE.mix(WHITE, 0.76)
+}
+
 /// Draws the panel of the losses.
 fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
     let evaluations = &record.evaluations;
-    let shade = ORANGE.mix(WHITE, 0.76);
+    let shade = overfitting_shade();
     let overfit = verdict::overfitting(record);
     if let Some((left, right)) = overfit.and_then(|it| panel.across(it.from).zip(panel.across(it.to))) {
         canvas.rectangle(Area { left, right, ..panel.area }, shade);
@@ -158,9 +163,8 @@ fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks
         (LegendSymbol::Line(train, markers.0), "training loss"),
         (LegendSymbol::Line(validation, markers.1), "validation loss"),
     ];
-    let overfit = overfit.map(|it| {
-        format!("overfitting: validation loss over {} % above its lowest", figures::number(it.bound))
-    });
+    let overfit =
+        overfit.map(|it| format!("overfitting: validation loss over {:.0} % above its lowest", it.bound));
     entries.extend(overfit.iter().map(|name| (LegendSymbol::Patch(shade), name.as_str())));
     let above = if best_epoch(record).is_some() { 44.0 } else { 28.0 };
     legend(canvas, (EDGE_LEFT, panel.area.top - above), &entries);
