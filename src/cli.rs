@@ -5,11 +5,13 @@
 
 mod args;
 mod cache;
+mod cautions;
 mod changes;
 mod checkpoints;
 mod devices;
 mod dry_run;
 mod exit;
+mod export_best;
 mod listing;
 mod observing;
 mod open;
@@ -49,7 +51,7 @@ enum SweepCommand {
     /// Show the ranked trials of a sweep
     Leaderboard(listing::LeaderboardArgs),
     /// Write the best trial's model as a Hugging Face folder
-    ExportBest(listing::ExportArgs),
+    ExportBest(export_best::ExportArgs),
     /// Draw every picture and the HTML page again from the log
     Report(listing::ReportArgs),
     /// Classify texts given as arguments, or those of a file or of standard input
@@ -93,7 +95,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
     match cli.command {
         SweepCommand::Run(args) => run::run(&args, &results),
         SweepCommand::Leaderboard(args) => listing::leaderboard(&args, &results),
-        SweepCommand::ExportBest(args) => listing::export_best(&args, &results),
+        SweepCommand::ExportBest(args) => export_best::export_best(&args, &results),
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),
         SweepCommand::Status(args) => status::status(&args, &results),

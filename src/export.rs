@@ -14,7 +14,10 @@ mod model;
 
 use std::path::Path;
 
-pub use self::{error::ExportError, model::Model};
+pub use self::{
+    error::ExportError,
+    model::{Choice, Model},
+};
 
 /// Writes `model` to the folder `out`. An exported model that stands there is replaced.
 ///

@@ -18,7 +18,7 @@ mod test_figures;
 mod uncompared;
 pub mod verdict;
 
-pub(crate) use self::board::best_evaluation;
+pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{Leaderboard, LeaderboardRow},
     failed::Failed,
@@ -32,7 +32,7 @@ use crate::{
     trial::TrialId,
 };
 
-/// Ranks the trials of `study`.
+/// Ranks the trials of `study`. Trials that are unfit for use by their verdict rank behind all others.
 ///
 /// `predictions` gives a trial's predictions on the test set, if there are any. The trials that rank next
 /// to the leader are compared with it by a paired test of test F1, where both have predictions.
@@ -42,24 +42,26 @@ pub fn build(
     rank_by: RankBy,
     predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
 ) -> Leaderboard {
-    let mut order: Vec<(Option<f64>, &TrialRecord)> =
-        study.trials.iter().map(|record| (rank_by.key(record), record)).collect();
+    let mut order: Vec<(Option<Standing>, &TrialRecord)> =
+        study.trials.iter().map(|record| (rank_by.standing(record), record)).collect();
     // The sort is stable: trials with equal figures, or without one, keep the order of the plan.
     order.sort_by(|(a, _), (b, _)| match (a, b) {
-        (Some(a), Some(b)) => a.total_cmp(b),
+        (Some(a), Some(b)) => a.compare(b),
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
+    let fit = order.iter().filter(|(standing, _)| standing.is_some_and(|it| !it.is_last)).count();
     let mut rows: Vec<LeaderboardRow> = Vec::with_capacity(order.len());
-    let mut previous: Option<(f64, usize)> = None;
-    for (position, (key, record)) in order.into_iter().enumerate() {
-        let rank = key.map(|key| match previous {
-            Some((figure, rank)) if figure.total_cmp(&key).is_eq() => rank,
+    let mut previous: Option<(Standing, usize)> = None;
+    for (position, (standing, record)) in order.into_iter().enumerate() {
+        let rank = standing.map(|standing| match previous {
+            Some((above, rank)) if above.compare(&standing).is_eq() => rank,
             _ => position + 1,
         });
-        previous = key.zip(rank);
+        previous = standing.zip(rank);
         rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels) });
     }
-    let comparisons = comparison::compare(&mut rows, study.target, predictions);
+    // A trial that is unfit for use neither leads nor ties, whatever its figures.
+    let comparisons = comparison::compare(&mut rows[..fit], study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
@@ -73,19 +75,20 @@ pub fn build(
     }
 }
 
-/// The complete trial with the highest validation F1, then the lowest validation loss.
+/// The complete trial with the highest validation F1, then the lowest validation loss. A trial that is unfit for
+/// use by its verdict is chosen only if every trial is.
 fn chosen_by_validation(study: &Study) -> Option<TrialId> {
-    let ranked = |by: RankBy, record: &TrialRecord| by.key(record).unwrap_or(f64::INFINITY);
+    let standings = |record: &TrialRecord| {
+        let f1 = RankBy::ValF1.standing(record)?;
+        let loss = RankBy::ValLoss.standing(record).map_or(f64::INFINITY, |standing| standing.key);
+        Some((f1, loss, record.trial.id))
+    };
     study
         .trials
         .iter()
-        .filter(|record| RankBy::ValF1.key(record).is_some())
-        .min_by(|a, b| {
-            ranked(RankBy::ValF1, a)
-                .total_cmp(&ranked(RankBy::ValF1, b))
-                .then(ranked(RankBy::ValLoss, a).total_cmp(&ranked(RankBy::ValLoss, b)))
-        })
-        .map(|record| record.trial.id)
+        .filter_map(standings)
+        .min_by(|(a, a_loss, _), (b, b_loss, _)| a.compare(b).then(a_loss.total_cmp(b_loss)))
+        .map(|(_, _, trial)| trial)
 }
 
 #[cfg(test)]

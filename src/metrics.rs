@@ -8,6 +8,7 @@
 //! Averages are scikit-learn's with all classes of the task as its `labels`: a class
 //! that a set does not show counts in the macro mean, with 0.
 
+mod informedness;
 mod target;
 
 use rand::{RngExt, SeedableRng};
@@ -178,12 +179,6 @@ impl Confusion {
     #[must_use]
     pub fn accuracy(&self) -> f64 {
         ratio((0..self.classes()).map(|class| self.rows[class][class]).sum(), self.total())
-    }
-
-    /// Share of the most frequent true class; 0 when there is no document.
-    #[must_use]
-    pub fn majority_share(&self) -> f64 {
-        ratio(self.rows.iter().map(|row| row.iter().sum()).max().unwrap_or(0), self.total())
     }
 
     /// Precision, recall and F1 of `target`.

@@ -16,3 +16,4 @@ pub use differences::Difference;
 pub use forecast::{DiskForecast, size};
 pub use prefixes::prefixes;
 pub use revision::Revision;
+pub use trials::merged;

@@ -104,6 +104,19 @@ pub(crate) fn failed(mut record: TrialRecord, kind: FailureKind) -> TrialRecord 
     record
 }
 
+/// A complete trial that names class 1 always, on 400 validation and as many test documents; `share` of the test
+/// documents are of that class, which decides its test F1.
+pub(crate) fn collapsed(id: u32, share: f64) -> TrialRecord {
+    let constant = |ones: u64| {
+        let confusion = Confusion::try_from(vec![vec![0, 400 - ones], vec![0, ones]]).unwrap();
+        Scores::new(confusion, 0.69, Target::Class(1))
+    };
+    let mut record = record(id, &[0.7, 0.69]);
+    let outcome = record.outcome.as_mut().unwrap();
+    (outcome.validation, outcome.test) = (constant(200), constant((400.0 * share) as u64));
+    record
+}
+
 /// A sweep of these trials over learning rate and dropout.
 pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
     Study {

@@ -14,6 +14,7 @@ mod simd;
 
 pub(crate) mod arithmetic;
 mod backend;
+mod caution;
 mod checkpoint;
 mod encoder;
 mod error;
@@ -24,6 +25,7 @@ mod learning;
 mod masks;
 mod observe;
 mod ops;
+mod own_head;
 #[cfg(all(test, feature = "flex"))]
 mod parity_tests;
 mod recipe;
@@ -36,12 +38,14 @@ mod text;
 pub use self::state::probe_state;
 pub(crate) use self::{backend::takes_bf16, encoder::layout::listed, ops::has_bf16};
 pub use self::{
+    caution::{Caution, Circumstances, cautions},
     checkpoint::{Catalog, CheckpointError, PickleError},
     encoder::{ConfigError, EncoderConfig, Family, Misfit, Precision, Weights, WeightsError},
     error::TrainError,
     exported::{Exported, ExportedError},
     inspect::{encoder_config, fits, inspect},
     observe::{Ending, Observe, Report, Stopped},
+    own_head::OwnHead,
     session::Session,
     text::{Chunked, Chunking, TextEncoder, TextError, TokenizerError, tokenizer_config, tokenizer_json},
 };

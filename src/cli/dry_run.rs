@@ -1,7 +1,7 @@
 //! `sweep run --dry-run`: shows the plan and writes nothing.
 
 use super::{
-    changes,
+    cautions, changes,
     checkpoints::{self, RunCheckpoints},
     exit::{Exit, Stop},
     open::{Replayed, read_plan, replay},
@@ -45,6 +45,7 @@ impl DryRun<'_> {
         ]
         .concat();
         notes.extend(self.precision_note.clone());
+        notes.extend(cautions::cautions(&plan, self.reading));
         let Revised { plan, study, refusal } = self.revise(plan)?;
         let free = disk::free(self.folder.path()).ok();
         let facts = &self.reading.checkpoints;

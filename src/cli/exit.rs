@@ -20,7 +20,7 @@ use crate::{
 /// The end of `sweep --help`.
 pub(super) const HELP: &str = "\
 Exit codes: 0 every trial complete; 1 internal error; 2 bad usage or spec; 3 some trials failed; \
-4 none complete; 5 results unusable or locked; 130 interrupted";
+4 none complete, or none fit for export; 5 results unusable or locked; 130 interrupted";
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Exit {
     Usage,
     /// 3: the run is over, and some trials failed.
     SomeFailed,
-    /// 4: the run is over, and no trial is complete.
+    /// 4: the run is over, and no trial is complete; or no trial is fit for export.
     NoneComplete,
     /// 5: results cannot be read or written, or another process works on them.
     Results,

@@ -3,14 +3,14 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Stop},
-    terminal::{eprint_lossy, terminal_width},
+    terminal::{eprint_lossy, shell_word, terminal_width},
 };
 use crate::{
     data::TableFormat,
@@ -18,7 +18,7 @@ use crate::{
     error_chain::chain,
     predict::{self, PredictError, PredictionFormat, Texts},
     system::machine::Machine,
-    train::{Exported, Session},
+    train::{Exported, ExportedError, Session},
 };
 
 /// The default column of the texts.
@@ -88,7 +88,7 @@ enum OutputFormat {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
-    let model = Exported::read(&args.model).map_err(|error| usage(&error))?;
+    let model = Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
@@ -104,6 +104,32 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
         Err(error) => Err(usage(&error)),
         Ok(()) => Ok(Exit::Complete),
     }
+}
+
+/// The error for a folder without a usable model. If it is a part of a sweep's results, or holds no model at
+/// all, the message names the command that writes a model.
+fn no_model(folder: &Path, error: &ExportedError) -> Stop {
+    let has = |parent: Option<&Path>, file: &str| parent.is_some_and(|parent| parent.join(file).is_file());
+    let of_trial =
+        [Some(folder), folder.parent()].into_iter().flatten().find(|it| it.join("trial.json").is_file());
+    let advice = if has(Some(folder), "config.json") {
+        String::new()
+    } else if let Some((sweep, trial)) = of_trial.and_then(place_in_sweep) {
+        format!("; to have this trial's model: sweep export-best {sweep} --trial {trial} --out DIR")
+    } else if has(Some(folder), "plan.json") {
+        let name = folder.file_name().map(|name| shell_word(&name.to_string_lossy())).unwrap_or_default();
+        format!("; to have this sweep's best model: sweep export-best {name} --out DIR")
+    } else {
+        "; sweep export-best writes the folder of a sweep's best model".to_owned()
+    };
+    Stop::usage(plain(&format!("{}{advice}", chain(error))))
+}
+
+/// The names of sweep and trial of a trial's folder, as words of a shell.
+fn place_in_sweep(trial: &Path) -> Option<(String, u32)> {
+    let number = trial.file_name()?.to_str()?.parse().ok()?;
+    let sweep = trial.parent()?.parent()?.file_name()?.to_str()?;
+    Some((shell_word(sweep), number))
 }
 
 /// The texts to classify: arguments, a file, or standard input.
@@ -160,6 +186,47 @@ mod tests {
     fn format_of(arguments: &[&str]) -> Result<TableFormat, Exit> {
         let words = ["predict", "--model", "m"].iter().chain(arguments);
         format(&PredictCommand::try_parse_from(words).unwrap().args).map_err(|stop| stop.exit)
+    }
+
+    /// The message for the folder `below` the folder of a sweep called `mine`, in which these files are.
+    fn advice(below: &str, files: &[&str]) -> String {
+        let root = tempfile::tempdir().unwrap();
+        let sweep = root.path().join("mine");
+        std::fs::create_dir_all(sweep.join("trials/0003/best")).unwrap();
+        for file in files {
+            std::fs::write(sweep.join(file), "{}").unwrap();
+        }
+        let folder = sweep.join(below);
+        no_model(&folder, &Exported::read(&folder).unwrap_err()).message
+    }
+
+    #[test]
+    fn a_sweeps_folder_is_answered_with_the_command_that_exports_its_model() {
+        let message = advice("", &["plan.json"]);
+        assert!(message.ends_with("this sweep's best model: sweep export-best mine --out DIR"), "{message}");
+    }
+
+    #[test]
+    fn a_trials_folder_is_answered_with_the_command_that_exports_its_model() {
+        for below in ["trials/0003", "trials/0003/best"] {
+            let message = advice(below, &["plan.json", "trials/0003/trial.json"]);
+            assert!(message.ends_with("sweep export-best mine --trial 3 --out DIR"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_model_is_answered_with_the_command_that_writes_one() {
+        let message = advice("trials", &[]);
+        assert!(
+            message.ends_with("sweep export-best writes the folder of a sweep's best model"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_model_with_a_fault_is_answered_with_the_fault_alone() {
+        let message = advice("", &["plan.json", "config.json"]);
+        assert!(!message.contains("this sweep's best model"), "{message}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 use clap::Args;
 
 use super::{
+    cautions,
     checkpoints::RunCheckpoints,
     dry_run::DryRun,
     exit::{Exit, Stop},
@@ -83,6 +84,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     }
     if let Some(note) = precision_note {
         eprint_lossy(&format!("{note}\n"));
+    }
+    for caution in cautions::cautions(&plan, &reading) {
+        eprint_lossy(&format!("{caution}\n"));
     }
     let facts = reading.checkpoints;
     PlannedRun { args, folder, checkpoints, facts, devices: slots.devices }.start(plan)

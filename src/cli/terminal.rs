@@ -34,6 +34,15 @@ pub(super) fn terminal_width() -> Option<usize> {
     from_variable.filter(|width| *width > 0).or_else(|| from_system().filter(|width| *width > 0))
 }
 
+/// `text` as one word of a shell: in quotes if it needs them.
+pub(super) fn shell_word(text: &str) -> String {
+    let is_safe = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_safe) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// A table of these rows: columns as wide as their widest cell, with two spaces between them.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
@@ -54,6 +63,13 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_of_a_shell_has_quotes_only_if_it_needs_them() {
+        assert_eq!(shell_word("results/评论-1"), "results/评论-1");
+        assert_eq!(shell_word("my model"), "'my model'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

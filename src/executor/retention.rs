@@ -1,14 +1,15 @@
 //! Which trials' parameters may be removed: pure, from a study and the sweep's `keep`.
 
 use crate::{
-    leaderboard::RankBy,
+    leaderboard::{RankBy, Standing},
     policy::Keep,
     study::{Study, TrialRecord},
     trial::{State, TrialId},
 };
 
-/// Complete trials that still have their parameters and whose test F1 is below that of the trials to
-/// keep. Trials with equal figures rank alike, so that more may stay than `keep` says.
+/// Complete trials that still have their parameters and rank by test F1 below the trials to keep. Trials with
+/// equal figures rank alike, so that more may stay than `keep` says. Trials that are unfit for use by their
+/// verdicts rank last, so that they stay only if there are too few others.
 #[must_use]
 pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     let count = match keep {
@@ -17,20 +18,20 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
         Keep::Best(count) => count.get(),
     };
     let complete = || study.trials.iter().filter(|record| record.state == State::Complete);
-    let mut keys: Vec<f64> = complete().map(key).collect();
-    if keys.len() <= count {
+    let mut standings: Vec<Standing> = complete().map(standing).collect();
+    if standings.len() <= count {
         return Vec::new();
     }
-    let (_, worst_kept, _) = keys.select_nth_unstable_by(count - 1, f64::total_cmp);
+    let (_, worst_kept, _) = standings.select_nth_unstable_by(count - 1, Standing::compare);
     let worst_kept = *worst_kept;
     let goes =
-        |record: &&TrialRecord| !record.parameters_removed && key(record).total_cmp(&worst_kept).is_gt();
+        |record: &&TrialRecord| !record.parameters_removed && standing(record).compare(&worst_kept).is_gt();
     complete().filter(goes).map(|record| record.trial.id).collect()
 }
 
-/// The key by which trials are sorted, the best first; trials without a figure come last.
-fn key(record: &TrialRecord) -> f64 {
-    RankBy::TestF1.key(record).unwrap_or(f64::INFINITY)
+/// Where a trial stands by test F1; trials without a figure come last.
+fn standing(record: &TrialRecord) -> Standing {
+    RankBy::TestF1.standing(record).unwrap_or(Standing { is_last: true, key: f64::INFINITY })
 }
 
 #[cfg(test)]
@@ -78,6 +79,12 @@ mod tests {
         assert_eq!(gone(&study, Keep::BestOfSweep), [4]);
         study.trials[3].parameters_removed = true;
         assert_eq!(gone(&study, Keep::BestOfSweep), [0; 0]);
+    }
+
+    #[test]
+    fn a_collapsed_trial_goes_before_a_real_one_whatever_its_figures() {
+        let study = samples::study(vec![samples::collapsed(1, 0.9), samples::record(2, &[0.5])]);
+        assert_eq!(gone(&study, Keep::BestOfSweep), [1]);
     }
 
     proptest! {

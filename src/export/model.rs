@@ -6,6 +6,7 @@ use super::error::ExportError;
 use crate::{
     event::Outcome,
     job::Job,
+    leaderboard::{RankBy, verdict::Verdict},
     train::{self, Catalog, Precision, Weights},
 };
 
@@ -19,8 +20,32 @@ pub struct Model<'a> {
     pub labels: &'a [String],
     /// The trial's figures.
     pub outcome: &'a Outcome,
+    /// How the trial's training went, if it is known.
+    pub verdict: Option<Verdict>,
+    /// Why this trial is exported.
+    pub choice: Choice,
     /// The number type in which the parameters are written.
     pub precision: Precision,
+}
+
+/// Why a trial is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It is the best of its sweep by this figure.
+    Best(RankBy),
+    /// The user named it.
+    Named,
+}
+
+impl Choice {
+    /// Describes the choice: the end of a sentence that begins with the trial.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Best(figure) => format!("the best by {}", figure.describe()),
+            Self::Named => "chosen by its number".to_owned(),
+        }
+    }
 }
 
 impl Model<'_> {

@@ -30,7 +30,8 @@ pub struct Leaderboard {
     pub target: Target,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
-    /// One row for each trial: the ranked trials, then the others in the order of the plan.
+    /// One row for each trial: the ranked trials, those that are unfit for use behind the others, then the
+    /// trials without a rank in the order of the plan.
     pub rows: Vec<LeaderboardRow>,
     /// Number of trials that were compared with the leader by a paired test.
     pub comparisons: usize,
@@ -39,14 +40,16 @@ pub struct Leaderboard {
     pub uncompared: Vec<(TrialId, Uncompared)>,
     /// Number of ranked trials that are too far behind the leader to be compared with it.
     pub beyond_comparison: usize,
-    /// The complete trial with the highest validation F1 (then the lowest validation loss).
+    /// The complete trial with the highest validation F1 (then the lowest validation loss), of those that are
+    /// fit for use if there are any.
     pub chosen_by_validation: Option<TrialId>,
 }
 
 /// One trial of a leaderboard. Serialised, it is one element of `leaderboard.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeaderboardRow {
-    /// Place on the leaderboard, from 1. Equal figures share a rank. `None` without a figure to rank by.
+    /// Place on the leaderboard, from 1. Equal figures share a rank, unless the verdict puts one of the trials
+    /// behind all others. `None` without a figure to rank by.
     pub rank: Option<usize>,
     /// The trial's number.
     pub trial: TrialId,
@@ -70,7 +73,7 @@ pub struct LeaderboardRow {
     pub val_f1: Option<f64>,
     /// Figures on the test set; `None` unless complete.
     pub test: Option<TestFigures>,
-    /// How the training went, judged by the validation curve.
+    /// How the training went, judged by the losses and by the predictions on validation.
     pub verdict: Option<Verdict>,
     /// Wall-clock seconds over all attempts. Once the trial is complete, the seconds of a trial whose final
     /// checkpoint it started from are left out.
@@ -138,16 +141,29 @@ impl LeaderboardRow {
     }
 }
 
+impl LeaderboardRow {
+    /// Whether the trial is ranked, but behind all others since its verdict makes it unfit for use.
+    #[must_use]
+    pub fn is_put_last(&self) -> bool {
+        self.rank.is_some() && self.verdict.is_some_and(Verdict::is_unfit)
+    }
+}
+
 /// The latest evaluation that was the best by the monitored figure when it was made.
 pub(crate) fn best_evaluation(evaluations: &[Evaluation]) -> Option<&Evaluation> {
     evaluations.iter().rev().find(|each| each.best)
 }
 
 impl Leaderboard {
-    /// The row of the best trial, if any trial is ranked.
+    /// The row of the best trial, if any trial is ranked and fit for use.
     #[must_use]
     pub fn leader(&self) -> Option<&LeaderboardRow> {
-        self.rows.first().filter(|row| row.rank.is_some())
+        self.rows.first().filter(|row| row.rank.is_some() && !row.is_put_last())
+    }
+
+    /// The ranked trials that come last since their verdicts make them unfit for use, the best first.
+    pub fn put_last(&self) -> impl Iterator<Item = &LeaderboardRow> {
+        self.rows.iter().filter(|row| row.is_put_last())
     }
 
     /// Marks trials whose predictions exist but cannot be used.

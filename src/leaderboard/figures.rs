@@ -5,6 +5,8 @@ use crate::settings::Value;
 
 /// Mark behind the F1 of a trial that is not distinguishable from the leader.
 pub const TIE_MARK: &str = "≈";
+/// Mark behind the verdict of a trial that comes last because of it.
+pub const UNFIT_MARK: &str = "†";
 /// Mark in place of a figure that does not exist.
 pub const NOTHING: &str = "–";
 

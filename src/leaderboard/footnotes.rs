@@ -6,13 +6,14 @@ use super::{
     figures,
     rank_by::RankBy,
     uncompared::Uncompared,
+    verdict::Verdict,
 };
 
 impl Leaderboard {
     /// What a reader must know before trusting the ranking: whole sentences.
     #[must_use]
     pub fn footnotes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.nothing_fit().into_iter().chain(self.put_last_note()).collect();
         let tied = self.rows.iter().filter(|row| row.tied == Some(true)).count();
         if self.comparisons > 0 {
             let mark = figures::TIE_MARK;
@@ -33,6 +34,29 @@ impl Leaderboard {
         notes.extend(self.provenance_notes());
         notes.extend(self.optimism_note());
         notes
+    }
+
+    /// Warns that every ranked trial is unfit for use; `None` if there is a leader, or no ranked trial at all.
+    #[must_use]
+    pub fn nothing_fit(&self) -> Option<String> {
+        let is_ranked = self.rows.first().is_some_and(|row| row.rank.is_some());
+        (is_ranked && self.leader().is_none()).then(|| {
+            "No trial is fit for use: every complete one is collapsed or diverged, and none is the best."
+                .to_owned()
+        })
+    }
+
+    /// Says how many trials come last whatever their figures, and why.
+    fn put_last_note(&self) -> Option<String> {
+        let reason = |verdict: Verdict| {
+            let count = self.put_last().filter(|row| row.verdict == Some(verdict)).count();
+            let they = if count == 1 { "which" } else { "each of which" };
+            (count > 0).then(|| format!("{count} {verdict}, {they} {}", verdict.describe()))
+        };
+        let reasons: Vec<String> =
+            [Verdict::Collapsed, Verdict::Diverged].into_iter().filter_map(reason).collect();
+        let (mark, reasons) = (figures::UNFIT_MARK, reasons.join("; "));
+        (!reasons.is_empty()).then(|| format!("{mark} last, whatever the figures: {reasons}."))
     }
 
     /// Says why trials were not compared: a sentence for each reason.
@@ -84,7 +108,7 @@ impl Leaderboard {
     /// Warns that the test score of a winner is optimistic if that score picked it among several trials.
     fn optimism_note(&self) -> Option<String> {
         let leader = self.leader().filter(|_| self.rank_by == RankBy::TestF1)?;
-        if self.rows.iter().filter(|row| row.rank.is_some()).count() < 2 {
+        if self.rows.iter().filter(|row| row.rank.is_some() && !row.is_put_last()).count() < 2 {
             return None;
         }
         let row = self.rows.iter().find(|row| Some(row.trial) == self.chosen_by_validation)?;

@@ -55,6 +55,12 @@ fn test_f1(row: &LeaderboardRow) -> String {
     })
 }
 
+/// The verdict, and the mark of a trial that comes last because of it.
+fn verdict(row: &LeaderboardRow) -> String {
+    let mark = if row.is_put_last() { format!(" {}", figures::UNFIT_MARK) } else { String::new() };
+    or_nothing(row.verdict, |verdict| format!("{verdict}{mark}"))
+}
+
 impl Leaderboard {
     /// The columns of a table for people. The state is shown only if a trial is not complete, the seed only
     /// if trials differ in nothing else.
@@ -84,7 +90,7 @@ impl Leaderboard {
             Column::new("val loss", true, |row| or_nothing(row.val_loss, loss)),
             Column::new("train loss", true, |row| or_nothing(row.train_loss, loss)),
             Column::new("best epoch", true, |row| or_nothing(row.best_epoch, figures::number)),
-            Column::new("verdict", false, |row| or_nothing(row.verdict, |v| v.to_string())),
+            Column::new("verdict", false, verdict),
             Column::new("time", true, |row| or_nothing(row.seconds, figures::duration)),
             Column::new("device", false, |row| or_nothing(row.device.as_deref(), figures::plain)),
         ]);

@@ -1,5 +1,8 @@
 //! The figures by which trials can be ranked.
 
+use std::cmp::Ordering;
+
+use super::verdict::{self, Verdict};
 use crate::{study::TrialRecord, trial::State};
 
 /// The figure that ranks trials.
@@ -44,10 +47,18 @@ impl RankBy {
         }
     }
 
+    /// Where a trial stands among the others by this figure.
+    ///
+    /// `None` unless the trial is complete and its figure is finite.
+    pub(crate) fn standing(self, record: &TrialRecord) -> Option<Standing> {
+        let key = self.key(record)?;
+        Some(Standing { is_last: verdict::judge(record).is_some_and(Verdict::is_unfit), key })
+    }
+
     /// The sort key of a trial, where the best trial has the lowest key.
     ///
     /// `None` unless the trial is complete and its figure is finite.
-    pub(crate) fn key(self, record: &TrialRecord) -> Option<f64> {
+    fn key(self, record: &TrialRecord) -> Option<f64> {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
         let key = match self {
             Self::TestF1 => -outcome.test.f1,
@@ -55,5 +66,21 @@ impl RankBy {
             Self::ValLoss => outcome.validation.loss,
         };
         key.is_finite().then_some(key)
+    }
+}
+
+/// Where a trial stands among others; the best trial has the least standing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Whether the trial is unfit for use by its verdict. It then stands behind all other trials.
+    pub(crate) is_last: bool,
+    /// The sort key: the lower the better.
+    pub(crate) key: f64,
+}
+
+impl Standing {
+    /// Compares two standings; the better one is less.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        self.is_last.cmp(&other.is_last).then(self.key.total_cmp(&other.key))
     }
 }

@@ -3,7 +3,7 @@
 use super::{comparison::COMPARED_MAX, *};
 use crate::{
     metrics::{Average, Confusion, Scores, Target},
-    samples::{failed, record, scores, study},
+    samples::{collapsed, failed, record, scores, study},
     trial::{FailureKind, State},
 };
 
@@ -385,4 +385,78 @@ fn a_footnote_counts_the_trials_that_are_not_compared() {
         notes[1],
         "Only the 200 trials next to the leader are compared with it, not the 2 behind them."
     );
+}
+
+/// Six trials that always name the positive class, each with a higher test F1 than two real ones.
+fn with_collapsed_trials() -> Study {
+    let collapsed = (1..=6).map(|id| collapsed(id, 0.9));
+    study(collapsed.chain([trial(7, 60), trial(8, 40)]).collect())
+}
+
+#[test]
+fn collapsed_trials_rank_behind_all_others_by_every_figure() {
+    let mut study = with_collapsed_trials();
+    for record in &mut study.trials[..6] {
+        let outcome = record.outcome.as_mut().unwrap();
+        (outcome.validation.f1, outcome.validation.loss) = (0.99, 0.01);
+    }
+    for rank_by in [RankBy::TestF1, RankBy::ValF1, RankBy::ValLoss] {
+        let board = build(&study, rank_by, &none);
+        let last: Vec<u32> = board.rows[2..].iter().map(|row| row.trial.0).collect();
+        assert_eq!(last, [1, 2, 3, 4, 5, 6], "{rank_by:?}");
+        assert!(board.rows[2..].iter().all(|row| row.rank == Some(3)), "{rank_by:?}");
+    }
+}
+
+#[test]
+fn a_diverged_trial_ranks_behind_a_real_one() {
+    let mut diverged = trial(1, 0);
+    diverged.evaluations.last_mut().unwrap().validation.loss = f64::INFINITY;
+    let board = build(&study(vec![diverged, trial(2, 60)]), RankBy::TestF1, &none);
+    assert_eq!(ranks(&board), [(Some(1), 2), (Some(2), 1)]);
+}
+
+#[test]
+fn a_collapsed_trial_does_not_share_the_rank_of_a_real_one_with_equal_figures() {
+    let mut equal = collapsed(1, 0.9);
+    equal.outcome.as_mut().unwrap().test = scores(10, 0.4);
+    let board = build(&study(vec![equal, trial(2, 10)]), RankBy::TestF1, &none);
+    assert_eq!(ranks(&board), [(Some(1), 2), (Some(2), 1)]);
+}
+
+#[test]
+fn a_collapsed_trial_is_not_compared_with_the_leader() {
+    let board = build(&with_collapsed_trials(), RankBy::TestF1, &|_| Some(predictions(40)));
+    assert_eq!(board.comparisons, 1);
+    assert!(board.rows[2..].iter().all(|row| row.tied.is_none() && row.p_value.is_none()));
+}
+
+#[test]
+fn validation_does_not_choose_a_collapsed_trial() {
+    let mut study = with_collapsed_trials();
+    study.trials[0].outcome.as_mut().unwrap().validation.f1 = 1.0;
+    assert_eq!(build(&study, RankBy::TestF1, &none).chosen_by_validation, Some(TrialId(7)));
+}
+
+#[test]
+fn collapsed_trials_are_marked_in_every_listing_for_people() {
+    let board = build(&with_collapsed_trials(), RankBy::TestF1, &none);
+    for listing in [board.to_table(), board.to_table_within(Some(40), usize::MAX), board.to_markdown()] {
+        assert_eq!(listing.matches("collapsed †").count(), 6, "{listing}");
+    }
+}
+
+#[test]
+fn a_footnote_counts_the_trials_that_come_last_and_says_why() {
+    let board = build(&with_collapsed_trials(), RankBy::TestF1, &none);
+    let note = "† last, whatever the figures: 6 collapsed, each of which predicts no better than chance on the \
+                validation set.";
+    assert_eq!(board.footnotes()[0], note);
+}
+
+#[test]
+fn where_every_trial_collapsed_none_leads_and_the_first_footnote_says_so() {
+    let board = build(&study(vec![collapsed(1, 0.5), collapsed(2, 0.9)]), RankBy::TestF1, &none);
+    assert_eq!((ranks(&board), board.leader()), (vec![(Some(1), 2), (Some(2), 1)], None));
+    assert!(board.footnotes()[0].starts_with("No trial is fit for use"), "{:?}", board.footnotes());
 }

@@ -1,7 +1,8 @@
 //! The trials of a spec: grid cells, draws and seeds.
 //!
 //! Grid cells come in the order of the spec, the last swept setting fastest. Each cell is drawn `samples`
-//! times if any swept setting has a range, and each configuration is run `repeats` times.
+//! times if any swept setting has a range, and each configuration is run `repeats` times. The draws of a cell
+//! are distinct as long as its ranges hold enough values: see [`Draws`].
 //!
 //! A draw depends on the spec's seed, its cell's grid values, the name of its setting and its number within
 //! the cell; a trial's seed depends on the spec's seed, the trial's own values and its repeat. So another
@@ -19,15 +20,10 @@ use crate::{
 
 /// Every trial of `spec`; equal configurations once.
 pub(super) fn trials(spec: &Spec) -> Vec<Trial> {
-    let draws = if spec.space.iter().any(|swept| swept.domain.is_range()) { spec.samples } else { 1 };
     let mut seen = HashSet::new();
     let mut trials = Vec::new();
     for cell in cells(&spec.space) {
-        for draw in 0..draws {
-            let params = params(spec, &cell, draw);
-            if !seen.insert(canonical(&params.0)) {
-                continue;
-            }
+        for params in Draws::new(spec, &cell).distinct(&mut seen) {
             for repeat in 0..spec.repeats {
                 trials.push(Trial {
                     id: TrialId(u32::try_from(trials.len() + 1).unwrap_or(u32::MAX)),
@@ -40,6 +36,49 @@ pub(super) fn trials(spec: &Spec) -> Vec<Trial> {
         }
     }
     trials
+}
+
+/// Draws for each grid cell.
+fn draws(spec: &Spec) -> u32 {
+    if spec.space.iter().any(|swept| swept.domain.is_range()) { spec.samples } else { 1 }
+}
+
+/// Says that a plan of `trials` trials has fewer configurations than `spec` asks for, and why; `None` if it has
+/// as many.
+#[must_use]
+pub fn merged(spec: &Spec, trials: usize) -> Option<String> {
+    let grids = spec.space.iter().filter_map(|swept| match &swept.domain {
+        Domain::Grid(values) => Some(values.len()),
+        Domain::Uniform(..) | Domain::LogUniform(..) | Domain::Int(..) => None,
+    });
+    let cells: usize = grids.product();
+    let draws = usize::try_from(draws(spec)).unwrap_or(usize::MAX);
+    let (asked, found) =
+        (cells.saturating_mul(draws), trials / usize::try_from(spec.repeats.max(1)).unwrap_or(1));
+    if found >= asked {
+        return None;
+    }
+    let ints: Vec<String> = spec
+        .space
+        .iter()
+        .filter_map(|swept| match swept.domain {
+            Domain::Int(low, high) => {
+                Some(format!("{} has {} values, {low} to {high}", swept.name, int_values(low, high)))
+            }
+            Domain::Grid(_) | Domain::Uniform(..) | Domain::LogUniform(..) => None,
+        })
+        .collect();
+    let ints = if ints.is_empty() { String::new() } else { format!(" ({})", ints.join(", ")) };
+    let each = if cells > 1 { format!(", {draws} in each grid cell") } else { String::new() };
+    Some(format!(
+        "`samples` = {draws} asks for {asked} configurations{each}; only {found} different ones exist{ints}, and \
+         equal ones are run once"
+    ))
+}
+
+/// Number of whole numbers from `low` to `high`.
+const fn int_values(low: i64, high: i64) -> u64 {
+    high.abs_diff(low).saturating_add(1)
 }
 
 /// Every combination of grid values, the last grid fastest; one empty cell if there is no grid.
@@ -61,38 +100,109 @@ fn cells(space: &[SweptSetting]) -> Vec<Vec<(String, Value)>> {
     cells
 }
 
-/// The values of draw number `draw` in `cell`, in the order of the spec.
-fn params(spec: &Spec, cell: &[(String, Value)], draw: u32) -> Params {
-    let canonical_cell = canonical(&seeded(cell));
-    let value = |swept: &SweptSetting| {
-        let fixed = cell.iter().find(|(name, _)| *name == swept.name).map(|(_, value)| value.clone());
-        fixed.unwrap_or_else(|| {
-            let (seed, draw) = (spec.seed.to_string(), draw.to_string());
-            let mut chance = Chance::new(&["draw", &seed, &canonical_cell, &swept.name, &draw]);
-            as_setting(&swept.name, drawn(&swept.domain, &mut chance))
-        })
-    };
-    Params(spec.space.iter().map(|swept| (swept.name.clone(), value(swept))).collect())
+/// The draws of one grid cell.
+///
+/// A draw whose numbers, as they are rounded, equal those of an earlier draw keeps its numbers with more digits.
+/// If that does not help, since only whole numbers are drawn, the draw is made again. So a spec whose draws are
+/// all distinct has the same draws as ever, and one draw more leaves the others as they are.
+struct Draws<'a> {
+    spec: &'a Spec,
+    /// The cell's grid values.
+    cell: &'a [(String, Value)],
+    /// The grid values on which draws depend, as text.
+    seeded: String,
 }
+
+/// How a draw is made.
+#[derive(Clone, Copy, Default)]
+struct Attempt {
+    /// Significant digits beyond the usual ones.
+    digits: usize,
+    /// How often the draw was made before.
+    again: u64,
+}
+
+impl<'a> Draws<'a> {
+    fn new(spec: &'a Spec, cell: &'a [(String, Value)]) -> Self {
+        Self { spec, cell, seeded: canonical(&seeded(cell)) }
+    }
+
+    /// The cell's draws, without those that are equal to one of `seen`, to which they are added.
+    fn distinct(&self, seen: &mut HashSet<String>) -> Vec<Params> {
+        let mut found = Vec::new();
+        for draw in 0..draws(self.spec) {
+            if self.combinations().is_some_and(|all| found.len() as u64 >= all) {
+                break;
+            }
+            let mut attempts = self.attempts().map(|attempt| self.params(draw, attempt));
+            found.extend(attempts.find(|params| seen.insert(canonical(&params.0))));
+        }
+        found
+    }
+
+    /// Number of different draws; `None` if some number is no whole number, so that there are too many to count.
+    fn combinations(&self) -> Option<u64> {
+        self.spec.space.iter().try_fold(1_u64, |all, swept| match swept.domain {
+            Domain::Grid(_) => Some(all),
+            Domain::Int(low, high) => Some(all.saturating_mul(int_values(low, high))),
+            Domain::Uniform(..) | Domain::LogUniform(..) => None,
+        })
+    }
+
+    /// The attempts at a draw, until it differs from those before it.
+    fn attempts(&self) -> impl Iterator<Item = Attempt> + use<> {
+        let combinations = self.combinations();
+        let more_digits = if combinations.is_some() { 0 } else { DIGITS_MAX };
+        // With every value but one taken, so many attempts all miss it with a probability of e^-32.
+        let again = combinations.map_or(0, |all| all.saturating_mul(32));
+        let digits = (0..=more_digits).map(|digits| Attempt { digits, ..Attempt::default() });
+        digits.chain((1..=again).map(|again| Attempt { again, ..Attempt::default() }))
+    }
+
+    /// The values of draw number `draw`, in the order of the spec.
+    fn params(&self, draw: u32, attempt: Attempt) -> Params {
+        let value = |swept: &SweptSetting| {
+            let fixed =
+                self.cell.iter().find(|(name, _)| *name == swept.name).map(|(_, value)| value.clone());
+            fixed.unwrap_or_else(|| {
+                let (seed, draw) = (self.spec.seed.to_string(), draw.to_string());
+                let again = attempt.again.to_string();
+                let parts = ["draw", &seed, &self.seeded, &swept.name, &draw, "again", &again];
+                let count = if attempt.again == 0 { parts.len() - 2 } else { parts.len() };
+                let mut chance = Chance::new(parts.split_at(count).0);
+                as_setting(&swept.name, drawn(&swept.domain, attempt.digits, &mut chance))
+            })
+        };
+        Params(self.spec.space.iter().map(|swept| (swept.name.clone(), value(swept))).collect())
+    }
+}
+
+/// Significant digits of a drawn number.
+const DIGITS: usize = 4;
+/// Significant digits of a number that is drawn on a logarithmic scale.
+const DIGITS_LOG: usize = 3;
+/// Digits that are added at most: with 17 digits, each `f64` reads back as itself.
+const DIGITS_MAX: usize = 17 - DIGITS_LOG;
 
 /// A value of `domain`, never out of bounds.
 ///
-/// Numbers are rounded to 4 significant digits, and to 3 on a logarithmic scale, so that people can read
-/// and type them; the rounded number is what is trained with, so nothing is lost. Rounding may leave the
-/// range by half a unit of the last digit, which the clamp undoes. Logarithm and exponential come from the
-/// `libm` crate: the standard library's results differ in the last bit between platforms.
-fn drawn(domain: &Domain, chance: &mut Chance) -> Value {
+/// Numbers are rounded to [`DIGITS`] significant digits, and to [`DIGITS_LOG`] on a logarithmic scale, so that
+/// people can read and type them, and to `more` digits beyond that; the rounded number is what is trained with,
+/// so nothing is lost. Rounding may leave the range by half a unit of the last digit, which the clamp undoes.
+/// Logarithm and exponential come from the `libm` crate: the standard library's results differ in the last bit
+/// between platforms.
+fn drawn(domain: &Domain, more: usize, chance: &mut Chance) -> Value {
     match *domain {
         Domain::Uniform(low, high) => {
-            Value::Float(rounded(low + (high - low) * chance.unit(), 4).clamp(low, high))
+            Value::Float(rounded(low + (high - low) * chance.unit(), DIGITS + more).clamp(low, high))
         }
         Domain::LogUniform(low, high) => {
             let (from, to) = (libm::log(low), libm::log(high));
-            Value::Float(rounded(libm::exp(from + (to - from) * chance.unit()), 3).clamp(low, high))
+            let number = libm::exp(from + (to - from) * chance.unit());
+            Value::Float(rounded(number, DIGITS_LOG + more).clamp(low, high))
         }
         Domain::Int(low, high) => {
-            let width = high.abs_diff(low).saturating_add(1);
-            Value::Int(low.saturating_add_unsigned(chance.below(width)))
+            Value::Int(low.saturating_add_unsigned(chance.below(int_values(low, high))))
         }
         // Grid values come from the cell and are never drawn; this arm is not reached.
         Domain::Grid(ref values) => values.first().cloned().unwrap_or(Value::Int(0)),

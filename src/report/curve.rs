@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     event::Evaluation,
-    leaderboard::{best_evaluation, figures},
-    numbers,
+    leaderboard::{best_evaluation, figures, verdict},
     study::{Study, TrialRecord},
     trial::State,
 };
@@ -24,8 +23,6 @@ const EDGE_LEFT: f64 = 104.0;
 const EDGE_RIGHT: f64 = 1164.0;
 /// Largest number of points with markers. The markers of more points would touch each other.
 const MARKERS_MAX: usize = 60;
-/// Number of evaluations from which on losses are smoothed before overfitting is looked for.
-const SMOOTH_FROM: usize = 16;
 /// Factor between the largest and the least loss above which their axis is logarithmic.
 const LOSS_FACTOR: f64 = 50.0;
 
@@ -136,55 +133,18 @@ fn f1_axis(evaluations: &[Evaluation]) -> Axis {
     Axis::linear((low - margin).max(-0.02), (high + margin).min(1.02))
 }
 
-/// Stretches of epochs in which validation loss rises while training loss falls; adjacent stretches are
-/// joined. A loss that is not finite neither rises nor falls.
-///
-/// Losses of many evaluations go up and down by chance. From [`SMOOTH_FROM`] evaluations on, each loss is
-/// replaced by the mean over its neighbourhood before losses are compared.
-pub(super) fn overfitting(evaluations: &[Evaluation]) -> Vec<(f64, f64)> {
-    let losses = |loss: fn(&Evaluation) -> f64| smoothed(&evaluations.iter().map(loss).collect::<Vec<_>>());
-    let (training, validation) = (losses(|each| each.train_loss), losses(|each| each.validation.loss));
-    let mut stretches: Vec<(f64, f64)> = Vec::new();
-    for (index, pair) in evaluations.windows(2).enumerate() {
-        let step = |losses: &[f64]| losses[index + 1] - losses[index];
-        let (rise, fall) = (step(&validation), -step(&training));
-        let is_step = |step: f64| step > 0.0 && step.is_finite();
-        if !is_step(rise) || !is_step(fall) {
-            continue;
-        }
-        match stretches.last_mut() {
-            #[expect(clippy::float_cmp, reason = "the same field of the same evaluation")]
-            Some(last) if last.1 == pair[0].epoch => last.1 = pair[1].epoch,
-            _ => stretches.push((pair[0].epoch, pair[1].epoch)),
-        }
-    }
-    stretches
-}
-
-/// The moving average of losses over an eighth of their number; fewer than [`SMOOTH_FROM`] losses as they
-/// are.
-fn smoothed(losses: &[f64]) -> Vec<f64> {
-    let half = if losses.len() < SMOOTH_FROM { 0 } else { losses.len() / 16 };
-    (0..losses.len())
-        .map(|at| {
-            // The same number of neighbours on both sides: an uneven window would flatten the ends of a
-            // slope.
-            let half = half.min(at).min(losses.len() - 1 - at);
-            let near = &losses[at - half..=at + half];
-            near.iter().sum::<f64>() / numbers::count(near.len())
-        })
-        .collect()
+/// The colour of the epochs in which the trial overfits.
+pub(super) fn overfitting_shade() -> Colour {
+    ORANGE.mix(WHITE, 0.76)
 }
 
 /// Draws the panel of the losses.
 fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
     let evaluations = &record.evaluations;
-    let shade = ORANGE.mix(WHITE, 0.76);
-    let stretches = overfitting(evaluations);
-    for &(from, to) in &stretches {
-        if let (Some(left), Some(right)) = (panel.across(from), panel.across(to)) {
-            canvas.rectangle(Area { left, right, ..panel.area }, shade);
-        }
+    let shade = overfitting_shade();
+    let overfit = verdict::overfitting(record);
+    if let Some((left, right)) = overfit.and_then(|it| panel.across(it.from).zip(panel.across(it.to))) {
+        canvas.rectangle(Area { left, right, ..panel.area }, shade);
     }
     let y_title = if panel.y.is_log() { "cross-entropy (nats, log scale)" } else { "cross-entropy (nats)" };
     let y_ticks = panel.y.ticks(7);
@@ -203,9 +163,9 @@ fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks
         (LegendSymbol::Line(train, markers.0), "training loss"),
         (LegendSymbol::Line(validation, markers.1), "validation loss"),
     ];
-    if !stretches.is_empty() {
-        entries.push((LegendSymbol::Patch(shade), "overfitting: validation rises, training falls"));
-    }
+    let overfit =
+        overfit.map(|it| format!("overfitting: validation loss over {:.0} % above its lowest", it.bound));
+    entries.extend(overfit.iter().map(|name| (LegendSymbol::Patch(shade), name.as_str())));
     let above = if best_epoch(record).is_some() { 44.0 } else { 28.0 };
     legend(canvas, (EDGE_LEFT, panel.area.top - above), &entries);
 }
@@ -284,45 +244,4 @@ fn best_name(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     let half = text::width(&name, TITLE_SIZE, false) / 2.0;
     let middle = x.clamp(EDGE_LEFT + half, EDGE_RIGHT - half);
     canvas.text((middle, panel.area.top - 14.0), &name, Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples::record;
-
-    #[test]
-    fn stretches_where_only_validation_rises_are_shaded_and_joined() {
-        let trial = record(1, &[0.6, 0.5, 0.55, 0.60, 0.58, 0.59]);
-        assert_eq!(overfitting(&trial.evaluations), [(2.0, 4.0), (5.0, 6.0)]);
-    }
-
-    #[test]
-    fn losses_that_rise_together_are_no_overfitting() {
-        let mut trial = record(1, &[0.6, 0.7]);
-        trial.evaluations[1].train_loss = 0.9;
-        assert!(overfitting(&trial.evaluations).is_empty());
-    }
-
-    #[test]
-    fn a_loss_that_is_not_finite_is_not_shaded() {
-        let mut trial = record(1, &[0.6, f64::INFINITY, f64::NAN, 0.7]);
-        assert!(overfitting(&trial.evaluations).is_empty());
-        trial.evaluations[3].validation.loss = f64::NAN;
-        assert!(overfitting(&trial.evaluations).is_empty());
-    }
-
-    #[test]
-    fn a_stretch_of_many_noisy_evaluations_is_not_cut_to_pieces() {
-        let losses: Vec<f64> = (0..160)
-            .map(|index| {
-                let jitter = if index % 2 == 0 { 0.01 } else { -0.01 };
-                (f64::from(index) / 80.0 - 1.0).abs() + 0.2 + jitter
-            })
-            .collect();
-        let trial = record(1, &losses);
-        let stretches = overfitting(&trial.evaluations);
-        let longest = stretches.iter().map(|(from, to)| to - from).fold(0.0, f64::max);
-        assert!(longest > 60.0 && stretches.len() <= 12, "{stretches:?}");
-    }
 }

@@ -19,7 +19,10 @@ use super::{
     text,
 };
 use crate::{
-    leaderboard::{Leaderboard, figures},
+    leaderboard::{
+        Leaderboard, figures,
+        verdict::{self, Verdict},
+    },
     study::Study,
     trial::State,
 };
@@ -78,6 +81,8 @@ fn no_leader(study: &Study) -> &'static str {
         "There is no trial."
     } else if study.counts().complete == 0 {
         "No trial is complete: every one failed."
+    } else if study.trials.iter().filter_map(verdict::judge).any(Verdict::is_unfit) {
+        "No trial is fit for use: every complete one is collapsed or diverged."
     } else {
         "No trial has a figure to rank by."
     }
@@ -100,7 +105,7 @@ fn counts(study: &Study) -> String {
 mod tests {
     use super::*;
     use crate::{
-        samples::{failed, record, study},
+        samples::{self, failed, record, study},
         trial::FailureKind,
     };
 
@@ -109,6 +114,12 @@ mod tests {
         let mut waiting = record(1, &[]);
         waiting.state = State::Waiting;
         assert_eq!(no_leader(&study(vec![waiting])), "No trial is complete yet.");
+    }
+
+    #[test]
+    fn a_sweep_whose_trials_all_collapsed_has_no_leader() {
+        let collapsed = study(vec![samples::collapsed(1, 0.9)]);
+        assert!(no_leader(&collapsed).starts_with("No trial is fit for use"));
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::io;
 
 use super::*;
 use crate::{
-    leaderboard::{RankBy, build},
+    leaderboard::{
+        RankBy, build,
+        verdict::{self, Verdict},
+    },
     metrics::{Average, Confusion, Scores, Target},
     samples::{self, failed, record, scores, study},
     settings::Value,
@@ -42,6 +45,31 @@ fn a_trial_has_a_curve_of_the_promised_size_from_its_first_evaluation_on() {
     let study = study(Vec::new());
     for losses in [&[0.5][..], &[0.6, 0.5, 0.7]] {
         assert_eq!(picture(|path| draw_curve(&record(1, losses), &study, path)).unwrap(), (1200, 900));
+    }
+}
+
+/// Number of pixels of the curve that have the colour of overfitting.
+fn shaded(record: &TrialRecord) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("curve.png");
+    draw_curve(record, &study(Vec::new()), &path).unwrap();
+    let file = io::BufReader::new(std::fs::File::open(path).unwrap());
+    let mut decoder = png::Decoder::new(file);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let channels = reader.next_frame(&mut pixels).unwrap().color_type.samples();
+    let palette::Colour(red, green, blue) = curve::overfitting_shade();
+    pixels.chunks(channels).filter(|pixel| pixel.starts_with(&[red, green, blue])).count()
+}
+
+#[test]
+fn a_curve_is_shaded_if_and_only_if_the_verdict_is_overfit() {
+    let overfit = record(1, &[0.6, 0.5, 0.55, 0.6]);
+    assert_eq!(verdict::judge(&overfit), Some(Verdict::Overfit));
+    assert!(shaded(&overfit) > 10_000);
+    for losses in [&[0.6, 0.5, 0.4][..], &[0.6, 0.5, 0.52], &[0.5, 0.6, 0.4, 0.42]] {
+        assert_eq!(shaded(&record(1, losses)), 0, "{losses:?}");
     }
 }
 

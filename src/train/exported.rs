@@ -189,7 +189,7 @@ impl Exported {
 }
 
 /// The class names under `id2label`, by index; `None` unless there are at least two, with the indices from 0 on.
-fn labels(json: &Value) -> Option<Vec<String>> {
+pub(super) fn labels(json: &Value) -> Option<Vec<String>> {
     let by_id: BTreeMap<usize, &str> = json
         .get("id2label")?
         .as_object()?

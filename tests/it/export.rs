@@ -69,7 +69,7 @@ impl<'a> Recipe<'a> {
     /// Trains, and exports to `out`.
     fn export(&self, place: &Place, out: &Path) {
         self.train(place);
-        place.sweep(&["export-best", self.name, "--out", out.to_str().unwrap()]).succeeded();
+        place.sweep(&["export-best", self.name, "--trial", "1", "--out", out.to_str().unwrap()]).succeeded();
     }
 }
 
@@ -183,7 +183,9 @@ static HALVED: LazyLock<Halved> = LazyLock::new(|| {
     let place = with_data(Place::shared("spec", ""));
     let (whole, half) = (place.path("whole"), place.path("half"));
     Recipe::new("whole", &checkpoint(&place, "tiny-bert")).export(&place, &whole);
-    place.sweep(&["export-best", "whole", "--out", half.to_str().unwrap(), "--dtype", "f16"]).succeeded();
+    place
+        .sweep(&["export-best", "whole", "--trial", "1", "--out", half.to_str().unwrap(), "--dtype", "f16"])
+        .succeeded();
     Halved { place, whole, half }
 });
 
@@ -230,7 +232,7 @@ fn lower_casing_that_a_spec_asks_for_goes_out_with_the_model() {
     let lowercase = |folder: &Path| json(&folder.join("tokenizer.json"))["normalizer"]["lowercase"].clone();
     assert_eq!(lowercase(&out), false);
     place.run(&["--set", "name=lower", "--set", "text.lowercase=yes"]).succeeded();
-    place.sweep(&["export-best", "lower", "--out", out.to_str().unwrap()]).succeeded();
+    place.sweep(&["export-best", "lower", "--trial", "1", "--out", out.to_str().unwrap()]).succeeded();
     assert_eq!(lowercase(&out), true);
     // `transformers` takes tokenizer.json as it is then.
     assert_eq!(json(&out.join("tokenizer_config.json"))["tokenizer_class"], "PreTrainedTokenizerFast");
@@ -244,7 +246,7 @@ fn exported() -> Place {
 }
 
 fn export_again(place: &Place) -> Written {
-    place.sweep(&["export-best", "one", "--out", "out"])
+    place.sweep(&["export-best", "one", "--trial", "1", "--out", "out"])
 }
 
 #[test]

@@ -190,21 +190,21 @@ fn a_sweep_that_runs_again_stays_with_its_commit() {
 #[test]
 fn an_export_asks_nobody() {
     let Complete { server, client, .. } = Complete::before_the_branch_moves();
-    Written::by(&mut client.command(&["export-best", "--out", "out"])).succeeded();
+    Written::by(&mut client.command(&["export-best", "--trial", "1", "--out", "out"])).succeeded();
     assert_eq!(server.requests(), []);
 }
 
 #[test]
 fn an_export_names_the_commit() {
     let Complete { client, .. } = Complete::before_the_branch_moves();
-    Written::by(&mut client.command(&["export-best", "--out", "out"])).succeeded();
+    Written::by(&mut client.command(&["export-best", "--trial", "1", "--out", "out"])).succeeded();
     assert!(client.place.text("out/README.md").contains(&name('1')));
 }
 
 #[test]
 fn an_export_has_the_vocabulary_of_the_hub() {
     let Complete { client, .. } = &*COMPLETE;
-    Written::by(&mut client.command(&["export-best", "--out", "out"])).succeeded();
+    Written::by(&mut client.command(&["export-best", "--trial", "1", "--out", "out"])).succeeded();
     assert_eq!(client.place.text("out/vocab.txt"), VOCABULARY);
 }
 

@@ -27,4 +27,5 @@ mod resuming;
 mod reuse;
 mod sharing;
 mod training;
+mod unfit;
 mod wrong_specs;

@@ -47,7 +47,7 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let place = Place::shared("tiny", SPEC);
     place.write("tiny.csv", csv((0..120).map(|index| (text(index), LABELS[index % 3]))));
     place.run(&["--devices", "cpu:1"]).succeeded();
-    place.sweep(&["export-best", "--out", "model"]).succeeded();
+    place.sweep(&["export-best", "--trial", "1", "--out", "model"]).succeeded();
     place
 });
 

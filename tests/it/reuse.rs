@@ -160,7 +160,7 @@ fn what_was_taken_over_lasts_when_the_other_sweep_goes() {
 
 #[test]
 fn a_model_that_was_taken_over_can_be_exported_when_the_other_sweep_is_gone() {
-    without_the_first().sweep(&["export-best", "second"]).succeeded();
+    without_the_first().sweep(&["export-best", "second", "--trial", "1"]).succeeded();
 }
 
 #[test]

@@ -6,9 +6,9 @@ use crate::{
     data::Source,
     display,
     event::Outcome,
-    export::model::Model,
+    export::model::{Choice, Model},
     job::Job,
-    leaderboard::ClassFigures,
+    leaderboard::{ClassFigures, verdict::Verdict},
     metrics::{Average, Scores, Target},
     settings::{KEYS, Pooling, Settings},
 };
@@ -23,13 +23,17 @@ pub(super) fn card(model: &Model<'_>) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         card,
-        "# {} / trial {}\n\nA text classifier with the classes {}. Fine-tuned from `{}` by `sweep`; the best of \
-         its sweep's trials by the figure that it was exported for.\n\n",
+        "# {} / trial {}\n\nA text classifier with the classes {}. Fine-tuned from `{}` by `sweep`; {}.\n\n",
         job.sweep,
         job.trial.id,
         labels.iter().map(|label| display::markdown(&display::plain(label))).collect::<Vec<_>>().join(", "),
         settings.checkpoint.title(),
+        match model.choice {
+            Choice::Best(figure) => format!("the best of its sweep's trials by {}", figure.describe()),
+            Choice::Named => "one of its sweep's trials, chosen by its number".to_owned(),
+        },
     );
+    card.push_str(&verdict_line(model.verdict));
     card.push_str(&figures_section(outcome, settings.epochs));
     if let Some(positive) = outcome.test.positive.and_then(|positive| labels.get(positive)) {
         let _ = writeln!(
@@ -43,6 +47,13 @@ pub(super) fn card(model: &Model<'_>) -> String {
     card.push_str(&settings_section(settings, job.trial.seed));
     card.push_str(&use_section(settings));
     card
+}
+
+/// A paragraph with the verdict on the training; nothing if it is good or not known.
+fn verdict_line(verdict: Option<Verdict>) -> String {
+    let Some(verdict) = verdict.filter(|verdict| *verdict != Verdict::Good) else { return String::new() };
+    let advice = if verdict.is_unfit() { " It is not fit for use." } else { "" };
+    format!("**Verdict: {verdict}.** The trial {}.{advice}\n\n", verdict.describe())
 }
 
 /// The section with the figures of validation and test set; `epochs` is the planned number.
@@ -150,4 +161,26 @@ fn use_section(settings: &Settings) -> String {
         settings.chunk_stride,
         settings.aggregate.as_str(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_card_says_a_verdict_that_is_not_good() {
+        let line = verdict_line(Some(Verdict::Collapsed));
+        assert!(
+            line.starts_with("**Verdict: collapsed.** The trial predicts no better than chance"),
+            "{line}"
+        );
+        assert!(
+            line.contains("not fit for use") && !verdict_line(Some(Verdict::Overfit)).contains("not fit")
+        );
+    }
+
+    #[test]
+    fn a_good_verdict_needs_no_words() {
+        assert!(verdict_line(Some(Verdict::Good)).is_empty() && verdict_line(None).is_empty());
+    }
 }

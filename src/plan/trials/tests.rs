@@ -79,6 +79,87 @@ fn equal_configurations_are_run_once() {
     assert_eq!(trials(&spec).len(), 4);
 }
 
+/// A spec that draws `samples` learning rates from a narrow range.
+fn narrow(samples: u32) -> Spec {
+    let mut spec = spec(vec![("learning_rate", Domain::LogUniform(2e-5, 5e-5))]);
+    (spec.samples, spec.repeats) = (samples, 1);
+    spec
+}
+
+#[test]
+fn a_range_is_drawn_as_often_as_asked_although_numbers_are_rounded() {
+    let rates: HashSet<String> = trials(&narrow(1000)).iter().map(|trial| trial.params.to_string()).collect();
+    assert_eq!(rates.len(), 1000);
+}
+
+/// What a draw of [`narrow`] is if nothing is known of the other draws.
+fn rounded_draw(draw: u32) -> Params {
+    Draws::new(&narrow(1), &[]).params(draw, Attempt::default())
+}
+
+#[test]
+fn only_a_draw_that_collides_with_an_earlier_one_has_more_digits() {
+    let trials = trials(&narrow(1000));
+    let mut seen = HashSet::new();
+    for (draw, trial) in (0..).zip(&trials) {
+        let usual = rounded_draw(draw);
+        let is_first = seen.insert(canonical(&usual.0));
+        assert_eq!(trial.params == usual, is_first, "draw {draw}: {} or {usual}", trial.params);
+        assert!((2e-5..=5e-5).contains(&trial.settings.learning_rate));
+    }
+}
+
+#[test]
+fn a_number_with_more_digits_rounds_to_the_draw_that_it_was() {
+    let trials = trials(&narrow(1000));
+    let longest = trials.iter().map(|trial| trial.params.to_string().len()).max().unwrap();
+    assert!(
+        longest > "learning_rate=2.34e-5".len() && longest < "learning_rate=2.3456789e-5".len(),
+        "{longest}"
+    );
+}
+
+#[test]
+fn whole_numbers_are_drawn_until_each_one_was_drawn_once() {
+    for samples in [5, 6, 50] {
+        let mut spec = spec(vec![("batch_size", Domain::Int(8, 12))]);
+        (spec.samples, spec.repeats) = (samples, 1);
+        let mut sizes: Vec<usize> = trials(&spec).iter().map(|trial| trial.settings.batch_size).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [8, 9, 10, 11, 12]);
+    }
+}
+
+#[test]
+fn a_range_of_two_neighbouring_numbers_has_two_draws() {
+    let low = 0.1_f64;
+    let mut spec = spec(vec![("weight_decay", Domain::Uniform(low, low.next_up()))]);
+    (spec.samples, spec.repeats) = (30, 1);
+    assert_eq!(trials(&spec).len(), 2);
+}
+
+#[test]
+fn fewer_configurations_than_asked_for_are_explained() {
+    let mut spec = spec(vec![("batch_size", Domain::Int(8, 12)), ("dropout", rates(&[0.1, 0.2]))]);
+    spec.samples = 6;
+    let note = merged(&spec, trials(&spec).len()).unwrap();
+    assert_eq!(
+        note,
+        "`samples` = 6 asks for 12 configurations, 6 in each grid cell; only 10 different ones exist (batch_size has \
+         5 values, 8 to 12), and equal ones are run once"
+    );
+}
+
+#[test]
+fn as_many_configurations_as_asked_for_need_no_words() {
+    let mut spec = spec(vec![("batch_size", Domain::Int(8, 12)), ("dropout", rates(&[0.1, 0.2]))]);
+    for samples in [1, 5] {
+        spec.samples = samples;
+        assert_eq!(merged(&spec, trials(&spec).len()), None);
+    }
+    assert_eq!(merged(&super::tests::spec(Vec::new()), 2), None);
+}
+
 #[test]
 fn repeats_differ_in_their_seed() {
     let mut spec = spec(vec![("batch_size", Domain::Int(8, 9))]);
@@ -167,6 +248,7 @@ proptest! {
     #[test]
     fn draws_stay_in_their_bounds(
         low in 1e-7_f64..1e-3, ratio in 1.000_001_f64..1e3, seed: u64, int in -50_i64..50, width in 1_i64..50,
+        more in 0..=DIGITS_MAX,
     ) {
         let high = low * ratio;
         let mut spec = spec(vec![
@@ -178,7 +260,7 @@ proptest! {
         for draw in 0..20 {
             let mut chance = Chance::new(&[&draw.to_string()]);
             for swept in &spec.space {
-                match (drawn(&swept.domain, &mut chance), &swept.domain) {
+                match (drawn(&swept.domain, more, &mut chance), &swept.domain) {
                     (Value::Float(float), _) => prop_assert!((low..=high).contains(&float)),
                     (Value::Int(value), _) => prop_assert!((int..=int + width).contains(&value)),
                     (Value::Text(text), _) => prop_assert!(false, "{}", text),

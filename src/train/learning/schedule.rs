@@ -27,6 +27,11 @@ impl LearningRate {
         Self { peak: settings.learning_rate, warmup_steps, steps, schedule: settings.schedule }
     }
 
+    /// Whether the rate still rises at `step`, counted from 0.
+    pub(crate) fn is_warming_up(&self, step: u64) -> bool {
+        step < self.warmup_steps
+    }
+
     /// The rate of `step`, counted from 0. With warm-up the first step has the rate 0, as in `transformers`.
     pub(crate) fn at(&self, step: u64) -> f64 {
         if step < self.warmup_steps {

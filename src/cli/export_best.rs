@@ -1,0 +1,221 @@
+//! `sweep export-best`: the best trial's model, or that of a named trial, as a folder for other programs.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    args::{Rank, SweepArgs},
+    exit::{Exit, Stop},
+    open::{OpenedSweep, open},
+    prepare,
+    terminal::{eprint_lossy, print, shell_word},
+};
+use crate::{
+    display::{self, plain},
+    error_chain::chain,
+    export::{Choice, Model, export},
+    leaderboard::{self, RankBy, verdict, verdict::Verdict},
+    results::Results,
+    study::{Study, TrialRecord},
+    train::Precision,
+    trial::{State, TrialId},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    sweep: SweepArgs,
+    /// Folder to write the model to
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Type of the parameters
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    dtype: Dtype,
+    /// What decides which trial is the best
+    #[arg(long, value_enum, default_value_t = Rank::TestF1)]
+    rank: Rank,
+    /// Number of the trial to export in place of the best one, whatever its verdict
+    #[arg(long, value_name = "N", conflicts_with = "rank")]
+    trial: Option<u32>,
+}
+
+/// Type of exported parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dtype {
+    /// 32 bits
+    F32,
+    /// 16 bits: half the size
+    F16,
+}
+
+pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, Stop> {
+    let OpenedSweep { folder, plan, study, .. } = open(results, args.sweep.sweep.as_deref())?;
+    let (record, choice) = match args.trial {
+        Some(number) => (named(&study, TrialId(number))?, Choice::Named),
+        None => (best(&study, args.rank.by())?, Choice::Best(args.rank.by())),
+    };
+    let id = record.trial.id;
+    let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
+    if let Some(stop) = prepare::missing_parameters(&folder, record) {
+        return Err(stop);
+    }
+    let verdict = verdict::judge(record);
+    if let Some(verdict) = verdict.filter(|verdict| verdict.is_unfit()) {
+        eprint_lossy(&format!("warning: trial {id} is {verdict}: it {}\n", verdict.describe()));
+    }
+    let (job, trial) = (plan.job(&record.trial), folder.trial(id));
+    let precision = match args.dtype {
+        Dtype::F32 => Precision::F32,
+        Dtype::F16 => Precision::F16,
+    };
+    let labels = &study.labels;
+    let model = Model { job: &job, folder: trial.path(), labels, outcome, verdict, choice, precision };
+    let out = args.out.clone().unwrap_or_else(|| folder.best_model());
+    export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
+    let params = record.trial.params.to_string();
+    let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
+    print(&format!(
+        "{}: trial {id}{params}, {}\nto classify texts with it: sweep predict --model {} \"a text\"\n",
+        display::path(&out),
+        choice.describe(),
+        shell_word(&display::path(&out)),
+    ))?;
+    Ok(Exit::Complete)
+}
+
+/// The trial that ranks first, among those that are fit for use.
+fn best(study: &Study, rank_by: RankBy) -> Result<&TrialRecord, Stop> {
+    let board = leaderboard::build(study, rank_by, &|_| None);
+    if let Some(record) = board.leader().and_then(|row| study.trial(row.trial)) {
+        return Ok(record);
+    }
+    let name = plain(&study.sweep);
+    let message = match board.put_last().next() {
+        Some(first) => format!(
+            "{name} has no trial that is fit for export: {}; to export one all the same: sweep export-best {} \
+             --trial {}",
+            unfit(study),
+            shell_word(&name),
+            first.trial.0,
+        ),
+        None if study.is_over() && study.counts().complete > 0 => {
+            format!("{name} has no best trial: no complete one has a finite {}", rank_by.describe())
+        }
+        None if study.is_over() => format!("{name} has no best trial: every trial of it failed"),
+        None => format!("{name} has no best trial: none is complete yet"),
+    };
+    Err(Stop::new(Exit::NoneComplete, &message))
+}
+
+/// Describes the verdicts of complete trials of which none is fit for use.
+fn unfit(study: &Study) -> String {
+    let verdicts: Vec<Verdict> = study
+        .trials
+        .iter()
+        .filter(|record| record.state == State::Complete)
+        .filter_map(verdict::judge)
+        .collect();
+    let count = |verdict| verdicts.iter().filter(|found| **found == verdict).count();
+    let parts = [Verdict::Collapsed, Verdict::Diverged].map(|verdict| (count(verdict), verdict));
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, verdict)| format!("{count} {verdict} (the trial {})", verdict.describe()))
+        .collect();
+    format!("of {} complete, {}", verdicts.len(), parts.join(" and "))
+}
+
+/// The trial with this number.
+fn named(study: &Study, id: TrialId) -> Result<&TrialRecord, Stop> {
+    study.trial(id).ok_or_else(|| {
+        let numbers = || study.trials.iter().map(|record| record.trial.id);
+        let range = numbers().min().zip(numbers().max());
+        let range = range.map_or_else(
+            || "it has none".to_owned(),
+            |(first, last)| format!("its {} trials are from {first} to {last}", study.trials.len()),
+        );
+        let removed = if study.removed.contains(&id) { " any more, since its spec has changed" } else { "" };
+        Stop::usage(format!("{} has no trial {id}{removed}; {range}", plain(&study.sweep)))
+    })
+}
+
+/// The error for a trial that has no result to export.
+fn not_complete(record: &TrialRecord) -> Stop {
+    let id = record.trial.id;
+    let message = match record.state {
+        State::Failed => {
+            format!("trial {id} failed and has no model; --retry-failed of sweep run tries it again")
+        }
+        State::Waiting | State::Running | State::Complete => {
+            format!("trial {id} is {} and has no model yet; run the sweep to its end", record.state.as_str())
+        }
+    };
+    Stop::new(Exit::NoneComplete, &message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        samples::{collapsed, failed, record, study},
+        trial::FailureKind,
+    };
+
+    fn stopped(found: Result<&TrialRecord, Stop>) -> (Exit, String) {
+        let stop = found.unwrap_err();
+        (stop.exit, stop.message)
+    }
+
+    #[test]
+    fn a_collapsed_trial_is_not_the_best_while_there_is_another() {
+        let study = study(vec![collapsed(1, 0.9), record(2, &[0.5])]);
+        assert_eq!(best(&study, RankBy::TestF1).unwrap().trial.id, TrialId(2));
+    }
+
+    #[test]
+    fn a_sweep_of_collapsed_trials_has_no_best_one_and_says_how_to_export_one() {
+        let study = study(vec![collapsed(1, 0.5), collapsed(2, 0.9)]);
+        let (exit, message) = stopped(best(&study, RankBy::TestF1));
+        assert_eq!(exit, Exit::NoneComplete);
+        assert!(
+            message.contains("of 2 complete, 2 collapsed (the trial predicts no better than chance"),
+            "{message}"
+        );
+        assert!(message.ends_with("sweep export-best reviews --trial 2"), "{message}");
+    }
+
+    #[test]
+    fn a_sweep_whose_trials_all_failed_has_no_best_one() {
+        let study = study(vec![failed(record(1, &[0.5]), FailureKind::Panic)]);
+        let (exit, message) = stopped(best(&study, RankBy::TestF1));
+        assert_eq!(
+            (exit, message.ends_with("every trial of it failed")),
+            (Exit::NoneComplete, true),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_trial_that_does_not_exist_is_answered_with_those_that_do() {
+        let study = study(vec![record(1, &[0.5]), record(4, &[0.5])]);
+        let (exit, message) = stopped(named(&study, TrialId(9)));
+        assert_eq!(
+            (exit, message.as_str()),
+            (Exit::Usage, "reviews has no trial 0009; its 2 trials are from 0001 to 0004")
+        );
+    }
+
+    #[test]
+    fn a_trial_that_waits_or_failed_has_nothing_to_export() {
+        let mut waiting = record(1, &[]);
+        waiting.state = State::Waiting;
+        assert!(not_complete(&waiting).message.starts_with("trial 0001 is waiting"));
+        let stop = not_complete(&failed(record(2, &[0.5]), FailureKind::Panic));
+        assert!(
+            stop.exit == Exit::NoneComplete && stop.message.contains("--retry-failed"),
+            "{}",
+            stop.message
+        );
+    }
+}
