@@ -28,6 +28,7 @@ mod ops;
 mod parity_tests;
 mod recipe;
 mod session;
+mod shape;
 mod state;
 mod tensors;
 mod text;
@@ -37,11 +38,15 @@ pub use self::state::probe_state;
 pub(crate) use self::{backend::takes_bf16, encoder::layout::listed, ops::has_bf16};
 pub use self::{
     checkpoint::{Catalog, CheckpointError, PickleError},
-    encoder::{ConfigError, EncoderConfig, Family, Misfit, Precision, Weights, WeightsError},
+    encoder::{
+        CONFIG_FIELDS, ConfigError, ConfigField, EncoderConfig, Family, Misfit, Precision, Weights,
+        WeightsError,
+    },
     error::TrainError,
     exported::{Exported, ExportedError},
-    inspect::{encoder_config, fits, inspect},
+    inspect::{fits, inspect},
     observe::{Ending, Observe, Report, Stopped},
     session::Session,
+    shape::encoder_config,
     text::{Chunked, Chunking, TextEncoder, TextError, TokenizerError, tokenizer_config, tokenizer_json},
 };

@@ -14,6 +14,7 @@ use super::{
         family::Family,
         weights::Precision,
     },
+    shape,
     text::chunking::Chunking,
 };
 use crate::settings::{Aggregate, LongText, MatmulPrecision, Pooling, Settings};
@@ -122,7 +123,7 @@ impl Exported {
     /// # Errors
     /// When the folder does not hold a supported classifier.
     pub fn read(folder: &Path) -> Result<Self, ExportedError> {
-        let config = EncoderConfig::read(folder)?;
+        let config = shape::of_folder(folder)?;
         let path = folder.join("config.json");
         let read = || -> Option<Value> { serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok() };
         let json = read().unwrap_or(Value::Null);

@@ -177,7 +177,8 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
         if let Some(folder) = spec.settings.checkpoint.folder() {
             fs::create_dir_all(folder).unwrap();
         }
-        let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
+        let facts =
+            CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new(), notes: Vec::new() };
         let inspect = |wanted: Wanted<'_>| {
             Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
         };

@@ -1,5 +1,7 @@
 //! The names and shapes of a model's parameters, and whether a checkpoint's tensors fit them.
 
+mod hint;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
@@ -32,16 +34,21 @@ pub struct Misshapen {
 
 /// A checkpoint that does not hold the encoder of its `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{}", describe(missing, misshapen))]
+#[error("{}", describe(missing, misshapen, hint))]
 pub struct Misfit {
     /// Names of tensors that are not there.
     pub missing: Vec<String>,
     /// Tensors of another shape.
     pub misshapen: Vec<Misshapen>,
+    /// The probable cause, and what to do; empty if it is not known.
+    pub hint: String,
 }
 
-fn describe(missing: &[String], misshapen: &[Misshapen]) -> String {
+fn describe(missing: &[String], misshapen: &[Misshapen], hint: &str) -> String {
     let mut parts = Vec::new();
+    if !hint.is_empty() {
+        parts.push(hint.to_owned());
+    }
     if !missing.is_empty() {
         parts.push(format!("missing: {}", listed(missing)));
     }
@@ -194,6 +201,8 @@ pub(crate) fn fit<'a>(
         }
     }
     if misfit != Misfit::default() {
+        let names: Vec<&str> = found.keys().copied().collect();
+        misfit.hint = hint::hint(parameters.len(), family, &misfit.missing, &names);
         return Err(misfit);
     }
     Ok(Fit { used, unused: unused.into_iter().map(ToOwned::to_owned).collect() })
