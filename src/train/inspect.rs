@@ -42,10 +42,9 @@ pub fn fits(
 /// When the checkpoint lacks a file, or describes an encoder that is not built in.
 pub fn inspect(checkpoint: &Checkpoint, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
     let config = encoder_config(checkpoint)?;
-    let tokens = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?.vocabulary();
-    if tokens > config.vocab_size {
-        return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
-    }
+    TextEncoder::open(checkpoint, Lowercase::Tokenizer)
+        .map_err(TrainError::from)
+        .and_then(|encoder| embeddings_for(&encoder, &config))?;
     let parameters = layout::parameters(&config, Pooling::Cls, 2);
     let mut notes = Vec::new();
     let mut unused = Vec::new();
@@ -67,6 +66,18 @@ pub fn inspect(checkpoint: &Checkpoint, with_weights: bool) -> Result<Checkpoint
         unused,
         notes,
     })
+}
+
+/// Checks that every token has an embedding.
+///
+/// # Errors
+/// When the tokenizer has a token beyond the last embedding.
+pub(crate) fn embeddings_for(encoder: &TextEncoder, config: &EncoderConfig) -> Result<(), TrainError> {
+    let (tokens, rows) = (encoder.vocabulary(), config.vocab_size);
+    if tokens <= rows {
+        return Ok(());
+    }
+    Err(TrainError::Vocabulary { tokens, rows, beyond: layout::listed(&encoder.tokens_from(rows)) })
 }
 
 /// A note about a `config.json` that does not name the family.

@@ -170,10 +170,41 @@ impl EncoderConfig {
         if self.family().positions_after_padding { self.pad_token_id as usize + 1 } else { 0 }
     }
 
+    /// How the tokens of a text are counted.
+    pub(crate) fn positions(&self) -> Positions {
+        let padding = self.family().positions_after_padding.then_some(self.pad_token_id);
+        Positions { first: i32::try_from(self.first_position()).unwrap_or(0), padding }
+    }
+
     /// The longest input in tokens, special tokens included.
     #[must_use]
     pub fn window(&self) -> usize {
         self.max_position_embeddings - self.first_position()
+    }
+}
+
+/// How the tokens of a text are counted: which row of the position embeddings each of them takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Positions {
+    /// The row of the first token.
+    first: i32,
+    /// The token that is not counted and takes the row before the first one. It is a padding token by name, but may stand
+    /// in a text, above all where `config.json` names the id of another token.
+    padding: Option<u32>,
+}
+
+impl Positions {
+    /// The row of each token of a text.
+    // `create_position_ids_from_input_ids` in `models/roberta/modeling_roberta.py` of `transformers`.
+    pub(crate) fn rows(self, tokens: &[u32]) -> impl Iterator<Item = i32> {
+        let mut next = self.first;
+        tokens.iter().map(move |token| {
+            if Some(*token) == self.padding {
+                return self.first - 1;
+            }
+            next += 1;
+            next - 1
+        })
     }
 }
 
@@ -285,6 +316,94 @@ mod tests {
         assert!(message.ends_with(
             "model_type \"electra\" is not supported; supported: bert, roberta, xlm-roberta, camembert, distilbert"
         ));
+    }
+
+    /// The message for BERT's `config.json` with this value.
+    fn refusal(key: &str, value: Value) -> String {
+        let mut json = bert();
+        json[key] = value;
+        read(&json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn values_that_would_make_another_function_are_refused_by_name() {
+        for (key, value) in [
+            ("hidden_act", json!("relu")),
+            ("position_embedding_type", json!("relative_key")),
+            ("is_decoder", json!(true)),
+            ("add_cross_attention", json!(true)),
+            ("embedding_size", json!(12)),
+            ("quantization_config", json!({ "bits": 4 })),
+            ("pruned_heads", json!({ "1": [0] })),
+            ("auto_map", json!({ "AutoModel": "modeling.Model" })),
+        ] {
+            let message = refusal(key, value.clone());
+            assert!(message.contains(&format!("{key} {value} is not supported; supported: ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_text_where_a_number_is_expected_is_named() {
+        let message = refusal("layer_norm_eps", json!("1e-12"));
+        assert!(message.ends_with("layer_norm_eps is \"1e-12\", not a number"), "{message}");
+        let message = refusal("hidden_size", json!("24"));
+        assert!(message.ends_with("hidden_size is \"24\", not a whole number"), "{message}");
+    }
+
+    #[test]
+    fn two_names_for_one_size_must_agree() {
+        let json = json!({ "model_type": "distilbert", "dim": 24, "hidden_size": 48, "n_heads": 3 });
+        let message = read(&json).unwrap_err().to_string();
+        assert!(
+            message
+                .ends_with("dim is 24 and hidden_size is 48, but both mean the same; remove the wrong one")
+        );
+    }
+
+    #[test]
+    fn distilbert_does_not_read_berts_layer_norm() {
+        let json = json!({ "model_type": "distilbert", "layer_norm_eps": 0.5 });
+        assert_eq!(read(&json).unwrap().layer_norm_eps.to_bits(), 1e-12_f64.to_bits());
+    }
+
+    #[test]
+    fn an_architecture_tells_the_family_where_the_model_type_is_missing() {
+        for (architecture, expected) in [
+            ("BertForMaskedLM", "bert"),
+            ("RobertaModel", "roberta"),
+            ("XLMRobertaForSequenceClassification", "xlm-roberta"),
+            ("DistilBertForMaskedLM", "distilbert"),
+        ] {
+            let mut json = bert();
+            json["model_type"] = Value::Null;
+            json["architectures"] = json!([architecture]);
+            assert_eq!(read(&json).unwrap().model_type, expected);
+        }
+    }
+
+    #[test]
+    fn without_any_word_about_the_family_the_line_to_add_is_named() {
+        let mut json = bert();
+        json["model_type"] = Value::Null;
+        let message = read(&json).unwrap_err().to_string();
+        assert!(message.contains("add a line such as \"model_type\": \"bert\" to it"), "{message}");
+    }
+
+    #[test]
+    fn googles_name_of_the_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("bert_config.json"), bert().to_string()).unwrap();
+        let message = EncoderConfig::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("has bert_config.json and no config.json; rename it"), "{message}");
+    }
+
+    /// Values of `create_position_ids_from_input_ids` in `transformers` 5.24, for padding id 1.
+    #[test]
+    fn roberta_does_not_count_padding_tokens_in_a_text() {
+        let mut roberta = bert();
+        roberta["model_type"] = json!("roberta");
+        let positions = read(&roberta).unwrap().positions();
+        assert_eq!(positions.rows(&[0, 7, 1, 8, 1, 2]).collect::<Vec<_>>(), [2, 3, 1, 4, 1, 5]);
     }
 
     #[test]

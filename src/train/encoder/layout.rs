@@ -285,6 +285,42 @@ mod tests {
         assert_eq!(judge(&old_bare_shapes(), true).unwrap_err().missing.len(), 4);
     }
 
+    /// The hint for the tensors of the classifier under other names.
+    fn hint(rename: impl Fn(&str) -> Vec<String>) -> String {
+        let shapes = complete_shapes();
+        let renamed = |(name, shape): &(String, Vec<usize>)| {
+            rename(name).into_iter().map(|name| (name, shape.clone())).collect::<Vec<_>>()
+        };
+        judge(&shapes.iter().flat_map(renamed).collect::<Vec<_>>(), false).unwrap_err().hint
+    }
+
+    #[test]
+    fn names_of_another_family_are_named_with_the_line_to_write() {
+        let hint = hint(|name| vec![name.replace("bert.", "roberta.")]);
+        assert!(
+            hint.contains("begin with \"roberta.\"") && hint.contains("\"model_type\": \"roberta\""),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn two_encoders_in_one_file_are_named() {
+        let hint = hint(|name| vec![format!("query.{name}"), format!("text.{name}")]);
+        assert!(hint.contains("beginning with \"query.bert.\" and \"text.bert.\""), "{hint}");
+    }
+
+    #[test]
+    fn fewer_layers_than_the_config_says_are_counted() {
+        let hint = hint(|name| if name.contains("layer.1.") { Vec::new() } else { vec![name.to_owned()] });
+        assert!(hint.contains("the file has, which is 1; correct num_hidden_layers"), "{hint}");
+    }
+
+    #[test]
+    fn names_that_are_none_of_an_encoder_are_shown() {
+        let hint = hint(|name| vec![format!("x{}", name.len())]);
+        assert!(hint.starts_with("the file has other names: x"), "{hint}");
+    }
+
     #[test]
     fn the_top_is_its_layers_and_the_pooler() {
         let config = mini::config();

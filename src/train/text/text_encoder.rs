@@ -118,6 +118,15 @@ impl TextEncoder {
         self.tokenizer.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1)
     }
 
+    /// The tokens whose ids are `first` or above, by id.
+    pub(crate) fn tokens_from(&self, first: usize) -> Vec<String> {
+        let mut tokens: Vec<(u32, String)> =
+            self.tokenizer.get_vocab(true).into_iter().map(|(token, id)| (id, token)).collect();
+        tokens.retain(|(id, _)| *id as usize >= first);
+        tokens.sort_unstable();
+        tokens.into_iter().map(|(id, token)| format!("{token} ({id})")).collect()
+    }
+
     /// Cuts each text into chunks of token ids, in the order of `texts`.
     ///
     /// # Errors

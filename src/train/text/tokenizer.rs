@@ -14,12 +14,13 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+pub(crate) use self::files::Truncation;
 use self::{
     build::{BertFlags, Special},
     class::Kind,
     error::TOKENS_MAX,
     files::{TokenizerFiles, parse, parsed, read},
-    special::Tokens,
+    special::{Tokens, Usual},
 };
 pub use self::{error::TokenizerError, exported::tokenizer_config};
 use crate::{
@@ -128,7 +129,7 @@ impl Recipe {
             return self.unigram(files, value["model"]["vocab"].take(), characters);
         }
         let before = value["added_tokens"].clone();
-        self.tokens.add_to(&mut value, &self.path)?;
+        self.tokens.add_to(&mut value, &[], &self.path)?;
         // Writing the file anew would give the same tokenizer other bytes, so that cached texts would not be found.
         Ok(if value["added_tokens"] == before { text } else { value.to_string() })
     }
@@ -136,7 +137,7 @@ impl Recipe {
     fn wordpiece(&self, vocab: Value) -> Result<String, TokenizerError> {
         let unknown = self.special("unk_token", "[UNK]", &vocab)?.0;
         let ends = [self.special("cls_token", "[CLS]", &vocab)?, self.special("sep_token", "[SEP]", &vocab)?];
-        self.finished(build::wordpiece(vocab, self.flags, &unknown, ends))
+        self.finished(build::wordpiece(vocab, self.flags, &unknown, ends), special::BERT)
     }
 
     fn byte_level(
@@ -147,7 +148,7 @@ impl Recipe {
     ) -> Result<String, TokenizerError> {
         let ends = [self.special("cls_token", "<s>", &vocab)?, self.special("sep_token", "</s>", &vocab)?];
         let prefix_space = files.flag("add_prefix_space")?.unwrap_or(false);
-        self.finished(build::byte_level(vocab, merges, prefix_space, ends))
+        self.finished(build::byte_level(vocab, merges, prefix_space, ends), special::ROBERTA)
     }
 
     fn unigram(
@@ -159,7 +160,7 @@ impl Recipe {
         let unknown = self.special("unk_token", "<unk>", &vocab)?.1;
         let ends = [self.special("bos_token", "<s>", &vocab)?, self.special("eos_token", "</s>", &vocab)?];
         let prefix_space = files.flag("add_prefix_space")?.unwrap_or(true);
-        self.finished(build::unigram(vocab, unknown, characters, prefix_space, ends))
+        self.finished(build::unigram(vocab, unknown, characters, prefix_space, ends), special::ROBERTA)
     }
 
     /// The special token with this role, `usual` unless the files name another one.
@@ -173,8 +174,8 @@ impl Recipe {
         }
     }
 
-    fn finished(&self, mut tokenizer: Value) -> Result<String, TokenizerError> {
-        self.tokens.add_to(&mut tokenizer, &self.path)?;
+    fn finished(&self, mut tokenizer: Value, usual: Usual) -> Result<String, TokenizerError> {
+        self.tokens.add_to(&mut tokenizer, usual, &self.path)?;
         Ok(tokenizer.to_string())
     }
 }

@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use self::Meaning::{Followed, NoEffect, Only, Refused};
+use self::Meaning::{Followed, NoEffect, Only, Refused, Same};
 use super::error::BadValue;
 
 /// What a key means.
@@ -21,6 +21,8 @@ pub enum Meaning {
     Only(&'static [&'static str]),
     /// The encoder with this key is not built in.
     Refused(&'static str),
+    /// Another value than that of another key is refused.
+    Same(&'static str),
 }
 
 /// A key, or several with one meaning.
@@ -79,8 +81,11 @@ pub static FIELDS: [Field; 31] = [
         &["quantization_config"],
         Refused("quantised weights; take the model from before its quantisation"),
     ),
-    field(&["embedding_size"], Followed("refused unless it is the width")),
-    field(&["auto_map"], Followed("refused unless `sweep` wrote it: code of a model is never run")),
+    field(&["embedding_size"], Same("the width")),
+    field(
+        &["auto_map"],
+        Refused("code of a model is never run, except that of an export, which is built in"),
+    ),
     field(
         &["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"],
         NoEffect(OWN_DROPOUT),
@@ -96,7 +101,7 @@ pub static FIELDS: [Field; 31] = [
             "pooler_type",
             "directionality",
         ],
-        NoEffect(OTHER_PART),
+        NoEffect("nothing reads it"),
     ),
     field(&["bos_token_id", "eos_token_id"], NoEffect(OTHER_PART)),
     field(
@@ -126,6 +131,7 @@ impl Field {
                 format!("refused unless {}", values.join(" or "))
             }
             Refused(why) => format!("refused: {why}"),
+            Same(what) => format!("refused unless it is {what}"),
         }
     }
 }
@@ -139,23 +145,19 @@ pub(super) fn check(config: &Value) -> Result<(), BadValue> {
         let supported = match meaning {
             Only(values) => values.join(", "),
             Refused(why) => format!("none ({why})"),
-            Followed(_) | NoEffect(_) => continue,
+            Followed(_) | NoEffect(_) | Same(_) => continue,
         };
         for key in *keys {
             let Some(found) = config.get(key).filter(|found| !found.is_null()) else { continue };
+            // An export carries code for a head that is built in.
+            if *key == "auto_map" && config.get("sweep").is_some() {
+                continue;
+            }
             let fits = |values: &[&str]| values.iter().any(|value| found.to_string() == *value);
             if !matches!(meaning, Only(values) if fits(values)) {
                 return Err(unsupported(key, found, supported));
             }
         }
-    }
-    // A head or an encoder with code of its own. The code that an export carries is for a head that is built in.
-    if let Some(found) =
-        config.get("auto_map").filter(|found| !found.is_null() && config.get("sweep").is_none())
-    {
-        let why = "none, since code of a model is never run; remove the entry if the encoder is a plain one"
-            .to_owned();
-        return Err(unsupported("auto_map", found, why));
     }
     let width = ["hidden_size", "dim"].iter().find_map(|key| config.get(key));
     match (config.get("embedding_size").filter(|size| !size.is_null()), width) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     error::TokenizerError,
     files::{TokenizerFiles, parsed},
-    special::{ROLES, Tokens, vocabulary},
+    special::{BERT, ROBERTA, ROLES, Tokens, vocabulary},
 };
 use crate::checkpoint::Checkpoint;
 
@@ -60,11 +60,16 @@ pub fn tokenizer_config(
     }
     let added = tokenizer["added_tokens"].as_array().map_or(&[][..], Vec::as_slice);
     let vocabulary = vocabulary(&tokenizer["model"]["vocab"]);
-    let has =
-        |token: &str| vocabulary.contains_key(token) || added.iter().any(|added| added["content"] == *token);
+    let is_added = |token: &str| added.iter().any(|added| added["content"] == *token);
+    // `transformers` adds a token with a role to those that it looks for in a text. One that `tokenizer.json` does not look
+    // for would change the tokens. Without a padding token there are no batches.
+    let fits =
+        |role: &str, token: &str| is_added(token) || (role == "pad_token" && vocabulary.contains_key(token));
     for role in ROLES {
-        // `transformers` would add a token that `tokenizer.json` lacks, with an id beyond the embeddings.
-        if let Some(token) = tokens.of_role(role, has).filter(|token| has(token)) {
+        let usual = [BERT, ROBERTA].into_iter().flatten();
+        let usual = usual.filter(|(known, _)| *known == role && role != "bos_token" && role != "eos_token");
+        let mut known = tokens.named(role).into_iter().chain(usual.map(|(_, token)| *token));
+        if let Some(token) = known.find(|token| fits(role, token)) {
             config.insert(role.to_owned(), json!(token));
         }
     }

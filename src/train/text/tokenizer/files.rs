@@ -66,6 +66,27 @@ impl TokenizerFiles {
     }
 }
 
+/// What `tokenizer_config.json` says about texts that are too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Truncation {
+    /// The largest number of tokens, special tokens included.
+    pub(crate) length: Option<usize>,
+    /// Whether the first tokens are cut off, not the last.
+    pub(crate) is_left: bool,
+}
+
+impl Truncation {
+    /// Reads the files of `folder`. A damaged file says nothing here; it is reported where the tokenizer is opened.
+    pub(crate) fn of(folder: &Path) -> Self {
+        let config = parse(&folder.join("tokenizer_config.json")).unwrap_or_default();
+        let length = config.get("model_max_length").filter(|length| !length.is_null());
+        // The length of a tokenizer without a bound is 1e30.
+        let length = length.or_else(|| config.get("max_len")).and_then(Value::as_u64);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        Self { length, is_left: config.get("truncation_side").is_some_and(|side| side == "left") }
+    }
+}
+
 /// The error for an entry of another kind than expected.
 pub(super) fn kind(path: &Path, key: &str, found: &Value, expected: &'static str) -> TokenizerError {
     let (path, key, found) = (path.to_owned(), key.to_owned(), found.to_string().chars().take(60).collect());

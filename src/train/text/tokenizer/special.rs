@@ -20,17 +20,30 @@ use super::{
 pub(super) const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// By role: the special tokens of BERT and of `RoBERTa`, where no file names others.
-const USUAL: [(&str, [&str; 2]); 5] = [
-    ("unk_token", ["[UNK]", "<unk>"]),
-    ("sep_token", ["[SEP]", "</s>"]),
-    ("pad_token", ["[PAD]", "<pad>"]),
-    ("cls_token", ["[CLS]", "<s>"]),
-    ("mask_token", ["[MASK]", "<mask>"]),
+/// Special tokens by role, where no file names others.
+pub(super) type Usual = &'static [(&'static str, &'static str)];
+/// BERT's.
+pub(super) const BERT: Usual = &[
+    ("unk_token", "[UNK]"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "[PAD]"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
+/// `RoBERTa`'s.
+pub(super) const ROBERTA: Usual = &[
+    ("bos_token", "<s>"),
+    ("eos_token", "</s>"),
+    ("unk_token", "<unk>"),
+    ("sep_token", "</s>"),
+    ("pad_token", "<pad>"),
+    ("cls_token", "<s>"),
+    ("mask_token", "<mask>"),
 ];
 
 /// A token that is found in a text before the text is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of `transformers`, by its names")]
 struct AddedToken {
     content: String,
     /// Its id by the file that names it.
@@ -162,20 +175,17 @@ impl Tokens {
         self.added.iter().find(|(_, token)| token.content == content).map(|(id, _)| *id)
     }
 
-    /// The token with this role: the one that the files name, or the first usual one that `has` finds.
-    pub(super) fn of_role(&self, role: &str, has: impl Fn(&str) -> bool) -> Option<String> {
-        if let Some(token) = self.named(role) {
-            return Some(token.to_owned());
-        }
-        let usual = USUAL.iter().find(|(known, _)| *known == role)?.1;
-        usual.iter().find(|token| has(token)).map(|token| (*token).to_owned())
-    }
-
-    /// Adds every token to `tokenizer`, a `tokenizer.json`. `path` is the file that messages name.
+    /// Adds every token to `tokenizer`, a `tokenizer.json`. `usual`: the special tokens of its class. `path` is the file
+    /// that messages name.
     ///
     /// # Errors
     /// When a token would get another id than its file says.
-    pub(super) fn add_to(&self, tokenizer: &mut Value, path: &Path) -> Result<(), TokenizerError> {
+    pub(super) fn add_to(
+        &self,
+        tokenizer: &mut Value,
+        usual: Usual,
+        path: &Path,
+    ) -> Result<(), TokenizerError> {
         let ids = vocabulary(&tokenizer["model"]["vocab"]);
         let mut list = AddedList::new(path, &ids);
         let stored = tokenizer["added_tokens"].as_array().into_iter().flatten();
@@ -188,9 +198,9 @@ impl Tokens {
         }
         for role in ROLES {
             let token = self.roles.get(role).cloned();
-            let usual = || Some(AddedToken::new(&self.of_role(role, |token| ids.contains_key(token))?, true));
+            let usual = || usual.iter().find(|(known, _)| *known == role);
             // A role's token that the vocabulary lacks has no embedding. It stands in no text, so it is left out.
-            if let Some(token) = token.or_else(usual)
+            if let Some(token) = token.or_else(|| Some(AddedToken::new(usual()?.1, true)))
                 && ids.contains_key(token.content.as_str())
                 && !list.has(&token.content)
             {
@@ -240,11 +250,11 @@ impl<'a> AddedList<'a> {
     /// Adds `token`, or gives the token of the same content its flags.
     fn put(&mut self, token: AddedToken) -> Result<(), TokenizerError> {
         let known = self.entries.iter_mut().find(|(_, known)| known.content == token.content);
-        let (given, usual) = match (&known, self.vocabulary.get(&token.content)) {
-            (Some((id, _)), _) => (*id, *id),
-            (None, Some(id)) => (*id, *id),
+        let held = known.as_ref().map(|(id, _)| *id);
+        let (given, usual) = match held.or_else(|| self.vocabulary.get(&token.content).copied()) {
+            Some(id) => (id, id),
             // The library counts tokens, so that a vocabulary with gaps or repeated lines would give an id twice.
-            (None, None) => {
+            None => {
                 let end = self.vocabulary.values().max().map_or(0, |id| id + 1);
                 (self.vocabulary.len() as u64 + self.new, end + self.new)
             }
