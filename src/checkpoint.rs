@@ -36,6 +36,8 @@ pub struct CheckpointFacts {
     pub parameters: u64,
     /// Names of the checkpoint's tensors that the classifier does not use, such as another head's.
     pub unused: Vec<String>,
+    /// How the files were read where they leave a choice, for people: sentences about the checkpoint.
+    pub notes: Vec<String>,
 }
 
 impl Checkpoint {

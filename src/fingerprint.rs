@@ -22,8 +22,16 @@ use crate::{
 };
 
 /// The files that describe an encoder and its tokenizer; a checkpoint has some of them.
-const DESCRIPTIONS: [&str; 6] =
-    ["config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json"];
+const DESCRIPTIONS: [&str; 8] = [
+    "config.json",
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 20;
 

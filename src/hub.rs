@@ -14,7 +14,7 @@ mod id;
 mod meter;
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     io::{self, IsTerminal, Write},
     path::PathBuf,
 };
@@ -36,6 +36,9 @@ pub struct Hub {
     pace: Pace,
     is_terminal: bool,
     client: OnceCell<Client>,
+    /// Whether the hub could not be reached, so that the cache was used instead. It is then not asked again for what the
+    /// cache holds.
+    is_unreachable: Cell<bool>,
 }
 
 /// The folder of the commit `id` in the cache that the environment names; it may not exist yet.
@@ -49,7 +52,13 @@ impl Hub {
     /// The hub of `environment`, with retries at `pace`. Connects when it is first used.
     #[must_use]
     pub fn new(environment: Environment, pace: Pace) -> Self {
-        Self { environment, pace, is_terminal: io::stderr().is_terminal(), client: OnceCell::new() }
+        Self {
+            environment,
+            pace,
+            is_terminal: io::stderr().is_terminal(),
+            client: OnceCell::new(),
+            is_unreachable: Cell::new(false),
+        }
     }
 
     /// Downloads the configuration and the tokenizer of `id` and returns its commit.
@@ -69,9 +78,7 @@ impl Hub {
         match self.prepare_from_hub(&cache, id) {
             Err(error) if error.is_passing() => {
                 let Some(cached) = cached(&cache, id) else { return Err(error) };
-                let text = format!("{}; going on with {cached}, which is in the cache", chain(&error));
-                // A closed standard error must not end the program.
-                let _ = writeln!(io::stderr(), "warning: {text}");
+                self.go_on_with(&cached.to_string(), &error);
                 Ok(cached)
             }
             prepared => prepared,
@@ -102,8 +109,7 @@ impl Hub {
     /// Whether the weights of the commit `id` are in the cache.
     #[must_use]
     pub fn has_weights(&self, id: &HubId) -> bool {
-        let has_weights =
-            |cache: ModelCache| contents::has_weights(&cache, id.revision(), self.environment.is_offline);
+        let has_weights = |cache: ModelCache| contents::has_weights(&cache, id.revision(), self.is_offline());
         self.cache(id).and_then(has_weights).unwrap_or(false)
     }
 
@@ -114,23 +120,47 @@ impl Hub {
     /// download is kept, and the next call resumes it.
     pub fn fetch_weights(&self, id: &HubId) -> Result<(), HubError> {
         let (cache, commit) = (self.cache(id)?, id.revision());
-        let is_offline = self.environment.is_offline;
-        if contents::has_weights(&cache, commit, is_offline)? {
+        if contents::has_weights(&cache, commit, self.is_offline())? {
             return Ok(());
         }
-        if is_offline {
+        if self.environment.is_offline {
             return Err(self.offline(id, "the weights"));
         }
+        match self.fetch_weights_from_hub(&cache, id) {
+            // Which forms of weights the commit has is not known without the hub. Any complete one will do.
+            Err(error) if error.is_passing() && contents::has_weights(&cache, commit, true)? => {
+                self.go_on_with(&format!("the weights of {id}"), &error);
+                Ok(())
+            }
+            fetched => fetched,
+        }
+    }
+
+    /// [`Self::fetch_weights`] for weights that the cache lacks, or may have in another form than the preferred one.
+    fn fetch_weights_from_hub(&self, cache: &ModelCache, id: &HubId) -> Result<(), HubError> {
         let client = self.client()?;
         let listing = self.pace.patiently(|| client.listing(id))?;
         let has = |file: &str| listing.siblings.iter().any(|sibling| sibling.rfilename == file);
         let form = contents::form(id, &has)?;
-        let downloads = self.downloads(client, &cache, id);
+        let downloads = self.downloads(client, cache, id);
         downloads.fetch(form, true)?;
-        for shard in contents::shards(&cache.snapshot(commit), form)? {
+        for shard in contents::shards(&cache.snapshot(id.revision()), form)? {
             downloads.fetch(&shard, true)?;
         }
         Ok(())
+    }
+
+    /// Whether the cache is all that there is.
+    const fn is_offline(&self) -> bool {
+        self.environment.is_offline || self.is_unreachable.get()
+    }
+
+    /// Warns that `what` is taken from the cache, since the hub cannot be reached.
+    fn go_on_with(&self, what: &str, error: &HubError) {
+        self.is_unreachable.set(true);
+        // A closed standard error must not end the program.
+        let _ =
+            writeln!(io::stderr(), "warning: {}; going on with {what}, which the cache holds", chain(error));
     }
 
     /// The downloads of the commit `id`.

@@ -30,6 +30,7 @@ mod own_head;
 mod parity_tests;
 mod recipe;
 mod session;
+mod shape;
 mod state;
 mod tensors;
 mod text;
@@ -40,12 +41,16 @@ pub(crate) use self::{backend::takes_bf16, encoder::layout::listed, ops::has_bf1
 pub use self::{
     caution::{Caution, Circumstances, cautions},
     checkpoint::{Catalog, CheckpointError, PickleError},
-    encoder::{ConfigError, EncoderConfig, Family, Misfit, Precision, Weights, WeightsError},
+    encoder::{
+        CONFIG_FIELDS, ConfigError, ConfigField, EncoderConfig, Family, Misfit, Precision, Weights,
+        WeightsError,
+    },
     error::TrainError,
     exported::{Exported, ExportedError},
-    inspect::{encoder_config, fits, inspect},
+    inspect::{fits, inspect},
     observe::{Ending, Observe, Report, Stopped},
     own_head::OwnHead,
     session::Session,
+    shape::encoder_config,
     text::{Chunked, Chunking, TextEncoder, TextError, TokenizerError, tokenizer_config, tokenizer_json},
 };

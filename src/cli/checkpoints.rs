@@ -126,6 +126,12 @@ impl<'a> RunCheckpoints<'a> {
     }
 }
 
+/// Notes of a dry run about how the files of checkpoints were read.
+pub(super) fn readings(checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>) -> Vec<String> {
+    let notes = checkpoints.iter().flat_map(|(name, facts)| facts.notes.iter().map(move |note| (name, note)));
+    notes.map(|(name, note)| format!("{}: {note}", name.title())).collect()
+}
+
 /// Notes of a dry run about tensors that the classifier does not use, such as the head of another task.
 pub(super) fn unused(checkpoints: &BTreeMap<Checkpoint, CheckpointFacts>) -> Vec<String> {
     let with = checkpoints.iter().filter(|(_, facts)| !facts.unused.is_empty());

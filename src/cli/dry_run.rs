@@ -41,6 +41,7 @@ impl DryRun<'_> {
         let mut notes = [
             texts::notes(&plan, &self.reading.dataset),
             self.checkpoints.notes(&plan),
+            checkpoints::readings(&self.reading.checkpoints),
             checkpoints::unused(&self.reading.checkpoints),
         ]
         .concat();

@@ -156,7 +156,13 @@ mod tests {
     /// Trials over a model of 100 million parameters: 0.8 GB each, and 4.8 GB while one runs.
     fn forecast(trials: u32, slots: usize, keep: Keep) -> DiskForecast {
         let plan = samples::plan(trials);
-        let facts = CheckpointFacts { window: 1, layers: 1, parameters: MODEL, unused: Vec::new() };
+        let facts = CheckpointFacts {
+            window: 1,
+            layers: 1,
+            parameters: MODEL,
+            unused: Vec::new(),
+            notes: Vec::new(),
+        };
         let checkpoints = [(Checkpoint::Mini, facts)].into();
         DiskForecast::new(&plan.trials, &checkpoints, slots, keep).unwrap()
     }

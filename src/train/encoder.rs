@@ -9,7 +9,7 @@ pub(super) mod source;
 pub(super) mod weights;
 
 pub use self::{
-    config::{ConfigError, EncoderConfig},
+    config::{ConfigError, EncoderConfig, FIELDS as CONFIG_FIELDS, Field as ConfigField},
     family::Family,
     layout::Misfit,
     weights::{Precision, Weights, WeightsError},

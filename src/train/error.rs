@@ -76,13 +76,16 @@ pub enum TrainError {
     Exported(#[from] ExportedError),
     /// The tokenizer has ids that the encoder lacks.
     #[error(
-        "the tokenizer has {tokens} tokens, the encoder only {rows} word embeddings: they do not belong together"
+        "the tokenizer has {tokens} tokens, the encoder only {rows} word embeddings: they do not belong together; without \
+         an embedding: {beyond}"
     )]
     Vocabulary {
         /// The largest id plus one.
         tokens: usize,
         /// Rows of the word embeddings.
         rows: usize,
+        /// Some of the tokens without an embedding.
+        beyond: String,
     },
     /// Chunks are longer than the encoder's window.
     #[error("chunks of {length} tokens do not fit the encoder's window of {window}")]

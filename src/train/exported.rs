@@ -14,12 +14,16 @@ use super::{
         family::Family,
         weights::Precision,
     },
-    text::chunking::Chunking,
+    shape,
+    text::{chunking::Chunking, tokenizer::Truncation},
 };
 use crate::settings::{Aggregate, LongText, MatmulPrecision, Pooling, Settings};
 
 /// The file with the parameters.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
+
+/// The largest number of classes that a `config.json` may count without naming them.
+const LABELS_MAX: u64 = 10_000;
 
 /// The `problem_type` of a classifier with one class for each text.
 const SINGLE_LABEL: &str = "single_label_classification";
@@ -117,12 +121,12 @@ impl Recipe {
 
 impl Exported {
     /// Reads `folder/config.json`. A folder that `sweep` did not write gets the recipe of `transformers`: the first
-    /// tokens of a text up to the window, and CLS pooling.
+    /// tokens of a text up to the window, or what the tokenizer says about truncation, and CLS pooling.
     ///
     /// # Errors
     /// When the folder does not hold a supported classifier.
     pub fn read(folder: &Path) -> Result<Self, ExportedError> {
-        let config = EncoderConfig::read(folder)?;
+        let config = shape::of_folder(folder)?;
         let path = folder.join("config.json");
         let read = || -> Option<Value> { serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok() };
         let json = read().unwrap_or(Value::Null);
@@ -132,14 +136,15 @@ impl Exported {
             return Err(ExportedError::Problem { path, found: found.to_owned() });
         }
         let labels = labels(&json).ok_or_else(|| ExportedError::Labels { path: path.clone() })?;
+        let truncation = Truncation::of(folder);
         let recipe = match json.get("sweep") {
             Some(recipe) => Recipe::deserialize(recipe)
                 .map_err(|source| ExportedError::Recipe { path: path.clone(), source })?,
             None => Recipe {
                 pooling: Pooling::Cls,
-                chunk_length: config.window(),
+                chunk_length: truncation.length.map_or(config.window(), |length| length.min(config.window())),
                 chunk_stride: 0,
-                long: LongText::Head,
+                long: if truncation.is_left { LongText::Tail } else { LongText::Head },
                 max_chunks: 0,
                 aggregate: Aggregate::Mean,
                 matmul_precision: MatmulPrecision::F32,
@@ -163,13 +168,19 @@ impl Exported {
         let label2id: serde_json::Map<String, Value> =
             labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
         if let Some(object) = config.as_object_mut() {
-            for stale in
-                ["_name_or_path", "num_labels", "transformers_version", "auto_map", "quantization_config"]
-            {
+            for stale in [
+                "_name_or_path",
+                "num_labels",
+                "transformers_version",
+                "auto_map",
+                "tokenizer_class",
+                "classifier_dropout",
+            ] {
                 object.remove(stale);
             }
             let dtype = precision.torch_name();
             let entries = [
+                ("model_type", json!(family.model_type)),
                 ("architectures", json!([format!("{}ForSequenceClassification", family.class)])),
                 ("problem_type", json!(SINGLE_LABEL)),
                 ("id2label", Value::Object(id2label)),
@@ -189,7 +200,16 @@ impl Exported {
 }
 
 /// The class names under `id2label`, by index; `None` unless there are at least two, with the indices from 0 on.
+///
+/// `transformers` writes no `id2label` where the names are its own, `LABEL_0` and so on.
 pub(super) fn labels(json: &Value) -> Option<Vec<String>> {
+    if json.get("id2label").is_none_or(Value::is_null) {
+        let architecture = json.get("architectures")?.get(0)?.as_str()?;
+        let count = json.get("num_labels").and_then(Value::as_u64).unwrap_or(2);
+        let is_classifier =
+            architecture.ends_with("ForSequenceClassification") && (2..=LABELS_MAX).contains(&count);
+        return is_classifier.then(|| (0..count).map(|index| format!("LABEL_{index}")).collect());
+    }
     let by_id: BTreeMap<usize, &str> = json
         .get("id2label")?
         .as_object()?

@@ -1,29 +1,23 @@
 //! What a checkpoint holds, by names and shapes alone: no value is read.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
+
+use serde_json::Value;
 
 use super::{
     checkpoint::catalog::Catalog,
     encoder::{
-        config::{ConfigError, EncoderConfig},
+        config::{self, EncoderConfig},
         layout::{self, Misfit},
-        mini,
     },
     error::TrainError,
+    shape::encoder_config,
     text::text_encoder::TextEncoder,
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     settings::{Lowercase, Pooling},
 };
-
-/// The shape of a checkpoint's encoder.
-///
-/// # Errors
-/// When its `config.json` is missing or damaged, or describes an encoder that is not built in.
-pub fn encoder_config(checkpoint: &Checkpoint) -> Result<EncoderConfig, ConfigError> {
-    checkpoint.folder().map_or_else(|| Ok(mini::config()), |folder| EncoderConfig::read(&folder))
-}
 
 /// Returns the names of the tensors of `catalog` that a classifier with `classes` classes takes, its head
 /// included, over an encoder of the shape `config`.
@@ -48,24 +42,63 @@ pub fn fits(
 /// When the checkpoint lacks a file, or describes an encoder that is not built in.
 pub fn inspect(checkpoint: &Checkpoint, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
     let config = encoder_config(checkpoint)?;
-    let tokens = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?.vocabulary();
-    if tokens > config.vocab_size {
-        return Err(TrainError::Vocabulary { tokens, rows: config.vocab_size });
-    }
+    TextEncoder::open(checkpoint, Lowercase::Tokenizer)
+        .map_err(TrainError::from)
+        .and_then(|encoder| embeddings_for(&encoder, &config))?;
     let parameters = layout::parameters(&config, Pooling::Cls, 2);
-    let unused = match checkpoint.folder().filter(|_| with_weights) {
-        Some(folder) => {
-            layout::fit(&parameters, config.family(), false, Catalog::open(&folder)?.shapes())
+    let mut notes = Vec::new();
+    let mut unused = Vec::new();
+    if let Some(folder) = checkpoint.folder() {
+        notes.extend(family_note(&folder, &config));
+        if with_weights {
+            let catalog = Catalog::open(&folder)?;
+            unused = layout::fit(&parameters, config.family(), false, catalog.shapes())
                 .map_err(|source| TrainError::Misfit { folder, source })?
-                .unused
+                .unused;
+            notes.extend(name_notes(&catalog, &config, &unused));
         }
-        None => Vec::new(),
-    };
+    }
     let sizes = parameters.iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64);
     Ok(CheckpointFacts {
         window: config.window(),
         layers: config.num_hidden_layers,
         parameters: sizes.sum(),
         unused,
+        notes,
     })
+}
+
+/// Checks that every token has an embedding.
+///
+/// # Errors
+/// When the tokenizer has a token beyond the last embedding.
+pub(crate) fn embeddings_for(encoder: &TextEncoder, config: &EncoderConfig) -> Result<(), TrainError> {
+    let (tokens, rows) = (encoder.vocabulary(), config.vocab_size);
+    if tokens <= rows {
+        return Ok(());
+    }
+    Err(TrainError::Vocabulary { tokens, rows, beyond: layout::listed(&encoder.tokens_from(rows)) })
+}
+
+/// A note about a `config.json` that does not name the family.
+fn family_note(folder: &Path, config: &EncoderConfig) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(config::FILE)).ok()?;
+    let json: Value = serde_json::from_str(&text).ok()?;
+    let is_named = json.get("model_type").is_some_and(|named| !named.is_null());
+    (!is_named).then(|| format!("its config.json has no model_type; taken for \"{}\"", config.model_type))
+}
+
+/// Notes about the names of the tensors.
+fn name_notes(catalog: &Catalog, config: &EncoderConfig, unused: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let wrapper = catalog.wrapper();
+    if !wrapper.is_empty() {
+        notes.push(format!("the names of its tensors begin with \"{wrapper}\", which was taken off"));
+    }
+    let layers = unused.iter().filter_map(|name| config.family().layer_of(name)).max();
+    if let Some(last) = layers.filter(|last| *last >= config.num_hidden_layers) {
+        let (found, used) = (last + 1, config.num_hidden_layers);
+        notes.push(format!("it has {found} layers, of which config.json asks for the lowest {used}"));
+    }
+    notes
 }

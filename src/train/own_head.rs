@@ -27,7 +27,7 @@ impl OwnHead {
     #[must_use]
     pub fn of(checkpoint: &Checkpoint, pooling: Pooling) -> Option<Self> {
         let folder = checkpoint.folder()?;
-        let family = inspect::encoder_config(checkpoint).ok()?.family();
+        let family = shape::encoder_config(checkpoint).ok()?.family();
         let catalog = Catalog::open(&folder).ok()?;
         let output = match pooling {
             Pooling::Cls => family.head.output,

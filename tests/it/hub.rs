@@ -350,6 +350,47 @@ fn a_hub_that_cannot_be_reached_is_replaced_by_the_cache() {
     assert!(text.contains(&format!("going on with {}", name('1'))), "{text}");
 }
 
+/// A client without a hub whose cache holds the model in two parts, as Python would have left it: nothing is known of the
+/// forms of weights that are not there.
+fn away_with_parts(parts: &[&str]) -> Client {
+    let client = Client::new(&Server::new(model())).away();
+    let names = checkpoint::names(&fixture(WEIGHTS));
+    let half =
+        |name: &str| if names.iter().position(|known| known == name).unwrap() % 2 == 0 { "1" } else { "2" };
+    let map: BTreeMap<&String, String> =
+        names.iter().map(|name| (name, format!("part-{}.safetensors", half(name)))).collect();
+    let folder = "hf/hub/models--tiny--bert";
+    let snapshot = format!("{folder}/snapshots/{}", commit('1'));
+    client.place.write(format!("{folder}/refs/main"), commit('1'));
+    for (name, bytes) in model_with(|files| _ = files.remove(WEIGHTS)) {
+        client.place.write(format!("{snapshot}/{name}"), bytes);
+    }
+    client.place.write(
+        format!("{snapshot}/model.safetensors.index.json"),
+        serde_json::json!({ "weight_map": map }).to_string(),
+    );
+    for part in parts {
+        // The tensors of the other part have names that the index does not list.
+        let other =
+            |name: &str| if half(name) == *part { name.to_owned() } else { format!("unlisted.{name}") };
+        let bytes = checkpoint::renamed(&fixture(WEIGHTS), other);
+        client.place.write(format!("{snapshot}/part-{part}.safetensors"), bytes);
+    }
+    client
+}
+
+#[test]
+fn a_cache_with_weights_in_parts_is_enough_where_the_hub_cannot_be_reached() {
+    let text = away_with_parts(&["1", "2"]).run(&[]).succeeded().stderr;
+    assert_eq!(text.matches("could not reach").count(), 1, "{text}");
+}
+
+#[test]
+fn a_cache_that_lacks_a_part_is_not_enough_where_the_hub_cannot_be_reached() {
+    let text = away_with_parts(&["1"]).run(&[]).with_code(1).stderr;
+    assert!(text.contains("could not be fetched: could not reach"), "{text}");
+}
+
 #[test]
 fn a_hub_that_cannot_be_reached_is_an_error_of_its_own_without_a_cache() {
     let client = Client::new(&Server::new(model())).away();

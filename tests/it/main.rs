@@ -9,6 +9,7 @@ mod common;
 
 mod architecture;
 mod caches;
+mod checkpoints;
 mod classes;
 mod cli;
 mod corpus;

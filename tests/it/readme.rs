@@ -24,6 +24,7 @@ use sweep::{
     settings::{KEYS, Section, SettingKey, Settings, Value},
     spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
+    train::{CONFIG_FIELDS, ConfigField},
     trial::{Params, Trial, TrialId},
 };
 
@@ -34,6 +35,7 @@ fn root() -> PathBuf {
 }
 
 const README: &str = "README.md";
+const CHECKPOINTS: &str = "docs/checkpoints.md";
 const COMMANDS: &str = "docs/commands.md";
 const HUB: &str = "docs/hub.md";
 const RESULTS: &str = "docs/results.md";
@@ -177,7 +179,8 @@ fn every_whole_spec_can_run_once_its_files_are_there() {
         if let Some(folder) = spec.settings.checkpoint.folder() {
             fs::create_dir_all(folder).unwrap();
         }
-        let facts = CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new() };
+        let facts =
+            CheckpointFacts { window: 512, layers: 12, parameters: 1, unused: Vec::new(), notes: Vec::new() };
         let inspect = |wanted: Wanted<'_>| {
             Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
         };
@@ -238,6 +241,18 @@ fn every_setting_stands_in_its_table_with_its_default_its_values_and_what_it_doe
         let found: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(found, expected, "[{}] should have\n{}", table.name(), expected.join("\n"));
     }
+}
+
+#[test]
+fn every_key_of_a_config_json_stands_in_its_table_with_what_it_does() {
+    let row = |field: &ConfigField| {
+        let keys: Vec<String> = field.keys.iter().map(|key| format!("`{key}`")).collect();
+        format!("| {} | {} |", keys.join(", "), field.described())
+    };
+    let expected: Vec<String> = CONFIG_FIELDS.iter().map(row).collect();
+    let text = section(CHECKPOINTS, "## config.json");
+    let found: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(found, expected, "the table should be\n{}", expected.join("\n"));
 }
 
 /// The keys that the spec reader says it knows where it is given one that is like none.

@@ -49,7 +49,13 @@ fn inspect(wanted: Wanted<'_>) -> Result<Inspected, Refusal> {
             Err(Refusal { message: "config.json has no hidden_size".to_owned(), help: None })
         }
         _ => {
-            let facts = CheckpointFacts { window: 128, layers: 2, parameters: 1_000, unused: Vec::new() };
+            let facts = CheckpointFacts {
+                window: 128,
+                layers: 2,
+                parameters: 1_000,
+                unused: Vec::new(),
+                notes: Vec::new(),
+            };
             Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts })
         }
     }

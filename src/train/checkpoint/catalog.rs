@@ -15,6 +15,7 @@ use super::{
 use crate::{
     hub::{ShardIndex, WEIGHT_FILES},
     train::encoder::{
+        family,
         source::{Lookup, SourceError},
         weights::Weights,
     },
@@ -27,6 +28,8 @@ const SHARING_MAX: u64 = 4;
 #[derive(Debug, Default)]
 pub struct Catalog {
     tensors: BTreeMap<String, (PathBuf, TensorPlace)>,
+    /// The beginning of names that was taken off, such as `module.`; empty if there was none.
+    wrapper: String,
 }
 
 impl Catalog {
@@ -37,11 +40,47 @@ impl Catalog {
     pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
         let found = WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
         let path = found.ok_or_else(|| CheckpointError::Absent { folder: folder.to_owned() })?;
-        if path.extension().is_some_and(|extension| extension == "json") {
+        let catalog = if path.extension().is_some_and(|extension| extension == "json") {
             Self::of_shards(&path)
         } else {
             Self::of_file(&path)
+        };
+        Ok(catalog?.unwrapped())
+    }
+
+    /// Takes off the beginning of names that a wrapper around the model has left, such as `module.` of PyTorch's
+    /// `DataParallel`. Names stay as they are unless the wrapper is certain: there is one encoder, and no two names become
+    /// one.
+    fn unwrapped(mut self) -> Self {
+        let wrappers = self.wrappers();
+        let [wrapper] = wrappers.as_slice() else { return self };
+        if wrapper.is_empty()
+            || self.tensors.keys().any(|name| self.tensors.contains_key(&format!("{wrapper}{name}")))
+        {
+            return self;
         }
+        let bare = |name: String| name.strip_prefix(wrapper.as_str()).map(str::to_owned).unwrap_or(name);
+        self.tensors =
+            std::mem::take(&mut self.tensors).into_iter().map(|(name, place)| (bare(name), place)).collect();
+        self.wrapper.clone_from(wrapper);
+        self
+    }
+
+    /// By encoder in the file: the beginning of its names before those of a model of its family.
+    fn wrappers(&self) -> Vec<String> {
+        let before = |name: &String| {
+            let before = name.strip_suffix(family::WORD_EMBEDDINGS)?;
+            let bare = family::PREFIXES.iter().find_map(|prefix| before.strip_suffix(prefix));
+            let bare = bare.unwrap_or(before);
+            (bare.is_empty() || bare.ends_with('.')).then(|| bare.to_owned())
+        };
+        self.tensors.keys().filter_map(before).collect()
+    }
+
+    /// The beginning of names that was taken off, such as `module.`; empty if there was none.
+    #[must_use]
+    pub fn wrapper(&self) -> &str {
+        &self.wrapper
     }
 
     /// Reads the names and shapes in one file. A name that ends in `.safetensors` is that of such a file; all
@@ -51,7 +90,8 @@ impl Catalog {
     /// When the file is missing or damaged.
     pub fn of_file(path: &Path) -> Result<Self, CheckpointError> {
         let tensors = tensors(path)?.into_iter();
-        Ok(Self { tensors: tensors.map(|(name, place)| (name, (path.to_owned(), place))).collect() })
+        let tensors = tensors.map(|(name, place)| (name, (path.to_owned(), place))).collect();
+        Ok(Self { tensors, wrapper: String::new() })
     }
 
     fn of_shards(path: &Path) -> Result<Self, CheckpointError> {

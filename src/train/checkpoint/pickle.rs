@@ -22,6 +22,9 @@ const INSTRUCTIONS_MAX: usize = 1 << 21;
 /// The largest number of arguments of a call, and of dimensions of a tensor.
 const TUPLE_MAX: usize = 16;
 
+/// The names under which training programs store a model's parameters in a larger dict, the likeliest first.
+const STATE_NAMES: [&str; 6] = ["state_dict", "model_state_dict", "model", "module", "net", "weights"];
+
 /// The value that a pickle made.
 pub(super) struct Unpickled {
     machine: PickleMachine,
@@ -367,17 +370,39 @@ impl Unpickled {
         Ok(texts.into_iter().map(ToOwned::to_owned).collect())
     }
 
-    /// The value as a dict of tensors by name. Other entries of the dict are left out.
+    /// The value as a dict of tensors by name. Other entries of the dict are left out. A dict without tensors may hold
+    /// such a dict under one of the usual names.
     pub(super) fn tensors(&self) -> Result<Vec<(String, PickledTensor)>, PickleError> {
         let PickleValue::Dict(index) = self.top else {
             return Err(PickleError::Kind { expected: "tensors by name" });
         };
+        let tensors = self.tensors_of(index);
+        if !tensors.is_empty() {
+            return Ok(tensors);
+        }
+        let inner = |name: &&str| {
+            let mut entries = self.machine.sequences[index].as_chunks::<2>().0.iter();
+            match entries.find(|[key, _]| self.machine.text(*key) == Some(name)) {
+                Some([_, PickleValue::Dict(inner)]) => Some(self.tensors_of(*inner)),
+                _ => None,
+            }
+        };
+        Ok(STATE_NAMES.iter().filter_map(inner).find(|tensors| !tensors.is_empty()).unwrap_or_default())
+    }
+
+    /// By storage of any tensor in the pickle: the bytes of a value.
+    pub(super) fn item_sizes(&self) -> HashMap<&str, usize> {
+        self.machine.tensors.iter().map(|tensor| (tensor.storage.as_str(), tensor.item)).collect()
+    }
+
+    /// The tensors in the dict with this index.
+    fn tensors_of(&self, index: usize) -> Vec<(String, PickledTensor)> {
         let named = |pair: &[PickleValue; 2]| match *pair {
             [name, PickleValue::Tensor(index)] => {
                 Some((self.machine.text(name)?.to_owned(), self.machine.tensors[index].clone()))
             }
             _ => None,
         };
-        Ok(self.machine.sequences[index].as_chunks::<2>().0.iter().filter_map(named).collect())
+        self.machine.sequences[index].as_chunks::<2>().0.iter().filter_map(named).collect()
     }
 }

@@ -102,8 +102,7 @@ impl Container<'_> {
         let (pickles, rest) = self.legacy_pickles(&bytes)?;
         let at = (bytes.len() - rest.len()) as u64;
         let tensors = pickles[3].tensors().map_err(|error| self.pickle(error))?;
-        let sizes: HashMap<&str, usize> =
-            tensors.iter().map(|(_, tensor)| (tensor.storage.as_str(), tensor.item)).collect();
+        let sizes = pickles[3].item_sizes();
         let keys = pickles[4].texts().map_err(|error| self.pickle(error))?;
         let storages = self.legacy_storages(&mut file, at..length, keys, &sizes)?;
         self.places(tensors, |tensor| {

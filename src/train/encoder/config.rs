@@ -1,14 +1,22 @@
 //! The shape of an encoder, as its `config.json` describes it.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+mod error;
+mod fields;
+
+use std::{io::ErrorKind, path::Path};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use self::error::BadValue;
+pub use self::{
+    error::ConfigError,
+    fields::{FIELDS, Field},
+};
 use super::family::{FAMILIES, Family};
+
+/// The file's name.
+pub(crate) const FILE: &str = "config.json";
 
 /// An encoder's `config.json`, under BERT's keys. Defaults are Hugging Face's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,96 +66,6 @@ const fn initializer_range() -> f64 {
     0.02
 }
 
-/// Why a `config.json` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("reading {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The file is not JSON, or lacks a key.
-    #[error("{path} is not an encoder's config.json")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// The JSON library's error.
-        source: serde_json::Error,
-    },
-    /// The encoder's family is not built in.
-    #[error("{path}: model_type \"{found}\" is not supported; supported: {}", Family::names())]
-    ModelType {
-        /// The file.
-        path: PathBuf,
-        /// The family.
-        found: String,
-    },
-    /// A value that the encoder cannot have.
-    #[error("{path}: {value}")]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The value.
-        value: BadValue,
-    },
-}
-
-/// A value of a `config.json` that an encoder cannot have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadValue {
-    /// A text that is not built in.
-    Unsupported {
-        /// The key.
-        key: &'static str,
-        /// The text.
-        found: String,
-        /// The only text that is built in.
-        supported: &'static str,
-    },
-    /// A size of 0, or one beyond all known encoders.
-    Size {
-        /// The key.
-        key: &'static str,
-        /// The size.
-        size: usize,
-    },
-    /// Positions begin after the padding id, and the table of position embeddings has no more rows.
-    NoPosition {
-        /// Rows of the position embeddings.
-        rows: usize,
-        /// The padding id.
-        pad_token_id: u32,
-    },
-    /// The number of heads does not divide the width.
-    Heads {
-        /// The number of heads.
-        heads: usize,
-        /// The width.
-        width: usize,
-    },
-}
-
-impl fmt::Display for BadValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsupported { key, found, supported } => {
-                write!(f, "{key} \"{found}\" is not supported; supported: {supported}")
-            }
-            Self::Size { key, size } => write!(f, "{key} is {size}"),
-            Self::NoPosition { rows, pad_token_id } => write!(
-                f,
-                "max_position_embeddings {rows} leaves no position after pad_token_id {pad_token_id}"
-            ),
-            Self::Heads { heads, width } => {
-                write!(f, "num_attention_heads {heads} does not divide hidden_size {width}")
-            }
-        }
-    }
-}
-
 /// The largest size that any key may have: far beyond that of any known encoder.
 const SIZE_MAX: usize = 1 << 24;
 
@@ -157,31 +75,64 @@ impl EncoderConfig {
     /// # Errors
     /// When the file is missing or damaged, or describes an encoder that is not built in.
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
-        let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        let parse = |source| ConfigError::Parse { path: path.clone(), source };
-        let mut json: Value = serde_json::from_str(&text).map_err(parse)?;
-        let found = json.get("model_type").and_then(Value::as_str).unwrap_or("(none)").to_owned();
-        let Some(family) = Family::of(&found) else {
-            return Err(ConfigError::ModelType { path, found });
+        Self::read_as(folder, None)
+    }
+
+    /// [`Self::read`], with the family of a file that does not tell it.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) fn read_as(folder: &Path, family: Option<&'static Family>) -> Result<Self, ConfigError> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && folder.join("bert_config.json").is_file() =>
+            {
+                return Err(ConfigError::OldName { folder: folder.to_owned() });
+            }
+            text => text.map_err(|source| ConfigError::Read { path: path.clone(), source })?,
         };
-        as_bert(&mut json, family);
-        let config: Self = serde_json::from_value(json).map_err(parse)?;
-        config.check().map_err(|value| ConfigError::Value { path, value })?;
-        Ok(config)
+        let parse = |source| ConfigError::Parse { path: path.clone(), source };
+        let json: Map<String, Value> =
+            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(parse)?;
+        let json = Value::Object(json);
+        let found = json.get("model_type").and_then(Value::as_str);
+        let Some(family) = family_of(&json).or(if found.is_none() { family } else { None }) else {
+            return Err(match found {
+                Some(found) => ConfigError::ModelType { path, found: found.to_owned() },
+                None => ConfigError::NoModelType { path },
+            });
+        };
+        let checked = fields::check(&json).and_then(|()| Self::of(&json, family));
+        let checked = checked.and_then(|config| config.check().map(|()| config));
+        checked.map_err(|value| ConfigError::Value { path, value })
+    }
+
+    /// Reads the values of `json`. Where a key is missing, the value is that of the family in `transformers`.
+    fn of(json: &Value, family: &Family) -> Result<Self, BadValue> {
+        let keys = Keys { json, family };
+        let has_types = family.token_types > 0;
+        let pad_token_id = keys.size("pad_token_id", family.pad_token_id as usize)?;
+        Ok(Self {
+            model_type: family.model_type.to_owned(),
+            vocab_size: keys.size("vocab_size", family.vocab_size)?,
+            hidden_size: keys.size("hidden_size", 768)?,
+            num_hidden_layers: keys.size("num_hidden_layers", family.layers)?,
+            num_attention_heads: keys.size("num_attention_heads", 12)?,
+            intermediate_size: keys.size("intermediate_size", 3_072)?,
+            hidden_act: gelu(),
+            max_position_embeddings: keys.size("max_position_embeddings", 512)?,
+            type_vocab_size: if has_types { keys.size("type_vocab_size", family.token_types)? } else { 0 },
+            // A family without token types has no key for LayerNorm either.
+            layer_norm_eps: if has_types { keys.number("layer_norm_eps", epsilon())? } else { epsilon() },
+            initializer_range: keys.number("initializer_range", initializer_range())?,
+            pad_token_id: u32::try_from(pad_token_id)
+                .map_err(|_| BadValue::Size { key: "pad_token_id", size: pad_token_id })?,
+            position_embedding_type: absolute(),
+        })
     }
 
     fn check(&self) -> Result<(), BadValue> {
-        let texts = [
-            ("hidden_act", &self.hidden_act, "gelu"),
-            ("position_embedding_type", &self.position_embedding_type, "absolute"),
-        ];
-        for (key, found, supported) in texts {
-            if found != supported {
-                return Err(BadValue::Unsupported { key, found: found.clone(), supported });
-            }
-        }
         let sizes = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
@@ -219,6 +170,12 @@ impl EncoderConfig {
         if self.family().positions_after_padding { self.pad_token_id as usize + 1 } else { 0 }
     }
 
+    /// How the tokens of a text are counted.
+    pub(crate) fn positions(&self) -> Positions {
+        let padding = self.family().positions_after_padding.then_some(self.pad_token_id);
+        Positions { first: i32::try_from(self.first_position()).unwrap_or(0), padding }
+    }
+
     /// The longest input in tokens, special tokens included.
     #[must_use]
     pub fn window(&self) -> usize {
@@ -226,24 +183,88 @@ impl EncoderConfig {
     }
 }
 
-/// Renames a family's own keys to BERT's, and adds the family's defaults for keys that are missing.
-fn as_bert(json: &mut Value, family: &Family) {
-    let Some(object) = json.as_object_mut() else { return };
-    for (own, berts) in family.keys {
-        if let Some(value) = object.remove(*own) {
-            object.insert((*berts).to_owned(), value);
+/// How the tokens of a text are counted: which row of the position embeddings each of them takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Positions {
+    /// The row of the first token.
+    first: i32,
+    /// The token that is not counted and takes the row before the first one. It is a padding token by name, but may stand
+    /// in a text, above all where `config.json` names the id of another token.
+    padding: Option<u32>,
+}
+
+impl Positions {
+    /// The row of each token of a text.
+    // `create_position_ids_from_input_ids` in `models/roberta/modeling_roberta.py` of `transformers`.
+    pub(crate) fn rows(self, tokens: &[u32]) -> impl Iterator<Item = i32> {
+        let mut next = self.first;
+        tokens.iter().map(move |token| {
+            if Some(*token) == self.padding {
+                return self.first - 1;
+            }
+            next += 1;
+            next - 1
+        })
+    }
+}
+
+/// The family that a `config.json` names: by its `model_type`, or else by the class of its first architecture.
+pub(crate) fn family_of(json: &Value) -> Option<&'static Family> {
+    if let Some(model_type) = json.get("model_type").filter(|found| !found.is_null()) {
+        return Family::of(model_type.as_str()?);
+    }
+    let architecture = json.get("architectures")?.get(0)?.as_str()?;
+    FAMILIES.iter().find(|family| {
+        architecture.strip_prefix(family.class).is_some_and(|task| task.starts_with("For") || task == "Model")
+    })
+}
+
+/// The keys of a `config.json`, asked for by BERT's names.
+struct Keys<'a> {
+    json: &'a Value,
+    family: &'a Family,
+}
+
+impl Keys<'_> {
+    /// The family's own name of the key that BERT calls `key`.
+    fn own<'k>(&self, key: &'k str) -> &'k str {
+        self.family.keys.iter().find(|(_, berts)| *berts == key).map_or(key, |(own, _)| own)
+    }
+
+    fn size(&self, key: &'static str, default: usize) -> Result<usize, BadValue> {
+        let own = self.own(key);
+        let of = |key: &str| match self.json.get(key).filter(|value| !value.is_null()) {
+            None => Ok(None),
+            Some(value) => match value.as_u64().and_then(|size| usize::try_from(size).ok()) {
+                Some(size) => Ok(Some(size)),
+                None => Err(kind(key, value, "a whole number")),
+            },
+        };
+        let (size, other) = (of(own)?, if own == key || !ALIASES.contains(&key) { None } else { of(key)? });
+        match (size, other) {
+            (Some(size), Some(other)) if size != other => {
+                let keys = [own, key].map(str::to_owned);
+                Err(BadValue::Twice { keys, values: [size, other] })
+            }
+            (size, other) => Ok(size.or(other).unwrap_or(default)),
         }
     }
-    if family.token_types == 0 {
-        object.remove("type_vocab_size");
-    }
-    for (key, default) in
-        [("type_vocab_size", family.token_types), ("pad_token_id", family.pad_token_id as usize)]
-    {
-        if object.get(key).is_none_or(Value::is_null) {
-            object.insert(key.to_owned(), default.into());
+
+    fn number(&self, key: &'static str, default: f64) -> Result<f64, BadValue> {
+        match self.json.get(key).filter(|value| !value.is_null()) {
+            None => Ok(default),
+            Some(value) => value.as_f64().ok_or_else(|| kind(key, value, "a number")),
         }
     }
+}
+
+/// The keys of BERT that every family understands beside its own names (`attribute_map` in `transformers`).
+const ALIASES: [&str; 3] = ["hidden_size", "num_hidden_layers", "num_attention_heads"];
+
+/// The error for a value of another kind than expected.
+fn kind(key: &str, found: &Value, expected: &'static str) -> BadValue {
+    let (key, found) = (key.to_owned(), found.to_string().chars().take(60).collect());
+    BadValue::Kind { key, found, expected }
 }
 
 #[cfg(test)]
@@ -295,6 +316,94 @@ mod tests {
         assert!(message.ends_with(
             "model_type \"electra\" is not supported; supported: bert, roberta, xlm-roberta, camembert, distilbert"
         ));
+    }
+
+    /// The message for BERT's `config.json` with this value.
+    fn refusal(key: &str, value: Value) -> String {
+        let mut json = bert();
+        json[key] = value;
+        read(&json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn values_that_would_make_another_function_are_refused_by_name() {
+        for (key, value) in [
+            ("hidden_act", json!("relu")),
+            ("position_embedding_type", json!("relative_key")),
+            ("is_decoder", json!(true)),
+            ("add_cross_attention", json!(true)),
+            ("embedding_size", json!(12)),
+            ("quantization_config", json!({ "bits": 4 })),
+            ("pruned_heads", json!({ "1": [0] })),
+            ("auto_map", json!({ "AutoModel": "modeling.Model" })),
+        ] {
+            let message = refusal(key, value.clone());
+            assert!(message.contains(&format!("{key} {value} is not supported; supported: ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_text_where_a_number_is_expected_is_named() {
+        let message = refusal("layer_norm_eps", json!("1e-12"));
+        assert!(message.ends_with("layer_norm_eps is \"1e-12\", not a number"), "{message}");
+        let message = refusal("hidden_size", json!("24"));
+        assert!(message.ends_with("hidden_size is \"24\", not a whole number"), "{message}");
+    }
+
+    #[test]
+    fn two_names_for_one_size_must_agree() {
+        let json = json!({ "model_type": "distilbert", "dim": 24, "hidden_size": 48, "n_heads": 3 });
+        let message = read(&json).unwrap_err().to_string();
+        assert!(
+            message
+                .ends_with("dim is 24 and hidden_size is 48, but both mean the same; remove the wrong one")
+        );
+    }
+
+    #[test]
+    fn distilbert_does_not_read_berts_layer_norm() {
+        let json = json!({ "model_type": "distilbert", "layer_norm_eps": 0.5 });
+        assert_eq!(read(&json).unwrap().layer_norm_eps.to_bits(), 1e-12_f64.to_bits());
+    }
+
+    #[test]
+    fn an_architecture_tells_the_family_where_the_model_type_is_missing() {
+        for (architecture, expected) in [
+            ("BertForMaskedLM", "bert"),
+            ("RobertaModel", "roberta"),
+            ("XLMRobertaForSequenceClassification", "xlm-roberta"),
+            ("DistilBertForMaskedLM", "distilbert"),
+        ] {
+            let mut json = bert();
+            json["model_type"] = Value::Null;
+            json["architectures"] = json!([architecture]);
+            assert_eq!(read(&json).unwrap().model_type, expected);
+        }
+    }
+
+    #[test]
+    fn without_any_word_about_the_family_the_line_to_add_is_named() {
+        let mut json = bert();
+        json["model_type"] = Value::Null;
+        let message = read(&json).unwrap_err().to_string();
+        assert!(message.contains("add a line such as \"model_type\": \"bert\" to it"), "{message}");
+    }
+
+    #[test]
+    fn googles_name_of_the_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("bert_config.json"), bert().to_string()).unwrap();
+        let message = EncoderConfig::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("has bert_config.json and no config.json; rename it"), "{message}");
+    }
+
+    /// Values of `create_position_ids_from_input_ids` in `transformers` 5.24, for padding id 1.
+    #[test]
+    fn roberta_does_not_count_padding_tokens_in_a_text() {
+        let mut roberta = bert();
+        roberta["model_type"] = json!("roberta");
+        let positions = read(&roberta).unwrap().positions();
+        assert_eq!(positions.rows(&[0, 7, 1, 8, 1, 2]).collect::<Vec<_>>(), [2, 3, 1, 4, 1, 5]);
     }
 
     #[test]

@@ -10,12 +10,18 @@ pub struct Family {
     pub model_type: &'static str,
     /// The family's part of class names such as `BertForSequenceClassification`.
     pub class: &'static str,
+    /// The class of the tokenizer where no file of the checkpoint names one.
+    pub tokenizer_class: &'static str,
     /// The prefix of the encoder's tensors in a classifier's checkpoint. A bare encoder's checkpoint has none.
     pub prefix: &'static str,
     /// Keys of `config.json` that the family names otherwise: its own name, and BERT's.
     pub keys: &'static [(&'static str, &'static str)],
     /// The family's keys for dropout: on hidden states, on attention probabilities, before the classifier.
     pub dropout_keys: &'static [&'static str],
+    /// Rows of the word embeddings where `config.json` lacks the key.
+    pub vocab_size: usize,
+    /// Layers where `config.json` lacks the key.
+    pub layers: usize,
     /// Rows of the token-type embeddings where `config.json` lacks the key; 0 for a family without them.
     pub token_types: usize,
     /// The padding id where `config.json` lacks the key.
@@ -94,9 +100,12 @@ pub(crate) const MEAN_OUTPUT: &str = "classifier";
 const BERT: Family = Family {
     model_type: "bert",
     class: "Bert",
+    tokenizer_class: "BertTokenizer",
     prefix: "bert",
     keys: &[],
     dropout_keys: &["hidden_dropout_prob", "attention_probs_dropout_prob"],
+    vocab_size: 30_522,
+    layers: 12,
     token_types: 2,
     pad_token_id: 0,
     positions_after_padding: false,
@@ -113,19 +122,38 @@ const BERT: Family = Family {
 const ROBERTA: Family = Family {
     model_type: "roberta",
     class: "Roberta",
+    tokenizer_class: "RobertaTokenizer",
     prefix: "roberta",
+    vocab_size: 50_265,
     pad_token_id: 1,
     positions_after_padding: true,
     head: ROBERTA_HEAD,
     ..BERT
 };
 
+/// The end of the name of an encoder's word embeddings, the same in every family.
+pub(crate) const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
+/// The beginnings of the names of an encoder's tensors in a classifier's checkpoint, of all families.
+pub(crate) const PREFIXES: [&str; 3] = ["bert.", "roberta.", "distilbert."];
+
 /// Every family, by `model_type`.
 pub(crate) static FAMILIES: [Family; 5] = [
     BERT,
     ROBERTA,
-    Family { model_type: "xlm-roberta", class: "XLMRoberta", ..ROBERTA },
-    Family { model_type: "camembert", class: "Camembert", ..ROBERTA },
+    Family {
+        model_type: "xlm-roberta",
+        class: "XLMRoberta",
+        tokenizer_class: "XLMRobertaTokenizer",
+        vocab_size: 30_522,
+        ..ROBERTA
+    },
+    Family {
+        model_type: "camembert",
+        class: "Camembert",
+        tokenizer_class: "CamembertTokenizer",
+        vocab_size: 30_522,
+        ..ROBERTA
+    },
     Family {
         model_type: "distilbert",
         class: "DistilBert",
@@ -135,9 +163,9 @@ pub(crate) static FAMILIES: [Family; 5] = [
             ("n_layers", "num_hidden_layers"),
             ("n_heads", "num_attention_heads"),
             ("hidden_dim", "intermediate_size"),
-            ("activation", "hidden_act"),
         ],
         dropout_keys: &["dropout", "attention_dropout", "seq_classif_dropout"],
+        layers: 6,
         token_types: 0,
         attention_output_dropout: false,
         layer: LayerNames {
@@ -180,6 +208,13 @@ impl Family {
     /// The name of the tensor `part` of the layer with this index.
     pub(crate) fn of_layer(&self, index: usize, part: &str) -> String {
         format!("{}.{}.{index}.{part}", self.prefix, self.layer.layers)
+    }
+
+    /// The index of the layer that the tensor `name` belongs to, with or without the family's prefix.
+    pub(crate) fn layer_of(&self, name: &str) -> Option<usize> {
+        let bare = name.strip_prefix(self.prefix).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
+        let rest = bare.strip_prefix(self.layer.layers)?.strip_prefix('.')?;
+        rest.split('.').next()?.parse().ok()
     }
 
     /// Whether a checkpoint of the bare encoder may lack `name`, a parameter of the head.

@@ -1,5 +1,7 @@
 //! The names and shapes of a model's parameters, and whether a checkpoint's tensors fit them.
 
+mod hint;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
@@ -32,16 +34,21 @@ pub struct Misshapen {
 
 /// A checkpoint that does not hold the encoder of its `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{}", describe(missing, misshapen))]
+#[error("{}", describe(missing, misshapen, hint))]
 pub struct Misfit {
     /// Names of tensors that are not there.
     pub missing: Vec<String>,
     /// Tensors of another shape.
     pub misshapen: Vec<Misshapen>,
+    /// The probable cause, and what to do; empty if it is not known.
+    pub hint: String,
 }
 
-fn describe(missing: &[String], misshapen: &[Misshapen]) -> String {
+fn describe(missing: &[String], misshapen: &[Misshapen], hint: &str) -> String {
     let mut parts = Vec::new();
+    if !hint.is_empty() {
+        parts.push(hint.to_owned());
+    }
     if !missing.is_empty() {
         parts.push(format!("missing: {}", listed(missing)));
     }
@@ -194,6 +201,8 @@ pub(crate) fn fit<'a>(
         }
     }
     if misfit != Misfit::default() {
+        let names: Vec<&str> = found.keys().copied().collect();
+        misfit.hint = hint::hint(parameters.len(), family, &misfit.missing, &names);
         return Err(misfit);
     }
     Ok(Fit { used, unused: unused.into_iter().map(ToOwned::to_owned).collect() })
@@ -274,6 +283,42 @@ mod tests {
     #[test]
     fn a_bare_encoder_is_no_complete_classifier() {
         assert_eq!(judge(&old_bare_shapes(), true).unwrap_err().missing.len(), 4);
+    }
+
+    /// The hint for the tensors of the classifier under other names.
+    fn hint(rename: impl Fn(&str) -> Vec<String>) -> String {
+        let shapes = complete_shapes();
+        let renamed = |(name, shape): &(String, Vec<usize>)| {
+            rename(name).into_iter().map(|name| (name, shape.clone())).collect::<Vec<_>>()
+        };
+        judge(&shapes.iter().flat_map(renamed).collect::<Vec<_>>(), false).unwrap_err().hint
+    }
+
+    #[test]
+    fn names_of_another_family_are_named_with_the_line_to_write() {
+        let hint = hint(|name| vec![name.replace("bert.", "roberta.")]);
+        assert!(
+            hint.contains("begin with \"roberta.\"") && hint.contains("\"model_type\": \"roberta\""),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn two_encoders_in_one_file_are_named() {
+        let hint = hint(|name| vec![format!("query.{name}"), format!("text.{name}")]);
+        assert!(hint.contains("beginning with \"query.bert.\" and \"text.bert.\""), "{hint}");
+    }
+
+    #[test]
+    fn fewer_layers_than_the_config_says_are_counted() {
+        let hint = hint(|name| if name.contains("layer.1.") { Vec::new() } else { vec![name.to_owned()] });
+        assert!(hint.contains("the file has, which is 1; correct num_hidden_layers"), "{hint}");
+    }
+
+    #[test]
+    fn names_that_are_none_of_an_encoder_are_shown() {
+        let hint = hint(|name| vec![format!("x{}", name.len())]);
+        assert!(hint.starts_with("the file has other names: x"), "{hint}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Part of every key. It is raised when the same encoder would return other activations for the same tokens.
-const FROZEN_VERSION: &[u8] = b"frozen 3";
+const FROZEN_VERSION: &[u8] = b"frozen 4";
 /// The largest number of bytes that a worker keeps in its own memory, of activations that the cache has no room for.
 pub(super) const MEMORY_MAX: usize = 1 << 30;
 

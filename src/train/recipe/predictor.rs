@@ -13,7 +13,7 @@ use crate::{
         },
         error::TrainError,
         exported::Exported,
-        inspect::fits,
+        inspect::{embeddings_for, fits},
         text::{corpus::TokenizedSplit, text_encoder::TextEncoder},
     },
 };
@@ -30,10 +30,7 @@ impl<C: Compute> Predictor<C> {
     pub(super) fn open(model: &Exported, device: &C::Device) -> Result<Self, TrainError> {
         let Exported { folder, config, recipe, .. } = model;
         let encoder = TextEncoder::open(&Checkpoint::Folder(folder.clone()), Lowercase::Tokenizer)?;
-        let (tokens, rows) = (encoder.vocabulary(), config.vocab_size);
-        if tokens > rows {
-            return Err(TrainError::Vocabulary { tokens, rows });
-        }
+        embeddings_for(&encoder, config)?;
         let (length, window) = (recipe.chunk_length, config.window());
         if length > window {
             return Err(TrainError::Window { length, window });

@@ -16,9 +16,9 @@ use crate::{
         encoder::config::EncoderConfig,
         error::{TrainError, Unfinished},
         exported::Exported,
-        inspect::encoder_config,
         learning::{loss::Objective, parameters::RateFactors},
         observe::{Observe, Report},
+        shape::encoder_config,
     },
 };
 

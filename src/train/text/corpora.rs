@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Part of every key. It is raised when the same tokenizer would cut the same texts into other chunks.
-const TEXT_VERSION: &[u8] = b"text 1";
+const TEXT_VERSION: &[u8] = b"text 2";
 
 /// A dataset, with a number that no other dataset of the worker has.
 pub(crate) type NumberedDataset = (u64, Rc<Dataset>);

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 use super::{
     chunking::Chunking,
@@ -41,7 +41,7 @@ pub enum TextError {
 /// The chunks of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunked {
-    /// Ids, special tokens included; never empty.
+    /// Ids, special tokens included. There is at least one chunk, and none is empty.
     pub chunks: Vec<Vec<u32>>,
     /// Tokens of the whole text, special tokens aside.
     pub tokens: usize,
@@ -60,6 +60,8 @@ pub struct TextEncoder {
     after: Vec<u32>,
     /// The id of the unknown token.
     unknown: Option<u32>,
+    /// The chunk of a text that leaves no token; not empty.
+    nothing: Vec<u32>,
 }
 
 impl TextEncoder {
@@ -93,14 +95,36 @@ impl TextEncoder {
         let framed = tokenizer.post_process(text, None, true).map_err(unusable)?;
         let mut parts = framed.get_ids().split(|&id| id == u32::MAX).map(<[u32]>::to_vec);
         let (before, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let unknown = ["[UNK]", "<unk>"].iter().find_map(|token| tokenizer.token_to_id(token));
-        Ok(Self { tokenizer, before, after, unknown })
+        let id = |names: &[&str]| names.iter().find_map(|token| tokenizer.token_to_id(token));
+        let unknown = match tokenizer.get_model() {
+            ModelWrapper::WordPiece(model) => tokenizer.token_to_id(&model.unk_token),
+            _ => id(&["[UNK]", "<unk>"]),
+        };
+        let mut nothing = [before.as_slice(), &after].concat();
+        if nothing.is_empty() {
+            // `transformers` fails at such a text. The special tokens that BERT and RoBERTa were trained with say the
+            // same as a text without tokens.
+            nothing.extend([id(&["[CLS]", "<s>"]), id(&["[SEP]", "</s>"])].into_iter().flatten());
+        }
+        if nothing.is_empty() {
+            nothing.push(unknown.unwrap_or(0));
+        }
+        Ok(Self { tokenizer, before, after, unknown, nothing })
     }
 
     /// The largest token id plus one.
     #[must_use]
     pub fn vocabulary(&self) -> usize {
         self.tokenizer.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1)
+    }
+
+    /// The tokens whose ids are `first` or above, by id.
+    pub(crate) fn tokens_from(&self, first: usize) -> Vec<String> {
+        let mut tokens: Vec<(u32, String)> =
+            self.tokenizer.get_vocab(true).into_iter().map(|(token, id)| (id, token)).collect();
+        tokens.retain(|(id, _)| *id as usize >= first);
+        tokens.sort_unstable();
+        tokens.into_iter().map(|(id, token)| format!("{token} ({id})")).collect()
     }
 
     /// Cuts each text into chunks of token ids, in the order of `texts`.
@@ -121,11 +145,11 @@ impl TextEncoder {
             .iter()
             .map(|encoding| {
                 let ids = encoding.get_ids();
-                let chunks = chunking
-                    .pieces(ids, capacity)
-                    .into_iter()
-                    .map(|piece| [self.before.as_slice(), &piece, &self.after].concat())
-                    .collect();
+                let framed = |piece: Vec<u32>| match piece.as_slice() {
+                    [] => self.nothing.clone(),
+                    piece => [self.before.as_slice(), piece, &self.after].concat(),
+                };
+                let chunks = chunking.pieces(ids, capacity).into_iter().map(framed).collect();
                 let unknown = ids.iter().filter(|&&id| Some(id) == self.unknown).count();
                 Chunked { chunks, tokens: ids.len(), unknown, is_long: ids.len() > capacity }
             })

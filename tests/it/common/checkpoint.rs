@@ -1,7 +1,8 @@
 //! The random encoders in `tests/fixtures`, as checkpoints with a tokenizer.
 
-use std::{fs, path::Path};
+use std::{cell::RefCell, fs, path::Path};
 
+use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use super::repository;
@@ -21,6 +22,29 @@ pub(crate) fn write(fixture_name: &str, folder: &Path) {
         fs::write(folder.join(file), fixture(fixture_name, file)).unwrap();
     }
     fs::write(folder.join("vocab.txt"), VOCABULARY).unwrap();
+}
+
+/// A safetensors file with other names of its tensors.
+pub(crate) fn renamed(file: &[u8], rename: impl Fn(&str) -> String) -> Vec<u8> {
+    let (length, rest) = file.split_first_chunk::<8>().unwrap();
+    let (header, values) = rest.split_at(u64::from_le_bytes(*length).try_into().unwrap());
+    let header: Map<String, Value> = serde_json::from_slice(header).unwrap();
+    let rename = |(name, value): (String, Value)| {
+        let name = if name == "__metadata__" { name } else { rename(&name) };
+        (name, value)
+    };
+    let header = Value::Object(header.into_iter().map(rename).collect()).to_string();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), values].concat()
+}
+
+/// The names of the tensors of a safetensors file.
+pub(crate) fn names(file: &[u8]) -> Vec<String> {
+    let names = RefCell::new(Vec::new());
+    renamed(file, |name| {
+        names.borrow_mut().push(name.to_owned());
+        name.to_owned()
+    });
+    names.into_inner()
 }
 
 /// The checkpoint of `tests/fixtures/<fixture>` in a folder of its own.

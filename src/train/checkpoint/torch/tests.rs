@@ -23,8 +23,8 @@ fn message(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn both_containers_hold_the_same_tensors() {
-    for name in ["zip.bin", "legacy.bin"] {
+fn the_containers_and_a_larger_dict_hold_the_same_tensors() {
+    for name in ["zip.bin", "legacy.bin", "nested.bin"] {
         let weights = Catalog::of_file(&fixture(name)).unwrap().load_all().unwrap();
         let expected: [(&str, &[usize], &[f32]); 8] = [
             ("bf16", &[2], &[3.0, -0.25]),

@@ -6,7 +6,10 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use crate::{
     numbers::small_count,
-    train::ops::{inputs::Packing, row_sink::RowSink},
+    train::{
+        encoder::config::Positions,
+        ops::{inputs::Packing, row_sink::RowSink},
+    },
 };
 
 /// The hidden states that the lowest layers of an encoder return for a batch.
@@ -22,8 +25,8 @@ pub(super) struct LowerLayers<B: Backend> {
 pub(crate) struct Batch<B: Backend> {
     /// Token ids, `[tokens]`.
     pub(super) ids: Tensor<B, 1, Int>,
-    /// Each token's position in its chunk, `[tokens]`.
-    pub(super) positions: Tensor<B, 1, Int>,
+    /// Token ids in this process's memory, from which positions are computed.
+    tokens: Vec<u32>,
     pub(super) packing: Arc<Packing>,
     /// The hidden states of the lowest layers, where they are known and need not be computed.
     pub(super) lower: Option<LowerLayers<B>>,
@@ -35,15 +38,14 @@ impl<B: Backend> Batch<B> {
     /// Packs `chunks`, none of them empty.
     pub(crate) fn new(chunks: &[&[u32]], device: &B::Device) -> Self {
         let mut starts = vec![0];
-        let (mut ids, mut positions) = (Vec::new(), Vec::new());
+        let mut tokens: Vec<u32> = Vec::new();
         for chunk in chunks {
-            ids.extend(chunk.iter().map(|id| id.cast_signed()));
-            positions.extend((0..).take(chunk.len()));
-            starts.push(ids.len());
+            tokens.extend(*chunk);
+            starts.push(tokens.len());
         }
         Self {
-            ids: indices(ids, device),
-            positions: indices(positions, device),
+            ids: indices(tokens.iter().map(|id| id.cast_signed()).collect(), device),
+            tokens,
             packing: Arc::new(Packing { starts }),
             lower: None,
             sink: None,
@@ -58,6 +60,15 @@ impl<B: Backend> Batch<B> {
     /// Sends the gradients of the word embeddings to `sink`, where the backend can.
     pub(crate) fn with_sink(self, sink: &RowSink) -> Self {
         Self { sink: Some(sink.clone()), ..self }
+    }
+
+    /// Each token's row in the position embeddings, `[tokens]`.
+    pub(super) fn position_rows(&self, positions: Positions) -> Tensor<B, 1, Int> {
+        let rows = (0..self.packing.sequences()).flat_map(|chunk| {
+            let (start, length) = self.packing.sequence(chunk);
+            positions.rows(&self.tokens[start..][..length])
+        });
+        indices(rows.collect(), &self.ids.device())
     }
 
     /// The row of each chunk's first token, `[chunks]`.

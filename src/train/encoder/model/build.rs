@@ -58,7 +58,7 @@ impl<B: Backend> Classifier<B> {
             },
             head: builder.linear(output_name(family, pooling), width, classes)?,
             family,
-            first_position: config.first_position(),
+            positions: config.positions(),
         })
     }
 

@@ -14,7 +14,10 @@ use crate::{
     numbers::count,
     settings::{MatmulPrecision, Pooling, Settings},
     train::{
-        encoder::family::{Family, HeadActivation},
+        encoder::{
+            config::Positions,
+            family::{Family, HeadActivation},
+        },
         masks::{Dropout, Masks},
         ops::fused::Fused,
         tensors::values,
@@ -50,9 +53,8 @@ pub(crate) struct Classifier<B: Backend> {
     pub(super) head: Linear<B>,
     #[module(skip)]
     pub(super) family: &'static Family,
-    /// The row of a first token in the position embeddings.
     #[module(skip)]
-    pub(super) first_position: usize,
+    pub(super) positions: Positions,
 }
 
 impl<B: Fused> Classifier<B> {
@@ -130,8 +132,7 @@ impl<B: Fused> Classifier<B> {
     fn embed(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
         let encoder = &self.encoder;
         let words = B::embedding_rows(encoder.words.weight.val(), batch.ids.clone(), batch.sink.as_ref());
-        let first = i32::try_from(self.first_position).unwrap_or(0);
-        let positions = encoder.positions.weight.val().select(0, batch.positions.clone() + first);
+        let positions = encoder.positions.weight.val().select(0, batch.position_rows(self.positions));
         let [_, width] = words.dims();
         let token_type = match &encoder.token_types {
             Some(rows) => rows.weight.val().narrow(0, 0, 1).reshape([width]),
