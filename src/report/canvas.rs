@@ -123,8 +123,8 @@ impl Canvas {
 
     /// Fills a circle through which the share 1 - `cover` of what lies below is seen.
     pub(super) fn translucent_disc(&mut self, centre: Point, radius: f64, colour: Colour, cover: f64) {
-        let color = RGBAColor(colour.0, colour.1, colour.2, cover);
-        self.circle(centre, radius, ShapeStyle { color, ..filled(colour) });
+        let ink = RGBAColor(colour.0, colour.1, colour.2, cover);
+        self.circle(centre, radius, ShapeStyle { color: ink, ..filled(colour) });
     }
 
     /// Draws a circle in this style.

@@ -139,7 +139,8 @@ fn summary(record: &TrialRecord, study: &Study) -> String {
     let planned = record.trial.settings.epochs;
     let run = record.outcome.as_ref().map(|outcome| outcome.epochs_run);
     let run = run.or(record.evaluations.last().map(|last| last.epoch)).unwrap_or(0.0);
-    let mut parts = vec![format!("{} of {planned} epochs", figures::number(run))];
+    let epochs = if planned == 1 { "epoch" } else { "epochs" };
+    let mut parts = vec![format!("{} of {planned} {epochs}", figures::number(run))];
     if let Some(outcome) = &record.outcome {
         if outcome.stopped_early {
             parts[0].push_str(", stopped early");

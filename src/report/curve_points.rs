@@ -1,17 +1,14 @@
-//! What a curve says of single evaluations: their figures where there are few of them, and a mark where a
-//! figure is not finite.
+//! What a curve says of single evaluations: its figure where there is one only, and a mark where a figure is
+//! not finite.
 
 use super::{
     canvas::{Anchor, Canvas, Label, Point},
     palette::Colour,
     panel::{Marker, Panel, TICK_SIZE, mark},
-    text,
 };
 
-/// Largest number of evaluations whose figures stand beside their points.
-const FIGURES_MAX: usize = 2;
-/// Distance between a point and the middle of its figure, in pixels.
-const FIGURE_DISTANCE: f64 = 19.0;
+/// Distance between a point and its figure, in pixels.
+const FIGURE_DISTANCE: f64 = 18.0;
 /// Distance between the upper edge of the panel and the marks of figures that are not finite, in pixels.
 const MARK_DISTANCE: f64 = 12.0;
 
@@ -23,34 +20,28 @@ pub(super) struct Series {
     pub(super) figure: fn(f64) -> String,
 }
 
-/// Writes the figures of few evaluations, and marks those that are not finite at the upper edge. Call after
-/// the curves are drawn.
+/// Writes the figure of a single evaluation, and marks figures that are not finite at the upper edge. Call
+/// after the curves are drawn.
+///
+/// The figure of the first of two curves stands to the left of its point, any other to the right: both curves
+/// may have the same figure.
 pub(super) fn draw(canvas: &mut Canvas, panel: &Panel, curves: &[Series]) {
     for (index, series) in curves.iter().enumerate() {
-        if series.points.len() <= FIGURES_MAX {
-            for (at, point) in series.points.iter().enumerate() {
-                let others = curves.iter().enumerate().filter(|(other, _)| *other != index);
-                let is_below = others.filter_map(|(_, other)| other.points.get(at)).any(|other| {
-                    // Of two equal figures, the first one's is written above.
-                    other.1 > point.1 || (other.1 == point.1 && index > 0)
-                });
-                write_figure(canvas, panel, series, *point, is_below);
-            }
+        if let [only] = series.points[..] {
+            let is_left = index == 0 && curves.len() > 1;
+            write_figure(canvas, panel, series, only, is_left);
         }
         mark_broken(canvas, panel, series, index);
     }
 }
 
-/// Writes the figure of a point above or below it.
-fn write_figure(canvas: &mut Canvas, panel: &Panel, series: &Series, point: Point, is_below: bool) {
+/// Writes the figure of a point beside it.
+fn write_figure(canvas: &mut Canvas, panel: &Panel, series: &Series, point: Point, is_left: bool) {
     let Some((x, y)) = panel.at(point) else { return };
-    let figure = (series.figure)(point.1);
-    let half = text::width(&figure, TICK_SIZE, true) / 2.0 + 4.0;
-    let area = panel.area;
-    let x = x.clamp(area.left + half, area.right - half);
-    let y = if is_below { y + FIGURE_DISTANCE } else { y - FIGURE_DISTANCE };
-    let y = y.clamp(area.top + 10.0, area.bottom - 10.0);
-    canvas.text((x, y), &figure, Label::new(TICK_SIZE, series.colour).bold().anchor(Anchor::Middle));
+    let label = Label::new(TICK_SIZE, series.colour).bold();
+    let (x, anchor) =
+        if is_left { (x - FIGURE_DISTANCE, Anchor::End) } else { (x + FIGURE_DISTANCE, Anchor::Start) };
+    canvas.text((x, y), &(series.figure)(point.1), label.anchor(anchor));
 }
 
 /// Marks each evaluation whose figure is not finite.

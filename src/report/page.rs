@@ -32,9 +32,9 @@ pub fn page(
     file: FileBeside<'_>,
 ) -> String {
     let name = escape(&study.sweep);
-    let mut pictures = Pictures::new(file);
+    let mut images = Pictures::new(file);
     let alt = escape(&overview_in_words(study, board));
-    let overview = pictures.img(&Picture { path: "overview.png", size: None, alt: &alt });
+    let overview = images.img(&Picture { path: "overview.png", size: None, alt: &alt });
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -42,8 +42,8 @@ pub fn page(
          <p>{overview}</p>\n"
     );
     leaderboard(&mut html, board, pictured);
-    classes(&mut html, board, pictured, &mut pictures);
-    trials(&mut html, study, board, pictured, &mut pictures);
+    classes(&mut html, board, pictured, &mut images);
+    trials(&mut html, study, board, pictured, &mut images);
     let _ = write!(
         html,
         "<h2>Spec</h2>\n<pre tabindex=\"0\">{}</pre>\n</main>\n</body>\n</html>\n",
@@ -103,12 +103,7 @@ fn scroll_box(name: &str) -> String {
 }
 
 /// Writes the best trial's figures for each class of the test set, and its confusion matrix.
-fn classes(
-    html: &mut String,
-    board: &Leaderboard,
-    pictured: &BTreeSet<TrialId>,
-    pictures: &mut Pictures<'_>,
-) {
+fn classes(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>, images: &mut Pictures<'_>) {
     let Some(leader) = board.leader().filter(|row| row.test.is_some()) else { return };
     let _ = write!(
         html,
@@ -120,20 +115,20 @@ fn classes(
     class_table(html, board, leader);
     html.push_str("</div>\n");
     if pictured.contains(&leader.trial) {
-        let _ = writeln!(html, "<figure>{}</figure>", confusion(leader, pictures));
+        let _ = writeln!(html, "<figure>{}</figure>", confusion(leader, images));
     }
     html.push_str("</div>\n");
 }
 
 /// The picture of a trial's confusion matrix.
-fn confusion(row: &LeaderboardRow, pictures: &mut Pictures<'_>) -> String {
+fn confusion(row: &LeaderboardRow, images: &mut Pictures<'_>) -> String {
     let accuracy = row.test.as_ref().map_or(f64::NAN, |test| test.accuracy);
     let alt = format!(
         "Confusion matrix of trial {} on the test set, accuracy {}",
         row.trial,
         figures::share(accuracy)
     );
-    pictures.img(&Picture { path: &format!("trials/{}/confusion.png", row.trial), size: None, alt: &alt })
+    images.img(&Picture { path: &format!("trials/{}/confusion.png", row.trial), size: None, alt: &alt })
 }
 
 /// Writes the table of the classes with their averages.
@@ -175,7 +170,7 @@ fn trials(
     study: &Study,
     board: &Leaderboard,
     pictured: &BTreeSet<TrialId>,
-    pictures: &mut Pictures<'_>,
+    images: &mut Pictures<'_>,
 ) {
     html.push_str("<h2>Trials</h2>\n");
     let rows: Vec<(&LeaderboardRow, &TrialRecord)> = board
@@ -188,7 +183,7 @@ fn trials(
     html.push_str("<div class=\"grid\">\n");
     for (row, record) in first {
         let _ = writeln!(html, "<figure id=\"trial-{}\">", row.trial);
-        trial_pictures(html, row, record, board, pictures);
+        trial_pictures(html, row, record, board, images);
         let _ = writeln!(html, "<figcaption>{}</figcaption>", caption(row));
         failure(html, row);
         html.push_str("</figure>\n");
@@ -225,7 +220,7 @@ fn trial_pictures(
     row: &LeaderboardRow,
     record: &TrialRecord,
     board: &Leaderboard,
-    pictures: &mut Pictures<'_>,
+    images: &mut Pictures<'_>,
 ) {
     let id = row.trial;
     if record.evaluations.is_empty() {
@@ -238,7 +233,7 @@ fn trial_pictures(
         let alt = format!("Losses and validation F1 of trial {id} by epoch{best}{verdict}");
         let path = format!("trials/{id}/curve.png");
         let _ =
-            writeln!(html, "{}", pictures.img(&Picture { path: &path, size: Some((1200, 900)), alt: &alt }));
+            writeln!(html, "{}", images.img(&Picture { path: &path, size: Some((1200, 900)), alt: &alt }));
     }
     if record.outcome.is_none() {
         return;
@@ -246,7 +241,7 @@ fn trial_pictures(
     let _ = if board.leader().is_some_and(|leader| leader.trial == id) {
         writeln!(html, "<p><a href=\"#classes\">Confusion on the test set</a></p>")
     } else {
-        let confusion = confusion(row, pictures);
+        let confusion = confusion(row, images);
         writeln!(html, "<details><summary>Confusion on the test set</summary>{confusion}</details>")
     };
 }
@@ -265,14 +260,14 @@ fn links(html: &mut String, others: &[(&LeaderboardRow, &TrialRecord)]) {
     );
     for (row, record) in others {
         let id = row.trial;
-        let mut links = String::new();
+        let mut links = Vec::new();
         if !record.evaluations.is_empty() {
-            let _ = write!(links, " · <a href=\"trials/{id}/curve.png\">losses and F1</a>");
+            links.push(format!("<a href=\"trials/{id}/curve.png\">losses and F1</a>"));
         }
         if record.outcome.is_some() {
-            let _ = write!(links, " · <a href=\"trials/{id}/confusion.png\">confusion</a>");
+            links.push(format!("<a href=\"trials/{id}/confusion.png\">confusion</a>"));
         }
-        let _ = write!(html, "<li id=\"trial-{id}\">{}{links}", caption(row));
+        let _ = write!(html, "<li id=\"trial-{id}\">{}<br>{}", caption(row), links.join(" · "));
         failure(html, row);
         html.push_str("</li>\n");
     }

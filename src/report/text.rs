@@ -53,7 +53,11 @@ fn has_glyph(c: char) -> bool {
 /// `text` as pictures show it: on one line, and transliterated where no font has its characters.
 pub(super) fn drawn(text: &str) -> String {
     let text = transliterate::composed(text);
-    if text.chars().all(has_glyph) { text } else { transliterate::transliterated(&text, has_glyph) }
+    if text.is_ascii() || text.chars().all(has_glyph) {
+        text
+    } else {
+        transliterate::transliterated(&text, has_glyph)
+    }
 }
 
 /// Whether pictures transliterate some character of `text`.

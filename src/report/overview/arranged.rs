@@ -15,8 +15,11 @@ use crate::{
     trial::TrialId,
 };
 
-/// Largest number of trials that show the interval of their F1.
-const INTERVALS_MAX: usize = 40;
+/// Largest number of trials in columns that show the interval of their F1.
+const COLUMN_INTERVALS_MAX: usize = 40;
+/// Largest number of trials on an axis of numbers that show the interval of their F1. More trials have
+/// quartiles.
+const NUMBERS_INTERVALS_MAX: usize = 19;
 /// Largest number of a setting's values that have places of their own within the columns of another one.
 const WITHIN_MAX: usize = 6;
 
@@ -80,17 +83,17 @@ impl<'a> Arranged<'a> {
     /// Whether each trial stands at a place of its own, so that there is room for its interval.
     pub(super) fn has_intervals(&self, ranked: &[Ranked<'_>]) -> bool {
         let trials = || ranked.iter().map(|trial| trial.row.trial);
-        let places: BTreeSet<(u64, usize)> = match self.spread {
-            Spread::Columns(_) => trials()
-                .filter_map(|trial| self.slot(trial))
-                .map(|(column, place)| (column as u64, place))
-                .collect(),
+        let (places, most): (BTreeSet<(u64, usize)>, usize) = match self.spread {
+            Spread::Columns(_) => {
+                let slots = trials().filter_map(|trial| self.slot(trial));
+                (slots.map(|(column, place)| (column as u64, place)).collect(), COLUMN_INTERVALS_MAX)
+            }
             Spread::Numbers(_) => {
                 let numbers = trials().filter_map(|trial| self.value(trial)?.as_f64());
-                numbers.map(|number| (number.to_bits(), 0)).collect()
+                (numbers.map(|number| (number.to_bits(), 0)).collect(), NUMBERS_INTERVALS_MAX)
             }
         };
-        ranked.len() <= INTERVALS_MAX && places.len() == ranked.len()
+        ranked.len() <= most && places.len() == ranked.len()
     }
 
     /// The title of the horizontal axis: the setting, its scale, and what the places within a column are.

@@ -50,7 +50,7 @@ pub(super) fn draw_curves(canvas: &mut Canvas, study: &Study, board: &Leaderboar
     for (place, curve) in curves.iter().enumerate().rev() {
         curve.draw(canvas, &panel, is_by_place.then(|| numbers::count(place + 1)));
     }
-    curves_legend(canvas, &curves, ranked);
+    curves_legend(canvas, &curves, ranked, is_by_place);
     if ranked.len() > 1 {
         colour_bar(canvas, panel.area, ranked, board);
     }
@@ -134,12 +134,19 @@ fn stroke(trial: &Ranked<'_>, place: usize, trials: usize) -> Stroke {
 }
 
 /// Draws the legend: the three best trials, and those whose curves have no colour of a rank.
-fn curves_legend(canvas: &mut Canvas, curves: &[Curve], ranked: &[Ranked<'_>]) {
+fn curves_legend(canvas: &mut Canvas, curves: &[Curve], ranked: &[Ranked<'_>], is_by_place: bool) {
+    let symbol = |stroke: Stroke, on_line: Marker, alone: Marker| {
+        if is_by_place {
+            LegendSymbol::Mark(alone, stroke.colour)
+        } else {
+            LegendSymbol::Line(stroke, on_line)
+        }
+    };
     let best = ranked.iter().enumerate().take(3).filter(|(_, trial)| trial.leads || !trial.unfit);
     let names: Vec<(LegendSymbol, String)> = best
         .map(|(place, trial)| {
             let rank = trial.row.rank.unwrap_or(0);
-            let symbol = LegendSymbol::Line(stroke(trial, place, ranked.len()), Marker::None);
+            let symbol = symbol(stroke(trial, place, ranked.len()), Marker::None, Marker::Disc);
             (symbol, format!("rank {rank}: trial {}", trial.row.trial))
         })
         .collect();
@@ -147,8 +154,8 @@ fn curves_legend(canvas: &mut Canvas, curves: &[Curve], ranked: &[Ranked<'_>]) {
         names.iter().map(|(symbol, name)| (*symbol, name.as_str())).collect();
     let mut others = |kind: Kind, marker: Marker, name| {
         if let Some(curve) = curves.iter().find(|curve| curve.kind == kind) {
-            let marker = if curve.points.len() > 2 { Marker::None } else { marker };
-            entries.push((LegendSymbol::Line(curve.stroke, marker), name));
+            let on_line = if curve.points.len() > 2 { Marker::None } else { marker };
+            entries.push((symbol(curve.stroke, on_line, marker), name));
         }
     };
     others(Kind::Unfit, Marker::Ring, "collapsed or diverged");

@@ -24,6 +24,8 @@ use crate::{
 
 /// Share of a column's width that its marks may take.
 const COLUMN_SHARE: f64 = 0.84;
+/// The same where marks have places within the column, which must not be taken for columns.
+const WITHIN_SHARE: f64 = 0.6;
 /// Largest width of the box of a column's quartiles, in pixels.
 const HALF_WIDTH_MAX: f64 = 260.0;
 /// Least number of trials in a column with quartiles.
@@ -53,10 +55,13 @@ struct TrialMark<'a> {
     trial: &'a Ranked<'a>,
 }
 
-/// The quartiles of the trials between two places.
+/// The quartiles of the trials around a place.
 struct Half {
-    left: f64,
-    right: f64,
+    middle: f64,
+    /// Half of the width of the box.
+    reach: f64,
+    /// Half of the length of the median's line, which is seen on both sides of the marks.
+    line_reach: f64,
     quartiles: Quartiles,
 }
 
@@ -110,7 +115,8 @@ impl<'a> SettingPanel<'a> {
         }
         let area = self.panel.area;
         let pitch = area.width() / numbers::count(columns.max(1));
-        let room = pitch * COLUMN_SHARE / numbers::count(arranged.places());
+        let share = if arranged.places() > 1 { WITHIN_SHARE } else { COLUMN_SHARE };
+        let room = pitch * share / numbers::count(arranged.places());
         let diameter = 2.0 * self.radius + 1.0;
         let lanes: Vec<Vec<i32>> = slots
             .values()
@@ -129,10 +135,12 @@ impl<'a> SettingPanel<'a> {
         for column in 0..columns {
             let figures = slots.range((column, 0)..(column + 1, 0)).flat_map(|(_, trials)| trials);
             let figures: Vec<f64> = figures.filter_map(|(_, trial)| f1(trial)).collect();
-            if figures.len() >= COLUMN_QUARTILES_MIN {
+            if figures.len() >= COLUMN_QUARTILES_MIN && !self.has_intervals {
                 let middle = area.left + (numbers::count(column) + 0.5) * pitch;
-                let reach = (pitch * COLUMN_SHARE).min(HALF_WIDTH_MAX) / 2.0;
-                self.add_half((middle - reach, middle + reach), figures.into_iter());
+                let line_reach = pitch * COLUMN_SHARE / 2.0 + 8.0;
+                let reach = line_reach.min(HALF_WIDTH_MAX / 2.0);
+                let quartiles = Quartiles::of(figures.into_iter());
+                self.halves.extend(quartiles.map(|quartiles| Half { middle, reach, line_reach, quartiles }));
             }
         }
     }
@@ -155,15 +163,12 @@ impl<'a> SettingPanel<'a> {
         for group in groups(&pairs, GROUPS_MAX) {
             let ends = group.first().zip(group.last());
             let places = ends.and_then(|(a, b)| self.panel.across(a.0).zip(self.panel.across(b.0)));
-            if let Some((left, right)) = places {
-                self.add_half((left - 4.0, right + 4.0), group.iter().map(|pair| pair.1));
-            }
+            let quartiles = Quartiles::of(group.iter().map(|pair| pair.1));
+            self.halves.extend(places.zip(quartiles).map(|((left, right), quartiles)| {
+                let reach = (right - left) / 2.0 + 3.0;
+                Half { middle: f64::midpoint(left, right), reach, line_reach: reach, quartiles }
+            }));
         }
-    }
-
-    /// Adds the quartiles of figures between two places.
-    fn add_half(&mut self, (left, right): Point, figures: impl Iterator<Item = f64>) {
-        self.halves.extend(Quartiles::of(figures).map(|quartiles| Half { left, right, quartiles }));
     }
 
     /// The height of a trial's mark.
@@ -178,9 +183,7 @@ impl<'a> SettingPanel<'a> {
         if let Some((low, high)) = leader.and_then(|mark| self.interval(mark.trial)) {
             canvas.rectangle(Area { top: high, bottom: low, ..area }, band_colour());
         }
-        self.halves(canvas, |canvas, half, low, high| {
-            middle_half(canvas, Area { left: half.left, right: half.right, top: high, bottom: low });
-        });
+        self.draw_boxes(canvas);
         let y_ticks: Vec<Tick> =
             self.panel.y.ticks(6).into_iter().filter(|tick| (0.0..=1.0).contains(&tick.at)).collect();
         let frame = Frame { x_title: Some(&self.title), y_title, x_ticks: &self.ticks, y_ticks: &y_ticks };
@@ -188,6 +191,7 @@ impl<'a> SettingPanel<'a> {
         if self.marks.is_empty() {
             note(canvas, area, "no test result yet");
         }
+        self.draw_medians(canvas);
         for shown in self.marks.iter().filter(|_| self.has_intervals) {
             self.draw_interval(canvas, shown);
         }
@@ -198,22 +202,26 @@ impl<'a> SettingPanel<'a> {
         for shown in self.in_order(|trial| !trial.unfit && !trial.leads) {
             self.draw_mark(canvas, shown);
         }
-        self.halves(canvas, |canvas, half, _, _| {
-            if let Some(y) = self.panel.down(half.quartiles.median) {
-                median_line(canvas, (half.left, y), half.right);
-            }
-        });
         if let Some(best) = leader {
             mark(canvas, best.place, Marker::Star, 6.4, best.trial.colour);
         }
     }
 
-    /// Calls `draw` for each box of quartiles, with the heights of its lower and its upper edge.
-    fn halves(&self, canvas: &mut Canvas, draw: impl Fn(&mut Canvas, &Half, f64, f64)) {
-        for half in &self.halves {
-            let ends = self.panel.down(half.quartiles.low).zip(self.panel.down(half.quartiles.high));
-            if let Some((low, high)) = ends {
-                draw(canvas, half, low, high);
+    /// Draws the boxes of the quartiles.
+    fn draw_boxes(&self, canvas: &mut Canvas) {
+        for Half { middle, reach, quartiles, .. } in &self.halves {
+            let ends = self.panel.down(quartiles.low).zip(self.panel.down(quartiles.high));
+            if let Some((bottom, top)) = ends {
+                middle_half(canvas, Area { left: middle - reach, right: middle + reach, top, bottom });
+            }
+        }
+    }
+
+    /// Draws the lines of the medians.
+    fn draw_medians(&self, canvas: &mut Canvas) {
+        for Half { middle, line_reach, quartiles, .. } in &self.halves {
+            if let Some(y) = self.panel.down(quartiles.median) {
+                median_line(canvas, (middle - line_reach, y), middle + line_reach);
             }
         }
     }

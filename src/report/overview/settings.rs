@@ -71,7 +71,7 @@ pub(super) fn draw_settings(
 fn draw_legend(canvas: &mut Canvas, panels: &[SettingPanel<'_>], f1: &str, ranked: &[Ranked<'_>]) {
     let has_intervals = panels.iter().any(|panel| panel.has_intervals);
     let trial = if has_intervals {
-        "trial with its 95 % interval, coloured by rank"
+        "trial, coloured by rank (line: its 95 % interval)"
     } else {
         "trial, coloured by rank"
     };

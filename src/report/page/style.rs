@@ -38,7 +38,7 @@ pre { background: var(--card); padding: 1rem; overflow-x: auto; border-radius: 4
   tr, figure, img { break-inside: avoid } h2, h3 { break-after: avoid; margin-top: 1.2rem }
   img { max-height: 165mm; max-width: 100%; width: auto }
   .grid { grid-template-columns: 1fr 1fr; gap: 6mm } .pair { display: block }
-  details::details-content { content-visibility: visible; block-size: auto }
+  .pair img { max-height: 120mm } details:not([open]) { display: none }
   pre { white-space: pre-wrap; overflow: visible; overflow-wrap: anywhere }
   :target { outline: none }
 }
