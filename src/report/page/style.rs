@@ -22,7 +22,7 @@ tr.best td { font-weight: 600 } td a { color: inherit }
 .soft { color: var(--soft) }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem }
 figure { margin: 0; min-width: 0 } figcaption { margin-top: .3rem }
-.pair { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start } .pair figure { flex: 0 1 44rem }
+.pair { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start } .pair > * { min-width: 0; max-width: 100% } .pair figure { flex: 0 1 44rem }
 details { margin-top: .3rem } summary { cursor: pointer }
 .others { columns: 26rem; padding-left: 1.2rem } .others li { break-inside: avoid }
 pre { background: var(--card); padding: 1rem; overflow-x: auto; border-radius: 4px; max-width: 100% }
