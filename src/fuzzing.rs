@@ -60,7 +60,7 @@ pub fn log(bytes: &[u8]) {
             board.to_markdown(),
             board.to_csv(),
             board.to_json(),
-            report::page(&study, &board, "", &report::pictured(&board)),
+            report::page(&study, &board, "", &report::pictured(&board), &|_| None),
         ];
         assert!(texts.iter().all(|text| !text.is_empty()));
     }

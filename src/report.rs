@@ -8,20 +8,26 @@ mod axis;
 mod canvas;
 mod confusion;
 mod curve;
+mod curve_points;
 mod error;
+mod names;
 mod overview;
 mod page;
 mod palette;
 mod panel;
 mod shapes;
 mod text;
+mod transliterate;
 
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-pub use self::{error::ReportError, page::page};
+pub use self::{
+    error::ReportError,
+    page::{FileBeside, page},
+};
 use crate::{
     leaderboard::Leaderboard,
     study::{Study, TrialRecord},
@@ -60,7 +66,8 @@ pub fn draw_overview(study: &Study, board: &Leaderboard, path: &Path) -> Result<
     write(path, &overview::png(study, board)?)
 }
 
-/// Writes `report.html`, which refers to `overview.png` and `trials/` beside it; see [`page`](page()).
+/// Writes `report.html`, with `overview.png` and the pictures of the first trials from the folder beside it; see
+/// [`page`](page()).
 ///
 /// # Errors
 /// When `path` cannot be written.
@@ -71,7 +78,9 @@ pub fn write_page(
     pictured: &BTreeSet<TrialId>,
     path: &Path,
 ) -> Result<(), ReportError> {
-    write(path, page(study, board, spec, pictured).as_bytes())
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let page = page(study, board, spec, pictured, &|picture| fs::read(folder.join(picture)).ok());
+    write(path, page.as_bytes())
 }
 
 /// The trials that have pictures: all trials, or in a large sweep the first ones on the leaderboard.

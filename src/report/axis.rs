@@ -6,6 +6,11 @@ use crate::{leaderboard::figures, plan::Scale, settings::Value};
 /// values keep enough distance on a linear axis.
 const LOG_FACTOR: f64 = 10.0;
 
+/// Factor between the largest and the least loss above which their axis is logarithmic.
+const LOSS_FACTOR: f64 = 50.0;
+/// Least length of an axis of losses, as a share of its upper end.
+const LOSS_SPAN_MIN: f64 = 0.1;
+
 /// Largest absolute value of an end: the difference of two ends stays below the largest `f64`, 1.8e308.
 const END_MAX: f64 = 1e300;
 /// Least end of a logarithmic axis.
@@ -87,10 +92,24 @@ impl Axis {
             let margin = 0.04 * (high - low);
             Self::linear((low - margin).max(0.0), high + margin)
         } else if low.is_finite() {
-            Self::linear(low - 1.0, low + 1.0)
+            // No whole epoch but the only one: an axis that shows others would promise more evaluations.
+            Self::linear(low - 0.5, low + 0.5)
         } else {
             Self::linear(0.0, 1.0)
         }
+    }
+
+    /// An axis around the finite ones of these losses. Logarithmic when they differ by a factor of more than
+    /// [`LOSS_FACTOR`]. It spans at least the share [`LOSS_SPAN_MIN`] of the greatest loss, so that a loss that
+    /// hardly moves looks like one.
+    pub(super) fn of_losses(losses: impl Iterator<Item = f64>) -> Self {
+        let axis = Self::around(losses, 0.07, LOSS_FACTOR);
+        let span = LOSS_SPAN_MIN * axis.high.abs().min(END_MAX);
+        if axis.log || axis.high - axis.low >= span {
+            return axis;
+        }
+        let middle = f64::midpoint(axis.low, axis.high);
+        Self::linear(middle - span / 2.0, middle + span / 2.0)
     }
 
     /// Whether the axis is logarithmic.
@@ -138,8 +157,13 @@ impl Axis {
         self.linear_ticks(count_max).into_iter().filter(|tick| self.position(tick.at).is_some()).collect()
     }
 
-    /// Ticks at whole epochs, if the axis has at least two of them, else at fractions.
-    pub(super) fn epoch_ticks(&self) -> Vec<Tick> {
+    /// Ticks at whole epochs, if the axis has at least two of them, else at fractions; if all of these `epochs`
+    /// are one, only there.
+    pub(super) fn epoch_ticks(&self, epochs: impl Iterator<Item = f64>) -> Vec<Tick> {
+        let mut epochs = epochs.filter(|epoch| epoch.is_finite());
+        if let Some(only) = epochs.next().filter(|first| epochs.all(|epoch| epoch == *first)) {
+            return vec![Tick { at: only, label: figures::number(only) }];
+        }
         let ticks = self.ticks(12);
         let is_whole = |tick: &&Tick| (tick.at - tick.at.round()).abs() < 1e-9;
         let whole: Vec<Tick> = ticks.iter().filter(is_whole).cloned().collect();
@@ -177,14 +201,21 @@ impl Axis {
         )]
         let decimals = (-step.log10()).ceil().clamp(0.0, 12.0) as usize;
         let first = (self.low / step - STEP_TOLERANCE).ceil();
-        (0..=count_max)
+        let mut ticks: Vec<Tick> = (0..=count_max)
             .map(|index| {
                 #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
                 let at = (first + index as f64) * step;
                 Tick { at, label: tick_label(at, decimals) }
             })
             .take_while(|tick| tick.at <= self.high + STEP_TOLERANCE * step)
-            .collect()
+            .collect();
+        // Four significant digits may be too few to tell neighbours apart.
+        if ticks.windows(2).any(|pair| pair[0].label == pair[1].label) {
+            for tick in &mut ticks {
+                tick.label = decimal(tick.at, decimals);
+            }
+        }
+        ticks
     }
 }
 
@@ -198,6 +229,11 @@ fn tick_label(at: f64, decimals: usize) -> String {
     if at != 0.0 && (at.abs() >= 1e5 || decimals > 4) {
         return figures::number(at);
     }
+    decimal(at, decimals)
+}
+
+/// `at` with this many decimals.
+fn decimal(at: f64, decimals: usize) -> String {
     // Negative zero would be shown as -0.
     format!("{:.decimals$}", if at == 0.0 { 0.0 } else { at })
 }
@@ -253,6 +289,27 @@ mod tests {
     }
 
     #[test]
+    fn ticks_at_different_numbers_have_different_labels() {
+        let ticks = labels(Axis::linear(0.722_41, 0.722_53), 6);
+        assert!(ticks.len() > 3 && ticks.windows(2).all(|pair| pair[0] != pair[1]), "{ticks:?}");
+    }
+
+    #[test]
+    fn losses_that_hardly_move_do_not_fill_their_axis() {
+        let axis = Axis::of_losses([0.722_4, 0.722_5].into_iter());
+        let ends = [0.722_4, 0.722_5].map(|loss| axis.position(loss).unwrap());
+        assert!(ends[1] - ends[0] < 0.01 && ends[0] > 0.4 && ends[1] < 0.6, "{ends:?}");
+    }
+
+    #[test]
+    fn a_single_epoch_has_the_only_tick() {
+        let axis = Axis::of_epochs([1.0, 1.0].into_iter());
+        let ticks = axis.epoch_ticks([1.0, f64::NAN, 1.0].into_iter());
+        assert_eq!(ticks, [Tick { at: 1.0, label: "1".to_owned() }]);
+        assert_eq!(axis.position(1.0), Some(0.5));
+    }
+
+    #[test]
     fn learning_rates_have_ticks_at_ones_and_threes() {
         let axis = Axis::of_setting([1e-5, 3e-4].into_iter(), None);
         assert!(axis.is_log());
@@ -299,12 +356,13 @@ mod tests {
     }
 
     #[test]
-    fn the_epoch_axis_has_whole_ticks_even_for_one_evaluation() {
+    fn the_epoch_axis_has_whole_ticks_and_none_at_an_epoch_that_was_not_trained() {
         let labels = |epochs: &[f64]| -> Vec<String> {
-            let ticks = Axis::of_epochs(epochs.iter().copied()).epoch_ticks();
+            let ticks = Axis::of_epochs(epochs.iter().copied()).epoch_ticks(epochs.iter().copied());
             ticks.into_iter().map(|tick| tick.label).collect()
         };
-        assert_eq!(labels(&[1.0]), ["0", "1", "2"]);
+        assert_eq!(labels(&[1.0]), ["1"]);
+        assert_eq!(labels(&[0.5]), ["0.5"]);
         assert_eq!(labels(&[1.0, 2.0, 3.0]), ["1", "2", "3"]);
     }
 

@@ -6,7 +6,7 @@
 
 use plotters::{
     backend::{BitMapBackend, DrawingBackend},
-    style::{RGBColor, ShapeStyle},
+    style::{RGBAColor, RGBColor, ShapeStyle},
 };
 
 pub(super) use super::shapes::{Anchor, Area, Label, Point, Stroke};
@@ -118,13 +118,24 @@ impl Canvas {
 
     /// Fills a circle.
     pub(super) fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
+        self.circle(centre, radius, filled(colour));
+    }
+
+    /// Fills a circle through which the share 1 - `cover` of what lies below is seen.
+    pub(super) fn translucent_disc(&mut self, centre: Point, radius: f64, colour: Colour, cover: f64) {
+        let ink = RGBAColor(colour.0, colour.1, colour.2, cover);
+        self.circle(centre, radius, ShapeStyle { color: ink, ..filled(colour) });
+    }
+
+    /// Draws a circle in this style.
+    fn circle(&mut self, centre: Point, radius: f64, style: ShapeStyle) {
         let centre = self.place(centre);
         let radius = device(radius).unsigned_abs();
         let reach = i32::try_from(radius).unwrap_or(i32::MAX).saturating_add(1);
         if !self.is_in_sight(centre.1.saturating_sub(reach), centre.1.saturating_add(reach)) {
             return;
         }
-        self.draw(|backend| backend.draw_circle(centre, radius, &filled(colour), true));
+        self.draw(|backend| backend.draw_circle(centre, radius, &style, true));
     }
 
     /// Draws lines from point to point, with round joints and ends.
@@ -155,7 +166,7 @@ impl Canvas {
         }
     }
 
-    /// Draws a text. A character that no font has becomes □.
+    /// Draws a text, transliterated where no font has its characters.
     pub(super) fn text(&mut self, (x, y): Point, text: &str, label: Label) {
         let (x, y, size) = (x * FACTOR, y * FACTOR, label.size * FACTOR);
         let width = text::width(text, size, label.bold);

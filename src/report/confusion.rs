@@ -3,7 +3,8 @@
 use super::{
     canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
     error::ReportError,
-    palette::{INK, SOFT, heat},
+    names,
+    palette::{GRID, INK, SOFT, heat},
     panel::{TICK_SIZE, TITLE_SIZE},
     text,
 };
@@ -16,11 +17,17 @@ use crate::{
 /// Height above the matrix for the title.
 const HEAD: f64 = 122.0;
 /// Largest width of a class name.
-const NAME_WIDTH_MAX: f64 = 190.0;
+const NAME_WIDTH_MAX: f64 = 230.0;
 /// Least side of a cell that has room for a count and a percentage.
 const PERCENTAGE_CELL_MIN: f64 = 52.0;
 /// Least side of a cell that has room for a count.
-const COUNT_CELL_MIN: f64 = 34.0;
+const COUNT_CELL_MIN: f64 = 20.0;
+/// Least side of a cell that stands apart from its neighbours.
+const GAP_CELL_MIN: f64 = 12.0;
+/// Least size of a count that can be read.
+const COUNT_SIZE_MIN: f64 = 9.0;
+/// Number of classes from which on every fifth boundary between cells is stronger.
+const FIFTHS_FROM: usize = 11;
 
 /// The measures of a picture, in logical pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,15 +66,22 @@ pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, Report
     let outcome =
         outcome.ok_or(ReportError::NothingToDraw { trial: record.trial.id, what: "test result" })?;
     let test = &outcome.test;
-    let names: Vec<String> = (0..test.confusion.classes())
-        .map(|class| study.labels.get(class).map_or_else(|| class.to_string(), |label| figures::plain(label)))
-        .collect();
+    let classes = names::classes(&study.labels, test.confusion.classes());
+    let is_transliterated = classes.iter().any(|name| text::is_transliterated(name));
+    let names = names::distinct(&classes, TICK_SIZE, NAME_WIDTH_MAX);
     let layout = MatrixLayout::new(&names);
-    let mut canvas = Canvas::new(layout.width, layout.height);
+    let note = if is_transliterated { 30 } else { 0 };
+    let mut canvas = Canvas::new(layout.width, layout.height + note);
     head(&mut canvas, record, study, test);
     cells(&mut canvas, &layout, &test.confusion);
+    guides(&mut canvas, &layout, names.len());
     class_names(&mut canvas, &layout, &names);
     scale(&mut canvas, layout.matrix);
+    if is_transliterated {
+        let room = f64::from(layout.width) - 2.0 * 36.0;
+        let note = text::fit(text::TRANSLITERATED, TICK_SIZE, room);
+        canvas.text((36.0, f64::from(layout.height) + 8.0), &note, Label::new(TICK_SIZE, SOFT));
+    }
     canvas.png()
 }
 
@@ -88,7 +102,7 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study, test: &Scores)
         "{} documents · accuracy {} · {} {} {}",
         test.confusion.total(),
         figures::share(test.accuracy),
-        test.target().f1_name(),
+        names::f1(test.target(), &study.labels),
         figures::share(test.f1),
         figures::interval(test.f1_low, test.f1_high),
     );
@@ -98,6 +112,8 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study, test: &Scores)
 /// Colours each cell by its share of the row, and writes its figures.
 fn cells(canvas: &mut Canvas, layout: &MatrixLayout, confusion: &Confusion) {
     let MatrixLayout { cell, matrix, .. } = *layout;
+    // What is seen between the cells: a guide from each name to its cells.
+    canvas.rectangle(matrix, GRID);
     for (row, counts) in confusion.rows().iter().enumerate() {
         let total: u64 = counts.iter().sum();
         for (column, &count) in counts.iter().enumerate() {
@@ -105,14 +121,38 @@ fn cells(canvas: &mut Canvas, layout: &MatrixLayout, confusion: &Confusion) {
             let share = if total == 0 { 0.0 } else { count as f64 / total as f64 };
             #[expect(clippy::cast_precision_loss, reason = "few classes")]
             let (left, top) = (matrix.left + column as f64 * cell, matrix.top + row as f64 * cell);
-            let gap = if cell >= 12.0 { 1.0 } else { 0.0 };
+            let gap = if cell >= GAP_CELL_MIN { 1.0 } else { 0.0 };
             let area = Area { left: left + gap, top: top + gap, right: left + cell, bottom: top + cell };
             canvas.rectangle(area, heat(share));
             let middle = (left + cell / 2.0, top + cell / 2.0);
             write_figures(canvas, &Cell { middle, side: cell, count, share });
         }
     }
-    let Area { left, top, right, bottom } = matrix;
+}
+
+/// Draws a frame around the matrix and around the cells of right predictions, and a stronger line at every
+/// fifth boundary of many classes.
+fn guides(canvas: &mut Canvas, layout: &MatrixLayout, classes: usize) {
+    let MatrixLayout { cell, matrix, .. } = *layout;
+    #[expect(clippy::cast_precision_loss, reason = "few classes")]
+    let along = |class: usize| class as f64 * cell;
+    if classes >= FIFTHS_FROM {
+        let stroke = Stroke::solid(GRID.mix(INK, 0.28), 1.2);
+        for class in (5..classes).step_by(5) {
+            let (x, y) = (matrix.left + along(class), matrix.top + along(class));
+            canvas.line(&[(x, matrix.top), (x, matrix.bottom)], stroke);
+            canvas.line(&[(matrix.left, y), (matrix.right, y)], stroke);
+        }
+    }
+    for class in (0..classes).filter(|_| cell >= GAP_CELL_MIN) {
+        let (left, top) = (matrix.left + along(class), matrix.top + along(class));
+        frame(canvas, Area { left, top, right: left + cell, bottom: top + cell });
+    }
+    frame(canvas, matrix);
+}
+
+/// Draws a thin line around an area.
+fn frame(canvas: &mut Canvas, Area { left, top, right, bottom }: Area) {
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     canvas.line(&corners, Stroke::solid(SOFT, 1.0));
 }
@@ -135,9 +175,12 @@ fn write_figures(canvas: &mut Canvas, cell: &Cell) {
         return;
     }
     let count = count.to_string();
-    let size = (side * 0.17).clamp(15.0, 30.0);
+    let size = (side * 0.17).clamp(15.0, 30.0).min(side * 0.62);
     let widest = text::width(&count, 1.0, true).max(0.1);
-    let size = size.min((side - 8.0) / widest).max(9.0);
+    let size = size.min((side - 4.0) / widest);
+    if size < COUNT_SIZE_MIN {
+        return;
+    }
     let label = Label::new(size, heat(share).readable()).anchor(Anchor::Middle);
     if side < PERCENTAGE_CELL_MIN {
         canvas.text((x, y), &count, label);
@@ -156,21 +199,20 @@ fn class_names(canvas: &mut Canvas, layout: &MatrixLayout, names: &[String]) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
     let every = (20.0 / cell).ceil().max(1.0) as usize;
     for (class, name) in names.iter().enumerate().step_by(every) {
-        let name = text::fit(name, TICK_SIZE, NAME_WIDTH_MAX);
         #[expect(clippy::cast_precision_loss, reason = "few classes")]
         let along = (class as f64 + 0.5) * cell;
-        canvas.text((matrix.left - 10.0, matrix.top + along), &name, label.anchor(Anchor::End));
+        canvas.text((matrix.left - 10.0, matrix.top + along), name, label.anchor(Anchor::End));
         if has_horizontal_names {
             let at = (matrix.left + along, matrix.bottom + 18.0);
-            canvas.text(at, &name, label.anchor(Anchor::Middle));
+            canvas.text(at, name, label.anchor(Anchor::Middle));
         } else {
             let at = (matrix.left + along, matrix.bottom + 10.0);
-            canvas.text(at, &name, label.upwards().anchor(Anchor::End));
+            canvas.text(at, name, label.upwards().anchor(Anchor::End));
         }
     }
     let title = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle);
     let (across, down) = matrix.middle();
-    canvas.text((across, canvas.size().1 - 24.0), "predicted class", title);
+    canvas.text((across, f64::from(layout.height) - 24.0), "predicted class", title);
     canvas.text((40.0, down), "true class", title.upwards());
 }
 
@@ -184,9 +226,7 @@ fn scale(canvas: &mut Canvas, matrix: Area) {
         let colour = heat((f64::from(step) + 0.5) / f64::from(steps));
         canvas.rectangle(Area { left, right, top: at(step + 1), bottom: at(step) }, colour);
     }
-    let (top, bottom) = (matrix.top, matrix.bottom);
-    let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
-    canvas.line(&corners, Stroke::solid(SOFT, 1.0));
+    frame(canvas, Area { left, right, ..matrix });
     for percent in [0, 25, 50, 75, 100] {
         let y = matrix.bottom - height * f64::from(percent) / 100.0;
         canvas.line(&[(right, y), (right + 5.0, y)], Stroke::solid(SOFT, 1.0));
@@ -216,6 +256,14 @@ mod tests {
             assert!(layout.width <= 1_700 && layout.height <= 1_700, "{layout:?}");
             assert!(f64::from(layout.width) >= layout.matrix.right + 150.0);
         }
+    }
+
+    #[test]
+    fn fifty_classes_all_have_their_names_and_counts_of_three_digits() {
+        let layout = MatrixLayout::new(&vec!["a name".to_owned(); 50]);
+        assert!(layout.cell >= TICK_SIZE + 4.0 && layout.cell >= COUNT_CELL_MIN);
+        let size = (layout.cell - 4.0) / text::width("888", 1.0, true);
+        assert!(size >= COUNT_SIZE_MIN, "{size}");
     }
 
     #[test]

@@ -3,14 +3,20 @@
 use super::{
     axis::{Axis, Tick},
     canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
+    curve_points::{self, Series},
     error::ReportError,
+    names,
     palette::{BLUE, Colour, GREEN, INK, ORANGE, SOFT, VERMILLION, WHITE},
-    panel::{Frame, LEGEND_HEIGHT, LegendSymbol, Marker, Panel, TITLE_SIZE, legend},
+    panel::{Frame, LEGEND_HEIGHT, LegendSymbol, Marker, Panel, TICK_SIZE, TITLE_SIZE, legend},
     text,
 };
 use crate::{
     event::Evaluation,
-    leaderboard::{best_evaluation, figures, verdict},
+    leaderboard::{
+        best_evaluation, figures,
+        verdict::{self, Verdict},
+    },
+    numbers,
     study::{Study, TrialRecord},
     trial::State,
 };
@@ -23,8 +29,6 @@ const EDGE_LEFT: f64 = 104.0;
 const EDGE_RIGHT: f64 = 1164.0;
 /// Largest number of points with markers. The markers of more points would touch each other.
 const MARKERS_MAX: usize = 60;
-/// Factor between the largest and the least loss above which their axis is logarithmic.
-const LOSS_FACTOR: f64 = 50.0;
 
 /// Draws the picture.
 pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, ReportError> {
@@ -35,7 +39,7 @@ pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, Report
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let below = head(&mut canvas, record, study);
     let x = Axis::of_epochs(evaluations.iter().map(|each| each.epoch));
-    let x_ticks = x.epoch_ticks();
+    let x_ticks = x.epoch_ticks(evaluations.iter().map(|each| each.epoch));
     let best = best_epoch(record).filter(|epoch| x.position(*epoch).is_some());
     let mut losses = Panel { area: area(below + LEGEND_HEIGHT + 34.0, 550.0), x, y: loss_axis(evaluations) };
     if best.is_none() {
@@ -43,8 +47,40 @@ pub(super) fn png(record: &TrialRecord, study: &Study) -> Result<Vec<u8>, Report
     }
     let f1 = Panel { area: area(628.0, 826.0), x, y: f1_axis(evaluations) };
     draw_losses(&mut canvas, &losses, record, &x_ticks);
-    draw_f1(&mut canvas, &f1, record, &x_ticks);
+    let training = series(evaluations, BLUE, |each| each.train_loss);
+    let validation = series(evaluations, VERMILLION, |each| each.validation.loss);
+    curve_points::draw(&mut canvas, &losses, &[training, validation]);
+    let name = f1_name(record, study);
+    draw_f1(&mut canvas, &f1, record, &x_ticks, &name);
+    let points = evaluations.iter().map(|each| (each.epoch, each.validation.f1)).collect();
+    curve_points::draw(&mut canvas, &f1, &[Series { points, colour: GREEN, figure: figures::share }]);
+    foot(&mut canvas, record, study, &name);
     canvas.png()
+}
+
+/// The name of the F1 that counts.
+fn f1_name(record: &TrialRecord, study: &Study) -> String {
+    let target = record.evaluations.last().map_or(study.target, |last| last.validation.target());
+    names::f1(target, &study.labels)
+}
+
+/// Says at the lower edge if a text is transliterated.
+fn foot(canvas: &mut Canvas, record: &TrialRecord, study: &Study, f1: &str) {
+    let params = record.trial.params.0.iter();
+    let mut texts = params.map(|(name, value)| format!("{name} {}", figures::value(value)));
+    let is_transliterated = |text: &str| text::is_transliterated(text);
+    if is_transliterated(&study.sweep) || is_transliterated(f1) || texts.any(|text| is_transliterated(&text))
+    {
+        let label = Label::new(TICK_SIZE - 2.0, SOFT).anchor(Anchor::End);
+        let note = text::fit(text::TRANSLITERATED, label.size, EDGE_RIGHT - EDGE_LEFT);
+        canvas.text((EDGE_RIGHT, f64::from(HEIGHT) - 11.0), &note, label);
+    }
+}
+
+/// The curve of a loss.
+fn series(evaluations: &[Evaluation], colour: Colour, loss: fn(&Evaluation) -> f64) -> Series {
+    let points = evaluations.iter().map(|each| (each.epoch, loss(each))).collect();
+    Series { points, colour, figure: figures::number }
 }
 
 /// The plot area between these heights.
@@ -70,36 +106,47 @@ fn head(canvas: &mut Canvas, record: &TrialRecord, study: &Study) -> f64 {
         canvas.text((36.0, y), &line, Label::new(TITLE_SIZE, INK));
         y += 25.0;
     }
-    canvas.text((36.0, y), &text::fit(&summary(record), TITLE_SIZE, room), Label::new(TITLE_SIZE, SOFT));
+    canvas.text(
+        (36.0, y),
+        &text::fit(&summary(record, study), TITLE_SIZE, room),
+        Label::new(TITLE_SIZE, SOFT),
+    );
     y + 34.0
 }
 
-/// The end of the title: the state of a trial that is not complete.
+/// The end of the title: the state of a trial that is not complete, and whether the trial is of no use.
 fn state_in_title(record: &TrialRecord) -> String {
     let epoch = record.evaluations.last().map_or(0.0, |last| last.epoch);
+    let verdict = verdict::judge(record);
     match (record.state, &record.failure) {
         (State::Failed, Some(failure)) => {
-            format!(" · failed after epoch {}: {}", figures::number(epoch), failure.kind)
+            let failed = if verdict == Some(Verdict::Diverged) { "diverged" } else { "failed" };
+            format!(" · {failed} after epoch {}: {}", figures::number(epoch), failure.kind)
         }
         (State::Failed, None) => " · failed".to_owned(),
         (State::Waiting | State::Running, _) => format!(" · {}", record.state.as_str()),
-        (State::Complete, _) => String::new(),
+        (State::Complete, _) => match verdict {
+            Some(unfit @ (Verdict::Collapsed | Verdict::Diverged)) => format!(" · {unfit}"),
+            Some(Verdict::Overfit | Verdict::Underfit | Verdict::Good) | None => String::new(),
+        },
     }
 }
 
 /// The line below the title: epochs and test figures.
-fn summary(record: &TrialRecord) -> String {
+fn summary(record: &TrialRecord, study: &Study) -> String {
     let planned = record.trial.settings.epochs;
     let run = record.outcome.as_ref().map(|outcome| outcome.epochs_run);
     let run = run.or(record.evaluations.last().map(|last| last.epoch)).unwrap_or(0.0);
-    let mut parts = vec![format!("{} of {planned} epochs", figures::number(run))];
+    let epochs = if planned == 1 { "epoch" } else { "epochs" };
+    let mut parts = vec![format!("{} of {planned} {epochs}", figures::number(run))];
     if let Some(outcome) = &record.outcome {
         if outcome.stopped_early {
             parts[0].push_str(", stopped early");
         }
         let test = &outcome.test;
         parts.push(format!(
-            "test F1 {} {}",
+            "test {} {} {}",
+            names::f1(test.target(), &study.labels),
             figures::share(test.f1),
             figures::interval(test.f1_low, test.f1_high)
         ));
@@ -116,8 +163,7 @@ fn best_epoch(record: &TrialRecord) -> Option<f64> {
 
 /// An axis for training and validation losses.
 fn loss_axis(evaluations: &[Evaluation]) -> Axis {
-    let losses = evaluations.iter().flat_map(|each| [each.train_loss, each.validation.loss]);
-    Axis::around(losses, 0.07, LOSS_FACTOR)
+    Axis::of_losses(evaluations.iter().flat_map(|each| [each.train_loss, each.validation.loss]))
 }
 
 /// An axis for the intervals of F1, not much beyond 0 and 1.
@@ -180,7 +226,7 @@ fn markers(evaluations: &[Evaluation]) -> (Marker, Marker) {
 }
 
 /// Draws the panel of validation F1.
-fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick]) {
+fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[Tick], name: &str) {
     let evaluations = &record.evaluations;
     let band = GREEN.mix(WHITE, 0.84);
     draw_band(canvas, panel, evaluations, band);
@@ -192,8 +238,7 @@ fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[
     let points: Vec<Point> = evaluations.iter().map(|each| (each.epoch, each.validation.f1)).collect();
     let marker = markers(evaluations).1;
     panel.curve(canvas, &points, stroke, marker);
-    let f1 = evaluations.last().map_or("F1", |last| last.validation.target().f1_name());
-    let name = format!("validation {f1}");
+    let name = format!("validation {name}");
     let entries = [
         (LegendSymbol::Line(stroke, marker), name.as_str()),
         (LegendSymbol::Patch(band), "its 95 % interval"),
@@ -244,4 +289,23 @@ fn best_name(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     let half = text::width(&name, TITLE_SIZE, false) / 2.0;
     let middle = x.clamp(EDGE_LEFT + half, EDGE_RIGHT - half);
     canvas.text((middle, panel.area.top - 14.0), &name, Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        samples::{failed, record},
+        trial::FailureKind,
+    };
+
+    #[test]
+    fn a_trial_of_no_use_is_named_so_in_the_title() {
+        let mut diverged = record(1, &[0.5, 0.6]);
+        diverged.evaluations[1].validation.loss = f64::NAN;
+        assert_eq!(state_in_title(&diverged), " · diverged");
+        let broken = failed(record(1, &[0.5]), FailureKind::NonFinite { step: 3 });
+        assert!(state_in_title(&broken).starts_with(" · diverged after epoch 1: "));
+        assert_eq!(state_in_title(&record(1, &[0.5, 0.6])), "");
+    }
 }

@@ -1,19 +1,27 @@
 //! The picture of a sweep: every validation curve, and test F1 against each swept setting.
 
+mod arranged;
 mod curves;
 mod layout;
+mod quartiles;
 mod ranked;
+mod related;
+mod setting;
+mod setting_panel;
 mod settings;
+mod swarm;
 
 use self::{
     curves::draw_curves,
-    layout::{MARGIN, RIGHT, SETTINGS_HEIGHT, SETTINGS_TOP, WIDTH},
-    ranked::shades,
-    settings::{across, draw_settings, settings},
+    layout::{MARGIN, RIGHT, SETTINGS_HEIGHT, SETTINGS_LEGEND, SETTINGS_TOP, WIDTH},
+    ranked::{is_unfit, shades},
+    setting::{Setting, settings},
+    settings::{across, draw_settings, panels},
 };
 use super::{
     canvas::{self, Canvas, Label},
     error::ReportError,
+    names,
     palette::{INK, SOFT},
     panel::TITLE_SIZE,
     text,
@@ -23,25 +31,48 @@ use crate::{
         Leaderboard, figures,
         verdict::{self, Verdict},
     },
+    numbers,
     study::Study,
     trial::State,
 };
 
+/// Height of a note at the lower edge.
+const NOTE_HEIGHT: f64 = 24.0;
+
 /// Draws the picture.
 pub(super) fn png(study: &Study, board: &Leaderboard) -> Result<Vec<u8>, ReportError> {
     let settings = settings(study, board);
-    let rows = settings.len().div_ceil(across(settings.len()));
-    #[expect(clippy::cast_precision_loss, reason = "few rows")]
-    let height = SETTINGS_TOP + rows as f64 * SETTINGS_HEIGHT + 16.0;
+    let f1 = format!("test {}", names::f1(board.target, &study.labels));
+    let notes = notes(&settings, study, &f1);
+    let rows = numbers::count(settings.len().div_ceil(across(settings.len())));
+    let top = SETTINGS_TOP + SETTINGS_LEGEND - 26.0 + rows * SETTINGS_HEIGHT;
+    let height = top + numbers::count(notes.len()) * NOTE_HEIGHT + 8.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand pixels")]
     let height = height as u32;
     let ranked = shades(board);
-    let f1 = format!("test {}", board.target.f1_name());
+    let panels = panels(&settings, &ranked);
     canvas::in_bands(WIDTH, height, |canvas| {
         head(canvas, study, board);
         draw_curves(canvas, study, board, &ranked);
-        draw_settings(canvas, &settings, &f1, &ranked);
+        draw_settings(canvas, &panels, &f1, &ranked);
+        for (line, note) in notes.iter().enumerate() {
+            let y = top + numbers::count(line) * NOTE_HEIGHT;
+            let note = text::fit(note, TITLE_SIZE - 1.0, RIGHT - MARGIN);
+            canvas.text((MARGIN, y), &note, Label::new(TITLE_SIZE - 1.0, SOFT));
+        }
     })
+}
+
+/// What a reader must know about the whole picture: a sentence each.
+fn notes(settings: &[Setting], study: &Study, f1: &str) -> Vec<String> {
+    let values = settings.iter().flat_map(|setting| setting.values.values());
+    let mut names = settings.iter().map(|setting| setting.name.clone()).chain(values.map(figures::value));
+    let is_transliterated = |name: &str| text::is_transliterated(name);
+    let is_said = is_transliterated(&study.sweep)
+        || is_transliterated(f1)
+        || names.any(|name| is_transliterated(&name));
+    let said = is_said.then(|| text::TRANSLITERATED.to_owned());
+    related::note(settings).into_iter().chain(said).collect()
 }
 
 /// Draws title, leader and its parameters.
@@ -54,12 +85,15 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
         |row| {
             let f1 = row.test.as_ref().map_or_else(String::new, |test| {
                 let interval = figures::interval(test.f1_low, test.f1_high);
-                format!("test {} {} {interval}", board.target.f1_name(), figures::share(test.f1))
+                let name = names::f1(board.target, &study.labels);
+                format!("test {name} {} {interval}", figures::share(test.f1))
             });
             let tied = board.rows.iter().filter(|row| row.tied == Some(true)).count();
             let tied =
                 if tied == 0 { String::new() } else { format!(", {tied} not distinguishable from it") };
-            format!("Best by {}: trial {} · {f1}{tied}", board.rank_by.describe(), row.trial)
+            let verdict =
+                row.verdict.filter(|_| is_unfit(row)).map_or_else(String::new, |it| format!(" ({it})"));
+            format!("Best by {}: trial {}{verdict} · {f1}{tied}", board.rank_by.describe(), row.trial)
         },
     );
     canvas.text((MARGIN, 72.0), &text::fit(&best, 18.0, room), Label::new(18.0, INK));

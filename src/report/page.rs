@@ -1,60 +1,80 @@
 //! The page that holds the pictures: one file without scripts, which needs no server.
 //!
-//! Texts from data, spec and error messages are escaped.
+//! The overview and the pictures of the first trials are part of the page, so that it can be sent to others by
+//! itself; the page says where the others lie. Texts from data, spec and error messages are escaped.
+
+mod pictures;
+mod style;
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
+pub use self::pictures::FileBeside;
+use self::{
+    pictures::{EMBEDDED_TRIALS_MAX, Picture, Pictures},
+    style::STYLE,
+};
 use crate::{
     leaderboard::{Averages, Leaderboard, LeaderboardRow, figures},
     study::{Study, TrialRecord},
     trial::TrialId,
 };
 
-/// The style sheet of the page, for light and dark screens.
-const STYLE: &str = "\
-:root { color-scheme: light dark; --line: #d5d5d5; --soft: #5c5c5c; --back: #fff; --ink: #222; --card: #f6f6f6 }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; --back: #181818; --ink: #e8e8e8; --card: #242424 } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 1500px; margin: 2rem auto; padding: 0 1rem; background: var(--back); color: var(--ink) }
-h1, h2 { line-height: 1.2 } h2 { margin-top: 2.5rem }
-img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap }
-th, td { padding: .3rem .55rem; font-size: .92rem; border-bottom: 1px solid var(--line); text-align: left }
-th { position: sticky; top: 0; background: var(--back) }
-tr.best td { font-weight: 600 } td a { color: inherit }
-.soft { color: var(--soft) }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem }
-figure { margin: 0 } figcaption { margin-top: .3rem; overflow-wrap: anywhere }
-pre { background: var(--card); padding: 1rem; overflow-x: auto; border-radius: 4px }
-";
-
 /// The page of a sweep: overview, leaderboard, each trial's pictures, and the spec.
 ///
-/// Its links are relative, to `overview.png` and `trials/` beside the page. Trials that are not in `pictured`
-/// are shown in the leaderboard only.
+/// `file` gives the pictures, by their paths from the page: `overview.png` and those below `trials/`. A picture
+/// that it does not give is linked. Trials that are not in `pictured` are shown in the leaderboard only.
 #[must_use]
-pub fn page(study: &Study, board: &Leaderboard, spec: &str, pictured: &BTreeSet<TrialId>) -> String {
+pub fn page(
+    study: &Study,
+    board: &Leaderboard,
+    spec: &str,
+    pictured: &BTreeSet<TrialId>,
+    file: FileBeside<'_>,
+) -> String {
     let name = escape(&study.sweep);
+    let mut images = Pictures::new(file);
+    let alt = escape(&overview_in_words(study, board));
+    let overview = images.img(&Picture { path: "overview.png", size: None, alt: &alt });
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{name} · sweep</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n\
-         <p><img src=\"overview.png\" alt=\"Validation curves of all trials, and test F1 by swept setting\"></p>\n"
+         <title>{name} · sweep</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{name}</h1>\n\
+         <p>{overview}</p>\n"
     );
     leaderboard(&mut html, board, pictured);
-    classes(&mut html, board);
-    trials(&mut html, study, board, pictured);
-    let _ = write!(html, "<h2>Spec</h2>\n<pre>{}</pre>\n</body>\n</html>\n", escape(spec));
+    classes(&mut html, board, pictured, &mut images);
+    trials(&mut html, study, board, pictured, &mut images);
+    let _ = write!(
+        html,
+        "<h2>Spec</h2>\n<pre tabindex=\"0\">{}</pre>\n</main>\n</body>\n</html>\n",
+        escape(spec)
+    );
     html
+}
+
+/// What the overview shows, in words.
+fn overview_in_words(study: &Study, board: &Leaderboard) -> String {
+    let settings = if study.swept.is_empty() { "trial".to_owned() } else { study.swept.join(", ") };
+    let f1 = board.target.f1_name();
+    let best = board.leader().and_then(|row| Some((row.trial, row.test.as_ref()?.f1)));
+    let best = best.map_or_else(String::new, |(trial, figure)| {
+        format!(". The best trial is {trial}, with test {f1} {}", figures::share(figure))
+    });
+    format!(
+        "Validation loss by epoch of {} trials, and their test {f1} by {}{best}. The leaderboard below has all figures.",
+        study.trials.len(),
+        figures::plain(&settings),
+    )
 }
 
 /// Writes the leaderboard with its footnotes.
 fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
     let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", board.rank_by.describe());
     let (headings, rows) = board.cells();
-    html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
+    html.push_str(&scroll_box("Leaderboard"));
+    html.push_str("<table class=\"board\">\n<thead><tr>");
     for heading in &headings {
-        let _ = write!(html, "<th>{}</th>", escape(heading));
+        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(heading));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     let leader = board.leader().map(|row| row.trial);
@@ -77,17 +97,49 @@ fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<Trial
     }
 }
 
-/// Writes the best trial's figures for each class of the test set.
-fn classes(html: &mut String, board: &Leaderboard) {
-    let Some((leader, test)) = board.leader().and_then(|row| Some((row, row.test.as_ref()?))) else { return };
+/// The beginning of a box in which a table scrolls, which keys reach too.
+fn scroll_box(name: &str) -> String {
+    format!("<div class=\"box\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">")
+}
+
+/// Writes the best trial's figures for each class of the test set, and its confusion matrix.
+fn classes(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>, images: &mut Pictures<'_>) {
+    let Some(leader) = board.leader().filter(|row| row.test.is_some()) else { return };
     let _ = write!(
         html,
-        "<h2>Classes</h2>\n<p>The test set by class, in trial <a href=\"#trial-{0}\">{0}</a>, the best by {1}.</p>\n\
-         <div class=\"wide\"><table>\n<thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>\
-         <th>documents</th></tr></thead>\n<tbody>\n",
+        "<h2 id=\"classes\">Classes</h2>\n<p>The test set by class, in trial <a href=\"#trial-{0}\">{0}</a>, the \
+         best by {1}.</p>\n<div class=\"pair\">\n<div>\n",
         leader.trial,
         board.rank_by.describe(),
     );
+    class_table(html, board, leader);
+    html.push_str("</div>\n");
+    if pictured.contains(&leader.trial) {
+        let _ = writeln!(html, "<figure>{}</figure>", confusion(leader, images));
+    }
+    html.push_str("</div>\n");
+}
+
+/// The picture of a trial's confusion matrix.
+fn confusion(row: &LeaderboardRow, images: &mut Pictures<'_>) -> String {
+    let accuracy = row.test.as_ref().map_or(f64::NAN, |test| test.accuracy);
+    let alt = format!(
+        "Confusion matrix of trial {} on the test set, accuracy {}",
+        row.trial,
+        figures::share(accuracy)
+    );
+    images.img(&Picture { path: &format!("trials/{}/confusion.png", row.trial), size: None, alt: &alt })
+}
+
+/// Writes the table of the classes with their averages.
+fn class_table(html: &mut String, board: &Leaderboard, row: &LeaderboardRow) {
+    let Some(test) = &row.test else { return };
+    html.push_str(&scroll_box("Classes"));
+    html.push_str("<table>\n<thead><tr>");
+    for heading in ["class", "precision", "recall", "F1", "documents"] {
+        let _ = write!(html, "<th scope=\"col\">{heading}</th>");
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
     for class in &test.classes {
         let _ = writeln!(
             html,
@@ -112,55 +164,114 @@ fn classes(html: &mut String, board: &Leaderboard) {
     }
 }
 
-/// Writes the pictures of the trials.
-fn trials(html: &mut String, study: &Study, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
+/// Writes the pictures of the first trials, and where those of the others lie.
+fn trials(
+    html: &mut String,
+    study: &Study,
+    board: &Leaderboard,
+    pictured: &BTreeSet<TrialId>,
+    images: &mut Pictures<'_>,
+) {
     html.push_str("<h2>Trials</h2>\n");
-    if pictured.len() < board.rows.len() {
-        let _ = writeln!(
-            html,
-            "<p class=\"soft\">The first {} of {} trials on the leaderboard; <code>sweep report --all</code> draws \
-             every one.</p>",
-            pictured.len(),
-            board.rows.len()
-        );
-    }
+    let rows: Vec<(&LeaderboardRow, &TrialRecord)> = board
+        .rows
+        .iter()
+        .filter(|row| pictured.contains(&row.trial))
+        .filter_map(|row| Some((row, study.trial(row.trial)?)))
+        .collect();
+    let (first, others) = rows.split_at(rows.len().min(EMBEDDED_TRIALS_MAX));
     html.push_str("<div class=\"grid\">\n");
-    for row in board.rows.iter().filter(|row| pictured.contains(&row.trial)) {
-        let Some(record) = study.trial(row.trial) else { continue };
-        let rank = row.rank.map_or_else(|| row.state.as_str().to_owned(), |rank| format!("rank {rank}"));
+    for (row, record) in first {
         let _ = writeln!(html, "<figure id=\"trial-{}\">", row.trial);
-        pictures(html, record);
-        let verdict = row.verdict.map_or_else(String::new, |verdict| format!(" · {verdict}"));
-        let params: Vec<String> =
-            row.params.0.iter().map(|(name, value)| format!("{name} = {}", figures::value(value))).collect();
-        let _ = writeln!(
-            html,
-            "<figcaption><b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span></figcaption>",
-            row.trial,
-            escape(&params.join(", "))
-        );
+        trial_pictures(html, row, record, board, images);
+        let _ = writeln!(html, "<figcaption>{}</figcaption>", caption(row));
         failure(html, row);
         html.push_str("</figure>\n");
     }
     html.push_str("</div>\n");
+    links(html, others);
+    if pictured.len() < board.rows.len() {
+        let _ = writeln!(
+            html,
+            "<p class=\"soft\">The first {} of {} trials on the leaderboard have pictures; <code>sweep report \
+             --all</code> draws those of every one.</p>",
+            pictured.len(),
+            board.rows.len()
+        );
+    }
 }
 
-/// Writes links to the pictures that a trial has.
-fn pictures(html: &mut String, record: &TrialRecord) {
-    let id = record.trial.id;
+/// The number, rank, verdict and parameters of a trial.
+fn caption(row: &LeaderboardRow) -> String {
+    let rank = row.rank.map_or_else(|| row.state.as_str().to_owned(), |rank| format!("rank {rank}"));
+    let verdict = row.verdict.map_or_else(String::new, |verdict| format!(" · {verdict}"));
+    let params: Vec<String> =
+        row.params.0.iter().map(|(name, value)| format!("{name} = {}", figures::value(value))).collect();
+    format!(
+        "<b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span>",
+        row.trial,
+        escape(&params.join(", "))
+    )
+}
+
+/// Writes the pictures that a trial has. The confusion matrix of the best trial is shown with the classes.
+fn trial_pictures(
+    html: &mut String,
+    row: &LeaderboardRow,
+    record: &TrialRecord,
+    board: &Leaderboard,
+    images: &mut Pictures<'_>,
+) {
+    let id = row.trial;
     if record.evaluations.is_empty() {
         html.push_str("<p class=\"soft\">No evaluation yet.</p>\n");
     } else {
+        let verdict = row.verdict.map_or_else(String::new, |verdict| format!(", verdict {verdict}"));
+        let best = row
+            .best_epoch
+            .map_or_else(String::new, |epoch| format!(", best epoch {}", figures::number(epoch)));
+        let alt = format!("Losses and validation F1 of trial {id} by epoch{best}{verdict}");
         let path = format!("trials/{id}/curve.png");
-        let _ = writeln!(
-            html,
-            "<a href=\"{path}\"><img loading=\"lazy\" width=\"1200\" height=\"900\" src=\"{path}\" \
-             alt=\"Losses and validation F1 of trial {id}\"></a>"
-        );
+        let _ =
+            writeln!(html, "{}", images.img(&Picture { path: &path, size: Some((1200, 900)), alt: &alt }));
     }
-    if record.outcome.is_some() {
-        let _ = writeln!(html, "<a href=\"trials/{id}/confusion.png\">Confusion on the test set</a>");
+    if record.outcome.is_none() {
+        return;
     }
+    let _ = if board.leader().is_some_and(|leader| leader.trial == id) {
+        writeln!(html, "<p><a href=\"#classes\">Confusion on the test set</a></p>")
+    } else {
+        let confusion = confusion(row, images);
+        writeln!(html, "<details><summary>Confusion on the test set</summary>{confusion}</details>")
+    };
+}
+
+/// Writes links to the pictures of the trials behind the first ones.
+fn links(html: &mut String, others: &[(&LeaderboardRow, &TrialRecord)]) {
+    if others.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        html,
+        "<h3>Other trials</h3>\n<p>The pictures of the first {EMBEDDED_TRIALS_MAX} trials are part of this page. Those of the \
+         other {} lie in <code>trials/</code> beside it: their links work as long as the page stays in its folder.</p>\n\
+         <ul class=\"others\">",
+        others.len(),
+    );
+    for (row, record) in others {
+        let id = row.trial;
+        let mut links = Vec::new();
+        if !record.evaluations.is_empty() {
+            links.push(format!("<a href=\"trials/{id}/curve.png\">losses and F1</a>"));
+        }
+        if record.outcome.is_some() {
+            links.push(format!("<a href=\"trials/{id}/confusion.png\">confusion</a>"));
+        }
+        let _ = write!(html, "<li id=\"trial-{id}\">{}<br>{}", caption(row), links.join(" · "));
+        failure(html, row);
+        html.push_str("</li>\n");
+    }
+    html.push_str("</ul>\n");
 }
 
 /// Writes why a trial failed, with the last lines of its worker's log.
@@ -169,7 +280,7 @@ fn failure(html: &mut String, row: &LeaderboardRow) {
         let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(reason));
     }
     if let Some(failed) = row.failure.as_ref().filter(|failed| !failed.log.is_empty()) {
-        let _ = writeln!(html, "<pre>{}</pre>", escape(&failed.log.join("\n")));
+        let _ = writeln!(html, "<pre tabindex=\"0\">{}</pre>", escape(&failed.log.join("\n")));
     }
 }
 
@@ -206,17 +317,58 @@ mod tests {
 
     fn whole(study: &Study, spec: &str) -> String {
         let board = build(study, RankBy::TestF1, &|_| None);
-        page(study, &board, spec, &pictured(&board))
+        page(study, &board, spec, &pictured(&board), &|_| None)
     }
 
     #[test]
     fn a_sweep_of_many_trials_shows_pictures_of_the_best() {
         let study = study((1..=201).map(|id| record(id, &[0.1 + 0.001 * f64::from(id)])).collect());
         let html = whole(&study, "");
-        assert_eq!(html.matches("<figure").count(), 100);
+        assert_eq!(html.matches("<figure id=").count(), EMBEDDED_TRIALS_MAX);
+        assert_eq!(html.matches("<li id=").count(), 100 - EMBEDDED_TRIALS_MAX);
         assert_eq!(html.matches("<tr><td>").count() + html.matches("<tr class=").count(), 201 + 2);
         assert_eq!(html.matches("<td><a href=").count(), 100);
         assert!(html.contains("The first 100 of 201 trials on the leaderboard"));
+    }
+
+    #[test]
+    fn the_page_of_a_small_sweep_refers_to_no_other_file() {
+        let study = study(vec![record(1, &[0.5]), record(2, &[0.4])]);
+        let board = build(&study, RankBy::TestF1, &|_| None);
+        let html = page(&study, &board, "", &pictured(&board), &|path| Some(path.as_bytes().to_vec()));
+        // The overview, two curves and two confusion matrices, each once.
+        assert_eq!(html.matches("src=\"data:image/png;base64,").count(), 5, "{html}");
+        assert_eq!(html.matches("src=").count(), 5);
+        let links: Vec<&str> = html.split("href=\"").skip(1).collect();
+        assert!(links.iter().all(|link| link.starts_with('#')), "{links:?}");
+    }
+
+    #[test]
+    fn every_picture_has_words_for_those_who_do_not_see_it() {
+        let html = of_three_states();
+        assert_eq!(html.matches("<img").count(), html.matches(" alt=\"").count());
+        assert!(!html.contains("alt=\"\""), "{html}");
+        assert!(
+            html.contains("alt=\"Losses and validation F1 of trial 0001 by epoch, best epoch 1, verdict"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn every_link_within_the_page_has_its_place() {
+        let study = study((1..=60).map(|id| record(id, &[0.1 + 0.001 * f64::from(id)])).collect());
+        let html = whole(&study, "");
+        for link in html.split("href=\"#").skip(1) {
+            let place = link.split('"').next().unwrap();
+            assert!(html.contains(&format!(" id=\"{place}\"")), "{place}");
+        }
+    }
+
+    #[test]
+    fn headings_of_tables_stay_in_sight_and_tables_scroll_by_themselves() {
+        let html = of_two_trials();
+        assert!(html.contains("thead th { position: sticky; top: 0;"));
+        assert_eq!(html.matches("<table").count(), html.matches("<div class=\"box\"").count());
     }
 
     #[test]
@@ -228,8 +380,8 @@ mod tests {
         study.sweep = "<i>'s & co</i>".to_owned();
         let mut board = build(&study, RankBy::TestF1, &|_| None);
         board.add_logs(&|_| vec!["</pre><script>".to_owned(), "the cause".to_owned()]);
-        let html = page(&study, &board, "# </pre><script>", &pictured(&board));
-        assert!(html.contains("<pre>&lt;/pre&gt;&lt;script&gt;\nthe cause</pre>"), "{html}");
+        let html = page(&study, &board, "# </pre><script>", &pictured(&board), &|_| None);
+        assert!(html.contains("<pre tabindex=\"0\">&lt;/pre&gt;&lt;script&gt;\nthe cause</pre>"), "{html}");
         assert!(!html.contains("<script") && !html.contains("<img src=x") && !html.contains("<i>"), "{html}");
         assert!(html.contains("&lt;i&gt;&#39;s &amp; co"));
         assert!(html.contains("# &lt;/pre&gt;&lt;script&gt;"));

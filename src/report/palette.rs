@@ -12,6 +12,10 @@ pub(super) const SOFT: Colour = Colour(0x5c, 0x5c, 0x5c);
 pub(super) const GRID: Colour = Colour(0xe4, 0xe4, 0xe4);
 /// Curves of trials without a rank.
 pub(super) const GREY: Colour = Colour(0xb8, 0xb8, 0xb8);
+/// Trials that are of no use: collapsed or diverged.
+pub(super) const UNFIT: Colour = Colour(0x8c, 0x8c, 0x8c);
+/// The middle half of some figures.
+pub(super) const HALF: Colour = Colour(0xea, 0xea, 0xea);
 /// The background.
 pub(super) const WHITE: Colour = Colour(255, 255, 255);
 

@@ -3,7 +3,7 @@
 use super::{
     axis::{Axis, Tick},
     canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
-    palette::{Colour, GRID, INK, SOFT, WHITE},
+    palette::{Colour, GRID, HALF, INK, SOFT, WHITE},
     text,
 };
 
@@ -46,6 +46,10 @@ pub(super) enum LegendSymbol {
     Patch(Colour),
     /// A marker.
     Mark(Marker, Colour),
+    /// Two discs side by side.
+    Pair(Colour),
+    /// A box with a line across, see [`middle_half`].
+    Half,
 }
 
 /// How a point is marked. Shapes differ, so that curves can be distinguished without their colours.
@@ -59,6 +63,10 @@ pub(super) enum Marker {
     Square,
     /// A star with five points.
     Star,
+    /// A circle that is empty.
+    Ring,
+    /// A diagonal cross.
+    Cross,
 }
 
 impl Panel {
@@ -115,7 +123,8 @@ impl Panel {
         canvas.line(&corners, Stroke::solid(SOFT, 1.0));
         let title = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle);
         let middle = self.area.middle();
-        canvas.text((left - 9.0 - widest - 20.0, middle.1), frame.y_title, title.upwards());
+        let y_title = text::fit(frame.y_title, TITLE_SIZE, self.area.height() + 40.0);
+        canvas.text((left - 9.0 - widest - 20.0, middle.1), &y_title, title.upwards());
         if let Some(x_title) = frame.x_title {
             let x_title = text::fit(x_title, TITLE_SIZE, self.area.width());
             canvas.text((middle.0, bottom + 44.0), &x_title, title);
@@ -143,7 +152,34 @@ pub(super) fn mark(canvas: &mut Canvas, centre: Point, marker: Marker, radius: f
             canvas.polygon(&star(centre, radius * 1.9 + 2.4), WHITE);
             canvas.polygon(&star(centre, radius * 1.9), colour);
         }
+        Marker::Ring => {
+            canvas.disc(centre, radius, colour);
+            canvas.disc(centre, (radius - 1.4).max(0.7), WHITE);
+        }
+        Marker::Cross => {
+            let (x, y) = centre;
+            for (stroke, reach) in
+                [(Stroke::solid(WHITE, 4.6), radius + 1.0), (Stroke::solid(colour, 2.4), radius)]
+            {
+                canvas.line(&[(x - reach, y - reach), (x + reach, y + reach)], stroke);
+                canvas.line(&[(x - reach, y + reach), (x + reach, y - reach)], stroke);
+            }
+        }
     }
+}
+
+/// Fills the area in which the middle half of some figures lies.
+pub(super) fn middle_half(canvas: &mut Canvas, area: Area) {
+    canvas.rectangle(area, HALF);
+    let Area { left, top, right, bottom } = area;
+    let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+    canvas.line(&corners, Stroke::solid(GRID.mix(INK, 0.2), 1.0));
+}
+
+/// Draws the line of a median.
+pub(super) fn median_line(canvas: &mut Canvas, (left, y): Point, right: f64) {
+    canvas.line(&[(left, y), (right, y)], Stroke::solid(WHITE, 4.4));
+    canvas.line(&[(left, y), (right, y)], Stroke::solid(INK, 2.2));
 }
 
 /// The corners of a star with five points.
@@ -157,32 +193,90 @@ fn star(centre: Point, radius: f64) -> Vec<Point> {
         .collect()
 }
 
-/// Draws a legend from `start` to the right. Returns the place at which it ends.
-pub(super) fn legend(canvas: &mut Canvas, start: Point, entries: &[(LegendSymbol, &str)]) -> f64 {
-    let (mut x, y) = start;
-    for (symbol, name) in entries {
-        let width = match symbol {
-            LegendSymbol::Line(stroke, marker) => {
-                canvas.line(&[(x, y), (x + 40.0, y)], *stroke);
-                mark(canvas, (x + 20.0, y), *marker, 2.0 + 1.5 * stroke.width, stroke.colour);
-                40.0
-            }
-            LegendSymbol::Patch(colour) => {
-                canvas.rectangle(Area { left: x, top: y - 8.0, right: x + 26.0, bottom: y + 8.0 }, *colour);
-                26.0
-            }
-            LegendSymbol::Mark(marker, colour) => {
-                mark(canvas, (x + 9.0, y), *marker, 5.5, *colour);
-                18.0
-            }
-        };
-        canvas.text((x + width + 8.0, y), name, Label::new(TITLE_SIZE, INK));
-        x += width + 8.0 + text::width(name, TITLE_SIZE, false) + 26.0;
+/// The symbol of a legend's entry and its text.
+pub(super) type LegendEntry<'a> = (LegendSymbol, &'a str);
+
+/// Room between the entries of a legend.
+const LEGEND_GAP: f64 = 26.0;
+
+impl LegendSymbol {
+    const fn width(self) -> f64 {
+        match self {
+            Self::Line(..) => 40.0,
+            Self::Patch(_) | Self::Half | Self::Pair(_) => 26.0,
+            Self::Mark(..) => 18.0,
+        }
     }
-    x - 26.0
+
+    /// Draws the symbol from this place to the right.
+    fn draw(self, canvas: &mut Canvas, (x, y): Point) {
+        let area = Area { left: x, top: y - 8.0, right: x + 26.0, bottom: y + 8.0 };
+        match self {
+            Self::Line(stroke, marker) => {
+                canvas.line(&[(x, y), (x + 40.0, y)], stroke);
+                mark(canvas, (x + 20.0, y), marker, 2.0 + 1.5 * stroke.width, stroke.colour);
+            }
+            Self::Patch(colour) => canvas.rectangle(area, colour),
+            Self::Mark(marker, colour) => mark(canvas, (x + 9.0, y), marker, 5.5, colour),
+            Self::Pair(colour) => {
+                mark(canvas, (x + 7.0, y), Marker::Disc, 5.0, colour);
+                mark(canvas, (x + 18.0, y), Marker::Disc, 5.0, colour);
+            }
+            Self::Half => {
+                middle_half(canvas, area);
+                median_line(canvas, (x, y), x + 26.0);
+            }
+        }
+    }
+}
+
+/// Width of a legend's entry, with the room behind it.
+fn entry_width((symbol, name): &LegendEntry<'_>) -> f64 {
+    symbol.width() + 8.0 + text::width(name, TITLE_SIZE, false) + LEGEND_GAP
+}
+
+/// Draws a legend from `start` to the right.
+pub(super) fn legend(canvas: &mut Canvas, start: Point, entries: &[LegendEntry<'_>]) {
+    let (mut x, y) = start;
+    for entry in entries {
+        let (symbol, name) = entry;
+        symbol.draw(canvas, (x, y));
+        canvas.text((x + symbol.width() + 8.0, y), name, Label::new(TITLE_SIZE, INK));
+        x += entry_width(entry);
+    }
+}
+
+/// The entries of a legend on lines of at most `room` pixels.
+pub(super) fn legend_lines<'a, 'b>(entries: &'b [LegendEntry<'a>], room: f64) -> Vec<&'b [LegendEntry<'a>]> {
+    let (mut lines, mut first, mut used) = (Vec::new(), 0, 0.0);
+    for (index, entry) in entries.iter().enumerate() {
+        let width = entry_width(entry);
+        if index > first && used + width - LEGEND_GAP > room {
+            lines.push(&entries[first..index]);
+            (first, used) = (index, 0.0);
+        }
+        used += width;
+    }
+    lines.push(&entries[first..]);
+    lines
 }
 
 /// Writes a note into the middle of an empty plot area.
 pub(super) fn note(canvas: &mut Canvas, area: Area, text: &str) {
     canvas.text(area.middle(), text, Label::new(18.0, SOFT).anchor(Anchor::Middle));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legend_breaks_where_its_line_is_full_and_keeps_every_entry() {
+        let entries = [(LegendSymbol::Half, "a rather long name of an entry"); 7];
+        let lines = legend_lines(&entries, 700.0);
+        assert!(lines.len() > 2 && lines.iter().all(|line| !line.is_empty()));
+        assert_eq!(lines.iter().map(|line| line.len()).sum::<usize>(), 7);
+        let widths = lines.iter().map(|line| line.iter().map(entry_width).sum::<f64>() - LEGEND_GAP);
+        assert!(widths.into_iter().all(|width| width <= 700.0));
+    }
 }

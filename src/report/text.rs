@@ -1,16 +1,21 @@
 //! Text in pictures: the font of each character, the width of a text, and the places of its glyphs.
 //!
 //! The fonts are part of the binary, so pictures are the same on every system. Each character takes
-//! the first font that has it, so that Chinese class names and Latin figures can share a line.
+//! the first font that has it, so that Chinese class names and Latin figures can share a line. Characters
+//! that no font has are transliterated.
 
 use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef, GlyphId, OutlinedGlyph, PxScale, ScaleFont, point};
 
+use super::transliterate;
 use crate::leaderboard::figures;
 
-/// The replacement of a character that no font has.
-const MISSING: char = '□';
+/// What pictures say below their texts if some of them are transliterated.
+pub(super) const TRANSLITERATED: &str = "Some names are transliterated: the fonts of the pictures lack their characters. report.html has them as they are.";
+
+/// Stands for a character that is missing even after the transliteration, which leaves none.
+const MISSING: char = '?';
 
 /// The fonts in the binary.
 struct Fonts {
@@ -24,7 +29,7 @@ static FONTS: LazyLock<Fonts> = LazyLock::new(|| {
     Fonts {
         latin: font(include_bytes!("fonts/DejaVuSans-Subset.ttf")),
         latin_bold: font(include_bytes!("fonts/DejaVuSans-Bold-Subset.ttf")),
-        cjk: font(include_bytes!("fonts/DroidSansFallback-GB2312.ttf")),
+        cjk: font(include_bytes!("fonts/DroidSansFallback-EastAsia.ttf")),
     }
 });
 
@@ -38,6 +43,26 @@ enum Face {
 /// Whether a font has a glyph of the character; glyph 0 is "not defined".
 fn has(font: &FontRef<'_>, c: char) -> bool {
     font.glyph_id(c) != GlyphId(0)
+}
+
+/// Whether some font has a glyph of the character.
+fn has_glyph(c: char) -> bool {
+    has(&FONTS.latin, c) || has(&FONTS.cjk, c)
+}
+
+/// `text` as pictures show it: on one line, and transliterated where no font has its characters.
+pub(super) fn drawn(text: &str) -> String {
+    let text = transliterate::composed(text);
+    if text.is_ascii() || text.chars().all(has_glyph) {
+        text
+    } else {
+        transliterate::transliterated(&text, has_glyph)
+    }
+}
+
+/// Whether pictures transliterate some character of `text`.
+pub(super) fn is_transliterated(text: &str) -> bool {
+    transliterate::is_needed(&transliterate::composed(text), has_glyph)
 }
 
 /// The font of `c`, and the character that is drawn: `c`, or [`MISSING`].
@@ -77,7 +102,7 @@ fn walk(
 ) -> f64 {
     let mut along = 0.0_f32;
     let mut previous: Option<(Face, GlyphId)> = None;
-    for c in figures::plain(text).chars() {
+    for c in drawn(text).chars() {
         let (face, c) = face(c);
         let font = font(face, bold);
         let scale = scale(font, em);
@@ -134,7 +159,7 @@ pub(super) fn glyphs(text: &str, em: f64, bold: bool) -> Vec<Glyph> {
 pub(super) fn fit(text: &str, em: f64, room: f64) -> String {
     // No picture holds 400 characters. A longer text would be slow: it is measured again for each dropped
     // one.
-    let text = figures::shorten(&figures::plain(text), 400);
+    let text = figures::shorten(&drawn(text), 400);
     let mut fitting = text.clone();
     let mut kept = text.chars().count();
     while width(&fitting, em, false) > room && kept > 1 {
@@ -191,14 +216,38 @@ mod tests {
     }
 
     #[test]
-    fn a_character_of_neither_font_is_a_box() {
-        assert_eq!(face('🦀'), (Face::Latin, MISSING));
-        assert!(has(&FONTS.latin, MISSING) && has(&FONTS.latin_bold, MISSING));
+    fn traditional_hanzi_kanji_and_hangul_have_glyphs() {
+        for text in
+            ["負面評價", "肯定的な気持ち", "부정적", "ポジティブ", "отрицательный", "tiêu cực", "Größe/Maß"]
+        {
+            assert_eq!(drawn(text), text);
+            assert!(!is_transliterated(text), "{text}");
+        }
     }
 
     #[test]
-    fn a_character_of_neither_font_takes_room() {
-        assert!(width("🦀", 16.0, false) > 8.0);
+    fn no_text_has_a_missing_glyph() {
+        let every: String = (0..0x3_0000).filter_map(char::from_u32).collect();
+        assert!(drawn(&every).chars().all(has_glyph));
+        assert!(has_glyph(MISSING) && has(&FONTS.latin_bold, MISSING));
+    }
+
+    #[test]
+    fn what_a_font_has_in_regular_it_has_in_bold() {
+        assert!(
+            (0..0x3_0000)
+                .filter_map(char::from_u32)
+                .all(|c| !has(&FONTS.latin, c) || has(&FONTS.latin_bold, c))
+        );
+    }
+
+    #[test]
+    fn scripts_without_a_font_are_transliterated_and_said_to_be() {
+        for text in ["سلبي", "ไม่ดี", "नकारात्मक", "😡 angry", "囍"] {
+            assert!(is_transliterated(text) && drawn(text).is_ascii(), "{text}: {}", drawn(text));
+            assert!(width(text, 16.0, false) > 8.0);
+            assert_eq!(drawn(&drawn(text)), drawn(text));
+        }
     }
 
     #[test]

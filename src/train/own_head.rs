@@ -8,7 +8,7 @@ use super::{
         family::MEAN_OUTPUT,
         layout::{listed, spellings},
     },
-    exported, inspect,
+    exported, shape,
 };
 use crate::{checkpoint::Checkpoint, settings::Pooling};
 

@@ -7,51 +7,110 @@ use super::{
     ranked::Ranked,
 };
 use crate::{
-    leaderboard::Leaderboard,
+    leaderboard::{Leaderboard, LeaderboardRow, verdict::Verdict},
+    numbers,
     report::{
         axis::Axis,
         canvas::{Anchor, Area, Canvas, Label, Point, Stroke},
-        palette::{GREY, INK, SOFT, ranked},
-        panel::{Frame, LegendSymbol, Marker, Panel, TICK_SIZE, TITLE_SIZE, legend, note},
+        palette::{GREY, INK, SOFT, UNFIT, ranked},
+        panel::{Frame, LegendSymbol, Marker, Panel, TICK_SIZE, TITLE_SIZE, legend, mark, note},
     },
     study::{Study, TrialRecord},
     trial::TrialId,
 };
 
-/// Draws the validation curves of all trials.
+/// Draws the validation losses of all trials: by epoch, or side by side if no trial has a second evaluation.
 pub(super) fn draw_curves(canvas: &mut Canvas, study: &Study, board: &Leaderboard, ranked: &[Ranked<'_>]) {
-    let records: BTreeMap<TrialId, &TrialRecord> =
-        study.trials.iter().map(|record| (record.trial.id, record)).collect();
-    let evaluations = || study.trials.iter().flat_map(|record| &record.evaluations);
+    let curves = curves(study, board, ranked);
     let right = if ranked.len() > 1 { CURVES.right } else { RIGHT };
-    let panel = Panel {
-        area: Area { right, ..CURVES },
-        x: Axis::of_epochs(evaluations().map(|each| each.epoch)),
-        y: Axis::around(evaluations().map(|each| each.validation.loss), 0.05, 50.0),
+    let is_by_place = curves.len() > 1 && curves.iter().all(|curve| curve.points.len() < 2);
+    let epochs = || curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
+    let losses = curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.1));
+    let x = if is_by_place {
+        Axis::linear(0.5, numbers::count(curves.len()) + 0.5)
+    } else {
+        Axis::of_epochs(epochs())
     };
+    let panel = Panel { area: Area { right, ..CURVES }, x, y: Axis::of_losses(losses) };
     let y_title =
         if panel.y.is_log() { "validation loss (nats, log scale)" } else { "validation loss (nats)" };
-    let (x_ticks, y_ticks) = (panel.x.epoch_ticks(), panel.y.ticks(7));
-    panel.frame(canvas, &Frame { x_title: Some("epoch"), y_title, x_ticks: &x_ticks, y_ticks: &y_ticks });
-    if evaluations().next().is_none() {
+    let (x_title, mut x_ticks) = if is_by_place {
+        ("place on the leaderboard (each trial has one evaluation)", panel.x.ticks(12))
+    } else {
+        ("epoch", panel.x.epoch_ticks(epochs()))
+    };
+    x_ticks.retain(|tick| !is_by_place || tick.at.fract() == 0.0);
+    let y_ticks = panel.y.ticks(7);
+    panel.frame(canvas, &Frame { x_title: Some(x_title), y_title, x_ticks: &x_ticks, y_ticks: &y_ticks });
+    if epochs().next().is_none() {
         note(canvas, panel.area, "no evaluation yet");
         return;
     }
-    let unranked = board.rows.iter().filter(|row| row.rank.is_none()).map(|row| row.trial);
-    let mut any_unranked = false;
-    for record in unranked.filter_map(|id| records.get(&id)) {
-        any_unranked |= !record.evaluations.is_empty();
-        curve(canvas, &panel, record, Stroke::solid(GREY, 1.4).dashed(6.0, 5.0));
-    }
     // The worst curve is drawn first, so that the best lie on top.
-    for (place, trial) in ranked.iter().enumerate().rev() {
-        if let Some(record) = records.get(&trial.row.trial) {
-            curve(canvas, &panel, record, stroke(trial, place, ranked.len()));
-        }
+    for (place, curve) in curves.iter().enumerate().rev() {
+        curve.draw(canvas, &panel, is_by_place.then(|| numbers::count(place + 1)));
     }
-    curves_legend(canvas, ranked, any_unranked);
+    curves_legend(canvas, &curves, ranked, is_by_place);
     if ranked.len() > 1 {
         colour_bar(canvas, panel.area, ranked, board);
+    }
+}
+
+/// How the curve of a trial is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// By its rank.
+    Ranked,
+    /// Ranked, and collapsed or diverged.
+    Unfit,
+    /// Failed or unfinished.
+    Unranked,
+}
+
+/// The validation loss of a trial by epoch.
+struct Curve {
+    points: Vec<Point>,
+    stroke: Stroke,
+    kind: Kind,
+    /// Whether a loss was not finite.
+    is_diverged: bool,
+}
+
+/// The curves of all trials with an evaluation, in the order of the leaderboard.
+fn curves(study: &Study, board: &Leaderboard, ranked: &[Ranked<'_>]) -> Vec<Curve> {
+    let records: BTreeMap<TrialId, &TrialRecord> =
+        study.trials.iter().map(|record| (record.trial.id, record)).collect();
+    let shades: BTreeMap<TrialId, (usize, &Ranked<'_>)> =
+        ranked.iter().enumerate().map(|(place, trial)| (trial.row.trial, (place, trial))).collect();
+    let curve = |row: &LeaderboardRow| {
+        let record = records.get(&row.trial).filter(|record| !record.evaluations.is_empty())?;
+        let points = record.evaluations.iter().map(|each| (each.epoch, each.validation.loss)).collect();
+        let (stroke, kind) = match shades.get(&row.trial) {
+            Some((_, trial)) if trial.unfit && !trial.leads => (Stroke::solid(UNFIT, 1.2), Kind::Unfit),
+            Some((place, trial)) => (stroke(trial, *place, ranked.len()), Kind::Ranked),
+            None => (Stroke::solid(GREY, 1.4).dashed(6.0, 5.0), Kind::Unranked),
+        };
+        Some(Curve { points, stroke, kind, is_diverged: row.verdict == Some(Verdict::Diverged) })
+    };
+    board.rows.iter().filter_map(curve).collect()
+}
+
+impl Curve {
+    /// Draws the curve; a single point at `place` from left to right if there is one, instead of its epoch.
+    fn draw(&self, canvas: &mut Canvas, panel: &Panel, place: Option<f64>) {
+        let points: Vec<Point> =
+            self.points.iter().map(|point| (place.unwrap_or(point.0), point.1)).collect();
+        // The line of a single point cannot be seen, and one of two points hardly.
+        let marker = match self.kind {
+            _ if points.len() > 2 => Marker::None,
+            Kind::Unfit => Marker::Ring,
+            Kind::Ranked | Kind::Unranked => Marker::Disc,
+        };
+        panel.curve(canvas, &points, self.stroke, marker);
+        let finite = points.iter().rev().find_map(|point| panel.at(*point));
+        if let Some(end) = finite.filter(|_| self.is_diverged) {
+            mark(canvas, end, Marker::Cross, 5.5, INK);
+        }
     }
 }
 
@@ -74,32 +133,35 @@ fn stroke(trial: &Ranked<'_>, place: usize, trials: usize) -> Stroke {
     }
 }
 
-/// Draws the validation curve of a trial.
-fn curve(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, stroke: Stroke) {
-    let points: Vec<Point> =
-        record.evaluations.iter().map(|each| (each.epoch, each.validation.loss)).collect();
-    // The line of a single point cannot be seen, and one of two points hardly.
-    let marker = if points.len() < 3 { Marker::Disc } else { Marker::None };
-    panel.curve(canvas, &points, stroke, marker);
-}
-
-/// Draws the legend: the three best trials, and trials without a rank.
-fn curves_legend(canvas: &mut Canvas, ranked: &[Ranked<'_>], any_unranked: bool) {
-    let names: Vec<(LegendSymbol, String)> = ranked
-        .iter()
-        .take(3)
-        .enumerate()
+/// Draws the legend: the three best trials, and those whose curves have no colour of a rank.
+fn curves_legend(canvas: &mut Canvas, curves: &[Curve], ranked: &[Ranked<'_>], is_by_place: bool) {
+    let symbol = |stroke: Stroke, on_line: Marker, alone: Marker| {
+        if is_by_place {
+            LegendSymbol::Mark(alone, stroke.colour)
+        } else {
+            LegendSymbol::Line(stroke, on_line)
+        }
+    };
+    let best = ranked.iter().enumerate().take(3).filter(|(_, trial)| trial.leads || !trial.unfit);
+    let names: Vec<(LegendSymbol, String)> = best
         .map(|(place, trial)| {
             let rank = trial.row.rank.unwrap_or(0);
-            let symbol = LegendSymbol::Line(stroke(trial, place, ranked.len()), Marker::None);
+            let symbol = symbol(stroke(trial, place, ranked.len()), Marker::None, Marker::Disc);
             (symbol, format!("rank {rank}: trial {}", trial.row.trial))
         })
         .collect();
     let mut entries: Vec<(LegendSymbol, &str)> =
         names.iter().map(|(symbol, name)| (*symbol, name.as_str())).collect();
-    if any_unranked {
-        let stroke = Stroke::solid(GREY, 1.8).dashed(6.0, 5.0);
-        entries.push((LegendSymbol::Line(stroke, Marker::None), "failed or unfinished"));
+    let mut others = |kind: Kind, marker: Marker, name| {
+        if let Some(curve) = curves.iter().find(|curve| curve.kind == kind) {
+            let on_line = if curve.points.len() > 2 { Marker::None } else { marker };
+            entries.push((symbol(curve.stroke, on_line, marker), name));
+        }
+    };
+    others(Kind::Unfit, Marker::Ring, "collapsed or diverged");
+    others(Kind::Unranked, Marker::Disc, "failed or unfinished");
+    if curves.iter().any(|curve| curve.is_diverged) {
+        entries.push((LegendSymbol::Mark(Marker::Cross, INK), "last finite loss before divergence"));
     }
     legend(canvas, (CURVES.left, CURVES.top - 28.0), &entries);
 }
@@ -116,7 +178,8 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
     let (top, bottom) = (area.top, area.bottom);
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     canvas.line(&corners, Stroke::solid(SOFT, 1.0));
-    let lowest = ranks.last().and_then(|trial| trial.row.rank).unwrap_or(1).max(2);
+    let lowest = ranks.iter().filter(|trial| !trial.unfit).filter_map(|trial| trial.row.rank).max();
+    let lowest = lowest.unwrap_or(1).max(2);
     #[expect(clippy::cast_precision_loss, reason = "few trials")]
     let axis = Axis::linear(1.0, lowest as f64);
     // Both ends have their ranks. Between them are round numbers, as far as they do not overlap with the
