@@ -2,18 +2,30 @@
 //!
 //! The same spec and files give the same documents in the same order on every machine.
 
+mod cells;
 mod dataset;
+mod delimited;
 mod duplicates;
+pub(crate) mod encoding;
 mod error;
+mod header;
+mod json;
+mod labels;
 mod load;
+mod open;
+mod parquet;
+mod read;
 mod records;
 pub mod reviews;
 mod spec;
 mod split;
 pub(crate) mod table;
+mod workbook;
 
 pub use dataset::{Dataset, Document, Leaks};
-pub use error::{DataError, DataFile, MissingColumn, RowFault, TableError};
+pub use error::{
+    DataError, DataFile, EncodingGuess, MissingColumn, RowFault, RowPlace, TableError, Unreadable,
+};
 pub use load::{examine, load};
 pub use spec::{DataSpec, Duplicates, Limit, Shares, Source, SplitName};
 pub use table::TableFormat;

@@ -20,7 +20,7 @@ pub mod verdict;
 
 pub(crate) use self::board::best_evaluation;
 pub use self::{
-    board::{Leaderboard, LeaderboardRow},
+    board::{BinaryClasses, Leaderboard, LeaderboardRow},
     failed::Failed,
     paired::{Prediction, PredictionsError, read_predictions},
     rank_by::RankBy,
@@ -57,13 +57,15 @@ pub fn build(
             _ => position + 1,
         });
         previous = key.zip(rank);
-        rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels) });
+        rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels, study.target) });
     }
     let comparisons = comparison::compare(&mut rows, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
         target: study.target,
+        binary: BinaryClasses::of(study),
+        class_warnings: study.classes.warnings(&study.labels, study.target),
         swept: study.swept.clone(),
         rows,
         comparisons: comparisons.tests,

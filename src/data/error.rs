@@ -1,7 +1,10 @@
 //! The faults of data: each with its file, its line, the key of the spec that names the file or column, and
 //! advice.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
@@ -36,9 +39,15 @@ pub enum DataError {
     /// The file's ending belongs to no known format.
     #[error("the ending of {file} does not say how to read it")]
     Ending { file: DataFile },
+    /// It is known what the file is, and it is not read here.
+    #[error("{file} {}", unreadable.what)]
+    Unreadable { file: DataFile, unreadable: Unreadable },
+    /// The file is not whole, or its contents contradict each other.
+    #[error("{file} is no {what} that can be read")]
+    Damaged { file: DataFile, what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     /// A byte that is not UTF-8.
     #[error("{file}, line {line}: byte {byte:#04x} is not UTF-8")]
-    NotUtf8 { file: DataFile, line: u64, byte: u8 },
+    NotUtf8 { file: DataFile, line: u64, byte: u8, guess: Option<Box<EncodingGuess>> },
     /// No header, or no row under it.
     #[error("{file} has no rows")]
     NoRows { file: DataFile },
@@ -49,14 +58,30 @@ pub enum DataError {
     #[error("{file} has more than one column `{column}`")]
     RepeatedColumn { file: DataFile, key: &'static str, column: String },
     /// A row that cannot be read.
-    #[error("{file}, line {line}: {fault}")]
-    Row { file: DataFile, line: u64, fault: Box<RowFault> },
+    #[error("{file}, {at}: {fault}")]
+    Row { file: DataFile, at: RowPlace, fault: Box<RowFault> },
+    /// Rows with faults that are not listed one by one.
+    #[error("{file}: {rows} more rows have faults")]
+    MoreRows { file: DataFile, rows: usize },
+    /// A column that is read, and has no value in any row.
+    #[error("{file}: column `{column}` is empty in every row")]
+    EmptyColumn { file: DataFile, key: &'static str, column: String },
     /// All labels are the same.
     #[error("every document has the label `{label}`; a classifier needs at least two classes")]
     OneClass { label: String },
     /// Nearly every document has its own label.
-    #[error("{classes} different labels in {documents} documents; is this the column of the labels?")]
-    TooManyClasses { classes: usize, documents: usize },
+    #[error(
+        "{classes} different labels in {documents} documents, such as {}; is this the column of the labels?",
+        list(examples)
+    )]
+    TooManyClasses { classes: usize, documents: usize, examples: Vec<String> },
+    /// The labels are measurements rather than classes.
+    #[error(
+        "the labels are {classes} different numbers with fractions, such as {}; this program trains classifiers, and \
+         knows no regression",
+        list(examples)
+    )]
+    Regression { classes: usize, examples: Vec<String> },
     /// A class that training never shows.
     #[error("class `{label}` has no training document (validation: {validation}, test: {test})")]
     ClassNotInTrain { key: &'static str, label: String, validation: usize, test: usize },
@@ -77,6 +102,42 @@ pub enum DataError {
     Leaks { leaks: Leaks, example: String },
 }
 
+/// What a file is that is not read here, as the rest of a sentence, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// For example `is packed with xz, which is not read here`.
+    pub what: String,
+    /// Advice for the user.
+    pub help: String,
+}
+
+/// The encoding that a file probably has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingGuess {
+    /// Its name, as a spec writes it.
+    pub encoding: String,
+    /// The start of the line with the fault, when it is read so.
+    pub line: String,
+}
+
+/// Where a row stands in its file, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowPlace {
+    /// The line of a text on which the row starts.
+    Line(u64),
+    /// The row of a sheet or a table without lines.
+    Row(u64),
+}
+
+impl std::fmt::Display for RowPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
+
 /// A column that a header lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MissingColumn {
@@ -95,6 +156,12 @@ pub enum TableError {
     /// The system refused to read it.
     #[error("line {line} could not be read")]
     Read { line: u64, source: io::Error },
+    /// It is known what the data is, and it is not read here.
+    #[error("it {}", .0.what)]
+    Unreadable(Unreadable),
+    /// The data is not whole, or contradicts itself.
+    #[error("it is no {what} that can be read")]
+    Damaged { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     /// A byte that is not UTF-8.
     #[error("line {line}: byte {byte:#04x} is not UTF-8")]
     NotUtf8 { line: u64, byte: u8 },
@@ -103,13 +170,18 @@ pub enum TableError {
     NoHeader,
     /// The header lacks a column; `key` is the key of a spec that names the column.
     #[error("there is no column `{}`; there are {}", missing.column, list(&missing.found))]
-    Column { key: &'static str, missing: Box<MissingColumn> },
+    Column {
+        key: &'static str,
+        missing: Box<MissingColumn>,
+        /// The other column, if the header lacks both.
+        other: Option<(&'static str, Box<MissingColumn>)>,
+    },
     /// The header has a column twice.
     #[error("there is more than one column `{column}`")]
     RepeatedColumn { key: &'static str, column: String },
     /// A row that cannot be read.
-    #[error("line {line}: {fault}")]
-    Row { line: u64, fault: Box<RowFault> },
+    #[error("{at}: {fault}")]
+    Row { at: RowPlace, fault: Box<RowFault> },
 }
 
 /// The fault of a row.
@@ -122,6 +194,24 @@ pub enum RowFault {
     /// A quote that is never closed.
     #[error("a quote is opened here and never closed")]
     OpenQuote,
+    /// Text behind a closing quote.
+    #[error("a quote is opened here, and behind the quote that closes it, on line {line}, text follows")]
+    AfterQuote { line: u64 },
+    /// A field in quotes that holds rows.
+    #[error("the text in quotes that begins here holds {rows} lines that are written as rows are")]
+    Melted { rows: usize },
+    /// A NUL character.
+    #[error("there is a NUL character in it")]
+    Nul,
+    /// A field or a line above the bound.
+    #[error("it is longer than 16 MiB")]
+    LongField,
+    /// A cell with the error of a formula.
+    #[error("a cell has the error of a formula in it")]
+    Formula,
+    /// A list of objects that is never closed.
+    #[error("the list is not closed by `]`")]
+    OpenList,
     /// Not JSON.
     #[error("not readable as JSON: {}", json_note(.0))]
     Json(serde_json::Error),
@@ -130,7 +220,13 @@ pub enum RowFault {
     NotObject(&'static str),
     /// The object lacks a key.
     #[error("the object has no `{column}`; it has {}", list(found))]
-    NoKey { key: &'static str, column: String, found: Vec<String> },
+    NoKey {
+        key: &'static str,
+        column: String,
+        found: Vec<String>,
+        /// The name by which a nested object has it.
+        nested: Option<String>,
+    },
     /// The text is not a JSON string.
     #[error("`{column}` must be a text, not {found}")]
     NotText { key: &'static str, column: String, found: &'static str },
@@ -156,25 +252,18 @@ impl DataError {
             Self::Missing { file }
             | Self::Read { file, .. }
             | Self::Ending { file }
+            | Self::Unreadable { file, .. }
+            | Self::Damaged { file, .. }
             | Self::NotUtf8 { file, .. }
+            | Self::MoreRows { file, .. }
             | Self::NoRows { file } => file.key,
-            Self::Row { file, fault, .. } => match &**fault {
-                RowFault::NoKey { key, .. }
-                | RowFault::NotText { key, .. }
-                | RowFault::NotLabel { key, .. } => key,
-                RowFault::Fields { .. }
-                | RowFault::OpenQuote
-                | RowFault::Json(_)
-                | RowFault::NotObject(_)
-                | RowFault::EmptyText
-                | RowFault::EmptyLabel
-                | RowFault::LongLabel(_) => file.key,
-            },
+            Self::Row { file, fault, .. } => fault.key().unwrap_or(file.key),
             Self::Column { key, .. }
+            | Self::EmptyColumn { key, .. }
             | Self::RepeatedColumn { key, .. }
             | Self::ClassNotInTrain { key, .. }
             | Self::EmptySplit { key, .. } => key,
-            Self::OneClass { .. } | Self::TooManyClasses { .. } => "data.label",
+            Self::OneClass { .. } | Self::TooManyClasses { .. } | Self::Regression { .. } => "data.label",
             Self::Positive { .. } => "data.positive",
             Self::Average { .. } => "data.average",
             Self::Limit { split, .. } => match split {
@@ -190,20 +279,35 @@ impl DataError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::Missing { file } if file.path.is_dir() => "this is a folder; name a file in it".to_owned(),
+            Self::Missing { file } if file.path.is_dir() => folder_help(&file.path),
             Self::Missing { .. } => {
                 "paths in a spec are relative to the spec's file, paths given by --set to the working folder"
                     .to_owned()
             }
-            Self::Read { .. } => "check the file's permissions".to_owned(),
-            Self::Ending { .. } => "known endings: .csv, .tsv, .jsonl, .ndjson".to_owned(),
-            Self::NotUtf8 { byte, .. } => not_utf8_help(*byte),
+            Self::Read { source, .. } => read_help(source).to_owned(),
+            Self::Ending { .. } => {
+                "known endings: .csv, .tsv, .jsonl, .ndjson, .json, .xlsx, .parquet; and .gz or .zst behind them"
+                    .to_owned()
+            }
+            Self::Unreadable { unreadable, .. } => unreadable.help.clone(),
+            Self::Damaged { .. } => "copy or write the file again".to_owned(),
+            Self::NotUtf8 { byte, guess, .. } => encoding_help(*byte, guess.as_deref()),
+            Self::MoreRows { .. } => "correct those that are listed first".to_owned(),
+            Self::EmptyColumn { key, .. } => {
+                let name = key.rsplit('.').next().unwrap_or(key);
+                format!("fill it in, or name another column: {name} = \"…\" in [data]")
+            }
             Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
             Self::Column { key, missing, .. } => column_help(key, missing),
             Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
             Self::Row { fault, .. } => fault.help(),
             Self::OneClass { .. } => "check that `label` names the column of the classes".to_owned(),
-            Self::TooManyClasses { .. } => "set `label` to the column of the classes".to_owned(),
+            Self::TooManyClasses { .. } => {
+                "set `label` to the column of the classes; each needs several documents".to_owned()
+            }
+            Self::Regression { .. } => {
+                "make a few classes of them, such as low, middle and high, or set `label` to another column".to_owned()
+            }
             Self::ClassNotInTrain { .. } => {
                 "add training documents of this class, or correct the label".to_owned()
             }
@@ -228,24 +332,98 @@ impl DataError {
 impl TableError {
     /// The error for the row that starts on `line`.
     pub(super) fn row(line: u64, fault: RowFault) -> Self {
-        Self::Row { line, fault: Box::new(fault) }
+        Self::at(RowPlace::Line(line), fault)
     }
 
-    /// This error for `file`, which a spec names.
-    pub(super) fn in_file(self, file: &DataFile) -> DataError {
-        let file = file.clone();
+    /// The error for the row at `at`.
+    pub(super) fn at(at: RowPlace, fault: RowFault) -> Self {
+        Self::Row { at, fault: Box::new(fault) }
+    }
+
+    /// The error for data that cannot be read at all.
+    pub(super) fn start(source: io::Error) -> Self {
+        Self::Read { line: 1, source }
+    }
+
+    /// Whether the rows behind it can be read, since it is the fault of one row alone.
+    pub(super) fn is_of_one_row(&self) -> bool {
         match self {
-            Self::Read { source, .. } => DataError::Read { file, source },
-            Self::NotUtf8 { line, byte } => DataError::NotUtf8 { file, line, byte },
-            Self::NoHeader => DataError::NoRows { file },
-            Self::Column { key, missing } => DataError::Column { file, key, missing },
-            Self::RepeatedColumn { key, column } => DataError::RepeatedColumn { file, key, column },
-            Self::Row { line, fault } => DataError::Row { file, line, fault },
+            Self::Row { fault, .. } => !fault.ends_reading(),
+            Self::Read { .. }
+            | Self::Unreadable(_)
+            | Self::Damaged { .. }
+            | Self::NotUtf8 { .. }
+            | Self::NoHeader
+            | Self::Column { .. }
+            | Self::RepeatedColumn { .. } => false,
         }
+    }
+
+    /// This error for `file`, which a spec names; two if both columns are missing.
+    pub(super) fn in_file(self, file: &DataFile) -> Vec<DataError> {
+        let file = file.clone();
+        vec![match self {
+            Self::Read { source, .. } => DataError::Read { file, source },
+            Self::Unreadable(unreadable) => DataError::Unreadable { file, unreadable },
+            Self::Damaged { what, source } => DataError::Damaged { file, what, source },
+            Self::NotUtf8 { line, byte } => DataError::NotUtf8 { file, line, byte, guess: None },
+            Self::NoHeader => DataError::NoRows { file },
+            Self::Column { key, missing, other } => {
+                let first = DataError::Column { file: file.clone(), key, missing };
+                let other = other.map(|(key, missing)| DataError::Column { file, key, missing });
+                return std::iter::once(first).chain(other).collect();
+            }
+            Self::RepeatedColumn { key, column } => DataError::RepeatedColumn { file, key, column },
+            Self::Row { at, fault } => DataError::Row { file, at, fault },
+        }]
     }
 }
 
 impl RowFault {
+    /// The key of the spec at fault; `None` if it is the one that names the file.
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::NoKey { key, .. } | Self::NotText { key, .. } | Self::NotLabel { key, .. } => Some(key),
+            Self::Fields { .. }
+            | Self::OpenQuote
+            | Self::AfterQuote { .. }
+            | Self::Melted { .. }
+            | Self::Nul
+            | Self::LongField
+            | Self::Formula
+            | Self::OpenList
+            | Self::Json(_)
+            | Self::NotObject(_)
+            | Self::EmptyText
+            | Self::EmptyLabel
+            | Self::LongLabel(_) => None,
+        }
+    }
+
+    /// Whether nothing behind the row can be read for certain.
+    const fn ends_reading(&self) -> bool {
+        match self {
+            Self::OpenQuote | Self::AfterQuote { .. } | Self::OpenList | Self::LongField => true,
+            Self::Fields { .. }
+            | Self::Melted { .. }
+            | Self::Nul
+            | Self::Formula
+            | Self::Json(_)
+            | Self::NotObject(_)
+            | Self::NoKey { .. }
+            | Self::NotText { .. }
+            | Self::NotLabel { .. }
+            | Self::EmptyText
+            | Self::EmptyLabel
+            | Self::LongLabel(_) => false,
+        }
+    }
+
+    /// Whether it is of quotes that may be written otherwise than RFC 4180 has them.
+    pub(super) const fn is_of_quotes(&self) -> bool {
+        matches!(self, Self::OpenQuote | Self::AfterQuote { .. } | Self::Fields { .. })
+    }
+
     /// Advice for the user, when a spec names the file.
     pub(crate) fn help(&self) -> String {
         let help = match self {
@@ -253,10 +431,31 @@ impl RowFault {
                 "quote fields with a comma or line break in them (.csv); a .tsv takes no tab within a text"
             }
             Self::OpenQuote => "close it, or write a quote that belongs to the text twice: \"\"",
+            Self::AfterQuote { .. } => {
+                "put the whole field in quotes, and write each quote that belongs to the text twice: \"\""
+            }
+            Self::Melted { .. } => {
+                "a quote is missing or too much; write a quote that belongs to the text twice: \"\""
+            }
+            Self::Nul => "the file is damaged, or no text in UTF-8; write it again",
+            Self::LongField => "is a quote opened here that is never closed, or is the file no text?",
+            Self::Formula => "correct the formula, or delete the row",
+            Self::OpenList => "the file was cut; copy or write it again",
             Self::Json(_) | Self::NotObject(_) => {
-                "each line of JSON Lines is one object, such as {\"text\": \"…\", \"label\": \"…\"}"
+                "a row is one object, such as {\"text\": \"…\", \"label\": \"…\"}: each on a line of its own \
+                 (.jsonl), or all in one list (.json); pandas writes them with to_json(path, orient=\"records\")"
+            }
+            Self::NoKey { key, nested: Some(nested), .. } => {
+                let name = key.rsplit('.').next().unwrap_or(key);
+                return format!("did you mean `{name} = \"{nested}\"`?");
             }
             Self::NoKey { .. } => "add it to this line, or set `text` and `label` to the keys that are there",
+            Self::NotLabel { found: "a list", .. } => {
+                "a text has one class here: write the class itself, not a list of classes"
+            }
+            Self::NotLabel { found: "null", .. } | Self::NotText { found: "null", .. } => {
+                "fill it in, or delete the row"
+            }
             Self::NotText { .. } | Self::NotLabel { .. } => {
                 "correct this line, or name another key in [data]"
             }
@@ -271,11 +470,48 @@ fn column_help(key: &str, missing: &MissingColumn) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
     match (missing.found.as_slice(), &missing.nearest) {
         (_, Some(nearest)) => format!("did you mean `{name} = \"{nearest}\"`?"),
+        ([only], None) if only.starts_with(['{', '[']) => {
+            "this looks like JSON: name the file .jsonl (an object on each line) or .json (a list)".to_owned()
+        }
         ([only], None) if only.contains(['\t', ';', ',', '|']) => {
             "the columns seem to be separated otherwise: .csv means commas, .tsv means tabs".to_owned()
         }
-        _ => format!("set `{name}` in [data] to one of them"),
+        _ => format!("set `{name}` in [data] to one of them; the first line of a file must name its columns"),
     }
+}
+
+/// Advice for a folder in the place of a file: the data files in it.
+fn folder_help(folder: &Path) -> String {
+    const SHOWN: usize = 5;
+    let known = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet", ".gz", ".zst"];
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| known.iter().any(|end| name.ends_with(end))).collect();
+    names.sort_unstable();
+    names.truncate(SHOWN);
+    if names.is_empty() {
+        "this is a folder; name a file in it".to_owned()
+    } else {
+        format!("this is a folder; name a file in it, such as {}", list(&names))
+    }
+}
+
+/// Advice for a file that cannot be read to its end.
+fn read_help(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "check the file's permissions",
+        io::ErrorKind::FileTooLarge => "divide it into train, validation and test files, or take fewer rows",
+        _ => "if it can be opened at all, the file is damaged or was not copied whole; write it again",
+    }
+}
+
+/// Advice for a file in which `byte` is not UTF-8, and which is probably in another encoding.
+fn encoding_help(byte: u8, guess: Option<&EncodingGuess>) -> String {
+    let Some(EncodingGuess { encoding, line }) = guess else { return not_utf8_help(byte) };
+    format!(
+        "as {encoding} this line is “{line}”; if that is right, write encoding = \"{encoding}\" in [data], or save \
+         the file as UTF-8"
+    )
 }
 
 /// Advice for a file in which `byte` is not UTF-8.

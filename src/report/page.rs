@@ -50,7 +50,7 @@ pub fn page(study: &Study, board: &Leaderboard, spec: &str, pictured: &BTreeSet<
 
 /// Writes the leaderboard with its footnotes.
 fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
-    let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", board.rank_by.describe());
+    let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", escape(&board.ranked_by()));
     let (headings, rows) = board.cells();
     html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
     for heading in &headings {
@@ -86,7 +86,7 @@ fn classes(html: &mut String, board: &Leaderboard) {
          <div class=\"wide\"><table>\n<thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>\
          <th>documents</th></tr></thead>\n<tbody>\n",
         leader.trial,
-        board.rank_by.describe(),
+        escape(&board.ranked_by()),
     );
     for class in &test.classes {
         let _ = writeln!(

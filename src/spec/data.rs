@@ -7,7 +7,7 @@ use super::{
     reader::{Reader, found},
 };
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName},
+    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName, encoding},
     metrics::Average,
     nearest::nearest,
     numbers::whole,
@@ -39,6 +39,10 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         Some(entry) => average(reader, entry).map(Some),
         None => Some(None),
     };
+    let encoding = match table.get("encoding") {
+        Some(entry) => encoding(reader, entry).map(Some),
+        None => Some(None),
+    };
     let duplicates = duplicates(reader, table);
     let limit = limit(reader, table);
     let (text, label) = (text?, label?);
@@ -54,6 +58,7 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         label,
         positive: positive?,
         average: average?,
+        encoding: encoding?,
         duplicates: duplicates?,
         limit: limit?,
         seed,
@@ -189,8 +194,21 @@ fn positive(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
     match &entry.node.content {
         Content::Int(int) => Some(int.to_string()),
         Content::Truth(truth) => Some(truth.to_string()),
+        Content::Float(float) => Some(float.to_string()),
         _ => reader.text(entry).map(|text| text.trim().to_owned()),
     }
+}
+
+/// The name of an encoding.
+fn encoding(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
+    let name = reader.text(entry)?.trim().to_lowercase();
+    if encoding::named(&name).is_none() {
+        let help =
+            "for example \"gb18030\", \"big5\", \"shift_jis\", \"euc-kr\", \"windows-1252\" or \"utf-16le\"";
+        reader.findings.error(entry.node.at, format!("there is no encoding `{name}`"), help);
+        return None;
+    }
+    Some(name)
 }
 
 /// How duplicates are handled; by default they are dropped.
