@@ -45,7 +45,7 @@ pub(super) fn table<'a>(
     let mut is_over = false;
     let records = std::iter::from_fn(move || {
         let record = if is_over { None } else { records.read().transpose() };
-        is_over = matches!(record, Some(Err(_)));
+        is_over = matches!(&record, Some(Err(error)) if !error.is_of_one_row());
         record
     });
     let rows = records.map(move |record| {

@@ -31,7 +31,7 @@ impl std::fmt::Display for DataFile {
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum DataError {
     /// There is nothing at the path, or a folder.
-    #[error("there is no file {file}")]
+    #[error("{}", missing_note(file))]
     Missing { file: DataFile },
     /// The system refused to read it.
     #[error("could not read {file}")]
@@ -195,8 +195,11 @@ pub enum RowFault {
     #[error("a quote is opened here and never closed")]
     OpenQuote,
     /// Text behind a closing quote.
-    #[error("a quote is opened here, and behind the quote that closes it, on line {line}, text follows")]
-    AfterQuote { line: u64 },
+    #[error("text follows behind the quote that closes {}", after_quote_note(*line))]
+    AfterQuote {
+        /// The line of the text, if the quote is opened on an earlier one.
+        line: Option<u64>,
+    },
     /// A field in quotes that holds rows.
     #[error("the text in quotes that begins here holds {rows} lines that are written as rows are")]
     Melted { rows: usize },
@@ -401,10 +404,11 @@ impl RowFault {
     }
 
     /// Whether nothing behind the row can be read for certain.
-    const fn ends_reading(&self) -> bool {
+    pub(super) const fn ends_reading(&self) -> bool {
         match self {
-            Self::OpenQuote | Self::AfterQuote { .. } | Self::OpenList | Self::LongField => true,
+            Self::OpenQuote | Self::AfterQuote { line: Some(_) } | Self::OpenList | Self::LongField => true,
             Self::Fields { .. }
+            | Self::AfterQuote { line: None }
             | Self::Melted { .. }
             | Self::Nul
             | Self::Formula
@@ -490,9 +494,9 @@ fn folder_help(folder: &Path) -> String {
     names.sort_unstable();
     names.truncate(SHOWN);
     if names.is_empty() {
-        "this is a folder; name a file in it".to_owned()
+        "name a file in it".to_owned()
     } else {
-        format!("this is a folder; name a file in it, such as {}", list(&names))
+        format!("name a file in it, such as {}", list(&names))
     }
 }
 
@@ -541,6 +545,17 @@ fn json_note(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
     format!("{what}, at column {}", error.column())
+}
+
+fn missing_note(file: &DataFile) -> String {
+    if file.path.is_dir() { format!("{file} is a folder") } else { format!("there is no file {file}") }
+}
+
+fn after_quote_note(line: Option<u64>) -> String {
+    match line {
+        None => "a field".to_owned(),
+        Some(line) => format!("the field that begins here; it is closed on line {line}"),
+    }
 }
 
 fn dropped_note(dropped: usize) -> String {

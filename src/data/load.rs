@@ -115,16 +115,16 @@ fn file_faults(readings: &mut [FileReading]) -> Vec<DataError> {
     faults
 }
 
-/// Whether too little could be read to judge the classes: a whole file is missing, or every tenth row.
+/// Whether too little could be read to judge the classes: a whole file is missing, or every fourth row.
 fn is_incomplete(readings: &[FileReading], faults: &[DataError]) -> bool {
     let is_of_rows = |fault: &DataError| match fault {
-        DataError::Row { fault, .. } => !matches!(**fault, RowFault::OpenQuote | RowFault::AfterQuote { .. }),
+        DataError::Row { fault, .. } => !fault.ends_reading(),
         DataError::MoreRows { .. } => true,
         _ => false,
     };
     let rows: usize = readings.iter().map(|reading| reading.rows.len()).sum();
     let faulty: usize = readings.iter().map(|reading| reading.faulty_rows).sum();
-    !faults.iter().all(is_of_rows) || faulty * 10 > rows
+    !faults.iter().all(is_of_rows) || faulty * 4 > rows
 }
 
 fn is_same_column(one: &DataError, other: &DataError) -> bool {

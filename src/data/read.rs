@@ -1,5 +1,7 @@
 //! Reads a whole file of a data set: its rows, and its faults up to a bound.
 
+use std::collections::HashMap;
+
 use super::{
     cells::{Cells, Columns, LABEL_KEY, Shape, TEXT_KEY, Table},
     encoding,
@@ -12,6 +14,8 @@ use super::{
 
 /// Faults of the rows of one file that are listed one by one; the others are counted.
 const FAULTS_SHOWN: usize = 8;
+/// Equal faults that are listed one by one.
+const EQUAL_FAULTS_SHOWN: usize = 3;
 
 /// One row of a file: a text and a label, both not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +91,7 @@ fn read_with(file: &DataFile, spec: &DataSpec, quotes: Quotes) -> FileReading {
 fn rows(table: Table<'_>, file: &DataFile, spec: &DataSpec) -> FileReading {
     let mut reading = FileReading { taken: table.taken, shape: table.shape, ..FileReading::default() };
     let (mut empty, mut rows) = ([0, 0], 0);
+    let mut equal: HashMap<String, usize> = HashMap::new();
     for cells in table.rows {
         rows += 1;
         match cells {
@@ -96,11 +101,15 @@ fn rows(table: Table<'_>, file: &DataFile, spec: &DataSpec) -> FileReading {
             Err(error) => {
                 reading.faulty_rows += 1;
                 let ends = !error.is_of_one_row();
+                let mut is_new = true;
                 if let TableError::Row { fault, .. } = &error {
+                    let equal = equal.entry(fault.to_string()).or_default();
+                    *equal += 1;
+                    is_new = *equal <= EQUAL_FAULTS_SHOWN;
                     empty[0] += usize::from(matches!(**fault, RowFault::EmptyText));
                     empty[1] += usize::from(matches!(**fault, RowFault::EmptyLabel));
                 }
-                if reading.faulty_rows <= FAULTS_SHOWN || ends {
+                if (is_new && reading.faults.len() < FAULTS_SHOWN) || ends {
                     reading.faults.extend(error.in_file(file));
                 }
                 if ends {

@@ -47,6 +47,8 @@ pub(super) struct Records<R> {
     line: u64,
     /// Whether the last byte was a carriage return, which has ended a line already.
     after_return: bool,
+    /// Whether the rest of the line belongs to a record with a fault.
+    skips: bool,
 }
 
 /// The part of a field that the reader is in.
@@ -80,11 +82,11 @@ struct PartialRecord {
 impl<R: BufRead> Records<R> {
     /// Records of `input`, whose first line is `line` of the file.
     pub(super) fn new(input: R, dialect: Dialect, line: u64) -> Self {
-        Self { input, dialect, line, after_return: false }
+        Self { input, dialect, line, after_return: false, skips: false }
     }
 
-    /// The next record; `None` at the end of the input. After a fault of quotes, the next record may begin
-    /// anywhere.
+    /// The next record; `None` at the end of the input. After a fault, the next record begins on the next
+    /// line.
     pub(super) fn read(&mut self) -> Result<Option<FieldRecord>, TableError> {
         let mut partial: Option<PartialRecord> = None;
         loop {
@@ -96,24 +98,27 @@ impl<R: BufRead> Records<R> {
             if bytes.is_empty() {
                 return partial.map(PartialRecord::end).transpose();
             }
-            let (mut used, mut ended) = (0, false);
+            let (mut used, mut ended) = (0, Ok(false));
             for &byte in bytes {
                 used += 1;
                 let line = self.line;
                 // A line ends with CR, LF, or both.
                 self.line += u64::from(byte == b'\r' || (byte == b'\n' && !self.after_return));
                 self.after_return = byte == b'\r';
-                if partial.is_none() && matches!(byte, b'\n' | b'\r') {
+                let is_line_end = matches!(byte, b'\n' | b'\r');
+                if self.skips || (partial.is_none() && is_line_end) {
+                    self.skips &= !is_line_end;
                     continue;
                 }
                 let partial = partial.get_or_insert_with(|| PartialRecord::new(line));
-                ended = partial.push(byte, line, self.dialect)?;
-                if ended {
+                ended = partial.push(byte, line, self.dialect);
+                if !matches!(ended, Ok(false)) {
+                    self.skips = ended.is_err() && !is_line_end;
                     break;
                 }
             }
             self.input.consume(used);
-            if ended {
+            if ended? {
                 return Ok(partial.map(|partial| partial.record));
             }
         }
@@ -164,6 +169,7 @@ impl PartialRecord {
                 self.part = FieldPart::Closed;
             }
             (FieldPart::AfterQuote | FieldPart::Closed, _) => {
+                let line = (line != self.quote_line).then_some(line);
                 return Err(TableError::row(self.quote_line, RowFault::AfterQuote { line }));
             }
             (FieldPart::Start | FieldPart::Plain, byte) => {
@@ -271,7 +277,7 @@ mod tests {
     }
 
     /// The line of the fault, and the line of the text behind the quote.
-    fn after_quote(text: &str, dialect: Dialect) -> (RowPlace, u64) {
+    fn after_quote(text: &str, dialect: Dialect) -> (RowPlace, Option<u64>) {
         match records(text.as_bytes(), dialect) {
             Err(TableError::Row { at, fault }) => match *fault {
                 RowFault::AfterQuote { line } => (at, line),
@@ -284,8 +290,15 @@ mod tests {
     #[test]
     fn text_behind_a_closing_quote_is_refused_where_the_quote_opens() {
         let rows = "a,b\n\"15\\\"\",1\n\"b\",0\n";
-        assert_eq!(after_quote(rows, COMMAS), (RowPlace::Line(2), 3));
-        assert_eq!(after_quote("\"a\" b,1\n", COMMAS), (RowPlace::Line(1), 1));
+        assert_eq!(after_quote(rows, COMMAS), (RowPlace::Line(2), Some(3)));
+        assert_eq!(after_quote("\"a\" b,1\n", COMMAS), (RowPlace::Line(1), None));
+    }
+
+    #[test]
+    fn a_fault_within_a_line_ends_with_the_line() {
+        let mut reader = Records::new(&b"\"a\" b,1\nc,2\n"[..], COMMAS, 1);
+        assert!(reader.read().is_err());
+        assert_eq!(reader.read().unwrap().unwrap().fields, ["c", "2"]);
     }
 
     #[test]

@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn a_packed_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv.gz");
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, b"id;text\n1;a, b\n").unwrap();
+        std::fs::write(&path, packer.finish().unwrap()).unwrap();
+        let texts = Texts::File { path, format: TableFormat::Csv, column: "text".to_owned() };
+        let texts: Vec<String> =
+            texts.open().unwrap_or_else(|error| panic!("{error}")).map(Result::unwrap).collect();
+        assert_eq!(texts, ["a, b"]);
+    }
+
+    #[test]
     fn an_argument_without_text_is_named_by_its_number() {
         let texts = Texts::Given(["a", " "].map(str::to_owned).to_vec());
         let texts: Vec<_> = texts.open().unwrap_or_else(|error| panic!("{error}")).collect();

@@ -113,6 +113,36 @@ fn text_behind_a_closing_quote_is_a_fault_of_the_line_where_it_opens() {
 }
 
 #[test]
+fn every_line_with_text_behind_a_quote_is_listed() {
+    let reading = reading_of("a.csv", b"text,label\na,1\n\"b\" c,1\nd,0\n\"e\"f,0\n");
+    let lines: Vec<_> = reading.faults.iter().map(ToString::to_string).collect();
+    assert!(
+        lines[0].contains("line 3: text follows") && lines[1].contains("line 5: text follows"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_parquet_file_is_known_whatever_its_name() {
+    let error = rows_of("a.csv", b"PAR1 and so on").unwrap_err();
+    if cfg!(feature = "parquet") {
+        assert!(matches!(error, DataError::Damaged { what: "Parquet file", .. }));
+    } else {
+        assert!(
+            error.help().contains("--features parquet") && error.help().contains("read_parquet"),
+            "{error}"
+        );
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn the_rows_of_a_parquet_file_are_read() {
+    let file = include_bytes!("../../../tests/fixtures/rows.parquet");
+    assert_eq!(taken("a.parquet", file).1, [pair("好", "1"), pair("差", "0")]);
+}
+
+#[test]
 fn line_breaks_in_quotes_are_no_rows() {
     let reading = reading_of("a.csv", b"text,label\n\"a, b\nc, d\",1\n\"e\",0\n");
     let shape = reading.shape.unwrap();
@@ -183,10 +213,12 @@ fn a_nul_character_is_a_fault() {
 
 #[test]
 fn several_rows_with_faults_are_listed_and_the_others_counted() {
-    let text = "text,label\na,1\n".to_owned() + &"b,\n".repeat(20);
+    let other: String = (1..=10).map(|fields| format!("b{}\n", ",".repeat(fields + 1))).collect();
+    let text = "text,label\na,1\n".to_owned() + &"b,\n".repeat(20) + &other;
     let reading = reading_of("a.csv", text.as_bytes());
     assert_eq!(reading.faults.len(), FAULTS_SHOWN + 1);
-    assert!(matches!(reading.faults.last(), Some(DataError::MoreRows { rows: 12, .. })));
+    assert!(matches!(reading.faults[EQUAL_FAULTS_SHOWN], DataError::Row { at: RowPlace::Line(23), .. }));
+    assert!(matches!(reading.faults.last(), Some(DataError::MoreRows { rows: 22, .. })));
 }
 
 #[test]
