@@ -1,6 +1,9 @@
 //! What reading a table gives: rows, each with a text and perhaps a label, both checked.
 
-use super::error::{RowFault, RowPlace, TableError};
+use super::{
+    error::TableError,
+    row_fault::{RowFault, RowPlace},
+};
 
 /// Bytes of a label. Labels are shown in tables, pictures and messages, where a longer one has no room.
 const LABEL_BYTES_MAX: usize = 500;

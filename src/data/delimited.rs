@@ -6,10 +6,11 @@
 use std::io::{BufRead, Cursor, ErrorKind, Read as _, Result as IoResult};
 
 use super::{
-    cells::{Cells, Columns, FIELD_BYTES_MAX, Shape, Table},
-    error::{RowFault, RowPlace, TableError},
+    cells::{Cells, Columns, FIELD_BYTES_MAX, Rows, Shape, Table},
+    error::TableError,
     header::{self, Places},
     records::{Dialect, Quotes, Records},
+    row_fault::{RowFault, RowPlace},
 };
 
 /// Bytes that separate columns, and what they are called.
@@ -36,32 +37,30 @@ pub(super) fn table<'a>(
     let places = Places::find(&header, columns)?;
     let fields = header.len();
     let shape = places.label.filter(|_| dialect.quotes != Quotes::Literal);
-    let shape = shape.map(|label| Shape {
-        separator: char::from(dialect.separator),
-        fields,
-        text: places.text,
-        label,
-    });
+    let separator = char::from(dialect.separator);
+    let shape = shape.map(|label| Shape { separator, fields, text: places.text, label });
+    Ok(Table { rows: rows(records, places, fields), taken, shape })
+}
+
+/// The rows under a header of so many `fields`.
+fn rows<'a>(mut records: Records<impl BufRead + 'a>, places: Places, fields: usize) -> Rows<'a> {
     let mut is_over = false;
     let records = std::iter::from_fn(move || {
         let record = if is_over { None } else { records.read().transpose() };
         is_over = matches!(&record, Some(Err(error)) if !error.is_of_one_row());
         record
     });
-    let rows = records.map(move |record| {
+    Box::new(records.map(move |record| {
         let mut record = record?;
         let fault = |fault| TableError::row(record.line, fault);
         if record.fields.len() != fields {
-            return Err(fault(RowFault::Fields {
-                found: record.fields.len() as u64,
-                expected: fields as u64,
-            }));
+            let (found, expected) = (record.fields.len() as u64, fields as u64);
+            return Err(fault(RowFault::Fields { found, expected }));
         }
         let label = places.label.map(|at| std::mem::take(&mut record.fields[at]));
         let text = std::mem::take(&mut record.fields[places.text]);
         Cells::new(RowPlace::Line(record.line), text, label.as_deref()).map_err(fault)
-    });
-    Ok(Table { rows: Box::new(rows), taken, shape })
+    }))
 }
 
 impl Dialect {

@@ -1,15 +1,15 @@
-//! The faults of data: each with its file, its line, the key of the spec that names the file or column, and
-//! advice.
+//! The faults of data: each with its file, its line, and the key of the spec that names the file or column.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::{dataset::Leaks, spec::SplitName};
-use crate::{display::shorten, metrics::Average};
+use super::{
+    dataset::Leaks,
+    row_fault::{RowFault, RowPlace, list},
+    spec::SplitName,
+};
+use crate::metrics::Average;
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,24 +120,6 @@ pub struct EncodingGuess {
     pub line: String,
 }
 
-/// Where a row stands in its file, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowPlace {
-    /// The line of a text on which the row starts.
-    Line(u64),
-    /// The row of a sheet or a table without lines.
-    Row(u64),
-}
-
-impl std::fmt::Display for RowPlace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            Self::Row(row) => write!(f, "row {row}"),
-        }
-    }
-}
-
 /// A column that a header lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MissingColumn {
@@ -184,69 +166,6 @@ pub enum TableError {
     Row { at: RowPlace, fault: Box<RowFault> },
 }
 
-/// The fault of a row.
-#[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the fields are named by the messages")]
-pub enum RowFault {
-    /// Too few or too many fields.
-    #[error("{found} fields, but the header has {expected}")]
-    Fields { found: u64, expected: u64 },
-    /// A quote that is never closed.
-    #[error("a quote is opened here and never closed")]
-    OpenQuote,
-    /// Text behind a closing quote.
-    #[error("text follows behind the quote that closes {}", after_quote_note(*line))]
-    AfterQuote {
-        /// The line of the text, if the quote is opened on an earlier one.
-        line: Option<u64>,
-    },
-    /// A field in quotes that holds rows.
-    #[error("the text in quotes that begins here holds {rows} lines that are written as rows are")]
-    Melted { rows: usize },
-    /// A NUL character.
-    #[error("there is a NUL character in it")]
-    Nul,
-    /// A field or a line above the bound.
-    #[error("it is longer than 16 MiB")]
-    LongField,
-    /// A cell with the error of a formula.
-    #[error("a cell has the error of a formula in it")]
-    Formula,
-    /// A list of objects that is never closed.
-    #[error("the list is not closed by `]`")]
-    OpenList,
-    /// Not JSON.
-    #[error("not readable as JSON: {}", json_note(.0))]
-    Json(serde_json::Error),
-    /// JSON, but no object.
-    #[error("{0} instead of a JSON object")]
-    NotObject(&'static str),
-    /// The object lacks a key.
-    #[error("the object has no `{column}`; it has {}", list(found))]
-    NoKey {
-        key: &'static str,
-        column: String,
-        found: Vec<String>,
-        /// The name by which a nested object has it.
-        nested: Option<String>,
-    },
-    /// The text is not a JSON string.
-    #[error("`{column}` must be a text, not {found}")]
-    NotText { key: &'static str, column: String, found: &'static str },
-    /// The label is neither a JSON string nor a number.
-    #[error("`{column}` must be a text or a number, not {found}")]
-    NotLabel { key: &'static str, column: String, found: &'static str },
-    /// The text is empty or white space.
-    #[error("the text is empty")]
-    EmptyText,
-    /// The label is empty or white space.
-    #[error("the label is empty")]
-    EmptyLabel,
-    /// The label is too long for the name of a class.
-    #[error("the label has {0} bytes, more than a class's name")]
-    LongLabel(usize),
-}
-
 impl DataError {
     /// The key of the spec at fault, such as `data.text`.
     #[must_use]
@@ -275,59 +194,6 @@ impl DataError {
                 SplitName::Test => "data.limit.test",
             },
             Self::Leaks { .. } => "data.duplicates",
-        }
-    }
-
-    /// Advice for the user.
-    #[must_use]
-    pub fn help(&self) -> String {
-        match self {
-            Self::Missing { file } if file.path.is_dir() => folder_help(&file.path),
-            Self::Missing { .. } => {
-                "paths in a spec are relative to the spec's file, paths given by --set to the working folder"
-                    .to_owned()
-            }
-            Self::Read { source, .. } => read_help(source).to_owned(),
-            Self::Ending { .. } => {
-                "known endings: .csv, .tsv, .jsonl, .ndjson, .json, .xlsx, .parquet; and .gz or .zst behind them"
-                    .to_owned()
-            }
-            Self::Unreadable { unreadable, .. } => unreadable.help.clone(),
-            Self::Damaged { .. } => "copy or write the file again".to_owned(),
-            Self::NotUtf8 { byte, guess, .. } => encoding_help(*byte, guess.as_deref()),
-            Self::MoreRows { .. } => "correct those that are listed first".to_owned(),
-            Self::EmptyColumn { key, .. } => {
-                let name = key.rsplit('.').next().unwrap_or(key);
-                format!("fill it in, or name another column: {name} = \"…\" in [data]")
-            }
-            Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
-            Self::Column { key, missing, .. } => column_help(key, missing),
-            Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
-            Self::Row { fault, .. } => fault.help(),
-            Self::OneClass { .. } => "check that `label` names the column of the classes".to_owned(),
-            Self::TooManyClasses { .. } => {
-                "set `label` to the column of the classes; each needs several documents".to_owned()
-            }
-            Self::Regression { .. } => {
-                "make a few classes of them, such as low, middle and high, or set `label` to another column".to_owned()
-            }
-            Self::ClassNotInTrain { .. } => {
-                "add training documents of this class, or correct the label".to_owned()
-            }
-            Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
-            Self::Positive { .. } => "set `positive` to one of them, or leave it out".to_owned(),
-            Self::Average { .. } => {
-                "remove it; `positive` in [data] chooses the class whose F1 counts".to_owned()
-            }
-            Self::EmptySplit { dropped: 1.., .. } => {
-                "give it texts of its own; duplicates = \"keep\" would flatter every number".to_owned()
-            }
-            Self::EmptySplit { .. } => "give every split at least one document of each class".to_owned(),
-            Self::Limit { classes, .. } => format!("raise it to {classes} or more, or leave it out"),
-            Self::Leaks { .. } => {
-                "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
-                    .to_owned()
-            }
         }
     }
 }
@@ -382,182 +248,6 @@ impl TableError {
     }
 }
 
-impl RowFault {
-    /// The key of the spec at fault; `None` if it is the one that names the file.
-    fn key(&self) -> Option<&'static str> {
-        match self {
-            Self::NoKey { key, .. } | Self::NotText { key, .. } | Self::NotLabel { key, .. } => Some(key),
-            Self::Fields { .. }
-            | Self::OpenQuote
-            | Self::AfterQuote { .. }
-            | Self::Melted { .. }
-            | Self::Nul
-            | Self::LongField
-            | Self::Formula
-            | Self::OpenList
-            | Self::Json(_)
-            | Self::NotObject(_)
-            | Self::EmptyText
-            | Self::EmptyLabel
-            | Self::LongLabel(_) => None,
-        }
-    }
-
-    /// Whether nothing behind the row can be read for certain.
-    pub(super) const fn ends_reading(&self) -> bool {
-        match self {
-            Self::OpenQuote | Self::AfterQuote { line: Some(_) } | Self::OpenList | Self::LongField => true,
-            Self::Fields { .. }
-            | Self::AfterQuote { line: None }
-            | Self::Melted { .. }
-            | Self::Nul
-            | Self::Formula
-            | Self::Json(_)
-            | Self::NotObject(_)
-            | Self::NoKey { .. }
-            | Self::NotText { .. }
-            | Self::NotLabel { .. }
-            | Self::EmptyText
-            | Self::EmptyLabel
-            | Self::LongLabel(_) => false,
-        }
-    }
-
-    /// Whether it is of quotes that may be written otherwise than RFC 4180 has them.
-    pub(super) const fn is_of_quotes(&self) -> bool {
-        matches!(self, Self::OpenQuote | Self::AfterQuote { .. } | Self::Fields { .. })
-    }
-
-    /// Advice for the user, when a spec names the file.
-    pub(crate) fn help(&self) -> String {
-        let help = match self {
-            Self::Fields { .. } => {
-                "quote fields with a comma or line break in them (.csv); a .tsv takes no tab within a text"
-            }
-            Self::OpenQuote => "close it, or write a quote that belongs to the text twice: \"\"",
-            Self::AfterQuote { .. } => {
-                "put the whole field in quotes, and write each quote that belongs to the text twice: \"\""
-            }
-            Self::Melted { .. } => {
-                "a quote is missing or too much; write a quote that belongs to the text twice: \"\""
-            }
-            Self::Nul => "the file is damaged, or no text in UTF-8; write it again",
-            Self::LongField => "is a quote opened here that is never closed, or is the file no text?",
-            Self::Formula => "correct the formula, or delete the row",
-            Self::OpenList => "the file was cut; copy or write it again",
-            Self::Json(_) | Self::NotObject(_) => {
-                "a row is one object, such as {\"text\": \"…\", \"label\": \"…\"}: each on a line of its own \
-                 (.jsonl), or all in one list (.json); pandas writes them with to_json(path, orient=\"records\")"
-            }
-            Self::NoKey { key, nested: Some(nested), .. } => {
-                let name = key.rsplit('.').next().unwrap_or(key);
-                return format!("did you mean `{name} = \"{nested}\"`?");
-            }
-            Self::NoKey { .. } => "add it to this line, or set `text` and `label` to the keys that are there",
-            Self::NotLabel { found: "a list", .. } => {
-                "a text has one class here: write the class itself, not a list of classes"
-            }
-            Self::NotLabel { found: "null", .. } | Self::NotText { found: "null", .. } => {
-                "fill it in, or delete the row"
-            }
-            Self::NotText { .. } | Self::NotLabel { .. } => {
-                "correct this line, or name another key in [data]"
-            }
-            Self::EmptyText | Self::EmptyLabel => "fill it in, or delete the line",
-            Self::LongLabel(_) => "name the column of the labels in [data]: label = \"…\"",
-        };
-        help.to_owned()
-    }
-}
-
-fn column_help(key: &str, missing: &MissingColumn) -> String {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    match (missing.found.as_slice(), &missing.nearest) {
-        (_, Some(nearest)) => format!("did you mean `{name} = \"{nearest}\"`?"),
-        ([only], None) if only.starts_with(['{', '[']) => {
-            "this looks like JSON: name the file .jsonl (an object on each line) or .json (a list)".to_owned()
-        }
-        ([only], None) if only.contains(['\t', ';', ',', '|']) => {
-            "the columns seem to be separated otherwise: .csv means commas, .tsv means tabs".to_owned()
-        }
-        _ => format!("set `{name}` in [data] to one of them; the first line of a file must name its columns"),
-    }
-}
-
-/// Advice for a folder in the place of a file: the data files in it.
-fn folder_help(folder: &Path) -> String {
-    const SHOWN: usize = 5;
-    let known = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet", ".gz", ".zst"];
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| known.iter().any(|end| name.ends_with(end))).collect();
-    names.sort_unstable();
-    names.truncate(SHOWN);
-    if names.is_empty() {
-        "name a file in it".to_owned()
-    } else {
-        format!("name a file in it, such as {}", list(&names))
-    }
-}
-
-/// Advice for a file that cannot be read to its end.
-fn read_help(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "check the file's permissions",
-        io::ErrorKind::FileTooLarge => "divide it into train, validation and test files, or take fewer rows",
-        _ => "if it can be opened at all, the file is damaged or was not copied whole; write it again",
-    }
-}
-
-/// Advice for a file in which `byte` is not UTF-8, and which is probably in another encoding.
-fn encoding_help(byte: u8, guess: Option<&EncodingGuess>) -> String {
-    let Some(EncodingGuess { encoding, line }) = guess else { return not_utf8_help(byte) };
-    format!(
-        "as {encoding} this line is “{line}”; if that is right, write encoding = \"{encoding}\" in [data], or save \
-         the file as UTF-8"
-    )
-}
-
-/// Advice for a file in which `byte` is not UTF-8.
-pub(crate) fn not_utf8_help(byte: u8) -> String {
-    if matches!(byte, 0xfe | 0xff) {
-        "this looks like UTF-16; save the file as UTF-8".to_owned()
-    } else {
-        "save the file as UTF-8, for example with: iconv -f GB18030 -t UTF-8".to_owned()
-    }
-}
-
-/// Up to 12 of `names` in backquotes, and the number of the others.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    const COLUMNS: usize = 60;
-    let shown = names.iter().take(SHOWN);
-    let mut text: Vec<String> = shown.map(|name| format!("`{}`", shorten(name, COLUMNS))).collect();
-    if names.len() > SHOWN {
-        text.push(format!("{} more", names.len() - SHOWN));
-    }
-    text.join(", ")
-}
-
-/// The message of a JSON error without its line number: each row is parsed by itself, so that the number
-/// is always 1.
-fn json_note(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
-    format!("{what}, at column {}", error.column())
-}
-
-fn missing_note(file: &DataFile) -> String {
-    if file.path.is_dir() { format!("{file} is a folder") } else { format!("there is no file {file}") }
-}
-
-fn after_quote_note(line: Option<u64>) -> String {
-    match line {
-        None => "a field".to_owned(),
-        Some(line) => format!("the field that begins here; it is closed on line {line}"),
-    }
-}
-
 fn dropped_note(dropped: usize) -> String {
     match dropped {
         0 => String::new(),
@@ -581,4 +271,8 @@ fn leaks_note(leaks: &Leaks) -> String {
         })
         .collect();
     notes.join(", ")
+}
+
+fn missing_note(file: &DataFile) -> String {
+    if file.path.is_dir() { format!("{file} is a folder") } else { format!("there is no file {file}") }
 }

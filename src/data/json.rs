@@ -9,8 +9,9 @@ use serde_json::{Deserializer, Map, Value};
 
 use super::{
     cells::{Cells, Columns, LABEL_KEY, Rows, TEXT_KEY},
-    error::{RowFault, RowPlace, TableError},
+    error::TableError,
     open::UNPACKED_BYTES_MAX,
+    row_fault::{RowFault, RowPlace},
 };
 
 /// Whether text that begins with `start` is a list of objects.

@@ -138,7 +138,7 @@ fn quoted(labels: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::error::RowPlace;
+    use crate::data::row_fault::RowPlace;
 
     fn rows(labels: &[(&str, bool)]) -> Vec<LabelledText> {
         let row = |(id, (label, is_number)): (usize, &(&str, bool))| LabelledText {

@@ -3,10 +3,11 @@
 use super::{
     dataset::{Dataset, Document},
     duplicates,
-    error::{DataError, DataFile, RowFault},
+    error::{DataError, DataFile},
     labels, read,
     read::{FileReading, LabelledText},
     reviews,
+    row_fault::RowFault,
     spec::{DataSpec, Duplicates, Shares, Source, SplitName},
     split::{self, Splits},
 };

@@ -35,8 +35,9 @@ mod with_feature {
 
     use crate::data::{
         cells::{Cells, Columns, LABEL_KEY, TEXT_KEY, Table},
-        error::{RowFault, RowPlace, TableError},
+        error::TableError,
         header::Places,
+        row_fault::{RowFault, RowPlace},
     };
 
     /// Reads the columns of the file at `path`.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use super::{
     cells::{Cells, Columns, LABEL_KEY, Shape, TEXT_KEY, Table},
     encoding,
-    error::{DataError, DataFile, EncodingGuess, RowFault, RowPlace, TableError},
+    error::{DataError, DataFile, EncodingGuess, TableError},
     open::guess_encoding,
     records::Quotes,
+    row_fault::{RowFault, RowPlace},
     spec::DataSpec,
     table::{self, Request, TableFormat},
 };
@@ -81,10 +82,30 @@ fn read_with(file: &DataFile, spec: &DataSpec, quotes: Quotes) -> FileReading {
     let encoding = spec.encoding.as_deref().and_then(encoding::named);
     let request = Request { encoding, quotes, ..Request::new(TableFormat::of_ending(&file.path), columns) };
     match table::open(&file.path, &request) {
-        Ok(Some(table)) => rows(table, file, spec),
+        Ok(Some(table)) => {
+            let mut reading = rows(table, file, spec);
+            if request.format == Some(TableFormat::Tsv) && reading.shape.is_none() {
+                let quoted = quoted(&reading.rows);
+                reading.taken.extend(quoted);
+            }
+            reading
+        }
         Ok(None) => failed(vec![DataError::Ending { file: file.clone() }]),
         Err(error) => failed(error.in_file(file)),
     }
+}
+
+/// A note about texts that stand in quotes where a quote is a character like any other, if most do.
+fn quoted(rows: &[LabelledText]) -> Option<String> {
+    let is_quoted =
+        |row: &&LabelledText| row.text.len() > 1 && row.text.starts_with('"') && row.text.ends_with('"');
+    let quoted = rows.iter().filter(is_quoted).count();
+    (quoted * 2 > rows.len()).then(|| {
+        format!(
+            "has {quoted} texts in quotes, which stay part of the texts: in .tsv a quote is a character; as .csv, its \
+             tabs are recognised and quotes are read"
+        )
+    })
 }
 
 /// The rows and the faults of `table`.
@@ -118,6 +139,19 @@ fn rows(table: Table<'_>, file: &DataFile, spec: &DataSpec) -> FileReading {
             }
         }
     }
+    summed_up(reading, Counted { rows, empty }, file, spec)
+}
+
+/// How many rows a file has.
+struct Counted {
+    rows: usize,
+    /// Rows without a text, and rows without a label.
+    empty: [usize; 2],
+}
+
+/// `reading` with one fault in the place of many that have one reason.
+fn summed_up(mut reading: FileReading, counted: Counted, file: &DataFile, spec: &DataSpec) -> FileReading {
+    let Counted { rows, empty } = counted;
     let column = |key: &'static str, column: &String| {
         vec![DataError::EmptyColumn { file: file.clone(), key, column: column.clone() }]
     };

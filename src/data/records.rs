@@ -7,10 +7,7 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use super::{
-    cells::FIELD_BYTES_MAX,
-    error::{RowFault, TableError},
-};
+use super::{cells::FIELD_BYTES_MAX, error::TableError, row_fault::RowFault};
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,18 +132,9 @@ impl PartialRecord {
     fn push(&mut self, byte: u8, line: u64, dialect: Dialect) -> Result<bool, TableError> {
         let Dialect { separator, quotes } = dialect;
         match (self.part, byte) {
+            (FieldPart::Quoted | FieldPart::Escaped, _) => self.push_quoted(byte, quotes)?,
             (FieldPart::Start, b'"') if quotes != Quotes::Literal => {
                 (self.part, self.quote_line) = (FieldPart::Quoted, line);
-            }
-            (FieldPart::Quoted, b'"') => self.part = FieldPart::AfterQuote,
-            (FieldPart::Quoted, b'\\') if quotes == Quotes::Backslash => self.part = FieldPart::Escaped,
-            (FieldPart::Quoted, _) => self.add(byte)?,
-            (FieldPart::Escaped, _) => {
-                if !matches!(byte, b'"' | b'\\') {
-                    self.add(b'\\')?;
-                }
-                self.add(byte)?;
-                self.part = FieldPart::Quoted;
             }
             (FieldPart::AfterQuote, b'"') if quotes == Quotes::Doubled => {
                 self.add(byte)?;
@@ -178,6 +166,23 @@ impl PartialRecord {
             }
         }
         Ok(false)
+    }
+
+    /// Adds the next byte of a field in quotes.
+    fn push_quoted(&mut self, byte: u8, quotes: Quotes) -> Result<(), TableError> {
+        let is_escaped = self.part == FieldPart::Escaped;
+        match byte {
+            b'"' if !is_escaped => self.part = FieldPart::AfterQuote,
+            b'\\' if !is_escaped && quotes == Quotes::Backslash => self.part = FieldPart::Escaped,
+            byte => {
+                if is_escaped && !matches!(byte, b'"' | b'\\') {
+                    self.add(b'\\')?;
+                }
+                self.add(byte)?;
+                self.part = FieldPart::Quoted;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a byte to the field.
@@ -222,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::error::RowPlace;
+    use crate::data::row_fault::RowPlace;
 
     const COMMAS: Dialect = Dialect { separator: b',', quotes: Quotes::Doubled };
     const TABS: Dialect = Dialect { separator: b'\t', quotes: Quotes::Literal };

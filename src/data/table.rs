@@ -15,15 +15,16 @@ use encoding_rs::Encoding;
 use super::{
     cells::{Cells, FIELD_BYTES_MAX, Rows, Table},
     delimited,
-    error::{RowFault, RowPlace, TableError, Unreadable},
+    error::{TableError, Unreadable},
     json,
     open::{self, Contents, Opened},
     parquet,
     records::{self, Dialect, Quotes},
+    row_fault::{RowFault, RowPlace},
     workbook,
 };
 
-pub(crate) use super::{cells::Columns, error::not_utf8_help};
+pub(crate) use super::{cells::Columns, help::not_utf8_help};
 
 /// The format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,10 @@ use zip::ZipArchive;
 
 use super::{
     cells::{Cells, Columns, Table},
-    error::{RowFault, RowPlace, TableError, Unreadable},
+    error::{TableError, Unreadable},
     header::Places,
     open::Bounded,
+    row_fault::{RowFault, RowPlace},
 };
 
 /// What a damaged file is called.

@@ -127,6 +127,7 @@ impl LeaderboardRow {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete);
         let best = best_evaluation(&record.evaluations);
         let last = record.evaluations.last();
+        let inherited = record.inherited_from.as_ref();
         let validation = outcome.map(|o| &o.validation).or(best.map(|b| &b.validation));
         Self {
             rank: None,
@@ -155,12 +156,8 @@ impl LeaderboardRow {
             }),
             failure: Failed::of(record),
             micro_batch: record.micro_batch,
-            warm_started_from: record
-                .inherited_from
-                .as_ref()
-                .filter(|it| it.sweep.is_none())
-                .map(|it| it.trial),
-            reused_from: record.inherited_from.clone().filter(|it| it.sweep.is_some()),
+            warm_started_from: inherited.filter(|it| it.sweep.is_none()).map(|it| it.trial),
+            reused_from: inherited.filter(|it| it.sweep.is_some()).cloned(),
             positive: target.positive().and_then(|class| labels.get(class)).cloned(),
         }
     }

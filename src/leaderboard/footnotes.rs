@@ -12,10 +12,7 @@ impl Leaderboard {
     /// What a reader must know before trusting the ranking: whole sentences.
     #[must_use]
     pub fn footnotes(&self) -> Vec<String> {
-        let mut notes: Vec<String> = self.positive_note().into_iter().collect();
-        notes.extend(
-            self.class_warnings.iter().map(|warning| format!("{}.", sentence(&figures::plain(warning)))),
-        );
+        let mut notes = Vec::new();
         let tied = self.rows.iter().filter(|row| row.tied == Some(true)).count();
         if self.comparisons > 0 {
             let mark = figures::TIE_MARK;
@@ -34,6 +31,9 @@ impl Leaderboard {
         notes.extend(self.uncompared_notes());
         notes.extend(self.memory_notes());
         notes.extend(self.provenance_notes());
+        notes.extend(self.positive_note());
+        let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
+        notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
         notes.extend(self.optimism_note());
         notes
     }
@@ -50,9 +50,15 @@ impl Leaderboard {
         }
     }
 
+    /// Whether any trial has a figure.
+    fn has_figures(&self) -> bool {
+        self.rows.iter().any(|row| row.val_f1.is_some())
+    }
+
     /// Says which class's F1 it is, and whether that is a guess.
     fn positive_note(&self) -> Option<String> {
-        let BinaryClasses { positive, negative, is_guess } = self.binary.as_ref()?;
+        let binary = self.binary.as_ref().filter(|_| self.has_figures());
+        let BinaryClasses { positive, negative, is_guess } = binary?;
         let name = figures::plain(positive);
         Some(if *is_guess {
             format!(

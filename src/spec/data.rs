@@ -31,18 +31,9 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let source = source(reader, table);
     let text = column(reader, table, "text");
     let label = column(reader, table, "label");
-    let positive = match table.get("positive") {
-        Some(entry) => positive(reader, entry).map(Some),
-        None => Some(None),
-    };
-    let average = match table.get("average") {
-        Some(entry) => average(reader, entry).map(Some),
-        None => Some(None),
-    };
-    let encoding = match table.get("encoding") {
-        Some(entry) => encoding(reader, entry).map(Some),
-        None => Some(None),
-    };
+    let positive = optional(reader, table, "positive", positive);
+    let average = optional(reader, table, "average", average);
+    let encoding = optional(reader, table, "encoding", encoding);
     let duplicates = duplicates(reader, table);
     let limit = limit(reader, table);
     let (text, label) = (text?, label?);
@@ -63,6 +54,19 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         limit: limit?,
         seed,
     })
+}
+
+/// The value of `key` as `read` reads it, if the table has the key.
+fn optional<T>(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    key: &str,
+    read: fn(&mut Reader<'_>, &KeyValue) -> Option<T>,
+) -> Option<Option<T>> {
+    match table.get(key) {
+        Some(entry) => read(reader, entry).map(Some),
+        None => Some(None),
+    }
 }
 
 /// The ways to name data.

@@ -58,7 +58,7 @@ fn a_run_says_when_it_starts_which_class_is_positive_and_what_a_split_lacks() {
 fn the_log_keeps_what_was_said_about_the_data() {
     let (place, _) = &*COMPLETE;
     let begun = place.results().records().remove(0);
-    let Event::SweepStarted { notes, .. } = begun.event else { panic!("{begun:?}") };
+    let Event::SweepStarted { notes, .. } = &begun.event else { panic!("{begun:?}") };
     assert!(notes[0].starts_with(GUESS) && notes[1].contains(ABSENT), "{notes:?}");
 }
 

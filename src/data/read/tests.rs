@@ -169,6 +169,13 @@ fn another_separator_is_taken_where_the_header_shows_it() {
 }
 
 #[test]
+fn texts_in_quotes_of_a_tsv_have_a_note() {
+    let (taken, rows) = taken("a.tsv", b"text\tlabel\n\"a \"\"b\"\"\"\t1\n\"c\"\t0\nd\t0\n");
+    assert_eq!(rows[1], pair("\"c\"", "0"));
+    assert!(taken[0].starts_with("has 2 texts in quotes"), "{taken:?}");
+}
+
+#[test]
 fn the_line_sep_of_excel_is_obeyed_and_counted() {
     let (taken, rows) = taken("a.csv", b"sep=;\r\ntext;label\r\na, b;1\r\n");
     assert_eq!((taken.len(), rows), (1, vec![pair("a, b", "1")]));
