@@ -107,10 +107,10 @@ fn unreadable(start: &[u8]) -> Option<Unreadable> {
     let unpack = "unpack it, or pack it with gzip or zstd";
     let known: [(&[u8], &str, &str); 9] = [
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls), or one with a password", save),
-        (b"BZh", "packed with bzip2", unpack),
+        (b"BZh91AY&SY", "packed with bzip2", unpack),
         (b"\xfd7zXZ\0", "packed with xz", unpack),
         (b"7z\xbc\xaf\x27\x1c", "packed with 7z", unpack),
-        (b"Rar!", "packed with RAR", unpack),
+        (b"Rar!\x1a\x07", "packed with RAR", unpack),
         (b"\xff\xfe\0\0", "UTF-32", "save it as UTF-8, for example with: iconv -f UTF-32 -t UTF-8"),
         (b"\0\0\xfe\xff", "UTF-32", "save it as UTF-8, for example with: iconv -f UTF-32 -t UTF-8"),
         (
@@ -119,7 +119,7 @@ fn unreadable(start: &[u8]) -> Option<Unreadable> {
             "write the table as CSV: sqlite3 -header -csv FILE \"select …\"",
         ),
         (
-            b"ARROW1",
+            b"ARROW1\0\0",
             "an Arrow or Feather file",
             "in Python: pandas.read_feather(…).to_csv(\"data.csv\", index=False)",
         ),
