@@ -161,6 +161,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         classes: 2,
         retries: Retries::default(),
         arithmetic: String::new(),
+        notes: Vec::new(),
         trials_per_worker: 1,
     };
     let mut scheduler = Scheduler::new(&pending, terms);

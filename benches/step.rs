@@ -122,6 +122,7 @@ fn data(folder: &Path, texts: &[(String, String)]) -> Result<DataSpec, Box<dyn E
         label: "label".to_owned(),
         positive: None,
         average: None,
+        encoding: None,
         duplicates: Duplicates::Keep,
         limit: Limit::default(),
         seed: 1,

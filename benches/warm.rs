@@ -126,6 +126,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
             label: "label".to_owned(),
             positive: None,
             average: None,
+            encoding: None,
             duplicates: Duplicates::Keep,
             limit: Limit::default(),
             seed: 1,

@@ -2,18 +2,31 @@
 //!
 //! The same spec and files give the same documents in the same order on every machine.
 
+mod cells;
 mod dataset;
+mod delimited;
 mod duplicates;
+pub(crate) mod encoding;
 mod error;
+mod header;
+mod help;
+mod json;
+mod labels;
 mod load;
+mod open;
+mod parquet;
+mod read;
 mod records;
 pub mod reviews;
+mod row_fault;
 mod spec;
 mod split;
 pub(crate) mod table;
+mod workbook;
 
 pub use dataset::{Dataset, Document, Leaks};
-pub use error::{DataError, DataFile, MissingColumn, RowFault, TableError};
+pub use error::{DataError, DataFile, EncodingGuess, MissingColumn, TableError, Unreadable};
 pub use load::{examine, load};
+pub use row_fault::{RowFault, RowPlace};
 pub use spec::{DataSpec, Duplicates, Limit, Shares, Source, SplitName};
 pub use table::TableFormat;

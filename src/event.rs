@@ -43,6 +43,10 @@ pub enum Event {
         /// What decides the last bits of numbers; see `machine::arithmetic`. Older logs lack it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arithmetic: Option<String>,
+        /// What a reader of the figures must know about the data: the notes of the plan. Older logs lack
+        /// them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// The plan has grown by this trial. Trials that were planned before the run stand in `plan.json`
     /// alone.

@@ -216,6 +216,7 @@ mod tests {
             validation: vec![document(3, "d", 0)],
             test: vec![document(4, "e", 1)],
             leaks: Leaks::default(),
+            notes: Vec::new(),
         }
     }
 

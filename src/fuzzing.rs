@@ -88,6 +88,7 @@ pub fn worker_lines(bytes: &[u8]) {
         classes: 2,
         retries: Retries::default(),
         arithmetic: String::new(),
+        notes: Vec::new(),
         trials_per_worker: 1,
     };
     let mut scheduler = Scheduler::new(&[1, 2, 3].map(pending), terms);

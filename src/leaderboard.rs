@@ -20,7 +20,7 @@ pub mod verdict;
 
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
-    board::{Leaderboard, LeaderboardRow},
+    board::{BinaryClasses, Leaderboard, LeaderboardRow},
     failed::Failed,
     paired::{Prediction, PredictionsError, read_predictions},
     rank_by::RankBy,
@@ -58,7 +58,7 @@ pub fn build(
             _ => position + 1,
         });
         previous = standing.zip(rank);
-        rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels) });
+        rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels, study.target) });
     }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], study.target, predictions);
@@ -66,6 +66,8 @@ pub fn build(
         sweep: study.sweep.clone(),
         rank_by,
         target: study.target,
+        binary: BinaryClasses::of(study),
+        class_warnings: study.classes.warnings(&study.labels, study.target),
         swept: study.swept.clone(),
         rows,
         comparisons: comparisons.tests,

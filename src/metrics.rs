@@ -8,6 +8,7 @@
 //! Averages are scikit-learn's with all classes of the task as its `labels`: a class
 //! that a set does not show counts in the macro mean, with 0.
 
+mod class_counts;
 mod informedness;
 mod target;
 
@@ -15,6 +16,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use class_counts::ClassCounts;
 pub use target::{Average, Target};
 
 use crate::numbers::count_u64;

@@ -6,6 +6,7 @@ mod contents;
 mod describe;
 mod differences;
 mod forecast;
+mod notes;
 mod prefixes;
 mod revision;
 mod trials;

@@ -87,7 +87,8 @@ impl Scheduler {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let (devices, trials) = (self.slots.devices(), self.terms.planned);
         let arithmetic = Some(self.terms.arithmetic.clone());
-        out.push(Action::Log(None, Event::SweepStarted { version, devices, trials, arithmetic }));
+        let notes = self.terms.notes.clone();
+        out.push(Action::Log(None, Event::SweepStarted { version, devices, trials, arithmetic, notes }));
     }
 
     /// Whether new trials may be started.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::{Evaluation, Event, Outcome, Prepared, Record},
-    metrics::Target,
+    metrics::{ClassCounts, Target},
     plan::{Plan, Scale},
     system::device::Device,
     trial::{Failure, State, Trial, TrialId, TrialRef},
@@ -19,6 +19,10 @@ pub struct Study {
     pub labels: Vec<String>,
     /// Which F1 counts.
     pub target: Target,
+    /// The documents of each class in each split; empty where the plan does not say.
+    pub classes: ClassCounts,
+    /// Whether there is a positive class that the spec does not name.
+    pub positive_is_guess: bool,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// The scales of those swept settings that have a range.
@@ -110,6 +114,8 @@ impl Study {
             sweep: plan.sweep.clone(),
             labels: plan.labels.clone(),
             target: plan.target(),
+            classes: plan.classes.clone(),
+            positive_is_guess: plan.positive.is_some() && plan.data.positive.is_none(),
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
@@ -337,8 +343,13 @@ mod tests {
 
     #[test]
     fn a_trial_that_ran_when_the_orchestrator_died_waits_once_it_begins_again() {
-        let begun =
-            Event::SweepStarted { version: "0".to_owned(), devices: vec![], trials: 2, arithmetic: None };
+        let begun = Event::SweepStarted {
+            version: "0".to_owned(),
+            devices: vec![],
+            trials: 2,
+            arithmetic: None,
+            notes: vec![],
+        };
         let study = study(&[(0, begun.clone()), (1, started(1)), (0, begun)]).unwrap();
         assert_eq!(study.trials[0].state, State::Waiting);
         assert_eq!(study.to_run(), [(TrialId(1), 1), (TrialId(2), 0)]);

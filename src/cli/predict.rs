@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, IsTerminal},
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
 
@@ -68,7 +68,7 @@ impl InputFormat {
             Self::Lines => TableFormat::Lines,
             Self::Csv => TableFormat::Csv,
             Self::Tsv => TableFormat::Tsv,
-            Self::Jsonl => TableFormat::JsonLines,
+            Self::Jsonl => TableFormat::Json,
         }
     }
 }
@@ -139,18 +139,17 @@ fn texts(args: &PredictArgs) -> Result<Texts<'static>, Stop> {
     }
     let column = args.column.clone().unwrap_or_else(|| COLUMN_DEFAULT.to_owned());
     let format = format(args)?;
-    let (name, input): (String, Box<dyn BufRead>) = if let Some(path) = &args.input {
-        let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| {
-            Stop::usage(plain(&format!("cannot read {name}: {error}; --input names a file with texts")))
+    if let Some(path) = &args.input {
+        File::open(path).map_err(|error| {
+            let path = path.display();
+            Stop::usage(plain(&format!("cannot read {path}: {error}; --input names a file with texts")))
         })?;
-        (name, Box::new(BufReader::new(file)))
-    } else {
-        if io::stdin().is_terminal() {
-            eprint_lossy("reading texts from the terminal, one a line; Ctrl-D ends them\n");
-        }
-        ("standard input".to_owned(), Box::new(io::stdin().lock()))
-    };
+        return Ok(Texts::File { path: path.clone(), format, column });
+    }
+    if io::stdin().is_terminal() {
+        eprint_lossy("reading texts from the terminal, one a line; Ctrl-D ends them\n");
+    }
+    let (name, input) = ("standard input".to_owned(), Box::new(io::stdin().lock()));
     Ok(Texts::Read { name, input, format, column })
 }
 
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_given_format_of_standard_input_is_used() {
-        assert_eq!(format_of(&["--column", "a", "--input-format", "jsonl"]), Ok(TableFormat::JsonLines));
+        assert_eq!(format_of(&["--column", "a", "--input-format", "jsonl"]), Ok(TableFormat::Json));
     }
 
     #[test]

@@ -82,8 +82,8 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         let is_fresh = args.fresh;
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
-    if let Some(note) = precision_note {
-        eprint_lossy(&format!("{note}\n"));
+    for note in plan.notes.iter().cloned().chain(precision_note) {
+        eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
     for caution in cautions::cautions(&plan, &reading) {
         eprint_lossy(&format!("{caution}\n"));

@@ -1,6 +1,6 @@
 //! The documents of a data set, as trials are trained on them.
 
-use crate::metrics::Target;
+use crate::metrics::{ClassCounts, Target};
 
 /// One labelled text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Dataset {
     pub test: Vec<Document>,
     /// Texts that stood in two splits, and how many of them were dropped.
     pub leaks: Leaks,
+    /// What a reader of its figures must know about how it was read, and about its labels: whole sentences.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
@@ -37,6 +39,21 @@ impl Dataset {
         let mut counts = vec![0; self.labels.len()];
         self.train.iter().for_each(|document| counts[document.label] += 1);
         counts
+    }
+
+    /// The documents of each class in each split.
+    #[must_use]
+    pub fn counts(&self) -> ClassCounts {
+        let counts = |documents: &[Document]| {
+            let mut counts = vec![0; self.labels.len()];
+            documents.iter().for_each(|document| counts[document.label] += 1);
+            counts
+        };
+        ClassCounts {
+            train: counts(&self.train),
+            validation: counts(&self.validation),
+            test: counts(&self.test),
+        }
     }
 }
 

@@ -1,12 +1,15 @@
-//! The faults of data: each with its file, its line, the key of the spec that names the file or column, and
-//! advice.
+//! The faults of data: each with its file, its line, and the key of the spec that names the file or column.
 
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::{dataset::Leaks, spec::SplitName};
-use crate::{display::shorten, metrics::Average};
+use super::{
+    dataset::Leaks,
+    row_fault::{RowFault, RowPlace, list},
+    spec::SplitName,
+};
+use crate::metrics::Average;
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ impl std::fmt::Display for DataFile {
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum DataError {
     /// There is nothing at the path, or a folder.
-    #[error("there is no file {file}")]
+    #[error("{}", missing_note(file))]
     Missing { file: DataFile },
     /// The system refused to read it.
     #[error("could not read {file}")]
@@ -36,9 +39,15 @@ pub enum DataError {
     /// The file's ending belongs to no known format.
     #[error("the ending of {file} does not say how to read it")]
     Ending { file: DataFile },
+    /// It is known what the file is, and it is not read here.
+    #[error("{file} {}", unreadable.what)]
+    Unreadable { file: DataFile, unreadable: Unreadable },
+    /// The file is not whole, or its contents contradict each other.
+    #[error("{file} is no {what} that can be read")]
+    Damaged { file: DataFile, what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     /// A byte that is not UTF-8.
     #[error("{file}, line {line}: byte {byte:#04x} is not UTF-8")]
-    NotUtf8 { file: DataFile, line: u64, byte: u8 },
+    NotUtf8 { file: DataFile, line: u64, byte: u8, guess: Option<Box<EncodingGuess>> },
     /// No header, or no row under it.
     #[error("{file} has no rows")]
     NoRows { file: DataFile },
@@ -49,14 +58,30 @@ pub enum DataError {
     #[error("{file} has more than one column `{column}`")]
     RepeatedColumn { file: DataFile, key: &'static str, column: String },
     /// A row that cannot be read.
-    #[error("{file}, line {line}: {fault}")]
-    Row { file: DataFile, line: u64, fault: Box<RowFault> },
+    #[error("{file}, {at}: {fault}")]
+    Row { file: DataFile, at: RowPlace, fault: Box<RowFault> },
+    /// Rows with faults that are not listed one by one.
+    #[error("{file}: {rows} more rows have faults")]
+    MoreRows { file: DataFile, rows: usize },
+    /// A column that is read, and has no value in any row.
+    #[error("{file}: column `{column}` is empty in every row")]
+    EmptyColumn { file: DataFile, key: &'static str, column: String },
     /// All labels are the same.
     #[error("every document has the label `{label}`; a classifier needs at least two classes")]
     OneClass { label: String },
     /// Nearly every document has its own label.
-    #[error("{classes} different labels in {documents} documents; is this the column of the labels?")]
-    TooManyClasses { classes: usize, documents: usize },
+    #[error(
+        "{classes} different labels in {documents} documents, such as {}; is this the column of the labels?",
+        list(examples)
+    )]
+    TooManyClasses { classes: usize, documents: usize, examples: Vec<String> },
+    /// The labels are measurements rather than classes.
+    #[error(
+        "the labels are {classes} different numbers with fractions, such as {}; this program trains classifiers, and \
+         knows no regression",
+        list(examples)
+    )]
+    Regression { classes: usize, examples: Vec<String> },
     /// A class that training never shows.
     #[error("class `{label}` has no training document (validation: {validation}, test: {test})")]
     ClassNotInTrain { key: &'static str, label: String, validation: usize, test: usize },
@@ -77,6 +102,24 @@ pub enum DataError {
     Leaks { leaks: Leaks, example: String },
 }
 
+/// What a file is that is not read here, as the rest of a sentence, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// For example `is packed with xz, which is not read here`.
+    pub what: String,
+    /// Advice for the user.
+    pub help: String,
+}
+
+/// The encoding that a file probably has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingGuess {
+    /// Its name, as a spec writes it.
+    pub encoding: String,
+    /// The start of the line with the fault, when it is read so.
+    pub line: String,
+}
+
 /// A column that a header lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MissingColumn {
@@ -95,6 +138,12 @@ pub enum TableError {
     /// The system refused to read it.
     #[error("line {line} could not be read")]
     Read { line: u64, source: io::Error },
+    /// It is known what the data is, and it is not read here.
+    #[error("it {}", .0.what)]
+    Unreadable(Unreadable),
+    /// The data is not whole, or contradicts itself.
+    #[error("it is no {what} that can be read")]
+    Damaged { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     /// A byte that is not UTF-8.
     #[error("line {line}: byte {byte:#04x} is not UTF-8")]
     NotUtf8 { line: u64, byte: u8 },
@@ -103,49 +152,18 @@ pub enum TableError {
     NoHeader,
     /// The header lacks a column; `key` is the key of a spec that names the column.
     #[error("there is no column `{}`; there are {}", missing.column, list(&missing.found))]
-    Column { key: &'static str, missing: Box<MissingColumn> },
+    Column {
+        key: &'static str,
+        missing: Box<MissingColumn>,
+        /// The other column, if the header lacks both.
+        other: Option<(&'static str, Box<MissingColumn>)>,
+    },
     /// The header has a column twice.
     #[error("there is more than one column `{column}`")]
     RepeatedColumn { key: &'static str, column: String },
     /// A row that cannot be read.
-    #[error("line {line}: {fault}")]
-    Row { line: u64, fault: Box<RowFault> },
-}
-
-/// The fault of a row.
-#[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the fields are named by the messages")]
-pub enum RowFault {
-    /// Too few or too many fields.
-    #[error("{found} fields, but the header has {expected}")]
-    Fields { found: u64, expected: u64 },
-    /// A quote that is never closed.
-    #[error("a quote is opened here and never closed")]
-    OpenQuote,
-    /// Not JSON.
-    #[error("not readable as JSON: {}", json_note(.0))]
-    Json(serde_json::Error),
-    /// JSON, but no object.
-    #[error("{0} instead of a JSON object")]
-    NotObject(&'static str),
-    /// The object lacks a key.
-    #[error("the object has no `{column}`; it has {}", list(found))]
-    NoKey { key: &'static str, column: String, found: Vec<String> },
-    /// The text is not a JSON string.
-    #[error("`{column}` must be a text, not {found}")]
-    NotText { key: &'static str, column: String, found: &'static str },
-    /// The label is neither a JSON string nor a number.
-    #[error("`{column}` must be a text or a number, not {found}")]
-    NotLabel { key: &'static str, column: String, found: &'static str },
-    /// The text is empty or white space.
-    #[error("the text is empty")]
-    EmptyText,
-    /// The label is empty or white space.
-    #[error("the label is empty")]
-    EmptyLabel,
-    /// The label is too long for the name of a class.
-    #[error("the label has {0} bytes, more than a class's name")]
-    LongLabel(usize),
+    #[error("{at}: {fault}")]
+    Row { at: RowPlace, fault: Box<RowFault> },
 }
 
 impl DataError {
@@ -156,25 +174,18 @@ impl DataError {
             Self::Missing { file }
             | Self::Read { file, .. }
             | Self::Ending { file }
+            | Self::Unreadable { file, .. }
+            | Self::Damaged { file, .. }
             | Self::NotUtf8 { file, .. }
+            | Self::MoreRows { file, .. }
             | Self::NoRows { file } => file.key,
-            Self::Row { file, fault, .. } => match &**fault {
-                RowFault::NoKey { key, .. }
-                | RowFault::NotText { key, .. }
-                | RowFault::NotLabel { key, .. } => key,
-                RowFault::Fields { .. }
-                | RowFault::OpenQuote
-                | RowFault::Json(_)
-                | RowFault::NotObject(_)
-                | RowFault::EmptyText
-                | RowFault::EmptyLabel
-                | RowFault::LongLabel(_) => file.key,
-            },
+            Self::Row { file, fault, .. } => fault.key().unwrap_or(file.key),
             Self::Column { key, .. }
+            | Self::EmptyColumn { key, .. }
             | Self::RepeatedColumn { key, .. }
             | Self::ClassNotInTrain { key, .. }
             | Self::EmptySplit { key, .. } => key,
-            Self::OneClass { .. } | Self::TooManyClasses { .. } => "data.label",
+            Self::OneClass { .. } | Self::TooManyClasses { .. } | Self::Regression { .. } => "data.label",
             Self::Positive { .. } => "data.positive",
             Self::Average { .. } => "data.average",
             Self::Limit { split, .. } => match split {
@@ -185,126 +196,56 @@ impl DataError {
             Self::Leaks { .. } => "data.duplicates",
         }
     }
-
-    /// Advice for the user.
-    #[must_use]
-    pub fn help(&self) -> String {
-        match self {
-            Self::Missing { file } if file.path.is_dir() => "this is a folder; name a file in it".to_owned(),
-            Self::Missing { .. } => {
-                "paths in a spec are relative to the spec's file, paths given by --set to the working folder"
-                    .to_owned()
-            }
-            Self::Read { .. } => "check the file's permissions".to_owned(),
-            Self::Ending { .. } => "known endings: .csv, .tsv, .jsonl, .ndjson".to_owned(),
-            Self::NotUtf8 { byte, .. } => not_utf8_help(*byte),
-            Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
-            Self::Column { key, missing, .. } => column_help(key, missing),
-            Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
-            Self::Row { fault, .. } => fault.help(),
-            Self::OneClass { .. } => "check that `label` names the column of the classes".to_owned(),
-            Self::TooManyClasses { .. } => "set `label` to the column of the classes".to_owned(),
-            Self::ClassNotInTrain { .. } => {
-                "add training documents of this class, or correct the label".to_owned()
-            }
-            Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
-            Self::Positive { .. } => "set `positive` to one of them, or leave it out".to_owned(),
-            Self::Average { .. } => {
-                "remove it; `positive` in [data] chooses the class whose F1 counts".to_owned()
-            }
-            Self::EmptySplit { dropped: 1.., .. } => {
-                "give it texts of its own; duplicates = \"keep\" would flatter every number".to_owned()
-            }
-            Self::EmptySplit { .. } => "give every split at least one document of each class".to_owned(),
-            Self::Limit { classes, .. } => format!("raise it to {classes} or more, or leave it out"),
-            Self::Leaks { .. } => {
-                "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
-                    .to_owned()
-            }
-        }
-    }
 }
 
 impl TableError {
     /// The error for the row that starts on `line`.
     pub(super) fn row(line: u64, fault: RowFault) -> Self {
-        Self::Row { line, fault: Box::new(fault) }
+        Self::at(RowPlace::Line(line), fault)
     }
 
-    /// This error for `file`, which a spec names.
-    pub(super) fn in_file(self, file: &DataFile) -> DataError {
-        let file = file.clone();
+    /// The error for the row at `at`.
+    pub(super) fn at(at: RowPlace, fault: RowFault) -> Self {
+        Self::Row { at, fault: Box::new(fault) }
+    }
+
+    /// The error for data that cannot be read at all.
+    pub(super) fn start(source: io::Error) -> Self {
+        Self::Read { line: 1, source }
+    }
+
+    /// Whether the rows behind it can be read, since it is the fault of one row alone.
+    pub(super) fn is_of_one_row(&self) -> bool {
         match self {
+            Self::Row { fault, .. } => !fault.ends_reading(),
+            Self::Read { .. }
+            | Self::Unreadable(_)
+            | Self::Damaged { .. }
+            | Self::NotUtf8 { .. }
+            | Self::NoHeader
+            | Self::Column { .. }
+            | Self::RepeatedColumn { .. } => false,
+        }
+    }
+
+    /// This error for `file`, which a spec names; two if both columns are missing.
+    pub(super) fn in_file(self, file: &DataFile) -> Vec<DataError> {
+        let file = file.clone();
+        vec![match self {
             Self::Read { source, .. } => DataError::Read { file, source },
-            Self::NotUtf8 { line, byte } => DataError::NotUtf8 { file, line, byte },
+            Self::Unreadable(unreadable) => DataError::Unreadable { file, unreadable },
+            Self::Damaged { what, source } => DataError::Damaged { file, what, source },
+            Self::NotUtf8 { line, byte } => DataError::NotUtf8 { file, line, byte, guess: None },
             Self::NoHeader => DataError::NoRows { file },
-            Self::Column { key, missing } => DataError::Column { file, key, missing },
+            Self::Column { key, missing, other } => {
+                let first = DataError::Column { file: file.clone(), key, missing };
+                let other = other.map(|(key, missing)| DataError::Column { file, key, missing });
+                return std::iter::once(first).chain(other).collect();
+            }
             Self::RepeatedColumn { key, column } => DataError::RepeatedColumn { file, key, column },
-            Self::Row { line, fault } => DataError::Row { file, line, fault },
-        }
+            Self::Row { at, fault } => DataError::Row { file, at, fault },
+        }]
     }
-}
-
-impl RowFault {
-    /// Advice for the user, when a spec names the file.
-    pub(crate) fn help(&self) -> String {
-        let help = match self {
-            Self::Fields { .. } => {
-                "quote fields with a comma or line break in them (.csv); a .tsv takes no tab within a text"
-            }
-            Self::OpenQuote => "close it, or write a quote that belongs to the text twice: \"\"",
-            Self::Json(_) | Self::NotObject(_) => {
-                "each line of JSON Lines is one object, such as {\"text\": \"…\", \"label\": \"…\"}"
-            }
-            Self::NoKey { .. } => "add it to this line, or set `text` and `label` to the keys that are there",
-            Self::NotText { .. } | Self::NotLabel { .. } => {
-                "correct this line, or name another key in [data]"
-            }
-            Self::EmptyText | Self::EmptyLabel => "fill it in, or delete the line",
-            Self::LongLabel(_) => "name the column of the labels in [data]: label = \"…\"",
-        };
-        help.to_owned()
-    }
-}
-
-fn column_help(key: &str, missing: &MissingColumn) -> String {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    match (missing.found.as_slice(), &missing.nearest) {
-        (_, Some(nearest)) => format!("did you mean `{name} = \"{nearest}\"`?"),
-        ([only], None) if only.contains(['\t', ';', ',', '|']) => {
-            "the columns seem to be separated otherwise: .csv means commas, .tsv means tabs".to_owned()
-        }
-        _ => format!("set `{name}` in [data] to one of them"),
-    }
-}
-
-/// Advice for a file in which `byte` is not UTF-8.
-pub(crate) fn not_utf8_help(byte: u8) -> String {
-    if matches!(byte, 0xfe | 0xff) {
-        "this looks like UTF-16; save the file as UTF-8".to_owned()
-    } else {
-        "save the file as UTF-8, for example with: iconv -f GB18030 -t UTF-8".to_owned()
-    }
-}
-
-/// Up to 12 of `names` in backquotes, and the number of the others.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    const COLUMNS: usize = 60;
-    let shown = names.iter().take(SHOWN);
-    let mut text: Vec<String> = shown.map(|name| format!("`{}`", shorten(name, COLUMNS))).collect();
-    if names.len() > SHOWN {
-        text.push(format!("{} more", names.len() - SHOWN));
-    }
-    text.join(", ")
-}
-
-/// The message of a JSON error without its line number: each row is parsed by itself, so that the number
-/// is always 1.
-fn json_note(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
-    format!("{what}, at column {}", error.column())
 }
 
 fn dropped_note(dropped: usize) -> String {
@@ -330,4 +271,8 @@ fn leaks_note(leaks: &Leaks) -> String {
         })
         .collect();
     notes.join(", ")
+}
+
+fn missing_note(file: &DataFile) -> String {
+    if file.path.is_dir() { format!("{file} is a folder") } else { format!("there is no file {file}") }
 }

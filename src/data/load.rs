@@ -4,12 +4,13 @@ use super::{
     dataset::{Dataset, Document},
     duplicates,
     error::{DataError, DataFile},
+    labels, read,
+    read::{FileReading, LabelledText},
     reviews,
+    row_fault::RowFault,
     spec::{DataSpec, Duplicates, Shares, Source, SplitName},
     split::{self, Splits},
-    table::{self, LabelledText},
 };
-use crate::{metrics::Target, nearest::nearest};
 
 /// Loads the data that `spec` names.
 ///
@@ -25,28 +26,51 @@ pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
 /// Loads the data that `spec` names, and on failure lists every independent fault.
 ///
 /// # Errors
-/// At least one fault: one for each file that cannot be read, or else the first fault of the data as a
-/// whole.
+/// At least one fault: those of each file, up to a bound, and those of the data as a whole, as far as the
+/// rows that can be read show them.
 pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
-    let (labels, mut splits) = match &spec.source {
+    let (files, shares): (Vec<DataFile>, _) = match &spec.source {
         Source::Files { train, validation, test } => {
             let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
-            let files = paths.map(|(path, key)| DataFile { path: path.clone(), key });
-            let [train, validation, test] = read_all(&files, spec)?;
-            let labels = labels([&train, &validation, &test]).map_err(|fault| vec![fault])?;
-            let [train, validation, test] = [train, validation, test].map(|rows| documents(rows, &labels));
-            (labels, Splits { train, validation, test })
+            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
         }
         Source::Single { path, split } => {
-            let [rows] = read_all(&[DataFile { path: path.clone(), key: "data.path" }], spec)?;
-            let labels = labels([&rows]).map_err(|fault| vec![fault])?;
-            let documents = documents(rows, &labels);
-            let splits = split::stratified(documents, labels.len(), *split, spec.seed);
-            (labels, splits)
+            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
         }
-        Source::Reviews { split } => generated(*split, spec.seed),
+        Source::Reviews { split } => {
+            let (labels, mut splits) = generated(*split, spec.seed);
+            return dataset(labels, &mut splits, spec, Vec::new());
+        }
     };
-    dataset(labels, &mut splits, spec).map_err(|fault| vec![fault])
+    let mut readings: Vec<FileReading> = files.iter().map(|file| read::read(file, spec)).collect();
+    let mut notes = taken(&files, &readings);
+    let mut faults = file_faults(&mut readings);
+    if is_incomplete(&readings, &faults) {
+        return Err(faults);
+    }
+    let mut rows: Vec<&mut Vec<LabelledText>> =
+        readings.iter_mut().map(|reading| &mut reading.rows).collect();
+    notes.extend(labels::unify_numbers(&mut rows));
+    let labels = match labels::labels(readings.iter().flat_map(|reading| &reading.rows)) {
+        Ok(labels) => labels,
+        Err(fault) => return Err(with(faults, fault)),
+    };
+    notes.extend(labels::notes(&labels));
+    for (file, reading) in files.iter().zip(&readings) {
+        faults.extend(melted(file, reading, &labels, &mut notes));
+    }
+    let documents: Vec<Vec<Document>> =
+        readings.into_iter().map(|reading| documents(reading.rows, &labels)).collect();
+    match dataset(labels, &mut splits(documents, shares, spec), spec, notes) {
+        Ok(dataset) if faults.is_empty() => Ok(dataset),
+        Ok(_) => Err(faults),
+        Err(others) => Err(faults.into_iter().chain(others).collect()),
+    }
+}
+
+fn with(mut faults: Vec<DataError>, fault: DataError) -> Vec<DataError> {
+    faults.push(fault);
+    faults
 }
 
 /// The labels and the splits of `builtin:reviews`.
@@ -57,22 +81,51 @@ fn generated(shares: Shares, seed: u64) -> (Vec<String>, Splits) {
     (labels, splits)
 }
 
-/// The rows of every file, or one fault of each faulty file; a column that several files lack is reported
-/// once.
-fn read_all<const N: usize>(
-    files: &[DataFile; N],
-    spec: &DataSpec,
-) -> Result<[Vec<LabelledText>; N], Vec<DataError>> {
+/// The documents of three files, or those of one file, divided by `shares`.
+fn splits(mut documents: Vec<Vec<Document>>, shares: Option<Shares>, spec: &DataSpec) -> Splits {
+    let mut next = || if documents.is_empty() { Vec::new() } else { documents.remove(0) };
+    match shares {
+        Some(shares) => {
+            let documents = next();
+            let classes = documents.iter().map(|document| document.label + 1).max().unwrap_or(0);
+            split::stratified(documents, classes, shares, spec.seed)
+        }
+        None => Splits { train: next(), validation: next(), test: next() },
+    }
+}
+
+/// How files were read where the endings of their names do not say it.
+fn taken(files: &[DataFile], readings: &[FileReading]) -> Vec<String> {
+    let of_file = |(file, reading): (&DataFile, &FileReading)| {
+        let name = file.path.file_name().unwrap_or(file.path.as_os_str()).display().to_string();
+        reading.taken.iter().map(move |taken| format!("{name} {taken}")).collect::<Vec<_>>()
+    };
+    files.iter().zip(readings).flat_map(of_file).collect()
+}
+
+/// The faults of every file; a column that several files lack is reported once.
+fn file_faults(readings: &mut [FileReading]) -> Vec<DataError> {
     let mut faults: Vec<DataError> = Vec::new();
-    let rows = files.each_ref().map(|file| {
-        table::read(file, spec).unwrap_or_else(|fault| {
+    for reading in readings {
+        for fault in std::mem::take(&mut reading.faults) {
             if !faults.iter().any(|other| is_same_column(other, &fault)) {
                 faults.push(fault);
             }
-            Vec::new()
-        })
-    });
-    if faults.is_empty() { Ok(rows) } else { Err(faults) }
+        }
+    }
+    faults
+}
+
+/// Whether too little could be read to judge the classes: a whole file is missing, or every fourth row.
+fn is_incomplete(readings: &[FileReading], faults: &[DataError]) -> bool {
+    let is_of_rows = |fault: &DataError| match fault {
+        DataError::Row { fault, .. } => !fault.ends_reading(),
+        DataError::MoreRows { .. } => true,
+        _ => false,
+    };
+    let rows: usize = readings.iter().map(|reading| reading.rows.len()).sum();
+    let faulty: usize = readings.iter().map(|reading| reading.faulty_rows).sum();
+    !faults.iter().all(is_of_rows) || faulty * 4 > rows
 }
 
 fn is_same_column(one: &DataError, other: &DataError) -> bool {
@@ -84,63 +137,97 @@ fn is_same_column(one: &DataError, other: &DataError) -> bool {
     }
 }
 
-/// Every label once: in numerical order if all labels are numbers, else in alphabetical order.
-fn labels<const N: usize>(splits: [&Vec<LabelledText>; N]) -> Result<Vec<String>, DataError> {
-    let documents = splits.iter().map(|rows| rows.len()).sum();
-    let mut labels: Vec<String> = splits.into_iter().flatten().map(|row| row.label.clone()).collect();
-    labels.sort_unstable();
-    labels.dedup();
-    let number = |label: &String| label.parse::<f64>().ok().filter(|number| number.is_finite());
-    if labels.iter().all(|label| number(label).is_some()) {
-        labels.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
-    }
-    match labels.as_slice() {
-        [only] => Err(DataError::OneClass { label: only.clone() }),
-        many if many.len() > 100 && many.len() * 2 > documents => {
-            Err(DataError::TooManyClasses { classes: many.len(), documents })
+/// Texts in quotes that hold rows: a fault if all of its lines look like rows, else a note.
+fn melted(
+    file: &DataFile,
+    reading: &FileReading,
+    labels: &[String],
+    notes: &mut Vec<String>,
+) -> Vec<DataError> {
+    let Some(shape) = reading.shape else { return Vec::new() };
+    let known = labels::indices(labels);
+    let mut faults = Vec::new();
+    for row in reading.rows.iter().filter(|row| row.text.contains('\n')) {
+        let rows = shape.rows_within(&row.text, |label| known.contains_key(label));
+        if rows > 1 && rows + 1 == row.text.lines().count() {
+            let fault = Box::new(RowFault::Melted { rows });
+            faults.push(DataError::Row { file: file.clone(), at: row.at, fault });
+        } else if rows > 0 {
+            notes.push(format!(
+                "warning: the text in quotes on {} of {file} holds {rows} line{} written as rows are; is a quote \
+                 missing?",
+                row.at,
+                if rows == 1 { "" } else { "s" },
+            ));
         }
-        _ => Ok(labels),
     }
+    faults
 }
 
 /// The rows as documents, their labels as indices into `labels`.
 fn documents(rows: Vec<LabelledText>, labels: &[String]) -> Vec<Document> {
-    let index: std::collections::HashMap<&str, usize> =
-        labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect();
+    let index = labels::indices(labels);
     rows.into_iter()
-        .filter_map(|LabelledText { id, text, label }| {
+        .filter_map(|LabelledText { id, text, label, .. }| {
             index.get(label.as_str()).map(|&label| Document { id, text, label })
         })
         .collect()
 }
 
 /// The data set of `splits`, after duplicates were handled, limits applied and the result checked.
-fn dataset(labels: Vec<String>, splits: &mut Splits, spec: &DataSpec) -> Result<Dataset, DataError> {
-    let target = target(&labels, spec)?;
+fn dataset(
+    labels: Vec<String>,
+    splits: &mut Splits,
+    spec: &DataSpec,
+    notes: Vec<String>,
+) -> Result<Dataset, Vec<DataError>> {
+    let target = labels::target(&labels, spec);
     let (leaks, example) = duplicates::find_and_drop(splits, spec.duplicates);
+    let mut faults = Vec::new();
     if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
-        return Err(DataError::Leaks { leaks, example: shortened(&example) });
+        faults.push(DataError::Leaks { leaks, example: shortened(&example) });
     }
     let dropped = [leaks.train_dropped, leaks.validation_dropped, 0];
     for (name, dropped) in SplitName::ALL.into_iter().zip(dropped) {
         if splits.of(name).is_empty() {
-            return Err(DataError::EmptySplit { key: key(&spec.source, name), split: name, dropped });
+            faults.push(DataError::EmptySplit { key: key(&spec.source, name), split: name, dropped });
         }
         if let Some(limit) = spec.limit.of(name).filter(|limit| *limit < labels.len()) {
-            return Err(DataError::Limit { split: name, limit, classes: labels.len() });
+            faults.push(DataError::Limit { split: name, limit, classes: labels.len() });
         }
     }
-    for (class, label) in labels.iter().enumerate() {
-        let count = |name| splits.of(name).iter().filter(|document| document.label == class).count();
-        if count(SplitName::Train) == 0 {
-            let (validation, test) = (count(SplitName::Validation), count(SplitName::Test));
-            let key = key(&spec.source, SplitName::Train);
-            return Err(DataError::ClassNotInTrain { key, label: label.clone(), validation, test });
+    faults.extend(not_in_train(&labels, splits, spec));
+    match target {
+        Ok(target) if faults.is_empty() => {
+            split::limit(splits, labels.len(), spec);
+            let Splits { train, validation, test } = std::mem::take(splits);
+            Ok(Dataset { labels, target, train, validation, test, leaks, notes })
         }
+        Ok(_) => Err(faults),
+        Err(fault) => Err(std::iter::once(fault).chain(faults).collect()),
     }
-    split::limit(splits, labels.len(), spec);
-    let Splits { train, validation, test } = std::mem::take(splits);
-    Ok(Dataset { labels, target, train, validation, test, leaks })
+}
+
+/// The classes without a training document, unless there is no training document at all.
+fn not_in_train(labels: &[String], splits: &Splits, spec: &DataSpec) -> Vec<DataError> {
+    let counts = SplitName::ALL.map(|name| {
+        let mut counts = vec![0; labels.len()];
+        splits.of(name).iter().for_each(|document| counts[document.label] += 1);
+        counts
+    });
+    let [train, validation, test] = counts;
+    if splits.train.is_empty() {
+        return Vec::new();
+    }
+    let absent = (0..labels.len()).filter(|class| train[*class] == 0);
+    absent
+        .map(|class| DataError::ClassNotInTrain {
+            key: key(&spec.source, SplitName::Train),
+            label: labels[class].clone(),
+            validation: validation[class],
+            test: test[class],
+        })
+        .collect()
 }
 
 /// The key of the spec that decides which documents a split has.
@@ -153,33 +240,6 @@ const fn key(source: &Source, split: SplitName) -> &'static str {
         (Source::Files { .. }, SplitName::Validation) => "data.validation",
         (Source::Files { .. }, SplitName::Test) => "data.test",
     }
-}
-
-/// Which F1 counts. With two classes an average is refused: readers would take it for the positive
-/// class's F1.
-fn target(labels: &[String], spec: &DataSpec) -> Result<Target, DataError> {
-    let positive = positive(labels, spec.positive.as_deref())?;
-    match (positive.and_then(|class| labels.get(class)), spec.average) {
-        (Some(positive), Some(average)) => Err(DataError::Average { average, positive: positive.clone() }),
-        (Some(_) | None, average) => Ok(Target::of(positive, average)),
-    }
-}
-
-/// The index of the positive class of a binary task: the class `named`, or else the last in order. `None`
-/// with more than two classes.
-fn positive(labels: &[String], named: Option<&str>) -> Result<Option<usize>, DataError> {
-    let index = match named {
-        None => labels.len().checked_sub(1),
-        Some(named) => {
-            let index = labels.iter().position(|label| label == named);
-            Some(index.ok_or_else(|| DataError::Positive {
-                positive: named.to_owned(),
-                labels: labels.to_vec(),
-                nearest: nearest(named, labels.iter().map(String::as_str)).map(str::to_owned),
-            })?)
-        }
-    };
-    Ok(index.filter(|_| labels.len() == 2))
 }
 
 /// The first 30 characters of `text`, with `…` if there are more.
@@ -196,7 +256,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{metrics::Average, samples};
+    use crate::{
+        metrics::{Average, Target},
+        samples,
+    };
 
     fn spec(folder: &Path, files: [(&str, &str); 3]) -> DataSpec {
         let [train, validation, test] = files.map(|(name, content)| {
@@ -219,14 +282,6 @@ mod tests {
         assert_eq!(dataset.labels, ["2", "9", "10"]);
         assert_eq!(dataset.target, Target::Average(Average::Macro), "three classes have no positive one");
         assert_eq!(dataset.train.iter().map(|document| document.label).collect::<Vec<_>>(), [2, 1, 0]);
-    }
-
-    #[test]
-    fn the_positive_class_is_the_named_one_or_else_the_last() {
-        let labels = ["negative".to_owned(), "positive".to_owned()];
-        assert_eq!(positive(&labels, None).unwrap(), Some(1));
-        assert_eq!(positive(&labels, Some("negative")).unwrap(), Some(0));
-        assert!(positive(&labels, Some("good")).is_err());
     }
 
     const VALIDATION: (&str, &str) = ("b.csv", "text,label\nd,x\n");

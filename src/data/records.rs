@@ -1,20 +1,31 @@
-//! Records of delimited text, one at a time: RFC 4180, or tabs without quoting.
+//! Records of delimited text, one at a time: RFC 4180 and what is written in its place.
 //!
 //! The reader holds one record at a time and returns it as soon as the record's line ends, so that a pipe
 //! is answered at once. It divides records into fields as the `csv` crate does; unlike that crate, it
-//! knows the line on which each record starts, and the line of a quote that is never closed.
+//! knows the line on which each record starts, and refuses a quote that is never closed and text behind a
+//! closing quote: there, two rows would become one.
 
 use std::io::{BufRead, ErrorKind};
 
-use super::error::{RowFault, TableError};
+use super::{cells::FIELD_BYTES_MAX, error::TableError, row_fault::RowFault};
 
-/// How the fields of a record are separated.
+/// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delimiter {
-    /// Commas; a field may stand in quotes.
-    Comma,
-    /// Tabs; a quote is a character like any other.
-    Tab,
+pub(super) struct Dialect {
+    /// The byte between two fields.
+    pub(super) separator: u8,
+    pub(super) quotes: Quotes,
+}
+
+/// What a quote means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// A field may stand in quotes; a quote within it is written twice (RFC 4180).
+    Doubled,
+    /// A field may stand in quotes; a quote within it is written behind a backslash.
+    Backslash,
+    /// A quote is a character like any other.
+    Literal,
 }
 
 /// One record: at least one field.
@@ -28,9 +39,13 @@ pub(super) struct FieldRecord {
 /// Reads records and skips blank lines.
 pub(super) struct Records<R> {
     input: R,
-    delimiter: Delimiter,
+    dialect: Dialect,
     /// The line of the next byte.
     line: u64,
+    /// Whether the last byte was a carriage return, which has ended a line already.
+    after_return: bool,
+    /// Whether the rest of the line belongs to a record with a fault.
+    skips: bool,
 }
 
 /// The part of a field that the reader is in.
@@ -38,12 +53,16 @@ pub(super) struct Records<R> {
 enum FieldPart {
     /// Before the first byte.
     Start,
-    /// In a field without quotes, or after the closing quote.
+    /// In a field without quotes.
     Plain,
     /// Inside quotes.
     Quoted,
+    /// Behind a backslash in a quoted field.
+    Escaped,
     /// Behind a quote in a quoted field: that quote closed the field, unless another quote follows.
     AfterQuote,
+    /// In white space behind a closing quote.
+    Closed,
 }
 
 /// A record of which the reader has seen the first bytes.
@@ -58,11 +77,13 @@ struct PartialRecord {
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, delimiter: Delimiter) -> Self {
-        Self { input, delimiter, line: 1 }
+    /// Records of `input`, whose first line is `line` of the file.
+    pub(super) fn new(input: R, dialect: Dialect, line: u64) -> Self {
+        Self { input, dialect, line, after_return: false, skips: false }
     }
 
-    /// The next record; `None` at the end of the input.
+    /// The next record; `None` at the end of the input. After a fault, the next record begins on the next
+    /// line.
     pub(super) fn read(&mut self) -> Result<Option<FieldRecord>, TableError> {
         let mut partial: Option<PartialRecord> = None;
         loop {
@@ -74,25 +95,27 @@ impl<R: BufRead> Records<R> {
             if bytes.is_empty() {
                 return partial.map(PartialRecord::end).transpose();
             }
-            let (mut used, mut ended) = (0, false);
+            let (mut used, mut ended) = (0, Ok(false));
             for &byte in bytes {
                 used += 1;
                 let line = self.line;
-                self.line += u64::from(byte == b'\n');
-                if partial.is_none() && matches!(byte, b'\n' | b'\r') {
+                // A line ends with CR, LF, or both.
+                self.line += u64::from(byte == b'\r' || (byte == b'\n' && !self.after_return));
+                self.after_return = byte == b'\r';
+                let is_line_end = matches!(byte, b'\n' | b'\r');
+                if self.skips || (partial.is_none() && is_line_end) {
+                    self.skips &= !is_line_end;
                     continue;
                 }
-                ended = partial.get_or_insert_with(|| PartialRecord::new(line)).push(
-                    byte,
-                    line,
-                    self.delimiter,
-                )?;
-                if ended {
+                let partial = partial.get_or_insert_with(|| PartialRecord::new(line));
+                ended = partial.push(byte, line, self.dialect);
+                if !matches!(ended, Ok(false)) {
+                    self.skips = ended.is_err() && !is_line_end;
                     break;
                 }
             }
             self.input.consume(used);
-            if ended {
+            if ended? {
                 return Ok(partial.map(|partial| partial.record));
             }
         }
@@ -106,34 +129,69 @@ impl PartialRecord {
     }
 
     /// Adds the next byte, which stands on `line`. Returns whether the record ends with this byte.
-    fn push(&mut self, byte: u8, line: u64, delimiter: Delimiter) -> Result<bool, TableError> {
-        let (separator, has_quotes) = match delimiter {
-            Delimiter::Comma => (b',', true),
-            Delimiter::Tab => (b'\t', false),
-        };
+    fn push(&mut self, byte: u8, line: u64, dialect: Dialect) -> Result<bool, TableError> {
+        let Dialect { separator, quotes } = dialect;
         match (self.part, byte) {
-            (FieldPart::Start, b'"') if has_quotes => {
+            (FieldPart::Quoted | FieldPart::Escaped, _) => self.push_quoted(byte, quotes)?,
+            (FieldPart::Start, b'"') if quotes != Quotes::Literal => {
                 (self.part, self.quote_line) = (FieldPart::Quoted, line);
             }
-            (FieldPart::Quoted, b'"') => self.part = FieldPart::AfterQuote,
-            (FieldPart::Quoted, _) => self.field.push(byte),
-            (FieldPart::AfterQuote, b'"') => {
-                self.field.push(byte);
+            (FieldPart::AfterQuote, b'"') if quotes == Quotes::Doubled => {
+                self.add(byte)?;
                 self.part = FieldPart::Quoted;
             }
-            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote, b'\n' | b'\r') => {
+            (
+                FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote | FieldPart::Closed,
+                b'\n' | b'\r',
+            ) => {
                 self.end_field(line)?;
                 return Ok(true);
             }
-            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote, byte) if byte == separator => {
-                self.end_field(line)?;
+            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote | FieldPart::Closed, byte)
+                if byte == separator =>
+            {
+                self.end_field(line)?
             }
-            (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote, byte) => {
-                self.field.push(byte);
+            (FieldPart::AfterQuote | FieldPart::Closed, b' ' | b'\t') => {
+                self.add(byte)?;
+                self.part = FieldPart::Closed;
+            }
+            (FieldPart::AfterQuote | FieldPart::Closed, _) => {
+                let line = (line != self.quote_line).then_some(line);
+                return Err(TableError::row(self.quote_line, RowFault::AfterQuote { line }));
+            }
+            (FieldPart::Start | FieldPart::Plain, byte) => {
+                self.add(byte)?;
                 self.part = FieldPart::Plain;
             }
         }
         Ok(false)
+    }
+
+    /// Adds the next byte of a field in quotes.
+    fn push_quoted(&mut self, byte: u8, quotes: Quotes) -> Result<(), TableError> {
+        let is_escaped = self.part == FieldPart::Escaped;
+        match byte {
+            b'"' if !is_escaped => self.part = FieldPart::AfterQuote,
+            b'\\' if !is_escaped && quotes == Quotes::Backslash => self.part = FieldPart::Escaped,
+            byte => {
+                if is_escaped && !matches!(byte, b'"' | b'\\') {
+                    self.add(b'\\')?;
+                }
+                self.add(byte)?;
+                self.part = FieldPart::Quoted;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a byte to the field.
+    fn add(&mut self, byte: u8) -> Result<(), TableError> {
+        if self.field.len() >= FIELD_BYTES_MAX {
+            return Err(TableError::row(self.field_line, RowFault::LongField));
+        }
+        self.field.push(byte);
+        Ok(())
     }
 
     /// Ends the field; the next one starts on `line`.
@@ -146,7 +204,7 @@ impl PartialRecord {
 
     /// The whole record, when the input ends here.
     fn end(mut self) -> Result<FieldRecord, TableError> {
-        if self.part == FieldPart::Quoted {
+        if matches!(self.part, FieldPart::Quoted | FieldPart::Escaped) {
             return Err(TableError::row(self.quote_line, RowFault::OpenQuote));
         }
         self.end_field(self.field_line)?;
@@ -169,14 +227,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::data::row_fault::RowPlace;
 
-    fn records(text: &[u8], delimiter: Delimiter) -> Result<Vec<FieldRecord>, TableError> {
-        let mut reader = Records::new(text, delimiter);
+    const COMMAS: Dialect = Dialect { separator: b',', quotes: Quotes::Doubled };
+    const TABS: Dialect = Dialect { separator: b'\t', quotes: Quotes::Literal };
+
+    fn records(text: &[u8], dialect: Dialect) -> Result<Vec<FieldRecord>, TableError> {
+        let mut reader = Records::new(text, dialect, 1);
         std::iter::from_fn(|| reader.read().transpose()).collect()
     }
 
     fn fields(text: &str) -> Vec<Vec<String>> {
-        records(text.as_bytes(), Delimiter::Comma).unwrap().into_iter().map(|record| record.fields).collect()
+        records(text.as_bytes(), COMMAS).unwrap().into_iter().map(|record| record.fields).collect()
     }
 
     #[test]
@@ -200,16 +262,16 @@ mod tests {
             }
         }
         for text in ["a,\"b\nc\"\n", "a,\"b\nc\"\r"] {
-            let mut reader = Records::new(Slow(text.as_bytes()), Delimiter::Comma);
+            let mut reader = Records::new(Slow(text.as_bytes()), COMMAS, 1);
             assert_eq!(reader.read().unwrap().unwrap().fields, ["a", "b\nc"]);
         }
     }
 
     #[test]
     fn a_character_cut_in_two_by_a_separator_is_not_utf8() {
-        let cut = records(b"\xe5,\xa5\xbd\n", Delimiter::Comma);
+        let cut = records(b"\xe5,\xa5\xbd\n", COMMAS);
         assert!(matches!(cut, Err(TableError::NotUtf8 { line: 1, byte: 0xe5 })), "{cut:?}");
-        let later = records(b"a\n\"b\nc\xff\"\n", Delimiter::Comma);
+        let later = records(b"a\n\"b\nc\xff\"\n", COMMAS);
         assert!(matches!(later, Err(TableError::NotUtf8 { line: 3, byte: 0xff })), "{later:?}");
     }
 
@@ -219,10 +281,65 @@ mod tests {
         assert_eq!(fields("\"\""), [[""]]);
     }
 
+    /// The line of the fault, and the line of the text behind the quote.
+    fn after_quote(text: &str, dialect: Dialect) -> (RowPlace, Option<u64>) {
+        match records(text.as_bytes(), dialect) {
+            Err(TableError::Row { at, fault }) => match *fault {
+                RowFault::AfterQuote { line } => (at, line),
+                other => panic!("{other}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn text_behind_a_closing_quote_is_refused_where_the_quote_opens() {
+        let rows = "a,b\n\"15\\\"\",1\n\"b\",0\n";
+        assert_eq!(after_quote(rows, COMMAS), (RowPlace::Line(2), Some(3)));
+        assert_eq!(after_quote("\"a\" b,1\n", COMMAS), (RowPlace::Line(1), None));
+    }
+
+    #[test]
+    fn a_fault_within_a_line_ends_with_the_line() {
+        let mut reader = Records::new(&b"\"a\" b,1\nc,2\n"[..], COMMAS, 1);
+        assert!(reader.read().is_err());
+        assert_eq!(reader.read().unwrap().unwrap().fields, ["c", "2"]);
+    }
+
+    #[test]
+    fn white_space_behind_a_closing_quote_is_kept() {
+        assert_eq!(fields("\"a\" ,b\n"), [["a ", "b"]]);
+    }
+
+    #[test]
+    fn a_quote_behind_a_backslash_is_part_of_the_field() {
+        let dialect = Dialect { separator: b',', quotes: Quotes::Backslash };
+        let found = records(b"\"15\\\"\",1\n\"C:\\\\a\\b\",0\n", dialect).unwrap();
+        let fields: Vec<_> = found.into_iter().map(|record| record.fields).collect();
+        assert_eq!(fields, [["15\"", "1"], ["C:\\a\\b", "0"]]);
+    }
+
+    #[test]
+    fn lines_that_end_with_a_carriage_return_are_counted() {
+        let lines = |text: &[u8]| -> Vec<u64> {
+            records(text, COMMAS).unwrap().iter().map(|record| record.line).collect()
+        };
+        assert_eq!(lines(b"a\rb\rc"), [1, 2, 3]);
+        assert_eq!(lines(b"a\r\nb\n\nc"), [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_field_is_bounded() {
+        let mut text = vec![b'a'; FIELD_BYTES_MAX + 1];
+        text.push(b'\n');
+        let error = records(&text, COMMAS).unwrap_err();
+        assert!(matches!(&error, TableError::Row { fault, .. } if matches!(**fault, RowFault::LongField)));
+    }
+
     proptest! {
         #[test]
         fn records_equal_the_records_of_the_csv_crate(text in "[a\", \t\r\n好]{0,40}", tabs: bool) {
-            let delimiter = if tabs { Delimiter::Tab } else { Delimiter::Comma };
+            let dialect = if tabs { TABS } else { COMMAS };
             let mut reader = csv::ReaderBuilder::new();
             reader.delimiter(if tabs { b'\t' } else { b',' }).quoting(!tabs);
             let mut reader = reader.has_headers(false).flexible(true).from_reader(text.as_bytes());
@@ -230,15 +347,17 @@ mod tests {
                 .records()
                 .map(|record| record.unwrap().iter().map(str::to_owned).collect())
                 .collect();
-            match records(text.as_bytes(), delimiter) {
+            match records(text.as_bytes(), dialect) {
                 Ok(found) => {
                     let lines: Vec<u64> = found.iter().map(|record| record.line).collect();
                     prop_assert!(lines.is_sorted());
                     prop_assert_eq!(found.into_iter().map(|record| record.fields).collect::<Vec<_>>(), expected);
                 }
-                Err(TableError::Row { line, fault }) => {
-                    prop_assert!(!tabs && matches!(*fault, RowFault::OpenQuote));
-                    let opening = text.split('\n').nth(usize::try_from(line - 1).unwrap()).unwrap();
+                Err(TableError::Row { at: RowPlace::Line(line), fault }) => {
+                    let is_of_quotes = matches!(*fault, RowFault::OpenQuote | RowFault::AfterQuote { .. });
+                    prop_assert!(!tabs && is_of_quotes);
+                    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+                    let opening = lines.split('\n').nth(usize::try_from(line - 1).unwrap()).unwrap();
                     prop_assert!(opening.contains('"'));
                 }
                 Err(error) => prop_assert!(false, "{}", error),

@@ -20,6 +20,9 @@ pub struct DataSpec {
     /// The average that counts with more than two classes; `None` when the spec does not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<Average>,
+    /// The encoding of the files, such as `gb18030`; `None` when they are in UTF-8 or UTF-16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// How texts of validation or test that also stand in train are handled.
     pub duplicates: Duplicates,
     /// The largest number of documents of each split.

@@ -148,6 +148,7 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         classes: study.labels.len(),
         retries: run.plan.policy.retries,
         arithmetic: arithmetic::identity(),
+        notes: run.plan.notes.clone(),
         trials_per_worker: 1,
     }
 }

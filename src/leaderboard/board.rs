@@ -12,7 +12,7 @@ use super::{
 use crate::{
     event::Evaluation,
     metrics::Target,
-    study::TrialRecord,
+    study::{Study, TrialRecord},
     trial::{Params, State, TrialId, TrialRef},
 };
 
@@ -28,6 +28,10 @@ pub struct Leaderboard {
     pub rank_by: RankBy,
     /// Whether F1 is of one class or an average over the classes.
     pub target: Target,
+    /// The classes of a binary task, of which the first is the positive one.
+    pub binary: Option<BinaryClasses>,
+    /// Which classes a split lacks, and what that does to the figures: a sentence each.
+    pub class_warnings: Vec<String>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// One row for each trial: the ranked trials, those that are unfit for use behind the others, then the
@@ -43,6 +47,27 @@ pub struct Leaderboard {
     /// The complete trial with the highest validation F1 (then the lowest validation loss), of those that are
     /// fit for use if there are any.
     pub chosen_by_validation: Option<TrialId>,
+}
+
+/// The classes of a binary task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinaryClasses {
+    /// The class whose F1 counts.
+    pub positive: String,
+    /// The other class.
+    pub negative: String,
+    /// Whether the spec does not name the positive class.
+    pub is_guess: bool,
+}
+
+impl BinaryClasses {
+    /// The classes of `study`; `None` if it has more than two.
+    pub(super) fn of(study: &Study) -> Option<Self> {
+        let label = |class: usize| study.labels.get(class).cloned();
+        let class = study.target.positive()?;
+        let (positive, negative) = (label(class)?, label(usize::from(class == 0))?);
+        Some(Self { positive, negative, is_guess: study.positive_is_guess })
+    }
 }
 
 /// One trial of a leaderboard. Serialised, it is one element of `leaderboard.json`.
@@ -96,13 +121,16 @@ pub struct LeaderboardRow {
     pub warm_started_from: Option<TrialId>,
     /// The trial of another sweep whose results were reused instead of training this trial.
     pub reused_from: Option<TrialRef>,
+    /// The class whose precision, recall and F1 the figures are; `None` with more than two classes.
+    pub positive: Option<String>,
 }
 
 impl LeaderboardRow {
-    pub(super) fn new(record: &TrialRecord, labels: &[String]) -> Self {
+    pub(super) fn new(record: &TrialRecord, labels: &[String], target: Target) -> Self {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete);
         let best = best_evaluation(&record.evaluations);
         let last = record.evaluations.last();
+        let inherited = record.inherited_from.as_ref();
         let validation = outcome.map(|o| &o.validation).or(best.map(|b| &b.validation));
         Self {
             rank: None,
@@ -131,12 +159,9 @@ impl LeaderboardRow {
             }),
             failure: Failed::of(record),
             micro_batch: record.micro_batch,
-            warm_started_from: record
-                .inherited_from
-                .as_ref()
-                .filter(|it| it.sweep.is_none())
-                .map(|it| it.trial),
-            reused_from: record.inherited_from.clone().filter(|it| it.sweep.is_some()),
+            warm_started_from: inherited.filter(|it| it.sweep.is_none()).map(|it| it.trial),
+            reused_from: inherited.filter(|it| it.sweep.is_some()).cloned(),
+            positive: target.positive().and_then(|class| labels.get(class)).cloned(),
         }
     }
 }

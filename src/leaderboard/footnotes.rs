@@ -1,7 +1,7 @@
 //! The footnotes of a leaderboard: whole sentences about how far the ranking can be believed.
 
 use super::{
-    board::{Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
+    board::{BinaryClasses, Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
     comparison::COMPARED_MAX,
     figures,
     rank_by::RankBy,
@@ -32,6 +32,9 @@ impl Leaderboard {
         notes.extend(self.uncompared_notes());
         notes.extend(self.memory_notes());
         notes.extend(self.provenance_notes());
+        notes.extend(self.positive_note());
+        let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
+        notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
         notes.extend(self.optimism_note());
         notes
     }
@@ -57,6 +60,40 @@ impl Leaderboard {
             [Verdict::Collapsed, Verdict::Diverged].into_iter().filter_map(reason).collect();
         let (mark, reasons) = (figures::UNFIT_MARK, reasons.join("; "));
         (!reasons.is_empty()).then(|| format!("{mark} last, whatever the figures: {reasons}."))
+    }
+
+    /// The figure that ranks the trials, with the class whose F1 it is: `test F1 of 好评`.
+    #[must_use]
+    pub fn ranked_by(&self) -> String {
+        let figure = self.rank_by.describe();
+        match (self.rank_by, &self.binary) {
+            (RankBy::TestF1 | RankBy::ValF1, Some(BinaryClasses { positive, .. })) => {
+                format!("{figure} of {}", figures::plain(positive))
+            }
+            _ => figure.to_owned(),
+        }
+    }
+
+    /// Whether any trial has a figure.
+    fn has_figures(&self) -> bool {
+        self.rows.iter().any(|row| row.val_f1.is_some())
+    }
+
+    /// Says which class's F1 it is, and whether that is a guess.
+    fn positive_note(&self) -> Option<String> {
+        let binary = self.binary.as_ref().filter(|_| self.has_figures());
+        let BinaryClasses { positive, negative, is_guess } = binary?;
+        let name = figures::plain(positive);
+        Some(if *is_guess {
+            format!(
+                "F1 is that of class {name}: a guess, since it sorts last. To say it, write in [data]: positive = {} \
+                 or positive = {}.",
+                toml(positive),
+                toml(negative),
+            )
+        } else {
+            format!("F1 is that of class {name}.")
+        })
     }
 
     /// Says why trials were not compared: a sentence for each reason.
@@ -122,12 +159,62 @@ impl Leaderboard {
     }
 }
 
+/// `label` as a spec writes it.
+fn toml(label: &str) -> String {
+    format!("{:?}", figures::plain(label))
+}
+
+/// `text` with its first letter in upper case.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{
         leaderboard::{Leaderboard, RankBy, build},
+        metrics::ClassCounts,
         samples::{record, study},
     };
+
+    #[test]
+    fn a_footnote_names_the_class_whose_f1_ranks() {
+        let mut study = study(vec![record(1, &[0.5])]);
+        let notes = |study: &_| build(study, RankBy::TestF1, &|_| None).footnotes();
+        assert_eq!(notes(&study)[0], "F1 is that of class 好评.");
+        study.positive_is_guess = true;
+        assert_eq!(
+            notes(&study)[0],
+            "F1 is that of class 好评: a guess, since it sorts last. To say it, write in [data]: positive = \"好评\" \
+             or positive = \"差评\"."
+        );
+    }
+
+    #[test]
+    fn a_footnote_says_what_an_absent_class_does() {
+        let mut study = study(vec![record(1, &[0.5])]);
+        study.classes = ClassCounts { train: vec![5, 5], validation: vec![1, 1], test: vec![1, 0] };
+        let notes = build(&study, RankBy::TestF1, &|_| None).footnotes();
+        assert_eq!(
+            notes[1],
+            "Test has no document of class `好评`: F1 of 好评 is 0 there, whatever is predicted."
+        );
+    }
+
+    #[test]
+    fn markdown_names_the_class_whose_f1_ranks() {
+        let board = build(&study(vec![record(1, &[0.5])]), RankBy::TestF1, &|_| None);
+        assert!(board.to_markdown().contains("Ranked by test F1 of 好评."), "{}", board.to_markdown());
+    }
+
+    #[test]
+    fn json_and_csv_name_the_positive_class() {
+        let board = build(&study(vec![record(1, &[0.5])]), RankBy::TestF1, &|_| None);
+        assert!(board.to_json().contains("\"positive\": \"好评\""), "{}", board.to_json());
+        assert!(board.to_csv().lines().next().unwrap().ends_with(",positive"));
+        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评"));
+    }
 
     /// Seven trials, some of which ran in micro-batches of this size.
     fn with_micro_batches(trials_in_batches: &[usize], size: usize) -> Leaderboard {
@@ -150,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_csv_row_has_the_size_of_its_micro_batches() {
-        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,\n"));
+        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评\n"));
     }
 
     #[test]

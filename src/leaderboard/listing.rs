@@ -124,7 +124,7 @@ impl Leaderboard {
         let mut text = format!(
             "# {}\n\nRanked by {}.\n\n",
             figures::markdown(&figures::plain(&self.sweep)),
-            self.rank_by.describe()
+            figures::markdown(&self.ranked_by())
         );
         let mut line = |cells: Vec<String>| {
             let _ = writeln!(text, "| {} |", cells.join(" | "));
@@ -181,7 +181,7 @@ impl Leaderboard {
         headings.extend(own(&["train_loss", "val_loss", "val_f1"]));
         headings.extend(test.iter().chain(counts).map(|name| format!("test_{name}")));
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
-        headings.extend(own(&["warm_started_from", "reused_from"]));
+        headings.extend(own(&["warm_started_from", "reused_from", "positive"]));
         headings
     }
 
@@ -198,6 +198,7 @@ impl Leaderboard {
         fields.extend([text(row.verdict), text(row.seconds), text(row.device.as_ref()), text(row.tied)]);
         fields.extend([text(row.p_value), text(row.reason.as_ref()), text(row.micro_batch)]);
         fields.extend([text(row.warm_started_from.map(|trial| trial.0)), text(row.reused_from.as_ref())]);
+        fields.push(text(row.positive.as_ref()));
         fields
     }
 }

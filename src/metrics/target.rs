@@ -82,6 +82,16 @@ impl Target {
         }
     }
 
+    /// The name of the F1 with the class whose F1 it is, for a task with the classes `labels`: `F1 of 好评`,
+    /// `macro-F1`. Labels come from outside, so the name is to be made plain before it is shown.
+    #[must_use]
+    pub fn f1_of(self, labels: &[String]) -> String {
+        match self.positive().and_then(|class| labels.get(class)) {
+            Some(label) => format!("F1 of {label}"),
+            None => self.f1_name().to_owned(),
+        }
+    }
+
     /// The name of the F1 within a sentence: `F1`, `macro-F1`, `micro-F1` or `weighted F1`.
     #[must_use]
     pub const fn f1_name(self) -> &'static str {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::trials::trials;
+use super::{notes::notes, trials::trials};
 use crate::{
     checkpoint::Checkpoint,
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
     job::Job,
-    metrics::{Average, Target},
+    metrics::{Average, ClassCounts, Target},
     policy::Policy,
     spec::{Domain, Spec, SweptSetting},
     trial::{Trial, TrialId},
@@ -40,6 +40,12 @@ pub struct Plan {
     /// The average whose F1 counts with more than two classes; absent with a positive class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<Average>,
+    /// The documents of each class in each split; empty in plans of older versions.
+    #[serde(default, skip_serializing_if = "ClassCounts::is_empty")]
+    pub classes: ClassCounts,
+    /// What a reader of the figures must know about the data: whole sentences, as a dry run shows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// The scale of each swept setting that has a range.
@@ -99,6 +105,8 @@ impl Plan {
             labels: dataset.labels.clone(),
             positive: dataset.target.positive(),
             average: dataset.target.average(),
+            classes: dataset.counts(),
+            notes: notes(&spec.data, dataset),
             swept: spec.space.iter().map(|swept| swept.name.clone()).collect(),
             scales: scales(spec),
             data: spec.data.clone(),

@@ -4,11 +4,14 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{contents::Plan, prefixes::prefixes};
+use super::{
+    contents::Plan,
+    notes::{counted, notes as data_notes},
+    prefixes::prefixes,
+};
 use crate::{
-    data::{Dataset, Document, Duplicates, Source},
+    data::{Dataset, Document, Source},
     display::plain,
-    metrics::{Average, Target},
 };
 
 /// Classes that are listed one by one; the others are counted.
@@ -36,7 +39,7 @@ pub fn describe(overview: &Overview<'_>) -> String {
     let mut text = lines(&summary(overview));
     text.push('\n');
     text.push_str(&table(&data_rows(dataset), 1));
-    for note in data_notes(plan, dataset).iter().chain(notes) {
+    for note in data_notes(&plan.data, dataset).iter().chain(notes) {
         text.push_str(&plain(note));
         text.push('\n');
     }
@@ -103,53 +106,6 @@ fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
     rows
 }
 
-/// Lines about F1 and about duplicates.
-fn data_notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
-    let leaks = &dataset.leaks;
-    let mut notes = Vec::new();
-    notes.push(f1_note(plan, dataset));
-    if leaks.train_dropped > 0 {
-        let texts = counted(leaks.train_dropped, "training text");
-        notes.push(format!("dropped: {texts} standing in validation or test too"));
-    }
-    if leaks.validation_dropped > 0 {
-        let texts = counted(leaks.validation_dropped, "validation text");
-        notes.push(format!("dropped: {texts} standing in test too"));
-    }
-    let kept = [
-        (leaks.train_validation, "training text", "validation"),
-        (leaks.train_test, "training text", "test"),
-        (leaks.validation_test, "validation text", "test"),
-    ];
-    if plan.data.duplicates == Duplicates::Keep {
-        notes.extend(kept.iter().filter(|(count, ..)| *count > 0).map(|(count, what, other)| {
-            format!("kept, so that numbers flatter: {} standing in {other} too", counted(*count, what))
-        }));
-    }
-    notes
-}
-
-/// A sentence about the F1 that counts.
-fn f1_note(plan: &Plan, dataset: &Dataset) -> String {
-    match dataset.target {
-        Target::Class(class) => {
-            let positive = dataset.labels.get(class).map_or_else(String::new, |label| plain(label));
-            let chosen = match plan.data.positive {
-                Some(_) => "",
-                None => ", which sorts last; set `positive` in [data] to choose",
-            };
-            format!("F1 is that of class {positive}{chosen}")
-        }
-        Target::Average(Average::Macro) => "F1 is the mean over all classes (macro-F1)".to_owned(),
-        Target::Average(Average::Micro) => {
-            "F1 is that of all classes' counts together (micro-F1), which is the accuracy".to_owned()
-        }
-        Target::Average(Average::Weighted) => {
-            "F1 is the mean over all classes, weighted by their documents (weighted F1)".to_owned()
-        }
-    }
-}
-
 /// The table of trials.
 fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
     let repeats = plan.trials.iter().any(|trial| trial.repeat > 0);
@@ -166,12 +122,6 @@ fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
         rows.push(row);
     }
     rows
-}
-
-/// `count` and a noun in the singular or the plural.
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 /// A line for each name and value.
@@ -213,6 +163,7 @@ mod tests {
     use super::*;
     use crate::{
         data::{Leaks, Shares},
+        metrics::Target,
         samples,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
@@ -230,6 +181,7 @@ mod tests {
             validation: documents(&[0, 1, 1]),
             test: documents(&[0, 1]),
             leaks: Leaks { train_test: 2, train_dropped: 2, ..Leaks::default() },
+            notes: Vec::new(),
         }
     }
 

@@ -175,6 +175,7 @@ fn data_keys(before: &DataSpec, now: &DataSpec) -> Vec<&'static str> {
         ("`split`", is_same_kind && split(&before.source) != split(&now.source)),
         ("`text`", before.text != now.text),
         ("`label`", before.label != now.label),
+        ("`encoding`", before.encoding != now.encoding),
         ("`duplicates`", before.duplicates != now.duplicates),
         ("`limit`", before.limit != now.limit),
     ];

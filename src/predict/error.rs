@@ -50,6 +50,8 @@ impl From<TableError> for InputFault {
 fn help(error: &TableError) -> String {
     let help = match error {
         TableError::Read { .. } => return String::new(),
+        TableError::Unreadable(unreadable) => unreadable.help.clone(),
+        TableError::Damaged { .. } => "copy or write the file again".to_owned(),
         TableError::NotUtf8 { byte, .. } => table::not_utf8_help(*byte),
         TableError::NoHeader => "its first line must name the columns".to_owned(),
         TableError::Column { missing, .. } => match (missing.found.as_slice(), &missing.nearest) {
@@ -62,11 +64,18 @@ fn help(error: &TableError) -> String {
         },
         TableError::RepeatedColumn { .. } => "rename one of them".to_owned(),
         TableError::Row { fault, .. } => match &**fault {
+            RowFault::NoKey { nested: Some(nested), .. } => format!("did you mean --column {nested:?}?"),
             RowFault::NoKey { .. } | RowFault::NotText { .. } => {
                 "correct this line, or name another key with --column".to_owned()
             }
             RowFault::Fields { .. }
             | RowFault::OpenQuote
+            | RowFault::AfterQuote { .. }
+            | RowFault::Melted { .. }
+            | RowFault::Nul
+            | RowFault::LongField
+            | RowFault::Formula
+            | RowFault::OpenList
             | RowFault::Json(_)
             | RowFault::NotObject(_)
             | RowFault::NotLabel { .. }

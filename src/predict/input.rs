@@ -1,11 +1,11 @@
 //! The texts to classify, from arguments or from an input.
 
-use std::io::BufRead;
+use std::{io::BufRead, path::PathBuf};
 
 use super::error::{InputFault, PredictError};
 use crate::data::{
     TableFormat,
-    table::{self, Columns},
+    table::{self, Columns, Request},
 };
 
 /// The texts to classify.
@@ -19,6 +19,15 @@ pub enum Texts<'a> {
         /// The bytes.
         input: Box<dyn BufRead + 'a>,
         /// Format of the bytes.
+        format: TableFormat,
+        /// Name of the column with the texts. Not used for lines, which have no columns.
+        column: String,
+    },
+    /// Texts in a file, which is unpacked and recognised by its contents.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its format, if it is text.
         format: TableFormat,
         /// Name of the column with the texts. Not used for lines, which have no columns.
         column: String,
@@ -40,6 +49,15 @@ impl<'a> Texts<'a> {
                 let error =
                     move |fault| PredictError::Input { input: name.clone(), source: InputFault::from(fault) };
                 let rows = table::rows(input, format, columns).map_err(&error)?;
+                Ok(Box::new(rows.map(move |cells| cells.map(|cells| cells.text).map_err(&error))))
+            }
+            Self::File { path, format, column } => {
+                let columns = Columns { text: column, label: None };
+                let name = path.display().to_string();
+                let error =
+                    move |fault| PredictError::Input { input: name.clone(), source: InputFault::from(fault) };
+                let table = table::open(&path, &Request::new(Some(format), columns)).map_err(&error)?;
+                let rows = table.map(|table| table.rows).into_iter().flatten();
                 Ok(Box::new(rows.map(move |cells| cells.map(|cells| cells.text).map_err(&error))))
             }
         }
@@ -90,13 +108,13 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_text_is_named_with_its_line() {
-        let error = last_error(TableFormat::JsonLines, "{\"text\":\"a\"}\n{\"text\":5}\n", "text");
+        let error = last_error(TableFormat::Json, "{\"text\":\"a\"}\n{\"text\":5}\n", "text");
         assert!(error.starts_with("a file: line 2: `text` must be a text, not a number"), "{error}");
     }
 
     #[test]
     fn a_line_that_is_no_json_is_named() {
-        let error = last_error(TableFormat::JsonLines, "{\"text\":\"a\"}\n{\n", "text");
+        let error = last_error(TableFormat::Json, "{\"text\":\"a\"}\n{\n", "text");
         assert!(error.starts_with("a file: line 2: not readable as JSON"), "{error}");
     }
 
@@ -109,6 +127,19 @@ mod tests {
     #[test]
     fn an_empty_file_has_no_header() {
         assert!(last_error(TableFormat::Csv, "", "text").contains("no header"));
+    }
+
+    #[test]
+    fn a_packed_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv.gz");
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, b"id;text\n1;a, b\n").unwrap();
+        std::fs::write(&path, packer.finish().unwrap()).unwrap();
+        let texts = Texts::File { path, format: TableFormat::Csv, column: "text".to_owned() };
+        let texts: Vec<String> =
+            texts.open().unwrap_or_else(|error| panic!("{error}")).map(Result::unwrap).collect();
+        assert_eq!(texts, ["a, b"]);
     }
 
     #[test]

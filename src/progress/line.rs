@@ -203,7 +203,13 @@ mod tests {
     fn a_sweep_of_one_trial_begins_without_a_plural() {
         let study = Study::new(&plan(1));
         let devices = vec![Device::Cpu { slot: 0, threads: 1 }];
-        let begun = Event::SweepStarted { version: String::new(), devices, trials: 1, arithmetic: None };
+        let begun = Event::SweepStarted {
+            version: String::new(),
+            devices,
+            trials: 1,
+            arithmetic: None,
+            notes: vec![],
+        };
         assert_eq!(of(&sweep_record(begun), &study).unwrap(), "sweep test: 1 trial, on cpu:0");
     }
 

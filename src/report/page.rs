@@ -69,7 +69,7 @@ fn overview_in_words(study: &Study, board: &Leaderboard) -> String {
 
 /// Writes the leaderboard with its footnotes.
 fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>) {
-    let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", board.rank_by.describe());
+    let _ = writeln!(html, "<h2>Leaderboard</h2>\n<p>Ranked by {}.</p>", escape(&board.ranked_by()));
     let (headings, rows) = board.cells();
     html.push_str(&scroll_box("Leaderboard"));
     html.push_str("<table class=\"board\">\n<thead><tr>");
@@ -110,7 +110,7 @@ fn classes(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<TrialId>,
         "<h2 id=\"classes\">Classes</h2>\n<p>The test set by class, in trial <a href=\"#trial-{0}\">{0}</a>, the \
          best by {1}.</p>\n<div class=\"pair\">\n<div>\n",
         leader.trial,
-        board.rank_by.describe(),
+        escape(&board.ranked_by()),
     );
     class_table(html, board, leader);
     html.push_str("</div>\n");

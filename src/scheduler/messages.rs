@@ -45,6 +45,8 @@ pub struct Terms {
     pub retries: Retries,
     /// What decides the last bits of numbers, for the log.
     pub arithmetic: String,
+    /// What a reader of the figures must know about the data, for the log.
+    pub notes: Vec<String>,
     /// Trials that a worker is given at once, at least 1.
     pub trials_per_worker: usize,
 }

@@ -48,7 +48,7 @@ fn with_slots(devices: Vec<Device>, pending: &[PendingTrial], terms: Terms) -> S
 /// One further attempt after each failure that may be a chance.
 fn terms(planned: u32) -> Terms {
     let retries = Retries { signal: 1, ..Retries::default() };
-    Terms { planned, classes: 2, retries, arithmetic: String::new(), trials_per_worker: 1 }
+    Terms { planned, classes: 2, retries, arithmetic: String::new(), notes: Vec::new(), trials_per_worker: 1 }
 }
 
 fn scheduler(slots: usize, trials: u32) -> Scheduler {

@@ -7,7 +7,7 @@ use super::{
     reader::{Reader, found},
 };
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName},
+    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName, encoding},
     metrics::Average,
     nearest::nearest,
     numbers::whole,
@@ -31,14 +31,9 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let source = source(reader, table);
     let text = column(reader, table, "text");
     let label = column(reader, table, "label");
-    let positive = match table.get("positive") {
-        Some(entry) => positive(reader, entry).map(Some),
-        None => Some(None),
-    };
-    let average = match table.get("average") {
-        Some(entry) => average(reader, entry).map(Some),
-        None => Some(None),
-    };
+    let positive = optional(reader, table, "positive", positive);
+    let average = optional(reader, table, "average", average);
+    let encoding = optional(reader, table, "encoding", encoding);
     let duplicates = duplicates(reader, table);
     let limit = limit(reader, table);
     let (text, label) = (text?, label?);
@@ -54,10 +49,24 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         label,
         positive: positive?,
         average: average?,
+        encoding: encoding?,
         duplicates: duplicates?,
         limit: limit?,
         seed,
     })
+}
+
+/// The value of `key` as `read` reads it, if the table has the key.
+fn optional<T>(
+    reader: &mut Reader<'_>,
+    table: &Node,
+    key: &str,
+    read: fn(&mut Reader<'_>, &KeyValue) -> Option<T>,
+) -> Option<Option<T>> {
+    match table.get(key) {
+        Some(entry) => read(reader, entry).map(Some),
+        None => Some(None),
+    }
 }
 
 /// The ways to name data.
@@ -189,8 +198,21 @@ fn positive(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
     match &entry.node.content {
         Content::Int(int) => Some(int.to_string()),
         Content::Truth(truth) => Some(truth.to_string()),
+        Content::Float(float) => Some(float.to_string()),
         _ => reader.text(entry).map(|text| text.trim().to_owned()),
     }
+}
+
+/// The name of an encoding.
+fn encoding(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
+    let name = reader.text(entry)?.trim().to_lowercase();
+    if encoding::named(&name).is_none() {
+        let help =
+            "for example \"gb18030\", \"big5\", \"shift_jis\", \"euc-kr\", \"windows-1252\" or \"utf-16le\"";
+        reader.findings.error(entry.node.at, format!("there is no encoding `{name}`"), help);
+        return None;
+    }
+    Some(name)
 }
 
 /// How duplicates are handled; by default they are dropped.

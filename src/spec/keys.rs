@@ -11,7 +11,7 @@ pub(super) const TOP: [&str; 9] =
     ["name", "seed", "data", "model", "text", "train", "early_stopping", "search", "run"];
 
 /// Keys of `[data]`.
-pub(super) const DATA: [&str; 11] = [
+pub(super) const DATA: [&str; 12] = [
     "path",
     "split",
     "train",
@@ -21,6 +21,7 @@ pub(super) const DATA: [&str; 11] = [
     "label",
     "positive",
     "average",
+    "encoding",
     "duplicates",
     "limit",
 ];

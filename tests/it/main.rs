@@ -14,6 +14,7 @@ mod classes;
 mod cli;
 mod corpus;
 mod crash;
+mod data_files;
 mod end_to_end;
 mod export;
 mod faults;

@@ -146,6 +146,13 @@ fn the_good_spec_is_good() {
 }
 
 #[test]
+fn labels_that_are_measurements() {
+    let rows: String = (0..60).map(|row| format!("text {row},0.{row:02}\n")).collect();
+    let text = format!("text,label\n{rows}");
+    insta::assert_snapshot!(message(&single("path = \"one.csv\""), &[("one.csv", text.as_bytes())], &[]));
+}
+
+#[test]
 fn a_spec_that_is_not_there() {
     let error = spec::read(Path::new("nowhere/spec.toml"), &[], &inspect).unwrap_err();
     insta::assert_snapshot!(error.to_string());
@@ -252,7 +259,7 @@ wrong! {
     two_files_that_are_missing: with("train.csv", "trian.csv").replace("dev.csv", "val.csv");
     a_file_with_an_unknown_ending: with("train.csv", "train.txt"), files: [("train.txt", b"a")];
     a_column_that_is_missing: data("text = \"texts\"");
-    a_column_in_a_file_with_other_separators: SPEC, files: [("train.csv", "text;label\n好;1\n".as_bytes())];
+    a_column_in_a_file_with_other_separators: SPEC, files: [("train.csv", "text:label\n好:1\n".as_bytes())];
     a_column_that_stands_twice: SPEC, files: [("train.csv", "text,label,text\n好,1,坏\n".as_bytes())];
     a_file_that_is_empty: SPEC, files: [("train.csv", b"")];
     a_file_with_nothing_but_a_header: SPEC, files: [("train.csv", b"text,label\n")];
@@ -260,7 +267,16 @@ wrong! {
     a_text_that_is_empty: SPEC, files: [("train.csv", "text,label\n好,1\n  ,0\n".as_bytes())];
     a_row_with_a_field_too_many: SPEC, files: [("train.csv", "text,label\n好,1\n坏,很坏,0\n".as_bytes())];
     a_quote_that_is_never_closed: SPEC, files: [("train.csv", "text,label\n好,1\n\"坏,0\n差,0\n".as_bytes())];
-    a_file_in_another_encoding: SPEC, files: [("train.csv", b"text,label\n\xba\xc3,1\n")];
+    text_behind_a_closing_quote: SPEC, files: [("train.csv", "text,label\n\"15\" disk\",1\n坏,0\n\"a\"b,1\n".as_bytes())];
+    rows_that_a_quote_has_swallowed: SPEC, files: [("train.csv", "text,label\n好,1\n\"坏,0\n差,0\n好,1\ntv 5\",0\n很好,1\n".as_bytes())];
+    a_file_in_another_encoding: SPEC, files: [("train.csv", b"text,label\n\xb7\xbf\xbc\xe4\xba\xdc\xb8\xc9\xbe\xbb\xb7\xfe\xce\xf1\xba\xdc\xba\xc3,1\n")];
+    an_encoding_that_is_unknown: data("encoding = \"gbk18030\"");
+    an_old_workbook: SPEC, files: [("train.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and so on")];
+    columns_with_other_names: SPEC, files: [("train.csv", "id,review_text,sentiment\n1,好,1\n".as_bytes())];
+    faults_in_two_files_and_a_wrong_class: data("positive = \"yes\""), files: [
+        ("train.csv", "text,label\n房间很大,1\n早餐难吃,0\n屏幕清晰,\n服务冷淡,0\n真好,1\n".as_bytes()),
+        ("dev.csv", "text,label\n位置方便,1\n,0\n隔音太差,0\n".as_bytes())
+    ];
     json_that_cannot_be_read: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\", \n")];
     json_that_is_no_object: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"[\"a\", 1]\n")];
     an_object_without_label: with("train.csv", "train.jsonl"), files: [("train.jsonl", b"{\"text\": \"a\", \"class\": 1}\n")];

@@ -1,0 +1,227 @@
+//! The classes of a data set: the labels of its rows, each once and in order, and what is odd about them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{error::DataError, read::LabelledText, spec::DataSpec};
+use crate::{display::shorten, metrics::Target, nearest::nearest};
+
+/// Labels that programs write where a value is missing.
+const MISSING: [&str; 8] = ["nan", "none", "null", "n/a", "#n/a", "<na>", "na", "?"];
+/// Terminal columns of a label in a message.
+const LABEL_COLUMNS: usize = 40;
+
+/// Gives equal numbers one label: `1` and `1.0` of JSON or a sheet are one class. Labels that are texts in
+/// their file keep their spelling. Returns a note for each number that had several spellings.
+pub(super) fn unify_numbers(files: &mut [&mut Vec<LabelledText>]) -> Vec<String> {
+    let number = |row: &LabelledText| if row.is_number { finite(&row.label) } else { None };
+    let mut spellings: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for row in files.iter().flat_map(|rows| rows.iter()) {
+        if let Some(value) = number(row) {
+            let known = spellings.entry(value.to_bits()).or_default();
+            if !known.contains(&row.label) {
+                known.push(row.label.clone());
+            }
+        }
+    }
+    spellings.retain(|_, known| known.len() > 1);
+    for row in files.iter_mut().flat_map(|rows| rows.iter_mut()) {
+        if let Some(value) = number(row).filter(|value| spellings.contains_key(&value.to_bits())) {
+            row.label = value.to_string();
+        }
+    }
+    let note = |(bits, known): (&u64, &Vec<String>)| {
+        let class = f64::from_bits(*bits);
+        format!("the labels {} are one class, `{class}`: they are the same number", quoted(known))
+    };
+    spellings.iter().map(note).collect()
+}
+
+/// Every label once: in numerical order if all labels are numbers, else in alphabetical order.
+pub(super) fn labels<'a>(rows: impl Iterator<Item = &'a LabelledText>) -> Result<Vec<String>, DataError> {
+    let mut labels: Vec<String> = rows.map(|row| row.label.clone()).collect();
+    let documents = labels.len();
+    labels.sort_unstable();
+    labels.dedup();
+    let are_numbers = labels.iter().all(|label| finite(label).is_some());
+    if are_numbers {
+        labels.sort_by(|a, b| finite(a).unwrap_or(0.0).total_cmp(&finite(b).unwrap_or(0.0)));
+    }
+    let classes = labels.len();
+    let examples = || labels.iter().take(3).cloned().collect();
+    let has_fractions =
+        are_numbers && labels.iter().any(|label| finite(label).is_some_and(|it| it.fract() != 0.0));
+    if let [only] = labels.as_slice() {
+        Err(DataError::OneClass { label: only.clone() })
+    } else if has_fractions && (classes > 30 || (classes > 10 && classes * 10 > documents)) {
+        Err(DataError::Regression { classes, examples: examples() })
+    } else if classes * 2 > documents && (classes > 100 || (classes >= 10 && classes * 10 >= documents * 9)) {
+        Err(DataError::TooManyClasses { classes, documents, examples: examples() })
+    } else {
+        Ok(labels)
+    }
+}
+
+/// What is odd about the names of the classes, for the user.
+pub(super) fn notes(labels: &[String]) -> Vec<String> {
+    let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for label in labels {
+        let key = match finite(label) {
+            Some(number) => number.to_string(),
+            None => label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase(),
+        };
+        alike.entry(key).or_default().push(label.clone());
+    }
+    let alike = alike.values().filter(|labels| labels.len() > 1).map(|labels| {
+        format!("{} are different classes; if they are meant to be one, write them alike", quoted(labels))
+    });
+    let missing = labels.iter().filter(|label| MISSING.contains(&label.to_lowercase().as_str()));
+    let missing =
+        missing.map(|label| format!("`{label}` is a class; if it is a missing value, delete its rows"));
+    let is_fraction = |label: &String| finite(label).is_some_and(|number| number.fract() != 0.0);
+    let fractions = labels.iter().all(|label| finite(label).is_some()) && labels.iter().any(is_fraction);
+    let fractions = fractions.then(|| {
+        "the labels are numbers with fractions; each is a class of its own, since there is no regression here".to_owned()
+    });
+    alike.chain(missing).chain(fractions).map(|note| format!("warning: {note}")).collect()
+}
+
+/// Which F1 counts. With two classes an average is refused: readers would take it for the positive
+/// class's F1.
+pub(super) fn target(labels: &[String], spec: &DataSpec) -> Result<Target, DataError> {
+    let positive = positive(labels, spec.positive.as_deref())?;
+    match (positive.and_then(|class| labels.get(class)), spec.average) {
+        (Some(positive), Some(average)) => Err(DataError::Average { average, positive: positive.clone() }),
+        (Some(_) | None, average) => Ok(Target::of(positive, average)),
+    }
+}
+
+/// The index of the positive class of a binary task: the class `named`, or else the last in order. `None`
+/// with more than two classes. A class may be named by another spelling of its number.
+fn positive(labels: &[String], named: Option<&str>) -> Result<Option<usize>, DataError> {
+    let index = match named {
+        None => labels.len().checked_sub(1),
+        Some(named) => {
+            let exact = labels.iter().position(|label| label == named);
+            let same = |label: &String| finite(label).is_some_and(|number| Some(number) == finite(named));
+            let mut equal = (0..labels.len()).filter(|class| labels.get(*class).is_some_and(same));
+            let index = exact.or_else(|| equal.next().filter(|_| equal.next().is_none()));
+            Some(index.ok_or_else(|| DataError::Positive {
+                positive: named.to_owned(),
+                labels: labels.to_vec(),
+                nearest: nearest(named, labels.iter().map(String::as_str)).map(str::to_owned),
+            })?)
+        }
+    };
+    Ok(index.filter(|_| labels.len() == 2))
+}
+
+/// The index of each label.
+pub(super) fn indices(labels: &[String]) -> HashMap<&str, usize> {
+    labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect()
+}
+
+/// The number that a label is; 0 for -0.
+fn finite(label: &str) -> Option<f64> {
+    label.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number + 0.0)
+}
+
+/// `a`, `b` and `c`, in backquotes.
+fn quoted(labels: &[String]) -> String {
+    let mut labels: Vec<String> =
+        labels.iter().map(|label| format!("`{}`", shorten(label, LABEL_COLUMNS))).collect();
+    match labels.pop() {
+        Some(last) if !labels.is_empty() => format!("{} and {last}", labels.join(", ")),
+        last => last.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::row_fault::RowPlace;
+
+    fn rows(labels: &[(&str, bool)]) -> Vec<LabelledText> {
+        let row = |(id, (label, is_number)): (usize, &(&str, bool))| LabelledText {
+            id: id + 1,
+            at: RowPlace::Line(id as u64 + 2),
+            text: "a".to_owned(),
+            label: (*label).to_owned(),
+            is_number: *is_number,
+        };
+        labels.iter().enumerate().map(row).collect()
+    }
+
+    fn unified(written: &[(&str, bool)]) -> (Vec<String>, usize) {
+        let mut rows = rows(written);
+        let notes = unify_numbers(&mut [&mut rows]);
+        (labels(rows.iter()).unwrap(), notes.len())
+    }
+
+    #[test]
+    fn equal_numbers_are_one_class() {
+        let written = [("1", true), ("1.0", true), ("1e0", true), ("0", true), ("-0.0", true)];
+        assert_eq!(unified(&written), (vec!["0".to_owned(), "1".to_owned()], 2));
+    }
+
+    #[test]
+    fn a_number_with_one_spelling_keeps_it() {
+        assert_eq!(unified(&[("1.0", true), ("0.0", true)]), (vec!["0.0".to_owned(), "1.0".to_owned()], 0));
+    }
+
+    #[test]
+    fn texts_that_are_equal_numbers_stay_classes_with_a_warning() {
+        let (labels, unified) = unified(&[("1", false), ("1.0", false), ("0", false)]);
+        assert_eq!((labels.len(), unified), (3, 0));
+        assert_eq!(
+            notes(&labels),
+            ["warning: `1` and `1.0` are different classes; if they are meant to be one, write them alike"]
+        );
+    }
+
+    #[test]
+    fn labels_that_differ_in_case_alone_have_a_warning() {
+        let labels = ["Good", "bad", "good"].map(str::to_owned);
+        assert_eq!(notes(&labels).len(), 1);
+    }
+
+    #[test]
+    fn a_label_that_stands_for_a_missing_value_has_a_warning() {
+        assert_eq!(notes(&["good".to_owned(), "nan".to_owned()]).len(), 1);
+    }
+
+    #[test]
+    fn the_positive_class_is_the_named_one_or_else_the_last() {
+        let labels = ["negative".to_owned(), "positive".to_owned()];
+        assert_eq!(positive(&labels, None).unwrap(), Some(1));
+        assert_eq!(positive(&labels, Some("negative")).unwrap(), Some(0));
+        assert!(positive(&labels, Some("good")).is_err());
+    }
+
+    #[test]
+    fn the_positive_class_may_be_named_by_another_spelling_of_its_number() {
+        let labels = ["0".to_owned(), "1".to_owned()];
+        assert_eq!(positive(&labels, Some("0.0")).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn numbers_sort_as_numbers() {
+        for (written, expected) in [(["10", "9"], ["9", "10"]), (["1", "-1"], ["-1", "1"])] {
+            let rows = rows(&written.map(|label| (label, false)));
+            assert_eq!(labels(rows.iter()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn measurements_are_no_classes() {
+        let written: Vec<String> = (0..40).map(|row| format!("0.{row:02}")).collect();
+        let written: Vec<(&str, bool)> = written.iter().map(|label| (label.as_str(), false)).collect();
+        assert!(matches!(labels(rows(&written).iter()), Err(DataError::Regression { classes: 40, .. })));
+    }
+
+    #[test]
+    fn a_label_for_each_row_is_no_column_of_classes() {
+        let written: Vec<String> = (0..30).map(|row| format!("row {row}")).collect();
+        let written: Vec<(&str, bool)> = written.iter().map(|label| (label.as_str(), false)).collect();
+        assert!(matches!(labels(rows(&written).iter()), Err(DataError::TooManyClasses { classes: 30, .. })));
+    }
+}

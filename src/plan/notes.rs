@@ -1,0 +1,76 @@
+//! What a reader of the figures must know about the data: which F1 counts, what was dropped, how files were
+//! read, and classes that a split lacks.
+//!
+//! A dry run shows these notes, a run shows them when it starts, and the plan and the log keep them.
+
+use crate::{
+    data::{DataSpec, Dataset, Duplicates},
+    metrics::{Average, Target},
+};
+
+/// The notes about `dataset`, read as `spec` says: whole sentences without a full stop.
+pub(super) fn notes(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
+    let mut notes = vec![f1(spec, dataset)];
+    notes.extend(duplicates(spec, dataset));
+    notes.extend(dataset.notes.iter().cloned());
+    let warnings = dataset.counts().warnings(&dataset.labels, dataset.target);
+    notes.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+    notes
+}
+
+/// A sentence about the F1 that counts.
+fn f1(spec: &DataSpec, dataset: &Dataset) -> String {
+    match dataset.target {
+        Target::Class(class) => {
+            let label = |class: usize| dataset.labels.get(class).map_or("", String::as_str);
+            let positive = label(class);
+            match spec.positive {
+                Some(_) => format!("F1 is that of class {positive}"),
+                None => format!(
+                    "F1 is that of class {positive}: a guess, since it sorts last and [data] has no `positive`; to say \
+                     it, write positive = {:?} or positive = {:?}",
+                    positive,
+                    label(usize::from(class == 0)),
+                ),
+            }
+        }
+        Target::Average(Average::Macro) => "F1 is the mean over all classes (macro-F1)".to_owned(),
+        Target::Average(Average::Micro) => {
+            "F1 is that of all classes' counts together (micro-F1), which is the accuracy".to_owned()
+        }
+        Target::Average(Average::Weighted) => {
+            "F1 is the mean over all classes, weighted by their documents (weighted F1)".to_owned()
+        }
+    }
+}
+
+/// Sentences about texts that stand in two splits.
+fn duplicates(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
+    let leaks = &dataset.leaks;
+    let mut notes = Vec::new();
+    if leaks.train_dropped > 0 {
+        let texts = counted(leaks.train_dropped, "training text");
+        notes.push(format!("dropped: {texts} standing in validation or test too"));
+    }
+    if leaks.validation_dropped > 0 {
+        let texts = counted(leaks.validation_dropped, "validation text");
+        notes.push(format!("dropped: {texts} standing in test too"));
+    }
+    let kept = [
+        (leaks.train_validation, "training text", "validation"),
+        (leaks.train_test, "training text", "test"),
+        (leaks.validation_test, "validation text", "test"),
+    ];
+    if spec.duplicates == Duplicates::Keep {
+        notes.extend(kept.iter().filter(|(count, ..)| *count > 0).map(|(count, what, other)| {
+            format!("kept, so that numbers flatter: {} standing in {other} too", counted(*count, what))
+        }));
+    }
+    notes
+}
+
+/// `count` and a noun in the singular or the plural.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
