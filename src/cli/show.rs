@@ -15,7 +15,8 @@ use crate::{
 /// The result of drawing or writing; the error is printed with its causes.
 type DrawResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// The function that a run calls when trials have ended: it draws their pictures and writes the leaderboard.
+/// The function that a run calls when trials have ended: it draws their pictures, and brings the leaderboard,
+/// `overview.png` and `report.html` up to date.
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
     Box::new(move |study, trials| {
@@ -23,7 +24,8 @@ pub fn drawing(folder: SweepFolder) -> Draw {
         let pictured = report::pictured(&board);
         let trials: BTreeSet<TrialId> = trials.iter().filter(|id| pictured.contains(id)).copied().collect();
         draw_trials(&folder, study, &trials)?;
-        write_leaderboard(&folder, &board)
+        write_leaderboard(&folder, &board)?;
+        draw_sweep(&folder, study, &board, &pictured)
     })
 }
 

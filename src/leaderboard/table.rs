@@ -45,6 +45,7 @@ impl Leaderboard {
     /// terminal wraps the footnotes.
     #[must_use]
     pub fn to_table_within(&self, width: Option<usize>, rows: usize) -> String {
+        let hidden = self.hidden(rows);
         let rows = self.rows.get(..rows).unwrap_or(&self.rows);
         let all = || -> Vec<TableColumn> {
             self.columns().iter().map(|column| TableColumn::new(column, rows)).collect()
@@ -67,7 +68,8 @@ impl Leaderboard {
             left_out.clear();
             table = stacked(&all(), rows.len());
         }
-        let mut notes: Vec<String> = self.footnotes().into_iter().chain(self.failures()).collect();
+        let mut notes: Vec<String> =
+            hidden.into_iter().chain(self.footnotes()).chain(self.failures()).collect();
         if !left_out.is_empty() {
             let names = left_out.join(", ");
             notes.push(format!("Left out to fit the terminal: {names}. --format csv has everything."));
