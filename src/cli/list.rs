@@ -177,7 +177,9 @@ fn line(row: &SweepRow) -> Vec<String> {
         figure(row.best_val_f1),
         figure(row.best_test_f1),
         // Seconds and the zone say little to people.
-        row.changed.as_ref().map_or_else(String::new, |time| time.replace('T', " ").chars().take(16).collect()),
+        row.changed
+            .as_ref()
+            .map_or_else(String::new, |time| time.replace('T', " ").chars().take(16).collect()),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
@@ -88,7 +88,8 @@ enum OutputFormat {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
-    let model = Exported::read(&args.model).map_err(|error| usage(&error))?;
+    let model = Exported::read(&args.model)
+        .map_err(|error| Stop::usage(plain(&no_model(&args.model, &chain(&error)))))?;
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
@@ -104,6 +105,23 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
         Err(error) => Err(usage(&error)),
         Ok(()) => Ok(Exit::Complete),
     }
+}
+
+/// The message for a folder that holds no model, with the command that writes one.
+fn no_model(folder: &Path, error: &str) -> String {
+    let name = folder.display();
+    let exported = folder.join("best-model");
+    if exported.is_dir() {
+        return format!("{name} is a sweep's folder; its exported model is --model {}", exported.display());
+    }
+    if folder.join("plan.json").exists() {
+        return format!(
+            "{name} is a sweep's folder, and no model of it is exported; `sweep export-best` writes {}",
+            exported.display()
+        );
+    }
+    let fault = if folder.is_dir() { error.to_owned() } else { format!("there is no folder {name}") };
+    format!("{fault}; `sweep export-best` writes the folder of a model, by default results/NAME/best-model")
 }
 
 /// The texts to classify: arguments, a file, or standard input.

@@ -1,12 +1,6 @@
 //! `sweep run`: from a spec to results.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    io,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::PathBuf};
 
 use clap::Args;
 

@@ -42,9 +42,11 @@ mod tests {
     #[test]
     fn the_spec_of_the_tip_can_be_read() {
         let lines = SPEC.lines().filter_map(|line| line.strip_prefix("    "));
-        let text: String = lines.filter(|line| !line.starts_with("sweep")).map(|line| format!("{line}\n")).collect();
+        let text: String =
+            lines.filter(|line| !line.starts_with("sweep")).map(|line| format!("{line}\n")).collect();
         let base = std::path::Path::new("/");
-        let read = spec::parse(&spec::SpecText { name: "a", text: &text, overrides: &[], base, working: base });
+        let read =
+            spec::parse(&spec::SpecText { name: "a", text: &text, overrides: &[], base, working: base });
         assert_eq!(read.map(|spec| spec.name).map_err(|error| error.render(false)), Ok("first".to_owned()));
     }
 }

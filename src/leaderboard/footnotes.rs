@@ -48,12 +48,17 @@ impl Leaderboard {
             (count(|row| row.state == State::Complete && row.verdict == Some(Verdict::Diverged)), "diverged"),
             (count(|row| matches!(row.state, State::Waiting | State::Running)), "not over"),
         ];
-        let kinds: Vec<String> =
-            kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
+        let kinds: Vec<String> = kinds
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, kind)| format!("{count} {kind}"))
+            .collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
         let (count, total) = (hidden.len(), self.rows.len());
         let are = if count == 1 { "is" } else { "are" };
-        Some(format!("{count} of {total} trials{kinds} {are} not shown: sweep leaderboard --top all shows all."))
+        Some(format!(
+            "{count} of {total} trials{kinds} {are} not shown: sweep leaderboard --top all shows all."
+        ))
     }
 
     /// Says why trials were not compared: a sentence for each reason.
@@ -123,7 +128,7 @@ impl Leaderboard {
 mod tests {
     use crate::{
         leaderboard::{Leaderboard, RankBy, build},
-        samples::{failed, record, study},
+        samples::{failed, one_class_only, record, study},
         trial::FailureKind,
     };
 
@@ -131,10 +136,11 @@ mod tests {
     fn trials_that_are_not_shown_are_counted_by_their_fate() {
         let mut trials: Vec<_> = (1..=5).map(|id| record(id, &[0.5])).collect();
         trials.push(failed(record(6, &[0.5]), FailureKind::Signal(9)));
-        trials[1].outcome.as_mut().unwrap().validation.accuracy = 0.0;
-        trials[1].outcome.as_mut().unwrap().test.f1 = 0.0;
+        let outcome = trials[1].outcome.as_mut().unwrap();
+        (outcome.validation, outcome.test.f1) = (one_class_only(), 0.0);
         let board = build(&study(trials), RankBy::TestF1, &|_| None);
-        let note = "3 of 6 trials (1 failed, 1 collapsed) are not shown: sweep leaderboard --top all shows all.";
+        let note =
+            "3 of 6 trials (1 failed, 1 collapsed) are not shown: sweep leaderboard --top all shows all.";
         assert_eq!(board.hidden(3).as_deref(), Some(note));
         assert!(board.to_table_within(None, 3).contains(note) && board.to_markdown_of(3).contains("3 of 6"));
         assert_eq!([board.hidden(6), board.hidden(usize::MAX)], [None, None]);

@@ -10,6 +10,7 @@ use super::{
     figures,
     listing::Column,
 };
+use crate::display::wrap;
 
 /// Columns that are left out on a narrow terminal, in the order in which they are left out.
 const DISPENSABLE: [&str; 7] = ["device", "time", "train loss", "seed", "best epoch", "val loss", "accuracy"];
@@ -41,8 +42,8 @@ impl Leaderboard {
 
     /// The table of the first `rows` rows, then the footnotes, which are about all rows.
     ///
-    /// `width` is the largest width of the table's lines, in terminal columns; `None` for no limit. The
-    /// terminal wraps the footnotes.
+    /// `width` is the largest width of a line, in terminal columns; `None` for no limit. Footnotes are broken
+    /// between words.
     #[must_use]
     pub fn to_table_within(&self, width: Option<usize>, rows: usize) -> String {
         let hidden = self.hidden(rows);
@@ -75,7 +76,10 @@ impl Leaderboard {
             notes.push(format!("Left out to fit the terminal: {names}. --format csv has everything."));
         }
         if !notes.is_empty() {
-            let _ = write!(table, "\n{}\n", notes.join("\n"));
+            let lines = notes
+                .iter()
+                .flat_map(|note| width.map_or_else(|| vec![note.clone()], |width| wrap(note, width)));
+            let _ = write!(table, "\n{}\n", lines.collect::<Vec<_>>().join("\n"));
         }
         table
     }
@@ -177,7 +181,9 @@ mod tests {
             let gone =
                 DISPENSABLE.into_iter().filter(|name| *name != "seed" && !headings(&table).contains(name));
             let gone: Vec<&str> = gone.collect();
-            match table.split_once("Left out to fit the terminal: ") {
+            assert!(widest(&table) <= width, "{width}\n{table}");
+            let unbroken = table.replace("\n  ", " ");
+            match unbroken.split_once("Left out to fit the terminal: ") {
                 Some((_, names)) => assert!(names.starts_with(&format!("{}. --format csv", gone.join(", ")))),
                 None => assert!(gone.is_empty(), "{width}\n{table}"),
             }

@@ -9,13 +9,12 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{
-    layout::wrap,
     line,
     screen::{self, Screen},
     terminal::{HiddenControls, columns},
 };
 use crate::{
-    display::plain,
+    display::{plain, wrap},
     event::{Event, Progress, Record},
     study::Study,
     trial::TrialId,

@@ -122,13 +122,16 @@ fn bar(share: f64, width: usize) -> String {
 pub(super) fn fit(mut parts: Vec<Part>, width: usize, colour: bool) -> String {
     parts.retain(|part| part.columns_max() > 0);
     while least(&parts) > width && parts.len() > 1 {
-        let Some(last) = (0..parts.len()).max_by_key(|at| parts.get(*at).map(|part| part.rank)) else { break };
+        let Some(last) = (0..parts.len()).max_by_key(|at| parts.get(*at).map(|part| part.rank)) else {
+            break;
+        };
         parts.remove(last);
     }
     let mut room = width.saturating_sub(least(&parts));
     let mut widths: Vec<usize> = parts.iter().map(Part::columns_min).collect();
     let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|at| parts.get(*at).map(|part| part.rank));
+    // A longer bar says nothing more.
+    order.sort_by_key(|at| parts.get(*at).map(|part| (matches!(part.content, Content::Bar(..)), part.rank)));
     for at in order {
         if let (Some(part), Some(own)) = (parts.get(at), widths.get_mut(at)) {
             let more = part.columns_max().saturating_sub(*own).min(room);
@@ -151,36 +154,6 @@ pub(super) fn fit(mut parts: Vec<Part>, width: usize, colour: bool) -> String {
 fn least(parts: &[Part]) -> usize {
     let glue: usize = parts.iter().skip(1).map(|part| columns(part.glue)).sum();
     glue + parts.iter().map(Part::columns_min).sum::<usize>()
-}
-
-/// `text` on lines of at most `width` columns, broken between words where that is possible. The lines after
-/// the first one are indented.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let indent = if width > 20 { "  " } else { "" };
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let is_first = lines.len() == 1;
-        let Some(line) = lines.last_mut() else { break };
-        if columns(line) + usize::from(!line.is_empty()) + columns(word) <= width {
-            let is_begun = !line.is_empty() && (is_first || line.as_str() != indent);
-            line.push_str(if is_begun { " " } else { "" });
-            line.push_str(word);
-            continue;
-        }
-        let starts_here = line.is_empty() || line.as_str() == indent;
-        if !starts_here {
-            lines.push(indent.to_owned());
-        }
-        for c in word.chars() {
-            let Some(line) = lines.last_mut() else { break };
-            if columns(line) + columns(c.encode_utf8(&mut [0; 4])) <= width {
-                line.push(c);
-            } else {
-                lines.push(format!("{indent}{c}"));
-            }
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -212,31 +185,22 @@ mod tests {
     }
 
     #[test]
-    fn room_goes_to_the_lowest_rank_first() {
+    fn room_goes_to_texts_first() {
         let line = fit(parts(), 80, false);
         assert_eq!(line, "0003 ━━━━━━╸───── · epoch 1/2 · 文本长度=128 learning_rate=0.001");
     }
 
     #[test]
     fn a_bar_has_a_tip_until_it_is_full() {
-        assert_eq!([bar(0.0, 4), bar(0.5, 4), bar(1.0, 4), bar(f64::NAN, 4)], ["╸───", "━━╸─", "━━━━", "╸───"]);
+        assert_eq!(
+            [bar(0.0, 4), bar(0.5, 4), bar(1.0, 4), bar(f64::NAN, 4)],
+            ["╸───", "━━╸─", "━━━━", "╸───"]
+        );
     }
 
     #[test]
     fn colours_take_no_columns() {
         let line = fit(parts(), 80, true);
         assert_eq!(line.replace("\u{1b}[32m", "").replace("\u{1b}[0m", ""), fit(parts(), 80, false));
-    }
-
-    #[test]
-    fn a_text_is_broken_between_words_and_nothing_of_it_is_lost() {
-        let text = "warning: 训练文本 of the tokenizer /a/very/long/path/that/has/no/space/at/all fits";
-        for width in [10, 30, 50] {
-            let lines = wrap(text, width);
-            assert!(lines.iter().all(|line| columns(line) <= width), "{lines:?}");
-            let bare = |text: &str| text.replace(' ', "");
-            assert_eq!(bare(&lines.concat()), bare(text));
-        }
-        assert_eq!(wrap("a text of four words", 80), ["a text of four words"]);
     }
 }

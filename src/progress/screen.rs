@@ -24,6 +24,8 @@ const FORECAST_SHARE_MIN: f64 = 0.01;
 /// Columns of a shortened name, and of shortened settings, at least.
 const NAME_COLUMNS_MIN: usize = 8;
 const SETTINGS_COLUMNS_MIN: usize = 12;
+/// The same for a running trial, whose progress says more than a few letters of its settings.
+const RUNNING_SETTINGS_COLUMNS_MIN: usize = 24;
 
 /// The state that the bars show.
 pub(super) struct Screen {
@@ -179,8 +181,9 @@ impl Screen {
         let plural = if self.forecast.total > 1.0 { "s" } else { "" };
         let mut parts = vec![
             Part::flexible(0, self.sweep.clone(), NAME_COLUMNS_MIN),
-            Part::bar(6, share, 30).cyan(),
-            Part::whole(1, format!("{}/{} trial{plural}", self.forecast.ended, self.forecast.total)).after(" "),
+            Part::bar(5, share, 30).cyan(),
+            Part::whole(1, format!("{}/{} trial{plural}", self.forecast.ended, self.forecast.total))
+                .after(" "),
         ];
         if self.failed > 0 {
             parts.push(Part::whole(4, format!("{} failed", self.failed)).red());
@@ -192,7 +195,7 @@ impl Screen {
         if let Some(left) = self.left {
             parts.push(Part::whole(3, left.describe(now)));
         }
-        parts.push(Part::whole(5, format!("{} so far", clock(now.saturating_duration_since(self.begun)))));
+        parts.push(Part::whole(6, format!("{} so far", clock(now.saturating_duration_since(self.begun)))));
         parts
     }
 }
@@ -241,7 +244,7 @@ impl Running {
         if let Some(left) = self.left {
             parts.push(Part::whole(3, left.describe(now)));
         }
-        parts.push(Part::flexible(6, self.settings.clone(), SETTINGS_COLUMNS_MIN));
+        parts.push(Part::flexible(6, self.settings.clone(), RUNNING_SETTINGS_COLUMNS_MIN));
         parts.push(Part::whole(8, self.device.clone()));
         parts
     }

@@ -43,7 +43,10 @@ pub fn summary(
     }
     if counts.failed > 0 {
         let (trials, them) = if counts.failed == 1 { ("trial stays", "it") } else { ("trials stay", "them") };
-        writeln!(out, "  failed {trials} failed; to try {them} again, add --retry-failed to the same command")?;
+        writeln!(
+            out,
+            "  failed {trials} failed; to try {them} again, add --retry-failed to the same command"
+        )?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
@@ -56,7 +59,9 @@ pub fn summary(
     path_line("results", folder.path())?;
     let sweep = plain(&folder.arguments());
     writeln!(out, "{:<9} sweep leaderboard {sweep}", "next")?;
-    if counts.complete > 0 { writeln!(out, "{:<9} sweep export-best {sweep}", "")? }
+    if counts.complete > 0 {
+        writeln!(out, "{:<9} sweep export-best {sweep}", "")?
+    }
     Ok(())
 }
 

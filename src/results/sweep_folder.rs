@@ -131,7 +131,9 @@ impl SweepFolder {
     #[must_use]
     pub fn arguments(&self) -> String {
         match self.path.parent() {
-            Some(root) if root != Path::new(DEFAULT_ROOT) => format!("{} --results {}", self.name(), quoted(root)),
+            Some(root) if root != Path::new(DEFAULT_ROOT) => {
+                format!("{} --results {}", self.name(), quoted(root))
+            }
             Some(_) | None => self.name(),
         }
     }

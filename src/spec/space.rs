@@ -3,7 +3,7 @@
 use super::{
     document::{Content, KeyValue, Node},
     draft::{Chosen, SpecDraft},
-    keys,
+    foreign, keys,
     problem::At,
     reader::{Reader, found},
     sweep::{Domain, SweptSetting},
@@ -85,6 +85,9 @@ fn unknown_help(entry: &KeyValue) -> String {
     if entry.key == "seed" {
         return "to try several seeds, set `repeats` in [search]".to_owned();
     }
+    if let Some(advice) = foreign::swept_advice(&entry.key, &entry.node.json()) {
+        return advice;
+    }
     if let Content::Table(inner) = &entry.node.content
         && let Some(inner) = inner.iter().find(|inner| settings::key(&inner.key).is_some())
     {
@@ -123,13 +126,33 @@ fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> O
     let Content::Table(forms) = &entry.node.content else {
         let kind = entry.node.content.kind();
         let help = match &entry.node.content {
-            Content::List(_) => format!("write {name} = {{ grid = […] }}"),
-            _ => format!("fix it in [{}] instead, or write {name} = {{ grid = […] }}", key.section.name()),
+            Content::List(_) => {
+                let domain = foreign::domain(key, &entry.node.json());
+                format!("write {name} = {}", domain.unwrap_or_else(|| "{ grid = […] }".to_owned()))
+            }
+            _ => match foreign::fixed(key, &entry.node.json()).map(|value| foreign::quoted(&value)) {
+                Some(value) => format!(
+                    "fix it in [{}] instead: {name} = {value}; or write {name} = {{ grid = [{value}] }}",
+                    key.section.name()
+                ),
+                None => {
+                    format!("fix it in [{}] instead, or write {name} = {{ grid = […] }}", key.section.name())
+                }
+            },
         };
         let message = format!("`{name}` is {kind} and does not say how to search");
         reader.findings.error(entry.node.at, message, help);
         return None;
     };
+    if !forms.is_empty()
+        && !forms.iter().any(|form| FORMS.contains(&form.key.as_str()))
+        && let Some(help) = other_form(key, &entry.node)
+    {
+        let (message, first) =
+            (format!("`{name}` does not say how to search in words of a spec"), forms.first());
+        reader.findings.error(first.map_or(entry.key_at, |first| first.key_at), message, help);
+        return None;
+    }
     reader.refuse_unknown(&entry.node, Some(&format!("search.space.{name}")), &FORMS);
     let mut known = forms.iter().filter(|form| FORMS.contains(&form.key.as_str()));
     let form = known.next();
@@ -143,6 +166,16 @@ fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> O
         reader.findings.error(entry.node.at, format!("`{name}` has nothing to search"), help);
     }
     form
+}
+
+/// The line that says in words of a spec what other programs write otherwise; `None` if it is not certain.
+fn other_form(key: &SettingKey, described: &Node) -> Option<String> {
+    let json = described.json();
+    if let Some(value) = json.get("value").and_then(|value| foreign::fixed(key, value)) {
+        let (section, value) = (key.section.name(), foreign::quoted(&value));
+        return Some(format!("it has one value: write {} = {value} in [{section}] instead", key.name));
+    }
+    foreign::domain(key, &json).map(|domain| format!("write {} = {domain}", key.name))
 }
 
 /// The domain of a list of values.

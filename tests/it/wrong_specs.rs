@@ -178,6 +178,22 @@ wrong! {
     a_learning_rate_that_is_no_number: train("learning_rate = nan");
 }
 
+// Words of other programs, and advice that must work when it is followed.
+wrong! {
+    words_of_transformers: train("per_device_train_batch_size = 16\nnum_train_epochs = 3.0\nwarmup_steps = 500\nfp16 = true");
+    words_of_optuna_in_the_space: space("lr = { low = 1e-5, high = 1e-3, log = true }\nmax_length = { choice = [64, 128] }\noptimizer = { grid = [\"adam\"] }");
+    words_of_wandb_in_a_form: space("dropout = { distribution = \"uniform\", min = 0.0, max = 0.4 }\nepochs = { value = 3 }");
+    a_split_in_a_table_of_its_own: single("path = \"all.csv\"") + "\n[split]\ntrain = 0.8\nvalidation = 0.1\ntest = 0.1\n", files: [("all.csv", b"text,label\na,0\nb,1\n")];
+    a_split_in_a_list: single("path = \"all.csv\"\nsplit = [0.8, 0.1, 0.1]"), files: [("all.csv", b"text,label\na,0\nb,1\n")];
+    a_limit_that_is_a_number: data("limit = 100");
+    a_space_of_its_own: SPEC.replace("[search.space]", "[space]");
+    a_model_that_is_a_text: with("seed = 42", "seed = 42\nmodel = \"bert-base-uncased\"");
+    a_name_with_a_space: with("\"first\"", "\"my first sweep\"");
+    a_checkpoint_without_its_owner: with("[train]", "[model]\ncheckpoint = \"bert-base-uncased\"\n\n[train]");
+    a_spec_in_json: "{\"name\": \"x\", \"data\": {\"path\": \"all.csv\"}}";
+    a_sweep_of_wandb: "method: random\nparameters:\n  lr:\n    min: 0.00001\n    max: 0.001\n    distribution: log_uniform_values\n  batch_size:\n    values: [8, 16]\n";
+}
+
 // Overrides.
 wrong! {
     an_override_without_value: SPEC, set: ["train.epochs"];

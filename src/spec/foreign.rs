@@ -1,0 +1,502 @@
+//! The words of other programs (transformers, Optuna, Ray, W&B) for what a spec says, and the lines that say
+//! the same here.
+//!
+//! Every line that is suggested can be read: a value is quoted only if its key takes it.
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    nearest::nearest,
+    settings::{self, SettingKey, Value, ValueKind},
+};
+
+/// What another program's word means here.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Meaning {
+    /// The setting of this name, with the same values.
+    Setting(&'static str),
+    /// The key of this name in this table, with the same values.
+    Key(&'static str, &'static str),
+    /// Something else, which this text explains.
+    Note(&'static str),
+}
+
+use Meaning::{Key, Note, Setting};
+
+const NO_STEPS: &str =
+    "warm-up is a share of all steps here: write warmup_ratio = 0.1, or the like, in [train]";
+const ACCUMULATION: &str = "a batch is computed in parts with gradient_accumulation = 2, or the like, in [train]; \
+                            `batch_size` counts all parts of it, so multiply it by the same number";
+const ROUNDED: &str = "nothing is rounded by default; matmul_precision = \"bf16\" in [train] rounds the factors \
+                       of matrix products on the CPU";
+const ADAMW: &str = "the optimiser is always AdamW with its usual constants: remove it";
+const EVALUATION: &str = "there is an evaluation after each epoch, or every N steps with eval_every = N in [train]: \
+                          remove it";
+const BEST_EPOCH: &str =
+    "the best epoch's parameters are always the ones that are kept and measured: remove it";
+const CLASSES: &str = "the classes are those of the label column: remove it";
+const FOLDER: &str = "results go to a folder named after the sweep, below --results DIR: remove it";
+const DEVICES: &str = "`sweep run` takes devices as an option, for example --devices cuda:0: remove it";
+const SEARCHED: &str = "lists (`grid`) are tried in full, and ranges are drawn at random: remove it";
+const PRUNER: &str =
+    "a trial is stopped by its own validation curve, see `patience` in [early_stopping]: remove it";
+const RANKED: &str = "`sweep leaderboard --rank` says what decides, and `monitor` in [early_stopping] what stops a \
+                      trial: remove it";
+const TEXTS: &str = "the files are read by `path`, or `train`, `validation` and `test`, in [data]";
+const OUTSIDE: &str = "there is no such setting here: remove it";
+
+/// Words of other programs, and what they mean here.
+const WORDS: &[(&str, Meaning)] = &[
+    ("per_device_train_batch_size", Setting("batch_size")),
+    ("per_gpu_train_batch_size", Setting("batch_size")),
+    ("train_batch_size", Setting("batch_size")),
+    ("bs", Setting("batch_size")),
+    ("per_device_eval_batch_size", Note("evaluations need no batch size: remove it")),
+    ("eval_batch_size", Note("evaluations need no batch size: remove it")),
+    ("num_train_epochs", Setting("epochs")),
+    ("num_epochs", Setting("epochs")),
+    ("n_epochs", Setting("epochs")),
+    ("max_epochs", Setting("epochs")),
+    ("max_steps", Note("a training is measured in epochs here: write epochs = 3, or the like, in [train]")),
+    ("lr", Setting("learning_rate")),
+    ("head_lr", Setting("head_learning_rate")),
+    ("classifier_lr", Setting("head_learning_rate")),
+    ("classifier_learning_rate", Setting("head_learning_rate")),
+    ("layerwise_lr_decay", Setting("layer_decay")),
+    ("layer_lr_decay", Setting("layer_decay")),
+    ("llrd", Setting("layer_decay")),
+    ("wd", Setting("weight_decay")),
+    ("l2", Setting("weight_decay")),
+    ("warmup_steps", Note(NO_STEPS)),
+    ("num_warmup_steps", Note(NO_STEPS)),
+    ("warmup_proportion", Setting("warmup_ratio")),
+    ("lr_scheduler_type", Setting("schedule")),
+    ("lr_scheduler", Setting("schedule")),
+    ("lr_schedule", Setting("schedule")),
+    ("scheduler", Setting("schedule")),
+    ("max_length", Setting("chunk_length")),
+    ("max_seq_length", Setting("chunk_length")),
+    ("max_seq_len", Setting("chunk_length")),
+    ("max_len", Setting("chunk_length")),
+    ("seq_len", Setting("chunk_length")),
+    ("sequence_length", Setting("chunk_length")),
+    ("model_max_length", Setting("chunk_length")),
+    ("doc_stride", Setting("chunk_stride")),
+    ("model_name_or_path", Setting("checkpoint")),
+    ("pretrained_model_name_or_path", Setting("checkpoint")),
+    ("model_name", Setting("checkpoint")),
+    ("model_id", Setting("checkpoint")),
+    ("model", Setting("checkpoint")),
+    ("base_model", Setting("checkpoint")),
+    ("pretrained_model", Setting("checkpoint")),
+    ("encoder", Setting("checkpoint")),
+    ("backbone", Setting("checkpoint")),
+    ("metric_for_best_model", Setting("monitor")),
+    ("early_stopping_patience", Setting("patience")),
+    ("early_stopping_threshold", Setting("min_delta")),
+    ("max_grad_norm", Setting("gradient_clip")),
+    ("clip_grad_norm", Setting("gradient_clip")),
+    ("grad_clip", Setting("gradient_clip")),
+    ("gradient_clipping", Setting("gradient_clip")),
+    ("gradient_clip_val", Setting("gradient_clip")),
+    ("gradient_accumulation_steps", Note(ACCUMULATION)),
+    ("accumulate_grad_batches", Note(ACCUMULATION)),
+    ("grad_accum", Note(ACCUMULATION)),
+    ("fp16", Note(ROUNDED)),
+    ("bf16", Note(ROUNDED)),
+    ("tf32", Note(ROUNDED)),
+    ("precision", Note(ROUNDED)),
+    ("mixed_precision", Note(ROUNDED)),
+    ("dropout_rate", Setting("dropout")),
+    ("dropout_prob", Setting("dropout")),
+    ("hidden_dropout", Setting("dropout")),
+    ("hidden_dropout_prob", Setting("dropout")),
+    ("attention_dropout", Setting("dropout")),
+    ("attention_probs_dropout_prob", Setting("dropout")),
+    ("classifier_dropout", Setting("dropout")),
+    ("label_smoothing_factor", Setting("label_smoothing")),
+    ("optimizer", Note(ADAMW)),
+    ("optimiser", Note(ADAMW)),
+    ("optim", Note(ADAMW)),
+    ("adam_beta1", Note(ADAMW)),
+    ("adam_beta2", Note(ADAMW)),
+    ("adam_epsilon", Note(ADAMW)),
+    ("momentum", Note(ADAMW)),
+    ("eval_steps", Setting("eval_every")),
+    ("eval_strategy", Note(EVALUATION)),
+    ("evaluation_strategy", Note(EVALUATION)),
+    ("load_best_model_at_end", Note(BEST_EPOCH)),
+    ("greater_is_better", Note(BEST_EPOCH)),
+    ("save_steps", Key("checkpoint_every", "run")),
+    ("save_total_limit", Key("keep", "run")),
+    ("save_strategy", Note(BEST_EPOCH)),
+    ("freeze_layers", Setting("freeze")),
+    ("num_frozen_layers", Setting("freeze")),
+    ("freeze_encoder", Note("to let only the head learn, write freeze = \"encoder\" in [model]")),
+    ("do_lower_case", Note("lower-casing is lowercase = \"yes\" or lowercase = \"no\" in [text]")),
+    ("num_labels", Note(CLASSES)),
+    ("num_classes", Note(CLASSES)),
+    ("n_classes", Note(CLASSES)),
+    ("train_file", Key("train", "data")),
+    ("validation_file", Key("validation", "data")),
+    ("eval_file", Key("validation", "data")),
+    ("dev_file", Key("validation", "data")),
+    ("test_file", Key("test", "data")),
+    ("dev", Key("validation", "data")),
+    ("valid", Key("validation", "data")),
+    ("val", Key("validation", "data")),
+    ("data_file", Key("path", "data")),
+    ("file", Key("path", "data")),
+    ("csv", Key("path", "data")),
+    ("dataset", Note(TEXTS)),
+    ("dataset_name", Note(TEXTS)),
+    ("text_column", Key("text", "data")),
+    ("text_column_name", Key("text", "data")),
+    ("label_column", Key("label", "data")),
+    ("label_column_name", Key("label", "data")),
+    ("target", Key("label", "data")),
+    ("pos_label", Key("positive", "data")),
+    ("positive_label", Key("positive", "data")),
+    (
+        "max_train_samples",
+        Note("a part of the data is taken with limit = { train = 1000 }, or the like, in [data]"),
+    ),
+    ("trials", Key("samples", "search")),
+    ("n_trials", Key("samples", "search")),
+    ("num_trials", Key("samples", "search")),
+    ("max_trials", Key("samples", "search")),
+    ("num_samples", Key("samples", "search")),
+    ("run_cap", Key("samples", "search")),
+    ("seeds", Key("repeats", "search")),
+    ("n_seeds", Key("repeats", "search")),
+    ("num_seeds", Key("repeats", "search")),
+    (
+        "parameters",
+        Note(
+            "the settings to be searched stand in [search.space], for example \
+                         learning_rate = { log_uniform = [1e-5, 1e-3] }",
+        ),
+    ),
+    ("method", Note(SEARCHED)),
+    ("strategy", Note(SEARCHED)),
+    ("sampler", Note(SEARCHED)),
+    ("algorithm", Note(SEARCHED)),
+    ("direction", Note(RANKED)),
+    ("goal", Note(RANKED)),
+    ("metric", Note(RANKED)),
+    ("early_terminate", Note(PRUNER)),
+    ("pruner", Note(PRUNER)),
+    ("output_dir", Note(FOLDER)),
+    ("results_dir", Note(FOLDER)),
+    ("device", Note(DEVICES)),
+    ("devices", Note(DEVICES)),
+    ("gpu", Note(DEVICES)),
+    ("gpus", Note(DEVICES)),
+    ("n_gpu", Note(DEVICES)),
+    ("do_train", Note(OUTSIDE)),
+    ("do_eval", Note(OUTSIDE)),
+    ("num_workers", Note(OUTSIDE)),
+    ("dataloader_num_workers", Note(OUTSIDE)),
+    ("logging_steps", Note(OUTSIDE)),
+    ("report_to", Note(OUTSIDE)),
+    ("project", Note(OUTSIDE)),
+    ("program", Note(OUTSIDE)),
+    ("command", Note(OUTSIDE)),
+];
+
+/// What `word` means here, if another program uses it.
+pub(super) fn meaning(word: &str) -> Option<Meaning> {
+    let same = |known: &str| known.eq_ignore_ascii_case(&word.replace('-', "_"));
+    WORDS.iter().find(|(known, _)| same(known)).map(|(_, meaning)| *meaning)
+}
+
+/// Advice for the key `word` with this value in the table `section` (`None` at the top of the spec).
+pub(super) fn advice(word: &str, value: &Json, section: Option<&str>) -> Option<String> {
+    let place =
+        |table: &str| if section == Some(table) { " instead".to_owned() } else { format!(" in [{table}]") };
+    match meaning(word)? {
+        Note(note) => Some(format!("`{word}` of other programs: {note}")),
+        Key(key, table) => Some(match toml(value) {
+            Some(value) => format!("write {key} = {value}{}", place(table)),
+            None => format!("it is `{key}` in [{table}]"),
+        }),
+        Setting(name) => {
+            let key = settings::key(name)?;
+            Some(fixed(key, value).map_or_else(
+                || format!("it is `{name}` in [{}]: {}", key.section.name(), key.kind.describe()),
+                |value| format!("write {name} = {}{}", quoted(&value), place(key.section.name())),
+            ))
+        }
+    }
+}
+
+/// Advice for the entry `word` of `[search.space]`.
+pub(super) fn swept_advice(word: &str, described: &Json) -> Option<String> {
+    match meaning(word)? {
+        Note(note) => Some(format!("`{word}` of other programs: {note}")),
+        Key(key, table) => Some(format!("`{key}` in [{table}] is not swept")),
+        Setting(name) => {
+            let key = settings::key(name)?;
+            Some(domain(key, described).map_or_else(
+                || format!("it is called {name} here: {name} = {{ grid = […] }}, or a range"),
+                |domain| format!("write {name} = {domain}"),
+            ))
+        }
+    }
+}
+
+/// The value that a setting takes and that `value` most likely means.
+pub(super) fn fixed(key: &SettingKey, value: &Json) -> Option<Value> {
+    let value = match value {
+        Json::Number(number) => match number.as_i64() {
+            Some(int) => Value::Int(int),
+            None => Value::Float(number.as_f64()?),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => return None,
+    };
+    let is_taken = |value: &Value| key.kind.admits(value);
+    let meant = match (&key.kind, &value) {
+        _ if is_taken(&value) => Some(value),
+        // YAML takes `1e-5` for a text.
+        (ValueKind::Float { .. }, Value::Text(text)) => text.trim().parse().ok().map(Value::Float),
+        (ValueKind::Int { .. }, Value::Text(text)) => text.trim().parse().ok().map(Value::Int),
+        (ValueKind::Int { .. }, Value::Float(float)) => float.to_string().parse().ok().map(Value::Int),
+        (ValueKind::Choice(names), Value::Text(text)) => choice(names, text).map(Value::Text),
+        (
+            ValueKind::Int { .. }
+            | ValueKind::Float { .. }
+            | ValueKind::Choice(_)
+            | ValueKind::Text
+            | ValueKind::Freeze,
+            _,
+        ) => None,
+    };
+    meant.filter(is_taken)
+}
+
+/// The name that another program's `text` most likely means: `linear` for `linear_with_warmup`, `val_f1` for
+/// `eval_f1` or `f1`.
+pub(super) fn choice(names: &[&str], text: &str) -> Option<String> {
+    let text = text.to_lowercase();
+    let begins = |name: &&&str| text.starts_with(&format!("{name}_")) || name.ends_with(&format!("_{text}"));
+    names
+        .iter()
+        .find(begins)
+        .copied()
+        .or_else(|| nearest(&text, names.iter().copied()))
+        .map(ToOwned::to_owned)
+}
+
+/// The domain of a setting that another program describes so, as TOML: `{ grid = [64, 128] }`.
+///
+/// `None` where nothing certain can be said.
+pub(super) fn domain(key: &SettingKey, described: &Json) -> Option<String> {
+    let described = match described {
+        Json::Array(values) => return grid(key, values),
+        Json::Object(described) => described,
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => return None,
+    };
+    let first = |names: &[&str]| names.iter().find_map(|name| described.get(*name));
+    if let Some(Json::Array(values)) =
+        first(&["grid", "values", "choice", "choices", "categories", "options"])
+    {
+        return grid(key, values);
+    }
+    let pair = |form: &str| match described.get(form) {
+        Some(Json::Array(bounds)) => <&[Json; 2]>::try_from(bounds.as_slice()).ok(),
+        _ => None,
+    };
+    if let Some([low, high]) = pair("log_uniform").or_else(|| pair("loguniform")).or_else(|| pair("log")) {
+        return range(key, low, high, true);
+    }
+    if let Some([low, high]) =
+        pair("uniform").or_else(|| pair("range")).or_else(|| pair("int")).or_else(|| pair("randint"))
+    {
+        return range(key, low, high, false);
+    }
+    let (low, high) = (first(&["min", "low", "lower"])?, first(&["max", "high", "upper"])?);
+    let is_log = matches!(described.get("log"), Some(Json::Bool(true)));
+    bounded(key, low, high, described, is_log)
+}
+
+/// The domain between two bounds, whose distribution may be named.
+fn bounded(
+    key: &SettingKey,
+    low: &Json,
+    high: &Json,
+    described: &Map<String, Json>,
+    is_log: bool,
+) -> Option<String> {
+    match described.get("distribution").map(|name| name.as_str().unwrap_or_default()) {
+        None => range(key, low, high, is_log),
+        Some("uniform" | "int_uniform" | "q_uniform") => range(key, low, high, false),
+        Some("log_uniform_values" | "loguniform" | "q_log_uniform_values") => range(key, low, high, true),
+        // W&B gives the exponents of e.
+        Some("log_uniform") => match (number(low)?, number(high)?) {
+            (low, high) if low < 0.0 => {
+                let rounded =
+                    |exponent: f64| Some(Json::from(format!("{:.1e}", exponent.exp()).parse::<f64>().ok()?));
+                range(key, &rounded(low)?, &rounded(high)?, true)
+            }
+            _ => range(key, low, high, true),
+        },
+        Some(_) => None,
+    }
+}
+
+fn number(value: &Json) -> Option<f64> {
+    match value {
+        Json::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
+    }
+}
+
+/// A list of values that `key` takes.
+fn grid(key: &SettingKey, values: &[Json]) -> Option<String> {
+    let values: Option<Vec<String>> =
+        values.iter().map(|value| fixed(key, value).map(|it| quoted(&it))).collect();
+    let values = values.filter(|values| !values.is_empty())?;
+    Some(format!("{{ grid = [{}] }}", values.join(", ")))
+}
+
+/// A range between two bounds that `key` takes.
+fn range(key: &SettingKey, low: &Json, high: &Json, is_log: bool) -> Option<String> {
+    let (low, high) = (fixed(key, low)?, fixed(key, high)?);
+    let is_range = low.as_f64()? < high.as_f64()?;
+    let form = match (&key.kind, is_log) {
+        (ValueKind::Int { .. }, _) => "int",
+        (ValueKind::Float { .. }, true) if low.as_f64()? > 0.0 => "log_uniform",
+        (ValueKind::Float { .. }, false) => "uniform",
+        (ValueKind::Float { .. } | ValueKind::Choice(_) | ValueKind::Text | ValueKind::Freeze, _) => {
+            return None;
+        }
+    };
+    is_range.then(|| format!("{{ {form} = [{}, {}] }}", quoted(&low), quoted(&high)))
+}
+
+/// A value as TOML.
+pub(super) fn quoted(value: &Value) -> String {
+    match value {
+        Value::Text(text) => toml::Value::String(text.clone()).to_string(),
+        Value::Int(_) | Value::Float(_) => value.to_string(),
+    }
+}
+
+/// The characters of the longest value that advice quotes.
+const QUOTED_MAX: usize = 120;
+
+/// A value as TOML on one line; `None` if it is long, or not to be written in TOML.
+pub(super) fn toml(value: &Json) -> Option<String> {
+    let all = |values: Vec<Option<String>>| values.into_iter().collect::<Option<Vec<String>>>();
+    let text = match value {
+        Json::Null => return None,
+        Json::Bool(truth) => truth.to_string(),
+        Json::String(text) => quoted(&Value::Text(text.clone())),
+        Json::Number(number) => match number.as_i64() {
+            Some(int) => int.to_string(),
+            None => Value::Float(number.as_f64()?).to_string(),
+        },
+        Json::Array(values) => format!("[{}]", all(values.iter().map(toml).collect())?.join(", ")),
+        Json::Object(entries) => {
+            let entry = |(key, value): (&String, &Json)| Some(format!("{} = {}", bare(key)?, toml(value)?));
+            format!("{{ {} }}", all(entries.iter().map(entry).collect())?.join(", "))
+        }
+    };
+    (text.len() <= QUOTED_MAX && !text.contains('\n')).then_some(text)
+}
+
+/// `key`, if TOML needs no quotes for it.
+pub(super) fn bare(key: &str) -> Option<&str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (!key.is_empty() && key.chars().all(is_plain)).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{policy, spec::keys};
+
+    #[test]
+    fn every_word_means_a_key_that_exists_and_is_no_key_itself() {
+        for (word, meaning) in WORDS {
+            assert!(settings::key(word).is_none(), "{word}");
+            match meaning {
+                Setting(name) => assert!(settings::key(name).is_some(), "{name}"),
+                Key(name, "data") => assert!(keys::DATA.contains(name), "{name}"),
+                Key(name, "search") => assert!(keys::SEARCH.contains(name), "{name}"),
+                Key(name, "run") => assert!(policy::KEYS.contains(name), "{name}"),
+                Key(_, table) => panic!("{table}"),
+                Note(note) => assert!(!note.is_empty()),
+            }
+        }
+    }
+
+    fn said(word: &str, value: &Json) -> String {
+        advice(word, value, Some("train")).unwrap()
+    }
+
+    #[test]
+    fn a_word_of_transformers_becomes_a_line_of_ours() {
+        assert_eq!(said("per_device_train_batch_size", &json!(16)), "write batch_size = 16 instead");
+        assert_eq!(said("num_train_epochs", &json!(3.0)), "write epochs = 3 instead");
+        assert_eq!(
+            said("lr_scheduler_type", &json!("cosine_with_restarts")),
+            "write schedule = \"cosine\" instead"
+        );
+        assert_eq!(said("max_seq_length", &json!(128)), "write chunk_length = 128 in [text]");
+        assert_eq!(
+            said("metric_for_best_model", &json!("f1")),
+            "write monitor = \"val_f1\" in [early_stopping]"
+        );
+        assert_eq!(said("model_name_or_path", &json!("a/b")), "write checkpoint = \"a/b\" in [model]");
+        assert_eq!(said("train_file", &json!("a.csv")), "write train = \"a.csv\" in [data]");
+        assert_eq!(said("run_cap", &json!(20)), "write samples = 20 in [search]");
+        assert!(said("fp16", &json!(true)).contains("matmul_precision = \"bf16\" in [train]"));
+        assert!(said("warmup_steps", &json!(500)).contains("warmup_ratio = 0.1"));
+    }
+
+    #[test]
+    fn a_value_that_our_key_does_not_take_is_not_suggested() {
+        let said = said("lr_scheduler_type", &json!("polynomial"));
+        assert_eq!(said, "it is `schedule` in [train]: one of \"linear\", \"cosine\", \"constant\"");
+    }
+
+    fn searched(name: &str, described: &Json) -> Option<String> {
+        domain(settings::key(name).unwrap(), described)
+    }
+
+    #[test]
+    fn searches_of_other_programs_become_ours_where_they_are_certain() {
+        for (name, described, ours) in [
+            ("batch_size", json!({ "values": [8, 16] }), Some("{ grid = [8, 16] }")),
+            ("batch_size", json!({ "min": 8, "max": 64 }), Some("{ int = [8, 64] }")),
+            ("learning_rate", json!({ "choice": ["1e-5", 3e-5] }), Some("{ grid = [1e-5, 3e-5] }")),
+            (
+                "learning_rate",
+                json!({ "low": 1e-5, "high": 1e-3, "log": true }),
+                Some("{ log_uniform = [1e-5, 0.001] }"),
+            ),
+            ("learning_rate", json!({ "loguniform": [1e-5, 1e-3] }), Some("{ log_uniform = [1e-5, 0.001] }")),
+            (
+                "learning_rate",
+                json!({ "distribution": "log_uniform_values", "min": 1e-5, "max": 1e-3 }),
+                Some("{ log_uniform = [1e-5, 0.001] }"),
+            ),
+            (
+                "learning_rate",
+                json!({ "distribution": "log_uniform", "min": -11.513, "max": -6.908 }),
+                Some("{ log_uniform = [1e-5, 0.001] }"),
+            ),
+            ("dropout", json!({ "min": 0.0, "max": 0.5 }), Some("{ uniform = [0, 0.5] }")),
+            ("dropout", json!({ "distribution": "normal", "mu": 0.1, "sigma": 0.1 }), None),
+            ("dropout", json!({ "min": 0.0, "max": 1.5 }), None),
+            ("dropout", json!({ "min": 0.5, "max": 0.1 }), None),
+            ("pooling", json!({ "values": ["cls", "first"] }), None),
+        ] {
+            assert_eq!(searched(name, &described).as_deref(), ours, "{name} {described}");
+        }
+    }
+}
