@@ -11,7 +11,8 @@
 //! run       [run]                            keys      which key belongs in which table
 //! checks    settings that contradict         resources data and checkpoints that a spec names
 //! problem   a finding with its place         sweep     the checked spec
-//! foreign   words of other programs          translate specs in YAML and JSON
+//! words     what other programs call it      foreign   their words as lines of a spec
+//! translate specs in YAML and JSON
 //! ```
 
 mod checks;
@@ -31,6 +32,7 @@ mod space;
 mod sweep;
 mod text;
 mod translate;
+mod words;
 
 use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path};
 

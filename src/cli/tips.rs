@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn the_spec_of_the_tip_can_be_read() {
         let lines = SPEC.lines().filter_map(|line| line.strip_prefix("    "));
-        let text: String =
-            lines.filter(|line| !line.starts_with("sweep")).map(|line| format!("{line}\n")).collect();
+        let text: Vec<&str> = lines.filter(|line| !line.starts_with("sweep")).collect();
+        let text = text.join("\n");
         let base = std::path::Path::new("/");
         let read =
             spec::parse(&spec::SpecText { name: "a", text: &text, overrides: &[], base, working: base });

@@ -53,6 +53,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prajjwal1", &["bert-tiny", "bert-mini", "bert-small", "bert-medium"]),
 ];
 
+/// Characters that a misspelt name may have too many or too few.
+const SLIP_MAX: usize = 2;
+
 /// A model that somebody may mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meant {
@@ -70,8 +73,10 @@ pub fn meant(written: &str) -> Option<Meant> {
     let name = text.rsplit('/').next().unwrap_or(text);
     let models = || OWNERS.iter().flat_map(|(owner, names)| names.iter().map(move |name| (*owner, *name)));
     let found = models().find(|(_, known)| known.eq_ignore_ascii_case(name));
+    // A slip of the finger changes the length little; `mini` alone is no slip for `bert-mini`.
+    let is_as_long = |known: &&str| known.len().abs_diff(name.len()) <= SLIP_MAX;
     let near = || {
-        let near = nearest(name, models().map(|(_, known)| known))?;
+        let near = nearest(name, models().map(|(_, known)| known).filter(is_as_long))?;
         models().find(|(_, known)| *known == near)
     };
     let is_exact = found.is_some();
@@ -101,7 +106,7 @@ mod tests {
     fn a_slip_of_the_finger_finds_the_nearest_name() {
         let near = Meant { id: "google-bert/bert-base-uncased".to_owned(), is_exact: false };
         assert_eq!(meant("bert-base-uncase"), Some(near));
-        assert_eq!(meant("my-own-model"), None);
+        assert_eq!([meant("my-own-model"), meant("models/mini")], [None, None]);
     }
 
     #[test]

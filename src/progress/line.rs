@@ -61,8 +61,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),
         (Some(id), Event::Finished(outcome)) => {
-            let verdict = study.trial(id).and_then(judge).map_or_else(String::new, |it| format!(", {it}"));
-            Some(format!("{}{verdict} ({}/{total})", finished(id, outcome), counts.complete + counts.failed))
+            Some(format!("{} ({}/{total})", finished(id, outcome, study), counts.complete + counts.failed))
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
@@ -97,12 +96,13 @@ fn evaluated(id: TrialId, evaluation: &Evaluation) -> String {
 }
 
 /// The line for a complete trial.
-fn finished(id: TrialId, outcome: &Outcome) -> String {
+fn finished(id: TrialId, outcome: &Outcome, study: &Study) -> String {
     let span = duration(Duration::try_from_secs_f64(outcome.seconds).unwrap_or_default());
     let early = if outcome.stopped_early { ", stopped early" } else { "" };
     let test = &outcome.test;
     let interval = format!("[{:.4}, {:.4}]", test.f1_low, test.f1_high);
-    format!("trial {id} is complete after {span}{early}: test F1 {:.4} {interval}", test.f1)
+    let verdict = study.trial(id).and_then(judge).map_or_else(String::new, |verdict| format!(", {verdict}"));
+    format!("trial {id} is complete after {span}{early}: test F1 {:.4} {interval}{verdict}", test.f1)
 }
 
 /// The line for the steps of a trial that has long been quiet.

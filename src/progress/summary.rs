@@ -57,12 +57,14 @@ pub fn summary(
     path_line("overview", &folder.overview())?;
     path_line("report", &folder.report())?;
     path_line("results", folder.path())?;
+    next(out, counts.complete > 0, folder)
+}
+
+/// Writes the commands that are likely to come next.
+fn next(out: &mut dyn Write, is_any_complete: bool, folder: &SweepFolder) -> io::Result<()> {
     let sweep = plain(&folder.arguments());
     writeln!(out, "{:<9} sweep leaderboard {sweep}", "next")?;
-    if counts.complete > 0 {
-        writeln!(out, "{:<9} sweep export-best {sweep}", "")?
-    }
-    Ok(())
+    if is_any_complete { writeln!(out, "{:<9} sweep export-best {sweep}", "") } else { Ok(()) }
 }
 
 #[cfg(test)]

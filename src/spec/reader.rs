@@ -90,9 +90,9 @@ impl<'a> Reader<'a> {
 
 /// Advice for a value that stands where the table `name` belongs.
 fn table_help(name: &str, value: &Json) -> String {
-    let text = value.as_str().map(|text| foreign::quoted(&Value::Text(text.to_owned())));
+    let quoted = value.as_str().map(|text| foreign::quoted(&Value::Text(text.to_owned())));
     let shares = value.as_array().map(|shares| shares.iter().filter_map(Json::as_f64).collect::<Vec<f64>>());
-    match (name, text, shares.as_deref(), value.as_u64()) {
+    match (name, quoted, shares.as_deref(), value.as_u64()) {
         ("split", _, Some([train, validation, test]), _)
             if (train + validation + test - 1.0).abs() < 1e-6 =>
         {

@@ -103,14 +103,7 @@ fn checkpoints(
         let is_local = path.starts_with("builtin:") || Path::new(&path).is_dir();
         let local = is_local.then(|| Checkpoint::parse(&path));
         let Some(checkpoint) = local.or_else(|| HubId::parse(&written).map(Checkpoint::Hub)) else {
-            let help = match hub::meant(&written) {
-                Some(Meant { id, is_exact: true }) => {
-                    format!("on the hub, the model of this name is \"{id}\"")
-                }
-                Some(Meant { id, is_exact: false }) => format!("did you mean \"{id}\", a model of the hub?"),
-                None => NO_ID_HELP.to_owned(),
-            };
-            findings.error(at, format!("there is no folder {path}"), help);
+            findings.error(at, format!("there is no folder {path}"), no_id_help(&written));
             continue;
         };
         match inspect(Wanted { checkpoint: &checkpoint, written: &written, sweep: draft.name.as_deref() }) {
@@ -119,11 +112,8 @@ fn checkpoints(
                 names.insert(written, checkpoint);
             }
             Err(mut refusal) => {
-                if let Some(Meant { id, is_exact: true }) =
-                    hub::meant(&written).filter(|it| !is_local && it.id != written)
-                {
-                    let help = refusal.help.map_or_else(String::new, |help| format!("; {help}"));
-                    refusal.help = Some(format!("on the hub, the model of this name is \"{id}\"{help}"));
+                if !is_local {
+                    name_owner(&written, &mut refusal);
                 }
                 let subject = if is_local {
                     format!("the checkpoint `{written}`")
@@ -135,6 +125,23 @@ fn checkpoints(
         }
     }
     NamedCheckpoints { names, facts }
+}
+
+/// Advice for a name that is neither a folder's nor an id.
+fn no_id_help(written: &str) -> String {
+    match hub::meant(written) {
+        Some(Meant { id, is_exact: true }) => format!("on the hub, the model of this name is \"{id}\""),
+        Some(Meant { id, is_exact: false }) => format!("did you mean \"{id}\", a model of the hub?"),
+        None => NO_ID_HELP.to_owned(),
+    }
+}
+
+/// Adds the well-known owner of a model to the refusal of the same name with another owner.
+fn name_owner(written: &str, refusal: &mut Refusal) {
+    if let Some(Meant { id, is_exact: true }) = hub::meant(written).filter(|meant| meant.id != written) {
+        let help = refusal.help.take().map_or_else(String::new, |help| format!("; {help}"));
+        refusal.help = Some(format!("on the hub, the model of this name is \"{id}\"{help}"));
+    }
 }
 
 /// Reports that a checkpoint cannot be used.

@@ -124,24 +124,8 @@ fn domain(reader: &mut Reader<'_>, key: &'static SettingKey, entry: &KeyValue) -
 fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> Option<&'e KeyValue> {
     let name = key.name;
     let Content::Table(forms) = &entry.node.content else {
-        let kind = entry.node.content.kind();
-        let help = match &entry.node.content {
-            Content::List(_) => {
-                let domain = foreign::domain(key, &entry.node.json());
-                format!("write {name} = {}", domain.unwrap_or_else(|| "{ grid = […] }".to_owned()))
-            }
-            _ => match foreign::fixed(key, &entry.node.json()).map(|value| foreign::quoted(&value)) {
-                Some(value) => format!(
-                    "fix it in [{}] instead: {name} = {value}; or write {name} = {{ grid = [{value}] }}",
-                    key.section.name()
-                ),
-                None => {
-                    format!("fix it in [{}] instead, or write {name} = {{ grid = […] }}", key.section.name())
-                }
-            },
-        };
-        let message = format!("`{name}` is {kind} and does not say how to search");
-        reader.findings.error(entry.node.at, message, help);
+        let message = format!("`{name}` is {} and does not say how to search", entry.node.content.kind());
+        reader.findings.error(entry.node.at, message, no_form_help(key, &entry.node));
         return None;
     };
     if !forms.is_empty()
@@ -166,6 +150,23 @@ fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> O
         reader.findings.error(entry.node.at, format!("`{name}` has nothing to search"), help);
     }
     form
+}
+
+/// Advice for a swept setting that is a single value or a list.
+fn no_form_help(key: &SettingKey, node: &Node) -> String {
+    let (name, section) = (key.name, key.section.name());
+    if let Content::List(_) = node.content {
+        let domain = foreign::domain(key, &node.json());
+        return format!("write {name} = {}", domain.unwrap_or_else(|| "{ grid = […] }".to_owned()));
+    }
+    match foreign::fixed(key, &node.json()).map(|value| foreign::quoted(&value)) {
+        Some(value) => {
+            format!(
+                "fix it in [{section}] instead: {name} = {value}; or write {name} = {{ grid = [{value}] }}"
+            )
+        }
+        None => format!("fix it in [{section}] instead, or write {name} = {{ grid = […] }}"),
+    }
 }
 
 /// The line that says in words of a spec what other programs write otherwise; `None` if it is not certain.

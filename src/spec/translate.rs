@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value as Json};
 
-use super::foreign::{self, Meaning};
+use super::{
+    foreign,
+    words::{Meaning, meaning},
+};
 use crate::settings::{self, SettingKey};
 
 /// Draws that are suggested where a file does not say how many.
@@ -168,7 +171,7 @@ struct Search {
 impl Search {
     /// Adds the parameter `word`.
     fn add(&mut self, word: &str, described: &Json) {
-        let key: Result<&'static SettingKey, &str> = match (settings::key(word), foreign::meaning(word)) {
+        let key: Result<&'static SettingKey, &str> = match (settings::key(word), meaning(word)) {
             (Some(key), _) => Ok(key),
             (None, Some(Meaning::Setting(name))) => settings::key(name).ok_or(""),
             (None, Some(Meaning::Note(note))) => Err(note),
@@ -216,7 +219,7 @@ mod tests {
     /// The TOML that is shown for a file; it must be a spec.
     fn shown(name: &str, text: &str) -> String {
         let help = recognise(name, text).unwrap().help;
-        let toml = help.iter().skip(2).map(|line| format!("{line}\n")).collect::<String>();
+        let toml = help.get(2..).unwrap().join("\n") + "\n";
         let base = Path::new("/");
         let spec = parse(&SpecText { name: "a.toml", text: &toml, overrides: &[], base, working: base });
         assert!(spec.is_ok(), "{}\n{toml}", spec.map(|_| ()).unwrap_err().render(false));

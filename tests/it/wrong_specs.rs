@@ -28,6 +28,10 @@ epochs = 2
 learning_rate = { grid = [1e-4, 3e-4] }
 "#;
 
+/// Twenty texts of two classes.
+const TWENTY: &str = "text,label\na,0\nb,1\nc,0\nd,1\ne,0\nf,1\ng,0\nh,1\ni,0\nj,1\nk,0\nl,1\nm,0\nn,1\no,0\np,1\nq,0\n\
+                      r,1\ns,0\nt,1\n";
+
 /// A folder with good data.
 fn good() -> Place {
     let place = Place::empty();
@@ -182,9 +186,9 @@ wrong! {
 wrong! {
     words_of_transformers: train("per_device_train_batch_size = 16\nnum_train_epochs = 3.0\nwarmup_steps = 500\nfp16 = true");
     words_of_optuna_in_the_space: space("lr = { low = 1e-5, high = 1e-3, log = true }\nmax_length = { choice = [64, 128] }\noptimizer = { grid = [\"adam\"] }");
-    words_of_wandb_in_a_form: space("dropout = { distribution = \"uniform\", min = 0.0, max = 0.4 }\nepochs = { value = 3 }");
-    a_split_in_a_table_of_its_own: single("path = \"all.csv\"") + "\n[split]\ntrain = 0.8\nvalidation = 0.1\ntest = 0.1\n", files: [("all.csv", b"text,label\na,0\nb,1\n")];
-    a_split_in_a_list: single("path = \"all.csv\"\nsplit = [0.8, 0.1, 0.1]"), files: [("all.csv", b"text,label\na,0\nb,1\n")];
+    words_of_wandb_in_a_form: space("dropout = { distribution = \"uniform\", min = 0.0, max = 0.4 }\nbatch_size = { value = 16 }");
+    a_split_in_a_table_of_its_own: single("path = \"all.csv\"") + "\n[split]\ntrain = 0.8\nvalidation = 0.1\ntest = 0.1\n", files: [("all.csv", TWENTY.as_bytes())];
+    a_split_in_a_list: single("path = \"all.csv\"\nsplit = [0.8, 0.1, 0.1]"), files: [("all.csv", TWENTY.as_bytes())];
     a_limit_that_is_a_number: data("limit = 100");
     a_space_of_its_own: SPEC.replace("[search.space]", "[space]");
     a_model_that_is_a_text: with("seed = 42", "seed = 42\nmodel = \"bert-base-uncased\"");
