@@ -153,12 +153,14 @@ fn syntax_message(message: &str) -> String {
 }
 
 fn is_bare_word(message: &str) -> bool {
-    message.starts_with("invalid boolean") || message.contains("must be quoted")
+    let begins_like_a_value =
+        ["invalid boolean", "invalid float, expected `nan`", "invalid float, expected `inf`"];
+    begins_like_a_value.iter().any(|start| message.starts_with(start)) || message.contains("must be quoted")
 }
 
 fn syntax_help(message: &str) -> &'static str {
     match message {
-        _ if is_bare_word(message) => "write texts in quotes: \"…\"",
+        _ if is_bare_word(message) => "write texts in quotes: \"…\"; truth values are true and false",
         "duplicate key" => "each key and each [table] may stand once; remove or join them",
         _ => "a line is `key = value`, a comment or a [table]; lists are [1, 2], inline tables { a = 1 }",
     }

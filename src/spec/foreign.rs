@@ -13,12 +13,23 @@ use crate::{
     settings::{self, SettingKey, Value, ValueKind},
 };
 
-/// Advice for the key `word` with this value in the table `section` (`None` at the top of the spec).
-pub(super) fn advice(word: &str, value: &Json, section: Option<&str>) -> Option<String> {
+/// Keys of `[model]` in other programs that name the encoder.
+const MODEL_NAMES: [&str; 4] = ["name", "id", "path", "pretrained"];
+
+/// Advice for the key `word` with this value in the table `section` (`None` at the top of the spec), whose keys
+/// are `known`.
+pub(super) fn advice(word: &str, value: &Json, section: Option<&str>, known: &[&str]) -> Option<String> {
     let place =
         |table: &str| if section == Some(table) { " instead".to_owned() } else { format!(" in [{table}]") };
-    match meaning(word)? {
+    let is_model = section == Some("model") && MODEL_NAMES.contains(&word);
+    match if is_model { Setting("checkpoint") } else { meaning(word)? } {
         Note(note) => Some(note.to_owned()),
+        Key(key, _) if known.contains(&key) => {
+            Some(toml(value).map_or_else(
+                || format!("it is `{key}` here"),
+                |value| format!("write {key} = {value} instead"),
+            ))
+        }
         Key(key, table) => Some(match toml(value) {
             Some(value) => format!("write {key} = {value}{}", place(table)),
             None => format!("it is `{key}` in [{table}]"),
@@ -82,6 +93,9 @@ pub(super) fn fixed(key: &SettingKey, value: &Json) -> Option<Value> {
 /// `eval_f1` or `f1`.
 pub(super) fn choice(names: &[&str], text: &str) -> Option<String> {
     let text = text.to_lowercase();
+    if text == "none" && names.contains(&"constant") {
+        return Some("constant".to_owned());
+    }
     let begins = |name: &&&str| text.starts_with(&format!("{name}_")) || name.ends_with(&format!("_{text}"));
     names
         .iter()
@@ -221,7 +235,7 @@ mod tests {
 
     use super::*;
     fn said(word: &str, value: &Json) -> String {
-        advice(word, value, Some("train")).unwrap()
+        advice(word, value, Some("train"), &["epochs"]).unwrap()
     }
 
     #[test]
@@ -242,6 +256,14 @@ mod tests {
         assert_eq!(said("run_cap", &json!(20)), "write samples = 20 in [search]");
         assert!(said("fp16", &json!(true)).contains("matmul_precision = \"bf16\" in [train]"));
         assert!(said("warmup_steps", &json!(500)).contains("warmup_ratio = 0.1"));
+    }
+
+    #[test]
+    fn a_word_is_advised_in_the_table_that_has_its_key() {
+        let said = advice("val", &json!(0.1), Some("data.split"), &["train", "validation", "test"]);
+        assert_eq!(said.as_deref(), Some("write validation = 0.1 instead"));
+        let said = advice("name", &json!("a/b"), Some("model"), &["checkpoint"]);
+        assert_eq!(said.as_deref(), Some("write checkpoint = \"a/b\" instead"));
     }
 
     #[test]

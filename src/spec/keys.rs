@@ -6,7 +6,7 @@ use super::foreign;
 use crate::{
     nearest::nearest,
     policy::{self, Retries},
-    settings::KEYS,
+    settings::{self, KEYS},
 };
 
 /// Tables and keys at the top of a spec.
@@ -43,7 +43,7 @@ pub(super) fn run_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// Advice for the unknown key `key` with this value in the table `section`, whose keys are `known`.
 pub(super) fn unknown_help(key: &str, value: &Json, section: Option<&str>, known: &[&str]) -> String {
-    if let Some(advice) = foreign::advice(key, value, section) {
+    if let Some(advice) = foreign::advice(key, value, section, known) {
         return advice;
     }
     if let Some(near) = nearest(key, known.iter().copied()) {
@@ -70,12 +70,17 @@ pub(super) fn unknown_help(key: &str, value: &Json, section: Option<&str>, known
 
 /// Advice for the key `name` in the wrong place, which belongs in [section].
 fn belongs(name: &str, value: &Json, section: &str) -> String {
+    if let Some(domain) = settings::key(name).and_then(|key| foreign::domain(key, value)) {
+        return format!("several values are tried in [search.space]: write {name} = {domain} there");
+    }
     match (value, foreign::toml(value)) {
         (Json::Object(_), _) if matches!(name, "space" | "retries") => {
             format!("`{name}` belongs in [{section}]: write [{section}.{name}] instead of [{name}]")
         }
         (Json::Object(_), Some(line)) => {
-            format!("`{name}` belongs in [{section}]: write {name} = {line} there instead")
+            format!(
+                "`{name}` belongs in [{section}]: remove [{name}], and below [{section}] write {name} = {line}"
+            )
         }
         _ => format!("`{name}` belongs in [{section}]"),
     }

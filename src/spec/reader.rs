@@ -112,6 +112,10 @@ fn table_help(name: &str, value: &Json) -> String {
         ("model", Some(name), ..) => {
             format!("at the end of the spec, write [model] and below it checkpoint = {name}")
         }
+        ("early_stopping", ..) if value.is_boolean() => {
+            "a trial always stops early: remove it; how patiently says patience = 2, or the like, in [early_stopping]"
+                .to_owned()
+        }
         ("train" | "text", Some(value), ..) => format!("write {name} = {value} in [data]"),
         _ => format!("write [{name}] on a line of its own, and its keys below it"),
     }
@@ -127,6 +131,17 @@ fn value_help(key: &SettingKey, node: &Node) -> String {
                 None => key.about.to_owned(),
             },
         },
+        (ValueKind::Choice(names), Content::Truth(truth)) => {
+            let words = if *truth { ["yes", "balanced"] } else { ["no", "none"] };
+            words.iter().find(|word| names.contains(word)).map_or_else(
+                || format!("{}: {}", key.name, key.about),
+                |word| format!("write {} = \"{word}\"", key.name),
+            )
+        }
+        (ValueKind::Freeze, Content::Truth(true)) => {
+            "write freeze = \"encoder\", so that only the head learns".to_owned()
+        }
+        (ValueKind::Freeze, Content::Truth(false)) => "write freeze = 0".to_owned(),
         (ValueKind::Int { .. } | ValueKind::Float { .. }, Content::Text(text))
             if text.parse::<f64>().is_ok() =>
         {

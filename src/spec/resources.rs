@@ -136,12 +136,16 @@ fn no_id_help(written: &str) -> String {
     }
 }
 
-/// Adds the well-known owner of a model to the refusal of the same name with another owner.
+/// Adds to a refusal how a folder is named, and the well-known owner of a model of the same name.
 fn name_owner(written: &str, refusal: &mut Refusal) {
-    if let Some(Meant { id, is_exact: true }) = hub::meant(written).filter(|meant| meant.id != written) {
-        let help = refusal.help.take().map_or_else(String::new, |help| format!("; {help}"));
-        refusal.help = Some(format!("on the hub, the model of this name is \"{id}\"{help}"));
-    }
+    let owner = match hub::meant(written) {
+        Some(Meant { id, is_exact: true }) if id != written => {
+            format!("on the hub, the model of this name is \"{id}\"; ")
+        }
+        Some(_) | None => String::new(),
+    };
+    let help = refusal.help.as_deref().unwrap_or(FOLDER_HELP);
+    refusal.help = Some(format!("{owner}{help}; a folder is given relative to the spec's file"));
 }
 
 /// Reports that a checkpoint cannot be used.

@@ -58,6 +58,10 @@ pub(super) fn seed(reader: &mut Reader<'_>) -> Option<u64> {
             Content::Text(text) if text.parse::<u32>().is_ok() => {
                 format!("write it without quotes: seed = {text}")
             }
+            Content::List(_) => {
+                "write one seed here; several seeds are tried with repeats = 3, or the like, in [search]"
+                    .to_owned()
+            }
             _ => "any such number will do, for example seed = 42".to_owned(),
         };
         reader.findings.error(entry.node.at, message, help);

@@ -1,5 +1,7 @@
 //! The `[search]` section and its space.
 
+use serde_json::Value as Json;
+
 use super::{
     document::{Content, KeyValue, Node},
     draft::{Chosen, SpecDraft},
@@ -217,6 +219,9 @@ fn range(
 ) -> Option<ReadDomain> {
     let name = key.name;
     if let Some(help) = form_refused(key, &form.key) {
+        let meant = Json::Object([(form.key.clone(), form.node.json())].into_iter().collect());
+        let help = foreign::domain(key, &meant)
+            .map_or_else(|| help.to_owned(), |domain| format!("write {name} = {domain}"));
         reader.findings.error(form.key_at, format!("`{name}` cannot be drawn by `{}`", form.key), help);
         return None;
     }

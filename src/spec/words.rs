@@ -33,6 +33,8 @@ const PRUNER: &str =
 const RANKED: &str = "`sweep leaderboard --rank` says what decides, and `monitor` in [early_stopping] what stops a \
                       trial: remove it";
 const TEXTS: &str = "the files are read by `path`, or `train`, `validation` and `test`, in [data]";
+const SECTIONS: &str = "settings stand in [model], [text], [train] and [early_stopping], and what is searched in \
+                        [search.space]";
 const OUTSIDE: &str = "there is no such setting here: remove it";
 
 /// Words of other programs, and what they mean here.
@@ -176,6 +178,22 @@ const WORDS: &[(&str, Meaning)] = &[
     ("metric", Note(RANKED)),
     ("early_terminate", Note(PRUNER)),
     ("pruner", Note(PRUNER)),
+    ("hyperparameters", Note(SECTIONS)),
+    ("params", Note(SECTIONS)),
+    ("config", Note(SECTIONS)),
+    ("training", Note(SECTIONS)),
+    ("trainer", Note(SECTIONS)),
+    ("training_args", Note(SECTIONS)),
+    ("training_arguments", Note(SECTIONS)),
+    (
+        "enabled",
+        Note(
+            "a trial always stops by its validation curve; a large patience, such as patience = 1000, lets it run",
+        ),
+    ),
+    ("max_parallel", Note(DEVICES)),
+    ("max_concurrent_trials", Note(DEVICES)),
+    ("n_jobs", Note(DEVICES)),
     ("output_dir", Note(FOLDER)),
     ("results_dir", Note(FOLDER)),
     ("device", Note(DEVICES)),

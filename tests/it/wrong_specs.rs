@@ -192,6 +192,15 @@ wrong! {
     a_limit_that_is_a_number: data("limit = 100");
     a_space_of_its_own: SPEC.replace("[search.space]", "[space]");
     a_model_that_is_a_text: with("seed = 42", "seed = 42\nmodel = \"bert-base-uncased\"");
+    a_table_of_hyperparameters: format!("{SPEC}\n[hyperparameters]\nlr = 1e-5\n");
+    a_model_under_another_word: with("[train]", "[model]\nname = \"google-bert/bert-base-uncased\"\n\n[train]");
+    several_seeds: with("seed = 42", "seed = [1, 2]");
+    shares_in_percent: single("path = \"all.csv\"\nsplit = { train = 80, validation = 10, test = 10 }"), files: [("all.csv", TWENTY.as_bytes())];
+    a_share_under_another_word: single("path = \"all.csv\"\nsplit = { train = 0.8, val = 0.1, test = 0.1 }"), files: [("all.csv", TWENTY.as_bytes())];
+    truth_values_for_choices: with("[train]", "[model]\nfreeze = true\n\n[text]\nlowercase = true\n\n[train]\nclass_weights = false");
+    words_of_python: train("weight_decay = None");
+    early_stopping_that_is_switched_on: with("seed = 42", "seed = 42\nearly_stopping = true");
+    several_values_at_the_top: with("seed = 42", "seed = 42\nbatch_size = [8, 16]");
     a_name_with_a_space: with("\"first\"", "\"my first sweep\"");
     a_checkpoint_without_its_owner: with("[train]", "[model]\ncheckpoint = \"bert-base-uncased\"\n\n[train]");
     a_spec_in_json: "{\"name\": \"x\", \"data\": {\"path\": \"all.csv\"}}";
