@@ -22,6 +22,7 @@ use sweep::{
     executor::{self, Notice, Painter, Run, Workers},
     journal,
     plan::Plan,
+    progress::{Display, Look},
     results::Results,
     sampler::FixedPlan,
     study::Study,
@@ -142,7 +143,7 @@ fn orchestrate(root: &Path, trials: u32) {
     let lock = folder.lock().unwrap();
     sweep::results::write_json(&folder.plan(), &plan).unwrap();
     fs::write(folder.spec(), made_up::spec_text(trials)).unwrap();
-    let mut display = sweep::progress::Display::new(&Study::new(&plan), false);
+    let mut display = Display::new(&Study::new(&plan), Look::Lines);
     let run = Run {
         folder: folder.clone(),
         plan,

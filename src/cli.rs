@@ -12,22 +12,25 @@ mod devices;
 mod dry_run;
 mod exit;
 mod export_best;
+mod list;
 mod listing;
 mod observing;
 mod open;
 mod predict;
 mod prepare;
 mod run;
+mod shell;
 mod show;
 mod slots;
 mod status;
 mod terminal;
 mod texts;
+mod tips;
 mod worker;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::exit::Stop;
 pub use self::{exit::Exit, show::drawing};
@@ -58,10 +61,16 @@ enum SweepCommand {
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
     Status(status::StatusArgs),
+    /// List the sweeps of the results folder
+    List(list::ListArgs),
     /// List what trials share on the disk, or remove it
     Cache(cache::CacheArgs),
     /// Show what this machine offers
     Devices(devices::DevicesArgs),
+    /// Print the completions of a shell
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or write a page for each command into a folder
+    Man(shell::ManArgs),
     /// Serve trials on one device (started by `run`)
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
@@ -75,6 +84,9 @@ pub fn main() -> Exit {
         Err(error) => {
             // Clap reports help and version as errors too; they go to standard output and exit with 0.
             let _ = error.print();
+            if let Some(tip) = tips::tip(&error) {
+                terminal::eprint_lossy(&format!("\n{tip}"));
+            }
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
         }
     };
@@ -99,16 +111,17 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),
         SweepCommand::Status(args) => status::status(&args, &results),
+        SweepCommand::List(args) => list::list(&args, &results),
         SweepCommand::Cache(args) => cache::cache(&args, &results),
         SweepCommand::Devices(args) => devices::devices(&args),
+        SweepCommand::Completions(args) => shell::completions(&args, Cli::command()),
+        SweepCommand::Man(args) => shell::man(&args, Cli::command()),
         SweepCommand::Worker(args) => worker::serve(&args),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -66,6 +66,37 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
+/// `text` on lines of at most `width` columns, broken between words where that is possible. The lines after
+/// the first one are indented.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let indent = if width > 20 { "  " } else { "" };
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let is_first = lines.len() == 1;
+        let Some(line) = lines.last_mut() else { break };
+        if columns(line) + usize::from(!line.is_empty()) + columns(word) <= width {
+            let is_begun = !line.is_empty() && (is_first || line.as_str() != indent);
+            line.push_str(if is_begun { " " } else { "" });
+            line.push_str(word);
+            continue;
+        }
+        let starts_here = line.is_empty() || line.as_str() == indent;
+        if !starts_here {
+            lines.push(indent.to_owned());
+        }
+        for c in word.chars() {
+            let Some(line) = lines.last_mut() else { break };
+            if columns(line) + columns(c.encode_utf8(&mut [0; 4])) <= width {
+                line.push(c);
+            } else {
+                lines.push(format!("{indent}{c}"));
+            }
+        }
+    }
+    lines
+}
+
 /// `text` escaped for Markdown and HTML, so that it is shown literally; `text` must be one line.
 #[must_use]
 pub fn markdown(text: &str) -> String {
@@ -111,5 +142,17 @@ mod tests {
     fn wide_characters_count_as_two_columns() {
         assert_eq!(shorten("情感分类模型甲", 8), "情感…甲");
         assert!(columns(&shorten("情感分类模型甲", 8)) <= 8);
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words_and_nothing_of_it_is_lost() {
+        let text = "warning: 训练文本 of the tokenizer /a/very/long/path/that/has/no/space/at/all fits";
+        for width in [10, 30, 50] {
+            let lines = wrap(text, width);
+            assert!(lines.iter().all(|line| columns(line) <= width), "{lines:?}");
+            let bare = |text: &str| text.replace(' ', "");
+            assert_eq!(bare(&lines.concat()), bare(text));
+        }
+        assert_eq!(wrap("a text of four words", 80), ["a text of four words"]);
     }
 }

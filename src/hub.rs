@@ -5,6 +5,7 @@
 //! network when its files are in the cache. A worker needs [`folder`] alone.
 
 mod cache;
+mod classic;
 mod client;
 mod contents;
 mod download;
@@ -22,6 +23,7 @@ use std::{
 pub(crate) use self::contents::ShardIndex;
 use self::{cache::ModelCache, client::Client, download::Downloads};
 pub use self::{
+    classic::{Meant, meant},
     contents::WEIGHT_FILES,
     download::Pace,
     environment::{Environment, VARIABLES},

@@ -36,6 +36,13 @@ pub(crate) fn scores(wrong: u64, loss: f64) -> Scores {
     Scores::new(confusion, loss, Target::Class(1))
 }
 
+/// The counts of 400 documents, nine tenths of them of class 1, that are all taken for class 1.
+pub(crate) fn one_class_only() -> Scores {
+    let mut confusion = Confusion::new(2);
+    (0..400_usize).for_each(|document| confusion.add(usize::from(document >= 40), 1));
+    Scores::new(confusion, 0.3, Target::Class(1))
+}
+
 /// A complete trial with one evaluation an epoch, of these validation losses; its training loss
 /// falls steadily, and its F1 follows from the validation loss.
 pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {

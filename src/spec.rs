@@ -11,12 +11,15 @@
 //! run       [run]                            keys      which key belongs in which table
 //! checks    settings that contradict         resources data and checkpoints that a spec names
 //! problem   a finding with its place         sweep     the checked spec
+//! words     what other programs call it      foreign   their words as lines of a spec
+//! translate specs in YAML and JSON
 //! ```
 
 mod checks;
 mod data;
 mod document;
 mod draft;
+mod foreign;
 mod inspect;
 mod keys;
 mod paths;
@@ -28,6 +31,8 @@ mod section;
 mod space;
 mod sweep;
 mod text;
+mod translate;
+mod words;
 
 use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path};
 

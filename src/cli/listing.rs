@@ -1,5 +1,7 @@
 //! Commands that show a sweep's results: `leaderboard` and `report`.
 
+use std::io::{self, IsTerminal};
+
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -34,6 +36,35 @@ pub(super) struct LeaderboardArgs {
     /// What decides
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
+    /// Trials that are shown at most, or "all"; by default 20 in a table on a terminal, and all elsewhere
+    #[arg(long, value_name = "N", value_parser = Top::parse)]
+    top: Option<Top>,
+}
+
+/// Trials that a table on a terminal shows unless the user says how many.
+const TOP_DEFAULT: usize = 20;
+
+/// How many trials are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Top(usize);
+
+impl Top {
+    const ALL: Self = Self(usize::MAX);
+
+    /// A number of trials; "all" and 0 mean all of them.
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(0) => Ok(Self::ALL),
+            Ok(count) => Ok(Self(count)),
+            Err(_) if text == "all" => Ok(Self::ALL),
+            Err(_) => Err("a number of trials, or `all`".to_owned()),
+        }
+    }
+
+    /// The number that holds where the user gives none.
+    fn default_for(format: LeaderboardFormat, is_terminal: bool) -> Self {
+        if format == LeaderboardFormat::Table && is_terminal { Self(TOP_DEFAULT) } else { Self::ALL }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -47,17 +78,25 @@ pub(super) struct ReportArgs {
 
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
     let opened = open(results, args.sweep.sweep.as_deref())?;
-    let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
+    let mut board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
     // The other formats have this sentence among their footnotes.
     let has_notes = matches!(args.format, LeaderboardFormat::Table | LeaderboardFormat::Markdown);
     if let Some(warning) = board.nothing_fit().filter(|_| !has_notes) {
         eprint_lossy(&format!("warning: {warning}\n"));
     }
+    let default = || Top::default_for(args.format, io::stdout().is_terminal());
+    let Top(top) = args.top.unwrap_or_else(default);
     print(&match args.format {
-        LeaderboardFormat::Table => board.to_table_within(terminal_width(), usize::MAX),
-        LeaderboardFormat::Json => board.to_json(),
-        LeaderboardFormat::Csv => board.to_csv(),
-        LeaderboardFormat::Markdown => board.to_markdown(),
+        LeaderboardFormat::Table => board.to_table_within(terminal_width(), top),
+        LeaderboardFormat::Markdown => board.to_markdown_of(top),
+        LeaderboardFormat::Json => {
+            board.rows.truncate(top);
+            board.to_json()
+        }
+        LeaderboardFormat::Csv => {
+            board.rows.truncate(top);
+            board.to_csv()
+        }
     })?;
     Ok(Exit::Complete)
 }
@@ -73,4 +112,25 @@ pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop>
         .map_err(|error| Stop::results(&chain(&*error)))?;
     print(&format!("{}\n", display::path(&folder.report())))?;
     Ok(Exit::Complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_trials_or_all_of_them_can_be_asked_for() {
+        assert_eq!(Top::parse("5"), Ok(Top(5)));
+        assert_eq!([Top::parse("0"), Top::parse("all")], [Ok(Top::ALL), Ok(Top::ALL)]);
+        assert!(Top::parse("-1").is_err() && Top::parse("best").is_err());
+    }
+
+    #[test]
+    fn only_a_table_on_a_terminal_is_cut_unless_it_is_asked_for() {
+        assert_eq!(Top::default_for(LeaderboardFormat::Table, true), Top(20));
+        assert_eq!(Top::default_for(LeaderboardFormat::Table, false), Top::ALL);
+        for format in [LeaderboardFormat::Json, LeaderboardFormat::Csv, LeaderboardFormat::Markdown] {
+            assert_eq!(Top::default_for(format, true), Top::ALL);
+        }
+    }
 }

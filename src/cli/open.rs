@@ -29,7 +29,11 @@ pub(super) struct Replayed {
 
 /// Reads the sweep called `name`, or the newest one. Nothing is written.
 pub(super) fn open(results: &Results, name: Option<&str>) -> Result<OpenedSweep, Stop> {
-    let folder = results.find(name)?;
+    read(results.find(name)?)
+}
+
+/// Reads the sweep in `folder`. Nothing is written.
+pub(super) fn read(folder: SweepFolder) -> Result<OpenedSweep, Stop> {
     let plan = read_plan(&folder)?;
     let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
     let Replayed { study, slots } = replay(&folder, &plan)?;

@@ -1,12 +1,6 @@
 //! `sweep run`: from a spec to results.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    io::{self, IsTerminal},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::PathBuf};
 
 use clap::Args;
 
@@ -19,7 +13,7 @@ use super::{
     open::{Replayed, replay},
     prepare, show,
     slots::{self, Load},
-    terminal::{eprint_lossy, terminal_width},
+    terminal::{eprint_lossy, has_colour, look, terminal_width},
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
@@ -63,7 +57,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
-    let colour = io::stderr().is_terminal();
+    let colour = has_colour();
     prepare::check_paths(&args.spec, results)?;
     let checkpoints = RunCheckpoints::new(results, args.fresh);
     let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
@@ -183,7 +177,7 @@ impl Execution<'_> {
         if let Err(error) = show::draw_missing(folder, &study, &board) {
             eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
         }
-        let mut display = Display::new(&study, io::stderr().is_terminal());
+        let mut display = Display::new(&study, look());
         let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
         let run = Run { folder: folder.clone(), plan, again, devices, workers };
         // Not needed any more, and large: the executor reads the log itself.

@@ -1,6 +1,14 @@
 //! Leaderboards, pictures and the page of a sweep, written into its folder.
 
-use std::{cell::RefCell, collections::BTreeSet, error::Error, fs};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    error::Error,
+    fs,
+    time::{Duration, Instant},
+};
+
+use rayon::prelude::*;
 
 use crate::{
     executor::Draw,
@@ -15,15 +23,29 @@ use crate::{
 /// The result of drawing or writing; the error is printed with its causes.
 type DrawResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// The function that a run calls when trials have ended: it draws their pictures and writes the leaderboard.
+/// Time for the pictures of trials in one drawing, so that the pictures of the sweep are not late where trials
+/// end faster than they are drawn.
+const TRIAL_PICTURES_MAX: Duration = Duration::from_millis(250);
+
+/// The function that a run calls when trials have ended: it draws their pictures, and brings the leaderboard,
+/// `overview.png` and `report.html` up to date. The page lacks the pictures of trials that are left for later.
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
-    Box::new(move |study, trials| {
+    Box::new(move |study, ended| {
         let board = leaderboard(&folder, study, RankBy::TestF1);
-        let pictured = report::pictured(&board);
-        let trials: BTreeSet<TrialId> = trials.iter().filter(|id| pictured.contains(id)).copied().collect();
-        draw_trials(&folder, study, &trials)?;
-        write_leaderboard(&folder, &board)
+        let mut pictured = report::pictured(&board);
+        let begun = Instant::now();
+        while let Some(trial) = ended.pop_first() {
+            if pictured.contains(&trial) {
+                study.trial(trial).map_or(Ok(()), |record| draw_trial(&folder, study, record))?;
+            }
+            if begun.elapsed() >= TRIAL_PICTURES_MAX {
+                break;
+            }
+        }
+        write_leaderboard(&folder, &board)?;
+        pictured.retain(|trial| !ended.contains(trial));
+        draw_sweep(&folder, study, &board, &pictured)
     })
 }
 
@@ -65,16 +87,21 @@ pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderbo
     draw_trials(folder, study, &trials)
 }
 
-/// Draws the pictures of these trials, as far as they have evaluations and are complete.
+/// Draws the pictures of these trials on all processors.
 pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet<TrialId>) -> DrawResult {
-    for record in study.trials.iter().filter(|record| trials.contains(&record.trial.id)) {
-        let trial = folder.trial(record.trial.id);
-        if !record.evaluations.is_empty() {
-            report::draw_curve(record, study, &trial.curve())?;
-        }
-        if record.state == State::Complete {
-            report::draw_confusion(record, study, &trial.confusion())?;
-        }
+    let shown: Vec<&TrialRecord> =
+        study.trials.iter().filter(|record| trials.contains(&record.trial.id)).collect();
+    shown.par_iter().try_for_each(|record| draw_trial(folder, study, record))
+}
+
+/// Draws the pictures of a trial, as far as it has evaluations and is complete.
+fn draw_trial(folder: &SweepFolder, study: &Study, record: &TrialRecord) -> DrawResult {
+    let trial = folder.trial(record.trial.id);
+    if !record.evaluations.is_empty() {
+        report::draw_curve(record, study, &trial.curve())?;
+    }
+    if record.state == State::Complete {
+        report::draw_confusion(record, study, &trial.confusion())?;
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::exit::Stop;
-use crate::display::{columns, plain};
+use crate::{
+    display::{columns, plain},
+    progress::Look,
+};
 
 /// Writes `text` to standard output.
 pub(super) fn print(text: &str) -> Result<(), Stop> {
@@ -43,6 +46,47 @@ pub(super) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// The value of an environment variable; `None` if it is not set or empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether text on standard error has colours.
+pub(super) fn has_colour() -> bool {
+    wants_colour(io::stderr().is_terminal(), &variable)
+}
+
+/// How a run shows its progress on standard error.
+pub(super) fn look() -> Look {
+    look_on(io::stderr().is_terminal(), &variable)
+}
+
+/// Whether text has colours, by <https://no-color.org> and <https://bixense.com/clicolors>.
+fn wants_colour(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    let is_off = |name| variable(name).is_some_and(|value| value == "0");
+    if variable("NO_COLOR").is_some() {
+        return false;
+    }
+    if variable("CLICOLOR_FORCE").is_some() {
+        return !is_off("CLICOLOR_FORCE");
+    }
+    is_terminal && !is_off("CLICOLOR") && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Bars on a terminal that can move its cursor, and lines elsewhere.
+fn look_on(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> Look {
+    let term = variable("TERM").unwrap_or_else(|| "dumb".to_owned());
+    // IPython's kernel runs commands on a pseudo-terminal whose output lands in a notebook.
+    let is_pager_off = |name| variable(name).is_some_and(|value| value == "cat");
+    let is_kernel = term == "xterm-color" && (is_pager_off("GIT_PAGER") || is_pager_off("PAGER"));
+    let is_notebook = variable("JPY_PARENT_PID").is_some() || is_kernel;
+    if is_terminal && term != "dumb" && !is_notebook {
+        Look::Bars { colour: wants_colour(is_terminal, variable) }
+    } else {
+        Look::Lines
+    }
+}
+
 /// A table of these rows: columns as wide as their widest cell, with two spaces between them.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
@@ -63,6 +107,47 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The environment with these variables.
+    fn with<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn only_a_terminal_that_can_move_its_cursor_has_bars() {
+        let xterm = ("TERM", "xterm-256color");
+        let bars = Look::Bars { colour: true };
+        assert_eq!(look_on(true, &with(&[xterm])), bars);
+        assert_eq!(look_on(false, &with(&[xterm])), Look::Lines);
+        assert_eq!(look_on(true, &with(&[("TERM", "dumb")])), Look::Lines);
+        assert_eq!(look_on(true, &with(&[])), Look::Lines);
+    }
+
+    #[test]
+    fn a_notebook_has_lines_although_its_commands_see_a_terminal() {
+        let kernel = [("TERM", "xterm-color"), ("PAGER", "cat"), ("CLICOLOR_FORCE", "1")];
+        assert_eq!(look_on(true, &with(&kernel)), Look::Lines);
+        let parent = [("TERM", "xterm-256color"), ("JPY_PARENT_PID", "7")];
+        assert_eq!(look_on(true, &with(&parent)), Look::Lines);
+        assert_eq!(look_on(true, &with(&[("TERM", "xterm-color")])), Look::Bars { colour: true });
+    }
+
+    #[test]
+    fn colours_are_as_the_environment_asks_for() {
+        let term = ("TERM", "xterm");
+        for (is_terminal, variables, colour) in [
+            (true, [term, ("LANG", "C")], true),
+            (true, [term, ("NO_COLOR", "1")], false),
+            (true, [term, ("CLICOLOR", "0")], false),
+            (true, [("TERM", "dumb"), ("LANG", "C")], false),
+            (false, [term, ("CLICOLOR", "1")], false),
+            (false, [term, ("CLICOLOR_FORCE", "1")], true),
+            (true, [term, ("CLICOLOR_FORCE", "0")], false),
+            (true, [("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        ] {
+            assert_eq!(wants_colour(is_terminal, &with(&variables)), colour, "{is_terminal} {variables:?}");
+        }
+    }
 
     #[test]
     fn a_word_of_a_shell_has_quotes_only_if_it_needs_them() {

@@ -19,8 +19,10 @@ use crate::{
     trial::TrialId,
 };
 
-/// Draws what follows from a study in which these trials have come to an end since the last call.
-pub type Draw = Box<dyn FnMut(&Study, &[TrialId]) -> Result<(), Box<dyn Error + Send + Sync>> + Send>;
+/// Draws what follows from a study in which these trials have come to an end. The trials that it leaves in the
+/// set are given to the next call, which comes even if no further trial ends; a call must take one out.
+pub type Draw =
+    Box<dyn FnMut(&Study, &mut BTreeSet<TrialId>) -> Result<(), Box<dyn Error + Send + Sync>> + Send>;
 
 /// Rest after a drawing, in multiples of the time it took: drawing takes a tenth of a processor.
 const REST: u32 = 9;
@@ -120,11 +122,16 @@ impl PainterThread {
 
     /// Draws, unless everything is drawn.
     fn draw(&mut self) {
-        let trials: Vec<TrialId> = std::mem::take(&mut self.ended).into_iter().collect();
-        if trials.is_empty() {
+        if self.ended.is_empty() {
             return;
         }
-        if let Err(error) = (self.draw)(&self.study, &trials) {
+        let before = self.ended.len();
+        let drawn = (self.draw)(&self.study, &mut self.ended);
+        // What cannot be drawn is not tried again and again.
+        if drawn.is_err() || self.ended.len() >= before {
+            self.ended.clear();
+        }
+        if let Err(error) = drawn {
             self.warn(&*error);
         }
     }
@@ -162,12 +169,32 @@ mod tests {
     }
 
     #[test]
+    fn trials_that_a_drawing_leaves_are_given_to_the_next_one_although_no_trial_ends() {
+        let (done, drawn) = mpsc::channel();
+        let draw: Draw = Box::new(move |_, trials| {
+            let first = trials.pop_first();
+            done.send((first, trials.len())).map_err(Into::into)
+        });
+        let (sender, _warnings) = Warnings::channel();
+        let study = Study::new(&plan(3));
+        let (records, queue) = mpsc::channel();
+        let ended = (1..=3).map(TrialId).collect();
+        let mut canvas = PainterThread { study, ended, draw, warnings: sender };
+        let thread = thread::spawn(move || canvas.follow(&queue));
+        let seen: Vec<_> = drawn.iter().take(3).collect();
+        drop(records);
+        thread.join().unwrap();
+        let trial = |id| Some(TrialId(id));
+        assert_eq!(seen, [(trial(1), 2), (trial(2), 1), (trial(3), 0)]);
+    }
+
+    #[test]
     fn every_end_is_drawn_and_the_last_drawing_knows_all() {
         let drawn = Arc::new(Mutex::new((BTreeSet::new(), Vec::new())));
         let seen = Arc::clone(&drawn);
         let draw: Draw = Box::new(move |study, trials| {
             let mut seen = seen.lock().unwrap();
-            seen.0.extend(trials.iter().copied());
+            seen.0.append(trials);
             seen.1 = study.trials.iter().map(|trial| trial.state).collect();
             Ok(())
         });

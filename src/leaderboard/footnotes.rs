@@ -8,6 +8,7 @@ use super::{
     uncompared::Uncompared,
     verdict::Verdict,
 };
+use crate::trial::State;
 
 impl Leaderboard {
     /// What a reader must know before trusting the ranking: whole sentences.
@@ -96,6 +97,30 @@ impl Leaderboard {
         })
     }
 
+    /// Says how many trials stand below the first `rows`, how many of them failed or learned nothing, and how
+    /// to see them.
+    pub(super) fn hidden(&self, rows: usize) -> Option<String> {
+        let hidden = self.rows.get(rows..).filter(|hidden| !hidden.is_empty())?;
+        let count = |is: fn(&LeaderboardRow) -> bool| hidden.iter().filter(|row| is(row)).count();
+        let kinds = [
+            (count(|row| row.state == State::Failed), "failed"),
+            (count(|row| row.verdict == Some(Verdict::Collapsed)), "collapsed"),
+            (count(|row| row.state == State::Complete && row.verdict == Some(Verdict::Diverged)), "diverged"),
+            (count(|row| matches!(row.state, State::Waiting | State::Running)), "not over"),
+        ];
+        let kinds: Vec<String> = kinds
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, kind)| format!("{count} {kind}"))
+            .collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+        let (count, total) = (hidden.len(), self.rows.len());
+        let are = if count == 1 { "is" } else { "are" };
+        Some(format!(
+            "{count} of {total} trials{kinds} {are} not shown: sweep leaderboard --top all shows all."
+        ))
+    }
+
     /// Says why trials were not compared: a sentence for each reason.
     fn uncompared_notes(&self) -> impl Iterator<Item = String> {
         Uncompared::ALL.into_iter().filter_map(|reason| self.uncompared_note(reason))
@@ -175,7 +200,8 @@ mod tests {
     use crate::{
         leaderboard::{Leaderboard, RankBy, build},
         metrics::ClassCounts,
-        samples::{record, study},
+        samples::{failed, one_class_only, record, study},
+        trial::FailureKind,
     };
 
     #[test]
@@ -214,6 +240,20 @@ mod tests {
         assert!(board.to_json().contains("\"positive\": \"好评\""), "{}", board.to_json());
         assert!(board.to_csv().lines().next().unwrap().ends_with(",positive"));
         assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评"));
+    }
+
+    #[test]
+    fn trials_that_are_not_shown_are_counted_by_their_fate() {
+        let mut trials: Vec<_> = (1..=5).map(|id| record(id, &[0.5])).collect();
+        trials.push(failed(record(6, &[0.5]), FailureKind::Signal(9)));
+        let outcome = trials[1].outcome.as_mut().unwrap();
+        (outcome.validation, outcome.test.f1) = (one_class_only(), 0.0);
+        let board = build(&study(trials), RankBy::TestF1, &|_| None);
+        let note =
+            "3 of 6 trials (1 failed, 1 collapsed) are not shown: sweep leaderboard --top all shows all.";
+        assert_eq!(board.hidden(3).as_deref(), Some(note));
+        assert!(board.to_table_within(None, 3).contains(note) && board.to_markdown_of(3).contains("3 of 6"));
+        assert_eq!([board.hidden(6), board.hidden(usize::MAX)], [None, None]);
     }
 
     /// Seven trials, some of which ran in micro-batches of this size.

@@ -120,6 +120,12 @@ impl Leaderboard {
     /// A Markdown document: heading, table, footnotes.
     #[must_use]
     pub fn to_markdown(&self) -> String {
+        self.to_markdown_of(usize::MAX)
+    }
+
+    /// As [`Self::to_markdown`], with the first `rows` rows. The notes are about all rows.
+    #[must_use]
+    pub fn to_markdown_of(&self, rows: usize) -> String {
         let columns = self.columns();
         let mut text = format!(
             "# {}\n\nRanked by {}.\n\n",
@@ -131,10 +137,11 @@ impl Leaderboard {
         };
         line(columns.iter().map(|column| figures::markdown(column.heading.trim_end())).collect());
         line(columns.iter().map(|column| if column.right { "--:" } else { "---" }.to_owned()).collect());
-        for row in &self.rows {
+        for row in self.rows.iter().take(rows) {
             line(columns.iter().map(|column| figures::markdown((column.cell)(row).trim_end())).collect());
         }
-        for note in self.footnotes().into_iter().chain(self.failures()) {
+        let notes = self.hidden(rows).into_iter().chain(self.footnotes()).chain(self.failures());
+        for note in notes {
             let _ = write!(text, "\n{}\n", figures::markdown(&note));
         }
         text

@@ -10,6 +10,7 @@ use super::{
     figures,
     listing::Column,
 };
+use crate::display::wrap;
 
 /// Columns that are left out on a narrow terminal, in the order in which they are left out.
 const DISPENSABLE: [&str; 7] = ["device", "time", "train loss", "seed", "best epoch", "val loss", "accuracy"];
@@ -41,10 +42,11 @@ impl Leaderboard {
 
     /// The table of the first `rows` rows, then the footnotes, which are about all rows.
     ///
-    /// `width` is the largest width of the table's lines, in terminal columns; `None` for no limit. The
-    /// terminal wraps the footnotes.
+    /// `width` is the largest width of a line, in terminal columns; `None` for no limit. Footnotes are broken
+    /// between words.
     #[must_use]
     pub fn to_table_within(&self, width: Option<usize>, rows: usize) -> String {
+        let hidden = self.hidden(rows);
         let rows = self.rows.get(..rows).unwrap_or(&self.rows);
         let all = || -> Vec<TableColumn> {
             self.columns().iter().map(|column| TableColumn::new(column, rows)).collect()
@@ -67,13 +69,17 @@ impl Leaderboard {
             left_out.clear();
             table = stacked(&all(), rows.len());
         }
-        let mut notes: Vec<String> = self.footnotes().into_iter().chain(self.failures()).collect();
+        let mut notes: Vec<String> =
+            hidden.into_iter().chain(self.footnotes()).chain(self.failures()).collect();
         if !left_out.is_empty() {
             let names = left_out.join(", ");
             notes.push(format!("Left out to fit the terminal: {names}. --format csv has everything."));
         }
         if !notes.is_empty() {
-            let _ = write!(table, "\n{}\n", notes.join("\n"));
+            let lines = notes
+                .iter()
+                .flat_map(|note| width.map_or_else(|| vec![note.clone()], |width| wrap(note, width)));
+            let _ = write!(table, "\n{}\n", lines.collect::<Vec<_>>().join("\n"));
         }
         table
     }
@@ -175,7 +181,9 @@ mod tests {
             let gone =
                 DISPENSABLE.into_iter().filter(|name| *name != "seed" && !headings(&table).contains(name));
             let gone: Vec<&str> = gone.collect();
-            match table.split_once("Left out to fit the terminal: ") {
+            assert!(widest(&table) <= width, "{width}\n{table}");
+            let unbroken = table.replace("\n  ", " ");
+            match unbroken.split_once("Left out to fit the terminal: ") {
                 Some((_, names)) => assert!(names.starts_with(&format!("{}. --format csv", gone.join(", ")))),
                 None => assert!(gone.is_empty(), "{width}\n{table}"),
             }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::time::duration;
 use crate::{
-    event::{Evaluation, Event, Outcome, Prepared, Record},
+    event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
+    leaderboard::verdict::judge,
     study::Study,
     system::device::Device,
     trial::{Failure, TrialId, TrialRef},
@@ -60,7 +61,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),
         (Some(id), Event::Finished(outcome)) => {
-            Some(format!("{} ({}/{total})", finished(id, outcome), counts.complete + counts.failed))
+            Some(format!("{} ({}/{total})", finished(id, outcome, study), counts.complete + counts.failed))
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
@@ -95,10 +96,19 @@ fn evaluated(id: TrialId, evaluation: &Evaluation) -> String {
 }
 
 /// The line for a complete trial.
-fn finished(id: TrialId, outcome: &Outcome) -> String {
+fn finished(id: TrialId, outcome: &Outcome, study: &Study) -> String {
     let span = duration(Duration::try_from_secs_f64(outcome.seconds).unwrap_or_default());
     let early = if outcome.stopped_early { ", stopped early" } else { "" };
-    format!("trial {id} is complete after {span}{early}: test F1 {:.4}", outcome.test.f1)
+    let test = &outcome.test;
+    let interval = format!("[{:.4}, {:.4}]", test.f1_low, test.f1_high);
+    let verdict = study.trial(id).and_then(judge).map_or_else(String::new, |verdict| format!(", {verdict}"));
+    format!("trial {id} is complete after {span}{early}: test F1 {:.4} {interval}{verdict}", test.f1)
+}
+
+/// The line for the steps of a trial that has long been quiet.
+pub(super) fn moved(id: TrialId, progress: &Progress) -> String {
+    let Progress { epoch, epochs, step, steps, train_loss } = progress;
+    format!("trial {id} epoch {epoch}/{epochs}, step {step}/{steps}: train loss {train_loss:.4}")
 }
 
 /// The line for a failed attempt.

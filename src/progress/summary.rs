@@ -13,8 +13,8 @@ use crate::{
     trial::State,
 };
 
-/// Writes the summary of a run: counts, failures, the given top of the leaderboard, and the paths of the
-/// results.
+/// Writes the summary of a run: counts, failures, the given top of the leaderboard, the paths of the
+/// results, and the commands that are likely to come next.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -43,7 +43,10 @@ pub fn summary(
     }
     if counts.failed > 0 {
         let (trials, them) = if counts.failed == 1 { ("trial stays", "it") } else { ("trials stay", "them") };
-        writeln!(out, "  failed {trials} failed; to try {them} again: sweep run SPEC --retry-failed")?;
+        writeln!(
+            out,
+            "  failed {trials} failed; to try {them} again, add --retry-failed to the same command"
+        )?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
@@ -53,7 +56,15 @@ pub fn summary(
     };
     path_line("overview", &folder.overview())?;
     path_line("report", &folder.report())?;
-    path_line("results", folder.path())
+    path_line("results", folder.path())?;
+    next(out, counts.complete > 0, folder)
+}
+
+/// Writes the commands that are likely to come next.
+fn next(out: &mut dyn Write, is_any_complete: bool, folder: &SweepFolder) -> io::Result<()> {
+    let sweep = plain(&folder.arguments());
+    writeln!(out, "{:<9} sweep leaderboard {sweep}", "next")?;
+    if is_any_complete { writeln!(out, "{:<9} sweep export-best {sweep}", "") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -97,8 +108,9 @@ mod tests {
         assert_eq!(
             text,
             "test: 0 of 2 trials complete, 1 failed, 1 waits\n  trial 0001 failed: no such file\n  \
-             failed trial stays failed; to try it again: sweep run SPEC --retry-failed\n\n\
-             rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n"
+             failed trial stays failed; to try it again, add --retry-failed to the same command\n\n\
+             rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n\
+             next      sweep leaderboard test --results results\n"
         );
     }
 }

@@ -1,11 +1,20 @@
-//! The settings of the terminal that the bars are drawn on.
+//! The width and the settings of the terminal that the bars are drawn on.
 
 use std::io;
 
 use rustix::{
     process::getpgrp,
-    termios::{LocalModes, OptionalActions, tcgetattr, tcgetpgrp, tcsetattr},
+    termios::{LocalModes, OptionalActions, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr},
 };
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS_DEFAULT: usize = 80;
+
+/// The columns of the terminal of standard error, now.
+pub(super) fn columns() -> usize {
+    let size = tcgetwinsize(io::stderr()).ok().map(|size| usize::from(size.ws_col));
+    size.filter(|columns| *columns > 0).unwrap_or(COLUMNS_DEFAULT)
+}
 
 /// Keeps the terminal of standard error, while it lives, from showing Ctrl-C as `^C`.
 ///

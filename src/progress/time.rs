@@ -59,9 +59,22 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
+/// A span of time as a clock shows it: `0:07`, `12:40`, `1:05:00`.
+pub(super) fn clock(span: Duration) -> String {
+    let seconds = span.as_secs() + u64::from(span.subsec_millis() >= 500);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_shows_hours_only_if_there_are_any() {
+        let texts = [0.4, 59.6, 760.0, 3900.0, 360_000.0].map(|s| clock(Duration::from_secs_f64(s)));
+        assert_eq!(texts, ["0:00", "1:00", "12:40", "1:05:00", "100:00:00"]);
+    }
 
     #[test]
     fn the_time_left_counts_only_what_this_run_did() {

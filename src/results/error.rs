@@ -77,7 +77,7 @@ fn there_are(names: &[String]) -> String {
 }
 
 /// A path as an argument of a shell command, in quotes if need be.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_safe = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
     if text.chars().all(is_safe) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    error::ResultsError,
+    error::{ResultsError, quoted},
     holder::Holder,
     lock::{self, Lock},
     trial_folder::TrialFolder,
@@ -30,6 +30,9 @@ const SWEEP_FILES: [&str; 9] = [
 
 /// Name of the folder with the entries that trials share; it is beside the sweeps' folders.
 pub(super) const CACHE: &str = ".cache";
+
+/// The results folder of a command that names none.
+const DEFAULT_ROOT: &str = "results";
 
 /// One sweep's folder, `results/<name>/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,9 +117,25 @@ impl SweepFolder {
     }
 
     /// Time of the last change of the log, or else of the plan; `None` when this is no sweep's folder.
-    pub(super) fn last_change(&self) -> Option<SystemTime> {
-        let plan = fs::metadata(self.plan()).ok()?;
-        fs::metadata(self.log()).unwrap_or(plan).modified().ok()
+    #[must_use]
+    pub fn last_change(&self) -> Option<SystemTime> {
+        fs::metadata(self.log()).or_else(|_| fs::metadata(self.plan())).ok()?.modified().ok()
+    }
+
+    /// Whether the folder has a plan, as a sweep's folder does.
+    pub(super) fn has_plan(&self) -> bool {
+        self.plan().exists()
+    }
+
+    /// The words that name this sweep to a command: `first`, or `first --results 'my results'`.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        match self.path.parent() {
+            Some(root) if root != Path::new(DEFAULT_ROOT) => {
+                format!("{} --results {}", self.name(), quoted(root))
+            }
+            Some(_) | None => self.name(),
+        }
     }
 
     /// Creates the folder if it is missing and takes its lock, which is held until the value is dropped.

@@ -46,6 +46,14 @@ impl Results {
     /// # Errors
     /// When the results folder exists and cannot be read.
     pub fn list(&self) -> Result<Vec<SweepFolder>, ResultsError> {
+        Ok(self.folders()?.into_iter().filter(SweepFolder::has_plan).collect())
+    }
+
+    /// As [`Self::list`], with the folders that hold a log and have lost their plan.
+    ///
+    /// # Errors
+    /// When the results folder exists and cannot be read.
+    pub fn folders(&self) -> Result<Vec<SweepFolder>, ResultsError> {
         let entries = match fs::read_dir(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(ResultsError::io("read", &self.root))?,

@@ -1,6 +1,6 @@
 //! Combinations of settings that contradict each other.
 
-use super::{draft::SpecDraft, reader::Reader, sweep::Domain};
+use super::{document::Content, draft::SpecDraft, reader::Reader, sweep::Domain};
 use crate::settings::{LongText, Value};
 
 /// Trials of a sweep; nobody means to plan more.
@@ -25,7 +25,15 @@ fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
             let at = reader.root.place(&format!("search.space.{}", range.name));
             let message =
                 format!("`{}` is drawn from a range, but `samples` does not say how often", range.name);
-            reader.findings.error(at, message, "add samples = 12, or the like, to [search]");
+            // A table that holds nothing but [search.space] has most likely no line [search].
+            let has_line = matches!(reader.root.find("search").map(|search| &search.content),
+                Some(Content::Table(entries)) if entries.len() > 1);
+            let help = if has_line {
+                "add samples = 12, or the like, to [search]"
+            } else {
+                "add a line [search], and below it samples = 12, or the like"
+            };
+            reader.findings.error(at, message, help);
         }
         (None, Some(node)) if draft.samples > 1 && reader.findings.is_clean() => {
             let message = "`samples` counts draws from ranges, and no parameter has a range";

@@ -8,7 +8,12 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::problem::{At, Findings};
+use serde_json::{Map, Value as Json};
+
+use super::{
+    problem::{At, Findings},
+    translate,
+};
 use crate::{policy, settings::KEYS};
 
 /// Dots in the key of an override. `search.space.x.grid` has three; the bound keeps the tree shallow.
@@ -83,6 +88,21 @@ impl Node {
         node.at
     }
 
+    /// This value without its place; null for what JSON does not have.
+    pub(super) fn json(&self) -> Json {
+        match &self.content {
+            Content::Text(text) | Content::Date(text) => Json::String(text.clone()),
+            Content::Int(int) => Json::from(*int),
+            Content::Float(float) => Json::from(*float),
+            Content::Truth(truth) => Json::Bool(*truth),
+            Content::Huge => Json::Null,
+            Content::List(values) => Json::Array(values.iter().map(Self::json).collect()),
+            Content::Table(entries) => Json::Object(
+                entries.iter().map(|entry| (entry.key.clone(), entry.node.json())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
     /// The value at a dotted path.
     pub(super) fn find(&self, path: &str) -> Option<&Node> {
         path.split('.').try_fold(self, |node, key| node.get(key).map(|entry| &entry.node))
@@ -93,6 +113,11 @@ impl Node {
 pub(super) fn parse(name: &str, text: &str, overrides: &[String], findings: &mut Findings) -> Option<Node> {
     let source = findings.add_source(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
+    let other = if errors.is_empty() { None } else { translate::recognise(name, text) };
+    if let Some(translate::Translation { message, help }) = other {
+        findings.error_lines(At { source, start: 0, end: 0 }, &message, &help);
+        return None;
+    }
     let (mut last_line, mut reported) = (None, 0);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
@@ -128,12 +153,14 @@ fn syntax_message(message: &str) -> String {
 }
 
 fn is_bare_word(message: &str) -> bool {
-    message.starts_with("invalid boolean") || message.contains("must be quoted")
+    let begins_like_a_value =
+        ["invalid boolean", "invalid float, expected `nan`", "invalid float, expected `inf`"];
+    begins_like_a_value.iter().any(|start| message.starts_with(start)) || message.contains("must be quoted")
 }
 
 fn syntax_help(message: &str) -> &'static str {
     match message {
-        _ if is_bare_word(message) => "write texts in quotes: \"…\"",
+        _ if is_bare_word(message) => "write texts in quotes: \"…\"; truth values are true and false",
         "duplicate key" => "each key and each [table] may stand once; remove or join them",
         _ => "a line is `key = value`, a comment or a [table]; lists are [1, 2], inline tables { a = 1 }",
     }

@@ -1,9 +1,12 @@
 //! The keys that a spec may have and their sections, to help with a key in the wrong place.
 
+use serde_json::Value as Json;
+
+use super::foreign;
 use crate::{
     nearest::nearest,
     policy::{self, Retries},
-    settings::KEYS,
+    settings::{self, KEYS},
 };
 
 /// Tables and keys at the top of a spec.
@@ -39,8 +42,11 @@ pub(super) fn run_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     kinds.map(|name| (name, "run.retries")).chain(policy::KEYS.map(|name| (name, "run")))
 }
 
-/// Advice for the unknown key `key` in a table whose keys are `known`.
-pub(super) fn unknown_help(key: &str, known: &[&str]) -> String {
+/// Advice for the unknown key `key` with this value in the table `section`, whose keys are `known`.
+pub(super) fn unknown_help(key: &str, value: &Json, section: Option<&str>, known: &[&str]) -> String {
+    if let Some(advice) = foreign::advice(key, value, section, known) {
+        return advice;
+    }
     if let Some(near) = nearest(key, known.iter().copied()) {
         return format!("did you mean `{near}`?");
     }
@@ -53,12 +59,30 @@ pub(super) fn unknown_help(key: &str, known: &[&str]) -> String {
         .chain(KEYS.iter().map(|key| (key.name, key.section.name())))
         .collect::<Vec<_>>();
     if let Some((name, section)) = elsewhere.iter().rev().find(|(name, _)| *name == key) {
-        return format!("`{name}` belongs in [{section}]");
+        return belongs(name, value, section);
     }
     let near = nearest(key, elsewhere.iter().rev().map(|(name, _)| *name));
     match elsewhere.iter().rev().find(|(name, _)| Some(*name) == near) {
         Some((name, section)) => format!("did you mean `{name}` in [{section}]?"),
         None if matches!(key, "name" | "seed") => format!("`{key}` stands above all [tables]"),
         None => format!("the keys here are {}", known.join(", ")),
+    }
+}
+
+/// Advice for the key `name` in the wrong place, which belongs in [section].
+fn belongs(name: &str, value: &Json, section: &str) -> String {
+    if let Some(domain) = settings::key(name).and_then(|key| foreign::domain(key, value)) {
+        return format!("several values are tried in [search.space]: write {name} = {domain} there");
+    }
+    match (value, foreign::toml(value)) {
+        (Json::Object(_), _) if matches!(name, "space" | "retries") => {
+            format!("`{name}` belongs in [{section}]: write [{section}.{name}] instead of [{name}]")
+        }
+        (Json::Object(_), Some(line)) => {
+            format!(
+                "`{name}` belongs in [{section}]: remove [{name}], and below [{section}] write {name} = {line}"
+            )
+        }
+        _ => format!("`{name}` belongs in [{section}]"),
     }
 }

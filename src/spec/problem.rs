@@ -242,6 +242,13 @@ impl Findings {
         self.warnings.push(problem);
     }
 
+    /// Adds an error whose advice has several lines.
+    pub(super) fn error_lines(&mut self, at: At, message: &str, help: &[String]) {
+        let help: Vec<String> = help.iter().map(|line| one_line(line)).collect();
+        let problem = self.problem(at, message, "", Severity::Error);
+        self.errors.push(Problem { help: Some(help.join("\n")), ..problem });
+    }
+
     fn problem(&self, at: At, message: &str, help: &str, severity: Severity) -> Problem {
         let place = self.sources.get(at.source).map(|source| ProblemPlace {
             source: Arc::clone(source),

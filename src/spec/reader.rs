@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use serde_json::Value as Json;
+
 use super::{
     document::{Content, KeyValue, Node},
+    foreign,
     keys::unknown_help,
     problem::{At, Findings},
     text::SpecText,
@@ -39,7 +42,7 @@ impl<'a> Reader<'a> {
         if canonical.is_none() {
             let (expected, found) = (key.kind.describe(), found(&node.content));
             let message = format!("`{}` must be {expected}, not {found}", key.name);
-            self.findings.error(node.at, message, value_help(key, &node.content));
+            self.findings.error(node.at, message, value_help(key, node));
         }
         canonical
     }
@@ -51,8 +54,7 @@ impl<'a> Reader<'a> {
             return Some(&entry.node);
         }
         let message = format!("`{name}` must be a table, not {}", entry.node.content.kind());
-        let help = format!("write [{name}] on a line of its own, and its keys below it");
-        self.findings.error(entry.node.at, message, help);
+        self.findings.error(entry.node.at, message, table_help(name, &entry.node.json()));
         None
     }
 
@@ -80,18 +82,66 @@ impl<'a> Reader<'a> {
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let place = section.map_or("at the top of the spec".to_owned(), |name| format!("in [{name}]"));
             let message = format!("unknown key `{}` {place}", entry.key);
-            self.findings.error(entry.key_at, message, unknown_help(&entry.key, known));
+            let help = unknown_help(&entry.key, &entry.node.json(), section, known);
+            self.findings.error(entry.key_at, message, help);
         }
     }
 }
 
+/// Advice for a value that stands where the table `name` belongs.
+fn table_help(name: &str, value: &Json) -> String {
+    let quoted = value.as_str().map(|text| foreign::quoted(&Value::Text(text.to_owned())));
+    let shares = value.as_array().map(|shares| shares.iter().filter_map(Json::as_f64).collect::<Vec<f64>>());
+    match (name, quoted, shares.as_deref(), value.as_u64()) {
+        ("split", _, Some([train, validation, test]), _)
+            if (train + validation + test - 1.0).abs() < 1e-6 =>
+        {
+            format!("write split = {{ train = {train}, validation = {validation}, test = {test} }}")
+        }
+        ("split", ..) => {
+            "write split = { train = 0.70, validation = 0.15, test = 0.15 }, or the like".to_owned()
+        }
+        ("limit", _, _, Some(limit @ 1..)) => {
+            format!("write limit = {{ train = {limit} }}; each split has its own")
+        }
+        ("limit", ..) => "write limit = { train = 2000 }, or the like; each split has its own".to_owned(),
+        ("space", ..) => "write [search.space] on a line of its own, and its settings below it".to_owned(),
+        ("data", Some(path), ..) => {
+            format!("at the end of the spec, write [data] and below it path = {path}")
+        }
+        ("model", Some(name), ..) => {
+            format!("at the end of the spec, write [model] and below it checkpoint = {name}")
+        }
+        ("early_stopping", ..) if value.is_boolean() => {
+            "a trial always stops early: remove it; how patiently says patience = 2, or the like, in [early_stopping]"
+                .to_owned()
+        }
+        ("train" | "text", Some(value), ..) => format!("write {name} = {value} in [data]"),
+        _ => format!("write [{name}] on a line of its own, and its keys below it"),
+    }
+}
+
 /// Advice for a value that `key` does not take.
-fn value_help(key: &SettingKey, content: &Content) -> String {
-    match (&key.kind, content) {
+fn value_help(key: &SettingKey, node: &Node) -> String {
+    match (&key.kind, &node.content) {
         (ValueKind::Choice(names), Content::Text(text)) => match nearest(text, names.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => key.about.to_owned(),
+            None => match foreign::choice(names, text) {
+                Some(like) => format!("the nearest is {} = \"{like}\"", key.name),
+                None => key.about.to_owned(),
+            },
         },
+        (ValueKind::Choice(names), Content::Truth(truth)) => {
+            let words = if *truth { ["yes", "balanced"] } else { ["no", "none"] };
+            words.iter().find(|word| names.contains(word)).map_or_else(
+                || format!("{}: {}", key.name, key.about),
+                |word| format!("write {} = \"{word}\"", key.name),
+            )
+        }
+        (ValueKind::Freeze, Content::Truth(true)) => {
+            "write freeze = \"encoder\", so that only the head learns".to_owned()
+        }
+        (ValueKind::Freeze, Content::Truth(false)) => "write freeze = 0".to_owned(),
         (ValueKind::Int { .. } | ValueKind::Float { .. }, Content::Text(text))
             if text.parse::<f64>().is_ok() =>
         {
@@ -101,7 +151,8 @@ fn value_help(key: &SettingKey, content: &Content) -> String {
             format!("write it as a whole number: {} = {float}", key.name)
         }
         (_, Content::List(_) | Content::Table(_)) => {
-            format!("to try several values, put it into [search.space]: {} = {{ grid = […] }}", key.name)
+            let domain = foreign::domain(key, &node.json()).unwrap_or_else(|| "{ grid = […] }".to_owned());
+            format!("to try several values, put it into [search.space]: {} = {domain}", key.name)
         }
         _ => format!("{}: {}", key.name, key.about),
     }

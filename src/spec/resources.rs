@@ -14,13 +14,17 @@ use crate::{
     data::{self, Dataset},
     display::plain,
     error_chain::with_causes,
-    hub::HubId,
+    hub::{self, HubId, Meant},
     settings::Value,
 };
 
 /// Advice for a folder that cannot be used.
 const FOLDER_HELP: &str = "it must be a folder with config.json, model.safetensors or pytorch_model.bin, and \
                            tokenizer.json or vocab.txt; or a hub model, owner/name; or \"builtin:mini\"";
+
+/// Advice for a name that is neither a folder's nor one of the hub.
+const NO_ID_HELP: &str = "a hub model is written as at the head of its page, owner/name or owner/name@revision; or \
+                          give a folder with a Hugging Face encoder, relative to the spec's file";
 
 /// The data and the checkpoints of a spec.
 pub(super) struct Resources {
@@ -99,9 +103,7 @@ fn checkpoints(
         let is_local = path.starts_with("builtin:") || Path::new(&path).is_dir();
         let local = is_local.then(|| Checkpoint::parse(&path));
         let Some(checkpoint) = local.or_else(|| HubId::parse(&written).map(Checkpoint::Hub)) else {
-            let help = "give a folder with a Hugging Face encoder, or the id of a hub model, \
-                        owner/name or owner/name@revision";
-            findings.error(at, format!("there is no folder {path}"), help);
+            findings.error(at, format!("there is no folder {path}"), no_id_help(&written));
             continue;
         };
         match inspect(Wanted { checkpoint: &checkpoint, written: &written, sweep: draft.name.as_deref() }) {
@@ -109,7 +111,10 @@ fn checkpoints(
                 facts.insert(checkpoint.clone(), found);
                 names.insert(written, checkpoint);
             }
-            Err(refusal) => {
+            Err(mut refusal) => {
+                if !is_local {
+                    name_owner(&written, &mut refusal);
+                }
                 let subject = if is_local {
                     format!("the checkpoint `{written}`")
                 } else {
@@ -120,6 +125,27 @@ fn checkpoints(
         }
     }
     NamedCheckpoints { names, facts }
+}
+
+/// Advice for a name that is neither a folder's nor an id.
+fn no_id_help(written: &str) -> String {
+    match hub::meant(written) {
+        Some(Meant { id, is_exact: true }) => format!("on the hub, the model of this name is \"{id}\""),
+        Some(Meant { id, is_exact: false }) => format!("did you mean \"{id}\", a model of the hub?"),
+        None => NO_ID_HELP.to_owned(),
+    }
+}
+
+/// Adds to a refusal how a folder is named, and the well-known owner of a model of the same name.
+fn name_owner(written: &str, refusal: &mut Refusal) {
+    let owner = match hub::meant(written) {
+        Some(Meant { id, is_exact: true }) if id != written => {
+            format!("on the hub, the model of this name is \"{id}\"; ")
+        }
+        Some(_) | None => String::new(),
+    };
+    let help = refusal.help.as_deref().unwrap_or(FOLDER_HELP);
+    refusal.help = Some(format!("{owner}{help}; a folder is given relative to the spec's file"));
 }
 
 /// Reports that a checkpoint cannot be used.

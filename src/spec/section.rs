@@ -5,6 +5,7 @@ use super::{
     draft::{Chosen, SpecDraft},
     paths::resolve,
     reader::{Reader, found},
+    translate::folder_name,
 };
 use crate::settings::{KEYS, Section, Value};
 
@@ -34,7 +35,11 @@ pub(super) fn name(reader: &mut Reader<'_>) -> Option<String> {
     } else {
         return Some(name);
     };
-    let help = "use letters, digits, `-`, `_` and single `.`; it names the results folder";
+    let help = format!(
+        "write name = \"{}\", or another name of letters, digits, `-`, `_` and single `.`; it names the results \
+         folder",
+        folder_name(&name)
+    );
     reader.findings.error(entry.node.at, format!("the name {fault}"), help);
     None
 }
@@ -49,7 +54,17 @@ pub(super) fn seed(reader: &mut Reader<'_>) -> Option<u64> {
     if seed.is_none() {
         let found = found(&entry.node.content);
         let message = format!("`seed` must be a whole number from 0 to 2^63 - 1, not {found}");
-        reader.findings.error(entry.node.at, message, "any such number will do, for example seed = 42");
+        let help = match &entry.node.content {
+            Content::Text(text) if text.parse::<u32>().is_ok() => {
+                format!("write it without quotes: seed = {text}")
+            }
+            Content::List(_) => {
+                "write one seed here; several seeds are tried with repeats = 3, or the like, in [search]"
+                    .to_owned()
+            }
+            _ => "any such number will do, for example seed = 42".to_owned(),
+        };
+        reader.findings.error(entry.node.at, message, help);
     }
     seed
 }

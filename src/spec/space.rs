@@ -1,9 +1,11 @@
 //! The `[search]` section and its space.
 
+use serde_json::Value as Json;
+
 use super::{
     document::{Content, KeyValue, Node},
     draft::{Chosen, SpecDraft},
-    keys,
+    foreign, keys,
     problem::At,
     reader::{Reader, found},
     sweep::{Domain, SweptSetting},
@@ -85,6 +87,9 @@ fn unknown_help(entry: &KeyValue) -> String {
     if entry.key == "seed" {
         return "to try several seeds, set `repeats` in [search]".to_owned();
     }
+    if let Some(advice) = foreign::swept_advice(&entry.key, &entry.node.json()) {
+        return advice;
+    }
     if let Content::Table(inner) = &entry.node.content
         && let Some(inner) = inner.iter().find(|inner| settings::key(&inner.key).is_some())
     {
@@ -121,15 +126,19 @@ fn domain(reader: &mut Reader<'_>, key: &'static SettingKey, entry: &KeyValue) -
 fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> Option<&'e KeyValue> {
     let name = key.name;
     let Content::Table(forms) = &entry.node.content else {
-        let kind = entry.node.content.kind();
-        let help = match &entry.node.content {
-            Content::List(_) => format!("write {name} = {{ grid = […] }}"),
-            _ => format!("fix it in [{}] instead, or write {name} = {{ grid = […] }}", key.section.name()),
-        };
-        let message = format!("`{name}` is {kind} and does not say how to search");
-        reader.findings.error(entry.node.at, message, help);
+        let message = format!("`{name}` is {} and does not say how to search", entry.node.content.kind());
+        reader.findings.error(entry.node.at, message, no_form_help(key, &entry.node));
         return None;
     };
+    if !forms.is_empty()
+        && !forms.iter().any(|form| FORMS.contains(&form.key.as_str()))
+        && let Some(help) = other_form(key, &entry.node)
+    {
+        let (message, first) =
+            (format!("`{name}` does not say how to search in words of a spec"), forms.first());
+        reader.findings.error(first.map_or(entry.key_at, |first| first.key_at), message, help);
+        return None;
+    }
     reader.refuse_unknown(&entry.node, Some(&format!("search.space.{name}")), &FORMS);
     let mut known = forms.iter().filter(|form| FORMS.contains(&form.key.as_str()));
     let form = known.next();
@@ -143,6 +152,33 @@ fn form<'e>(reader: &mut Reader<'_>, key: &SettingKey, entry: &'e KeyValue) -> O
         reader.findings.error(entry.node.at, format!("`{name}` has nothing to search"), help);
     }
     form
+}
+
+/// Advice for a swept setting that is a single value or a list.
+fn no_form_help(key: &SettingKey, node: &Node) -> String {
+    let (name, section) = (key.name, key.section.name());
+    if let Content::List(_) = node.content {
+        let domain = foreign::domain(key, &node.json());
+        return format!("write {name} = {}", domain.unwrap_or_else(|| "{ grid = […] }".to_owned()));
+    }
+    match foreign::fixed(key, &node.json()).map(|value| foreign::quoted(&value)) {
+        Some(value) => {
+            format!(
+                "fix it in [{section}] instead: {name} = {value}; or write {name} = {{ grid = [{value}] }}"
+            )
+        }
+        None => format!("fix it in [{section}] instead, or write {name} = {{ grid = […] }}"),
+    }
+}
+
+/// The line that says in words of a spec what other programs write otherwise; `None` if it is not certain.
+fn other_form(key: &SettingKey, described: &Node) -> Option<String> {
+    let json = described.json();
+    if let Some(value) = json.get("value").and_then(|value| foreign::fixed(key, value)) {
+        let (section, value) = (key.section.name(), foreign::quoted(&value));
+        return Some(format!("it has one value: write {} = {value} in [{section}] instead", key.name));
+    }
+    foreign::domain(key, &json).map(|domain| format!("write {} = {domain}", key.name))
 }
 
 /// The domain of a list of values.
@@ -183,6 +219,9 @@ fn range(
 ) -> Option<ReadDomain> {
     let name = key.name;
     if let Some(help) = form_refused(key, &form.key) {
+        let meant = Json::Object([(form.key.clone(), form.node.json())].into_iter().collect());
+        let help = foreign::domain(key, &meant)
+            .map_or_else(|| help.to_owned(), |domain| format!("write {name} = {domain}"));
         reader.findings.error(form.key_at, format!("`{name}` cannot be drawn by `{}`", form.key), help);
         return None;
     }

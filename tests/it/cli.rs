@@ -212,3 +212,96 @@ fn a_worker_fails_a_trial_without_its_file() {
 fn a_worker_leaves_after_a_trial_that_failed() {
     on_a_trial_without_its_file().with_code(1);
 }
+
+#[test]
+fn the_list_names_every_sweep_with_its_state_and_no_damaged_folder_hides_another_one() {
+    let place = results();
+    place.write("broken/plan.json", "{");
+    place.write("lost/events.jsonl", "");
+    place.write("notes/readme.txt", "no sweep");
+    let written = run(&place, &["list", "--format", "json"]).with_code(0);
+    let rows: Vec<Value> = serde_json::from_str(&written.stdout).unwrap();
+    let mut states: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row["sweep"].as_str().unwrap(), row["state"].as_str().unwrap())).collect();
+    states.sort_unstable();
+    assert_eq!(states, [("broken", "damaged"), ("demo", "complete"), ("lost", "damaged")]);
+}
+
+#[test]
+fn a_damaged_sweep_is_listed_with_the_reason_below_the_table() {
+    let place = results();
+    place.write("broken/plan.json", "{");
+    let text = run(&place, &["list"]).with_code(0).stdout;
+    assert!(text.starts_with("sweep   state"), "{text}");
+    assert!(text.contains("\ndemo    complete  0/0"), "{text}");
+    assert!(text.contains("\n\nbroken cannot be read: "), "{text}");
+}
+
+#[test]
+fn a_results_folder_without_sweeps_lists_nothing_and_says_what_makes_one() {
+    let written = run(&Place::empty(), &["list"]).with_code(0);
+    assert_eq!(written.stdout, "");
+    assert!(written.stderr.contains("`sweep run SPEC` makes one"), "{}", written.stderr);
+    assert_eq!(run(&Place::empty(), &["list", "--format", "json"]).with_code(0).stdout, "[]\n");
+}
+
+#[test]
+fn completions_of_every_shell_know_the_commands() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&Place::empty(), &["completions", shell]).with_code(0).stdout;
+        assert!(script.contains("export-best") && script.contains("retry-failed"), "{shell}");
+    }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let place = Place::empty();
+    let folder = place.path("man");
+    run(&place, &["man", folder.to_str().unwrap()]).with_code(0);
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.contains(&"sweep.1".to_owned()) && names.contains(&"sweep-run.1".to_owned()), "{names:?}");
+    assert!(!names.contains(&"sweep-worker.1".to_owned()), "{names:?}");
+}
+
+#[test]
+fn the_manual_page_is_printed_without_a_folder() {
+    let page = run(&Place::empty(), &["man"]).with_code(0).stdout;
+    assert!(page.contains(".TH sweep 1"), "{page}");
+}
+
+#[test]
+fn a_prediction_without_a_model_names_the_command_that_writes_one() {
+    let written = run(&Place::empty(), &["predict", "a text"]).with_code(2);
+    assert!(written.stderr.contains("sweep export-best"), "{}", written.stderr);
+}
+
+#[test]
+fn a_prediction_from_a_sweeps_folder_names_the_folder_of_its_model() {
+    let place = results();
+    let folder = place.path("demo");
+    let model = folder.to_str().unwrap();
+    let written = run(&place, &["predict", "--model", model, "a text"]).with_code(2);
+    assert!(
+        written.stderr.contains(&format!("`sweep export-best` writes {model}/best-model")),
+        "{}",
+        written.stderr
+    );
+    let written = run(&place, &["predict", "--model", "nowhere", "a text"]).with_code(2);
+    assert!(written.stderr.contains("there is no folder nowhere"), "{}", written.stderr);
+}
+
+#[test]
+fn a_run_without_a_spec_shows_a_spec() {
+    let written = run(&Place::empty(), &["run"]).with_code(2);
+    assert!(written.stderr.contains("sweep run first.toml"), "{}", written.stderr);
+}
+
+#[test]
+fn a_number_of_trials_that_is_none_is_wrong_usage() {
+    run(&results(), &["leaderboard", "--top", "best"]).with_code(2);
+    run(&results(), &["leaderboard", "--top", "3"]).with_code(0);
+}

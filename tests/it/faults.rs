@@ -86,7 +86,7 @@ impl FaultySweep {
         let (sender, interrupts) = mpsc::channel(8);
         let drawn = Arc::clone(&self.drawn);
         let draw: executor::Draw = Box::new(move |_, trials| {
-            drawn.lock().unwrap().extend(trials);
+            drawn.lock().unwrap().append(&mut std::mem::take(trials).into_iter().collect());
             Ok(())
         });
         let mut watch = |notice: &Notice<'_>| {

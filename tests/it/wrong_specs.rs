@@ -28,6 +28,10 @@ epochs = 2
 learning_rate = { grid = [1e-4, 3e-4] }
 "#;
 
+/// Twenty texts of two classes.
+const TWENTY: &str = "text,label\na,0\nb,1\nc,0\nd,1\ne,0\nf,1\ng,0\nh,1\ni,0\nj,1\nk,0\nl,1\nm,0\nn,1\no,0\np,1\nq,0\n\
+                      r,1\ns,0\nt,1\n";
+
 /// A folder with good data.
 fn good() -> Place {
     let place = Place::empty();
@@ -189,6 +193,31 @@ wrong! {
     a_dropout_of_one: with("[train]", "[model]\ndropout = 1.0\n\n[train]");
     a_list_where_one_value_belongs: with("epochs = 2", "epochs = [2, 3]");
     a_learning_rate_that_is_no_number: train("learning_rate = nan");
+}
+
+// Words of other programs, and advice that must work when it is followed.
+wrong! {
+    words_of_transformers: train("per_device_train_batch_size = 16\nnum_train_epochs = 3.0\nwarmup_steps = 500\nfp16 = true");
+    words_of_optuna_in_the_space: space("lr = { low = 1e-5, high = 1e-3, log = true }\nmax_length = { choice = [64, 128] }\noptimizer = { grid = [\"adam\"] }");
+    words_of_wandb_in_a_form: space("dropout = { distribution = \"uniform\", min = 0.0, max = 0.4 }\nbatch_size = { value = 16 }");
+    a_split_in_a_table_of_its_own: single("path = \"all.csv\"") + "\n[split]\ntrain = 0.8\nvalidation = 0.1\ntest = 0.1\n", files: [("all.csv", TWENTY.as_bytes())];
+    a_split_in_a_list: single("path = \"all.csv\"\nsplit = [0.8, 0.1, 0.1]"), files: [("all.csv", TWENTY.as_bytes())];
+    a_limit_that_is_a_number: data("limit = 100");
+    a_space_of_its_own: SPEC.replace("[search.space]", "[space]");
+    a_model_that_is_a_text: with("seed = 42", "seed = 42\nmodel = \"bert-base-uncased\"");
+    a_table_of_hyperparameters: format!("{SPEC}\n[hyperparameters]\nlr = 1e-5\n");
+    a_model_under_another_word: with("[train]", "[model]\nname = \"google-bert/bert-base-uncased\"\n\n[train]");
+    several_seeds: with("seed = 42", "seed = [1, 2]");
+    shares_in_percent: single("path = \"all.csv\"\nsplit = { train = 80, validation = 10, test = 10 }"), files: [("all.csv", TWENTY.as_bytes())];
+    a_share_under_another_word: single("path = \"all.csv\"\nsplit = { train = 0.8, val = 0.1, test = 0.1 }"), files: [("all.csv", TWENTY.as_bytes())];
+    truth_values_for_choices: with("[train]", "[model]\nfreeze = true\n\n[text]\nlowercase = true\n\n[train]\nclass_weights = false");
+    words_of_python: train("weight_decay = None");
+    early_stopping_that_is_switched_on: with("seed = 42", "seed = 42\nearly_stopping = true");
+    several_values_at_the_top: with("seed = 42", "seed = 42\nbatch_size = [8, 16]");
+    a_name_with_a_space: with("\"first\"", "\"my first sweep\"");
+    a_checkpoint_without_its_owner: with("[train]", "[model]\ncheckpoint = \"bert-base-uncased\"\n\n[train]");
+    a_spec_in_json: "{\"name\": \"x\", \"data\": {\"path\": \"all.csv\"}}";
+    a_sweep_of_wandb: "method: random\nparameters:\n  lr:\n    min: 0.00001\n    max: 0.001\n    distribution: log_uniform_values\n  batch_size:\n    values: [8, 16]\n";
 }
 
 // Overrides.
