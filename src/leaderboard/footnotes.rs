@@ -15,11 +15,15 @@ impl Leaderboard {
         let mut notes = Vec::new();
         let tied = self.rows.iter().filter(|row| row.tied == Some(true)).count();
         if self.comparisons > 0 {
-            let mark = figures::TIE_MARK;
+            let (mark, compared) = (figures::TIE_MARK, self.comparisons);
+            let by = match self.rank_by {
+                RankBy::TestF1 => "the model confidence set of test F1 (p > .05)",
+                RankBy::ValF1 | RankBy::ValLoss => {
+                    "a paired test of test F1 (p > .05, corrected for their number)"
+                }
+            };
             notes.push(format!(
-                "{mark} not distinguishable from the leader: {tied} of {} compared by a paired \
-                 approximate randomisation test of test F1 (p > .05 after Holm's correction).",
-                self.comparisons,
+                "{mark} not distinguishable from the leader: {tied} of {compared} compared by {by}."
             ));
         }
         if self.beyond_comparison > 0 {
