@@ -80,7 +80,7 @@ impl Errors {
     }
 
     /// Share of each class among the documents. The second class is the positive one of two.
-    fn classes(self) -> Vec<f64> {
+    pub(crate) fn classes(self) -> Vec<f64> {
         match self {
             Self::RareClass => vec![0.95, 0.05],
             Self::FiveClasses | Self::Weighted | Self::Micro => vec![0.4, 0.25, 0.2, 0.1, 0.05],
@@ -119,13 +119,9 @@ impl Errors {
             Self::HalfZero if trial % 2 == 1 => (Rates { miss: 1.0, false_alarm: 0.0 }, false, 0.0),
             Self::HalfZero => (both(0.2), true, 0.7),
             Self::FiveClasses | Self::TwelveClasses | Self::Weighted | Self::Micro => (both(0.2), true, 0.6),
-            Self::HalfWorse(points) if trial % 2 == 1 => {
-                (both(0.15 + f64::from(points) / 100.0), false, 0.7)
-            }
+            Self::HalfWorse(points) if trial % 2 == 1 => (both(0.15 + f64::from(points) / 100.0), false, 0.7),
             Self::HalfWorse(_) => (both(0.15), true, 0.7),
-            Self::Ladder => {
-                (both(0.15 + 0.2 * trial as f64 / (trials - 1) as f64), trial == 0, 0.7)
-            }
+            Self::Ladder => (both(0.15 + 0.2 * trial as f64 / (trials - 1) as f64), trial == 0, 0.7),
             Self::NearTies => (both(if trial < 2 { 0.15 } else { 0.155 }), trial < 2, 0.7),
         }
     }
@@ -135,24 +131,31 @@ impl Errors {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shares = self.classes();
         let all: Vec<(Rates, bool, f64)> = (0..trials).map(|trial| self.trial(trial, trials)).collect();
-        let thresholds: Vec<[f64; 2]> = all
-            .iter()
-            .map(|(rates, _, _)| [quantile(rates.false_alarm), quantile(rates.miss)])
-            .collect();
+        // Trials of the same kind have the same chance of an error.
+        let mut kinds: Vec<(f64, f64, f64)> = Vec::new();
+        let mut kind_of = |(rates, _, shared): &(Rates, bool, f64)| {
+            let kind = (rates.false_alarm, rates.miss, *shared);
+            kinds.iter().position(|each| *each == kind).unwrap_or_else(|| {
+                kinds.push(kind);
+                kinds.len() - 1
+            })
+        };
+        let kind_of: Vec<usize> = all.iter().map(&mut kind_of).collect();
+        let thresholds: Vec<[f64; 2]> =
+            kinds.iter().map(|(false_alarm, miss, _)| [quantile(*false_alarm), quantile(*miss)]).collect();
         let mut predictions = vec![Vec::with_capacity(documents); trials];
         for id in 0..documents as u64 {
             let label = pick(&shares, &mut rng);
             let hardness = quantile(rng.random());
             let usual = wrong(label, shares.len(), &mut rng);
-            for ((own, (_, _, shared)), threshold) in predictions.iter_mut().zip(&all).zip(&thresholds) {
-                let threshold = threshold[usize::from(label == 1 || shares.len() > 2)];
-                // Given the document's hardness, trials err independently.
-                let chance = if threshold.is_infinite() {
-                    f64::from(u8::from(threshold > 0.0))
-                } else {
-                    cumulative((threshold - shared.sqrt() * hardness) / (1.0 - shared).sqrt())
-                };
-                let errs = rng.random::<f64>() < chance;
+            // Given the document's hardness, trials err independently.
+            let chance = |((_, _, shared), thresholds): (&(f64, f64, f64), &[f64; 2])| {
+                let threshold = thresholds[usize::from(label == 1 || shares.len() > 2)];
+                cumulative((threshold - shared.sqrt() * hardness) / (1.0 - shared).sqrt())
+            };
+            let chances: Vec<f64> = kinds.iter().zip(&thresholds).map(chance).collect();
+            for (own, kind) in predictions.iter_mut().zip(&kind_of) {
+                let errs = rng.random::<f64>() < chances[*kind];
                 let predicted = if !errs {
                     label
                 } else if rng.random::<f64>() < 0.5 {

@@ -40,66 +40,82 @@ struct Figures {
     worse_excluded: f64,
 }
 
+/// More trials than these take too long with many classes.
+const MANY_CLASSES_TRIALS_MAX: usize = 60;
+/// One of so many sweeps is judged by the method of before too.
+const BEFORE_OF: u64 = 5;
+
 pub(crate) fn print(wanted: &Wanted) {
-    if wanted.table("ties rate") || wanted.table("rate") {
-        println!("\n### A truly best trial is called worse, in % of sweeps: before → now\n");
-        for errors in EQUAL.into_iter().chain(UNEQUAL) {
-            table(errors, wanted, |figures| figures.any_best_excluded);
+    if wanted.table("ties") {
+        for errors in EQUAL.into_iter().chain(UNEQUAL).filter(|errors| wanted.of_errors(&errors.name())) {
+            let kept = |trials: &usize| *trials <= MANY_CLASSES_TRIALS_MAX || errors.classes().len() == 2;
+            let trials: Vec<usize> = wanted.trials.iter().copied().filter(kept).collect();
+            let rows: Vec<Vec<[Figures; 2]>> = trials
+                .iter()
+                .map(|&trials| wanted.documents.iter().map(|&n| figures(errors, trials, n, wanted)).collect())
+                .collect();
+            println!("\n### {}\n\nA truly best trial is called worse, in % of sweeps:\n", errors.name());
+            table(&trials, &rows, wanted, |figures| figures.any_best_excluded);
+            if UNEQUAL.contains(&errors) {
+                println!("\nTruly worse trials that are called worse, in %:\n");
+                table(&trials, &rows, wanted, |figures| figures.worse_excluded);
+            }
         }
     }
-    if wanted.table("ties power") || wanted.table("power") {
-        println!("\n### Truly worse trials that are called worse, in %: before → now\n");
-        for errors in UNEQUAL {
-            table(errors, wanted, |figures| figures.worse_excluded);
-        }
-    }
-    if wanted.table("ties chosen") || wanted.table("chosen") {
-        println!("\n### The leader was chosen by validation; an equal trial is called different, in % of sweeps\n");
-        for errors in EQUAL {
-            println!("{}", errors.name());
+    if wanted.table("chosen") {
+        println!("\n### Chosen by validation: an equal trial is called different, in % of sweeps\n");
+        let headings: Vec<String> = wanted.documents.iter().map(|n| format!("{n} documents")).collect();
+        println!(
+            "| errors | trials | {} |\n| --- | --: |{}",
+            headings.join(" | "),
+            " --: |".repeat(headings.len())
+        );
+        for errors in [Errors::HardDocuments, Errors::PrecisionOrRecall, Errors::RareClass] {
             for &trials in &wanted.trials {
-                let cells = wanted.documents.clone().into_iter().map(|documents| {
+                let cell = |&documents: &usize| {
                     let any = simulate(wanted.sweeps, |seed| {
                         let sweep = errors.draw(trials, documents, seed);
                         [f64::from(u8::from(now(&sweep, Against::First).iter().any(|p| *p <= LEVEL)))]
                     });
-                    format!("{:5.1}", 100.0 * any[0])
-                });
-                println!("| {trials} | {} |", cells.collect::<Vec<_>>().join(" | "));
+                    format!("{:.1}", 100.0 * any[0])
+                };
+                let cells: Vec<String> = wanted.documents.iter().map(cell).collect();
+                println!("| {} | {trials} | {} |", errors.name(), cells.join(" | "));
             }
         }
     }
 }
 
-/// Prints a figure for each number of trials and documents.
-fn table(errors: Errors, wanted: &Wanted, figure: impl Fn(Figures) -> f64) {
-    if !wanted.of_errors(&errors.name()) {
-        return;
-    }
-    println!("{}\n", errors.name());
+/// Prints a figure for each number of trials and documents: before → now.
+fn table(trials: &[usize], rows: &[Vec<[Figures; 2]>], wanted: &Wanted, figure: impl Fn(Figures) -> f64) {
     let headings: Vec<String> = wanted.documents.iter().map(|n| format!("{n} documents")).collect();
     println!("| trials | {} |\n| --: |{}", headings.join(" | "), " --: |".repeat(headings.len()));
-    for &trials in &wanted.trials {
-        let cell = |documents: &usize| {
-            let [before, now] = figures(errors, trials, *documents, wanted);
-            let before = if wanted.before { format!("{:.1} → ", 100.0 * figure(before)) } else { String::new() };
-            format!("{before}{:.1}", 100.0 * figure(now))
+    for (trials, row) in trials.iter().zip(rows) {
+        let cell = |[before, now]: &[Figures; 2]| {
+            let before =
+                if wanted.before { format!("{:.0} → ", 100.0 * figure(*before)) } else { String::new() };
+            format!("{before}{:.1}", 100.0 * figure(*now))
         };
-        let cells: Vec<String> = wanted.documents.iter().map(cell).collect();
+        let cells: Vec<String> = row.iter().map(cell).collect();
         println!("| {trials} | {} |", cells.join(" | "));
     }
-    println!();
 }
 
 /// The figures of the method of before and of today's.
 fn figures(errors: Errors, trials: usize, documents: usize, wanted: &Wanted) -> [Figures; 2] {
     let means = simulate(wanted.sweeps, |seed| {
         let sweep = errors.draw(trials, documents, seed);
-        let before = if wanted.before { before(&sweep) } else { Vec::new() };
-        let [a, b] = [before, now(&sweep, Against::Best)].map(|p_values| judge(&sweep, &p_values));
-        [a.any_best_excluded, a.worse_excluded, b.any_best_excluded, b.worse_excluded]
+        let now = judge(&sweep, &now(&sweep, Against::Best));
+        let is_judged = wanted.before && seed.is_multiple_of(BEFORE_OF);
+        let before = if is_judged { judge(&sweep, &before(&sweep)) } else { Figures::default() };
+        let judged = f64::from(u8::from(is_judged));
+        [judged, before.any_best_excluded, before.worse_excluded, now.any_best_excluded, now.worse_excluded]
     });
-    [0, 2].map(|at| Figures { any_best_excluded: means[at], worse_excluded: means[at + 1] })
+    let [judged, before_best, before_worse, best, worse] = means;
+    [
+        Figures { any_best_excluded: before_best / judged, worse_excluded: before_worse / judged },
+        Figures { any_best_excluded: best, worse_excluded: worse },
+    ]
 }
 
 /// The means of what `run` finds for the seeds from 0.

@@ -7,10 +7,14 @@ use super::{
     rank_by::RankBy,
     uncompared::Uncompared,
 };
-use crate::{metrics::Target, trial::TrialId};
+use crate::{
+    metrics::{Average, Target},
+    trial::TrialId,
+};
 
-/// Number of trials next to the leader that are compared with it. The time grows with the square of this number.
-pub(super) const COMPARED_MAX: usize = 1_000;
+/// Number of trials next to the leader that are compared with it, by the F1 of one class. The time grows with the
+/// square of the trials: with this number, about a second.
+const COMPARED_MAX: usize = 1_000;
 
 /// A trial with a lower p-value is distinguishable from the leader.
 const SIGNIFICANCE_LEVEL: f64 = 0.05;
@@ -22,7 +26,7 @@ pub(super) struct Comparisons {
     pub(super) tests: usize,
     /// The trials next to the leader that were not compared, with the reason.
     pub(super) uncompared: Vec<(TrialId, Uncompared)>,
-    /// Number of ranked trials beyond [`COMPARED_MAX`].
+    /// Number of ranked trials that were too many to be compared.
     pub(super) beyond: usize,
 }
 
@@ -40,8 +44,6 @@ pub(super) fn compare(
     let Some(leader) = ranked.next() else { return Comparisons::default() };
     leader.tied = Some(false);
     let mut others: Vec<&mut LeaderboardRow> = ranked.collect();
-    let beyond = others.len().saturating_sub(COMPARED_MAX);
-    others.truncate(COMPARED_MAX);
     if others.is_empty() {
         return Comparisons::default();
     }
@@ -49,6 +51,9 @@ pub(super) fn compare(
         let uncompared = vec![(leader.trial, Uncompared::Missing)];
         return Comparisons { uncompared, ..Comparisons::default() };
     };
+    let most = compared_max(&best, target);
+    let beyond = others.len().saturating_sub(most);
+    others.truncate(most);
     let mut same = SamePredictions::starting_with(&best);
     let mut compared = Vec::new();
     for row in others {
@@ -69,4 +74,17 @@ pub(super) fn compare(
         row.tied = Some(p > SIGNIFICANCE_LEVEL);
     }
     Comparisons { tests, uncompared, beyond }
+}
+
+/// Number of trials next to the leader that are compared with it.
+///
+/// The time grows with the classes whose F1 counts too, so that fewer trials are compared by the average of many.
+fn compared_max(best: &[Prediction], target: Target) -> usize {
+    let classes = match target {
+        Target::Class(_) | Target::Average(Average::Micro) => 1,
+        Target::Average(Average::Macro | Average::Weighted) => {
+            best.iter().map(|each| each.label.max(each.predicted) + 1).max().unwrap_or(1)
+        }
+    };
+    (COMPARED_MAX * COMPARED_MAX / classes).isqrt()
 }

@@ -46,7 +46,7 @@ pub fn p_values(same: &SamePredictions, target: Target, against: Against) -> Vec
     }
     .into_iter()
     .unzip();
-    let mut of_models = vec![1.0; models.models.len()];
+    let mut of_models = vec![1.0; models.different.len()];
     let mut least = 0.0_f64;
     for (model, p) in dropped.into_iter().zip(rounds::p_values(&models, &steps)) {
         least = least.max(p);
@@ -60,7 +60,7 @@ pub fn p_values(same: &SamePredictions, target: Target, against: Against) -> Vec
 ///
 /// Models stay if no document tells them apart from the best one.
 fn by_elimination(models: &Models) -> Vec<(usize, Vec<Pair>)> {
-    let count = models.models.len();
+    let count = models.different.len();
     let mut pairs: Vec<Pair> = (0..count)
         .flat_map(|better| (better + 1..count).filter_map(move |worse| Pair::new(models, better, worse)))
         .collect();
@@ -86,9 +86,10 @@ fn by_elimination(models: &Models) -> Vec<(usize, Vec<Pair>)> {
 /// The other models by their |t| against the first one, each with this pair.
 fn by_distance(models: &Models) -> Vec<(usize, Vec<Pair>)> {
     let chosen = models.places[0];
-    let pair = |other: usize| Pair::new(models, chosen.min(other), chosen.max(other)).map(|pair| (other, pair));
+    let pair =
+        |other: usize| Pair::new(models, chosen.min(other), chosen.max(other)).map(|pair| (other, pair));
     let mut pairs: Vec<(usize, Pair)> =
-        (0..models.models.len()).filter(|&other| other != chosen).filter_map(pair).collect();
+        (0..models.different.len()).filter(|&other| other != chosen).filter_map(pair).collect();
     pairs.sort_by(|(_, a), (_, b)| b.t.total_cmp(&a.t));
     pairs.into_iter().map(|(other, pair)| (other, vec![pair])).collect()
 }

@@ -2,7 +2,6 @@
 
 use super::{
     board::{Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
-    comparison::COMPARED_MAX,
     figures,
     rank_by::RankBy,
     uncompared::Uncompared,
@@ -27,8 +26,10 @@ impl Leaderboard {
             ));
         }
         if self.beyond_comparison > 0 {
+            let behind = self.rows.iter().skip(1).filter(|row| row.rank.is_some()).count();
             notes.push(format!(
-                "Only the {COMPARED_MAX} trials next to the leader are compared with it, not the {} behind them.",
+                "Only the {} trials next to the leader are compared with it, not the {} behind them.",
+                behind - self.beyond_comparison,
                 self.beyond_comparison,
             ));
         }

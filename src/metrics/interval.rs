@@ -189,12 +189,12 @@ impl<'a> AverageF1<'a> {
         };
         // How much one more document changes the average: by its part in a numerator, and in two denominators.
         let parts = weights.iter().zip(&self.counts).map(raised).zip(&self.smoothed);
-        let (hit, both): (Vec<f64>, Vec<f64>) =
-            parts.map(|(weight, each)| (2.0 * weight / each.both(), weight * each.f1() / each.both())).unzip();
+        let (hit, both): (Vec<f64>, Vec<f64>) = parts
+            .map(|(weight, each)| (2.0 * weight / each.both(), weight * each.f1() / each.both()))
+            .unzip();
         let mut variance = 0.0;
         for (truth, row) in self.confusion.rows().iter().enumerate() {
-            let of_weight =
-                if self.is_weighted { (self.smoothed[truth].f1() - f1) / documents } else { 0.0 };
+            let of_weight = if self.is_weighted { (self.smoothed[truth].f1() - f1) / documents } else { 0.0 };
             for (predicted, &cell) in row.iter().enumerate() {
                 let of_hit = if truth == predicted { hit[truth] } else { 0.0 };
                 let change = of_hit - both[truth] - both[predicted] + of_weight;

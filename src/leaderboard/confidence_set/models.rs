@@ -47,8 +47,8 @@ fn class(index: usize) -> u32 {
 pub(super) struct Models {
     /// Each different model once. Models of equal F1 stand in the order of their predictions, so that the
     /// order in which the models came plays no part.
-    pub(super) models: Vec<Model>,
-    /// The place in `models` of each model that came, in the order in which they came.
+    pub(super) different: Vec<Model>,
+    /// The place in `different` of each model that came, in the order in which they came.
     pub(super) places: Vec<usize>,
     /// The documents' true classes, ascending.
     pub(super) labels: Vec<u32>,
@@ -113,9 +113,11 @@ impl Models {
         different.sort_by(|(a, _), (b, _)| b.f1.total_cmp(&a.f1));
         let mut places = vec![0; all.len()];
         for (place, (_, members)) in different.iter().enumerate() {
-            members.iter().for_each(|&member| places[member] = place);
+            for &member in members {
+                places[member] = place;
+            }
         }
-        Self { models: different.into_iter().map(|(model, _)| model).collect(), places, labels, terms }
+        Self { different: different.into_iter().map(|(model, _)| model).collect(), places, labels, terms }
     }
 }
 
@@ -158,7 +160,10 @@ fn seen(target: Target, truth: u32, predicted: u32) -> u32 {
 fn terms(target: Target, labels: &[u32], models: &[Vec<u32>]) -> Vec<Term> {
     let macro_or_weighted = |weight: &dyn Fn(u32) -> f64| {
         let classes = labels.iter().chain(models.iter().flatten()).max().map_or(0, |class| class + 1);
-        (0..classes).map(|class| Term { class, weight: weight(class) }).filter(|term| term.weight > 0.0).collect()
+        (0..classes)
+            .map(|class| Term { class, weight: weight(class) })
+            .filter(|term| term.weight > 0.0)
+            .collect()
     };
     let support = |class: u32| count(labels.iter().filter(|label| **label == class).count());
     match target {

@@ -43,13 +43,14 @@ struct Sums {
 pub(super) fn p_values(models: &Models, steps: &[Vec<Pair>]) -> Vec<f64> {
     let mut reached = vec![0_u32; steps.len()];
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    let arch = pulp::Arch::new();
     for _ in 0..BLOCKS {
         let sums = signed_sums(models, &mut rng);
         let mut maxima: Lanes = [0.0; LANES];
         for (pairs, reached) in steps.iter().zip(&mut reached).rev() {
             for pair in pairs {
                 let terms = pair.coefficients(models).zip(sums[pair.better].iter().zip(&sums[pair.worse]));
-                raise(&mut maxima, terms);
+                arch.dispatch(Raise { maxima: &mut maxima, terms });
             }
             let observed = pairs.first().map_or(0.0, |pair| single(pair.t * (1.0 - ROUNDING_ERROR)));
             *reached += maxima.iter().map(|&maximum| u32::from(maximum >= observed)).sum::<u32>();
@@ -60,21 +61,29 @@ pub(super) fn p_values(models: &Models, steps: &[Vec<Pair>]) -> Vec<f64> {
     reached.into_iter().map(|reached| f64::from(reached + 1) / f64::from(ROUNDS + 1)).collect()
 }
 
-/// Raises each maximum to a pair's |t| in its round.
-fn raise<'a>(
-    maxima: &mut Lanes,
-    terms: impl Iterator<Item = (Coefficients, (&'a Sums, &'a Sums))>,
-) {
-    let mut t: Lanes = [0.0; LANES];
-    for (coefficients, (better, worse)) in terms {
-        let (hit, named) = (single(coefficients.hit), single(coefficients.named));
-        for lane in 0..LANES {
-            t[lane] += hit * (better.hits[lane] - worse.hits[lane])
-                - named * (better.named[lane] - worse.named[lane]);
+/// Raises each maximum to a pair's |t| in its round, with this processor's vector instructions. They compute what
+/// any processor would.
+struct Raise<'a, T> {
+    maxima: &'a mut Lanes,
+    terms: T,
+}
+
+impl<'a, T: Iterator<Item = (Coefficients, (&'a Sums, &'a Sums))>> pulp::WithSimd for Raise<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let mut t: Lanes = [0.0; LANES];
+        for (coefficients, (better, worse)) in self.terms {
+            let (hit, named) = (single(coefficients.hit), single(coefficients.named));
+            for (lane, t) in t.iter_mut().enumerate() {
+                *t += hit * (better.hits[lane] - worse.hits[lane])
+                    - named * (better.named[lane] - worse.named[lane]);
+            }
         }
-    }
-    for (maximum, t) in maxima.iter_mut().zip(t) {
-        *maximum = if t.abs() > *maximum { t.abs() } else { *maximum };
+        for (maximum, t) in self.maxima.iter_mut().zip(t) {
+            *maximum = if t.abs() > *maximum { t.abs() } else { *maximum };
+        }
     }
 }
 
@@ -84,8 +93,8 @@ fn raise<'a>(
 /// the first model, with the first model's own sums subtracted.
 fn signed_sums(models: &Models, rng: &mut ChaCha8Rng) -> Vec<Vec<Sums>> {
     let zero = Sums { hits: [0.0; LANES], named: [0.0; LANES] };
-    let mut sums = vec![vec![zero; models.terms.len()]; models.models.len()];
-    let Some((first, others)) = models.models.split_first() else { return sums };
+    let mut sums = vec![vec![zero; models.terms.len()]; models.different.len()];
+    let Some((first, others)) = models.different.split_first() else { return sums };
     let term_of: BTreeMap<u32, usize> =
         models.terms.iter().enumerate().map(|(place, term)| (term.class, place)).collect();
     for (document, &label) in models.labels.iter().enumerate() {
