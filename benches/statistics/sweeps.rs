@@ -104,7 +104,6 @@ impl Errors {
         // With equally many documents of both classes and equal rates, F1 is 1 − error.
         match self {
             Self::Independent => (both(0.15), true, 0.0),
-            Self::HardDocuments => (both(0.15), true, 0.7),
             Self::NearDuplicates => (both(0.15), true, if trial == 0 { 0.0 } else { 0.99 }),
             // Both have F1 = .8.
             Self::PrecisionOrRecall if trial.is_multiple_of(2) => {
@@ -120,7 +119,7 @@ impl Errors {
             Self::HalfZero => (both(0.2), true, 0.7),
             Self::FiveClasses | Self::TwelveClasses | Self::Weighted | Self::Micro => (both(0.2), true, 0.6),
             Self::HalfWorse(points) if trial % 2 == 1 => (both(0.15 + f64::from(points) / 100.0), false, 0.7),
-            Self::HalfWorse(_) => (both(0.15), true, 0.7),
+            Self::HardDocuments | Self::HalfWorse(_) => (both(0.15), true, 0.7),
             Self::Ladder => (both(0.15 + 0.2 * trial as f64 / (trials - 1) as f64), trial == 0, 0.7),
             Self::NearTies => (both(if trial < 2 { 0.15 } else { 0.155 }), trial < 2, 0.7),
         }
