@@ -100,7 +100,7 @@ fn replay(bencher: Bencher<'_, '_>, trials: u32) {
     });
 }
 
-/// The ranking with its paired tests, of predictions in memory.
+/// The ranking with its comparisons, of predictions in memory.
 #[divan::bench(args = [100, 1_000, 10_000])]
 fn rank(bencher: Bencher<'_, '_>, trials: u32) {
     let sweep = Sweep::new(trials);

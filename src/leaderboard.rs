@@ -6,11 +6,12 @@
 
 mod board;
 mod comparison;
+mod confidence_set;
 mod failed;
 pub mod figures;
 mod footnotes;
 mod listing;
-mod paired;
+mod predictions;
 mod provenance;
 mod rank_by;
 mod table;
@@ -21,8 +22,9 @@ pub mod verdict;
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, Leaderboard, LeaderboardRow},
+    confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
-    paired::{Prediction, PredictionsError, read_predictions},
+    predictions::{Prediction, PredictionsError, read_predictions},
     rank_by::RankBy,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,
@@ -35,7 +37,7 @@ use crate::{
 /// Ranks the trials of `study`. Trials that are unfit for use by their verdict rank behind all others.
 ///
 /// `predictions` gives a trial's predictions on the test set, if there are any. The trials that rank next
-/// to the leader are compared with it by a paired test of test F1, where both have predictions.
+/// to the leader are compared with it by their test F1, where both have predictions.
 #[must_use]
 pub fn build(
     study: &Study,
@@ -61,7 +63,7 @@ pub fn build(
         rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels, study.target) });
     }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
-    let comparisons = comparison::compare(&mut rows[..fit], study.target, predictions);
+    let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,

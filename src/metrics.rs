@@ -10,24 +10,19 @@
 
 mod class_counts;
 mod informedness;
+mod interval;
 mod target;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-pub use class_counts::ClassCounts;
-pub use target::{Average, Target};
+pub use self::{
+    class_counts::ClassCounts,
+    interval::wilson,
+    target::{Average, Target},
+};
 
 use crate::numbers::count_u64;
 
-/// Resamples of the bootstrap of macro and weighted F1. Each tail of 2.5 % holds 50 of them, so that
-/// the ends of the interval depend little on a single resample.
-const RESAMPLES: usize = 2_000;
-/// Resamples below the 95 % interval, and as many above it: 2.5 % each.
-const TAIL: usize = RESAMPLES / 40;
-/// The 97.5 % quantile of the standard normal distribution, for two-sided intervals of 95 %.
-const Z95: f64 = 1.959_963_984_540_054;
 /// Documents that a confusion can count: below 2^53 every count is exact as an `f64`, and no sum overflows.
 const DOCUMENTS_MAX: u64 = 1 << 53;
 
@@ -225,85 +220,11 @@ impl Confusion {
         }
     }
 
-    /// The 95 % interval of `target`'s F1.
-    ///
-    /// - One class: with p = TP/(TP + FP + FN), F1 is 2p/(1 + p). Given the number of documents that are of
-    ///   the class or predicted as the class, TP is binomial, so that p is a proportion with a Wilson
-    ///   interval. F1 rises with p, so the ends of that interval map to the ends of F1's: the "Wilson
-    ///   indirect" method of Lam, Gopal and Qian (arXiv 2309.14621).
-    /// - Micro: the accuracy, a proportion of all documents, with its Wilson interval.
-    /// - Macro and weighted: no proportion, so a percentile bootstrap (Efron and Tibshirani, *An Introduction
-    ///   to the Bootstrap*, 1993). The documents of each true class are drawn again from that class's row of
-    ///   counts, which keeps the class sizes of the set. The seed is fixed, so that equal counts have equal
-    ///   intervals.
+    /// The 95 % interval of `target`'s F1: it holds the F1, has a width, and lies within 0 and 1.
     #[must_use]
     pub fn f1_interval(&self, target: Target) -> (f64, f64) {
-        match target {
-            Target::Class(class) => {
-                let hit = self.true_positives(class);
-                let (low, high) =
-                    wilson(hit, hit + self.false_positives(class) + self.false_negatives(class));
-                (2.0 * low / (1.0 + low), 2.0 * high / (1.0 + high))
-            }
-            Target::Average(Average::Micro) => {
-                let hits = (0..self.classes()).map(|class| self.true_positives(class)).sum();
-                wilson(hits, self.total())
-            }
-            Target::Average(Average::Macro | Average::Weighted) => self.bootstrap_f1(target),
-        }
+        interval::f1(self, target)
     }
-
-    /// The percentile interval of `target`'s F1 over [`RESAMPLES`] resamples.
-    fn bootstrap_f1(&self, target: Target) -> (f64, f64) {
-        if self.total() == 0 {
-            return (0.0, 1.0);
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(0x5eed);
-        let mut f1s: Vec<f64> = (0..RESAMPLES)
-            .map(|_| {
-                let rows = self.rows.iter().map(|row| resample(row, &mut rng)).collect();
-                Self { rows }.rates(target).f1
-            })
-            .collect();
-        f1s.sort_by(f64::total_cmp);
-        (f1s[TAIL], f1s[RESAMPLES - 1 - TAIL])
-    }
-}
-
-/// As many draws with replacement from the documents of `row` as there are documents, counted by class.
-fn resample(row: &[u64], rng: &mut ChaCha8Rng) -> Vec<u64> {
-    let total: u64 = row.iter().sum();
-    // Number the row's documents by predicted class: those of class c end before `ends[c]`.
-    let ends: Vec<u64> = row
-        .iter()
-        .scan(0, |end, count| {
-            *end += count;
-            Some(*end)
-        })
-        .collect();
-    let mut counts = vec![0; row.len()];
-    for _ in 0..total {
-        let pick = rng.random_range(0..total);
-        counts[ends.partition_point(|&end| end <= pick)] += 1;
-    }
-    counts
-}
-
-/// The 95 % score interval of a proportion; all of \[0, 1\] without a trial.
-///
-/// Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): unlike
-/// p ± z·√(p(1 − p)/n) it stays within \[0, 1\] and has a width where p is 0 or 1.
-#[must_use]
-pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
-    if trials == 0 {
-        return (0.0, 1.0);
-    }
-    let n = count_u64(trials);
-    let p = ratio(successes, trials);
-    let z2 = Z95 * Z95;
-    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = Z95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
 impl Scores {
@@ -324,6 +245,18 @@ impl Scores {
             positive: target.positive(),
             average: target.average(),
         }
+    }
+
+    /// The same figures with the interval that follows from the counts today. An older log has the interval of the
+    /// program that wrote it.
+    #[must_use]
+    pub fn with_interval_of_today(self) -> Self {
+        // What was read may name a class that the counts do not have.
+        if self.positive.is_some_and(|class| class >= self.confusion.classes()) {
+            return self;
+        }
+        let (f1_low, f1_high) = self.confusion.f1_interval(self.target());
+        Self { f1_low, f1_high, ..self }
     }
 
     /// The class or average of [`Self::f1`].

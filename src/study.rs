@@ -154,11 +154,18 @@ impl Study {
                 trial.mixed |= micro_batch.is_some();
             }
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
-            Event::Evaluated(evaluation) => self.find(record)?.evaluations.push(evaluation.clone()),
+            Event::Evaluated(evaluation) => {
+                let mut evaluation = evaluation.clone();
+                evaluation.validation = evaluation.validation.with_interval_of_today();
+                self.find(record)?.evaluations.push(evaluation);
+            }
             Event::Finished(outcome) => {
+                let mut outcome = outcome.clone();
+                outcome.validation = outcome.validation.with_interval_of_today();
+                outcome.test = outcome.test.with_interval_of_today();
                 let trial = self.find(record)?;
                 trial.state = State::Complete;
-                trial.outcome = Some(outcome.clone());
+                trial.outcome = Some(outcome);
             }
             Event::Failed { failure, retry } => {
                 let trial = self.find(record)?;

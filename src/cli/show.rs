@@ -49,7 +49,7 @@ pub fn drawing(folder: SweepFolder) -> Draw {
     })
 }
 
-/// The leaderboard, with paired tests of the trials whose predictions can be read.
+/// The leaderboard, with comparisons of the trials whose predictions can be read.
 pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> Leaderboard {
     let damaged = RefCell::new(Vec::new());
     let predictions = |id: TrialId| {

@@ -37,7 +37,7 @@ pub struct Leaderboard {
     /// One row for each trial: the ranked trials, those that are unfit for use behind the others, then the
     /// trials without a rank in the order of the plan.
     pub rows: Vec<LeaderboardRow>,
-    /// Number of trials that were compared with the leader by a paired test.
+    /// Number of trials that were compared with the leader.
     pub comparisons: usize,
     /// Ranked trials that could not be compared with the leader, with the reason. If the leader itself
     /// lacks predictions, it is the only entry, since no trial can be compared with it then.
@@ -105,10 +105,11 @@ pub struct LeaderboardRow {
     pub seconds: Option<f64>,
     /// The device of the latest attempt.
     pub device: Option<String>,
-    /// Whether the paired test finds no difference between the trial's test F1 and the leader's. False for
-    /// the leader itself, `None` where no test was made.
+    /// Whether the trial's test F1 is not distinguishable from the leader's. False for the leader itself, `None`
+    /// where no comparison was made.
     pub tied: Option<bool>,
-    /// The p-value of the paired test against the leader, after Holm's correction over all comparisons.
+    /// The trial's p-value in the model confidence set; under another ranking than by test F1, the p-value of the
+    /// comparison with the leader. Both allow for the number of trials.
     pub p_value: Option<f64>,
     /// Why the trial failed, as one sentence.
     pub reason: Option<String>,

@@ -1,33 +1,41 @@
-//! The paired tests of the trials next to the leader against the leader.
+//! Which trials are not distinguishable from the leader on the test set.
 
 use super::{
     board::LeaderboardRow,
-    paired::{self, Prediction},
+    confidence_set::{self, Against, SamePredictions},
+    predictions::Prediction,
+    rank_by::RankBy,
     uncompared::Uncompared,
 };
-use crate::{metrics::Target, trial::TrialId};
+use crate::{
+    metrics::{Average, Target},
+    trial::TrialId,
+};
 
-/// Number of trials next to the leader that are compared with it. With more of them, Holm's correction
-/// would leave hardly any single test under the significance level.
-pub(super) const COMPARED_MAX: usize = 200;
+/// Number of trials next to the leader that are compared with it, by the F1 of one class. The time grows with the
+/// square of the trials: with this number, about a second.
+const COMPARED_MAX: usize = 1_000;
 
-/// Significance level of the paired tests, after Holm's correction.
+/// A trial with a lower p-value is distinguishable from the leader.
 const SIGNIFICANCE_LEVEL: f64 = 0.05;
 
-/// Which paired tests were made, and which were not.
+/// Which trials were compared with the leader, and which were not.
 #[derive(Default)]
 pub(super) struct Comparisons {
-    /// Number of tests that were made.
+    /// Number of trials that were compared.
     pub(super) tests: usize,
-    /// The trials next to the leader without a test, with the reason.
+    /// The trials next to the leader that were not compared, with the reason.
     pub(super) uncompared: Vec<(TrialId, Uncompared)>,
-    /// Number of ranked trials beyond [`COMPARED_MAX`].
+    /// Number of ranked trials that were too many to be compared.
     pub(super) beyond: usize,
 }
 
 /// Compares the ranked rows with the first one, and fills in their `tied` and `p_value`.
+///
+/// If the test set has chosen the leader, the comparison allows for this choice: it is the model confidence set.
 pub(super) fn compare(
     rows: &mut [LeaderboardRow],
+    rank_by: RankBy,
     target: Target,
     predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
 ) -> Comparisons {
@@ -36,34 +44,47 @@ pub(super) fn compare(
     let Some(leader) = ranked.next() else { return Comparisons::default() };
     leader.tied = Some(false);
     let mut others: Vec<&mut LeaderboardRow> = ranked.collect();
-    let beyond = others.len().saturating_sub(COMPARED_MAX);
-    others.truncate(COMPARED_MAX);
     if others.is_empty() {
         return Comparisons::default();
     }
     let Some(best) = predictions(leader.trial) else {
-        return Comparisons {
-            uncompared: vec![(leader.trial, Uncompared::Missing)],
-            ..Comparisons::default()
-        };
+        let uncompared = vec![(leader.trial, Uncompared::Missing)];
+        return Comparisons { uncompared, ..Comparisons::default() };
     };
-    let rounds = paired::rounds(others.len());
-    let (mut tested, mut values) = (Vec::new(), Vec::new());
+    let most = compared_max(&best, target);
+    let beyond = others.len().saturating_sub(most);
+    others.truncate(most);
+    let mut same = SamePredictions::starting_with(&best);
+    let mut compared = Vec::new();
     for row in others {
-        let own = predictions(row.trial).ok_or(Uncompared::Missing);
-        let value = own
-            .and_then(|own| paired::p_value(&best, &own, target, rounds).ok_or(Uncompared::OtherDocuments));
-        match value {
-            Ok(value) => {
-                tested.push(row);
-                values.push(value);
-            }
-            Err(reason) => uncompared.push((row.trial, reason)),
+        match predictions(row.trial) {
+            None => uncompared.push((row.trial, Uncompared::Missing)),
+            Some(own) if same.add(&own) => compared.push(row),
+            Some(_) => uncompared.push((row.trial, Uncompared::OtherDocuments)),
         }
     }
-    for (row, value) in tested.into_iter().zip(paired::holm(&values)) {
-        row.p_value = Some(value);
-        row.tied = Some(value > SIGNIFICANCE_LEVEL);
+    let against = match rank_by {
+        RankBy::TestF1 => Against::Best,
+        RankBy::ValF1 | RankBy::ValLoss => Against::First,
+    };
+    let p_values = confidence_set::p_values(&same, target, against);
+    let tests = compared.len();
+    for (row, p) in compared.into_iter().zip(p_values.into_iter().skip(1)) {
+        row.p_value = Some(p);
+        row.tied = Some(p > SIGNIFICANCE_LEVEL);
     }
-    Comparisons { tests: values.len(), uncompared, beyond }
+    Comparisons { tests, uncompared, beyond }
+}
+
+/// Number of trials next to the leader that are compared with it.
+///
+/// The time grows with the classes whose F1 counts too, so that fewer trials are compared by the average of many.
+fn compared_max(best: &[Prediction], target: Target) -> usize {
+    let classes = match target {
+        Target::Class(_) | Target::Average(Average::Micro) => 1,
+        Target::Average(Average::Macro | Average::Weighted) => {
+            best.iter().map(|each| each.label.max(each.predicted) + 1).max().unwrap_or(1)
+        }
+    };
+    (COMPARED_MAX * COMPARED_MAX / classes).isqrt()
 }

@@ -2,7 +2,6 @@
 
 use super::{
     board::{BinaryClasses, Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
-    comparison::COMPARED_MAX,
     figures,
     rank_by::RankBy,
     uncompared::Uncompared,
@@ -17,16 +16,22 @@ impl Leaderboard {
         let mut notes: Vec<String> = self.nothing_fit().into_iter().chain(self.put_last_note()).collect();
         let tied = self.rows.iter().filter(|row| row.tied == Some(true)).count();
         if self.comparisons > 0 {
-            let mark = figures::TIE_MARK;
+            let (mark, compared) = (figures::TIE_MARK, self.comparisons);
+            let by = match self.rank_by {
+                RankBy::TestF1 => "the model confidence set of test F1 (p > .05)",
+                RankBy::ValF1 | RankBy::ValLoss => {
+                    "a paired test of test F1 (p > .05, corrected for their number)"
+                }
+            };
             notes.push(format!(
-                "{mark} not distinguishable from the leader: {tied} of {} compared by a paired \
-                 approximate randomisation test of test F1 (p > .05 after Holm's correction).",
-                self.comparisons,
+                "{mark} not distinguishable from the leader: {tied} of {compared} compared by {by}."
             ));
         }
         if self.beyond_comparison > 0 {
+            let behind = self.rows.iter().skip(1).filter(|row| row.rank.is_some()).count();
             notes.push(format!(
-                "Only the {COMPARED_MAX} trials next to the leader are compared with it, not the {} behind them.",
+                "Only the {} trials next to the leader are compared with it, not the {} behind them.",
+                behind - self.beyond_comparison,
                 self.beyond_comparison,
             ));
         }

@@ -1,6 +1,6 @@
 //! Ranks, ties, footnotes and formats by example.
 
-use super::{comparison::COMPARED_MAX, *};
+use super::*;
 use crate::{
     metrics::{Average, Confusion, Scores, Target},
     samples::{collapsed, failed, record, scores, study},
@@ -362,7 +362,7 @@ fn a_study_without_a_trial_is_a_table_of_headings() {
 
 /// A sweep with two trials too many to be compared, and how many predictions were read.
 fn more_trials_than_are_compared() -> (Leaderboard, usize) {
-    let study = study((1..=203).map(|id| record(id, &[0.3])).collect());
+    let study = study((1..=1_003).map(|id| record(id, &[0.3])).collect());
     let prediction = |id| Prediction { id, label: 1, predicted: 1 };
     let reads = std::cell::Cell::new(0);
     let predictions = |_| {
@@ -375,8 +375,8 @@ fn more_trials_than_are_compared() -> (Leaderboard, usize) {
 #[test]
 fn only_the_trials_next_to_the_leader_are_compared() {
     let (board, reads) = more_trials_than_are_compared();
-    assert_eq!((board.comparisons, board.beyond_comparison, reads), (COMPARED_MAX, 2, COMPARED_MAX + 1));
-    assert_eq!((board.rows[COMPARED_MAX].tied, board.rows[COMPARED_MAX + 1].tied), (Some(true), None));
+    assert_eq!((board.comparisons, board.beyond_comparison, reads), (1_000, 2, 1_001));
+    assert_eq!((board.rows[1_000].tied, board.rows[1_001].tied), (Some(true), None));
 }
 
 #[test]
@@ -384,7 +384,44 @@ fn a_footnote_counts_the_trials_that_are_not_compared() {
     let notes = more_trials_than_are_compared().0.footnotes();
     assert_eq!(
         notes[1],
-        "Only the 200 trials next to the leader are compared with it, not the 2 behind them."
+        "Only the 1000 trials next to the leader are compared with it, not the 2 behind them."
+    );
+}
+
+#[test]
+fn fewer_trials_are_compared_by_the_average_of_many_classes() {
+    let mut study = study((1..=600).map(|id| record(id, &[0.3])).collect());
+    study.target = MACRO;
+    let predictions = |_| Some((0..4).map(|id| Prediction { id, label: 3, predicted: 3 }).collect());
+    assert_eq!(build(&study, RankBy::TestF1, &predictions).comparisons, 500);
+}
+
+/// Three equal trials and the leader by validation, which is the worst on the test set.
+fn chosen_by_validation_alone() -> Leaderboard {
+    let mut chosen = trial(1, 60);
+    chosen.outcome.as_mut().unwrap().validation = scores(1, 0.1);
+    let study = study(vec![chosen, trial(2, 10), trial(3, 12), trial(4, 60)]);
+    let wrong = [60, 10, 12, 60];
+    build(&study, RankBy::ValF1, &|id| Some(predictions(wrong[id.0 as usize - 1])))
+}
+
+#[test]
+fn a_leader_by_validation_is_what_the_others_are_compared_with() {
+    let board = chosen_by_validation_alone();
+    let tied = |id: u32| board.rows.iter().find(|row| row.trial.0 == id).unwrap().tied;
+    assert_eq!([1, 2, 3, 4].map(tied), [false, false, false, true].map(Some));
+}
+
+#[test]
+fn a_footnote_says_how_the_trials_were_compared() {
+    assert_eq!(
+        one_close_and_one_distant().footnotes()[0],
+        "≈ not distinguishable from the leader: 1 of 2 compared by the model confidence set of test F1 (p > .05)."
+    );
+    assert_eq!(
+        chosen_by_validation_alone().footnotes()[0],
+        "≈ not distinguishable from the leader: 1 of 3 compared by a paired test of test F1 (p > .05, corrected for \
+         their number)."
     );
 }
 

@@ -102,12 +102,92 @@ fn without_a_document_every_averages_interval_is_everything() {
     }
 }
 
-#[test]
-fn every_averages_interval_is_the_same_each_time() {
-    let counts = confusion(&[&[30, 5, 5], &[4, 40, 2], &[1, 3, 20]]);
-    for target in Average::ALL.map(Target::Average) {
-        assert_eq!(counts.f1_interval(target), counts.f1_interval(target));
+/// Counts of `classes` classes with `each` documents, all of which are predicted rightly.
+fn perfect(classes: usize, each: u64) -> Confusion {
+    let mut counts = Confusion::new(classes);
+    for class in 0..classes {
+        counts.rows[class][class] = each;
     }
+    counts
+}
+
+/// Counts in which every document is predicted as of the first class.
+fn constant(classes: usize, each: u64) -> Confusion {
+    let mut counts = Confusion::new(classes);
+    for row in &mut counts.rows {
+        row[0] = each;
+    }
+    counts
+}
+
+/// Every kind of F1.
+fn targets() -> impl Iterator<Item = Target> {
+    Average::ALL.map(Target::Average).into_iter().chain([Target::Class(0), Target::Class(1)])
+}
+
+#[test]
+fn no_interval_has_width_zero_at_the_edges() {
+    for classes in [2, 3, 20] {
+        for (counts, target) in [perfect(classes, 9), constant(classes, 9), perfect(classes, 1)]
+            .into_iter()
+            .flat_map(|counts| targets().map(move |target| (counts.clone(), target)))
+        {
+            let (low, high) = counts.f1_interval(target);
+            assert!(high - low > 0.01, "{classes} {target:?} {low} {high}");
+        }
+    }
+}
+
+#[test]
+fn a_perfect_score_on_180_documents_of_20_classes_is_not_certain() {
+    let (low, high) = perfect(20, 9).f1_interval(Target::Average(Average::Macro));
+    assert!((0.9..0.985).contains(&low) && high == 1.0, "{low} {high}");
+}
+
+#[test]
+fn a_class_without_a_document_may_have_any_f1() {
+    // Two classes of three are perfect on 1000 documents; of the third, nothing is known.
+    let mut counts = perfect(3, 500);
+    counts.rows[2][2] = 0;
+    let (low, high) = counts.f1_interval(Target::Average(Average::Macro));
+    assert!((0.65..0.667).contains(&low) && high == 1.0, "{low} {high}");
+}
+
+#[test]
+fn an_average_of_much_evidence_has_the_interval_of_the_delta_method() {
+    // Its standard error by a numerical derivative of macro-F1 by each count is .012129.
+    let counts = confusion(&[&[300, 50, 50], &[40, 400, 20], &[10, 30, 200]]);
+    let (low, high) = counts.f1_interval(Target::Average(Average::Macro));
+    assert!((high - low - 2.0 * 1.96 * 0.012_129).abs() < 0.001, "{low} {high}");
+}
+
+#[test]
+fn with_few_errors_a_proportions_interval_is_wider_than_wilsons() {
+    // Wilson's upper ends of 59, 58 and 57 of 60 are .9971, .9908 and .9829.
+    for (errors, wilsons) in [(1, 0.9971), (2, 0.9908), (3, 0.9829)] {
+        let (low, high) = wilson(60 - errors, 60);
+        assert!(high > wilsons + 0.002 && high < 1.0, "{high}");
+        assert!((wilson(errors, 60).0 - (1.0 - high)).abs() < 1e-12 && low < 0.95);
+    }
+}
+
+#[test]
+fn with_four_errors_or_more_a_proportions_interval_is_wilsons() {
+    let (low, high) = wilson(56, 60);
+    assert!((low - 0.8407).abs() < 1e-4 && (high - 0.9738).abs() < 1e-4, "{low} {high}");
+}
+
+#[test]
+fn an_interval_of_an_older_log_is_computed_anew() {
+    let scores = Scores::new(perfect(3, 20), 0.1, Target::Average(Average::Macro));
+    let older = Scores { f1_low: 1.0, f1_high: 1.0, ..scores.clone() };
+    assert_eq!(older.with_interval_of_today(), scores);
+}
+
+#[test]
+fn a_positive_class_that_the_counts_lack_leaves_the_interval_as_it_is() {
+    let scores = Scores { positive: Some(7), ..Scores::new(perfect(2, 20), 0.1, Target::Class(1)) };
+    assert_eq!(scores.clone().with_interval_of_today(), scores);
 }
 
 #[test]
@@ -159,6 +239,12 @@ proptest! {
             let rates = counts.rates(Target::Class(class));
             let (low, high) = counts.f1_interval(Target::Class(class));
             prop_assert!(low <= rates.f1 + 1e-9 && rates.f1 <= high + 1e-9);
+        }
+        for target in targets() {
+            let (low, high) = counts.f1_interval(target);
+            let f1 = counts.rates(target).f1;
+            prop_assert!(low <= f1 + 1e-9 && f1 <= high + 1e-9, "{target:?}: {f1} in {low} to {high}");
+            prop_assert!(0.0 <= low && low < high && high <= 1.0, "{target:?}: {low} to {high}");
         }
     }
 }

@@ -1,0 +1,92 @@
+//! The predictions of one trial on the test set, read from its `predictions.csv`.
+
+use std::path::Path;
+
+/// The class that one model predicted for one test document. Classes are indices into the labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// The document's number.
+    pub id: u64,
+    /// The document's true class.
+    pub label: usize,
+    /// The class that the model predicted.
+    pub predicted: usize,
+}
+
+/// Why a `predictions.csv` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictionsError {
+    /// The file cannot be read, or a row lacks a column or holds no number as its id.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The cause.
+        source: csv::Error,
+    },
+    /// The file names a class that the task does not have.
+    #[error("{}: unknown class {class:?}", path.display())]
+    UnknownClass {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The name of the class.
+        class: String,
+    },
+}
+
+/// The columns of `predictions.csv` that a test needs.
+#[derive(serde::Deserialize)]
+struct PredictionLine {
+    id: u64,
+    label: String,
+    predicted: String,
+}
+
+/// Reads the columns `id`, `label` and `predicted` of a `predictions.csv`.
+///
+/// # Errors
+/// When the file cannot be read, or names a class that is not in `labels`.
+pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
+    let read = |source| PredictionsError::Read { path: path.to_owned(), source };
+    let class = |name: String| {
+        labels
+            .iter()
+            .position(|label| *label == name)
+            .ok_or_else(|| PredictionsError::UnknownClass { path: path.to_owned(), class: name })
+    };
+    csv::Reader::from_path(path)
+        .map_err(read)?
+        .into_deserialize::<PredictionLine>()
+        .map(|line| {
+            let line = line.map_err(read)?;
+            Ok(Prediction { id: line.id, label: class(line.label)?, predicted: class(line.predicted)? })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A `predictions.csv` with one line, of the class 坏 predicted as 好.
+    fn predictions_file() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.csv");
+        std::fs::write(&path, "id,label,predicted,p_好,p_坏\n7,坏,好,0.6,0.4\n").unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn predictions_are_read_by_the_names_of_their_classes() {
+        let (_folder, path) = predictions_file();
+        let labels = ["好".to_owned(), "坏".to_owned()];
+        assert_eq!(read_predictions(&path, &labels).unwrap(), [Prediction { id: 7, label: 1, predicted: 0 }]);
+    }
+
+    #[test]
+    fn a_class_that_the_task_does_not_have_is_an_error() {
+        let (_folder, path) = predictions_file();
+        let error = read_predictions(&path, &["好".to_owned()]).unwrap_err();
+        assert!(matches!(error, PredictionsError::UnknownClass { class, .. } if class == "坏"));
+    }
+}
