@@ -16,7 +16,6 @@ use crate::{
         best_evaluation, figures,
         verdict::{self, Verdict},
     },
-    numbers,
     study::{Study, TrialRecord},
     trial::State,
 };
