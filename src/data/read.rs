@@ -85,8 +85,8 @@ fn read_with(file: &DataFile, spec: &DataSpec, quotes: Quotes) -> FileReading {
         Ok(Some(table)) => {
             let mut reading = rows(table, file, spec);
             if request.format == Some(TableFormat::Tsv) && reading.shape.is_none() {
-                let quoted = quoted(&reading.rows);
-                reading.taken.extend(quoted);
+                let note = quoted(&reading.rows);
+                reading.taken.extend(note);
             }
             reading
         }
