@@ -143,6 +143,7 @@ fn rows(table: Table<'_>, file: &DataFile, spec: &DataSpec) -> FileReading {
 }
 
 /// How many rows a file has.
+#[derive(Clone, Copy)]
 struct Counted {
     rows: usize,
     /// Rows without a text, and rows without a label.
