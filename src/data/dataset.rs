@@ -46,7 +46,9 @@ impl Dataset {
     pub fn counts(&self) -> ClassCounts {
         let counts = |documents: &[Document]| {
             let mut counts = vec![0; self.labels.len()];
-            documents.iter().for_each(|document| counts[document.label] += 1);
+            for document in documents {
+                counts[document.label] += 1;
+            }
             counts
         };
         ClassCounts {

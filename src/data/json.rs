@@ -102,7 +102,7 @@ impl Elements {
             }
         };
         let read = stream.byte_offset();
-        let breaks = rest.get(..read).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+        let breaks = rest.get(..read).unwrap_or_default().split(|byte| *byte == b'\n').count() - 1;
         (self.at, self.line) = (self.at + read, self.line + breaks as u64);
         self.skip(b",");
         Some(Ok((at, value)))

@@ -124,8 +124,8 @@ fn is_incomplete(readings: &[FileReading], faults: &[DataError]) -> bool {
         _ => false,
     };
     let rows: usize = readings.iter().map(|reading| reading.rows.len()).sum();
-    let faulty: usize = readings.iter().map(|reading| reading.faulty_rows).sum();
-    !faults.iter().all(is_of_rows) || faulty * 4 > rows
+    let unread: usize = readings.iter().map(|reading| reading.faulty_rows).sum();
+    !faults.iter().all(is_of_rows) || unread * 4 > rows
 }
 
 fn is_same_column(one: &DataError, other: &DataError) -> bool {

@@ -85,8 +85,8 @@ fn read_with(file: &DataFile, spec: &DataSpec, quotes: Quotes) -> FileReading {
         Ok(Some(table)) => {
             let mut reading = rows(table, file, spec);
             if request.format == Some(TableFormat::Tsv) && reading.shape.is_none() {
-                let quoted = quoted(&reading.rows);
-                reading.taken.extend(quoted);
+                let note = quoted(&reading.rows);
+                reading.taken.extend(note);
             }
             reading
         }
@@ -143,6 +143,7 @@ fn rows(table: Table<'_>, file: &DataFile, spec: &DataSpec) -> FileReading {
 }
 
 /// How many rows a file has.
+#[derive(Clone, Copy)]
 struct Counted {
     rows: usize,
     /// Rows without a text, and rows without a label.

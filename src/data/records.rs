@@ -150,7 +150,7 @@ impl PartialRecord {
             (FieldPart::Start | FieldPart::Plain | FieldPart::AfterQuote | FieldPart::Closed, byte)
                 if byte == separator =>
             {
-                self.end_field(line)?
+                self.end_field(line)?;
             }
             (FieldPart::AfterQuote | FieldPart::Closed, b' ' | b'\t') => {
                 self.add(byte)?;

@@ -56,7 +56,8 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     })
 }
 
-/// The value of `key` as `read` reads it, if the table has the key.
+/// The value of `key` as `read` reads it, if the table has the key; `None` if it is wrong.
+#[expect(clippy::option_option, reason = "absent and wrong are different")]
 fn optional<T>(
     reader: &mut Reader<'_>,
     table: &Node,

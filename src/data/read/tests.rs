@@ -1,5 +1,7 @@
 //! Files as people write them.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::{
     data::spec::{Shares, Source},
@@ -220,7 +222,7 @@ fn a_nul_character_is_a_fault() {
 
 #[test]
 fn several_rows_with_faults_are_listed_and_the_others_counted() {
-    let other: String = (1..=10).map(|fields| format!("b{}\n", ",".repeat(fields + 1))).collect();
+    let other = (2..=11).map(|commas| "b".to_owned() + &",".repeat(commas) + "\n").collect::<String>();
     let text = "text,label\na,1\n".to_owned() + &"b,\n".repeat(20) + &other;
     let reading = reading_of("a.csv", text.as_bytes());
     assert_eq!(reading.faults.len(), FAULTS_SHOWN + 1);
@@ -295,8 +297,9 @@ fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     );
     let (mut names, mut links) = (String::new(), String::new());
     for (index, (name, rows)) in (1..).zip(sheets) {
-        names += &format!("<sheet name=\"{name}\" sheetId=\"{index}\" r:id=\"r{index}\"/>");
-        links += &format!(
+        let _ = write!(names, "<sheet name=\"{name}\" sheetId=\"{index}\" r:id=\"r{index}\"/>");
+        let _ = write!(
+            links,
             "<Relationship Id=\"r{index}\" Type=\"{office}/worksheet\" Target=\"worksheets/sheet{index}.xml\"/>"
         );
         let sheet = format!("<worksheet xmlns=\"{main}\"><sheetData>{rows}</sheetData></worksheet>");
