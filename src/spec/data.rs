@@ -170,8 +170,8 @@ fn share(reader: &mut Reader<'_>, split: &Node, name: SplitName) -> Option<f64> 
     } else {
         format!("the share of {name} must be a number between 0 and 1, not {}", found(&entry.node.content))
     };
-    let help = if (1.0..100.0).contains(&share) {
-        format!("a share is a part of 1: write {name} = {}", share / 100.0)
+    let help = if (2.0..100.0).contains(&share) {
+        format!("a share is a part of 1: write {name} = {}", (share * 100.0).round() / 10_000.0)
     } else {
         "validation stops the training and test measures it: all three are needed".to_owned()
     };
