@@ -1,10 +1,14 @@
 //! How classes and figures are named in pictures.
 
+use std::collections::BTreeMap;
+
 use super::text;
 use crate::{leaderboard::figures, metrics::Target};
 
 /// Largest width of a class's name within a sentence, in columns of a terminal.
 const CLASS_COLUMNS_MAX: usize = 28;
+/// Number of characters that are kept on both sides of the part in which names differ.
+const CONTEXT: usize = 5;
 
 /// The names of all classes: their labels, or their numbers from 0 where a label is unknown.
 pub(super) fn classes(labels: &[String], count: usize) -> Vec<String> {
@@ -25,24 +29,48 @@ pub(super) fn f1(target: Target, labels: &[String]) -> String {
 /// `names` as pictures show them, each in at most `room` pixels.
 ///
 /// Different names stay different: names that would look the same, shortened or transliterated, begin with
-/// their number, from 1.
+/// their number, from 1, and are shortened where they are all the same instead of in the middle.
 pub(super) fn distinct(names: &[String], em: f64, room: f64) -> Vec<String> {
-    let short: Vec<String> = names.iter().map(|name| text::fit(name, em, room)).collect();
-    let mut sorted: Vec<&String> = short.iter().collect();
-    sorted.sort_unstable();
-    let is_shared = |name: &String| {
-        let from = sorted.partition_point(|other| *other < name);
-        sorted.get(from + 1) == Some(&name)
-    };
-    let numbered = |(index, name): (usize, &String)| {
-        if !is_shared(name) {
-            return name.clone();
+    let mut shown: Vec<String> = names.iter().map(|name| text::fit(name, em, room)).collect();
+    let mut alike: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, name) in shown.iter().enumerate() {
+        alike.entry(name.clone()).or_default().push(index);
+    }
+    for group in alike.values().filter(|group| group.len() > 1) {
+        let whole: Vec<Vec<char>> =
+            group.iter().map(|&index| text::drawn(&names[index]).chars().collect()).collect();
+        let ends = common_ends(&whole);
+        for (&index, name) in group.iter().zip(&whole) {
+            let number = format!("{}: ", index + 1);
+            let rest = room - text::width(&number, em, false);
+            shown[index] = number + &text::fit(&different_part(name, ends), em, rest.max(0.0));
         }
-        let number = format!("{}: ", index + 1);
-        let rest = room - text::width(&number, em, false);
-        number + &text::fit(&names[index], em, rest.max(0.0))
-    };
-    short.iter().enumerate().map(numbered).collect()
+    }
+    shown
+}
+
+/// How many characters these names have in common at their beginnings and, behind that, at their ends.
+fn common_ends(names: &[Vec<char>]) -> (usize, usize) {
+    let Some((first, others)) = names.split_first() else { return (0, 0) };
+    let mut ends = (first.len(), first.len());
+    for other in others {
+        let head = first.iter().zip(other).take_while(|(a, b)| a == b).count().min(ends.0);
+        let tail = first.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+        ends = (head, tail.min(ends.1));
+    }
+    let shortest = names.iter().map(Vec::len).min().unwrap_or(0);
+    (ends.0, ends.1.min(shortest - ends.0.min(shortest)))
+}
+
+/// `name` without most of what it has in common with others at both ends.
+fn different_part(name: &[char], (head, tail): (usize, usize)) -> String {
+    let (from, to) = (head.saturating_sub(CONTEXT), (name.len() - tail + CONTEXT).min(name.len()));
+    if head + tail >= name.len() {
+        return name.iter().collect();
+    }
+    let before = if from > 0 { "…" } else { "" };
+    let behind = if to < name.len() { "…" } else { "" };
+    format!("{before}{}{behind}", name[from..to].iter().collect::<String>())
 }
 
 #[cfg(test)]
@@ -70,6 +98,13 @@ mod tests {
             names[0].starts_with("1: ") && names[1].starts_with("2: ") && names[2] == "other",
             "{names:?}"
         );
+    }
+
+    #[test]
+    fn names_are_shortened_where_they_are_all_the_same() {
+        let names =
+            ["07", "12"].map(|number| format!("Products and services of department {number} of the house"));
+        assert_eq!(distinct(&names, 16.0, 190.0), ["1: …ment 07 of t…", "2: …ment 12 of t…"]);
     }
 
     #[test]
