@@ -78,7 +78,7 @@ impl Best {
     fn of(record: &TrialRecord) -> Option<Self> {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
         let (val_f1, val_loss) = (outcome.validation.f1, outcome.validation.loss);
-        let is_useless = matches!(judge(record), Some(Verdict::Collapsed | Verdict::Diverged));
+        let is_useless = judge(record).is_some_and(Verdict::is_unfit);
         let settings = plain(&record.trial.params.to_string());
         (val_f1.is_finite() && !is_useless).then_some(Self {
             trial: record.trial.id,

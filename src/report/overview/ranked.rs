@@ -17,8 +17,8 @@ pub(super) struct Ranked<'a> {
 }
 
 /// Whether the trial of this row is of no use.
-pub(super) const fn is_unfit(row: &LeaderboardRow) -> bool {
-    matches!(row.verdict, Some(Verdict::Collapsed | Verdict::Diverged))
+pub(super) fn is_unfit(row: &LeaderboardRow) -> bool {
+    row.verdict.is_some_and(Verdict::is_unfit)
 }
 
 /// The ranked trials, best first, coloured from dark to light.
