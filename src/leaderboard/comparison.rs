@@ -63,17 +63,21 @@ pub(super) fn compare(
             Some(_) => uncompared.push((row.trial, Uncompared::OtherDocuments)),
         }
     }
-    let against = match rank_by {
-        RankBy::TestF1 => Against::Best,
-        RankBy::ValF1 | RankBy::ValLoss => Against::First,
-    };
-    let p_values = confidence_set::p_values(&same, target, against);
+    let p_values = confidence_set::p_values(&same, target, against(rank_by));
     let tests = compared.len();
     for (row, p) in compared.into_iter().zip(p_values.into_iter().skip(1)) {
         row.p_value = Some(p);
         row.tied = Some(p > SIGNIFICANCE_LEVEL);
     }
     Comparisons { tests, uncompared, beyond }
+}
+
+/// What the trials are compared with: only a ranking by test F1 chooses the leader by the test set.
+const fn against(rank_by: RankBy) -> Against {
+    match rank_by {
+        RankBy::TestF1 => Against::Best,
+        RankBy::ValF1 | RankBy::ValLoss => Against::First,
+    }
 }
 
 /// Number of trials next to the leader that are compared with it.
