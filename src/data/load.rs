@@ -59,12 +59,27 @@ pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
     for (file, reading) in files.iter().zip(&readings) {
         faults.extend(melted(file, reading, &labels, &mut notes));
     }
+    let has_gaps: Vec<bool> = readings.iter().map(|reading| reading.faulty_rows > 0).collect();
     let documents: Vec<Vec<Document>> =
         readings.into_iter().map(|reading| documents(reading.rows, &labels)).collect();
     match dataset(labels, &mut splits(documents, shares, spec), spec, notes) {
         Ok(dataset) if faults.is_empty() => Ok(dataset),
         Ok(_) => Err(faults),
-        Err(others) => Err(faults.into_iter().chain(others).collect()),
+        Err(mut others) => {
+            others.retain(|fault| is_certain(fault, &has_gaps));
+            Err(faults.into_iter().chain(others).collect())
+        }
+    }
+}
+
+/// Whether rows that could not be read would not mend the fault; `has_gaps` says which files have such rows.
+fn is_certain(fault: &DataError, has_gaps: &[bool]) -> bool {
+    let last = has_gaps.len().saturating_sub(1);
+    let is_whole = |file: usize| has_gaps.get(file.min(last)) == Some(&false);
+    match fault {
+        DataError::ClassNotInTrain { .. } => is_whole(0),
+        DataError::EmptySplit { split, .. } => is_whole(*split as usize),
+        _ => true,
     }
 }
 
