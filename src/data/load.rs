@@ -29,19 +29,11 @@ pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
 /// At least one fault: those of each file, up to a bound, and those of the data as a whole, as far as the
 /// rows that can be read show them.
 pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
-    let (files, shares): (Vec<DataFile>, _) = match &spec.source {
-        Source::Files { train, validation, test } => {
-            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
-            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
-        }
-        Source::Single { path, split } => {
-            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
-        }
-        Source::Reviews { split } => {
-            let (labels, mut splits) = generated(*split, spec.seed);
-            return dataset(labels, &mut splits, spec, Vec::new());
-        }
-    };
+    if let Source::Reviews { split } = &spec.source {
+        let (labels, mut splits) = generated(*split, spec.seed);
+        return dataset(labels, &mut splits, spec, Vec::new());
+    }
+    let (files, shares) = files(&spec.source);
     let mut readings: Vec<FileReading> = files.iter().map(|file| read::read(file, spec)).collect();
     let mut notes = taken(&files, &readings);
     let mut faults = file_faults(&mut readings);
@@ -69,6 +61,20 @@ pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
             others.retain(|fault| is_certain(fault, &has_gaps));
             Err(faults.into_iter().chain(others).collect())
         }
+    }
+}
+
+/// The files of `source`, and the shares of a file that is divided.
+fn files(source: &Source) -> (Vec<DataFile>, Option<Shares>) {
+    match source {
+        Source::Files { train, validation, test } => {
+            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
+            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
+        }
+        Source::Single { path, split } => {
+            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
+        }
+        Source::Reviews { .. } => (Vec::new(), None),
     }
 }
 
