@@ -29,19 +29,11 @@ pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
 /// At least one fault: those of each file, up to a bound, and those of the data as a whole, as far as the
 /// rows that can be read show them.
 pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
-    let (files, shares): (Vec<DataFile>, _) = match &spec.source {
-        Source::Files { train, validation, test } => {
-            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
-            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
-        }
-        Source::Single { path, split } => {
-            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
-        }
-        Source::Reviews { split } => {
-            let (labels, mut splits) = generated(*split, spec.seed);
-            return dataset(labels, &mut splits, spec, Vec::new());
-        }
-    };
+    if let Source::Reviews { split } = &spec.source {
+        let (labels, mut splits) = generated(*split, spec.seed);
+        return dataset(labels, &mut splits, spec, Vec::new());
+    }
+    let (files, shares) = files(&spec.source);
     let mut readings: Vec<FileReading> = files.iter().map(|file| read::read(file, spec)).collect();
     let mut notes = taken(&files, &readings);
     let mut faults = file_faults(&mut readings);
@@ -59,12 +51,41 @@ pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
     for (file, reading) in files.iter().zip(&readings) {
         faults.extend(melted(file, reading, &labels, &mut notes));
     }
+    let has_gaps: Vec<bool> = readings.iter().map(|reading| reading.faulty_rows > 0).collect();
     let documents: Vec<Vec<Document>> =
         readings.into_iter().map(|reading| documents(reading.rows, &labels)).collect();
     match dataset(labels, &mut splits(documents, shares, spec), spec, notes) {
         Ok(dataset) if faults.is_empty() => Ok(dataset),
         Ok(_) => Err(faults),
-        Err(others) => Err(faults.into_iter().chain(others).collect()),
+        Err(mut others) => {
+            others.retain(|fault| is_certain(fault, &has_gaps));
+            Err(faults.into_iter().chain(others).collect())
+        }
+    }
+}
+
+/// The files of `source`, and the shares of a file that is divided.
+fn files(source: &Source) -> (Vec<DataFile>, Option<Shares>) {
+    match source {
+        Source::Files { train, validation, test } => {
+            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
+            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
+        }
+        Source::Single { path, split } => {
+            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
+        }
+        Source::Reviews { .. } => (Vec::new(), None),
+    }
+}
+
+/// Whether rows that could not be read would not mend the fault; `has_gaps` says which files have such rows.
+fn is_certain(fault: &DataError, has_gaps: &[bool]) -> bool {
+    let last = has_gaps.len().saturating_sub(1);
+    let is_whole = |file: usize| has_gaps.get(file.min(last)) == Some(&false);
+    match fault {
+        DataError::ClassNotInTrain { .. } => is_whole(0),
+        DataError::EmptySplit { split, .. } => is_whole(*split as usize),
+        _ => true,
     }
 }
 

@@ -151,8 +151,8 @@ fn the_good_spec_is_good() {
 
 #[test]
 fn labels_that_are_measurements() {
-    let rows: String = (0..60).map(|row| format!("text {row},0.{row:02}\n")).collect();
-    let text = format!("text,label\n{rows}");
+    let rows: Vec<String> = (0..60).map(|row| format!("text {row},0.{row:02}\n")).collect();
+    let text = format!("text,label\n{}", rows.concat());
     insta::assert_snapshot!(message(&single("path = \"one.csv\""), &[("one.csv", text.as_bytes())], &[]));
 }
 
