@@ -115,7 +115,7 @@ impl Study {
             labels: plan.labels.clone(),
             target: plan.target(),
             classes: plan.classes.clone(),
-            positive_is_guess: plan.positive.is_some() && plan.data.positive.is_none(),
+            positive_is_guess: plan.positive.is_some() && plan.data.guesses_positive(),
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),

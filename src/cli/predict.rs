@@ -112,8 +112,15 @@ fn no_model(folder: &Path, error: &ExportedError) -> Stop {
     let has = |parent: Option<&Path>, file: &str| parent.is_some_and(|parent| parent.join(file).is_file());
     let of_trial =
         [Some(folder), folder.parent()].into_iter().flatten().find(|it| it.join("trial.json").is_file());
+    if !folder.is_dir() {
+        let advice = "`sweep export-best` writes the folder of a model, by default results/NAME/best-model";
+        return Stop::usage(plain(&format!("there is no folder {}; {advice}", folder.display())));
+    }
+    let exported = folder.join("best-model");
     let advice = if has(Some(folder), "config.json") {
         String::new()
+    } else if exported.is_dir() {
+        format!("; this sweep's exported model is --model {}", exported.display())
     } else if let Some((sweep, trial)) = of_trial.and_then(place_in_sweep) {
         format!("; to have this trial's model: sweep export-best {sweep} --trial {trial} --out DIR")
     } else if has(Some(folder), "plan.json") {

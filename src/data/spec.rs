@@ -31,6 +31,15 @@ pub struct DataSpec {
     pub seed: u64,
 }
 
+impl DataSpec {
+    /// Whether the positive class of a binary task would be a guess: the spec names none, and the classes are not
+    /// our own.
+    #[must_use]
+    pub fn guesses_positive(&self) -> bool {
+        self.positive.is_none() && !matches!(self.source, Source::Reviews { .. })
+    }
+}
+
 /// The files of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

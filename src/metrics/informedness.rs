@@ -7,9 +7,10 @@ use crate::numbers::count_u64;
 const CHANCE_MAX: f64 = 0.05;
 /// The 95 % quantile of the standard normal distribution, for one-sided tests at [`CHANCE_MAX`].
 const Z_ONE_SIDED: f64 = 1.644_853_626_951_472_2;
-/// Informedness that counts whatever the number of documents: half of the way from chance to perfect. In a
-/// small set even a good classifier does not pass a test of significance.
-const CLEAR: f64 = 0.5;
+/// Informedness that counts whatever the number of documents: a tenth of the way from chance to perfect. In a
+/// small set a weak classifier, and even a good one, does not pass a test of significance; it is weak or
+/// unproven then, but it has not collapsed.
+const CLEAR: f64 = 0.1;
 /// Documents up to which the probability of two classes is computed exactly. The logarithms of factorials of
 /// larger numbers lose digits, and the normal approximation is close there.
 const EXACT_MAX: u64 = 1_000_000;
@@ -157,6 +158,13 @@ mod tests {
     #[test]
     fn naming_the_other_class_each_time_is_not_informative() {
         assert_eq!(is_informative([[5, 45], [45, 5]]), Some(false));
+    }
+
+    #[test]
+    fn a_weak_classifier_is_informative_on_documents_too_few_for_a_test() {
+        let weak = confusion([[12, 8], [8, 12]]);
+        assert!(weak.chance_of_two_classes() > 2.0 * CHANCE_MAX);
+        assert_eq!(weak.is_informative(), Some(true));
     }
 
     #[test]

@@ -24,14 +24,15 @@ fn f1(spec: &DataSpec, dataset: &Dataset) -> String {
         Target::Class(class) => {
             let label = |class: usize| dataset.labels.get(class).map_or("", String::as_str);
             let positive = label(class);
-            match spec.positive {
-                Some(_) => format!("F1 is that of class {positive}"),
-                None => format!(
+            if spec.guesses_positive() {
+                format!(
                     "F1 is that of class {positive}: a guess, since it sorts last and [data] has no `positive`; to say \
                      it, write positive = {:?} or positive = {:?}",
                     positive,
                     label(usize::from(class == 0)),
-                ),
+                )
+            } else {
+                format!("F1 is that of class {positive}")
             }
         }
         Target::Average(Average::Macro) => "F1 is the mean over all classes (macro-F1)".to_owned(),

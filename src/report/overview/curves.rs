@@ -168,6 +168,8 @@ fn curves_legend(canvas: &mut Canvas, curves: &[Curve], ranked: &[Ranked<'_>], i
 
 /// Draws the colours of the ranks to the right of the curves.
 fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Leaderboard) {
+    let fit = ranks.iter().filter(|trial| !trial.unfit);
+    let Some(lowest) = fit.filter_map(|trial| trial.row.rank).max() else { return };
     let (left, right) = (area.right + 40.0, area.right + 62.0);
     let steps = 128;
     for step in 0..steps {
@@ -178,8 +180,7 @@ fn colour_bar(canvas: &mut Canvas, area: Area, ranks: &[Ranked<'_>], board: &Lea
     let (top, bottom) = (area.top, area.bottom);
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     canvas.line(&corners, Stroke::solid(SOFT, 1.0));
-    let lowest = ranks.iter().filter(|trial| !trial.unfit).filter_map(|trial| trial.row.rank).max();
-    let lowest = lowest.unwrap_or(1).max(2);
+    let lowest = lowest.max(2);
     #[expect(clippy::cast_precision_loss, reason = "few trials")]
     let axis = Axis::linear(1.0, lowest as f64);
     // Both ends have their ranks. Between them are round numbers, as far as they do not overlap with the

@@ -19,7 +19,7 @@ static FAILED: LazyLock<(Place, Written)> = LazyLock::new(|| {
 #[test]
 fn a_run_with_a_failed_trial_names_the_command_that_tries_it_again() {
     let (_, Written { stdout, .. }) = &*FAILED;
-    assert!(stdout.contains("sweep run SPEC --retry-failed"), "{stdout}");
+    assert!(stdout.contains("add --retry-failed to the same command"), "{stdout}");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn the_status_shows_the_last_lines_of_a_failed_trial() {
 fn the_report_shows_the_last_lines_of_a_failed_trial() {
     FAILED.0.sweep(&["report", "tiny"]).succeeded();
     let page = fs::read_to_string(FAILED.0.results().report()).unwrap();
-    assert!(page.contains("<pre>the  [31mcause</pre>"));
+    assert!(page.contains("<pre tabindex=\"0\">the  [31mcause</pre>"));
 }
 
 #[test]
