@@ -137,7 +137,7 @@ impl Recipe {
     fn wordpiece(&self, vocab: Value) -> Result<String, TokenizerError> {
         let unknown = self.special("unk_token", "[UNK]", &vocab)?.0;
         let ends = [self.special("cls_token", "[CLS]", &vocab)?, self.special("sep_token", "[SEP]", &vocab)?];
-        self.finished(build::wordpiece(vocab, self.flags, &unknown, ends), special::BERT)
+        self.finished(build::wordpiece(&vocab, self.flags, &unknown, ends), special::BERT)
     }
 
     fn byte_level(
@@ -148,7 +148,7 @@ impl Recipe {
     ) -> Result<String, TokenizerError> {
         let ends = [self.special("cls_token", "<s>", &vocab)?, self.special("sep_token", "</s>", &vocab)?];
         let prefix_space = files.flag("add_prefix_space")?.unwrap_or(false);
-        self.finished(build::byte_level(vocab, merges, prefix_space, ends), special::ROBERTA)
+        self.finished(build::byte_level(&vocab, &merges, prefix_space, ends), special::ROBERTA)
     }
 
     fn unigram(
@@ -160,7 +160,7 @@ impl Recipe {
         let unknown = self.special("unk_token", "<unk>", &vocab)?.1;
         let ends = [self.special("bos_token", "<s>", &vocab)?, self.special("eos_token", "</s>", &vocab)?];
         let prefix_space = files.flag("add_prefix_space")?.unwrap_or(true);
-        self.finished(build::unigram(vocab, unknown, characters, prefix_space, ends), special::ROBERTA)
+        self.finished(build::unigram(&vocab, unknown, &characters, prefix_space, ends), special::ROBERTA)
     }
 
     /// The special token with this role, `usual` unless the files name another one.
