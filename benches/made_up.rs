@@ -23,7 +23,8 @@ pub(crate) fn plan(trials: u32) -> Plan {
     let text = spec_text(trials);
     let here = env::current_dir().unwrap();
     let written = SpecText { name: "scale.toml", text: &text, overrides: &[], base: &here, working: &here };
-    let facts = CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new() };
+    let facts =
+        CheckpointFacts { window: 512, layers: 2, parameters: 1, unused: Vec::new(), notes: Vec::new() };
     let inspect = |wanted: spec::Wanted<'_>| {
         Ok(Inspected { checkpoint: wanted.checkpoint.clone(), facts: facts.clone() })
     };
