@@ -25,6 +25,18 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The largest number of classes that a `config.json` may count without naming them.
 const LABELS_MAX: u64 = 10_000;
 
+/// Keys of an encoder's `config.json` that its classifier must not have.
+const STALE_KEYS: [&str; 7] = [
+    "_name_or_path",
+    "num_labels",
+    "transformers_version",
+    "auto_map",
+    "tokenizer_class",
+    "classifier_dropout",
+    // `transformers` fails at texts whose length is no multiple of it.
+    "chunk_size_feed_forward",
+];
+
 /// The `problem_type` of a classifier with one class for each text.
 const SINGLE_LABEL: &str = "single_label_classification";
 
@@ -168,16 +180,7 @@ impl Exported {
         let label2id: serde_json::Map<String, Value> =
             labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect();
         if let Some(object) = config.as_object_mut() {
-            for stale in [
-                "_name_or_path",
-                "num_labels",
-                "transformers_version",
-                "auto_map",
-                "tokenizer_class",
-                "classifier_dropout",
-                // `transformers` fails at texts whose length is no multiple of it.
-                "chunk_size_feed_forward",
-            ] {
+            for stale in STALE_KEYS {
                 object.remove(stale);
             }
             let dtype = precision.torch_name();

@@ -10,9 +10,8 @@ pub use self::code::PickleError;
 pub(super) use self::value::PickledTensor;
 use self::{
     code::Code,
-    value::{PickleValue, size},
+    value::{PickleValue, STATE_NAMES, item, size},
 };
-use super::tensor_place::FloatType;
 
 mod code;
 mod value;
@@ -21,9 +20,6 @@ mod value;
 const INSTRUCTIONS_MAX: usize = 1 << 21;
 /// The largest number of arguments of a call, and of dimensions of a tensor.
 const TUPLE_MAX: usize = 16;
-
-/// The names under which training programs store a model's parameters in a larger dict, the likeliest first.
-const STATE_NAMES: [&str; 6] = ["state_dict", "model_state_dict", "model", "module", "net", "weights"];
 
 /// The value that a pickle made.
 pub(super) struct Unpickled {
@@ -302,17 +298,7 @@ impl PickleMachine {
             return None;
         }
         let class = self.texts.get(class)?.rsplit('.').next()?;
-        let (float, item) = match class.strip_suffix("Storage")? {
-            "Double" => (Some(FloatType::F64), 8),
-            "Float" => (Some(FloatType::F32), 4),
-            "Half" => (Some(FloatType::F16), 2),
-            "BFloat16" => (Some(FloatType::Bf16), 2),
-            "Long" | "ComplexFloat" => (None, 8),
-            "Int" => (None, 4),
-            "Short" => (None, 2),
-            "Char" | "Byte" | "Bool" => (None, 1),
-            _ => return None,
-        };
+        let (float, item) = item(class.strip_suffix("Storage")?)?;
         let storage = self.text(key)?.to_owned();
         Some(PickledTensor { storage, float, item, offset: 0, shape: Vec::new(), strides: Vec::new() })
     }

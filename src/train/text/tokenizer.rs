@@ -52,7 +52,7 @@ pub fn tokenizer_json(checkpoint: &Checkpoint, lowercase: Lowercase) -> Result<S
 fn mini_json() -> Result<String, TokenizerError> {
     let tokens = mini::vocabulary();
     let recipe = Recipe { path: PathBuf::from(MINI), tokens: Tokens::default(), flags: BertFlags::default() };
-    recipe.wordpiece(build::listed_vocabulary(tokens.iter().map(String::as_str)))
+    recipe.wordpiece(&build::listed_vocabulary(tokens.iter().map(String::as_str)))
 }
 
 /// The tokenizer as the checkpoint's files describe it, and the file that messages about it name.
@@ -73,13 +73,13 @@ fn stored(files: &TokenizerFiles) -> Result<(PathBuf, String), TokenizerError> {
             return Err(TokenizerError::TooManyTokens { path: listed });
         }
         let recipe = Recipe::new(files, listed.clone(), None)?;
-        return Ok((listed, recipe.wordpiece(build::listed_vocabulary(text.lines()))?));
+        return Ok((listed, recipe.wordpiece(&build::listed_vocabulary(text.lines()))?));
     }
     if vocabulary.is_file() && merges.is_file() {
         let lines = read(&merges)?;
         let lines = lines.lines().filter(|line| !line.starts_with("#version") && !line.is_empty());
         let recipe = Recipe::new(files, vocabulary.clone(), None)?;
-        let json = recipe.byte_level(files, parse(&vocabulary)?, lines.collect::<Vec<_>>().into())?;
+        let json = recipe.byte_level(files, &parse(&vocabulary)?, &lines.collect::<Vec<_>>().into())?;
         return Ok((vocabulary, json));
     }
     Err(TokenizerError::Absent { folder: files.folder.clone() })
@@ -118,15 +118,14 @@ impl Recipe {
             model["type"] == *kind || (model["type"].is_null() && model.get(key).is_some())
         };
         if kind == Kind::WordPiece && is_of("WordPiece", "max_input_chars_per_word") {
-            return self.wordpiece(value["model"]["vocab"].take());
+            return self.wordpiece(&value["model"]["vocab"]);
         }
         if kind == Kind::ByteLevel && is_of("BPE", "merges") {
-            let merges = value["model"]["merges"].take();
-            return self.byte_level(files, value["model"]["vocab"].take(), merges);
+            return self.byte_level(files, &value["model"]["vocab"], &value["model"]["merges"]);
         }
         if kind == Kind::Unigram && is_of("Unigram", "unk_id") {
             let characters = build::characters(&value["normalizer"]);
-            return self.unigram(files, value["model"]["vocab"].take(), characters);
+            return self.unigram(files, &value["model"]["vocab"], &characters);
         }
         let before = value["added_tokens"].clone();
         self.tokens.add_to(&mut value, &[], &self.path)?;
@@ -134,19 +133,19 @@ impl Recipe {
         Ok(if value["added_tokens"] == before { text } else { value.to_string() })
     }
 
-    fn wordpiece(&self, vocab: Value) -> Result<String, TokenizerError> {
-        let unknown = self.special("unk_token", "[UNK]", &vocab)?.0;
-        let ends = [self.special("cls_token", "[CLS]", &vocab)?, self.special("sep_token", "[SEP]", &vocab)?];
+    fn wordpiece(&self, vocab: &Value) -> Result<String, TokenizerError> {
+        let unknown = self.special("unk_token", "[UNK]", vocab)?.0;
+        let ends = [self.special("cls_token", "[CLS]", vocab)?, self.special("sep_token", "[SEP]", vocab)?];
         self.finished(build::wordpiece(vocab, self.flags, &unknown, ends), special::BERT)
     }
 
     fn byte_level(
         &self,
         files: &TokenizerFiles,
-        vocab: Value,
-        merges: Value,
+        vocab: &Value,
+        merges: &Value,
     ) -> Result<String, TokenizerError> {
-        let ends = [self.special("cls_token", "<s>", &vocab)?, self.special("sep_token", "</s>", &vocab)?];
+        let ends = [self.special("cls_token", "<s>", vocab)?, self.special("sep_token", "</s>", vocab)?];
         let prefix_space = files.flag("add_prefix_space")?.unwrap_or(false);
         self.finished(build::byte_level(vocab, merges, prefix_space, ends), special::ROBERTA)
     }
@@ -154,11 +153,11 @@ impl Recipe {
     fn unigram(
         &self,
         files: &TokenizerFiles,
-        vocab: Value,
-        characters: Value,
+        vocab: &Value,
+        characters: &Value,
     ) -> Result<String, TokenizerError> {
-        let unknown = self.special("unk_token", "<unk>", &vocab)?.1;
-        let ends = [self.special("bos_token", "<s>", &vocab)?, self.special("eos_token", "</s>", &vocab)?];
+        let unknown = self.special("unk_token", "<unk>", vocab)?.1;
+        let ends = [self.special("bos_token", "<s>", vocab)?, self.special("eos_token", "</s>", vocab)?];
         let prefix_space = files.flag("add_prefix_space")?.unwrap_or(true);
         self.finished(build::unigram(vocab, unknown, characters, prefix_space, ends), special::ROBERTA)
     }

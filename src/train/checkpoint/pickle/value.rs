@@ -34,6 +34,26 @@ pub(super) enum PickleValue {
     Storage(usize),
 }
 
+/// The names under which training programs store a model's parameters in a larger dict, the likeliest first.
+pub(super) const STATE_NAMES: [&str; 6] =
+    ["state_dict", "model_state_dict", "model", "module", "net", "weights"];
+
+/// The type of the values of PyTorch's storage class `class`, without its ending `Storage`, if they are floats; and the
+/// bytes of a value.
+pub(super) fn item(class: &str) -> Option<(Option<FloatType>, usize)> {
+    Some(match class {
+        "Double" => (Some(FloatType::F64), 8),
+        "Float" => (Some(FloatType::F32), 4),
+        "Half" => (Some(FloatType::F16), 2),
+        "BFloat16" => (Some(FloatType::Bf16), 2),
+        "Long" | "ComplexFloat" => (None, 8),
+        "Int" => (None, 4),
+        "Short" => (None, 2),
+        "Char" | "Byte" | "Bool" => (None, 1),
+        _ => return None,
+    })
+}
+
 /// The value as a size; `None` if it is none.
 pub(super) fn size(value: PickleValue) -> Option<usize> {
     match value {

@@ -153,7 +153,8 @@ pub(super) fn check(config: &Value) -> Result<(), BadValue> {
             if *key == "auto_map" && config.get("sweep").is_some() {
                 continue;
             }
-            let fits = |values: &[&str]| values.iter().any(|value| found.to_string() == *value);
+            let written = found.to_string();
+            let fits = |values: &[&str]| values.contains(&written.as_str());
             if !matches!(meaning, Only(values) if fits(values)) {
                 return Err(unsupported(key, found, supported));
             }

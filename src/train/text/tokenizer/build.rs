@@ -32,7 +32,7 @@ pub(super) fn listed_vocabulary<'a>(lines: impl Iterator<Item = &'a str>) -> Val
 }
 
 /// BERT's `WordPiece` tokenizer, with `cls` before a text and `sep` after it. `vocab`: ids by token.
-pub(super) fn wordpiece(vocab: Value, flags: BertFlags, unknown: &str, [cls, sep]: [Special; 2]) -> Value {
+pub(super) fn wordpiece(vocab: &Value, flags: BertFlags, unknown: &str, [cls, sep]: [Special; 2]) -> Value {
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
         "normalizer": { "type": "BertNormalizer", "clean_text": true,
@@ -47,7 +47,12 @@ pub(super) fn wordpiece(vocab: Value, flags: BertFlags, unknown: &str, [cls, sep
 }
 
 /// `RoBERTa`'s byte-level BPE tokenizer. `vocab`: ids by token. `prefix_space`: whether a text begins with a space.
-pub(super) fn byte_level(vocab: Value, merges: Value, prefix_space: bool, [cls, sep]: [Special; 2]) -> Value {
+pub(super) fn byte_level(
+    vocab: &Value,
+    merges: &Value,
+    prefix_space: bool,
+    [cls, sep]: [Special; 2],
+) -> Value {
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
         "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": true, "use_regex": true },
@@ -62,9 +67,9 @@ pub(super) fn byte_level(vocab: Value, merges: Value, prefix_space: bool, [cls, 
 /// The Unigram tokenizer of XLM-RoBERTa and `CamemBERT`. `vocab`: tokens with scores; `unknown`: the index of the unknown
 /// token; `characters`: the normalizer with `SentencePiece`'s map of characters, or null.
 pub(super) fn unigram(
-    vocab: Value,
+    vocab: &Value,
     unknown: u64,
-    characters: Value,
+    characters: &Value,
     prefix_space: bool,
     [cls, sep]: [Special; 2],
 ) -> Value {

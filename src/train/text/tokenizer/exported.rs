@@ -59,20 +59,7 @@ pub fn tokenizer_config(
         config.remove(*key);
     }
     let added = tokenizer["added_tokens"].as_array().map_or(&[][..], Vec::as_slice);
-    let vocabulary = vocabulary(&tokenizer["model"]["vocab"]);
-    let is_added = |token: &str| added.iter().any(|added| added["content"] == *token);
-    // `transformers` adds a token with a role to those that it looks for in a text. One that `tokenizer.json` does not look
-    // for would change the tokens. Without a padding token there are no batches.
-    let fits =
-        |role: &str, token: &str| is_added(token) || (role == "pad_token" && vocabulary.contains_key(token));
-    for role in ROLES {
-        let usual = [BERT, ROBERTA].into_iter().flatten();
-        let usual = usual.filter(|(known, _)| *known == role && role != "bos_token" && role != "eos_token");
-        let mut known = tokens.named(role).into_iter().chain(usual.map(|(_, token)| *token));
-        if let Some(token) = known.find(|token| fits(role, token)) {
-            config.insert(role.to_owned(), json!(token));
-        }
-    }
+    config.extend(roles(&tokens, &tokenizer, added));
     let inputs: &[&str] = if token_types {
         &["input_ids", "token_type_ids", "attention_mask"]
     } else {
@@ -83,6 +70,26 @@ pub fn tokenizer_config(
     config.insert("model_input_names".to_owned(), json!(inputs));
     config.insert("model_max_length".to_owned(), json!(window));
     Ok(Value::Object(config))
+}
+
+/// The special tokens by role that `tokenizer`, a `tokenizer.json` with the added tokens `added`, looks for in a text.
+fn roles(tokens: &Tokens, tokenizer: &Value, added: &[Value]) -> Map<String, Value> {
+    let vocabulary = vocabulary(&tokenizer["model"]["vocab"]);
+    let is_added = |token: &str| added.iter().any(|added| added["content"] == *token);
+    // `transformers` adds a token with a role to those that it looks for. One that `tokenizer.json` does not look for would
+    // change the tokens. Without a padding token there are no batches.
+    let fits =
+        |role: &str, token: &str| is_added(token) || (role == "pad_token" && vocabulary.contains_key(token));
+    let mut roles = Map::new();
+    for role in ROLES {
+        let usual = [BERT, ROBERTA].into_iter().flatten();
+        let usual = usual.filter(|(known, _)| *known == role && role != "bos_token" && role != "eos_token");
+        let mut known = tokens.named(role).into_iter().chain(usual.map(|(_, token)| *token));
+        if let Some(token) = known.find(|token| fits(role, token)) {
+            roles.insert(role.to_owned(), json!(token));
+        }
+    }
+    roles
 }
 
 /// The `added_tokens_decoder` with the tokens of `added`, the list in `tokenizer.json`. Where it is there, `transformers`

@@ -251,25 +251,21 @@ impl<'a> AddedList<'a> {
     fn put(&mut self, token: AddedToken) -> Result<(), TokenizerError> {
         let known = self.entries.iter_mut().find(|(_, known)| known.content == token.content);
         let held = known.as_ref().map(|(id, _)| *id);
-        let (given, usual) = match held.or_else(|| self.vocabulary.get(&token.content).copied()) {
-            Some(id) => (id, id),
-            // The library counts tokens, so that a vocabulary with gaps or repeated lines would give an id twice.
-            None => {
-                let end = self.vocabulary.values().max().map_or(0, |id| id + 1);
-                (self.vocabulary.len() as u64 + self.new, end + self.new)
-            }
-        };
+        let held = held.or_else(|| self.vocabulary.get(&token.content).copied());
+        // The library counts tokens, so that a vocabulary with gaps or repeated lines would give an id twice.
+        let end = || self.vocabulary.values().max().map_or(0, |id| id + 1);
+        let given = held.unwrap_or(self.vocabulary.len() as u64 + self.new);
+        let usual = held.unwrap_or_else(|| end() + self.new);
         let declared = token.id.unwrap_or(usual);
         if declared != given {
             let (path, token) = (self.path.to_owned(), token.content);
             return Err(TokenizerError::AddedId { path, token, declared, given });
         }
-        match known {
-            Some((_, known)) => *known = token,
-            None => {
-                self.new += u64::from(!self.vocabulary.contains_key(&token.content));
-                self.entries.push((given, token));
-            }
+        if let Some((_, known)) = known {
+            *known = token;
+        } else {
+            self.new += u64::from(!self.vocabulary.contains_key(&token.content));
+            self.entries.push((given, token));
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ fn vocab_txt() -> (&'static str, Value) {
 fn cased_json() -> Value {
     let flags = BertFlags { lowercase: false, ..BertFlags::default() };
     let recipe = Recipe { path: PathBuf::new(), tokens: Tokens::default(), flags };
-    serde_json::from_str(&recipe.wordpiece(build::listed_vocabulary(TOKENS.into_iter())).unwrap()).unwrap()
+    serde_json::from_str(&recipe.wordpiece(&build::listed_vocabulary(TOKENS.into_iter())).unwrap()).unwrap()
 }
 
 fn ids_of(folder: &TempDir, text: &str) -> Vec<u32> {
