@@ -115,7 +115,7 @@ fn tell(bencher: Bencher<'_, '_>, trials: u32) {
     let pictured = report::pictured(&board);
     bencher
         .counter(ItemsCount::new(trials))
-        .bench(|| (board.to_table(), board.to_json(), report::page(&sweep.study, &board, "", &pictured)));
+        .bench(|| (board.to_table(), board.to_json(), report::page(&sweep.study, &board, "", &pictured, &|_| None)));
 }
 
 #[divan::bench]

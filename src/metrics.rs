@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     class_counts::ClassCounts,
-    interval::wilson,
     target::{Average, Target},
 };
 
@@ -218,12 +217,6 @@ impl Confusion {
             recall: sum.recall / weights,
             f1: sum.f1 / weights,
         }
-    }
-
-    /// The 95 % interval of `target`'s F1: it holds the F1, has a width, and lies within 0 and 1.
-    #[must_use]
-    pub fn f1_interval(&self, target: Target) -> (f64, f64) {
-        interval::f1(self, target)
     }
 }
 

@@ -30,7 +30,7 @@ const SMALL_CLASS: f64 = 2.0;
 /// `DasGupta` advise ("Interval estimation for a binomial proportion", Statistical Science 16, 2001): with one to
 /// three successes, Wilson's lower end is too high, and with one to three failures, its upper end is too low.
 #[must_use]
-pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
+pub(super) fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
     }
@@ -49,16 +49,19 @@ pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     (low.min(p), high.max(p))
 }
 
-/// The 95 % interval of the F1 that `target` names.
-pub(super) fn f1(confusion: &Confusion, target: Target) -> (f64, f64) {
-    match target {
-        Target::Class(class) => of_class(confusion, class),
-        Target::Average(Average::Micro) => {
-            let hits = (0..confusion.classes()).map(|class| confusion.true_positives(class)).sum();
-            wilson(hits, confusion.total())
+impl Confusion {
+    /// The 95 % interval of `target`'s F1: it holds the F1, has a width, and lies within 0 and 1.
+    #[must_use]
+    pub fn f1_interval(&self, target: Target) -> (f64, f64) {
+        match target {
+            Target::Class(class) => of_class(self, class),
+            Target::Average(Average::Micro) => {
+                let hits = (0..self.classes()).map(|class| self.true_positives(class)).sum();
+                wilson(hits, self.total())
+            }
+            Target::Average(Average::Macro) => AverageF1::new(self, false).interval(),
+            Target::Average(Average::Weighted) => AverageF1::new(self, true).interval(),
         }
-        Target::Average(Average::Macro) => AverageF1::new(confusion, false).interval(),
-        Target::Average(Average::Weighted) => AverageF1::new(confusion, true).interval(),
     }
 }
 

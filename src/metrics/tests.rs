@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{interval::wilson, *};
 
 fn confusion(rows: &[&[u64]]) -> Confusion {
     Confusion { rows: rows.iter().map(|row| row.to_vec()).collect() }

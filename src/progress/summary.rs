@@ -8,6 +8,7 @@ use std::{
 use super::line::counted;
 use crate::{
     display::{self, plain},
+    leaderboard::verdict::{Verdict, judge},
     results::SweepFolder,
     study::{Study, TrialRecord},
     trial::State,
@@ -57,14 +58,19 @@ pub fn summary(
     path_line("overview", &folder.overview())?;
     path_line("report", &folder.report())?;
     path_line("results", folder.path())?;
-    next(out, counts.complete > 0, folder)
+    next(out, study.trials.iter().any(is_fit), folder)
+}
+
+/// Whether the trial is complete and may be exported without being named.
+fn is_fit(record: &TrialRecord) -> bool {
+    record.state == State::Complete && !judge(record).is_some_and(Verdict::is_unfit)
 }
 
 /// Writes the commands that are likely to come next.
-fn next(out: &mut dyn Write, is_any_complete: bool, folder: &SweepFolder) -> io::Result<()> {
+fn next(out: &mut dyn Write, is_any_fit: bool, folder: &SweepFolder) -> io::Result<()> {
     let sweep = plain(&folder.arguments());
     writeln!(out, "{:<9} sweep leaderboard {sweep}", "next")?;
-    if is_any_complete { writeln!(out, "{:<9} sweep export-best {sweep}", "") } else { Ok(()) }
+    if is_any_fit { writeln!(out, "{:<9} sweep export-best {sweep}", "") } else { Ok(()) }
 }
 
 #[cfg(test)]
