@@ -113,9 +113,9 @@ fn tell(bencher: Bencher<'_, '_>, trials: u32) {
     let sweep = Sweep::new(trials);
     let board = sweep.board();
     let pictured = report::pictured(&board);
-    bencher
-        .counter(ItemsCount::new(trials))
-        .bench(|| (board.to_table(), board.to_json(), report::page(&sweep.study, &board, "", &pictured, &|_| None)));
+    bencher.counter(ItemsCount::new(trials)).bench(|| {
+        (board.to_table(), board.to_json(), report::page(&sweep.study, &board, "", &pictured, &|_| None))
+    });
 }
 
 #[divan::bench]
