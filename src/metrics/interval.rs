@@ -2,7 +2,7 @@
 //!
 //! An interval covers the choice of documents: the F1 of endlessly many documents like these lies within in about
 //! 95 % of sets. No interval has width 0: of finitely many documents, not even a perfect score is certain. How
-//! often each interval covers stands in `docs/statistics.md`, which `benches/statistics.rs` measures.
+//! often each interval covers stands in `docs/statistics.md`, which `benches/statistics/` measures.
 
 use super::{
     Confusion,

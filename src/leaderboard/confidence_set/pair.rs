@@ -19,7 +19,7 @@ use crate::numbers::count;
 
 /// With many models, t is made as small as if this number of documents more told two of them apart.
 ///
-/// Chosen by simulation (`benches/statistics.rs`): without it, up to 16 % of sweeps exclude a best trial with 200
+/// Chosen by simulation (`benches/statistics/`): without it, up to 16 % of sweeps exclude a best trial with 200
 /// trials and 40 documents.
 const FEW_DOCUMENTS: f64 = 3.0;
 

@@ -8,13 +8,9 @@
 #![expect(clippy::print_stdout, reason = "the tables are what the bench is for")]
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
-#[path = "statistics/before.rs"]
 mod before;
-#[path = "statistics/intervals.rs"]
 mod intervals;
-#[path = "statistics/sweeps.rs"]
 mod sweeps;
-#[path = "statistics/ties.rs"]
 mod ties;
 
 /// What the command line asks for.
