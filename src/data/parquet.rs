@@ -1,22 +1,26 @@
 //! Rows of a Parquet file. A program that was built without the feature `parquet` says how to build it.
 
-use std::path::Path;
-
-use super::{
-    cells::{Columns, Table},
-    error::TableError,
-};
-
-/// Reads the file at `path`.
 #[cfg(not(feature = "parquet"))]
-pub(super) fn table(_: &Path, _: &Columns) -> Result<Table<'static>, TableError> {
-    Err(TableError::Unreadable(super::error::Unreadable {
-        what: "is a Parquet file, which this program was built without".to_owned(),
-        help:
-            "build it with: cargo build --release --features parquet; or write the table as CSV, in Python: \
-               pandas.read_parquet(\"data.parquet\").to_csv(\"data.csv\", index=False)"
+pub(super) use without_feature::table;
+
+#[cfg(not(feature = "parquet"))]
+mod without_feature {
+    use std::path::Path;
+
+    use crate::data::{
+        cells::{Columns, Table},
+        error::{TableError, Unreadable},
+    };
+
+    /// Says how to build a program that reads the file.
+    pub(in crate::data) fn table(_: &Path, _: &Columns) -> Result<Table<'static>, TableError> {
+        Err(TableError::Unreadable(Unreadable {
+            what: "is a Parquet file, which this program was built without".to_owned(),
+            help: "build it with: cargo build --release --features parquet; or write the table as CSV, in Python: \
+                   pandas.read_parquet(\"data.parquet\").to_csv(\"data.csv\", index=False)"
                 .to_owned(),
-    }))
+        }))
+    }
 }
 
 #[cfg(feature = "parquet")]
