@@ -46,8 +46,8 @@ impl DryRun<'_> {
         ]
         .concat();
         notes.extend(self.precision_note.clone());
-        notes.extend(cautions::cautions(&plan, self.reading));
         let Revised { plan, study, refusal } = self.revise(plan)?;
+        notes.extend(cautions::cautions(&plan, self.reading));
         let free = disk::free(self.folder.path()).ok();
         let facts = &self.reading.checkpoints;
         let forecast = prepare::forecast_disk(&study, facts, &self.slots.devices, plan.policy.keep);

@@ -53,7 +53,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     let OpenedSweep { folder, plan, study, .. } = open(results, args.sweep.sweep.as_deref())?;
     let (record, choice) = match args.trial {
         Some(number) => (named(&study, TrialId(number))?, Choice::Named),
-        None => (best(&study, args.rank.by())?, Choice::Best(args.rank.by())),
+        None => (best(&study, args.rank.by(), &folder.arguments())?, Choice::Best(args.rank.by())),
     };
     let id = record.trial.id;
     let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
@@ -85,7 +85,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
 }
 
 /// The trial that ranks first, among those that are fit for use.
-fn best(study: &Study, rank_by: RankBy) -> Result<&TrialRecord, Stop> {
+fn best<'a>(study: &'a Study, rank_by: RankBy, arguments: &str) -> Result<&'a TrialRecord, Stop> {
     let board = leaderboard::build(study, rank_by, &|_| None);
     if let Some(record) = board.leader().and_then(|row| study.trial(row.trial)) {
         return Ok(record);
@@ -96,7 +96,7 @@ fn best(study: &Study, rank_by: RankBy) -> Result<&TrialRecord, Stop> {
             "{name} has no trial that is fit for export: {}; to export one all the same: sweep export-best {} \
              --trial {}",
             unfit(study),
-            shell_word(&name),
+            plain(arguments),
             first.trial.0,
         ),
         None if study.is_over() && study.counts().complete > 0 => {
@@ -133,7 +133,9 @@ fn named(study: &Study, id: TrialId) -> Result<&TrialRecord, Stop> {
         let range = numbers().min().zip(numbers().max());
         let range = range.map_or_else(
             || "it has none".to_owned(),
-            |(first, last)| format!("its {} trials are from {first} to {last}", study.trials.len()),
+            |(first, last)| {
+                format!("the first of its {} trials is {first}, and the last is {last}", study.trials.len())
+            },
         );
         let removed = if study.removed.contains(&id) { " any more, since its spec has changed" } else { "" };
         Stop::usage(format!("{} has no trial {id}{removed}; {range}", plain(&study.sweep)))
@@ -170,13 +172,13 @@ mod tests {
     #[test]
     fn a_collapsed_trial_is_not_the_best_while_there_is_another() {
         let study = study(vec![collapsed(1, 0.9), record(2, &[0.5])]);
-        assert_eq!(best(&study, RankBy::TestF1).unwrap().trial.id, TrialId(2));
+        assert_eq!(best(&study, RankBy::TestF1, "reviews").unwrap().trial.id, TrialId(2));
     }
 
     #[test]
     fn a_sweep_of_collapsed_trials_has_no_best_one_and_says_how_to_export_one() {
         let study = study(vec![collapsed(1, 0.5), collapsed(2, 0.9)]);
-        let (exit, message) = stopped(best(&study, RankBy::TestF1));
+        let (exit, message) = stopped(best(&study, RankBy::TestF1, "reviews"));
         assert_eq!(exit, Exit::NoneComplete);
         assert!(
             message.contains("of 2 complete, 2 collapsed (the trial predicts no better than chance"),
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn a_sweep_whose_trials_all_failed_has_no_best_one() {
         let study = study(vec![failed(record(1, &[0.5]), FailureKind::Panic)]);
-        let (exit, message) = stopped(best(&study, RankBy::TestF1));
+        let (exit, message) = stopped(best(&study, RankBy::TestF1, "reviews"));
         assert_eq!(
             (exit, message.ends_with("every trial of it failed")),
             (Exit::NoneComplete, true),
@@ -202,7 +204,10 @@ mod tests {
         let (exit, message) = stopped(named(&study, TrialId(9)));
         assert_eq!(
             (exit, message.as_str()),
-            (Exit::Usage, "reviews has no trial 0009; its 2 trials are from 0001 to 0004")
+            (
+                Exit::Usage,
+                "reviews has no trial 0009; the first of its 2 trials is 0001, and the last is 0004"
+            )
         );
     }
 

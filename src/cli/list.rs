@@ -137,6 +137,8 @@ fn healthy(OpenedSweep { folder, mut study, .. }: OpenedSweep, changed: Option<S
 /// The trial that validation F1 chooses, with its F1 on the validation set and on the test set.
 fn best(study: &Study) -> Option<(TrialId, Option<f64>, Option<f64>)> {
     let board = leaderboard::build(study, RankBy::ValF1, &|_| None);
+    // Where every trial is unfit for use, none is the best.
+    board.leader()?;
     let chosen = board.chosen_by_validation?;
     let row = board.rows.iter().find(|row| row.trial == chosen)?;
     Some((chosen, row.val_f1, row.test.as_ref().map(|test| test.f1)))

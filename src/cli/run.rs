@@ -1,6 +1,6 @@
 //! `sweep run`: from a spec to results.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::PathBuf};
+use std::{fmt::Write as _, fs, io, path::PathBuf};
 
 use clap::Args;
 
@@ -16,7 +16,6 @@ use super::{
     terminal::{eprint_lossy, has_colour, look, terminal_width},
 };
 use crate::{
-    checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
     executor::{self, Ended, Observer, Painter, Run, Workers},
@@ -27,6 +26,7 @@ use crate::{
     results::{Lock, Results, SweepFolder},
     sampler::FixedPlan,
     spec,
+    spec::Reading,
     study::Study,
     system::{device::Device, disk},
     trial::TrialId,
@@ -79,11 +79,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     for note in plan.notes.iter().cloned().chain(precision_note) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
-    for caution in cautions::cautions(&plan, &reading) {
-        eprint_lossy(&format!("{caution}\n"));
-    }
-    let facts = reading.checkpoints;
-    PlannedRun { args, folder, checkpoints, facts, devices: slots.devices }.start(plan)
+    PlannedRun { args, folder, checkpoints, reading, devices: slots.devices }.start(plan)
 }
 
 /// A run whose spec is checked.
@@ -91,7 +87,7 @@ struct PlannedRun<'a> {
     args: &'a RunArgs,
     folder: SweepFolder,
     checkpoints: RunCheckpoints<'a>,
-    facts: BTreeMap<Checkpoint, CheckpointFacts>,
+    reading: Reading,
     devices: Vec<Device>,
 }
 
@@ -108,6 +104,10 @@ impl PlannedRun<'_> {
             prepare::forget(&self.folder, &lock)?;
         }
         let plan = prepare::prepare(&self.folder, plan, &spec_as_run(self.args)?)?;
+        // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
+        for caution in cautions::cautions(&plan, &self.reading) {
+            eprint_lossy(&format!("{caution}\n"));
+        }
         let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
         let mut again = prepare::reopen(&self.folder, &mut study);
         if self.args.retry_failed {
@@ -139,7 +139,8 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, plan.policy.keep);
+        let forecast =
+            prepare::forecast_disk(study, &self.reading.checkpoints, &self.devices, plan.policy.keep);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

@@ -13,7 +13,9 @@ const LABEL_COLUMNS: usize = 40;
 /// Gives equal numbers one label: `1` and `1.0` of JSON or a sheet are one class. Labels that are texts in
 /// their file keep their spelling. Returns a note for each number that had several spellings.
 pub(super) fn unify_numbers(files: &mut [&mut Vec<LabelledText>]) -> Vec<String> {
-    let number = |row: &LabelledText| if row.is_number { finite(&row.label) } else { None };
+    // Beyond this bound, different whole numbers are one and the same double.
+    let is_exact = |number: &f64| number.abs() < 9_007_199_254_740_992.0;
+    let number = |row: &LabelledText| if row.is_number { finite(&row.label).filter(is_exact) } else { None };
     let mut spellings: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for row in files.iter().flat_map(|rows| rows.iter()) {
         if let Some(value) = number(row) {

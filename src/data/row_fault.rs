@@ -22,12 +22,17 @@ impl std::fmt::Display for RowPlace {
     }
 }
 
+/// `1 field`, or `3 fields`.
+fn fields(count: u64) -> String {
+    if count == 1 { "1 field".to_owned() } else { format!("{count} fields") }
+}
+
 /// The fault of a row.
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the fields are named by the messages")]
 pub enum RowFault {
     /// Too few or too many fields.
-    #[error("{found} fields, but the header has {expected}")]
+    #[error("{}, but the header has {expected}", fields(*found))]
     Fields { found: u64, expected: u64 },
     /// A quote that is never closed.
     #[error("a quote is opened here and never closed")]

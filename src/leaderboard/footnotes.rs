@@ -122,7 +122,7 @@ impl Leaderboard {
         let (count, total) = (hidden.len(), self.rows.len());
         let are = if count == 1 { "is" } else { "are" };
         Some(format!(
-            "{count} of {total} trials{kinds} {are} not shown: sweep leaderboard --top all shows all."
+            "{count} of {total} trials{kinds} {are} not shown; `--top all` of `sweep leaderboard` shows all."
         ))
     }
 
@@ -254,8 +254,7 @@ mod tests {
         let outcome = trials[1].outcome.as_mut().unwrap();
         (outcome.validation, outcome.test.f1) = (one_class_only(), 0.0);
         let board = build(&study(trials), RankBy::TestF1, &|_| None);
-        let note =
-            "3 of 6 trials (1 failed, 1 collapsed) are not shown: sweep leaderboard --top all shows all.";
+        let note = "3 of 6 trials (1 failed, 1 collapsed) are not shown; `--top all` of `sweep leaderboard` shows all.";
         assert_eq!(board.hidden(3).as_deref(), Some(note));
         assert!(board.to_table_within(None, 3).contains(note) && board.to_markdown_of(3).contains("3 of 6"));
         assert_eq!([board.hidden(6), board.hidden(usize::MAX)], [None, None]);

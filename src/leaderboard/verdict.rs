@@ -164,7 +164,7 @@ fn rise(evaluations: &[Evaluation]) -> Option<Overfitting> {
 }
 
 /// The generalisation loss above which a trial counts as overfitted, in percent, where validation has this many
-/// documents: [`GENERALISATION_LOSS_MAX`], or [`NOISE`] if that is more.
+/// documents: [`GENERALISATION_LOSS_MAX`], or what noise alone reaches if that is more.
 #[must_use]
 pub fn generalisation_bound(documents: u64) -> f64 {
     GENERALISATION_LOSS_MAX.max(100.0 * NOISE / count_u64(documents.max(1)).sqrt())

@@ -7,10 +7,10 @@ use crate::numbers::count_u64;
 const CHANCE_MAX: f64 = 0.05;
 /// The 95 % quantile of the standard normal distribution, for one-sided tests at [`CHANCE_MAX`].
 const Z_ONE_SIDED: f64 = 1.644_853_626_951_472_2;
-/// Informedness that counts whatever the number of documents: a tenth of the way from chance to perfect. In a
+/// Informedness that counts whatever the number of documents: a fifth of the way from chance to perfect. In a
 /// small set a weak classifier, and even a good one, does not pass a test of significance; it is weak or
 /// unproven then, but it has not collapsed.
-const CLEAR: f64 = 0.1;
+const CLEAR: f64 = 0.2;
 /// Documents up to which the probability of two classes is computed exactly. The logarithms of factorials of
 /// larger numbers lose digits, and the normal approximation is close there.
 const EXACT_MAX: u64 = 1_000_000;
@@ -30,9 +30,9 @@ impl Confusion {
 
     /// Whether the predictions say more about the class than predictions at random would.
     ///
-    /// They do if their informedness is at least [`CLEAR`], or if predictions that are dealt to the documents at
+    /// They do if their informedness is at least 0.2, or if predictions that are dealt to the documents at
     /// random, as often for each class as here, come out as informative with a probability of at most
-    /// [`CHANCE_MAX`]. With two classes this probability is that of Fisher's exact test, one-sided; with more,
+    /// 0.05. With two classes this probability is that of Fisher's exact test, one-sided; with more,
     /// the sum of recalls is compared with its mean and variance under random dealing, as a normal variable.
     ///
     /// `None` if fewer than two classes occur.
@@ -161,8 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn naming_a_class_twice_in_forty_documents_is_chance() {
+        assert_eq!(is_informative([[20, 0], [18, 2]]), Some(false));
+    }
+
+    #[test]
     fn a_weak_classifier_is_informative_on_documents_too_few_for_a_test() {
-        let weak = confusion([[12, 8], [8, 12]]);
+        let weak = confusion([[6, 4], [3, 7]]);
         assert!(weak.chance_of_two_classes() > 2.0 * CHANCE_MAX);
         assert_eq!(weak.is_informative(), Some(true));
     }

@@ -43,11 +43,9 @@ pub fn summary(
         writeln!(out, "  {}", plain(&format!("trial {}{params} failed: {message}", record.trial.id)))?;
     }
     if counts.failed > 0 {
-        let (trials, them) = if counts.failed == 1 { ("trial stays", "it") } else { ("trials stay", "them") };
-        writeln!(
-            out,
-            "  failed {trials} failed; to try {them} again, add --retry-failed to the same command"
-        )?;
+        let (trials, them) =
+            if counts.failed == 1 { ("a failed trial stays", "it") } else { ("failed trials stay", "them") };
+        writeln!(out, "  {trials} failed; to try {them} again, add --retry-failed to the same command")?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
@@ -114,7 +112,7 @@ mod tests {
         assert_eq!(
             text,
             "test: 0 of 2 trials complete, 1 failed, 1 waits\n  trial 0001 failed: no such file\n  \
-             failed trial stays failed; to try it again, add --retry-failed to the same command\n\n\
+             a failed trial stays failed; to try it again, add --retry-failed to the same command\n\n\
              rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n\
              next      sweep leaderboard test --results results\n"
         );

@@ -9,6 +9,7 @@ use super::words::{
     meaning,
 };
 use crate::{
+    hub,
     nearest::nearest,
     settings::{self, SettingKey, Value, ValueKind},
 };
@@ -86,7 +87,17 @@ pub(super) fn fixed(key: &SettingKey, value: &Json) -> Option<Value> {
             _,
         ) => None,
     };
-    meant.filter(is_taken)
+    meant.filter(is_taken).map(|value| with_owner(key, value))
+}
+
+/// The value of a checkpoint's key with the owner of a classic name; any other value as it is.
+fn with_owner(key: &SettingKey, value: Value) -> Value {
+    match &value {
+        Value::Text(text) if key.name == "checkpoint" && !text.contains('/') => {
+            hub::meant(text).filter(|meant| meant.is_exact).map_or(value, |meant| Value::Text(meant.id))
+        }
+        _ => value,
+    }
 }
 
 /// The name that another program's `text` most likely means: `linear` for `linear_with_warmup`, `val_f1` for

@@ -150,10 +150,12 @@ fn value_help(key: &SettingKey, node: &Node) -> String {
         (ValueKind::Int { .. }, Content::Float(float)) if float.fract() == 0.0 => {
             format!("write it as a whole number: {} = {float}", key.name)
         }
-        (_, Content::List(_) | Content::Table(_)) => {
-            let domain = foreign::domain(key, &node.json()).unwrap_or_else(|| "{ grid = […] }".to_owned());
-            format!("to try several values, put it into [search.space]: {} = {domain}", key.name)
-        }
+        (_, Content::List(_) | Content::Table(_)) => match foreign::domain(key, &node.json()) {
+            Some(domain) => {
+                format!("to try several values, put it into [search.space]: {} = {domain}", key.name)
+            }
+            None => format!("{}: {}", key.name, key.about),
+        },
         _ => format!("{}: {}", key.name, key.about),
     }
 }

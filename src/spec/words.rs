@@ -57,6 +57,8 @@ const WORDS: &[(&str, Meaning)] = &[
     ("layerwise_lr_decay", Setting("layer_decay")),
     ("layer_lr_decay", Setting("layer_decay")),
     ("llrd", Setting("layer_decay")),
+    ("timeout", Key("time_limit", "run")),
+    ("max_time", Key("time_limit", "run")),
     ("wd", Setting("weight_decay")),
     ("l2", Setting("weight_decay")),
     ("warmup_steps", Note(NO_STEPS)),

@@ -256,7 +256,7 @@ fn a_wrong_line_is_named_after_the_results_before_it() {
 #[test]
 fn a_wrong_row_of_a_file_is_named_after_the_results_before_it() {
     for (name, content, message) in [
-        ("a.csv", &b"text,n\na,1\nb\n"[..], "a.csv: line 3: 1 fields, but the header has 2"),
+        ("a.csv", &b"text,n\na,1\nb\n"[..], "a.csv: line 3: 1 field, but the header has 2"),
         ("b.csv", b"text\na\n\"b\nc\n", "b.csv: line 3: a quote is opened here and never closed"),
         (
             "c.jsonl",
