@@ -66,7 +66,10 @@ fn an_export_ends_with_the_command_that_uses_it() {
 #[test]
 fn a_trial_that_does_not_exist_cannot_be_exported() {
     let Written { stderr, .. } = UNLEARNED.sweep(&["export-best", "--trial", "9"]).with_code(2);
-    assert!(stderr.contains("tiny has no trial 0009; the first of its 2 trials is 0001, and the last is 0002"), "{stderr}");
+    assert!(
+        stderr.contains("tiny has no trial 0009; the first of its 2 trials is 0001, and the last is 0002"),
+        "{stderr}"
+    );
 }
 
 #[test]
