@@ -134,6 +134,7 @@ pub(crate) fn not_utf8_help(byte: u8) -> String {
     if matches!(byte, 0xfe | 0xff) {
         "this looks like UTF-16; save the file as UTF-8".to_owned()
     } else {
-        "save the file as UTF-8, for example with: iconv -f GB18030 -t UTF-8".to_owned()
+        "save the file as UTF-8, for example with: iconv -f ENCODING -t UTF-8, where ENCODING is that of the file, such as \
+         GB18030, BIG5, SHIFT_JIS or LATIN1".to_owned()
     }
 }

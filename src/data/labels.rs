@@ -166,6 +166,12 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_that_one_double_stands_for_stay_apart() {
+        let rows = [("9007199254740992", true), ("9007199254740993", true)];
+        assert_eq!(unified(&rows), (vec!["9007199254740992".to_owned(), "9007199254740993".to_owned()], 0));
+    }
+
+    #[test]
     fn a_number_with_one_spelling_keeps_it() {
         assert_eq!(unified(&[("1.0", true), ("0.0", true)]), (vec!["0.0".to_owned(), "1.0".to_owned()], 0));
     }

@@ -17,6 +17,8 @@ use super::{
 const FAULTS_SHOWN: usize = 8;
 /// Equal faults that are listed one by one.
 const EQUAL_FAULTS_SHOWN: usize = 3;
+/// Texts with an open quote are noted if they are more than one in so many.
+const CUT_SHARE: usize = 20;
 
 /// One row of a file: a text and a label, both not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +87,8 @@ fn read_with(file: &DataFile, spec: &DataSpec, quotes: Quotes) -> FileReading {
         Ok(Some(table)) => {
             let mut reading = rows(table, file, spec);
             if request.format == Some(TableFormat::Tsv) && reading.shape.is_none() {
-                let note = quoted(&reading.rows);
-                reading.taken.extend(note);
+                let notes = quoted(&reading.rows);
+                reading.taken.extend(notes);
             }
             reading
         }
@@ -95,17 +97,27 @@ fn read_with(file: &DataFile, spec: &DataSpec, quotes: Quotes) -> FileReading {
     }
 }
 
-/// A note about texts that stand in quotes where a quote is a character like any other, if most do.
-fn quoted(rows: &[LabelledText]) -> Option<String> {
-    let is_quoted =
-        |row: &&LabelledText| row.text.len() > 1 && row.text.starts_with('"') && row.text.ends_with('"');
-    let quoted = rows.iter().filter(is_quoted).count();
-    (quoted * 2 > rows.len()).then(|| {
-        format!(
-            "has {quoted} texts in quotes, which stay part of the texts: in .tsv a quote is a character; as .csv, its \
-             tabs are recognised and quotes are read"
-        )
-    })
+/// Notes about quotes where a quote is a character like any other: most texts stand in quotes, or some begin with
+/// a quote that does not end with them.
+fn quoted(rows: &[LabelledText]) -> Vec<String> {
+    let opens = |row: &&LabelledText| row.text.starts_with('"');
+    let closes = |row: &LabelledText| row.text.len() > 1 && row.text.ends_with('"');
+    let quoted = rows.iter().filter(opens).filter(|row| closes(row)).count();
+    let cut = rows.iter().filter(opens).filter(|row| !closes(row)).count();
+    let advice = "as .csv, its tabs are recognised and quotes are read";
+    let mut notes = Vec::new();
+    if quoted * 2 > rows.len() {
+        notes.push(format!(
+            "has {quoted} texts in quotes, which stay part of the texts: in .tsv a quote is a character; {advice}"
+        ));
+    }
+    if cut * CUT_SHARE > rows.len() {
+        notes.push(format!(
+            "has {cut} texts that begin with a quote and do not end with one: in .tsv a line break or a tab ends a text \
+             within quotes too, so that rows may be cut; {advice}"
+        ));
+    }
+    notes
 }
 
 /// The rows and the faults of `table`.

@@ -59,9 +59,10 @@ pub fn summary(
     next(out, study.trials.iter().any(is_fit), folder)
 }
 
-/// Whether the trial is complete and may be exported without being named.
+/// Whether the trial is complete and can be exported without being named.
 fn is_fit(record: &TrialRecord) -> bool {
-    record.state == State::Complete && !judge(record).is_some_and(Verdict::is_unfit)
+    let is_unfit = judge(record).is_some_and(Verdict::is_unfit);
+    record.state == State::Complete && !is_unfit && !record.parameters_removed
 }
 
 /// Writes the commands that are likely to come next.

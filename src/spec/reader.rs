@@ -145,7 +145,7 @@ fn value_help(key: &SettingKey, node: &Node) -> String {
         (ValueKind::Int { .. } | ValueKind::Float { .. }, Content::Text(text))
             if text.parse::<f64>().is_ok() =>
         {
-            format!("write it without quotes: {} = {text}", key.name)
+            format!("write it without quotes: {text}")
         }
         (ValueKind::Int { .. }, Content::Float(float)) if float.fract() == 0.0 => {
             format!("write it as a whole number: {} = {float}", key.name)

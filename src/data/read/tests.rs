@@ -355,3 +355,18 @@ fn a_zip_archive_is_no_workbook() {
     let error = rows_of("a.zip", &archive.finish().unwrap().into_inner()).unwrap_err();
     assert!(error.to_string().contains("zip archive"), "{error}");
 }
+
+#[test]
+fn texts_of_a_tsv_whose_quote_stays_open_are_noted() {
+    let taken = reading_of("a.tsv", "text\tlabel\n\"cut\t1\nhere\"\t0\nwhole\t1\n".as_bytes()).taken;
+    assert!(
+        taken.iter().any(|note| note.contains("1 texts that begin with a quote and do not end")),
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn a_whole_text_in_quotes_is_not_noted_as_cut() {
+    let taken = reading_of("a.tsv", "text\tlabel\n\"whole\"\t1\nother\t0\n".as_bytes()).taken;
+    assert!(!taken.iter().any(|note| note.contains("do not end")), "{taken:?}");
+}
