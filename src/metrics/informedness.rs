@@ -7,10 +7,12 @@ use crate::numbers::count_u64;
 const CHANCE_MAX: f64 = 0.05;
 /// The 95 % quantile of the standard normal distribution, for one-sided tests at [`CHANCE_MAX`].
 const Z_ONE_SIDED: f64 = 1.644_853_626_951_472_2;
-/// Informedness that counts whatever the number of documents: a fifth of the way from chance to perfect. In a
+/// Informedness above which the number of documents does not matter: a tenth of the way from chance to perfect. In a
 /// small set a weak classifier, and even a good one, does not pass a test of significance; it is weak or
 /// unproven then, but it has not collapsed.
-const CLEAR: f64 = 0.2;
+const CLEAR: f64 = 0.1;
+/// Equal shares may differ by this much after rounding.
+const ROUNDING: f64 = 1e-9;
 /// Documents up to which the probability of two classes is computed exactly. The logarithms of factorials of
 /// larger numbers lose digits, and the normal approximation is close there.
 const EXACT_MAX: u64 = 1_000_000;
@@ -30,7 +32,7 @@ impl Confusion {
 
     /// Whether the predictions say more about the class than predictions at random would.
     ///
-    /// They do if their informedness is at least 0.2, or if predictions that are dealt to the documents at
+    /// They do if their informedness is above 0.1, or if predictions that are dealt to the documents at
     /// random, as often for each class as here, come out as informative with a probability of at most
     /// 0.05. With two classes this probability is that of Fisher's exact test, one-sided; with more,
     /// the sum of recalls is compared with its mean and variance under random dealing, as a normal variable.
@@ -39,7 +41,7 @@ impl Confusion {
     #[must_use]
     pub fn is_informative(&self) -> Option<bool> {
         let informedness = self.informedness()?;
-        if informedness >= CLEAR {
+        if informedness > CLEAR + ROUNDING {
             return Some(true);
         }
         let excess = self.recall_sum() - self.chance_recall_sum();
