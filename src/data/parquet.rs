@@ -104,26 +104,31 @@ mod with_feature {
         Some(match field {
             Field::Str(text) => (text.clone(), false),
             Field::Bytes(bytes) => (bytes.as_utf8().ok()?.to_owned(), false),
-            Field::Byte(_)
-            | Field::Short(_)
-            | Field::Int(_)
-            | Field::Long(_)
-            | Field::UByte(_)
-            | Field::UShort(_)
-            | Field::UInt(_)
-            | Field::ULong(_)
-            | Field::Decimal(_) => (field.to_string(), true),
+            // The sum makes 0 of -0.
             Field::Float16(float) => ((float.to_f32() + 0.0).to_string(), true),
             Field::Float(float) => ((float + 0.0).to_string(), true),
             Field::Double(float) => ((float + 0.0).to_string(), true),
-            Field::Bool(_)
-            | Field::Date(_)
-            | Field::TimeMillis(_)
-            | Field::TimeMicros(_)
-            | Field::TimestampMillis(_)
-            | Field::TimestampMicros(_) => (field.to_string(), false),
             Field::Null | Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => return None,
+            other => (other.to_string(), is_number(other)),
         })
+    }
+
+    const fn is_number(field: &Field) -> bool {
+        matches!(
+            field,
+            Field::Byte(_)
+                | Field::Short(_)
+                | Field::Int(_)
+                | Field::Long(_)
+                | Field::UByte(_)
+                | Field::UShort(_)
+                | Field::UInt(_)
+                | Field::ULong(_)
+                | Field::Float16(_)
+                | Field::Float(_)
+                | Field::Double(_)
+                | Field::Decimal(_)
+        )
     }
 
     /// The kind of a value, for messages.
@@ -133,25 +138,10 @@ mod with_feature {
             Field::Bool(_) => "a truth value",
             Field::Str(_) => "a text",
             Field::Bytes(_) => "bytes",
-            Field::Date(_)
-            | Field::TimeMillis(_)
-            | Field::TimeMicros(_)
-            | Field::TimestampMillis(_)
-            | Field::TimestampMicros(_) => "a time",
             Field::Group(_) | Field::MapInternal(_) => "an object",
             Field::ListInternal(_) => "a list",
-            Field::Byte(_)
-            | Field::Short(_)
-            | Field::Int(_)
-            | Field::Long(_)
-            | Field::UByte(_)
-            | Field::UShort(_)
-            | Field::UInt(_)
-            | Field::ULong(_)
-            | Field::Float16(_)
-            | Field::Float(_)
-            | Field::Double(_)
-            | Field::Decimal(_) => "a number",
+            number if is_number(number) => "a number",
+            _ => "a time",
         }
     }
 

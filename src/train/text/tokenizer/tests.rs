@@ -1,3 +1,5 @@
+//! Tokenizers as other programs write their files: added tokens, special tokens, and what is refused.
+
 use serde_json::json;
 use tempfile::TempDir;
 
