@@ -113,9 +113,25 @@ pub fn markdown(text: &str) -> String {
     escaped
 }
 
+/// `text` as one word of a shell: in quotes if it needs them.
+pub(crate) fn shell_word(text: &str) -> String {
+    let is_safe = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_safe) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_of_a_shell_has_quotes_only_if_it_needs_them() {
+        assert_eq!(shell_word("results/评论-1"), "results/评论-1");
+        assert_eq!(shell_word("my model"), "'my model'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+    }
 
     #[test]
     fn a_label_cannot_speak_to_the_terminal() {

@@ -36,11 +36,15 @@ pub(crate) fn scores(wrong: u64, loss: f64) -> Scores {
     Scores::new(confusion, loss, Target::Class(1))
 }
 
-/// The counts of 400 documents, nine tenths of them of class 1, that are all taken for class 1.
+/// The scores of naming class 1 always, where `ones` of 400 documents are of that class.
+fn constant(ones: u64, loss: f64) -> Scores {
+    let confusion = Confusion::try_from(vec![vec![0, 400 - ones], vec![0, ones]]).unwrap();
+    Scores::new(confusion, loss, Target::Class(1))
+}
+
+/// The scores of naming class 1 always, where nine tenths of the documents are of that class.
 pub(crate) fn one_class_only() -> Scores {
-    let mut confusion = Confusion::new(2);
-    (0..400_usize).for_each(|document| confusion.add(usize::from(document >= 40), 1));
-    Scores::new(confusion, 0.3, Target::Class(1))
+    constant(360, 0.3)
 }
 
 /// A complete trial with one evaluation an epoch, of these validation losses; its training loss
@@ -114,13 +118,9 @@ pub(crate) fn failed(mut record: TrialRecord, kind: FailureKind) -> TrialRecord 
 /// A complete trial that names class 1 always, on 400 validation and as many test documents; `share` of the test
 /// documents are of that class, which decides its test F1.
 pub(crate) fn collapsed(id: u32, share: f64) -> TrialRecord {
-    let constant = |ones: u64| {
-        let confusion = Confusion::try_from(vec![vec![0, 400 - ones], vec![0, ones]]).unwrap();
-        Scores::new(confusion, 0.69, Target::Class(1))
-    };
     let mut record = record(id, &[0.7, 0.69]);
     let outcome = record.outcome.as_mut().unwrap();
-    (outcome.validation, outcome.test) = (constant(200), constant((400.0 * share) as u64));
+    (outcome.validation, outcome.test) = (constant(200, 0.69), constant((400.0 * share) as u64, 0.69));
     record
 }
 

@@ -9,10 +9,10 @@ use super::{
     exit::{Exit, Stop},
     open::{OpenedSweep, open},
     prepare,
-    terminal::{eprint_lossy, print, shell_word},
+    terminal::{eprint_lossy, print},
 };
 use crate::{
-    display::{self, plain},
+    display::{self, plain, shell_word},
     error_chain::chain,
     export::{Choice, Model, export},
     leaderboard::{self, RankBy, verdict, verdict::Verdict},

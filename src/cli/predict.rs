@@ -10,11 +10,11 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Stop},
-    terminal::{eprint_lossy, shell_word, terminal_width},
+    terminal::{eprint_lossy, terminal_width},
 };
 use crate::{
     data::TableFormat,
-    display::plain,
+    display::{plain, shell_word},
     error_chain::chain,
     predict::{self, PredictError, PredictionFormat, Texts},
     system::machine::Machine,

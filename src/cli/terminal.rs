@@ -37,15 +37,6 @@ pub(super) fn terminal_width() -> Option<usize> {
     from_variable.filter(|width| *width > 0).or_else(|| from_system().filter(|width| *width > 0))
 }
 
-/// `text` as one word of a shell: in quotes if it needs them.
-pub(super) fn shell_word(text: &str) -> String {
-    let is_safe = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(is_safe) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 /// The value of an environment variable; `None` if it is not set or empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -147,13 +138,6 @@ mod tests {
         ] {
             assert_eq!(wants_colour(is_terminal, &with(&variables)), colour, "{is_terminal} {variables:?}");
         }
-    }
-
-    #[test]
-    fn a_word_of_a_shell_has_quotes_only_if_it_needs_them() {
-        assert_eq!(shell_word("results/评论-1"), "results/评论-1");
-        assert_eq!(shell_word("my model"), "'my model'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::holder::Holder;
+use crate::display::shell_word;
 
 /// Why results cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +79,7 @@ fn there_are(names: &[String]) -> String {
 
 /// A path as an argument of a shell command, in quotes if need be.
 pub(super) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_safe = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
-    if text.chars().all(is_safe) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    shell_word(&path.display().to_string())
 }
 
 impl ResultsError {
