@@ -32,7 +32,7 @@ pub(crate) use self::{
     stopped::GoOn,
 };
 pub use self::{kind::Kind, stopped::Stopped};
-use crate::{error_chain::chain, fingerprint, system::files};
+use crate::{display::plain, error_chain::chain, fingerprint, system::files};
 
 /// Time between two looks at a lock that somebody else holds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -210,7 +210,7 @@ fn open(path: &Path) -> Option<Entry> {
 
 /// Writes a line about an entry to standard error, which is a worker's `worker.log`.
 fn say(path: &Path, what: &dyn Display) {
-    let text = format!("the cache's entry {} {what}", path.display());
+    let text = plain(&format!("the cache's entry {} {what}", path.display()));
     if cfg!(test) {
         // The tests' harness captures what this macro prints.
         eprintln!("{text}");

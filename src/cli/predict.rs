@@ -16,7 +16,7 @@ use crate::{
     data::TableFormat,
     display::{plain, shell_word},
     error_chain::chain,
-    predict::{self, PredictError, PredictionFormat, Texts},
+    predict::{self, CsvCells, PredictError, PredictionFormat, Texts},
     system::machine::Machine,
     train::{Exported, ExportedError, Session},
 };
@@ -41,6 +41,9 @@ pub(super) struct PredictArgs {
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     format: OutputFormat,
+    /// With --format csv: an apostrophe before texts that a spreadsheet would take for formulas
+    #[arg(long)]
+    safe_csv: bool,
     /// Where the model runs: cpu or cuda:0
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -89,21 +92,31 @@ enum OutputFormat {
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
     let model = Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    let output = output_format(args)?;
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
     let mut session = Session::open(device).map_err(|error| usage(&error))?;
-    let format = match args.format {
-        OutputFormat::Table => PredictionFormat::Table { width: terminal_width() },
-        OutputFormat::Json => PredictionFormat::Json,
-        OutputFormat::Jsonl => PredictionFormat::JsonLines,
-        OutputFormat::Csv => PredictionFormat::Csv,
-    };
-    match predict::predict(&mut session, &model, texts, format, &mut io::stdout().lock()) {
+    match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {
         Err(PredictError::Write(error)) => Err(error.into()),
         Err(error) => Err(usage(&error)),
         Ok(()) => Ok(Exit::Complete),
     }
+}
+
+/// How the predictions are written.
+fn output_format(args: &PredictArgs) -> Result<PredictionFormat, Stop> {
+    if args.safe_csv && args.format != OutputFormat::Csv {
+        return Err(Stop::usage("--safe-csv says how CSV is written: add --format csv, or leave it out"));
+    }
+    Ok(match args.format {
+        OutputFormat::Table => PredictionFormat::Table { width: terminal_width() },
+        OutputFormat::Json => PredictionFormat::Json,
+        OutputFormat::Jsonl => PredictionFormat::JsonLines,
+        OutputFormat::Csv if args.safe_csv => PredictionFormat::Csv(CsvCells::Spreadsheet),
+        OutputFormat::Csv if io::stdout().is_terminal() => PredictionFormat::Csv(CsvCells::Visible),
+        OutputFormat::Csv => PredictionFormat::Csv(CsvCells::Exact),
+    })
 }
 
 /// The error for a folder without a usable model. If it is a part of a sweep's results, or holds no model at

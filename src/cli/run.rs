@@ -13,7 +13,7 @@ use super::{
     open::{Replayed, replay},
     prepare, show,
     slots::{self, Load},
-    terminal::{eprint_lossy, has_colour, look, terminal_width},
+    terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
 use crate::{
     display,
@@ -63,7 +63,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
-        eprint_lossy(&warning.render(colour));
+        eprint_rendered(&warning.render(colour));
     }
     let plan = Plan::new(&reading.spec, &reading.dataset);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
@@ -176,7 +176,7 @@ impl Execution<'_> {
         // Drawn before anything else: a run that was killed may have left trials without pictures.
         let board = show::leaderboard(folder, &study, RankBy::TestF1);
         if let Err(error) = show::draw_missing(folder, &study, &board) {
-            eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
+            eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
         }
         let mut display = Display::new(&study, look());
         let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
