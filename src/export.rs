@@ -1,7 +1,7 @@
 //! `export-best`: writes a trial's model as a folder that other programs can open.
 //!
-//! The new folder is made beside its place and moved there as a whole, so that nobody ever sees a
-//! half-written model.
+//! The new folder is made beside its place and exchanged with what stands there as a whole, so that nobody ever sees a
+//! half-written model or none.
 //!
 //! A format is a module of its own below this one, beside `huggingface`. It writes a [`Model`]
 //! into a new folder, and says which files it writes and how its exports are recognised. Another
@@ -11,15 +11,20 @@
 mod error;
 mod huggingface;
 mod model;
+mod staging;
 
-use std::path::Path;
+use std::{io, path::Path};
 
+use self::staging::Staging;
 pub use self::{
     error::ExportError,
     model::{Choice, Model},
+    staging::remove_leftovers,
 };
+use crate::system::files::{self, exchange};
 
-/// Writes `model` to the folder `out`. An exported model that stands there is replaced.
+/// Writes `model` to the folder `out`. An exported model that stands there is replaced in one step: at any moment,
+/// and after a crash at any moment, the folder holds one whole model.
 ///
 /// # Errors
 /// When `out` is something else than an exported model, the parameters are damaged, or a file cannot be
@@ -27,33 +32,45 @@ pub use self::{
 pub fn export(model: &Model<'_>, out: &Path) -> Result<(), ExportError> {
     // If `out` is a link, the folder behind the link is replaced.
     let real = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
-    if real.exists() {
-        refuse_foreign_files(&real, out)?;
-    }
+    refuse_foreign_files(&real, out)?;
     let write = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
-    let parent = match real.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent_of(&real);
     let weights = model.parameters()?;
-    std::fs::create_dir_all(parent).map_err(|source| write(parent, source))?;
-    let beside = tempfile::Builder::new()
-        .prefix(".tmp-export-")
-        .tempdir_in(parent)
-        .map_err(|source| write(parent, source))?;
-    let new = beside.path().join("model");
+    files::create_folder(parent).map_err(|source| write(parent, source))?;
+    remove_leftovers(parent);
+    let staging = Staging::within(parent).map_err(|source| write(parent, source))?;
+    let new = staging.path(real.file_name().unwrap_or("model".as_ref()));
     huggingface::write(model, &weights, &new)?;
-    if real.exists() {
-        // The old model is removed together with the temporary folder.
-        std::fs::rename(&real, beside.path().join("old")).map_err(|source| write(out, source))?;
+    // The folder may have changed while the model was written.
+    refuse_foreign_files(&real, out)?;
+    // The old model is removed together with the temporary folder.
+    exchange::put_in_place(&new, &real, &staging.aside()).map_err(|source| write(out, source))
+}
+
+/// Removes the exported model in `folder`: in one step for whoever looks at its place.
+///
+/// # Errors
+/// When it cannot be moved away. What is left then is removed with the next export.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    let staging = Staging::within(parent_of(folder))?;
+    match std::fs::rename(folder, staging.path("removed")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    std::fs::rename(&new, &real).map_err(|source| write(out, source))
+}
+
+/// The folder that holds `folder`.
+fn parent_of(folder: &Path) -> &Path {
+    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Refuses a folder that is not empty and holds anything else than the files of an exported model.
 fn refuse_foreign_files(folder: &Path, out: &Path) -> Result<(), ExportError> {
     let taken = || ExportError::Taken { path: out.to_owned() };
-    let entries = std::fs::read_dir(folder).map_err(|_| taken())?;
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|_| taken())?,
+    };
     let mut names: Vec<String> =
         entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
     if names.is_empty() {

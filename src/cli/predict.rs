@@ -17,9 +17,12 @@ use crate::{
     display::{plain, shell_word},
     error_chain::chain,
     predict::{self, CsvCells, PredictError, PredictionFormat, Texts},
-    system::machine::Machine,
-    train::{Exported, ExportedError, Session},
+    system::{device::Device, files, machine::Machine},
+    train::{Exported, ExportedError, Session, TrainError},
 };
+
+/// How often a model is read at most where others take its place meanwhile.
+const READINGS_MAX: u32 = 20;
 
 /// The default column of the texts.
 const COLUMN_DEFAULT: &str = "text";
@@ -91,16 +94,38 @@ enum OutputFormat {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
-    let model = Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    // A folder without a model is the first thing to say.
+    Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
     let output = output_format(args)?;
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
-    let mut session = Session::open(device).map_err(|error| usage(&error))?;
+    let (model, mut session) = whole_model(&args.model, device)?;
     match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {
         Err(PredictError::Write(error)) => Err(error.into()),
         Err(error) => Err(usage(&error)),
         Ok(()) => Ok(Exit::Complete),
+    }
+}
+
+/// Reads the model with its parameters, so that another model that takes its place later changes nothing. If one does so
+/// meanwhile, that one is read.
+fn whole_model(folder: &Path, device: Device) -> Result<(Exported, Session), Stop> {
+    let usage = |error: TrainError| Stop::usage(plain(&chain(&error)));
+    let read = || {
+        let model = Exported::read(folder).map_err(|error| no_model(folder, &error))?;
+        let mut session = Session::open(device).map_err(usage)?;
+        session.predict(&model, &[]).map_err(usage)?;
+        Ok((model, session))
+    };
+    let mut attempts = 1;
+    loop {
+        let before = files::identity(folder);
+        let model = read();
+        if attempts >= READINGS_MAX || files::identity(folder) == before {
+            return model;
+        }
+        attempts += 1;
     }
 }
 

@@ -6,13 +6,16 @@
 use std::{
     fs::{self, File, Permissions},
     io::{self, Write},
+    ops::Deref,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use tempfile::TempPath;
 
+pub(crate) mod exchange;
 pub(crate) mod failpoints;
+pub(crate) mod unfinished;
 
 /// Beginning of the names of files that are not yet written completely.
 pub(crate) const TEMPORARY: &str = ".writing-";
@@ -53,7 +56,7 @@ pub(crate) fn replace_unsynced(path: &Path, write: impl FnOnce(&Path) -> io::Res
     failpoints::check_space()?;
     let temporary = temporary_in(folder_of(path))?;
     write(&temporary)?;
-    temporary.persist(path).map_err(|error| error.error)
+    temporary.path.persist(path).map_err(|error| error.error)
 }
 
 /// Writes the new file `path` and syncs it, without a temporary file: for folders that are renamed when
@@ -75,9 +78,9 @@ pub(crate) fn link_atomically(file: &Path, link: &Path) -> io::Result<()> {
         return sync_folder(folder);
     }
     let temporary = temporary_in(folder)?;
-    fs::remove_file(&temporary)?;
-    if fs::hard_link(file, &temporary).is_err() {
-        fs::copy(file, &temporary)?;
+    fs::remove_file(&*temporary)?;
+    if fs::hard_link(file, &*temporary).is_err() {
+        fs::copy(file, &*temporary)?;
         failpoints::wrote(&temporary);
         sync_file(&temporary)?;
     }
@@ -151,19 +154,37 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
-/// A new temporary file in the folder, removed when it is dropped.
-fn temporary_in(folder: &Path) -> io::Result<TempPath> {
+/// A temporary file, removed when it is dropped.
+struct Temporary {
+    path: TempPath,
+    /// Locked, so that [`unfinished`] leaves the file alone.
+    _held: File,
+}
+
+impl Deref for Temporary {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A new temporary file in the folder.
+fn temporary_in(folder: &Path) -> io::Result<Temporary> {
     // Temporary files are private by default, but results should have the permissions that the umask allows.
     let mode = Permissions::from_mode(0o666);
     let file = tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(folder)?;
-    Ok(file.into_temp_path())
+    let (held, path) = file.into_parts();
+    // Where the file system has no locks, files that killed processes left are never removed.
+    let _ = held.try_lock();
+    Ok(Temporary { path, _held: held })
 }
 
 /// Renames a temporary file.
-fn rename_temporary(temporary: TempPath, path: &Path) -> io::Result<()> {
+fn rename_temporary(temporary: Temporary, path: &Path) -> io::Result<()> {
     failpoints::rename(&temporary, path)?;
     // The temporary name is gone, so there is nothing to remove when it is dropped.
-    let _: Result<PathBuf, _> = temporary.keep();
+    let _: Result<PathBuf, _> = temporary.path.keep();
     Ok(())
 }
 
@@ -192,6 +213,12 @@ pub(crate) fn append(file: &mut File, path: &Path, length: u64, bytes: &[u8], sy
         failpoints::synced(path);
     }
     Ok(())
+}
+
+/// What a folder is, besides its path: a folder that takes its place is another one. `None` if it cannot be read.
+pub(crate) fn identity(folder: &Path) -> Option<impl PartialEq + use<>> {
+    let found = fs::metadata(folder).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
 }
 
 /// Whether an operation failed because the disk, or the user's quota on it, is full.
