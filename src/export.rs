@@ -68,7 +68,8 @@ fn parent_of(folder: &Path) -> &Path {
 fn refuse_foreign_files(folder: &Path, out: &Path) -> Result<(), ExportError> {
     let taken = || ExportError::Taken { path: out.to_owned() };
     let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // A link to nowhere is not ours.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_symlink() => return Ok(()),
         entries => entries.map_err(|_| taken())?,
     };
     let mut names: Vec<String> =

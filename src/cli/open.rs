@@ -60,7 +60,10 @@ impl OpenedSweep {
             return Ok(());
         }
         let name = self.folder.name();
-        Err(Stop::new(Exit::Results, &format!("{name} was begun anew while it was read; run the command again")))
+        Err(Stop::new(
+            Exit::Results,
+            &format!("{name} was begun anew while it was read; run the command again"),
+        ))
     }
 
     /// Whether the folder holds what was read, and nothing more.

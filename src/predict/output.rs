@@ -146,7 +146,9 @@ impl<'a> PredictionWriter<'a> {
         let mut writer = csv::WriterBuilder::new().quote_style(cells.quotes()).from_writer(block);
         if self.written == 0 {
             let header = ["text", "label"].map(str::to_owned).into_iter();
-            writer.write_record(header.chain(self.labels.iter().map(|label| cells.show(&format!("p_{label}")))))?;
+            writer.write_record(
+                header.chain(self.labels.iter().map(|label| cells.show(&format!("p_{label}")))),
+            )?;
         }
         for (&text, probabilities) in texts.iter().zip(probabilities) {
             let fields = [text, &self.labels[best(probabilities)]].map(|text| cells.show(text)).into_iter();

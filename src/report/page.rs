@@ -208,13 +208,10 @@ fn trials(
 fn caption(row: &LeaderboardRow) -> String {
     let rank = row.rank.map_or_else(|| row.state.as_str().to_owned(), |rank| format!("rank {rank}"));
     let verdict = row.verdict.map_or_else(String::new, |verdict| format!(" · {verdict}"));
-    let param = |(name, value): &(String, _)| format!("{} = {}", escape(name), isolated(&figures::value(value)));
+    let param =
+        |(name, value): &(String, _)| format!("{} = {}", escape(name), isolated(&figures::value(value)));
     let params: Vec<String> = row.params.0.iter().map(param).collect();
-    format!(
-        "<b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span>",
-        row.trial,
-        params.join(", ")
-    )
+    format!("<b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span>", row.trial, params.join(", "))
 }
 
 /// Writes the pictures that a trial has. The confusion matrix of the best trial is shown with the classes.

@@ -107,9 +107,8 @@ fn classes_table(test: &Scores, labels: &[String]) -> String {
 
 /// The section about the data.
 fn data_section(job: &Job) -> String {
-    let name = |path: &Path| {
-        markdown_code(&path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default())
-    };
+    let name =
+        |path: &Path| markdown_code(&path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default());
     let files = match &job.data.source {
         Source::Files { train, validation, test } => {
             format!("train {}, validation {}, test {}", name(train), name(validation), name(test))
@@ -163,7 +162,55 @@ fn use_section(settings: &Settings) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{
+        checkpoint::Checkpoint,
+        data::Shares,
+        display::plain,
+        leaderboard::RankBy,
+        samples::{first_unseen, hostile, markdown_texts, plan, record},
+        train::Precision,
+    };
+
+    /// The card of a model with these texts: the sweep's name, the file and the columns of the data, and two labels.
+    fn card_of([sweep, file, text, label, zero, one]: &[String; 6]) -> String {
+        let (plan, record) = (plan(1), record(1, &[0.5]));
+        let mut job = plan.job(&record.trial);
+        job.sweep.clone_from(sweep);
+        job.data.source = Source::Single { path: file.replace('/', "").into(), split: Shares::default() };
+        (job.data.text, job.data.label) = (text.clone(), label.clone());
+        job.trial.settings.checkpoint = Checkpoint::Folder(file.replace('/', "").into());
+        card(&Model {
+            job: &job,
+            folder: Path::new(""),
+            labels: &[zero.clone(), one.clone()],
+            outcome: record.outcome.as_ref().unwrap(),
+            verdict: None,
+            choice: Choice::Best(RankBy::TestF1),
+            precision: Precision::F32,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn hostile_texts_in_a_card_stay_texts(
+            texts in [hostile(), hostile(), hostile(), hostile(), hostile(), hostile()],
+        ) {
+            let card = card_of(&texts);
+            prop_assert_eq!(first_unseen(&card), None, "{}", card);
+            let front = "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [sweep]\n---\n# ";
+            prop_assert!(card.starts_with(front), "{}", card);
+            let seen = markdown_texts(&card);
+            for text in &texts {
+                let text = plain(&text.replace('/', ""));
+                prop_assert!(seen.replace('/', "").contains(text.trim()), "{:?} in {}", text, seen);
+            }
+        }
+    }
 
     #[test]
     fn the_card_says_a_verdict_that_is_not_good() {

@@ -51,10 +51,7 @@ fn put_once(new: &Path, current: &Path, aside: &Path, exchange: Exchange<'_>) ->
     match failpoints::rename(new, current) {
         Ok(()) => Ok(true),
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) =>
         {
             Ok(false)
         }
