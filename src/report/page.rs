@@ -286,7 +286,8 @@ fn failure(html: &mut String, row: &LeaderboardRow) {
 
 /// `text` escaped for HTML, and shown in its own direction: right-to-left letters move nothing beside them.
 fn isolated(text: &str) -> String {
-    if text.is_ascii() { escape(text) } else { format!("<bdi>{}</bdi>", escape(text)) }
+    let has_letters = |text: &str| text.chars().any(|c| !c.is_ascii() && c.is_alphabetic());
+    if has_letters(text) { format!("<bdi>{}</bdi>", escape(text)) } else { escape(text) }
 }
 
 #[cfg(test)]

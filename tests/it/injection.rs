@@ -41,7 +41,7 @@ dropout = { grid = [0.1, 0.2] }
 "#;
 
 fn text(index: usize) -> String {
-    format!("{}，{}", filler(index), ["很差", "一般", "喜欢", "满意", "失望"][index % 5])
+    format!("{}第{index}次，{}", filler(index), ["很差", "一般", "喜欢", "满意", "失望"][index % 5])
 }
 
 /// The place of a sweep with such names, and what its run wrote.
