@@ -28,11 +28,11 @@ pub(super) fn eprint_rendered(text: &str) {
 /// Writes what clap says about the arguments: help and version to standard output, an error to standard error.
 /// An argument that a terminal would obey is shown without colours.
 pub(super) fn print_usage(error: &clap::Error) {
-    let text = error.render().to_string();
-    if error.use_stderr() && visible(&text) != text {
-        eprint_lossy(&text);
-    } else {
+    let is_seen = |argument: &str| visible(argument) == argument;
+    if std::env::args_os().all(|argument| is_seen(&argument.to_string_lossy())) {
         let _ = error.print();
+    } else {
+        eprint_lossy(&error.render().to_string());
     }
 }
 
