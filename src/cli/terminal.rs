@@ -29,7 +29,8 @@ pub(super) fn eprint_rendered(text: &str) {
 /// An argument that a terminal would obey is shown without colours.
 pub(super) fn print_usage(error: &clap::Error) {
     let is_seen = |argument: &str| visible(argument) == argument;
-    if std::env::args_os().all(|argument| is_seen(&argument.to_string_lossy())) {
+    let are_seen = || std::env::args_os().all(|argument| is_seen(&argument.to_string_lossy()));
+    if !error.use_stderr() || are_seen() {
         let _ = error.print();
     } else {
         eprint_lossy(&error.render().to_string());
