@@ -82,8 +82,7 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Clap reports help and version as errors too; they go to standard output and exit with 0.
-            let _ = error.print();
+            terminal::print_usage(&error);
             if let Some(tip) = tips::tip(&error) {
                 terminal::eprint_lossy(&format!("\n{tip}"));
             }
@@ -94,7 +93,7 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(stop) => {
             if !stop.message.is_empty() {
-                terminal::eprint_lossy(&format!("error: {}\n", stop.message));
+                terminal::eprint_rendered(&format!("error: {}\n", stop.message));
             }
             stop.exit
         }

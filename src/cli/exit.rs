@@ -139,7 +139,7 @@ impl From<ExecutorError> for Stop {
     fn from(error: ExecutorError) -> Self {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
-            ExecutorError::Full { .. } => Self { exit: Exit::Interrupted, message: error.to_string() },
+            ExecutorError::Full { .. } => Self::new(Exit::Interrupted, &error.to_string()),
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
                 Self::results(&with_causes(&error))
             }

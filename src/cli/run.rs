@@ -13,7 +13,7 @@ use super::{
     open::{Replayed, replay},
     prepare, show,
     slots::{self, Load},
-    terminal::{eprint_lossy, has_colour, look, terminal_width},
+    terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
 use crate::{
     display,
@@ -64,7 +64,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
-        eprint_lossy(&warning.render(colour));
+        eprint_rendered(&warning.render(colour));
     }
     let plan = Plan::new(&reading.spec, &reading.dataset);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
@@ -103,10 +103,8 @@ impl PlannedRun<'_> {
         // From here on everything happens in this very folder, whatever becomes of its name.
         self.folder = self.folder.held()?;
         let lock = self.lock(&plan.sweep)?;
-        if self.args.fresh {
-            prepare::forget(&self.folder, &lock)?;
-        }
-        let plan = prepare::prepare(&self.folder, plan, &spec_as_run(self.args)?)?;
+        prepare::clean(&self.folder, &lock);
+        let plan = self.write_plan(plan, &lock)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
         for caution in cautions::cautions(&plan, &self.reading) {
             eprint_lossy(&format!("{caution}\n"));
@@ -127,6 +125,18 @@ impl PlannedRun<'_> {
         conclude(&folder, &ended.study)?;
         drop(lock);
         Ok(exit)
+    }
+
+    /// Writes plan and spec into the folder, and returns the plan that it then holds.
+    fn write_plan(&self, plan: Plan, lock: &Lock) -> Result<Plan, Stop> {
+        let spec = spec_as_run(self.args)?;
+        if !self.args.fresh {
+            return prepare::prepare(&self.folder, plan, &spec);
+        }
+        // Nobody draws a sweep that is about to be forgotten.
+        let _turn = self.folder.turn();
+        prepare::forget(&self.folder, lock)?;
+        prepare::prepare_anew(&self.folder, plan, &spec)
     }
 
     /// Takes the lock of the folder, and says so if a process that has ended held it.
@@ -178,15 +188,16 @@ impl Execution<'_> {
     fn run(self) -> Result<Ended, Stop> {
         let Self { folder, plan, study, again, devices } = self;
         // Drawn before anything else: a run that was killed may have left trials without pictures.
+        let turn = folder.turn();
         let board = show::leaderboard(folder, &study, RankBy::TestF1);
         if let Err(error) = show::draw_missing(folder, &study, &board) {
-            eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
+            eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
         }
         let mut display = Display::new(&study, look());
         let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
         let run = Run { folder: folder.clone(), plan, again, devices, workers };
         // Not needed any more, and large: the executor reads the log itself.
-        drop((study, board));
+        drop((study, board, turn));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
             let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
@@ -202,6 +213,7 @@ impl Execution<'_> {
 
 /// Draws the sweep, writes its leaderboard, and prints the summary.
 fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
+    let _turn = folder.turn();
     let board = show::leaderboard(folder, study, RankBy::TestF1);
     let drawn = show::draw_missing(folder, study, &board)
         .and_then(|()| show::write_leaderboard(folder, &board))

@@ -31,6 +31,7 @@ const TRIAL_PICTURES_MAX: Duration = Duration::from_millis(250);
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
     Box::new(move |study, ended| {
+        let _turn = folder.turn();
         let board = leaderboard(&folder, study, RankBy::TestF1);
         let mut pictured = report::pictured(&board);
         let begun = Instant::now();

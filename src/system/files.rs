@@ -11,9 +11,11 @@ use std::{
 };
 
 mod beneath;
+pub(crate) mod exchange;
 pub(crate) mod failpoints;
 pub mod named;
 mod place;
+pub(crate) mod unfinished;
 
 #[cfg(test)]
 pub(crate) use self::beneath::is_refusal;
@@ -216,7 +218,13 @@ impl Temporary {
             let place = folder.join(format!("{TEMPORARY}{}-{count}", std::process::id()));
             match place.make_file() {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                file => return Ok(Self { place, file: file?, is_renamed: false }),
+                file => {
+                    let file = file?;
+                    // So that `unfinished` leaves the file alone. Where the file system has no locks, files that
+                    // killed processes left are never removed.
+                    let _ = file.try_lock();
+                    return Ok(Self { place, file, is_renamed: false });
+                }
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())

@@ -8,6 +8,7 @@
 mod common;
 
 mod architecture;
+mod beside;
 mod caches;
 mod checkpoints;
 mod classes;
@@ -20,6 +21,7 @@ mod export;
 mod faults;
 mod hostile;
 mod hub;
+mod injection;
 mod lasting;
 mod links;
 mod older_results;

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -71,6 +71,20 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 /// When there is nothing.
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
     fs::metadata(path)
+}
+
+/// What a folder is, besides its path: a folder that takes its place is another one. `None` if it cannot be read.
+pub(crate) fn identity(folder: &Path) -> Option<impl PartialEq + use<>> {
+    let found = fs::metadata(folder).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
+}
+
+/// The path behind all links.
+///
+/// # Errors
+/// When there is nothing.
+pub fn canonical(path: &Path) -> io::Result<std::path::PathBuf> {
+    path.canonicalize()
 }
 
 /// Whether there is a regular file.

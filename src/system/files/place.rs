@@ -251,6 +251,12 @@ impl Place {
         self.about().is_ok_and(|about| about.kind == kind)
     }
 
+    /// The file's bytes; 0 if there is none.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.about().map_or(0, |about| about.length)
+    }
+
     /// Whether there is a regular file.
     #[must_use]
     pub fn is_file(&self) -> bool {
@@ -323,6 +329,25 @@ impl Place {
         Ok(renameat(&from_folder, from, &to_folder, to)?)
     }
 
+    /// Exchanges the files or folders of both places in one step.
+    ///
+    /// # Errors
+    /// `NotFound` when there is nothing at one of them; of the kinds of [`io::ErrorKind::Unsupported`] where the file
+    /// system cannot do it.
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    pub(crate) fn exchange(&self, other: &Self) -> io::Result<()> {
+        let (one_folder, one) = self.opened_parent()?;
+        let (other_folder, other) = other.opened_parent()?;
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        Ok(rustix::fs::renameat_with(&one_folder, one, &other_folder, other, flags)?)
+    }
+
+    /// Exchanging needs a call that this system does not have.
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    pub(crate) fn exchange(&self, _: &Self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Gives the file another name, which must be free.
     pub(crate) fn link(&self, to: &Self) -> io::Result<()> {
         let (from_folder, from) = self.opened_parent()?;
@@ -360,6 +385,11 @@ impl About {
 }
 
 impl FolderIdentity {
+    /// The folder that is open.
+    pub(crate) fn of(folder: &File) -> io::Result<Self> {
+        Ok(About::of(&fstat(folder)?).identity)
+    }
+
     /// The folder that has the path `path` now, for all who follow links.
     ///
     /// # Errors
