@@ -17,6 +17,8 @@ mod pending;
 mod prefixes;
 mod process;
 mod retention;
+mod resting;
+mod rests;
 mod reusable;
 mod reuse;
 mod setup;
@@ -32,6 +34,7 @@ pub use self::{
     event_loop::run,
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
-    setup::{Ended, Run, Workers},
+    rests::StartLimits,
+    setup::{Ended, Program, Run, Workers},
     signals::interrupts,
 };

@@ -1,4 +1,4 @@
-//! What the operating system offers: processors and GPUs, memory, disks, files.
+//! What the operating system offers: processors and GPUs, memory, disks, files, and what it is short of.
 //!
 //! Nothing here knows of trials or sweeps.
 
@@ -8,3 +8,4 @@ pub mod files;
 pub mod machine;
 pub mod memory;
 pub(crate) mod oom_kills;
+pub mod shortage;

@@ -140,6 +140,7 @@ impl From<ExecutorError> for Stop {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Full { .. } => Self { exit: Exit::Interrupted, message: error.to_string() },
+            ExecutorError::NoWorker { .. } => Self::internal(&error),
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
                 Self::results(&with_causes(&error))
             }

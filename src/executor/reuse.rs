@@ -3,7 +3,7 @@
 //! The files are taken over first, then the log says so. A crash in between leaves a trial that
 //! waits, and files that are taken over again or replaced by training.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, error::Error};
 
 use super::{
     error::ExecutorError,
@@ -44,20 +44,28 @@ impl Loop<'_> {
                 is_stopped = true;
                 break;
             }
-            let folder = self.prepare(trial).await?;
+            let folder = match self.prepare(trial).await {
+                Err(error) if error.shortage().is_some() => {
+                    self.not_reused(trial, &reusable, &error);
+                    continue;
+                }
+                folder => folder?,
+            };
             match reusable.take_over(&folder) {
                 Ok(()) => self.log_reused(trial, reusable).await?,
-                Err(error) => {
-                    let origin = &reusable.origin;
-                    self.notify(&Notice::Warning(format!(
-                        "trial {trial} is that of {origin}, but {}: it is trained as usual",
-                        with_causes(&error)
-                    )));
-                }
+                Err(error) => self.not_reused(trial, &reusable, &error),
             }
         }
         self.tidy();
         Ok(is_stopped)
+    }
+
+    fn not_reused(&mut self, trial: TrialId, reusable: &ReusableTrial, error: &(dyn Error + 'static)) {
+        let origin = &reusable.origin;
+        self.notify(&Notice::Warning(format!(
+            "trial {trial} is that of {origin}, but {}: it is trained as usual",
+            with_causes(error)
+        )));
     }
 
     /// The trials that are still to be run, but for those that the user wants to be run again.

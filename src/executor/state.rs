@@ -10,6 +10,7 @@ use super::{
     observer::{Notice, Observers, Warnings},
     pause::Pause,
     prefixes::Prefixes,
+    rests::Rests,
     setup::Run,
     watch::{Command, Worker},
 };
@@ -18,7 +19,10 @@ use crate::{
     sampler::Sampler,
     scheduler::{Input, Scheduler, Slot, Terms},
     study::Study,
-    system::{disk, oom_kills::OomKills},
+    system::{
+        disk::{self, Lack},
+        oom_kills::OomKills,
+    },
     train::arithmetic,
     trial::TrialId,
 };
@@ -43,6 +47,11 @@ pub(super) struct Loop<'a> {
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) interrupts: mpsc::Receiver<()>,
     pub(super) has_ended: bool,
+    pub(super) rests: Rests,
+    /// What the latest worker of each slot said last on its standard error, once it has ended.
+    pub(super) last_words: BTreeMap<Slot, String>,
+    /// Why the run ends although trials wait.
+    pub(super) given_up: Option<ExecutorError>,
 }
 
 /// The ways by which the loop hears of its workers and threads.
@@ -78,6 +87,7 @@ impl<'a> Loop<'a> {
         // The study has them.
         run.plan.trials = Vec::new();
         let scheduler = Scheduler::new(&[], terms(&run, &study));
+        let rests = Rests::new(run.workers.start);
         let (pause, oom_kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
         let state = Self {
             run,
@@ -94,6 +104,9 @@ impl<'a> Loop<'a> {
             inbox,
             interrupts,
             has_ended: false,
+            rests,
+            last_words: BTreeMap::new(),
+            given_up: None,
         };
         Ok((state, Channels { inputs, warnings }))
     }
@@ -122,13 +135,13 @@ impl<'a> Loop<'a> {
     /// Begins to ask the file system for space, since this trial found its disk full.
     pub(super) fn await_space(&mut self, trial: TrialId) {
         let path = self.run.folder.path().to_owned();
-        self.pause.begin(Instant::now(), disk::free_at(&path).ok());
+        self.pause.begin(Instant::now(), disk::usable_at(&path).ok());
         self.show_full(trial, &path);
     }
 
     /// Warns that the disk of `path` is full, unless the user knows.
     pub(super) fn show_full(&mut self, trial: TrialId, path: &Path) {
-        if let Some(text) = self.pause.announce(trial, path, disk::free_at(path).ok()) {
+        if let Some(text) = self.pause.announce(trial, path, Lack::at(path)) {
             self.notify(&Notice::Warning(text));
         }
     }

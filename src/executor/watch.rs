@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     deadlines::{Deadlines, Limits},
     process::Process,
+    setup::Program,
     worker_log::WorkerLog,
     worker_output::WorkerOutput,
 };
@@ -55,7 +56,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts a process of `program` at `post`, and its task.
-    pub(super) fn start(program: &Path, limits: Limits, post: Post) -> io::Result<Self> {
+    pub(super) fn start(program: &Program, limits: Limits, post: Post) -> io::Result<Self> {
         let Post { slot, device, inbox, oom_kills } = post;
         let process = Process::start(program, device, oom_kills)?;
         let log = process.log();
@@ -68,6 +69,11 @@ impl Worker {
     /// Gives the task an order; a process that is gone needs none.
     pub(super) fn order(&self, command: Command) {
         let _ = self.commands.send(command);
+    }
+
+    /// The end of its standard error.
+    pub(super) fn last_words(&self) -> String {
+        self.log.tail()
     }
 
     /// Sends its standard error to `path` from now on, under `title`.
