@@ -148,7 +148,7 @@ impl Scheduler {
     }
 
     /// Counts an attempt at each trial and logs its beginning.
-    pub(super) fn start(&mut self, trials: &[TrialId], device: Device, out: &mut Vec<Action>) {
+    fn start(&mut self, trials: &[TrialId], device: Device, out: &mut Vec<Action>) {
         for &trial in trials {
             let attempt = self.attempts.begin(trial);
             let measures = self.attempts.measures(trial);

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of trials or sweeps.
 
+pub mod clock;
 pub mod device;
 pub mod disk;
 pub mod files;
@@ -9,3 +10,5 @@ pub mod machine;
 pub mod memory;
 pub(crate) mod oom_kills;
 pub mod shortage;
+pub mod signals;
+pub mod threads;

@@ -17,7 +17,7 @@ use crate::{
     display::{plain, shell_word},
     error_chain::chain,
     predict::{self, PredictError, PredictionFormat, Texts},
-    system::machine::Machine,
+    system::{machine::Machine, threads},
     train::{Exported, ExportedError, Session},
 };
 
@@ -92,6 +92,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
+    threads::ensure_pool().map_err(|error| Stop::internal(&error))?;
     let mut session = Session::open(device).map_err(|error| usage(&error))?;
     let format = match args.format {
         OutputFormat::Table => PredictionFormat::Table { width: terminal_width() },

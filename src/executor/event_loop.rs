@@ -54,17 +54,17 @@ pub async fn run<'a>(
         }
         *records += state.leave(&mut channels.inputs).await;
     }
-    state.cleaner.finish().await;
+    state.cleaner.finish();
     // After an error too: what an observer has begun, such as a drawing, must not go on without the lock.
-    state.observers.end();
+    let is_hurried = state.observers.end(&mut state.interrupts).await;
     while let Ok(warning) = channels.warnings.try_recv() {
         state.observers.notify(&Notice::Warning(warning));
     }
     result?;
-    if let Some(error) = state.given_up {
-        return Err(error);
+    if let Some(why) = state.rests.given_up {
+        return Err(ExecutorError::NoWorker { why });
     }
-    Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted() })
+    Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted(), is_hurried })
 }
 
 impl Loop<'_> {
@@ -149,7 +149,7 @@ impl Loop<'_> {
             if let Input::Exited(slot, _) = input
                 && let Some(worker) = self.workers.remove(&slot)
             {
-                self.last_words.insert(slot, worker.last_words());
+                self.rests.last_words.insert(slot, worker.last_words());
             }
             let mut actions = self.scheduler.step(input).into_iter();
             while let Some(action) = actions.next() {

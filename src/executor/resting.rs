@@ -18,7 +18,7 @@ impl Loop<'_> {
     /// Lets a slot rest, and tells the user. Returns the wish to stop if the run is given up.
     pub(super) fn rest(&mut self, slot: Slot, why: String) -> Vec<Input> {
         let Some(device) = self.run.devices.get(slot.0).copied() else { return Vec::new() };
-        let words = self.last_words.remove(&slot).unwrap_or_default();
+        let words = self.rests.last_words.remove(&slot).unwrap_or_default();
         let why = match words.lines().rfind(|line| !line.trim().is_empty()) {
             Some(line) if Shortage::in_last_words(&why).is_none() => format!("{why}: {}", line.trim()),
             Some(_) | None => why,
@@ -27,11 +27,8 @@ impl Loop<'_> {
         match self.rests.begin(&trouble, Instant::now()) {
             Follows::Nothing => {}
             Follows::Warning(text) => self.notify(&Notice::Warning(text)),
-            Follows::GiveUp(why) => {
-                self.given_up = Some(ExecutorError::NoWorker { why });
-                // What was not begun is left to the next run.
-                return vec![Input::Interrupt];
-            }
+            // What was not begun is left to the next run.
+            Follows::GiveUp => return vec![Input::Interrupt],
         }
         Vec::new()
     }

@@ -51,6 +51,10 @@ pub(super) struct Rests {
     /// Since when no worker has got on with a trial.
     since: Option<Instant>,
     announced: Option<Instant>,
+    /// What the latest worker of each slot said last on its standard error, once it has ended.
+    pub(super) last_words: BTreeMap<Slot, String>,
+    /// Why the run was given up.
+    pub(super) given_up: Option<String>,
 }
 
 /// What follows from a rest that begins.
@@ -60,8 +64,8 @@ pub(super) enum Follows {
     Warning(String),
     /// The user has heard of it.
     Nothing,
-    /// The run is given up, for this reason.
-    GiveUp(String),
+    /// The run is given up.
+    GiveUp,
 }
 
 /// Why a slot rests.
@@ -76,7 +80,8 @@ pub(super) struct Trouble {
 
 impl Rests {
     pub(super) const fn new(limits: StartLimits) -> Self {
-        Self { limits, slots: BTreeMap::new(), since: None, announced: None }
+        let (slots, last_words) = (BTreeMap::new(), BTreeMap::new());
+        Self { limits, slots, since: None, announced: None, last_words, given_up: None }
     }
 
     /// Lets a slot rest.
@@ -93,7 +98,8 @@ impl Rests {
         };
         let lasted = now.duration_since(since);
         if !trouble.has_company && lasted >= give_up {
-            return Follows::GiveUp(trouble.why.clone() + &advice(shortage));
+            self.given_up = Some(trouble.why.clone() + &advice(shortage));
+            return Follows::GiveUp;
         }
         if self.announced.is_some_and(|at| now.duration_since(at) < REPEAT) {
             return Follows::Nothing;
@@ -223,10 +229,10 @@ mod tests {
             let mut rests = Rests::new(LIMITS);
             let now = Instant::now();
             rests.begin(&trouble(0, why, false), now);
-            let given_up = |follows: &Follows| matches!(follows, Follows::GiveUp(reason) if reason.starts_with(why));
-            assert!(!given_up(&rests.begin(&trouble(0, why, false), now + limits - SECOND)), "{why}");
-            assert!(!given_up(&rests.begin(&trouble(0, why, true), now + limits)), "{why}");
-            assert!(given_up(&rests.begin(&trouble(0, why, false), now + limits)), "{why}");
+            assert_ne!(rests.begin(&trouble(0, why, false), now + limits - SECOND), Follows::GiveUp);
+            assert_ne!(rests.begin(&trouble(0, why, true), now + limits), Follows::GiveUp, "it has company");
+            assert_eq!(rests.begin(&trouble(0, why, false), now + limits), Follows::GiveUp);
+            assert!(rests.given_up.unwrap().starts_with(why));
         }
     }
 

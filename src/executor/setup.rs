@@ -91,4 +91,6 @@ pub struct Ended {
     pub study: Study,
     /// Whether trials were left undone at the user's wish.
     pub interrupted: bool,
+    /// Whether the user did not want to wait for the observers' own work, such as pictures.
+    pub is_hurried: bool,
 }

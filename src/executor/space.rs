@@ -82,8 +82,8 @@ impl Patience<'_> {
         error.lack(self.folder).map(Obstacle::Full).or_else(short)
     }
 
-    /// Does what `write` does, again and again while an obstacle is waited out. The observers hear of it twice at
-    /// most: when waiting begins, and when it ends.
+    /// Does what `write` does, again and again while an obstacle is waited out. The observers hear of it
+    /// twice at most: when waiting begins, and when it ends.
     async fn wait<T>(
         &self,
         mut write: impl FnMut() -> Result<T, ExecutorError>,
@@ -153,8 +153,8 @@ impl Loop<'_> {
             .map_err(|why| self.unwritten(why, 1))
     }
 
-    /// Makes the trial's folder with all that a worker needs, and waits for space first if there is none. A shortage is
-    /// an error.
+    /// Makes the trial's folder with all that a worker needs, and waits for space first if there is none.
+    /// A shortage is an error.
     pub(super) async fn prepare(&mut self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
         let Self { run, study, scheduler, interrupts, observers, .. } = self;
         let write = || prepare(run, study, id);

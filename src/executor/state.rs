@@ -48,10 +48,6 @@ pub(super) struct Loop<'a> {
     pub(super) interrupts: mpsc::Receiver<()>,
     pub(super) has_ended: bool,
     pub(super) rests: Rests,
-    /// What the latest worker of each slot said last on its standard error, once it has ended.
-    pub(super) last_words: BTreeMap<Slot, String>,
-    /// Why the run ends although trials wait.
-    pub(super) given_up: Option<ExecutorError>,
 }
 
 /// The ways by which the loop hears of its workers and threads.
@@ -87,8 +83,7 @@ impl<'a> Loop<'a> {
         // The study has them.
         run.plan.trials = Vec::new();
         let scheduler = Scheduler::new(&[], terms(&run, &study));
-        let rests = Rests::new(run.workers.start);
-        let (pause, oom_kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
+        let (pause, rests) = (Pause::new(run.workers.space), Rests::new(run.workers.start));
         let state = Self {
             run,
             journal,
@@ -100,13 +95,11 @@ impl<'a> Loop<'a> {
             cleaner,
             prefixes: Prefixes::default(),
             pause,
-            oom_kills,
+            oom_kills: OomKills::from_now_on(),
             inbox,
             interrupts,
             has_ended: false,
             rests,
-            last_words: BTreeMap::new(),
-            given_up: None,
         };
         Ok((state, Channels { inputs, warnings }))
     }

@@ -37,7 +37,7 @@ impl WorkerLog {
     /// Appends the output from now on to `path`, under `title`.
     pub(super) fn switch(&self, path: &Path, title: &str) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.title == title && open.path.as_deref() == Some(path) {
+        if open.file.is_some() && open.title == title && open.path.as_deref() == Some(path) {
             return;
         }
         open.close();
