@@ -76,8 +76,7 @@ impl Pause {
 
     /// The message that no trial waits for space any more, if the one that it does was shown.
     pub(super) fn end(&mut self) -> Option<&'static str> {
-        std::mem::take(&mut self.is_announced)
-            .then_some("the disk can be written again: the sweep goes on")
+        std::mem::take(&mut self.is_announced).then_some("the disk can be written again: the sweep goes on")
     }
 }
 

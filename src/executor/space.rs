@@ -126,10 +126,7 @@ fn waiting(obstacle: Obstacle, error: &ExecutorError) -> String {
         Obstacle::Full(lack) => (pause::what(lack), pause::way_out(lack)),
         Obstacle::Short(shortage) => ("the machine is short of something".to_owned(), shortage.remedy()),
     };
-    format!(
-        "{what}: {}. Nothing is lost: everything waits; {way_out}. Ctrl-C ends the run",
-        chain(error)
-    )
+    format!("{what}: {}. Nothing is lost: everything waits; {way_out}. Ctrl-C ends the run", chain(error))
 }
 
 fn patience<'a>(run: &'a Run, scheduler: &Scheduler, is_patient: bool) -> Patience<'a> {

@@ -187,8 +187,7 @@ const OPEN_FILES: usize = 10;
 /// The system's, when it may not.
 pub(crate) fn check_open_files() -> io::Result<()> {
     let standard = io::stderr();
-    let copies: io::Result<Vec<_>> =
-        (0..OPEN_FILES).map(|_| standard.as_fd().try_clone_to_owned()).collect();
+    let copies: io::Result<Vec<_>> = (0..OPEN_FILES).map(|_| standard.as_fd().try_clone_to_owned()).collect();
     copies.map(drop).map_err(|error| match error.raw_os_error() {
         // The number is kept: by it, whoever shows the error knows what helps.
         Some(number) => io::Error::other(format!(

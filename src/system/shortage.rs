@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn a_message_is_judged_by_its_end_alone_and_memory_is_another_matter() {
-        assert_eq!(Shortage::at_end("cannot open a: Too many open files (os error 24)"), Some(Shortage::Files));
+        assert_eq!(
+            Shortage::at_end("cannot open a: Too many open files (os error 24)"),
+            Some(Shortage::Files)
+        );
         assert_eq!(Shortage::at_end("label `(os error 24)` is unknown"), None);
         assert_eq!(Shortage::at_end("cannot map a: Cannot allocate memory (os error 12)"), None);
     }

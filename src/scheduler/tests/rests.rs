@@ -43,7 +43,8 @@ fn a_worker_that_ends_before_it_is_ready_is_no_failure_of_its_trial() {
 #[test]
 fn a_worker_that_finds_the_machine_short_of_something_lets_its_slot_rest_after_its_end() {
     let mut scheduler = busy(1, 2);
-    let actions = plain(scheduler.step(Input::Line(SLOT, WorkerLine::Failed(T1, failure(FailureKind::Shortage)))));
+    let actions =
+        plain(scheduler.step(Input::Line(SLOT, WorkerLine::Failed(T1, failure(FailureKind::Shortage)))));
     assert_eq!(actions, [failed(T1, FailureKind::Shortage, true), Action::Leave(SLOT)]);
     let rest = Action::Rest(SLOT, "m".to_owned());
     assert_eq!(scheduler.step(Input::Exited(SLOT, WorkerExit::Code(1))), [rest]);

@@ -51,8 +51,7 @@ fn assert_nothing_failed(sweep: &FaultySweep, ended: &Ended) {
 async fn without_program() -> (FaultySweep, String) {
     let mut sweep = FaultySweep::new(2, 2, "");
     sweep.run.workers.program = Program::at(sweep.place.path("missing"));
-    sweep.run.workers.start =
-        StartLimits { rest: Duration::from_millis(1), give_up: Duration::from_secs(1) };
+    sweep.run.workers.start = StartLimits { rest: Duration::from_millis(1), give_up: Duration::from_secs(1) };
     let (ended, _) = run_heard(&sweep, &mut || {}).await;
     (sweep, ended.unwrap_err().to_string())
 }
