@@ -66,7 +66,7 @@ impl Pause {
     pub(super) fn announce(&mut self, trial: TrialId, path: &Path, lack: Lack) -> Option<String> {
         (!std::mem::replace(&mut self.is_announced, true)).then(|| {
             format!(
-                "{} (below {}): trial {trial} waits and no other starts; nothing is lost; {}; Ctrl-C ends the run",
+                "{} (writing {}): trial {trial} waits and no other starts; nothing is lost; {}; Ctrl-C ends the run",
                 what(lack),
                 path.display(),
                 way_out(lack)
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(pause.end(), None);
         let space = Lack::Space(Some(12_345));
         let text = pause.announce(TrialId(3), Path::new("/r"), space).unwrap();
-        assert!(text.starts_with("the disk is full (12.3 kB free) (below /r): trial 0003 waits"), "{text}");
+        assert!(text.starts_with("the disk is full (12.3 kB free) (writing /r): trial 0003 waits"), "{text}");
         assert_eq!(pause.announce(TrialId(4), Path::new("/r"), Lack::Inodes), None);
         assert!(pause.end().is_some());
         assert_eq!(pause.end(), None);

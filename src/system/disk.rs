@@ -60,7 +60,7 @@ impl Lack {
     /// What the error of a write below `path` means, if it means a full disk in some way.
     #[must_use]
     pub fn of(error: &io::Error, path: &Path) -> Option<Self> {
-        let space = || rustix::fs::statvfs(path).ok();
+        let space = || nearest(path);
         match error.kind() {
             io::ErrorKind::FileTooLarge => Some(Self::FileSize(file_size_limit())),
             _ if !files::is_full(error) => None,
@@ -72,7 +72,7 @@ impl Lack {
     /// What is missing below `path`, where another process could not write.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        let space = rustix::fs::statvfs(path).ok();
+        let space = nearest(path);
         let free = space.as_ref().map(bytes);
         let limit = file_size_limit();
         if space.is_some_and(|space| !has_inodes(&space)) {
@@ -83,6 +83,11 @@ impl Lack {
             Self::Space(free)
         }
     }
+}
+
+/// The file system of `path`, which need not exist.
+fn nearest(path: &Path) -> Option<StatVfs> {
+    path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())
 }
 
 /// The largest file that this process may write, in bytes.
@@ -112,6 +117,7 @@ mod tests {
         let full = io::Error::from(rustix::io::Errno::NOSPC);
         assert!(matches!(Lack::of(&full, Path::new("/")), Some(Lack::Space(Some(_)) | Lack::Inodes)));
         assert_eq!(Lack::of(&rustix::io::Errno::ACCESS.into(), Path::new("/")), None);
+        assert!(matches!(Lack::at(Path::new("/not/there")), Lack::Space(Some(_)) | Lack::Inodes));
     }
 
     #[test]
