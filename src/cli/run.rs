@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs, io,
+    io,
     path::PathBuf,
     thread,
     time::{Duration, SystemTime},
@@ -34,7 +34,7 @@ use crate::{
     spec,
     spec::Reading,
     study::Study,
-    system::{clock, device::Device, disk, machine, shortage::Shortage, signals::StopWish},
+    system::{clock, device::Device, disk, files::named, machine, shortage::Shortage, signals::StopWish},
     trial::TrialId,
 };
 
@@ -102,7 +102,7 @@ struct PlannedRun<'a> {
 
 impl PlannedRun<'_> {
     /// Runs the trials of `plan` that are not over, and concludes the run.
-    fn start(self, mut plan: Plan) -> Result<Exit, Stop> {
+    fn start(mut self, mut plan: Plan) -> Result<Exit, Stop> {
         let workers = workers()?;
         prepare::take_fingerprints(&mut plan)?;
         if self.args.fresh || !self.folder.plan().exists() {
@@ -112,6 +112,8 @@ impl PlannedRun<'_> {
         if let Some(fault) = clock::fault(SystemTime::now()) {
             eprint_lossy(&format!("warning: {fault}, so that the times in the log are wrong\n"));
         }
+        // From here on everything happens in this very folder, whatever becomes of its name.
+        self.folder = self.folder.held()?;
         let lock = self.lock(&plan.sweep)?;
         if self.args.fresh {
             prepare::forget(&self.folder, &lock)?;
@@ -133,6 +135,7 @@ impl PlannedRun<'_> {
         let folder = self.folder;
         let devices = self.devices;
         let ended = Execution { folder: &folder, plan, study, again, devices, workers }.run()?;
+        folder.check()?;
         let exit = conclude(&folder, &ended)?;
         drop(lock);
         Ok(exit)
@@ -170,7 +173,7 @@ fn workers() -> Result<Workers, Stop> {
 
 /// The spec with the command that runs it, as a comment above its text.
 fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
-    let text = fs::read_to_string(&args.spec)
+    let text = named::read_to_string(&args.spec)
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
     // Escaped, so that the comment stays on one line even if a path or an override has a line break.
     let mut command = format!("# sweep run {}", args.spec.display().to_string().escape_debug());

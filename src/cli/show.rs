@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     collections::BTreeSet,
     error::Error,
-    fs,
     time::{Duration, Instant},
 };
 
@@ -121,7 +120,7 @@ fn draw_trial(folder: &SweepFolder, study: &Study, record: &TrialRecord) -> Draw
 pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> DrawResult {
     let write = |extension: &str, text: String| {
         let path = folder.leaderboard(extension);
-        files::write_atomically(&path, text.as_bytes()).map_err(ResultsError::io("write", &path))
+        files::write_atomically(&path, text.as_bytes()).map_err(ResultsError::io("write", path.path()))
     };
     write("csv", board.to_csv())?;
     write("json", board.to_json())?;
@@ -137,7 +136,7 @@ pub(super) fn draw_sweep(
     pictured: &BTreeSet<TrialId>,
 ) -> DrawResult {
     report::draw_overview(study, board, &folder.overview())?;
-    let spec = fs::read_to_string(folder.spec()).unwrap_or_default();
+    let spec = folder.spec().read_to_string().unwrap_or_default();
     report::write_page(study, board, &spec, pictured, &folder.report())?;
     Ok(())
 }

@@ -143,7 +143,11 @@ impl Loop<'_> {
     ) -> Result<Record, ExecutorError> {
         let at = SystemTime::now();
         let Self { run, journal, scheduler, interrupts, observers, .. } = self;
-        let write = || Ok(journal.append(trial, event.clone(), at)?);
+        // A folder that is gone or elsewhere gets no record that somebody would look for in vain.
+        let write = || {
+            run.folder.check()?;
+            Ok(journal.append(trial, event.clone(), at)?)
+        };
         patience(run, scheduler, true)
             .wait(write, interrupts, observers)
             .await
@@ -165,7 +169,7 @@ impl Loop<'_> {
     fn unwritten(&self, why: Unwritten, records: usize) -> ExecutorError {
         match why {
             Unwritten::Interrupted(cause) => {
-                ExecutorError::Full { log: self.run.folder.log(), records, cause }
+                ExecutorError::Full { log: self.run.folder.log().path().to_owned(), records, cause }
             }
             Unwritten::Failed(error) => error,
         }
@@ -198,7 +202,7 @@ impl Loop<'_> {
 fn cache(run: &Run) -> Result<Option<CacheSpec>, ExecutorError> {
     let Some(ByteSize(bytes)) = run.plan.policy.cache else { return Ok(None) };
     let path = run.folder.cache();
-    let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", &path))?;
+    let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", path.path()))?;
     // The job is JSON, which can hold a path only if it is text.
     Ok(folder.to_str().is_some().then_some(CacheSpec { folder, bytes }))
 }
@@ -206,7 +210,7 @@ fn cache(run: &Run) -> Result<Option<CacheSpec>, ExecutorError> {
 /// Makes the trial's folder with all that a worker needs.
 fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, ExecutorError> {
     let folder = run.folder.trial(id);
-    files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
+    files::create_folder(folder.place()).map_err(ResultsError::io("create", folder.path()))?;
     if let Some(record) = study.trial(id) {
         let job = Job { cache: cache(run)?, ..run.plan.job(&record.trial) };
         write_json(&folder.job(), &job)?;

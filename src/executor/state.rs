@@ -48,6 +48,8 @@ pub(super) struct Loop<'a> {
     pub(super) interrupts: mpsc::Receiver<()>,
     pub(super) has_ended: bool,
     pub(super) rests: Rests,
+    /// The last look whether the sweep's folder is where it was.
+    pub(super) looked_for_folder: Instant,
 }
 
 /// The ways by which the loop hears of its workers and threads.
@@ -100,6 +102,7 @@ impl<'a> Loop<'a> {
             interrupts,
             has_ended: false,
             rests,
+            looked_for_folder: Instant::now(),
         };
         Ok((state, Channels { inputs, warnings }))
     }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     protocol::WorkerRequest,
     scheduler::{Input, Slot},
+    system::files::Place,
     system::{device::Device, oom_kills::OomKills},
 };
 
@@ -77,9 +78,9 @@ impl Worker {
         self.log.tail()
     }
 
-    /// Sends its standard error to `path` from now on, under `title`.
-    pub(super) fn log_to(&self, path: &Path, title: &str) {
-        self.log.switch(path, title);
+    /// Sends its standard error to `place` from now on, under `title`.
+    pub(super) fn log_to(&self, place: &Place, title: &str) {
+        self.log.switch(place, title);
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::files;
+use super::files::{self, named};
 
 /// Bytes that this user may still write to the file system of `path`. The path need not exist: its nearest
 /// folder that exists counts.
@@ -16,7 +16,7 @@ use super::files;
 /// When the system has no answer for that folder.
 pub fn free(path: &Path) -> io::Result<u64> {
     let path = std::path::absolute(path)?;
-    free_at(path.ancestors().find(|folder| folder.exists()).unwrap_or(&path))
+    free_at(path.ancestors().find(|folder| named::exists(folder)).unwrap_or(&path))
 }
 
 /// Bytes that this user may still write to the file system of `path`, which must exist.
