@@ -31,8 +31,12 @@ fn main() -> ExitCode {
     let mut requests = io::stdin().lock().lines().map_while(Result::ok);
     let start = deeds::number_of_start(&program);
     let numbered = format!("start {start} ");
-    let at_start = |line| str::strip_prefix(line, &numbered).or_else(|| str::strip_prefix(line, "start "));
-    if let Some(deed) = script.lines().find_map(at_start).filter(|deed| !deed.contains(' ')) {
+    let at_start = script.lines().find_map(|line| {
+        let deed = line.strip_prefix(&numbered).or_else(|| line.strip_prefix("start "))?;
+        // A number that is left is that of another start.
+        (!deed.contains(' ')).then_some(deed)
+    });
+    if let Some(deed) = at_start {
         deeds::note(&program, deed);
         if deed != "unready" {
             return deeds::end_unready(deed);
