@@ -34,7 +34,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::exit::Stop;
 pub use self::{exit::Exit, show::drawing};
-use crate::results::Results;
+use crate::{
+    results::Results,
+    system::{disk::Lack, signals},
+};
 
 /// Hyperparameter sweeps for fine-tuning text classifiers, with honest numbers.
 #[derive(Debug, Parser)]
@@ -89,11 +92,16 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
         }
     };
+    signals::survive_large_files();
+    let results = cli.results.clone();
     match dispatch(cli) {
         Ok(exit) => exit,
         Err(stop) => {
             if !stop.message.is_empty() {
-                terminal::eprint_rendered(&format!("error: {}\n", stop.message));
+                let hint = exit::hint(&stop.message, || Lack::at(&results));
+                let hint = hint.filter(|hint| !stop.message.contains(hint));
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                terminal::eprint_rendered(&format!("error: {}{hint}\n", stop.message));
             }
             stop.exit
         }

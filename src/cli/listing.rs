@@ -136,7 +136,7 @@ fn draw(folder: &SweepFolder, study: &Study, all: bool) -> Result<(), Stop> {
     let board = show::leaderboard(folder, study, RankBy::TestF1);
     let every = || study.trials.iter().map(|trial| trial.trial.id).collect();
     let pictured = if all { every() } else { report::pictured(&board) };
-    show::draw_trials(folder, study, &pictured)
+    show::draw_trials(folder, study, &pictured, &|| true)
         .and_then(|()| show::write_leaderboard(folder, &board))
         .and_then(|()| show::draw_sweep(folder, study, &board, &pictured))
         .map_err(|error| Stop::results(&chain(&*error)))

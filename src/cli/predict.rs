@@ -17,7 +17,7 @@ use crate::{
     display::{plain, shell_word},
     error_chain::chain,
     predict::{self, CsvCells, PredictError, PredictionFormat, Texts},
-    system::{device::Device, files::named, machine::Machine},
+    system::{device::Device, files::named, machine::Machine, threads},
     train::{Exported, ExportedError, Session, TrainError},
 };
 
@@ -100,6 +100,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
+    threads::ensure_pool().map_err(|error| Stop::internal(&error))?;
     let (model, mut session) = whole_model(&args.model, device)?;
     match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {
         Err(PredictError::Write(error)) => Err(error.into()),

@@ -286,9 +286,11 @@ pub(crate) fn append(
     Ok(())
 }
 
-/// Whether an operation failed because the disk, or the user's quota on it, is full.
+/// Whether an operation failed because the disk, or the user's quota on it, is full, or because a file may not
+/// grow as long as it must (`ulimit -f`).
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Files and folders that a user named: specs, data, checkpoints, texts, and what the system tells about itself.
 //!
-//! They are only read. Links are followed, since whoever names a path means what it leads to. A device, a FIFO or a
-//! socket is refused instead of being waited for, but for texts and specs that may come through a pipe.
+//! They are only read, but for those of the system that take an answer. Links are followed, since whoever names a
+//! path means what it leads to. A device, a FIFO or a socket is refused instead of being waited for, but for texts
+//! and specs that may come through a pipe.
 
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
@@ -43,6 +44,14 @@ fn refusal(kind: FileType) -> io::Error {
 /// When it cannot be opened.
 pub fn open_stream(path: &Path) -> io::Result<File> {
     File::open(path)
+}
+
+/// Tells the system something by a file that it has for this, such as those of `/proc/self`.
+///
+/// # Errors
+/// When there is no such file, or the system takes nothing.
+pub(crate) fn tell_system(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
 }
 
 /// Reads a whole regular file.

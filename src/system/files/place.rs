@@ -280,7 +280,13 @@ impl Place {
     /// # Errors
     /// When there is no such folder, or a link is in the way.
     pub fn identity(&self) -> io::Result<FolderIdentity> {
-        Ok(About::of(&fstat(self.open_folder()?)?).identity)
+        // Asked now and then while a sweep runs, also where no further file may be opened.
+        let stat = if self.below.as_os_str().is_empty() {
+            fstat(self.root.opened()?)
+        } else {
+            fstat(self.open_folder()?)
+        };
+        Ok(About::of(&stat?).identity)
     }
 
     /// The names in this folder.
