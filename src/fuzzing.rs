@@ -5,10 +5,12 @@
 
 use std::{
     fs, io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
 use crate::{
+    checkpoint::Checkpoint,
     journal,
     leaderboard::{self, RankBy},
     plan::Plan,
@@ -16,10 +18,11 @@ use crate::{
     protocol::WorkerLine,
     report,
     scheduler::{Input, PendingTrial, Scheduler, Slot, Terms},
+    settings::{Lowercase, Pooling},
     spec::{self, SpecText},
     study::Study,
     system::device::Device,
-    train::{self, Catalog},
+    train::{self, Catalog, Chunking, Exported, OwnHead, TextEncoder},
     trial::TrialId,
 };
 
@@ -121,6 +124,42 @@ pub fn torch(bytes: &[u8]) {
     checkpoint(bytes, "bin");
 }
 
+/// Reads a `tokenizer.json`, and cuts texts into tokens with it; what comes after a NUL is the
+/// `tokenizer_config.json`.
+///
+/// Nothing of this is behind the wall (`train::wall`): what passes the check of the file must be harmless.
+pub fn tokenizer(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |&byte| byte == 0);
+    let json = parts.next().unwrap_or_default();
+    let config = parts.next().unwrap_or(br#"{ "tokenizer_class": "PreTrainedTokenizerFast" }"#);
+    let Ok(folder) = folder(&[("tokenizer.json", json), ("tokenizer_config.json", config)]) else { return };
+    let Ok(encoder) = TextEncoder::open(&Checkpoint::Folder(folder), Lowercase::Tokenizer) else { return };
+    let long = ["aA0 '!", "很好e\u{301}", "  \n"].map(|word| word.repeat(100));
+    let texts = ["", "a", "It wasn't 3.14 %, naïve “quotes”", "👩‍👩‍👧 \u{fdfa} İ \u{ad}\u{feff}\u{10ffff}\u{1}", "[CLS]<s> ▁Ġ"];
+    let texts: Vec<&str> = texts.into_iter().chain(long.iter().map(String::as_str)).collect();
+    if let Ok(chunked) = encoder.chunk(&texts, Chunking::whole(32)) {
+        assert!(chunked.iter().all(|text| text.chunks.iter().all(|chunk| !chunk.is_empty())));
+    }
+    assert!(encoder.vocabulary() <= 1 << 32);
+}
+
+/// Reads a `config.json` beside the parameters of a small BERT.
+pub fn config(bytes: &[u8]) {
+    let Ok(folder) = folder(&[("config.json", bytes)]) else { return };
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert/model.safetensors");
+    // It is there from the second call on.
+    let _ = symlink(weights, folder.join("model.safetensors"));
+    let checkpoint = Checkpoint::Folder(folder.clone());
+    if let Ok(facts) = train::inspect(&checkpoint, false) {
+        assert!(facts.window > 0 && facts.layers > 0);
+    }
+    let _ = train::inspect(&checkpoint, true);
+    let _ = OwnHead::of(&checkpoint, Pooling::Cls);
+    if let Ok(exported) = Exported::read(&folder) {
+        assert!(exported.labels.len() > 1);
+    }
+}
+
 fn checkpoint(bytes: &[u8], ending: &str) {
     let Ok(path) = file(bytes, ending) else { return };
     if let Ok(catalog) = Catalog::of_file(&path) {
@@ -128,6 +167,14 @@ fn checkpoint(bytes: &[u8], ending: &str) {
         let _ = catalog.load_all();
     }
     let _ = fs::remove_file(path);
+}
+
+/// A folder of this process with these files, the same for each call.
+fn folder(files: &[(&str, &[u8])]) -> io::Result<PathBuf> {
+    let folder = file(b"", "folder")?.with_extension("d");
+    fs::create_dir_all(&folder)?;
+    files.iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))?;
+    Ok(folder)
 }
 
 /// A file of this process with `bytes` in it, the same for each call.

@@ -23,6 +23,7 @@ mod graph_lock;
 mod inspect;
 mod learning;
 mod masks;
+mod model_file;
 mod observe;
 mod ops;
 mod own_head;
@@ -34,6 +35,7 @@ mod shape;
 mod state;
 mod tensors;
 mod text;
+pub(crate) mod wall;
 
 #[doc(hidden)]
 pub use self::state::probe_state;
@@ -52,5 +54,8 @@ pub use self::{
     own_head::OwnHead,
     session::Session,
     shape::encoder_config,
-    text::{Chunked, Chunking, TextEncoder, TextError, TokenizerError, tokenizer_config, tokenizer_json},
+    text::{
+        Chunked, Chunking, TextEncoder, TextError, TextFault, TokenizerError, tokenizer_config,
+        tokenizer_json,
+    },
 };

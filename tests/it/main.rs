@@ -19,6 +19,7 @@ mod end_to_end;
 mod export;
 mod faults;
 mod hostile;
+mod hostile_models;
 mod hub;
 mod lasting;
 mod older_results;

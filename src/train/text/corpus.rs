@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     chunking::Chunking,
-    text_encoder::{TextEncoder, TextError},
+    error::TextError,
+    text_encoder::TextEncoder,
 };
 use crate::{
     cache::{Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
