@@ -33,7 +33,7 @@ pub(crate) const COMMAND: &str = "tokenizer";
 
 /// Why a checkpoint's tokenizer is not let in.
 #[derive(Debug, thiserror::Error)]
-pub enum WallError {
+pub(crate) enum WallError {
     /// It cannot be used.
     #[error("{message}")]
     Refused {
@@ -41,7 +41,9 @@ pub enum WallError {
         message: String,
     },
     /// The process that read it first came to a bad end.
-    #[error("the tokenizer of {folder} cannot be used: {end}; get the model's files again, or choose another model")]
+    #[error(
+        "the tokenizer of {folder} cannot be used: {end}; get the model's files again, or choose another model"
+    )]
     Ended {
         /// The folder.
         folder: PathBuf,
@@ -71,7 +73,7 @@ enum Verdict {
 ///
 /// # Errors
 /// When the tokenizer cannot be used, or the process cannot be started.
-pub fn guard(checkpoint: &Checkpoint, program: &Path) -> Result<(), WallError> {
+pub(crate) fn guard(checkpoint: &Checkpoint, program: &Path) -> Result<(), WallError> {
     let Some(folder) = checkpoint.folder() else { return Ok(()) };
     let arguments = [OsStr::new(COMMAND), OsStr::new("--"), folder.as_os_str()];
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
@@ -95,7 +97,7 @@ fn end(status: ExitStatus, stderr: &[u8]) -> String {
 /// Reads the tokenizer in `folder`, cuts a few odd texts into tokens, and returns the line that [`guard`] reads. Ends
 /// this process's right to more memory than such files take.
 #[must_use]
-pub fn examine(folder: &Path) -> String {
+pub(crate) fn examine(folder: &Path) -> String {
     bound_memory();
     let verdict = match watched(folder) {
         Ok(()) => Verdict::Usable,
@@ -131,7 +133,9 @@ fn watched(folder: &Path) -> Result<(), String> {
     });
     let about = |what: &str| {
         let folder = folder.display();
-        format!("the tokenizer of {folder} cannot be used: {what}; get the model's files again, or choose another model")
+        format!(
+            "the tokenizer of {folder} cannot be used: {what}; get the model's files again, or choose another model"
+        )
     };
     let late = |what: &str, limit: Duration| about(&format!("{what} takes more than {} s", limit.as_secs()));
     match steps.recv_timeout(READ_MAX) {

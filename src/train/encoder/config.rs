@@ -374,7 +374,10 @@ mod tests {
     #[test]
     fn sizes_beyond_every_known_encoder_are_refused_with_what_is_taken() {
         let message = refusal("num_hidden_layers", json!(1_000_000));
-        assert!(message.contains("num_hidden_layers is 1000000; it must be from 1 to 1000: correct"), "{message}");
+        assert!(
+            message.contains("num_hidden_layers is 1000000; it must be from 1 to 1000: correct"),
+            "{message}"
+        );
         for (key, value) in [
             ("hidden_size", json!(1_u64 << 40)),
             ("vocab_size", json!(0)),

@@ -204,7 +204,10 @@ pub(crate) fn fit<'a>(
         let names: Vec<&str> = found.keys().copied().collect();
         misfit.hint = hint::hint(parameters.len(), family, &misfit.missing, &names);
         if misfit.hint.is_empty() {
-            misfit.hint = hint::sizes(family, &misfit.misshapen);
+            misfit.hint = hint::sizes(family, |name| {
+                let tensor = misfit.misshapen.iter().find(|tensor| tensor.name == name)?;
+                Some((&tensor.found, &tensor.expected))
+            });
         }
         return Err(misfit);
     }
@@ -280,7 +283,9 @@ mod tests {
         let hint = hint_for(|config| (config.vocab_size, config.max_position_embeddings) = (7, 9));
         assert!(hint.starts_with("config.json says vocab_size "), "{hint}");
         assert!(hint.contains(" and max_position_embeddings 512, the file has 7 and 9; correct"), "{hint}");
-        assert!(hint_for(|config| config.intermediate_size = 5).contains("intermediate_size 64, the file has 5;"));
+        assert!(
+            hint_for(|config| config.intermediate_size = 5).contains("intermediate_size 64, the file has 5;")
+        );
         assert!(hint_for(|config| config.hidden_size = 32).contains("hidden_size 64, the file has 32;"));
         assert!(hint_for(|config| config.type_vocab_size = 1).contains("type_vocab_size 2, the file has 1;"));
     }

@@ -1,9 +1,6 @@
 //! Why texts could not be tokenised.
 
-use super::{
-    lengths::{CHUNKED_TOKENS_MAX, NORMALIZED_BYTES_MAX},
-    tokenizer::TokenizerError,
-};
+use super::tokenizer::TokenizerError;
 use crate::{
     data::{SplitName, TEXT_BYTES_MAX},
     display::plain,
@@ -60,22 +57,22 @@ pub enum TextFault {
         bytes: usize,
     },
     /// The normalizer makes the text too long.
-    #[error(
-        "the tokenizer's normalizer may make more than {} MiB of its {bytes} bytes; cut it, or leave it out",
-        NORMALIZED_BYTES_MAX >> 20
-    )]
+    #[error("the tokenizer's normalizer may make more than {} MiB of its {bytes} bytes; cut it, or leave it out", max >> 20)]
     Normalized {
         /// The bytes of the text.
         bytes: usize,
+        /// The largest number of bytes once it is normalized.
+        max: usize,
     },
     /// The text's chunks overlap so much that they are too long together.
     #[error(
-        "its chunks together have {tokens} tokens, more than {CHUNKED_TOKENS_MAX}; set `max_chunks` or lower \
-         `chunk_stride` in [text]"
+        "its chunks together have {tokens} tokens, more than {max}; set `max_chunks` or lower `chunk_stride` in [text]"
     )]
     Chunks {
         /// Tokens of all its chunks.
         tokens: usize,
+        /// The largest number of them.
+        max: usize,
     },
 }
 

@@ -10,7 +10,7 @@ use crate::data::TEXT_BYTES_MAX;
 
 /// Bytes of a text once it is normalized. Chinese characters with spaces around them are five thirds as long, the letters
 /// of Korean syllables three times.
-pub(super) const NORMALIZED_BYTES_MAX: usize = 16 << 20;
+const NORMALIZED_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a text that are normalized at a time where its length is in doubt.
 const SLICE_BYTES: usize = 64 << 10;
 /// Bytes that one part of a normalizer may make of such a slice, by the worst that it can do.
@@ -51,15 +51,16 @@ impl Growth {
         if times(bytes, self.product) <= times(NORMALIZED_BYTES_MAX, 1.0) {
             return Ok(());
         }
+        let too_long = || TextFault::Normalized { bytes, max: NORMALIZED_BYTES_MAX };
         let mut text = text.to_owned();
         let leaves = normalizer.map(leaves).unwrap_or_default();
         for (part, growth) in leaves.into_iter().zip(&self.parts) {
             if times(SLICE_BYTES.min(text.len()), *growth) > SLICE_BYTES_MAX {
-                return Err(TextFault::Normalized { bytes });
+                return Err(too_long());
             }
             text = normalized(part, &text)
                 .map_err(|source| TextFault::Library { source })?
-                .ok_or(TextFault::Normalized { bytes })?;
+                .ok_or_else(too_long)?;
         }
         Ok(())
     }
@@ -115,7 +116,7 @@ mod tests {
     fn a_text_that_becomes_too_long_is_refused() {
         let long = "\u{fdfa}".repeat(1 << 20);
         let refused = check(&json!({ "type": "NFKC" }), &long).unwrap_err();
-        assert!(matches!(refused, TextFault::Normalized { bytes: 3_145_728 }), "{refused:?}");
+        assert!(matches!(refused, TextFault::Normalized { bytes: 3_145_728, .. }), "{refused:?}");
         check(&json!({ "type": "NFC" }), &long).unwrap();
     }
 
@@ -130,7 +131,10 @@ mod tests {
 
     #[test]
     fn a_text_longer_than_any_book_is_refused() {
-        let refused = check(&json!({ "type": "Strip", "strip_left": true, "strip_right": true }), &"a ".repeat(2_500_000));
+        let refused = check(
+            &json!({ "type": "Strip", "strip_left": true, "strip_right": true }),
+            &"a ".repeat(2_500_000),
+        );
         assert!(matches!(refused, Err(TextFault::Long { bytes: 5_000_000 })));
     }
 }

@@ -138,7 +138,11 @@ impl TextEncoder {
         let chunked: Vec<Option<Result<Chunked, TextError>>> =
             texts.par_iter().enumerate().map(at_once).collect();
         let alone = |index: usize| self.chunked(index, texts[index], chunking, capacity);
-        chunked.into_iter().enumerate().map(|(index, chunked)| chunked.unwrap_or_else(|| alone(index))).collect()
+        chunked
+            .into_iter()
+            .enumerate()
+            .map(|(index, chunked)| chunked.unwrap_or_else(|| alone(index)))
+            .collect()
     }
 
     /// Cuts the text with this index into chunks, with `capacity` tokens of its own in each.
@@ -152,7 +156,7 @@ impl TextEncoder {
         let ids = self.ids(text).map_err(|fault| TextError::of(index, text, fault))?;
         let tokens = chunking.count(ids.len(), capacity).saturating_mul(capacity);
         if tokens > CHUNKED_TOKENS_MAX {
-            return Err(TextError::of(index, text, TextFault::Chunks { tokens }));
+            return Err(TextError::of(index, text, TextFault::Chunks { tokens, max: CHUNKED_TOKENS_MAX }));
         }
         let framed = |piece: Vec<u32>| match piece.as_slice() {
             [] => self.nothing.clone(),
@@ -199,7 +203,7 @@ fn frame(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), tokenizers::Erro
 
 /// What a panic said.
 fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 

@@ -15,7 +15,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub(crate) use self::{check::growths, files::Truncation};
 use self::{
     build::{BertFlags, Special},
     class::Kind,
@@ -23,6 +22,7 @@ use self::{
     files::{TokenizerFiles, parse, parsed, read},
     special::{Tokens, Usual},
 };
+pub(crate) use self::{check::growths, files::Truncation};
 pub use self::{error::TokenizerError, exported::tokenizer_config};
 use crate::{
     checkpoint::{Checkpoint, MINI},

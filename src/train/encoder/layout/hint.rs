@@ -1,6 +1,5 @@
 //! The probable cause of tensors that a checkpoint lacks, from the names that it has.
 
-use super::Misshapen;
 use crate::train::encoder::family::{FAMILIES, Family, WORD_EMBEDDINGS};
 
 /// The largest number of names that a hint shows.
@@ -53,9 +52,12 @@ fn layers_in_file(family: &Family, missing: &[String], names: &[&str]) -> Option
     (!missing.is_empty() && missing.iter().all(is_beyond)).then_some(layers)
 }
 
+/// The shape of a tensor in the file, and that by `config.json`.
+type Shapes<'a> = (&'a [usize], &'a [usize]);
+
 /// Returns which sizes of `config.json` are not those of the file, and what to do; empty if no size explains the tensors
-/// `misshapen`.
-pub(super) fn sizes(family: &Family, misshapen: &[Misshapen]) -> String {
+/// whose shapes differ. `differing`: the shapes of such a tensor, by name.
+pub(super) fn sizes<'a>(family: &Family, differing: impl Fn(&str) -> Option<Shapes<'a>>) -> String {
     let embeddings = |kind: &str| family.encoder(&format!("embeddings.{kind}_embeddings.weight"));
     let first = family.of_layer(0, family.layer.intermediate) + ".weight";
     // By key: the tensor that has the size, and the dimension that it is.
@@ -69,7 +71,7 @@ pub(super) fn sizes(family: &Family, misshapen: &[Misshapen]) -> String {
     let wrong: Vec<(&str, usize, usize)> = places
         .iter()
         .filter_map(|(key, name, dimension)| {
-            let Misshapen { found, expected, .. } = misshapen.iter().find(|tensor| tensor.name == *name)?;
+            let (found, expected) = differing(name)?;
             let (found, expected) = (*found.get(*dimension)?, *expected.get(*dimension)?);
             (found != expected).then_some((family.own_key(key), expected, found))
         })

@@ -41,7 +41,9 @@ pub enum TokenizerError {
         what: String,
     },
     /// The library that reads tokenizers gave up on this one.
-    #[error("{path} is not a usable tokenizer: reading it failed with \"{message}\"; get the model's files again, or choose another model")]
+    #[error(
+        "{path} is not a usable tokenizer: reading it failed with \"{message}\"; get the model's files again, or choose another model"
+    )]
     Panicked {
         /// The file.
         path: PathBuf,

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::{Fault, bytes};
+use super::part::{Fault, bytes};
 
 /// Checks a map, and returns how many times longer it can make a text. `field` is its place in the file.
 pub(super) fn growth(map: &Value, field: &str) -> Result<f64, Fault> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Fault, TOKEN_BYTES_MAX};
+use super::part::{Fault, TOKEN_BYTES_MAX};
 use crate::display::plain;
 
 /// Tokens of a vocabulary; the largest known one has 901,629.
@@ -15,7 +15,9 @@ const AFFIX_BYTES_MAX: usize = 100;
 const SHOWN_MAX: usize = 40;
 
 pub(super) fn check(model: &Value) -> Result<(), Fault> {
-    if let Some(word) = model.get("max_input_chars_per_word").and_then(Value::as_u64).filter(|&word| word > WORD_MAX) {
+    if let Some(word) =
+        model.get("max_input_chars_per_word").and_then(Value::as_u64).filter(|&word| word > WORD_MAX)
+    {
         let what = format!("is {word}, more than {WORD_MAX}");
         return Err(Fault::new("model.max_input_chars_per_word", what));
     }
@@ -72,7 +74,8 @@ fn scored(vocab: &[Value], unknown: &Value) -> Result<(), Fault> {
     match unknown.as_u64() {
         Some(id) if id < vocab.len() as u64 => Ok(()),
         _ => {
-            let what = format!("is {}, which is none of the {} tokens", shown(&unknown.to_string()), vocab.len());
+            let what =
+                format!("is {}, which is none of the {} tokens", shown(&unknown.to_string()), vocab.len());
             Err(Fault::new("model.unk_id", what))
         }
     }
@@ -105,7 +108,9 @@ fn merges(merges: &Value, vocab: &Map<String, Value>, prefix: &str) -> Result<()
         whole.clear();
         whole.push_str(first);
         whole.push_str(rest);
-        if let Some(missing) = [first, second, &whole].into_iter().find(|token| !vocab.contains_key(*token)) {
+        if let Some(missing) =
+            [first, second, whole.as_str()].into_iter().find(|token| !vocab.contains_key(*token))
+        {
             return Err(fault(format!("needs {:?}, which is no token of model.vocab", shown(missing))));
         }
     }

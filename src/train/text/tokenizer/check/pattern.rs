@@ -7,10 +7,18 @@
 use fancy_regex::Expr;
 use serde_json::Value;
 
-use super::Fault;
+use super::part::{Fault, Part};
 
 /// Bytes of a pattern; the longest known ones have some 1,000.
 const PATTERN_BYTES_MAX: usize = 10_000;
+
+/// Checks the pattern of a part, if it has one.
+pub(super) fn of(part: &Part<'_>) -> Result<(), Fault> {
+    match part.value.get("pattern") {
+        Some(pattern) => check(pattern, &format!("{}.pattern", part.field)),
+        None => Ok(()),
+    }
+}
 
 /// Checks a pattern: a text as it is, or a regular expression. `field` is its place in the file.
 pub(super) fn check(pattern: &Value, field: &str) -> Result<(), Fault> {
@@ -18,14 +26,16 @@ pub(super) fn check(pattern: &Value, field: &str) -> Result<(), Fault> {
     if let Some(long) = texts.iter().find(|text| text.len() > PATTERN_BYTES_MAX) {
         return Err(Fault::beyond(field, long.len(), "bytes", PATTERN_BYTES_MAX));
     }
-    let tree = Expr::parse_tree(texts[1]).map_err(|error| Fault::new(field, format!("is no pattern: {error}")))?;
+    let tree =
+        Expr::parse_tree(texts[1]).map_err(|error| Fault::new(field, format!("is no pattern: {error}")))?;
     let found = Found::of(&tree.expr);
     if found.is_refused {
         let what = "refers to parts of itself; such patterns may search without end";
         return Err(Fault::new(field, what));
     }
     if found.is_tried && found.depth > 1 {
-        let what = "looks around and has a repetition within a repetition; such patterns may search without end";
+        let what =
+            "looks around and has a repetition within a repetition; such patterns may search without end";
         return Err(Fault::new(field, what));
     }
     Ok(())
@@ -46,9 +56,11 @@ impl Found {
     fn of(expr: &Expr) -> Self {
         let own = |is_tried, is_refused| Self { depth: 0, is_tried, is_refused };
         match expr {
-            Expr::Empty | Expr::Any { .. } | Expr::Assertion(_) | Expr::Literal { .. } | Expr::Delegate { .. } => {
-                own(false, false)
-            }
+            Expr::Empty
+            | Expr::Any { .. }
+            | Expr::Assertion(_)
+            | Expr::Literal { .. }
+            | Expr::Delegate { .. } => own(false, false),
             Expr::Concat(list) | Expr::Alt(list) => {
                 list.iter().map(Self::of).fold(own(false, false), Self::and)
             }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Fault, Part, parts};
+use super::part::{Fault, Part, parts};
 
 /// Special tokens around a text; known tokenizers have up to five.
 const SPECIAL_MAX: usize = 64;

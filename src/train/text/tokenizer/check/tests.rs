@@ -59,11 +59,19 @@ fn an_honest_tokenizer_has_no_fault() {
 #[test]
 fn a_normalizer_without_bounds_is_refused() {
     let map = |map: &str| json!({ "type": "Precompiled", "precompiled_charsmap": map });
-    refused("/normalizer", map(""), "normalizer.precompiled_charsmap is no map of characters: it is too short");
+    refused(
+        "/normalizer",
+        map(""),
+        "normalizer.precompiled_charsmap is no map of characters: it is too short",
+    );
     refused("/normalizer", map("////////"), "its array has 4294967295 bytes, but 2 are there");
     refused("/normalizer", map("?"), "normalizer.precompiled_charsmap is no map of characters: ");
     // A kind that the library does not know is taken by its keys.
-    refused("/normalizer", json!({ "type": "x", "precompiled_charsmap": "////////" }), "precompiled_charsmap");
+    refused(
+        "/normalizer",
+        json!({ "type": "x", "precompiled_charsmap": "////////" }),
+        "precompiled_charsmap",
+    );
     let long = json!({ "type": "Prepend", "prepend": "a".repeat(10 << 20) });
     refused("/normalizer", long, "normalizer.prepend has 10485760 bytes, more than 1024");
     let long = json!({ "type": "Replace", "pattern": { "String": "a" }, "content": "a".repeat(10_000) });
@@ -73,7 +81,10 @@ fn a_normalizer_without_bounds_is_refused() {
     refused("/normalizer", chain, "normalizer can make a text 1099511627776 times longer");
     let chain = json!({ "type": "Sequence", "normalizers": vec![json!({ "type": "NFC" }); 65] });
     refused("/normalizer", chain, "normalizer has more than 64 parts");
-    let nested = json!({ "type": "Sequence", "normalizers": [{ "type": "Sequence", "normalizers": [map("")] }] });
+    let disguised = json!({ "type": "NFKC", "prepend": "" });
+    refused("/normalizer", json!({ "type": "Sequence", "normalizers": vec![disguised; 20] }), "times longer");
+    let nested =
+        json!({ "type": "Sequence", "normalizers": [{ "type": "Sequence", "normalizers": [map("")] }] });
     refused("/normalizer", nested, "normalizer.normalizers[0].normalizers[0].precompiled_charsmap is");
 }
 
@@ -88,30 +99,62 @@ fn a_pre_tokenizer_without_bounds_is_refused() {
 #[test]
 fn a_post_processor_that_the_library_panics_at_is_refused() {
     let template = |single: Value| json!({ "type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {} });
-    let (a, b) = (json!({ "Sequence": { "id": "A", "type_id": 0 } }), json!({ "Sequence": { "id": "B", "type_id": 0 } }));
+    let (a, b) = (
+        json!({ "Sequence": { "id": "A", "type_id": 0 } }),
+        json!({ "Sequence": { "id": "B", "type_id": 0 } }),
+    );
     let special = json!({ "SpecialToken": { "id": "[CLS]", "type_id": 0 } });
-    refused("/post_processor", template(json!([special, a])), "post_processor.special_tokens[\"[CLS]\"] is missing");
+    refused(
+        "/post_processor",
+        template(json!([special, a])),
+        "post_processor.special_tokens[\"[CLS]\"] is missing",
+    );
     refused("/post_processor", template(json!([a, b])), "which is not there for a single text");
     refused("/post_processor", template(json!([])), "post_processor.single has the text 0 times, not once");
     let twice = json!({ "type": "Sequence", "processors": [template(json!([a])), template(json!([a]))] });
-    refused("/post_processor", twice, "post_processor.processors[1] puts special tokens around those of another");
+    refused(
+        "/post_processor",
+        twice,
+        "post_processor.processors[1] puts special tokens around those of another",
+    );
 }
 
 #[test]
 fn a_model_that_does_not_fit_its_vocabulary_is_refused() {
     refused("/model/merges", json!([["a", "b"]]), "model.merges[0] has the part \"b\" without the prefix");
-    refused("/model/merges", json!([["a", "##c"]]), "model.merges[0] needs \"##c\", which is no token of model.vocab");
-    refused("/model/merges", json!(["ab ##b"]), "model.merges[0] needs \"abb\", which is no token of model.vocab");
+    refused(
+        "/model/merges",
+        json!([["a", "##c"]]),
+        "model.merges[0] needs \"##c\", which is no token of model.vocab",
+    );
+    refused(
+        "/model/merges",
+        json!(["ab ##b"]),
+        "model.merges[0] needs \"abb\", which is no token of model.vocab",
+    );
     refused("/model/merges", json!(["ab"]), "model.merges[0] is \"ab\", not two tokens");
     refused("/model/dropout", json!(0.1), "model.dropout is 0.1: a text would have other tokens each time");
     refused("/model/vocab", json!({ "a": -1 }), "model.vocab[\"a\"] is -1, not an id");
     refused("/model/vocab", json!({ "a": u32::MAX }), "model.vocab[\"a\"] is 4294967295, not an id");
     refused("/model/vocab", json!({ "a".repeat(5_000): 1 }), "has 5000 bytes, more than 1024");
-    refused("/model", json!({ "vocab": { "a": 0 }, "max_input_chars_per_word": 1 << 40 }), "max_input_chars_per_word is");
-    let unigram = |vocab: Value, unknown: Value| json!({ "type": "Unigram", "vocab": vocab, "unk_id": unknown });
-    refused("/model", unigram(json!([["a", 0.0]]), json!(1)), "model.unk_id is 1, which is none of the 1 tokens");
+    refused(
+        "/model",
+        json!({ "vocab": { "a": 0 }, "max_input_chars_per_word": 1 << 40 }),
+        "max_input_chars_per_word is",
+    );
+    let unigram =
+        |vocab: Value, unknown: Value| json!({ "type": "Unigram", "vocab": vocab, "unk_id": unknown });
+    refused(
+        "/model",
+        unigram(json!([["a", 0.0]]), json!(1)),
+        "model.unk_id is 1, which is none of the 1 tokens",
+    );
     refused("/model", unigram(json!([["a", 0.0]]), Value::Null), "model.unk_id is null");
-    refused("/model", unigram(json!([["a", "b"]]), json!(0)), "model.vocab[0] is [\"a\",\"b\"], not a token with its score");
+    refused(
+        "/model",
+        unigram(json!([["a", "b"]]), json!(0)),
+        "model.vocab[0] is [\"a\",\"b\"], not a token with its score",
+    );
     assert_eq!(fault("/model", unigram(json!([["a", 0.0]]), json!(0))), "");
 }
 
@@ -149,15 +192,23 @@ fn patterns_of_known_tokenizers_are_taken() {
 
 #[test]
 fn patterns_that_may_search_without_end_are_refused() {
-    for pattern in [r"(a+)+(?!b)", r"(?=(\w*)*!)x", r"(?>(\s|\w+)*)!", r"(.+)\1", r"((a*)*)*(?<!x)", r"(?<a>x\g<a>?)"] {
+    for pattern in
+        [r"(a+)+(?!b)", r"(?=(\w*)*!)x", r"(?>(\s|\w+)*)!", r"(.+)\1", r"((a*)*)*(?<!x)", r"(?<a>x\g<a>?)"]
+    {
         let what = pattern::check(&json!({ "Regex": pattern }), "pattern").unwrap_err().what;
         assert!(what.contains("without end"), "{pattern}: {what}");
     }
     let deep = "(".repeat(500) + "a" + &")".repeat(500);
-    assert!(pattern::check(&json!({ "Regex": deep }), "pattern").unwrap_err().what.starts_with("is no pattern: "));
+    assert!(
+        pattern::check(&json!({ "Regex": deep }), "pattern").unwrap_err().what.starts_with("is no pattern: ")
+    );
     let long = json!({ "Regex": "a".repeat(20_000) });
     assert_eq!(pattern::check(&long, "pattern").unwrap_err().what, "has 20000 bytes, more than 10000");
-    refused("/decoder", json!({ "type": "Replace", "pattern": { "Regex": r"(a+)+(?!b)" }, "content": "" }), "decoder.pattern");
+    refused(
+        "/decoder",
+        json!({ "type": "Replace", "pattern": { "Regex": r"(a+)+(?!b)" }, "content": "" }),
+        "decoder.pattern",
+    );
 }
 
 /// The bytes of a map of characters, in the layout of SentencePiece: each node has a block of 256 units of its own.
