@@ -49,7 +49,7 @@ pub use self::{
     },
     error::TrainError,
     exported::{Exported, ExportedError},
-    inspect::{fits, inspect},
+    inspect::{fits, inspect, inspect_tokenizer},
     observe::{Ending, Observe, Report, Stopped},
     own_head::OwnHead,
     session::Session,

@@ -25,7 +25,7 @@ pub(super) struct TokenizerArgs {
 
 /// Reads a tokenizer within bounds, and prints what [`guard`] asks for.
 pub(super) fn examine(args: &TokenizerArgs) -> Result<Exit, Stop> {
-    print(&wall::examine(&args.folder))?;
+    print(&(wall::examine(&args.folder) + "\n"))?;
     Ok(Exit::Complete)
 }
 

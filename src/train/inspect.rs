@@ -39,7 +39,7 @@ pub fn fits(
 ///
 /// # Errors
 /// When the tokenizer cannot be used, or does not belong to the encoder.
-pub(super) fn tokenizer(checkpoint: &Checkpoint) -> Result<TextEncoder, TrainError> {
+pub fn inspect_tokenizer(checkpoint: &Checkpoint) -> Result<TextEncoder, TrainError> {
     let config = encoder_config(checkpoint)?;
     let encoder = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?;
     embeddings_for(&encoder, &config)?;

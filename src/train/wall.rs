@@ -121,7 +121,7 @@ fn watched(folder: &Path) -> Result<(), String> {
     let checkpoint = Checkpoint::Folder(folder.to_owned());
     let (sender, steps) = mpsc::channel();
     // The thread is left behind when its time is over: this process ends then.
-    thread::spawn(move || match inspect::tokenizer(&checkpoint) {
+    thread::spawn(move || match inspect::inspect_tokenizer(&checkpoint) {
         Ok(encoder) => {
             let _ = sender.send(Ok(()));
             let tried = odd_texts().iter().try_for_each(|text| encoder.attempt(text));

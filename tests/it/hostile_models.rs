@@ -25,9 +25,12 @@ fn tokenizer() -> Value {
     })
 }
 
+/// Chunks that fit the window of the small BERT.
+const TEXT: &str = "[text]\nchunk_length = 16\nchunk_stride = 4\n";
+
 /// A place with a spec of a small BERT with these files in the folder `model`.
 fn with_model(tokenizer: &str, config: &Value) -> Place {
-    let place = place(&spec("hostile", "model"));
+    let place = place(&(spec("hostile", "model") + TEXT));
     place.write("model/config.json", config.to_string());
     place.write("model/model.safetensors", checkpoint::fixture("tiny-bert", "model.safetensors"));
     place.write("model/tokenizer.json", tokenizer);
@@ -226,10 +229,9 @@ fn with_text(text: &str) -> Place {
         };
         place.write(file, csv((0..40).map(|row| (text(row), ["a", "b"][row % 2]))));
     }
-    place.write_spec(
-        "name = \"hostile\"\n[data]\ntrain = \"train.csv\"\nvalidation = \"validation.csv\"\n\
-         test = \"test.csv\"\n[model]\ncheckpoint = \"model\"\n",
-    );
+    let spec = "name = \"hostile\"\n[data]\ntrain = \"train.csv\"\nvalidation = \"validation.csv\"\n\
+         test = \"test.csv\"\n[model]\ncheckpoint = \"model\"\n";
+    place.write_spec(&(spec.to_owned() + TEXT));
     place
 }
 

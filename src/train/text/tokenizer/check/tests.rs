@@ -139,7 +139,7 @@ fn a_model_that_does_not_fit_its_vocabulary_is_refused() {
     refused("/model/vocab", json!({ "a".repeat(5_000): 1 }), "has 5000 bytes, more than 1024");
     refused(
         "/model",
-        json!({ "vocab": { "a": 0 }, "max_input_chars_per_word": 1 << 40 }),
+        json!({ "vocab": { "a": 0 }, "max_input_chars_per_word": 1_u64 << 40 }),
         "max_input_chars_per_word is",
     );
     let unigram =
