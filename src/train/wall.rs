@@ -25,7 +25,7 @@ use crate::{checkpoint::Checkpoint, error_chain::chain};
 /// Bytes of memory that reading a tokenizer may take. The largest known one, with 900,000 tokens, takes some 2 GiB.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 /// Time that reading a tokenizer may take. The largest known one takes some seconds.
-const READ_MAX: Duration = Duration::from_secs(60);
+const READ_MAX: Duration = Duration::from_mins(1);
 /// Time that the odd texts may take together. Known tokenizers take a few milliseconds.
 const TEXTS_MAX: Duration = Duration::from_secs(10);
 /// The hidden command of the program that serves the child.

@@ -1,7 +1,7 @@
-//! The map of characters of a SentencePiece model, as `precompiled_charsmap` has it.
+//! The map of characters of a `SentencePiece` model, as `precompiled_charsmap` has it.
 //!
 //! The bytes are the size of a double array, the array, and texts that each end with a NUL
-//! (`spm_precompiled`, `normalizer.cc` of SentencePiece). The library follows offsets of the array wherever they lead,
+//! (`spm_precompiled`, `normalizer.cc` of `SentencePiece`). The library follows offsets of the array wherever they lead,
 //! so that every way through the array is gone here first.
 
 use std::collections::VecDeque;

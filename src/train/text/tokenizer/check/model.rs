@@ -7,7 +7,7 @@ use crate::display::plain;
 
 /// Tokens of a vocabulary; the largest known one has 901,629.
 const TOKENS_MAX: usize = 2_000_000;
-/// Characters of a word that WordPiece looks at; it looks up every part of a word. Known models have 100 or 200.
+/// Characters of a word that `WordPiece` looks at; it looks up every part of a word. Known models have 100 or 200.
 const WORD_MAX: u64 = 1_000;
 /// Bytes of a prefix or a suffix that is put at parts of words; known ones have up to four.
 const AFFIX_BYTES_MAX: usize = 100;
