@@ -26,6 +26,7 @@ mod status;
 mod terminal;
 mod texts;
 mod tips;
+mod tokenizer;
 mod worker;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use self::{exit::Exit, show::drawing};
 use crate::{
     results::Results,
     system::{disk::Lack, signals},
+    train,
 };
 
 /// Hyperparameter sweeps for fine-tuning text classifiers, with honest numbers.
@@ -77,6 +79,9 @@ enum SweepCommand {
     /// Serve trials on one device (started by `run`)
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
+    /// Read the tokenizer of a checkpoint within bounds (started by `run` and `predict`)
+    #[command(name = train::wall::COMMAND, hide = true)]
+    Tokenizer(tokenizer::TokenizerArgs),
 }
 
 /// Runs the program with its arguments.
@@ -124,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Completions(args) => shell::completions(&args, Cli::command()),
         SweepCommand::Man(args) => shell::man(&args, Cli::command()),
         SweepCommand::Worker(args) => worker::serve(&args),
+        SweepCommand::Tokenizer(args) => tokenizer::examine(&args),
     }
 }
 
@@ -137,7 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_command_is_not_shown() {
-        assert!(!Cli::command().render_long_help().to_string().contains("worker"));
+    fn the_commands_of_child_processes_are_not_shown() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(!help.contains("worker") && !help.contains(train::wall::COMMAND));
     }
 }

@@ -24,6 +24,7 @@ mod split;
 pub(crate) mod table;
 mod workbook;
 
+pub(crate) use cells::TEXT_BYTES_MAX;
 pub use dataset::{Dataset, Document, Leaks};
 pub use error::{DataError, DataFile, EncodingGuess, MissingColumn, TableError, Unreadable};
 pub use load::{examine, load};

@@ -11,8 +11,10 @@ use clap::{Args, ValueEnum};
 use super::{
     exit::{Exit, Stop},
     terminal::{eprint_lossy, terminal_width},
+    tokenizer,
 };
 use crate::{
+    checkpoint::Checkpoint,
     data::TableFormat,
     display::{plain, shell_word},
     error_chain::chain,
@@ -96,6 +98,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
     // A folder without a model is the first thing to say.
     Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    tokenizer::guard(&Checkpoint::Folder(args.model.clone())).map_err(|error| usage(&error))?;
     let output = output_format(args)?;
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use super::exit::Stop;
 use crate::{
     checkpoint::Checkpoint,
-    data::Dataset,
+    data::{Dataset, SplitName},
+    display::plain,
     error_chain::chain,
     plan::Plan,
     progress::UNKNOWN_SHARE_MAX,
     settings::Lowercase,
-    train::{Chunking, TextEncoder},
+    train::{Chunking, TextEncoder, TextError},
 };
 
 /// A note about the training texts for each tokenizer and chunk length of the plan.
-pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
+///
+/// # Errors
+/// When a text cannot be tokenised: every trial would fail at it.
+pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Result<Vec<String>, Stop> {
     let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
     let settings = plan.trials.iter().map(|trial| &trial.settings);
     let kinds: BTreeSet<(&Checkpoint, &str, usize)> = settings
@@ -21,18 +26,23 @@ pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
         .collect();
     let note = |(checkpoint, lowercase, length)| {
         let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
-        note(checkpoint, lowercase, length, &texts)
+        let failed = |error: TextError| {
+            let error = error.in_rows(SplitName::Train, |index| Some(dataset.train.get(index)?.id));
+            Stop::usage(plain(&format!("the texts cannot be tokenised: {}", chain(&error))))
+        };
+        note(checkpoint, lowercase, length, &texts).map_err(failed)
     };
     kinds.into_iter().map(note).collect()
 }
 
 /// The note for one tokenizer and chunk length.
-fn note(checkpoint: &Checkpoint, lowercase: Lowercase, length: usize, texts: &[&str]) -> String {
-    let encoder = TextEncoder::open(checkpoint, lowercase);
-    let chunked = match encoder.and_then(|encoder| encoder.chunk(texts, Chunking::whole(length))) {
-        Ok(chunked) => chunked,
-        Err(error) => return format!("texts cannot be tokenised: {}", chain(&error)),
-    };
+fn note(
+    checkpoint: &Checkpoint,
+    lowercase: Lowercase,
+    length: usize,
+    texts: &[&str],
+) -> Result<String, TextError> {
+    let chunked = TextEncoder::open(checkpoint, lowercase)?.chunk(texts, Chunking::whole(length))?;
     let long = chunked.iter().filter(|text| text.is_long).count();
     let tokens: usize = chunked.iter().map(|text| text.tokens).sum();
     let unknown: usize = chunked.iter().map(|text| text.unknown).sum();
@@ -43,10 +53,10 @@ fn note(checkpoint: &Checkpoint, lowercase: Lowercase, length: usize, texts: &[&
     } else {
         ""
     };
-    format!(
+    Ok(format!(
         "{long} of {} training texts are longer than a chunk of {length} tokens; {:.1} % of their tokens are \
          unknown to the tokenizer{warning}",
         texts.len(),
         share * 100.0,
-    )
+    ))
 }

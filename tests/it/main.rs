@@ -20,6 +20,7 @@ mod end_to_end;
 mod export;
 mod faults;
 mod hostile;
+mod hostile_models;
 mod hub;
 mod injection;
 mod lasting;

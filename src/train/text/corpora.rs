@@ -111,7 +111,8 @@ impl Tokenization<'_> {
             },
             CacheEntry::Absent(claim) => Some(claim),
         };
-        let split = TokenizedSplit::new(&texts, labels(), self.encoder()?, self.chunking)?;
+        let split = TokenizedSplit::new(&texts, labels(), self.encoder()?, self.chunking)
+            .map_err(|error| error.in_rows(name, |index| Some(documents.get(index)?.id)))?;
         let entry = claim.and_then(|claim| {
             let head = split.entry_head(self.about(name));
             claim.store(&head, &mut |draft| split.store(draft))
