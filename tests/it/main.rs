@@ -22,6 +22,7 @@ mod hostile;
 mod hostile_models;
 mod hub;
 mod lasting;
+mod links;
 mod older_results;
 mod predict;
 mod prefixes;
