@@ -175,6 +175,7 @@ pub(crate) fn create_folder(place: &Place) -> io::Result<()> {
 }
 
 /// Creates a folder that a user named, and its missing parents, and syncs each name.
+#[expect(clippy::disallowed_methods, reason = "above the named folder, links are followed")]
 fn create_named_folder(path: &Path) -> io::Result<()> {
     let is_there = |folder: &Path| folder.as_os_str().is_empty() || folder.is_dir();
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !is_there(folder)).collect();

@@ -7,6 +7,8 @@
 //!
 //! `SWEEP_DISK_FULL=FILE` makes every write fail with a full disk while FILE exists.
 
+#![expect(clippy::disallowed_methods, reason = "crashes that tests order")]
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -5,6 +5,8 @@
 //! that way. Below it no link is ever followed, so that a link that somebody has put into a results
 //! folder can neither be read through nor written through. Devices, FIFOs and sockets are refused.
 
+#![expect(clippy::disallowed_methods, reason = "calls relative to an open folder, without following links")]
+
 use std::{
     ffi::{OsStr, OsString},
     fmt,
@@ -365,12 +367,7 @@ impl Place {
 impl About {
     fn of(stat: &Stat) -> Self {
         // The widths and signs of these numbers differ between systems.
-        #[expect(
-            clippy::cast_sign_loss,
-            clippy::useless_conversion,
-            clippy::allow_attributes,
-            reason = "see above"
-        )]
+        #[expect(clippy::cast_sign_loss, clippy::useless_conversion, reason = "see above")]
         let (length, device, inode) = (stat.st_size as u64, u64::from(stat.st_dev), u64::from(stat.st_ino));
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
