@@ -1,7 +1,6 @@
 //! `sweep predict`: the input, the output and the device of a prediction.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };

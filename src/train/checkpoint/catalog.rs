@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     hub::{ShardIndex, WEIGHT_FILES},
-    system::files::Place,
+    system::files::{Place, named},
     train::{
         encoder::{
             family,
