@@ -10,6 +10,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+mod about;
 mod beneath;
 pub(crate) mod exchange;
 pub(crate) mod failpoints;
@@ -17,10 +18,10 @@ pub mod named;
 mod place;
 pub(crate) mod unfinished;
 
+pub(crate) use self::about::{About, Kind};
 #[cfg(test)]
 pub(crate) use self::beneath::is_refusal;
-pub(crate) use self::place::{About, Kind};
-pub use self::place::{FolderIdentity, Place};
+pub use self::{about::FolderIdentity, place::Place};
 
 /// Beginning of the names of files that are not yet written completely.
 pub(crate) const TEMPORARY: &str = ".writing-";
