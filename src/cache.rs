@@ -6,9 +6,14 @@
 //! Its own digest is checked when it is opened. An entry that cannot be read or written is
 //! computed again: the cache fails no trial, and changes no number.
 //!
+//! Other programs can change a file all the same. So a worker copies entries into its own memory
+//! while there is room (`CopyRoom`). The others are mapped, and their digests are compared again
+//! before a checkpoint or an outcome counts (`Numbers::verify`).
+//!
 //! A search that finds no entry returns a `Claim`, the right to make the entry. The claim
 //! holds a lock that others wait for and that the kernel frees when its holder dies.
 
+mod digest;
 mod entry;
 mod kind;
 mod mapped;
@@ -28,10 +33,10 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use self::{
     entry::{Entry, EntryDraft, EntryHead, Number},
-    mapped::Numbers,
+    mapped::{CopyRoom, Numbers},
     stopped::GoOn,
 };
-pub use self::{kind::Kind, stopped::Stopped};
+pub use self::{kind::Kind, mapped::ChangedEntry, stopped::Stopped};
 use crate::{error_chain::chain, fingerprint, system::files};
 
 /// Time between two looks at a lock that somebody else holds.
@@ -85,6 +90,7 @@ pub(crate) struct Claim {
 
 struct Destination {
     spec: CacheSpec,
+    room: CopyRoom,
     path: PathBuf,
     /// Held while the entry is made. Without it, on a file system that knows no locks, several processes may make
     /// the entry at once.
@@ -95,12 +101,15 @@ struct Destination {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cache {
     spec: Option<CacheSpec>,
+    /// For copies of entries in memory.
+    room: CopyRoom,
 }
 
 impl Cache {
-    /// The cache that `spec` describes. Without a spec, no entry is found and none is kept.
-    pub(crate) const fn new(spec: Option<CacheSpec>) -> Self {
-        Self { spec }
+    /// The cache that `spec` describes. Without a spec, no entry is found and none is kept. Entries are copied into
+    /// memory while `room` has room.
+    pub(crate) const fn new(spec: Option<CacheSpec>, room: CopyRoom) -> Self {
+        Self { spec, room }
     }
 
     /// The largest number of bytes of all entries together.
@@ -123,12 +132,12 @@ impl Cache {
             return Ok(CacheEntry::Absent(Claim { destination: None }));
         };
         let path = spec.folder.join(&key.0);
-        if let Some(entry) = open(&path) {
+        if let Some(entry) = open(&path, &self.room) {
             return Ok(CacheEntry::Present(entry));
         }
         let lock_path = lock_path(&path);
         let lock = make_folder(&spec.folder).and_then(|()| lock_file(&lock_path));
-        let mut destination = Destination { spec, path, lock: None };
+        let mut destination = Destination { spec, room: self.room.clone(), path, lock: None };
         let Ok(lock) = lock else {
             return Ok(CacheEntry::Absent(Claim { destination: Some(destination) }));
         };
@@ -145,7 +154,7 @@ impl Cache {
             thread::sleep(LOOK_EVERY);
         }
         // The process that held the lock may have made the entry.
-        let made = open(&destination.path);
+        let made = open(&destination.path, &self.room);
         let claim = Claim { destination: Some(destination) };
         Ok(made.map_or(CacheEntry::Absent(claim), CacheEntry::Present))
     }
@@ -159,7 +168,7 @@ impl Claim {
         head: &EntryHead,
         write: &mut dyn FnMut(&mut EntryDraft) -> io::Result<()>,
     ) -> Option<Entry> {
-        let Destination { spec, path, .. } = self.destination.as_ref()?;
+        let Destination { spec, room, path, .. } = self.destination.as_ref()?;
         let length = head.file_length();
         if length > spec.bytes {
             return None;
@@ -171,7 +180,7 @@ impl Claim {
             draft.finish()
         });
         match stored {
-            Ok(()) => Entry::open(path, false).ok(),
+            Ok(()) => Entry::open(path, room).ok(),
             // A stop on the way is no trouble to tell of.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => {
@@ -192,8 +201,8 @@ impl Drop for Claim {
 }
 
 /// Opens the entry at `path`, and sets its time of use. A damaged entry is removed.
-fn open(path: &Path) -> Option<Entry> {
-    match Entry::open(path, true) {
+fn open(path: &Path, room: &CopyRoom) -> Option<Entry> {
+    match Entry::open(path, room) {
         Ok(entry) => {
             // Without a new time the entry only seems older than it is.
             let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));

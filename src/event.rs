@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    fingerprint::FileDigest,
     metrics::Scores,
     system::device::Device,
     trial::{Failure, Trial, TrialId, TrialRef},
@@ -10,7 +11,7 @@ use crate::{
 
 /// The version of the log's records. A reader understands every version up to its own, and refuses
 /// a later one.
-pub const LOG_VERSION: u32 = 2;
+pub const LOG_VERSION: u32 = 3;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,6 +200,22 @@ pub struct Outcome {
     /// Wall-clock seconds over all attempts, without those of the trial whose final checkpoint it started
     /// from.
     pub seconds: f64,
+    /// The files of the result, as they were written. Older logs lack them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<ResultFiles>,
+}
+
+/// The files that are a complete trial's result, as they were written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultFiles {
+    /// `best/model.safetensors`.
+    pub best: FileDigest,
+    /// `last/model.safetensors`.
+    pub last: FileDigest,
+    /// `metrics.csv`.
+    pub metrics: FileDigest,
+    /// `predictions.csv`.
+    pub predictions: FileDigest,
 }
 
 /// How far a running trial is. Shown live, never logged.

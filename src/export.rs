@@ -12,12 +12,13 @@ mod error;
 mod huggingface;
 mod model;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::{
     error::ExportError,
     model::{Choice, Model},
 };
+use crate::fingerprint::FileDigest;
 
 /// Writes `model` to the folder `out`. An exported model that stands there is replaced.
 ///
@@ -48,6 +49,14 @@ pub fn export(model: &Model<'_>, out: &Path) -> Result<(), ExportError> {
         std::fs::rename(&real, beside.path().join("old")).map_err(|source| write(out, source))?;
     }
     std::fs::rename(&new, &real).map_err(|source| write(out, source))
+}
+
+/// The file with the parameters of the exported model in `folder`, with its length and digest as it was written.
+///
+/// `None` if the folder holds no exported model. The digest is missing if an earlier version exported it.
+#[must_use]
+pub fn exported_parameters(folder: &Path) -> Option<(PathBuf, Option<FileDigest>)> {
+    huggingface::parameters(folder)
 }
 
 /// Refuses a folder that is not empty and holds anything else than the files of an exported model.

@@ -1,4 +1,4 @@
-//! Digests of the documents and the checkpoints that trials are trained on.
+//! Digests of the documents and the checkpoints that trials are trained on, and of files that trials leave.
 //!
 //! Equal digests mean equal contents, whatever the paths of the files. A checkpoint's weights are read
 //! whole, since a model that was trained further has files of the same names and sizes. Reading 400 MB
@@ -43,6 +43,15 @@ pub struct FingerprintError {
     path: PathBuf,
     /// Why it could not be read.
     source: io::Error,
+}
+
+/// The length and the digest of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Its bytes.
+    pub bytes: u64,
+    /// SHA-256 of its contents, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Digests of the data and the checkpoints of a plan.
@@ -189,6 +198,19 @@ fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
             read => hash.update(block.get(..read).unwrap_or_default()),
         }
     }
+}
+
+/// The length and the digest of the file at `path`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn digest_of_file(path: &Path) -> io::Result<FileDigest> {
+    Ok(FileDigest { bytes: std::fs::metadata(path)?.len(), sha256: hex(&file_digest(path)?) })
+}
+
+/// The length and the digest of a file with these contents.
+pub(crate) fn bytes_digest(bytes: &[u8]) -> FileDigest {
+    FileDigest { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
 }
 
 /// `bytes` as lower-case hexadecimal digits.

@@ -50,6 +50,7 @@ pub use self::{
     inspect::{fits, inspect},
     observe::{Ending, Observe, Report, Stopped},
     own_head::OwnHead,
+    recipe::metrics_csv,
     session::Session,
     shape::encoder_config,
     text::{Chunked, Chunking, TextEncoder, TextError, TokenizerError, tokenizer_config, tokenizer_json},

@@ -156,6 +156,9 @@ pub enum FailureKind {
     Disk,
     /// The disk is full. The trial waits until it is not; no attempt counts as failed for it.
     DiskFull,
+    /// An entry of the cache changed, or lost pages, while the trial used it. The trial is tried again, in the
+    /// end without the cache; no attempt counts as failed for it.
+    Cache,
     /// A bug: the worker panicked.
     Panic,
 }
@@ -178,6 +181,7 @@ impl FailureKind {
             Self::Checkpoint => "checkpoint",
             Self::Disk => "disk",
             Self::DiskFull => "disk_full",
+            Self::Cache => "cache",
             Self::Panic => "panic",
         }
     }
@@ -200,6 +204,7 @@ impl fmt::Display for FailureKind {
             Self::Checkpoint => f.write_str("checkpoint unusable"),
             Self::Disk => f.write_str("file not written"),
             Self::DiskFull => f.write_str("disk full"),
+            Self::Cache => f.write_str("cache entry changed"),
             Self::Panic => f.write_str("worker panicked"),
         }
     }

@@ -8,7 +8,7 @@ use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
     open::{OpenedSweep, open},
-    prepare,
+    reopening,
     terminal::{eprint_lossy, print},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     };
     let id = record.trial.id;
     let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
-    if let Some(stop) = prepare::missing_parameters(&folder, record) {
+    if let Some(stop) = reopening::unusable_parameters(&folder, record) {
         return Err(stop);
     }
     let verdict = verdict::judge(record);

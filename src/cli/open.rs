@@ -7,7 +7,7 @@ use crate::{
     event::Event,
     journal::{self, RESTART},
     plan::Plan,
-    results::{Results, SweepFolder},
+    results::{Results, ResultsError, SweepFolder},
     study::Study,
 };
 
@@ -35,7 +35,7 @@ pub(super) fn open(results: &Results, name: Option<&str>) -> Result<OpenedSweep,
 /// Reads the sweep in `folder`. Nothing is written.
 pub(super) fn read(folder: SweepFolder) -> Result<OpenedSweep, Stop> {
     let plan = read_plan(&folder)?;
-    let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
+    let plan = plan.ok_or_else(|| ResultsError::NoPlan(folder.path().to_owned()))?;
     let Replayed { study, slots } = replay(&folder, &plan)?;
     Ok(OpenedSweep { folder, plan, study, slots })
 }

@@ -11,7 +11,7 @@ use super::{
     exit::{Exit, Stop},
     observing::ProgressObserver,
     open::{Replayed, replay},
-    prepare, show,
+    prepare, reopening, show,
     slots::{self, Load},
     terminal::{eprint_lossy, has_colour, look, terminal_width},
 };
@@ -23,7 +23,7 @@ use crate::{
     plan::Plan,
     progress::{self, Display},
     report,
-    results::{Lock, Results, SweepFolder},
+    results::{Lock, Results, ResultsError, SweepFolder},
     sampler::FixedPlan,
     spec,
     spec::Reading,
@@ -71,6 +71,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
+    if !args.fresh && folder.has_lost_its_plan() {
+        return Err(ResultsError::NoPlan(folder.path().to_owned()).into());
+    }
     if args.dry_run {
         let (reading, checkpoints, slots) = (&reading, &checkpoints, &slots);
         let is_fresh = args.fresh;
@@ -109,7 +112,7 @@ impl PlannedRun<'_> {
             eprint_lossy(&format!("{caution}\n"));
         }
         let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
-        let mut again = prepare::reopen(&self.folder, &mut study);
+        let mut again = reopening::reopen(&self.folder, &mut study);
         if self.args.retry_failed {
             let failed = study.failed();
             study.reopen(&failed);

@@ -208,7 +208,7 @@ impl Loop<'_> {
     /// Gives a worker its trials.
     async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<(), ExecutorError> {
         let mut trials = Vec::with_capacity(given.len());
-        for (index, GivenTrial { trial, micro_batch }) in given.into_iter().enumerate() {
+        for (index, GivenTrial { trial, micro_batch, without_cache }) in given.into_iter().enumerate() {
             let folder = self.prepare(trial).await?;
             if let Some(worker) = self.worker(slot).filter(|_| index == 0) {
                 worker.log_to(&folder.worker_log(), &self.title(trial));
@@ -216,7 +216,8 @@ impl Loop<'_> {
             // A worker may be started anywhere.
             let path =
                 std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
-            let attempt = Attempt { micro_batch, sharing: self.sharing(slot, trial) };
+            let sharing = self.sharing(slot, trial);
+            let attempt = Attempt { micro_batch, sharing, without_cache };
             trials.push(Assignment { trial, folder: path, attempt });
         }
         self.order(slot, Command::Send(WorkerRequest::Run { trials }));

@@ -8,21 +8,19 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
     io,
-    path::Path,
 };
 
 use crate::{
     checkpoint::Checkpoint,
     event::{Event, Outcome},
+    integrity::{self, Depth},
     journal,
-    leaderboard::read_predictions,
-    metrics::Confusion,
     plan::Plan,
     results::{Results, SweepFolder, TrialFolder, read_json},
     settings::Settings,
     study::{Study, TrialRecord},
     system::{device::Device, files},
-    train::{Catalog, arithmetic},
+    train::arithmetic,
     trial::{State, Trial, TrialId, TrialRef},
 };
 
@@ -153,7 +151,7 @@ impl ReusableTrial {
     /// # Errors
     /// When a file is missing or does not fit the log. The files in `into` are left as they were then,
     /// unless the disk fails.
-    pub(crate) fn take_over(&self, into: &TrialFolder) -> Result<(), ReuseError> {
+    pub(crate) fn take_over(&mut self, into: &TrialFolder) -> Result<(), ReuseError> {
         let lock = File::open(into.path())?;
         if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             return Err(ReuseError::Busy);
@@ -162,6 +160,10 @@ impl ReusableTrial {
         let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(move_in(&new, into)?));
         let removed = files::remove_folder(new.path());
         staged?;
+        if self.outcome.files.is_none() {
+            // An earlier version completed it. From now on its files are known.
+            self.outcome.files = Some(integrity::digests(into)?);
+        }
         Ok(removed?)
     }
 
@@ -183,23 +185,8 @@ impl ReusableTrial {
     }
 
     fn check(&self, new: &TrialFolder) -> Result<(), ReuseError> {
-        let is_whole = |path: &Path| Catalog::of_file(path).is_ok();
-        if !PARAMETERS.iter().all(|name| is_whole(&new.path().join(name).join(WEIGHTS))) {
-            return Err(ReuseError::Differs(WEIGHTS));
-        }
-        let rows = fs::read_to_string(new.metrics())?.lines().count();
-        if rows != self.record.evaluations.len() + 1 {
-            return Err(ReuseError::Differs("metrics.csv"));
-        }
-        let mut confusion = Confusion::new(self.labels.len());
-        let predictions = read_predictions(&new.predictions(), &self.labels).unwrap_or_default();
-        for prediction in predictions {
-            confusion.add(prediction.label, prediction.predicted);
-        }
-        if confusion != self.outcome.test.confusion {
-            return Err(ReuseError::Differs("predictions.csv"));
-        }
-        Ok(())
+        let checked = integrity::check(new, &self.record, &self.labels, Depth::Contents);
+        checked.damage.first().map_or(Ok(()), |damage| Err(ReuseError::Differs(damage.file.name())))
     }
 }
 

@@ -5,13 +5,14 @@
 
 mod card;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::{error::ExportError, model::Model};
 use crate::{
     checkpoint::Checkpoint,
+    fingerprint::{self, FileDigest},
     settings::Pooling,
     system::files,
     train::{self, Exported, Family, Weights},
@@ -27,17 +28,26 @@ const TOKENIZER_FILES: [&str; 6] = [
     "added_tokens.json",
 ];
 /// All other files that an export writes.
-const OWN_FILES: [&str; 6] = [
-    "model.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "modeling_sweep.py",
-    "README.md",
-];
+const OWN_FILES: [&str; 6] =
+    [PARAMETERS, "config.json", "tokenizer.json", "tokenizer_config.json", "modeling_sweep.py", "README.md"];
+
+/// The file with the parameters.
+const PARAMETERS: &str = "model.safetensors";
+/// The key in the section of `sweep` for the length and the digest of that file.
+const DIGEST: &str = "parameters";
 
 /// Python code of a BERT classifier with mean pooling, which `transformers` lacks.
 const MEAN_POOLING_CODE: &str = include_str!("huggingface/modeling_sweep.py");
+
+/// The file with the parameters of the exported model in `folder`, with what it was written as; `None` if the folder
+/// holds no exported model, and no digest if an earlier version exported it.
+pub(super) fn parameters(folder: &Path) -> Option<(PathBuf, Option<FileDigest>)> {
+    let config = std::fs::read_to_string(folder.join("config.json")).ok()?;
+    let config: Value = serde_json::from_str(&config).ok()?;
+    let digest = config.get("sweep")?.get(DIGEST).cloned();
+    let digest = digest.and_then(|digest| serde_json::from_value(digest).ok());
+    Some((folder.join(PARAMETERS), digest))
+}
 
 /// Whether `folder` holds an exported model: its `config.json` has the section of `sweep`.
 pub(super) fn is_export(folder: &Path) -> bool {
@@ -57,7 +67,8 @@ pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Resu
         let path = folder.join(name);
         files::write_atomically(&path, bytes).map_err(|source| ExportError::Write { path, source })
     };
-    weights.write(&folder.join("model.safetensors"), model.precision)?;
+    let parameters = folder.join(PARAMETERS);
+    weights.write(&parameters, model.precision)?;
     let encoder = train::encoder_config(&settings.checkpoint)?;
     let family = encoder.family();
     let base = base_config(&settings.checkpoint)?;
@@ -69,6 +80,8 @@ pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Resu
             json!({ "AutoModelForSequenceClassification": format!("modeling_sweep.{class}") });
         put("modeling_sweep.py", mean_pooling_code(family).as_bytes())?;
     }
+    let digest = fingerprint::digest_of_file(&parameters);
+    config["sweep"][DIGEST] = json!(digest.map_err(|source| ExportError::Read { path: parameters, source })?);
     put("config.json", format!("{config:#}\n").as_bytes())?;
     if let Some(checkpoint) = settings.checkpoint.folder() {
         for name in TOKENIZER_FILES {

@@ -47,6 +47,20 @@ struct PredictionLine {
 /// # Errors
 /// When the file cannot be read, or names a class that is not in `labels`.
 pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| PredictionsError::Read { path: path.to_owned(), source: error.into() })?;
+    parse_predictions(path, &bytes, labels)
+}
+
+/// As [`read_predictions`], of a file with these contents; errors name `path`.
+///
+/// # Errors
+/// As [`read_predictions`].
+pub fn parse_predictions(
+    path: &Path,
+    bytes: &[u8],
+    labels: &[String],
+) -> Result<Vec<Prediction>, PredictionsError> {
     let read = |source| PredictionsError::Read { path: path.to_owned(), source };
     let class = |name: String| {
         labels
@@ -54,8 +68,7 @@ pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction
             .position(|label| *label == name)
             .ok_or_else(|| PredictionsError::UnknownClass { path: path.to_owned(), class: name })
     };
-    csv::Reader::from_path(path)
-        .map_err(read)?
+    csv::Reader::from_reader(bytes)
         .into_deserialize::<PredictionLine>()
         .map(|line| {
             let line = line.map_err(read)?;

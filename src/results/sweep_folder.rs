@@ -1,7 +1,8 @@
 //! The folder of one sweep: its paths, its lock, and how it is emptied.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -14,19 +15,22 @@ use super::{
 };
 use crate::trial::TrialId;
 
-/// The files and folders that a run may leave directly in the sweep's folder. `plan.json` comes last, since
-/// a folder that has it is a sweep's.
+/// The files and folders that a run may leave directly in the sweep's folder. The log and `plan.json` come last,
+/// since a folder that has one of them is a sweep's.
 const SWEEP_FILES: [&str; 9] = [
     "trials",
-    "events.jsonl",
     "leaderboard.csv",
     "leaderboard.json",
     "leaderboard.md",
     "report.html",
     "overview.png",
     "sweep.toml",
+    "events.jsonl",
     "plan.json",
 ];
+
+/// The first line of a log is at most so long, in bytes, if it is to be known.
+const FIRST_LINE_MAX: u64 = 1 << 20;
 
 /// Name of the folder with the entries that trials share; it is beside the sweeps' folders.
 pub(super) const CACHE: &str = ".cache";
@@ -127,6 +131,12 @@ impl SweepFolder {
         self.plan().exists()
     }
 
+    /// Whether the folder has no plan any more, and still holds the log of a sweep.
+    #[must_use]
+    pub fn has_lost_its_plan(&self) -> bool {
+        !self.has_plan() && is_log(&self.log())
+    }
+
     /// The words that name this sweep to a command: `first`, or `first --results 'my results'`.
     #[must_use]
     pub fn arguments(&self) -> String {
@@ -159,7 +169,7 @@ impl SweepFolder {
 
     /// Whether the folder is a sweep's, or holds nothing but hidden files.
     fn is_ours_or_empty(&self) -> Result<bool, ResultsError> {
-        if self.plan().exists() {
+        if self.plan().exists() || self.has_lost_its_plan() {
             return Ok(true);
         }
         for entry in fs::read_dir(&self.path).map_err(ResultsError::io("read", &self.path))? {
@@ -188,4 +198,18 @@ impl SweepFolder {
         }
         Ok(())
     }
+}
+
+/// Whether the file at `path` begins as the log of a sweep does.
+fn is_log(path: &Path) -> bool {
+    let first_line = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(fs::File::open(path)?.take(FIRST_LINE_MAX)).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    let record: serde_json::Value =
+        serde_json::from_slice(&first_line().unwrap_or_default()).unwrap_or_default();
+    let has = |key: &str| record.get(key).is_some();
+    record.get("seq").and_then(serde_json::Value::as_u64) == Some(1)
+        && ["v", "at", "event"].into_iter().all(has)
 }

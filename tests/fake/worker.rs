@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             if deed != "complete" {
                 deeds::note(&program, deed);
             }
-            let ending = deeds::obey(deed, trial, made.micro_batch, &folder);
+            let ending = deeds::obey(deed, trial, made, &folder);
             if let Some(code) = ending.unwrap_or_else(|| obey(deed, trial, &mut requests)) {
                 return code;
             }
@@ -212,5 +212,6 @@ fn outcome(trial: TrialId) -> Outcome {
         validation: scores(trial),
         test: scores(trial),
         seconds: 0.1,
+        files: None,
     }
 }

@@ -53,7 +53,10 @@ fn the_worker_is_told_the_size_of_its_passes() {
     let actions = scheduler.step(Input::Line(SLOT, READY));
     assert_eq!(
         actions,
-        [Action::Run { slot: SLOT, trials: vec![GivenTrial { trial: T1, micro_batch: Some(4) }] }]
+        [Action::Run {
+            slot: SLOT,
+            trials: vec![GivenTrial { trial: T1, micro_batch: Some(4), without_cache: false }]
+        }]
     );
 }
 
