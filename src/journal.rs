@@ -391,10 +391,10 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_version_is_refused_whatever_else_it_says() {
-        let text = format!("{FIRST}{{\"v\":3,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
+        let text = format!("{FIRST}{{\"v\":4,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
         assert_eq!(
             refused(&text),
-            "events.jsonl line 2 was written by a later version (log format 3, this program reads up to 2); \
+            "events.jsonl line 2 was written by a later version (log format 4, this program reads up to 3); \
              use that version, or forget the sweep's results: sweep run SPEC --fresh"
         );
     }

@@ -35,7 +35,11 @@ pub(super) fn open(results: &Results, name: Option<&str>) -> Result<OpenedSweep,
 /// Reads the sweep in `folder`. Nothing is written.
 pub(super) fn read(folder: SweepFolder) -> Result<OpenedSweep, Stop> {
     let plan = read_plan(&folder)?;
-    let plan = plan.ok_or_else(|| ResultsError::NoPlan(folder.path().to_owned()))?;
+    let path = || folder.path().to_owned();
+    let plan = plan.ok_or_else(|| match folder.has_lost_its_plan() {
+        true => ResultsError::NoPlan(path()),
+        false => ResultsError::Foreign(path()),
+    })?;
     let Replayed { study, slots } = replay(&folder, &plan)?;
     Ok(OpenedSweep { folder, plan, study, slots })
 }

@@ -65,9 +65,7 @@ impl Results {
                 continue;
             }
             let sweep = SweepFolder::new(path);
-            if let Some(time) = sweep.last_change()
-                && (sweep.has_plan() || sweep.has_lost_its_plan())
-            {
+            if let Some(time) = sweep.last_change() {
                 found.push((time, sweep));
             }
         }
@@ -83,7 +81,8 @@ impl Results {
         let (sweeps, without_plan): (Vec<_>, Vec<_>) =
             self.folders()?.into_iter().partition(SweepFolder::has_plan);
         let is_meant = |sweep: &&SweepFolder| name.map_or(sweeps.is_empty(), |name| sweep.name() == name);
-        if let Some(lost) = without_plan.iter().find(is_meant) {
+        let mut lost = without_plan.iter().filter(|sweep| sweep.has_lost_its_plan());
+        if let Some(lost) = lost.find(is_meant) {
             return Err(ResultsError::NoPlan(lost.path().to_owned()));
         }
         match name {

@@ -30,4 +30,5 @@ mod reuse;
 mod sharing;
 mod training;
 mod unfit;
+mod verify;
 mod wrong_specs;

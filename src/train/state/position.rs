@@ -75,9 +75,11 @@ impl Position {
     pub(crate) fn contradiction(&self, training: &TrainingIdentity, per_epoch: u64) -> Option<&'static str> {
         let settings = &training.settings;
         let total = per_epoch.saturating_mul(settings.epochs as u64);
+        if self.step > total {
+            return Some("its step lies beyond the last one");
+        }
         let is_seconds = |seconds: f64| seconds.is_finite() && seconds >= 0.0;
         let facts = [
-            (self.step <= total, "its step lies beyond the last one"),
             (
                 (self.epoch, self.batch) == (self.step / per_epoch, self.step % per_epoch),
                 "its epoch and batch are not those of its step",
