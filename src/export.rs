@@ -12,13 +12,13 @@ mod error;
 mod huggingface;
 mod model;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use self::{
     error::ExportError,
     model::{Choice, Model},
 };
-use crate::fingerprint::FileDigest;
+use crate::{fingerprint::FileDigest, system::files::Place};
 
 /// Writes `model` to the folder `out`. An exported model that stands there is replaced.
 ///
@@ -55,7 +55,7 @@ pub fn export(model: &Model<'_>, out: &Path) -> Result<(), ExportError> {
 ///
 /// `None` if the folder holds no exported model. The digest is missing if an earlier version exported it.
 #[must_use]
-pub fn exported_parameters(folder: &Path) -> Option<(PathBuf, Option<FileDigest>)> {
+pub fn exported_parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)> {
     huggingface::parameters(folder)
 }
 

@@ -19,6 +19,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::{Dataset, Document, Source, SplitName},
     hub::{ShardIndex, WEIGHT_FILES},
+    system::files::{Place, named},
 };
 
 /// The files that describe an encoder and its tokenizer; a checkpoint has some of them.
@@ -168,7 +169,7 @@ pub(crate) fn checkpoint(folder: &Path) -> Result<String, FingerprintError> {
 
 /// The names of the files that training reads.
 fn files(folder: &Path) -> Vec<String> {
-    let is_there = |name: &&&str| folder.join(name).is_file();
+    let is_there = |name: &&&str| named::is_file(&folder.join(name));
     let weights = WEIGHT_FILES.iter().find(is_there).copied();
     let mut names: Vec<String> =
         DESCRIPTIONS.iter().filter(is_there).copied().chain(weights).map(str::to_owned).collect();
@@ -182,14 +183,17 @@ fn shards(index: &Path) -> Vec<String> {
     if index.extension().is_none_or(|ending| ending != "json") {
         return Vec::new();
     }
-    let text = std::fs::read_to_string(index).unwrap_or_default();
+    let text = named::read_to_string(index).unwrap_or_default();
     let index: Option<ShardIndex> = serde_json::from_str(&text).ok();
     index.map(ShardIndex::files).unwrap_or_default()
 }
 
 /// SHA-256 of a file.
 fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
+    digest_of_open(named::open(path)?)
+}
+
+fn digest_of_open(mut file: File) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {
@@ -200,12 +204,14 @@ fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
     }
 }
 
-/// The length and the digest of the file at `path`.
+/// The length and the digest of the file at `place`.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn digest_of_file(path: &Path) -> io::Result<FileDigest> {
-    Ok(FileDigest { bytes: std::fs::metadata(path)?.len(), sha256: hex(&file_digest(path)?) })
+pub(crate) fn digest_of(place: &Place) -> io::Result<FileDigest> {
+    let file = place.open()?;
+    let bytes = file.metadata()?.len();
+    Ok(FileDigest { bytes, sha256: hex(&digest_of_open(file)?) })
 }
 
 /// The length and the digest of a file with these contents.

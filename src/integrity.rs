@@ -3,10 +3,7 @@
 //! The log has the length and the digest of each file that is a trial's result. Trials that an earlier version
 //! completed have none; of their files only the form is checked. Nothing is written here.
 
-use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, io};
 
 use crate::{
     event::ResultFiles,
@@ -15,6 +12,7 @@ use crate::{
     metrics::Confusion,
     results::TrialFolder,
     study::TrialRecord,
+    system::files::{self, Place},
     train::{Catalog, metrics_csv},
     trial::TrialId,
 };
@@ -102,7 +100,7 @@ pub struct Damage {
     /// Which file.
     pub file: ResultFile,
     /// Where it is.
-    pub path: PathBuf,
+    pub place: Place,
     /// What is wrong with it.
     pub fault: Fault,
 }
@@ -133,20 +131,20 @@ pub fn check(folder: &TrialFolder, record: &TrialRecord, labels: &[String], dept
     let parameters: &[ResultFile] = if record.parameters_removed { &[] } else { &ResultFile::PARAMETERS };
     let mut checked = Checked::default();
     for &file in parameters.iter().chain(&ResultFile::TABLES) {
-        let path = folder.path().join(file.name());
+        let place = folder.place().join(file.name());
         let fault = match record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref()) {
             Some(files) => {
                 let depth = if ResultFile::TABLES.contains(&file) { Depth::Contents } else { depth };
-                fault(&path, file.written(files), depth)
+                fault(&place, file.written(files), depth)
             }
-            None => fault_of_form(&path, file, record, labels),
+            None => fault_of_form(&place, file, record, labels),
         };
         if file == ResultFile::Last && fault == Some(Fault::Gone) {
             continue;
         }
         checked.files += 1;
-        checked.bytes += fs::metadata(&path).map_or(0, |found| found.len());
-        checked.damage.extend(fault.map(|fault| Damage { trial: record.trial.id, file, path, fault }));
+        checked.bytes += length(&place).unwrap_or(0);
+        checked.damage.extend(fault.map(|fault| Damage { trial: record.trial.id, file, place, fault }));
     }
     checked
 }
@@ -155,17 +153,17 @@ pub fn check(folder: &TrialFolder, record: &TrialRecord, labels: &[String], dept
 /// what reads them checks their form.
 #[must_use]
 pub fn parameters_fault(folder: &TrialFolder, record: &TrialRecord) -> Option<Fault> {
-    let path = folder.best_parameters();
+    let place = folder.best_parameters();
     match record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref()) {
-        Some(files) => fault(&path, &files.best, Depth::Contents),
-        None => length(&path).err(),
+        Some(files) => fault(&place, &files.best, Depth::Contents),
+        None => length(&place).err(),
     }
 }
 
-/// What is wrong with the file at `path`, which was `written`.
+/// What is wrong with the file at `place`, which was `written`.
 #[must_use]
-pub fn fault(path: &Path, written: &FileDigest, depth: Depth) -> Option<Fault> {
-    let found = match length(path) {
+pub fn fault(place: &Place, written: &FileDigest, depth: Depth) -> Option<Fault> {
+    let found = match length(place) {
         Ok(found) => found,
         Err(fault) => return Some(fault),
     };
@@ -174,7 +172,7 @@ pub fn fault(path: &Path, written: &FileDigest, depth: Depth) -> Option<Fault> {
     }
     match depth {
         Depth::Length => None,
-        Depth::Contents => match fingerprint::digest_of_file(path) {
+        Depth::Contents => match fingerprint::digest_of(place) {
             Ok(found) if found == *written => None,
             Ok(_) => Some(Fault::Contents),
             Err(error) => Some(Fault::Unreadable(error.to_string())),
@@ -183,9 +181,9 @@ pub fn fault(path: &Path, written: &FileDigest, depth: Depth) -> Option<Fault> {
 }
 
 /// The length of a file.
-fn length(path: &Path) -> Result<u64, Fault> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_file() => Ok(found.len()),
+fn length(place: &Place) -> Result<u64, Fault> {
+    match place.about() {
+        Ok(found) if found.kind == files::Kind::File => Ok(found.length),
         Ok(_) => Err(Fault::NoFile),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Err(Fault::Gone)
@@ -195,18 +193,19 @@ fn length(path: &Path) -> Result<u64, Fault> {
 }
 
 /// What is wrong with the form of a file of which the log has no digest.
-fn fault_of_form(path: &Path, file: ResultFile, record: &TrialRecord, labels: &[String]) -> Option<Fault> {
-    if let Err(fault) = length(path) {
+fn fault_of_form(place: &Place, file: ResultFile, record: &TrialRecord, labels: &[String]) -> Option<Fault> {
+    if let Err(fault) = length(place) {
         return Some(fault);
     }
     let is_whole = match file {
-        ResultFile::Best | ResultFile::Last => Catalog::of_file(path).is_ok(),
+        ResultFile::Best | ResultFile::Last => Catalog::of_result(place).is_ok(),
         ResultFile::Metrics => {
-            let rows = fs::read_to_string(path).map(|text| text.lines().count());
+            let rows = place.read_to_string().map(|text| text.lines().count());
             rows.is_ok_and(|rows| rows == record.evaluations.len() + 1)
         }
-        ResultFile::Predictions => fs::read(path).is_ok_and(|bytes| {
-            parse_predictions(path, &bytes, labels).is_ok_and(|found| is_measured(&found, record, labels))
+        ResultFile::Predictions => place.read().is_ok_and(|bytes| {
+            parse_predictions(place.path(), &bytes, labels)
+                .is_ok_and(|found| is_measured(&found, record, labels))
         }),
     };
     (!is_whole).then_some(Fault::Form)
@@ -224,14 +223,14 @@ fn is_measured(predictions: &[Prediction], record: &TrialRecord, labels: &[Strin
 /// The predictions of a trial on the test set; `None` unless its file is there and is the one that was written.
 #[must_use]
 pub fn predictions(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Prediction>> {
-    let path = folder.predictions();
+    let place = folder.predictions();
     // One read for both the digest and the predictions: the file may change between two.
-    let bytes = fs::read(&path).ok()?;
+    let bytes = place.read().ok()?;
     let files = record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref());
     if files.is_some_and(|files| files.predictions != fingerprint::bytes_digest(&bytes)) {
         return None;
     }
-    let found = parse_predictions(&path, &bytes, labels).ok()?;
+    let found = parse_predictions(place.path(), &bytes, labels).ok()?;
     (files.is_some() || is_measured(&found, record, labels)).then_some(found)
 }
 
@@ -249,7 +248,7 @@ pub fn rebuilt_metrics(record: &TrialRecord) -> Option<Vec<u8>> {
 /// # Errors
 /// When one of them cannot be read.
 pub(crate) fn digests(folder: &TrialFolder) -> io::Result<ResultFiles> {
-    let digest = |file: ResultFile| fingerprint::digest_of_file(&folder.path().join(file.name()));
+    let digest = |file: ResultFile| fingerprint::digest_of(&folder.place().join(file.name()));
     Ok(ResultFiles {
         best: digest(ResultFile::Best)?,
         last: digest(ResultFile::Last)?,

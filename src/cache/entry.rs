@@ -8,7 +8,7 @@
 //!     the arrays in order, each from a multiple of 64 on, in the machine's byte order
 //! ```
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -19,6 +19,7 @@ use super::{
     kind::Kind,
     mapped::{CopyRoom, EntryBytes, Numbers, OpenBytes, Origin},
 };
+use crate::system::files::Place;
 
 const MAGIC: &[u8; 16] = b"sweep cache v1\r\n";
 /// Where the digest stands.
@@ -164,11 +165,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Opens the entry at `path` and compares its digest, which reads the whole file. The entry is copied into
+    /// Opens the entry at `place` and compares its digest, which reads the whole file. The entry is copied into
     /// memory if `room` has room for it, and mapped otherwise.
-    pub(super) fn open(path: &Path, room: &CopyRoom) -> Result<Self, EntryError> {
+    pub(super) fn open(place: &Place, room: &CopyRoom) -> Result<Self, EntryError> {
         const CUT_OFF: EntryError = EntryError::Damaged("it is cut off");
-        let file = File::open(path)?;
+        let file = place.open()?;
         let length = file.metadata()?.len();
         if length < HEAD as u64 {
             return Err(CUT_OFF);
@@ -200,7 +201,7 @@ impl Entry {
         };
         let arrays = head.arrays.iter().zip(&places).map(range).collect::<Option<_>>();
         let arrays = arrays.ok_or(EntryError::Damaged("it is larger than memory can be"))?;
-        let origin = Arc::new(Origin { path: path.to_owned(), digest: found });
+        let origin = Arc::new(Origin { path: place.path().to_owned(), digest: found });
         Ok(Self { contents: OpenBytes { bytes, origin }, arrays })
     }
 
@@ -222,10 +223,9 @@ pub(crate) struct EntryDraft {
 }
 
 impl EntryDraft {
-    /// Begins the file at `path` with `head` and zeros for all numbers. The whole space is allocated at once.
-    pub(super) fn begin(path: &Path, head: &EntryHead) -> io::Result<Self> {
+    /// Begins the empty `file` with `head` and zeros for all numbers. The whole space is allocated at once.
+    pub(super) fn begin(file: File, head: &EntryHead) -> io::Result<Self> {
         let (bytes, places) = head.layout()?;
-        let file = File::options().read(true).write(true).open(path)?;
         let length = places.last().copied().unwrap_or(0);
         match fallocate(&file, FallocateFlags::empty(), 0, length) {
             // A full disk is noticed now, and not after the numbers have been computed.

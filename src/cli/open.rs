@@ -1,6 +1,6 @@
 //! Sweeps as they are read from their folders.
 
-use std::{fs, io};
+use std::io;
 
 use super::exit::Stop;
 use crate::{
@@ -59,7 +59,7 @@ pub(super) fn replay(folder: &SweepFolder, plan: &Plan) -> Result<Replayed, Stop
 /// Reads the plan in `folder`, if there is one.
 pub(super) fn read_plan(folder: &SweepFolder) -> Result<Option<Plan>, Stop> {
     let path = folder.plan();
-    let bytes = match fs::read(&path) {
+    let bytes = match path.read() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|error| Stop::results(&format!("cannot read {}: {error}", path.display())))?,
     };

@@ -26,18 +26,18 @@ const PARAMETERS_MAX: u64 = 1_000_000_000;
 pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
     let mut again = BTreeSet::new();
     for damage in found(folder, study) {
-        let Damage { trial: id, path, fault, file } = damage;
+        let Damage { trial: id, place, fault, file } = damage;
         if again.contains(&id) || file == ResultFile::Last {
             continue;
         }
-        let told = format!("trial {id} is complete, but {} {fault}", display::path(&path));
+        let told = format!("trial {id} is complete, but {} {fault}", display::path(place.path()));
         if matches!(fault, Fault::Unreadable(_)) {
             eprint_lossy(&format!("warning: {told}; it is left as it is\n"));
             continue;
         }
         let rebuilt = study.trial(id).filter(|_| file == ResultFile::Metrics);
         let rebuilt = rebuilt.and_then(integrity::rebuilt_metrics);
-        if rebuilt.is_some_and(|bytes| write_atomic(&path, &bytes).is_ok()) {
+        if rebuilt.is_some_and(|bytes| write_atomic(&place, &bytes).is_ok()) {
             eprint_lossy(&format!("{told}: it is written again from the log\n"));
         } else {
             eprint_lossy(&format!("{told}: it runs again\n"));
@@ -77,7 +77,7 @@ pub(super) fn unusable_parameters(folder: &SweepFolder, record: &TrialRecord) ->
     let id = record.trial.id;
     let trial = folder.trial(id);
     let fault = integrity::parameters_fault(&trial, record)?;
-    let path = trial.best_parameters();
+    let place = trial.best_parameters();
     let message = match fault {
         Fault::Gone if record.parameters_removed => format!(
             "the parameters of trial {id} were removed, since `keep` in [run] keeps those of the best by test F1 \
@@ -87,7 +87,7 @@ pub(super) fn unusable_parameters(folder: &SweepFolder, record: &TrialRecord) ->
         fault => format!(
             "{} {fault}; these are the best parameters of trial {id}: run the sweep again, and it trains this trial \
              anew, or export another trial with --trial N",
-            path.display()
+            place.path().display()
         ),
     };
     Some(Stop::new(Exit::Results, &message))

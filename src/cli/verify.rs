@@ -125,14 +125,14 @@ fn damaged_file(damage: &Damage, study: &Study) -> DamagedFile {
 
 /// Checks the exported model in its default place, if there is one.
 fn check_export(folder: &SweepFolder, verified: &mut Verified) {
-    let Some((path, digest)) = export::exported_parameters(&folder.best_model()) else { return };
+    let Some((place, digest)) = export::exported_parameters(&folder.best_model()) else { return };
     let Some(digest) = digest else {
         verified.notes.push("best-model is of an earlier version, and has no digest".to_owned());
         return;
     };
     verified.files += 1;
     verified.bytes += digest.bytes;
-    let fault = integrity::fault(&path, &digest, Depth::Contents);
+    let fault = integrity::fault(&place, &digest, Depth::Contents);
     verified.damaged.extend(fault.map(|fault| DamagedFile {
         trial: None,
         file: "best-model/model.safetensors".to_owned(),

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
+    fs::TryLockError,
     io,
 };
 
@@ -53,8 +53,7 @@ pub(crate) fn find<'a>(
     let mut wanted: HashMap<u64, Vec<&Trial>> = HashMap::new();
     due.into_iter().for_each(|trial| wanted.entry(trial.seed).or_default().push(trial));
     let mut found = BTreeMap::new();
-    let others = folder.path().parent().map(|root| Results::new(root).list());
-    for other in others.and_then(Result::ok).unwrap_or_default() {
+    for other in Results::around(folder).list().unwrap_or_default() {
         if other.path() == folder.path() {
             continue;
         }
@@ -113,8 +112,8 @@ fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
 
 /// Whether the files that would be taken over are there. Their contents are checked later.
 fn has_files(folder: &TrialFolder) -> bool {
-    let parameters = PARAMETERS.iter().map(|name| folder.path().join(name).join(WEIGHTS));
-    parameters.chain(TABLES.iter().map(|name| folder.path().join(name))).all(|path| path.is_file())
+    let parameters = PARAMETERS.iter().map(|name| folder.place().join(name).join(WEIGHTS));
+    parameters.chain(TABLES.iter().map(|name| folder.place().join(name))).all(|place| place.is_file())
 }
 
 fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
@@ -152,13 +151,13 @@ impl ReusableTrial {
     /// When a file is missing or does not fit the log. The files in `into` are left as they were then,
     /// unless the disk fails.
     pub(crate) fn take_over(&mut self, into: &TrialFolder) -> Result<(), ReuseError> {
-        let lock = File::open(into.path())?;
-        if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+        let lock = into.place().open_as_folder()?;
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(ReuseError::Busy);
         }
-        let new = TrialFolder::new(into.path().join("reused.new"));
+        let new = TrialFolder::new(into.place().join("reused.new"));
         let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(move_in(&new, into)?));
-        let removed = files::remove_folder(new.path());
+        let removed = files::remove_folder(new.place());
         staged?;
         if self.outcome.files.is_none() {
             // An earlier version completed it. From now on its files are known.
@@ -169,9 +168,9 @@ impl ReusableTrial {
 
     /// Gathers the files in the folder `new`.
     fn stage(&self, new: &TrialFolder) -> Result<(), ReuseError> {
-        let at = |name: &str| (self.folder.path().join(name), new.path().join(name));
-        files::remove_folder(new.path())?;
-        files::create_folder(new.path())?;
+        let at = |name: &str| (self.folder.place().join(name), new.place().join(name));
+        files::remove_folder(new.place())?;
+        files::create_folder(new.place())?;
         for name in PARAMETERS {
             let (from, to) = at(name);
             files::link_atomically(&from.join(WEIGHTS), &to.join(WEIGHTS))?;
@@ -179,7 +178,7 @@ impl ReusableTrial {
         for name in TABLES {
             // Copies: people open tables, and some change them.
             let (from, to) = at(name);
-            files::replace_atomically(&to, |path| fs::copy(&from, path).map(drop))?;
+            files::replace_atomically(&to, |file| io::copy(&mut from.open()?, file).map(drop))?;
         }
         Ok(())
     }
@@ -194,10 +193,10 @@ impl ReusableTrial {
 /// events yet, so that the next run repeats a move that a crash has cut off.
 fn move_in(new: &TrialFolder, into: &TrialFolder) -> io::Result<()> {
     for name in ["last.new", "last.before", "last", "best"] {
-        files::remove_folder(&into.path().join(name))?;
+        files::remove_folder(&into.place().join(name))?;
     }
     for name in TABLES.iter().chain(&PARAMETERS) {
-        files::rename_folder(&new.path().join(name), &into.path().join(name))?;
+        files::rename_folder(&new.place().join(name), &into.place().join(name))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 mod card;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::{
     checkpoint::Checkpoint,
     fingerprint::{self, FileDigest},
     settings::Pooling,
-    system::files,
+    system::files::{self, Place},
     train::{self, Exported, Family, Weights},
 };
 
@@ -41,8 +41,8 @@ const MEAN_POOLING_CODE: &str = include_str!("huggingface/modeling_sweep.py");
 
 /// The file with the parameters of the exported model in `folder`, with what it was written as; `None` if the folder
 /// holds no exported model, and no digest if an earlier version exported it.
-pub(super) fn parameters(folder: &Path) -> Option<(PathBuf, Option<FileDigest>)> {
-    let config = std::fs::read_to_string(folder.join("config.json")).ok()?;
+pub(super) fn parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)> {
+    let config = folder.join("config.json").read_to_string().ok()?;
     let config: Value = serde_json::from_str(&config).ok()?;
     let digest = config.get("sweep")?.get(DIGEST).cloned();
     let digest = digest.and_then(|digest| serde_json::from_value(digest).ok());
@@ -63,9 +63,11 @@ pub(super) fn is_own_file(name: &str) -> bool {
 /// Writes `model` with these parameters into the new folder `folder`.
 pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Result<(), ExportError> {
     let settings = &model.job.trial.settings;
+    let folder = Place::named(folder);
     let put = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        files::write_atomically(&path, bytes).map_err(|source| ExportError::Write { path, source })
+        let place = folder.join(name);
+        let failed = |source| ExportError::Write { path: place.path().to_owned(), source };
+        files::write_atomically(&place, bytes).map_err(failed)
     };
     let parameters = folder.join(PARAMETERS);
     weights.write(&parameters, model.precision)?;
@@ -80,8 +82,8 @@ pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Resu
             json!({ "AutoModelForSequenceClassification": format!("modeling_sweep.{class}") });
         put("modeling_sweep.py", mean_pooling_code(family).as_bytes())?;
     }
-    let digest = fingerprint::digest_of_file(&parameters);
-    config["sweep"][DIGEST] = json!(digest.map_err(|source| ExportError::Read { path: parameters, source })?);
+    let unread = |source| ExportError::Read { path: parameters.path().to_owned(), source };
+    config["sweep"][DIGEST] = json!(fingerprint::digest_of(&parameters).map_err(unread)?);
     put("config.json", format!("{config:#}\n").as_bytes())?;
     if let Some(checkpoint) = settings.checkpoint.folder() {
         for name in TOKENIZER_FILES {

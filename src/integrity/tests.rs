@@ -1,5 +1,7 @@
 //! Files that are whole, gone, changed, cut, or of an earlier version.
 
+use std::{fs, path::PathBuf};
+
 use super::*;
 use crate::samples;
 
@@ -16,7 +18,7 @@ const PARAMETERS: &[u8] = b"\x02\0\0\0\0\0\0\0{}";
 
 fn complete() -> Complete {
     let root = tempfile::tempdir().unwrap();
-    let folder = TrialFolder::new(root.path().join("0001"));
+    let folder = TrialFolder::new(Place::named(root.path()).join("0001"));
     let mut record = samples::record(1, &[0.6, 0.5]);
     let labels = samples::study(Vec::new()).labels;
     for name in ["best", "last"] {

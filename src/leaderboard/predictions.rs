@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::system::files::Place;
+
 /// The class that one model predicted for one test document. Classes are indices into the labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
@@ -46,10 +48,12 @@ struct PredictionLine {
 ///
 /// # Errors
 /// When the file cannot be read, or names a class that is not in `labels`.
-pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| PredictionsError::Read { path: path.to_owned(), source: error.into() })?;
-    parse_predictions(path, &bytes, labels)
+pub fn read_predictions(place: &Place, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
+    let read = |error: std::io::Error| PredictionsError::Read {
+        path: place.path().to_owned(),
+        source: error.into(),
+    };
+    parse_predictions(place.path(), &place.read().map_err(read)?, labels)
 }
 
 /// As [`read_predictions`], of a file with these contents; errors name `path`.
@@ -93,13 +97,16 @@ mod tests {
     fn predictions_are_read_by_the_names_of_their_classes() {
         let (_folder, path) = predictions_file();
         let labels = ["好".to_owned(), "坏".to_owned()];
-        assert_eq!(read_predictions(&path, &labels).unwrap(), [Prediction { id: 7, label: 1, predicted: 0 }]);
+        assert_eq!(
+            read_predictions(&Place::of(&path), &labels).unwrap(),
+            [Prediction { id: 7, label: 1, predicted: 0 }]
+        );
     }
 
     #[test]
     fn a_class_that_the_task_does_not_have_is_an_error() {
         let (_folder, path) = predictions_file();
-        let error = read_predictions(&path, &["好".to_owned()]).unwrap_err();
+        let error = read_predictions(&Place::of(&path), &["好".to_owned()]).unwrap_err();
         assert!(matches!(error, PredictionsError::UnknownClass { class, .. } if class == "坏"));
     }
 }

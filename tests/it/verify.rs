@@ -12,9 +12,8 @@ use crate::common::{
 };
 
 /// Two trials.
-static SPEC: LazyLock<String> = LazyLock::new(|| {
-    format!("{TINY_SPEC}[search.space]\nlearning_rate = {{ grid = [1e-3, 3e-3] }}\n")
-});
+static SPEC: LazyLock<String> =
+    LazyLock::new(|| format!("{TINY_SPEC}[search.space]\nlearning_rate = {{ grid = [1e-3, 3e-3] }}\n"));
 
 const RUN: [&str; 2] = ["--devices", "cpu:1"];
 

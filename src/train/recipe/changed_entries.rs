@@ -20,6 +20,7 @@ use crate::{
     policy::CheckpointEvery,
     samples,
     settings::{Freeze, Settings},
+    system::files::Place,
     train::{
         backend::Engine,
         error::{TrainError, Unfinished},
@@ -82,7 +83,7 @@ impl Bench {
     /// Flips a bit in each entry of `kind`.
     fn flip(&self, kind: Kind, region: Region) {
         let folder = &self.job.cache.as_ref().unwrap().folder;
-        let entries = cache::list(folder).unwrap();
+        let entries = cache::list(&Place::named(folder)).unwrap();
         let own: Vec<_> = entries
             .iter()
             .filter(|entry| entry.what.as_ref().is_some_and(|(found, _)| *found == kind))
@@ -103,17 +104,21 @@ impl Bench {
         name: &str,
         change: &mut dyn FnMut(&Report),
     ) -> Result<Outcome, Unfinished> {
-        let folder = self.root.path().join(name);
+        let folder = self.folder(name);
         trainer.run(&self.job, Attempt::default(), &folder, &mut |report| {
             change(&report);
             Ok(())
         })
     }
 
+    fn folder(&self, name: &str) -> Place {
+        Place::named(self.root.path()).join(name)
+    }
+
     fn files(&self, name: &str) -> Vec<Vec<u8>> {
-        let folder = self.root.path().join(name);
+        let folder = self.folder(name);
         ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"]
-            .map(|file| fs::read(folder.join(file)).unwrap())
+            .map(|file| folder.join(file).read().unwrap())
             .to_vec()
     }
 
@@ -226,7 +231,7 @@ fn texts_that_change_while_they_are_encoded_leave_no_entry_of_other_activations(
     assert!(matches!(ending, Err(Unfinished::Failed(TrainError::Cache(_)))), "{ending:?}");
     let folder = &bench.job.cache.as_ref().unwrap().folder;
     let kinds: Vec<Kind> =
-        cache::list(folder).unwrap().into_iter().map(|entry| entry.what.unwrap().0).collect();
+        cache::list(&Place::named(folder)).unwrap().into_iter().map(|entry| entry.what.unwrap().0).collect();
     assert_eq!(kinds, [Kind::Text; 3]);
 }
 
@@ -236,6 +241,6 @@ fn an_attempt_without_the_cache_makes_no_entries() {
     let bench = Bench::new(Freeze::Encoder);
     let attempt = Attempt { without_cache: true, ..Attempt::default() };
     let mut trainer = CpuTrainer::new(FlexDevice);
-    trainer.run(&bench.job, attempt, &bench.root.path().join("a"), &mut |_| Ok(())).unwrap();
+    trainer.run(&bench.job, attempt, &bench.folder("a"), &mut |_| Ok(())).unwrap();
     assert!(!bench.job.cache.as_ref().unwrap().folder.exists());
 }

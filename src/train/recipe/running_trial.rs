@@ -1,6 +1,6 @@
 //! Everything that stays the same while a trial runs.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use super::{frozen::Frozen, learner::Learner};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     data::Dataset,
     job::{Attempt, Job},
     settings::Settings,
+    system::files::Place,
     train::{backend::Compute, learning::loss::Objective, text::corpus::Corpus},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 pub(super) struct RunningTrial<'a, C: Compute> {
     pub(super) job: &'a Job,
     pub(super) attempt: Attempt,
-    pub(super) folder: &'a Path,
+    pub(super) folder: &'a Place,
     pub(super) data: &'a Dataset,
     pub(super) corpus: &'a Corpus,
     /// The part of the encoder that does not learn.

@@ -1,30 +1,28 @@
 //! The tables that a trial writes: `metrics.csv` and `predictions.csv`.
 
-use std::path::{Path, PathBuf};
-
 use crate::{
     data::Dataset,
     event::Evaluation,
     fingerprint::{self, FileDigest},
-    system::files,
+    system::files::{self, Place},
     train::{error::TrainError, learning::loss::most_probable, text::corpus::TokenizedSplit},
 };
 
 /// Writes `metrics.csv`, with a row for each evaluation.
-pub(super) fn write_metrics(folder: &Path, evaluations: &[Evaluation]) -> Result<FileDigest, TrainError> {
-    write_table(metrics_path(folder), &metrics_csv(evaluations))
+pub(super) fn write_metrics(folder: &Place, evaluations: &[Evaluation]) -> Result<FileDigest, TrainError> {
+    write_table(metrics_place(folder), &metrics_csv(evaluations))
 }
 
 /// As [`write_metrics`], unless the file is there already.
-pub(super) fn keep_metrics(folder: &Path, evaluations: &[Evaluation]) -> Result<FileDigest, TrainError> {
-    let (path, bytes) = (metrics_path(folder), metrics_csv(evaluations));
-    match std::fs::read(&path) {
+pub(super) fn keep_metrics(folder: &Place, evaluations: &[Evaluation]) -> Result<FileDigest, TrainError> {
+    let (place, bytes) = (metrics_place(folder), metrics_csv(evaluations));
+    match place.read() {
         Ok(found) if found == bytes => Ok(fingerprint::bytes_digest(&bytes)),
-        _ => write_table(path, &bytes),
+        _ => write_table(place, &bytes),
     }
 }
 
-fn metrics_path(folder: &Path) -> PathBuf {
+fn metrics_place(folder: &Place) -> Place {
     folder.join("metrics.csv")
 }
 
@@ -67,7 +65,7 @@ pub fn metrics_csv(evaluations: &[Evaluation]) -> Vec<u8> {
 ///
 /// Probabilities are not rounded, so that every test figure can be computed again from the file.
 pub(super) fn write_predictions(
-    folder: &Path,
+    folder: &Place,
     data: &Dataset,
     split: &TokenizedSplit,
     probabilities: &[Vec<f64>],
@@ -96,8 +94,8 @@ fn csv_of(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u
     writer.into_inner().unwrap_or_default()
 }
 
-fn write_table(path: PathBuf, bytes: &[u8]) -> Result<FileDigest, TrainError> {
-    let written = files::write_atomically(&path, bytes);
-    written.map_err(|source| TrainError::Write { path, source })?;
+fn write_table(place: Place, bytes: &[u8]) -> Result<FileDigest, TrainError> {
+    let written = files::write_atomically(&place, bytes);
+    written.map_err(|source| TrainError::Write { path: place.path().to_owned(), source })?;
     Ok(fingerprint::bytes_digest(bytes))
 }
