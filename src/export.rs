@@ -21,7 +21,10 @@ pub use self::{
     model::{Choice, Model},
     staging::remove_leftovers,
 };
-use crate::system::files::{self, Place, exchange};
+use crate::{
+    fingerprint::FileDigest,
+    system::files::{self, Place, exchange},
+};
 
 /// Writes `model` to the folder `out`. An exported model that stands there is replaced in one step: at any moment,
 /// and after a crash at any moment, the folder holds one whole model.
@@ -60,6 +63,14 @@ pub fn remove(folder: &Place) -> io::Result<()> {
 /// The folder that holds `folder`.
 fn parent_of(folder: &Place) -> io::Result<Place> {
     folder.parent().ok_or_else(|| io::Error::other("it has no name; name another folder"))
+}
+
+/// The file with the parameters of the exported model in `folder`, with its length and digest as it was written.
+///
+/// `None` if the folder holds no exported model. The digest is missing if an earlier version exported it.
+#[must_use]
+pub fn exported_parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)> {
+    huggingface::parameters(folder)
 }
 
 /// Refuses a folder that is not empty and holds anything else than the files of an exported model.

@@ -95,6 +95,7 @@ pub fn worker_lines(bytes: &[u8]) {
         arithmetic: String::new(),
         notes: Vec::new(),
         trials_per_worker: 1,
+        has_cache: true,
     };
     let mut scheduler = Scheduler::new(&[1, 2, 3].map(pending), terms);
     for slot in 0..2 {

@@ -162,5 +162,6 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         arithmetic: arithmetic::identity(),
         notes: run.plan.notes.clone(),
         trials_per_worker: 1,
+        has_cache: run.plan.policy.cache.is_some(),
     }
 }

@@ -14,6 +14,7 @@ use super::{
     verify_inputs::{verify_checkpoint, verify_data},
 };
 use crate::{
+    cache::CopyRoom,
     checkpoint::Checkpoint,
     data::{self, DataSpec},
     fingerprint,
@@ -48,6 +49,8 @@ struct CheckedHead {
 /// What the trials of one worker share.
 pub(super) struct WarmState<C: Compute> {
     pub(super) device: C::Device,
+    /// For copies of the cache's entries.
+    pub(super) room: CopyRoom,
     datasets: HashMap<DataSpec, NumberedDataset>,
     pub(super) corpora: Corpora,
     pub(super) activations: ActivationStore,
@@ -60,9 +63,10 @@ pub(super) struct WarmState<C: Compute> {
 }
 
 impl<C: Compute> WarmState<C> {
-    pub(super) fn new(device: C::Device, activations: ActivationStore) -> Self {
+    pub(super) fn new(device: C::Device, activations: ActivationStore, room: CopyRoom) -> Self {
         Self {
             device,
+            room,
             datasets: HashMap::new(),
             corpora: Corpora::default(),
             activations,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{chunking::Chunking, error::TextError, text_encoder::TextEncoder};
 use crate::{
-    cache::{Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
+    cache::{ChangedEntry, Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
     data::SplitName,
     fingerprint,
     numbers::count,
@@ -66,6 +66,14 @@ impl Corpus {
             SplitName::Validation => &self.validation,
             SplitName::Test => &self.test,
         }
+    }
+
+    /// Compares the cache entries that the splits stand in with their digests again.
+    ///
+    /// # Errors
+    /// When one of them has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        [&self.train, &self.validation, &self.test].into_iter().try_for_each(TokenizedSplit::verify)
     }
 
     /// SHA-256 of every split's tokens, chunks, documents and classes.
@@ -143,6 +151,14 @@ impl TokenizedSplit {
             unknown,
             tokens_digest,
         })
+    }
+
+    /// Compares the cache entry that the token ids stand in, if there is one, with its digest again.
+    ///
+    /// # Errors
+    /// When it has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        self.ids.verify()
     }
 
     /// Makes each chunk a document of its own, with the class of the document that it came from.
