@@ -1,10 +1,7 @@
 //! The wall before foreign tokenizers (`train::wall`), as commands see it, and `sweep tokenizer`, which is its child:
 //! only this program starts it.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use clap::Args;
 
@@ -34,8 +31,8 @@ pub(super) fn examine(args: &TokenizerArgs) -> Result<Exit, Stop> {
 /// # Errors
 /// When the tokenizer cannot be used, or the process cannot be started.
 pub(super) fn guard(checkpoint: &Checkpoint) -> Result<(), WallError> {
-    // The running program itself, even where its file was replaced.
-    let own = Path::new("/proc/self/exe");
-    let program = if own.exists() { own.to_owned() } else { env::current_exe().unwrap_or_default() };
+    // On Linux the running program itself, even where its file was replaced.
+    let own = cfg!(target_os = "linux").then(|| PathBuf::from("/proc/self/exe"));
+    let program = own.unwrap_or_else(|| env::current_exe().unwrap_or_default());
     wall::guard(checkpoint, &program)
 }

@@ -159,7 +159,7 @@ mod tests {
         let cleaner = Cleaner::start(sender);
         cleaner.clean(trial, Needless::Checkpoints);
         cleaner.finish();
-        let warning = warnings.recv().await.unwrap();
+        let warning = warnings.blocking_recv().unwrap();
         assert!(warning.starts_with("cannot remove what"), "{warning}");
     }
 }

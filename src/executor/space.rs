@@ -313,7 +313,7 @@ mod tests {
             tries += 1;
             if tries > 3 { Ok(tries) } else { Err(short()) }
         };
-        let mut nobody = || Observers::new(Vec::new());
+        let nobody = || Observers::new(Vec::new());
         let answer = PATIENCE.wait(&mut write, &mut interrupts, &mut nobody()).await;
         assert_eq!(answer.unwrap(), 4);
         let hasty = Patience { is_patient: false, ..*PATIENCE };

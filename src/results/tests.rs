@@ -65,7 +65,7 @@ fn what_killed_processes_left_is_removed_wherever_a_run_writes() {
     let lock = sweep.lock().unwrap();
     let trial = sweep.trial(TrialId(1));
     fs::create_dir_all(trial.best()).unwrap();
-    let folders = [sweep.path().to_owned(), trial.path().to_owned(), trial.best()];
+    let folders = [sweep.place(), trial.place(), &trial.best()].map(|folder| folder.path().to_owned());
     for folder in &folders {
         fs::write(folder.join(".writing-killed"), "x").unwrap();
         fs::write(folder.join("other"), "x").unwrap();

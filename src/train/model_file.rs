@@ -4,10 +4,11 @@
 //! and no file fills the memory, however long it is.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io::{self, Read as _},
     path::Path,
 };
+
+use crate::system::files::named;
 
 /// Bytes of `config.json` and other files without a vocabulary. The longest known ones, with the names of thousands of
 /// classes, have less than a megabyte.
@@ -20,12 +21,8 @@ pub(super) const VOCABULARY_BYTES_MAX: u64 = 128 << 20;
 /// # Errors
 /// When it cannot be read, is no regular file, is no UTF-8, or has more than `bytes_max` bytes.
 pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<String> {
-    // Before it is opened: opening a FIFO waits for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
     let mut text = String::new();
-    File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    named::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
     if text.len() as u64 > bytes_max {
         let message = format!("it has more than {} MiB, so it is no such file", bytes_max >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
@@ -41,7 +38,7 @@ mod tests {
     fn a_file_without_end_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
-        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = read(&path, SMALL_BYTES_MAX).unwrap_err().to_string();
         assert_eq!(error, "it has more than 16 MiB, so it is no such file");
     }
@@ -51,6 +48,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
-        assert_eq!(read(&path, SMALL_BYTES_MAX).unwrap_err().to_string(), "it is no regular file");
+        assert_eq!(read(&path, SMALL_BYTES_MAX).unwrap_err().to_string(), "it is a FIFO, not a regular file");
     }
 }

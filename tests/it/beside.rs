@@ -127,7 +127,7 @@ fn the_next_run_removes_what_killed_processes_left() {
     let killed = [
         results.path().join(".writing-a"),
         results.trial(1).path().join(".writing-a"),
-        results.trial(1).best().join(".writing-a"),
+        results.trial(1).best().join(".writing-a").path().to_owned(),
     ];
     for path in &killed {
         fs::write(path, "half").unwrap();

@@ -184,7 +184,7 @@ mod tests {
         job.trial.settings.checkpoint = Checkpoint::Folder(file.replace('/', "").into());
         card(&Model {
             job: &job,
-            folder: Path::new(""),
+            folder: &crate::system::files::Place::named("trial"),
             labels: &[zero.clone(), one.clone()],
             outcome: record.outcome.as_ref().unwrap(),
             verdict: None,

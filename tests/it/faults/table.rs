@@ -194,14 +194,14 @@ fn came_of(kind: &Kind, number: u32, undisturbed: &[leaderboard::LeaderboardRow]
 fn no_fault_loses_a_trial_or_changes_the_leaderboard() {
     let begun = Instant::now();
     let undisturbed = ranking(&run(&faulty_sweep(&KINDS[0], "", 2)));
-    let sweeps: VecDeque<(usize, u32)> =
+    let pending: VecDeque<(usize, u32)> =
         (0..sweeps()).flat_map(|number| (0..KINDS.len()).map(move |kind| (kind, number))).collect();
-    let (sweeps, all) = (Mutex::new(sweeps), Mutex::new(Vec::new()));
+    let (queue, all) = (Mutex::new(pending), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let Some((kind, number)) = sweeps.lock().unwrap().pop_front() else { break };
+                    let Some((kind, number)) = queue.lock().unwrap().pop_front() else { break };
                     let came = came_of(&KINDS[kind], number, &undisturbed);
                     all.lock().unwrap().push((kind, came));
                 }
