@@ -1,7 +1,6 @@
 //! `sweep predict`: the input, the output and the device of a prediction.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
@@ -155,17 +154,20 @@ fn output_format(args: &PredictArgs) -> Result<PredictionFormat, Stop> {
 /// The error for a folder without a usable model. If it is a part of a sweep's results, or holds no model at
 /// all, the message names the command that writes a model.
 fn no_model(folder: &Path, error: &ExportedError) -> Stop {
-    let has = |parent: Option<&Path>, file: &str| parent.is_some_and(|parent| parent.join(file).is_file());
-    let of_trial =
-        [Some(folder), folder.parent()].into_iter().flatten().find(|it| it.join("trial.json").is_file());
-    if !folder.is_dir() {
+    let has =
+        |parent: Option<&Path>, file: &str| parent.is_some_and(|parent| named::is_file(&parent.join(file)));
+    let of_trial = [Some(folder), folder.parent()]
+        .into_iter()
+        .flatten()
+        .find(|it| named::is_file(&it.join("trial.json")));
+    if !named::is_folder(folder) {
         let advice = "`sweep export-best` writes the folder of a model, by default results/NAME/best-model";
         return Stop::usage(plain(&format!("there is no folder {}; {advice}", folder.display())));
     }
     let exported = folder.join("best-model");
     let advice = if has(Some(folder), "config.json") {
         String::new()
-    } else if exported.is_dir() {
+    } else if named::is_folder(&exported) {
         format!("; this sweep's exported model is --model {}", exported.display())
     } else if let Some((sweep, trial)) = of_trial.and_then(place_in_sweep) {
         format!("; to have this trial's model: sweep export-best {sweep} --trial {trial} --out DIR")
@@ -193,7 +195,7 @@ fn texts(args: &PredictArgs) -> Result<Texts<'static>, Stop> {
     let column = args.column.clone().unwrap_or_else(|| COLUMN_DEFAULT.to_owned());
     let format = format(args)?;
     if let Some(path) = &args.input {
-        File::open(path).map_err(|error| {
+        named::open_stream(path).map_err(|error| {
             let path = path.display();
             Stop::usage(plain(&format!("cannot read {path}: {error}; --input names a file with texts")))
         })?;

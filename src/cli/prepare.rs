@@ -139,7 +139,7 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
             let trial = folder.trial(id);
             let parameters = (!record.parameters_removed).then(|| trial.best_parameters());
             let mut needed = parameters.into_iter().chain([trial.predictions()]);
-            Some((id, needed.find(|path| is_gone(path))?))
+            Some((id, needed.find(is_gone)?))
         })
         .collect();
     for (id, path) in &gone {

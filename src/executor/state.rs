@@ -58,6 +58,11 @@ pub(super) struct Channels {
     pub(super) warnings: mpsc::UnboundedReceiver<String>,
 }
 
+/// The warning about a torn last line of this many bytes.
+fn torn(bytes: u64) -> String {
+    format!("the last line of the log was torn ({bytes} bytes) and is dropped")
+}
+
 impl<'a> Loop<'a> {
     /// Reads the log. Returns the loop and the channels that it has to listen to.
     pub(super) fn open(
@@ -73,9 +78,7 @@ impl<'a> Loop<'a> {
         })?;
         applied?;
         if scanned.torn_bytes > 0 {
-            let bytes = scanned.torn_bytes;
-            let text = format!("the last line of the log was torn ({bytes} bytes) and is dropped");
-            observers.notify(&Notice::Warning(text));
+            observers.notify(&Notice::Warning(torn(scanned.torn_bytes)));
         }
         study.reopen(&run.again);
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);

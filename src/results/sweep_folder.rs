@@ -208,7 +208,9 @@ impl SweepFolder {
         unfinished::remove_unfinished(&self.place);
         for trial in folders(&self.place.join("trials")) {
             unfinished::remove_unfinished(&trial);
-            folders(&trial).into_iter().for_each(|folder| unfinished::remove_unfinished(&folder));
+            for folder in folders(&trial) {
+                unfinished::remove_unfinished(&folder);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+mod about;
 mod beneath;
 pub(crate) mod exchange;
 pub(crate) mod failpoints;
@@ -17,10 +18,10 @@ pub mod named;
 mod place;
 pub(crate) mod unfinished;
 
+pub(crate) use self::about::{About, Kind};
 #[cfg(test)]
 pub(crate) use self::beneath::is_refusal;
-pub(crate) use self::place::{About, Kind};
-pub use self::place::{FolderIdentity, Place};
+pub use self::{about::FolderIdentity, place::Place};
 
 /// Beginning of the names of files that are not yet written completely.
 pub(crate) const TEMPORARY: &str = ".writing-";
@@ -175,6 +176,7 @@ pub(crate) fn create_folder(place: &Place) -> io::Result<()> {
 }
 
 /// Creates a folder that a user named, and its missing parents, and syncs each name.
+#[expect(clippy::disallowed_methods, reason = "above the named folder, links are followed")]
 fn create_named_folder(path: &Path) -> io::Result<()> {
     let is_there = |folder: &Path| folder.as_os_str().is_empty() || folder.is_dir();
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !is_there(folder)).collect();
