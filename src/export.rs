@@ -73,8 +73,24 @@ pub fn exported_parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)
     huggingface::parameters(folder)
 }
 
-/// Refuses a folder that is not empty and holds anything else than the files of an exported model.
+/// How often a folder is looked at while other exports take its place.
+const LOOKS_MAX: u32 = 20;
+
+/// Refuses a folder that is not empty and holds anything else than the files of an exported model. One that another
+/// export replaces meanwhile is looked at again.
 fn refuse_foreign_files(folder: &Place) -> Result<(), ExportError> {
+    let mut looks = 1;
+    loop {
+        let before = folder.identity().ok();
+        let found = look_for_foreign_files(folder);
+        if found.is_ok() || looks >= LOOKS_MAX || folder.identity().ok() == before {
+            return found;
+        }
+        looks += 1;
+    }
+}
+
+fn look_for_foreign_files(folder: &Place) -> Result<(), ExportError> {
     let taken = || ExportError::Taken { path: folder.path().to_owned() };
     let names = match folder.names() {
         // A link to nowhere is not ours.

@@ -96,7 +96,7 @@ enum OutputFormat {
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
     // A folder without a model is the first thing to say.
-    Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    steadily(&args.model, || Exported::read(&args.model).map_err(|error| no_model(&args.model, &error)))?;
     tokenizer::guard(&Checkpoint::Folder(args.model.clone())).map_err(|error| usage(&error))?;
     let output = output_format(args)?;
     let texts = texts(args)?;
@@ -115,18 +115,22 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
 /// meanwhile, that one is read.
 fn whole_model(folder: &Path, device: Device) -> Result<(Exported, Session), Stop> {
     let usage = |error: TrainError| Stop::usage(plain(&chain(&error)));
-    let read = || {
+    steadily(folder, || {
         let model = Exported::read(folder).map_err(|error| no_model(folder, &error))?;
         let mut session = Session::open(device).map_err(usage)?;
         session.predict(&model, &[]).map_err(usage)?;
         Ok((model, session))
-    };
+    })
+}
+
+/// Reads a folder, again if another folder takes its place meanwhile.
+fn steadily<T>(folder: &Path, read: impl Fn() -> Result<T, Stop>) -> Result<T, Stop> {
     let mut attempts = 1;
     loop {
         let before = named::identity(folder);
-        let model = read();
+        let found = read();
         if attempts >= READINGS_MAX || named::identity(folder) == before {
-            return model;
+            return found;
         }
         attempts += 1;
     }
