@@ -35,7 +35,11 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::exit::Stop;
 pub use self::{exit::Exit, show::drawing};
-use crate::{results::Results, train};
+use crate::{
+    results::Results,
+    system::{disk::Lack, signals},
+    train,
+};
 
 /// Hyperparameter sweeps for fine-tuning text classifiers, with honest numbers.
 #[derive(Debug, Parser)]
@@ -86,19 +90,23 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Clap reports help and version as errors too; they go to standard output and exit with 0.
-            let _ = error.print();
+            terminal::print_usage(&error);
             if let Some(tip) = tips::tip(&error) {
                 terminal::eprint_lossy(&format!("\n{tip}"));
             }
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
         }
     };
+    signals::survive_large_files();
+    let results = cli.results.clone();
     match dispatch(cli) {
         Ok(exit) => exit,
         Err(stop) => {
             if !stop.message.is_empty() {
-                terminal::eprint_lossy(&format!("error: {}\n", stop.message));
+                let hint = exit::hint(&stop.message, || Lack::at(&results));
+                let hint = hint.filter(|hint| !stop.message.contains(hint));
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                terminal::eprint_rendered(&format!("error: {}{hint}\n", stop.message));
             }
             stop.exit
         }

@@ -3,6 +3,8 @@
 //! Each function takes bytes of whatever kind and comes back: a panic, an endless
 //! loop or memory without bound is a bug. Not part of the interface.
 
+#![expect(clippy::disallowed_methods, reason = "files for parsers that read paths, in a temporary folder")]
+
 use std::{
     fs, io,
     os::unix::fs::symlink,

@@ -16,7 +16,10 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, LOG_VERSION, Record},
-    system::files::{self, Place},
+    system::{
+        clock,
+        files::{self, Place},
+    },
     trial::TrialId,
 };
 
@@ -285,7 +288,7 @@ impl Journal {
             self.file.set_len(self.length).map_err(io_error("truncate", self.place.path()))?;
             self.is_torn = false;
         }
-        let at = humantime::format_rfc3339_millis(at).to_string();
+        let at = clock::milliseconds(at);
         let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
@@ -406,11 +409,14 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_version_is_refused_whatever_else_it_says() {
-        let text = format!("{FIRST}{{\"v\":3,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
+        let later = LOG_VERSION + 1;
+        let text = format!("{FIRST}{{\"v\":{later},\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
         assert_eq!(
             refused(&text),
-            "events.jsonl line 2 was written by a later version (log format 3, this program reads up to 2); \
-             use that version, or forget the sweep's results: sweep run SPEC --fresh"
+            format!(
+                "events.jsonl line 2 was written by a later version (log format {later}, this program reads up to \
+                 {LOG_VERSION}); use that version, or forget the sweep's results: sweep run SPEC --fresh"
+            )
         );
     }
 

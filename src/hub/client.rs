@@ -22,6 +22,8 @@ use super::{
     id::{HubId, is_commit},
 };
 
+use crate::system::files::named;
+
 /// The time for a connection, name resolution included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest time without a byte on an open connection.
@@ -244,7 +246,7 @@ fn redirected(url: &str, response: &Response<Body>) -> Result<String, HubError> 
 
 /// The certificates of a PEM file.
 fn authorities(path: &std::path::Path) -> Result<RootCerts, HubError> {
-    let pem = std::fs::read(path).map_err(HubError::io("read the certificates in", path))?;
+    let pem = named::read(path).map_err(HubError::io("read the certificates in", path))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         let failed = |source| HubError::Certificates { path: path.to_owned(), source: Box::new(source) };

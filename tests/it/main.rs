@@ -8,6 +8,7 @@
 mod common;
 
 mod architecture;
+mod beside;
 mod caches;
 mod checkpoints;
 mod classes;
@@ -21,6 +22,7 @@ mod faults;
 mod hostile;
 mod hostile_models;
 mod hub;
+mod injection;
 mod lasting;
 mod links;
 mod older_results;

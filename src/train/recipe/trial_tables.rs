@@ -38,7 +38,7 @@ pub(super) fn write_metrics(folder: &Place, evaluations: &[Evaluation]) -> Resul
             u8::from(evaluation.best).to_string(),
         ]
     });
-    write_csv(folder.join("metrics.csv"), header.map(str::to_owned).to_vec(), rows)
+    write_csv(&folder.join("metrics.csv"), header.map(str::to_owned).to_vec(), rows)
 }
 
 /// Writes `predictions.csv`, with a row for each document of the test set.
@@ -62,11 +62,11 @@ pub(super) fn write_predictions(
         cells.extend(row.iter().map(f64::to_string));
         cells
     });
-    write_csv(folder.join("predictions.csv"), header, rows)
+    write_csv(&folder.join("predictions.csv"), header, rows)
 }
 
 fn write_csv(
-    place: Place,
+    place: &Place,
     header: Vec<String>,
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<(), TrainError> {
@@ -79,6 +79,6 @@ fn write_csv(
         writer.into_inner().map_err(|error| error.into_error().into())
     };
     let result =
-        bytes().map_err(std::io::Error::from).and_then(|bytes| files::write_atomically(&place, &bytes));
+        bytes().map_err(std::io::Error::from).and_then(|bytes| files::write_atomically(place, &bytes));
     result.map_err(|source| TrainError::Write { path: place.path().to_owned(), source })
 }
