@@ -28,7 +28,7 @@ pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Result<Vec<String>, Stop>
         let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
         let failed = |error: TextError| {
             let error = error.in_rows(SplitName::Train, |index| Some(dataset.train.get(index)?.id));
-            Stop::usage(plain(&format!("the texts cannot be tokenised: {}", chain(&error))))
+            Stop::usage(plain(&format!("the texts cannot be tokenised: {}{}", chain(&error), error.advice())))
         };
         note(checkpoint, lowercase, length, &texts).map_err(failed)
     };
