@@ -73,9 +73,7 @@ impl<'a> Loop<'a> {
         })?;
         applied?;
         if scanned.torn_bytes > 0 {
-            let bytes = scanned.torn_bytes;
-            let text = format!("the last line of the log was torn ({bytes} bytes) and is dropped");
-            observers.notify(&Notice::Warning(text));
+            observers.notify(&torn(scanned.torn_bytes));
         }
         study.reopen(&run.again);
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);
@@ -148,6 +146,10 @@ impl<'a> Loop<'a> {
             self.notify(&Notice::Resolved(text.to_owned()));
         }
     }
+}
+
+fn torn(bytes: u64) -> Notice<'static> {
+    Notice::Warning(format!("the last line of the log was torn ({bytes} bytes) and is dropped"))
 }
 
 /// What holds for all trials of a run.

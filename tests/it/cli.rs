@@ -174,7 +174,7 @@ fn first_line(worker: &mut Child) -> String {
 fn a_worker_is_ready_at_once() {
     let results = Place::empty();
     let mut worker = worker(&results, &["--threads", "1"]);
-    assert_eq!(first_line(&mut worker), "{\"ready\":{\"v\":2}}\n");
+    assert_eq!(first_line(&mut worker), "{\"ready\":{\"v\":3}}\n");
     worker.kill().unwrap();
     worker.wait().unwrap();
 }
