@@ -256,10 +256,7 @@ impl<W: Write> Server<W> {
             return Ok(loss_not_finite(id, step));
         }
         Ok(match ending {
-            Err(_) => {
-                let text = self.last_panic.lock().unwrap_or_else(PoisonError::into_inner);
-                failed(id, FailureKind::Panic, &text)
-            }
+            Err(_) => panicked(id, &self.last_panic),
             Ok(Err(error)) => failed(id, error.kind(), &chain(&error)),
             Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
             Ok(Ok(Ending::Complete(outcome))) => finished(id, *outcome),
@@ -356,6 +353,10 @@ fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
         kind => kind,
     };
     WorkerLine::Failed(trial, Failure { kind, message })
+}
+
+fn panicked(trial: TrialId, last_panic: &Mutex<String>) -> WorkerLine {
+    failed(trial, FailureKind::Panic, &last_panic.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.

@@ -58,11 +58,6 @@ pub(super) struct Channels {
     pub(super) warnings: mpsc::UnboundedReceiver<String>,
 }
 
-/// The warning about a torn last line of this many bytes.
-fn torn(bytes: u64) -> String {
-    format!("the last line of the log was torn ({bytes} bytes) and is dropped")
-}
-
 impl<'a> Loop<'a> {
     /// Reads the log. Returns the loop and the channels that it has to listen to.
     pub(super) fn open(
@@ -78,7 +73,7 @@ impl<'a> Loop<'a> {
         })?;
         applied?;
         if scanned.torn_bytes > 0 {
-            observers.notify(&Notice::Warning(torn(scanned.torn_bytes)));
+            observers.notify(&torn(scanned.torn_bytes));
         }
         study.reopen(&run.again);
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);
@@ -151,6 +146,10 @@ impl<'a> Loop<'a> {
             self.notify(&Notice::Resolved(text.to_owned()));
         }
     }
+}
+
+fn torn(bytes: u64) -> Notice<'static> {
+    Notice::Warning(format!("the last line of the log was torn ({bytes} bytes) and is dropped"))
 }
 
 /// What holds for all trials of a run.
