@@ -1,6 +1,6 @@
 //! `sweep run`: from a spec to results.
 
-use std::{fmt::Write as _, fs, io, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::PathBuf};
 
 use clap::Args;
 
@@ -16,6 +16,7 @@ use super::{
     terminal::{eprint_lossy, has_colour, look, terminal_width},
 };
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
     executor::{self, Ended, Observer, Painter, Run, Workers},
@@ -26,7 +27,7 @@ use crate::{
     results::{Lock, Results, SweepFolder},
     sampler::FixedPlan,
     spec,
-    spec::Reading,
+    spec::{Reading, Spec},
     study::Study,
     system::{device::Device, disk},
     trial::TrialId,
@@ -79,7 +80,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     for note in plan.notes.iter().cloned().chain(precision_note) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
-    PlannedRun { args, folder, checkpoints, reading, devices: slots.devices }.start(plan)
+    // The documents are not needed any more, and may be many millions.
+    let Reading { spec, checkpoints: facts, .. } = reading;
+    PlannedRun { args, folder, checkpoints, spec, facts, devices: slots.devices }.start(plan)
 }
 
 /// A run whose spec is checked.
@@ -87,7 +90,9 @@ struct PlannedRun<'a> {
     args: &'a RunArgs,
     folder: SweepFolder,
     checkpoints: RunCheckpoints<'a>,
-    reading: Reading,
+    spec: Spec,
+    /// Facts of the checkpoints.
+    facts: BTreeMap<Checkpoint, CheckpointFacts>,
     devices: Vec<Device>,
 }
 
@@ -105,7 +110,7 @@ impl PlannedRun<'_> {
         }
         let plan = prepare::prepare(&self.folder, plan, &spec_as_run(self.args)?)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
-        for caution in cautions::cautions(&plan, &self.reading) {
+        for caution in cautions::cautions(&plan, &self.spec, &self.facts) {
             eprint_lossy(&format!("{caution}\n"));
         }
         let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
@@ -139,8 +144,7 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast =
-            prepare::forecast_disk(study, &self.reading.checkpoints, &self.devices, plan.policy.keep);
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, plan.policy.keep);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

@@ -29,6 +29,12 @@ impl DataError {
             Self::EmptyColumn { key, .. } => {
                 format!("fill it in, or name another column: {} = \"…\" in [data]", last(key))
             }
+            Self::Memory { .. } => {
+                "about 80 bytes are needed for each row, whatever its text: take a part of the rows, or a machine with \
+                 more memory"
+                    .to_owned()
+            }
+            Self::Changed { .. } => "let the program that writes it end, and run the same command again".to_owned(),
             Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
             Self::Column { key, missing, .. } => column_help(key, missing),
             Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
@@ -70,6 +76,8 @@ impl DataError {
             | Self::RepeatedColumn { .. }
             | Self::Row { .. }
             | Self::MoreRows { .. }
+            | Self::Memory { .. }
+            | Self::Changed { .. }
             | Self::EmptyColumn { .. }
             | Self::Limit { .. } => "",
         }

@@ -7,7 +7,11 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use super::{cells::FIELD_BYTES_MAX, error::TableError, row_fault::RowFault};
+use super::{
+    cells::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX},
+    error::TableError,
+    row_fault::RowFault,
+};
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +22,11 @@ pub(super) struct Dialect {
 }
 
 /// What a quote means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Quotes {
     /// A field may stand in quotes; a quote within it is written twice (RFC 4180).
+    #[default]
     Doubled,
     /// A field may stand in quotes; a quote within it is written behind a backslash.
     Backslash,
@@ -68,6 +74,8 @@ enum FieldPart {
 /// A record of which the reader has seen the first bytes.
 struct PartialRecord {
     record: FieldRecord,
+    /// Bytes of the fields before this one.
+    bytes: usize,
     field: Vec<u8>,
     /// The line on which the field starts.
     field_line: u64,
@@ -125,7 +133,14 @@ impl<R: BufRead> Records<R> {
 impl PartialRecord {
     fn new(line: u64) -> Self {
         let record = FieldRecord { line, fields: Vec::new() };
-        Self { record, field: Vec::new(), field_line: line, part: FieldPart::Start, quote_line: line }
+        Self {
+            record,
+            bytes: 0,
+            field: Vec::new(),
+            field_line: line,
+            part: FieldPart::Start,
+            quote_line: line,
+        }
     }
 
     /// Adds the next byte, which stands on `line`. Returns whether the record ends with this byte.
@@ -197,6 +212,10 @@ impl PartialRecord {
     /// Ends the field; the next one starts on `line`.
     fn end_field(&mut self, line: u64) -> Result<(), TableError> {
         let field = text(std::mem::take(&mut self.field), self.field_line)?;
+        self.bytes += field.len();
+        if self.bytes > ROW_BYTES_MAX || self.record.fields.len() >= COLUMNS_MAX {
+            return Err(TableError::row(self.record.line, RowFault::LongRow));
+        }
         self.record.fields.push(field);
         (self.field_line, self.part) = (line, FieldPart::Start);
         Ok(())
@@ -334,6 +353,14 @@ mod tests {
         text.push(b'\n');
         let error = records(&text, COMMAS).unwrap_err();
         assert!(matches!(&error, TableError::Row { fault, .. } if matches!(**fault, RowFault::LongField)));
+    }
+
+    #[test]
+    fn a_row_is_bounded() {
+        for text in [",".repeat(COLUMNS_MAX), format!("{},", "a".repeat(FIELD_BYTES_MAX)).repeat(5)] {
+            let error = records(text.as_bytes(), COMMAS).unwrap_err();
+            assert!(matches!(&error, TableError::Row { fault, .. } if matches!(**fault, RowFault::LongRow)));
+        }
     }
 
     proptest! {

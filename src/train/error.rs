@@ -9,7 +9,9 @@ use super::{
     observe::Stopped,
     text::{text_encoder::TextError, tokenizer::TokenizerError},
 };
-use crate::{data::DataError, fingerprint::FingerprintError, system::files, trial::FailureKind};
+use crate::{
+    data::DataError, display::plain, fingerprint::FingerprintError, system::files, trial::FailureKind,
+};
 
 /// Why a trial failed.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +128,11 @@ impl From<TokenizerError> for TrainError {
 }
 
 impl TrainError {
+    /// The error for data in `files` that changed after the plan was made.
+    pub(super) fn data_changed(files: &[String]) -> Self {
+        Self::DataChanged { files: plain(&files.join(", ")) }
+    }
+
     /// The file that could not be written because its disk is full.
     pub(super) fn full_disk(&self) -> Option<&Path> {
         match self {

@@ -4,10 +4,13 @@ use std::{path::Path, time::Instant};
 
 use super::{frozen::Frozen, learner::Learner};
 use crate::{
-    data::Dataset,
     job::{Attempt, Job},
     settings::Settings,
-    train::{backend::Compute, learning::loss::Objective, text::corpus::Corpus},
+    train::{
+        backend::Compute,
+        learning::loss::Objective,
+        text::{corpus::Corpus, documents::Documents},
+    },
 };
 
 /// What stays the same while a trial runs.
@@ -15,7 +18,7 @@ pub(super) struct RunningTrial<'a, C: Compute> {
     pub(super) job: &'a Job,
     pub(super) attempt: Attempt,
     pub(super) folder: &'a Path,
-    pub(super) data: &'a Dataset,
+    pub(super) data: &'a Documents,
     pub(super) corpus: &'a Corpus,
     /// The part of the encoder that does not learn.
     pub(super) frozen: Frozen,

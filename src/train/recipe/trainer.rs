@@ -55,12 +55,12 @@ impl<C: Compute> Engine for Trainer<C> {
         check_settings::<C>(settings, &config)?;
         let warm = &mut self.warm;
         let cache = Cache::new(job.cache.clone());
-        let dataset = warm.dataset(job)?;
-        warm.compare_checkpoint(job)?;
         let mut go_on = || observe(Report::Alive);
-        let corpus = warm.corpora.get(&dataset, settings, &cache, &mut go_on)?;
-        let (_, data) = dataset;
-        let model = warm.model(&config, settings, data.labels.len(), job.trial.seed)?;
+        let data = warm.documents(job, &cache, &mut go_on)?;
+        warm.compare_checkpoint(job)?;
+        let corpus = warm.corpora.get(&data, settings, &cache, &mut go_on)?;
+        let data = data.documents;
+        let model = warm.model(&config, settings, data.labels().len(), job.trial.seed)?;
         let frozen = {
             // The encoder is dropped before training: parameters that nothing else holds are updated in place.
             let encoder = warm.frozen_encoder(&model, &config, &job.trial);

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    data::Dataset,
+    data::SplitName,
     event::Evaluation,
     system::files,
-    train::{error::TrainError, learning::loss::most_probable, text::corpus::TokenizedSplit},
+    train::{
+        error::TrainError,
+        learning::loss::most_probable,
+        text::{corpus::TokenizedSplit, documents::Documents},
+    },
 };
 
 /// Writes `metrics.csv`, with a row for each evaluation.
@@ -48,14 +52,14 @@ pub(super) fn write_metrics(folder: &Path, evaluations: &[Evaluation]) -> Result
 /// Probabilities are not rounded, so that every test figure can be computed again from the file.
 pub(super) fn write_predictions(
     folder: &Path,
-    data: &Dataset,
+    data: &Documents,
     split: &TokenizedSplit,
     probabilities: &[Vec<f64>],
 ) -> Result<(), TrainError> {
-    let labels = &data.labels;
+    let labels = data.labels();
     let mut header = vec!["id".to_owned(), "label".to_owned(), "predicted".to_owned()];
     header.extend(labels.iter().map(|label| format!("p_{label}")));
-    let rows = data.test.iter().zip(probabilities).enumerate().map(|(index, (document, row))| {
+    let rows = data.split(SplitName::Test).zip(probabilities).enumerate().map(|(index, (document, row))| {
         let mut cells = vec![
             document.id.to_string(),
             labels[split.label(index)].clone(),

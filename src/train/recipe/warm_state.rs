@@ -14,8 +14,9 @@ use super::{
     verify_inputs::{verify_checkpoint, verify_data},
 };
 use crate::{
+    cache::{Cache, GoOn},
     checkpoint::Checkpoint,
-    data::{self, DataSpec},
+    data::DataSpec,
     fingerprint,
     job::Job,
     settings::{MatmulPrecision, Pooling, Settings},
@@ -30,9 +31,12 @@ use crate::{
             model::classifier::{Classifier, ModelOptions},
             source::Pretrained,
         },
-        error::TrainError,
+        error::{TrainError, Unfinished},
         ops,
-        text::corpora::{Corpora, NumberedDataset},
+        text::{
+            corpora::{Corpora, NumberedDocuments},
+            documents::Documents,
+        },
     },
     trial::Trial,
 };
@@ -48,7 +52,7 @@ struct CheckedHead {
 /// What the trials of one worker share.
 pub(super) struct WarmState<C: Compute> {
     pub(super) device: C::Device,
-    datasets: HashMap<DataSpec, NumberedDataset>,
+    data: HashMap<DataSpec, NumberedDocuments>,
     pub(super) corpora: Corpora,
     pub(super) activations: ActivationStore,
     /// The digests of checkpoints that were computed; `None` for one whose files cannot be read.
@@ -63,7 +67,7 @@ impl<C: Compute> WarmState<C> {
     pub(super) fn new(device: C::Device, activations: ActivationStore) -> Self {
         Self {
             device,
-            datasets: HashMap::new(),
+            data: HashMap::new(),
             corpora: Corpora::default(),
             activations,
             digests: HashMap::new(),
@@ -72,16 +76,22 @@ impl<C: Compute> WarmState<C> {
         }
     }
 
-    /// The data of `job`, which is read and compared with the plan's the first time.
-    pub(super) fn dataset(&mut self, job: &Job) -> Result<NumberedDataset, TrainError> {
-        let spec = &job.data;
-        if let Some(known) = self.datasets.get(spec) {
+    /// The documents of `job`, which are compared with the plan's the first time.
+    pub(super) fn documents(
+        &mut self,
+        job: &Job,
+        cache: &Cache,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<NumberedDocuments, Unfinished> {
+        let (spec, expected) = (&job.data, job.data_digest.as_ref());
+        if let Some(known) = self.data.get(spec) {
             return Ok(known.clone());
         }
-        let dataset = data::load(spec).map_err(|error| TrainError::Data(Box::new(error)))?;
-        verify_data(&dataset, spec, job.data_digest.as_ref())?;
-        let known = (self.datasets.len() as u64, Rc::new(dataset));
-        self.datasets.insert(spec.clone(), known.clone());
+        let documents = Documents::get(spec, expected, cache, go_on)?;
+        verify_data(documents.digests(), spec, expected)?;
+        let (spec, documents) = (Rc::new(spec.clone()), Rc::new(documents));
+        let known = NumberedDocuments { number: self.data.len() as u64, spec, documents };
+        self.data.insert(job.data.clone(), known.clone());
         Ok(known)
     }
 
