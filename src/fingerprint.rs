@@ -19,6 +19,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::{Dataset, Source, SplitName},
     hub::{ShardIndex, WEIGHT_FILES},
+    system::bounded,
 };
 
 /// The files that describe an encoder and its tokenizer; a checkpoint has some of them.
@@ -172,7 +173,7 @@ fn shards(index: &Path) -> Vec<String> {
     if index.extension().is_none_or(|ending| ending != "json") {
         return Vec::new();
     }
-    let text = std::fs::read_to_string(index).unwrap_or_default();
+    let text = bounded::read_text(index, bounded::SMALL_BYTES_MAX).unwrap_or_default();
     let index: Option<ShardIndex> = serde_json::from_str(&text).ok();
     index.map(ShardIndex::files).unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of trials or sweeps.
 
+pub(crate) mod bounded;
 pub mod device;
 pub mod disk;
 pub mod files;

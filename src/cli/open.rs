@@ -1,6 +1,6 @@
 //! Sweeps as they are read from their folders.
 
-use std::{fs, io};
+use std::io;
 
 use super::exit::Stop;
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     plan::Plan,
     results::{Results, SweepFolder},
     study::Study,
+    system::bounded,
 };
 
 /// A sweep that was read from its folder.
@@ -55,7 +56,7 @@ pub(super) fn replay(folder: &SweepFolder, plan: &Plan) -> Result<Replayed, Stop
 /// Reads the plan in `folder`, if there is one.
 pub(super) fn read_plan(folder: &SweepFolder) -> Result<Option<Plan>, Stop> {
     let path = folder.plan();
-    let bytes = match fs::read(&path) {
+    let bytes = match bounded::read(&path, bounded::RESULTS_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|error| Stop::results(&format!("cannot read {}: {error}", path.display())))?,
     };

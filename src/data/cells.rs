@@ -12,7 +12,7 @@ pub(super) const FIELD_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a whole row, the columns that are not read included.
 pub(super) const ROW_BYTES_MAX: usize = 64 << 20;
 /// Columns of a row.
-pub(super) const COLUMNS_MAX: usize = 1 << 16;
+pub(super) const COLUMNS_MAX: usize = 1 << 20;
 
 /// The keys of a spec that name columns.
 pub(super) const TEXT_KEY: &str = "data.text";

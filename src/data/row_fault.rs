@@ -53,7 +53,7 @@ pub enum RowFault {
     #[error("it is longer than 16 MiB")]
     LongField,
     /// A row above the bounds.
-    #[error("it is longer than 64 MiB, or has more than 65,536 columns")]
+    #[error("it is longer than 64 MiB, or has more than 1,048,576 columns")]
     LongRow,
     /// A cell with the error of a formula.
     #[error("a cell has the error of a formula in it")]

@@ -120,3 +120,51 @@ impl Iterator for RowsAgain<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{data::load, samples};
+
+    /// A file of so many rows, and the spec that names it.
+    fn with_rows(rows: usize, text: &str) -> (tempfile::TempDir, DataSpec) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let rows: String = (0..rows).map(|row| format!("{row} {text},{}\n", row % 2)).collect();
+        std::fs::write(&path, format!("text,label\n{rows}")).unwrap();
+        let spec = samples::data_spec(Source::Single { path, split: Shares::default() });
+        (folder, spec)
+    }
+
+    fn of_train(spec: &DataSpec, documents: &[Document]) -> Result<Vec<String>, DataError> {
+        let texts = texts(spec, &Dialects::default(), SplitName::Train, documents.iter().copied())?;
+        texts.map(|next| next.map(|(_, text)| text)).collect()
+    }
+
+    #[test]
+    fn the_texts_of_a_split_are_those_of_its_rows() {
+        let (_folder, spec) = with_rows(20, "good");
+        let dataset = load(&spec).unwrap();
+        let expected: Vec<String> =
+            dataset.train.iter().map(|document| format!("{} good", document.id - 1)).collect();
+        assert_eq!(of_train(&spec, &dataset.train).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_file_that_lost_rows_has_changed() {
+        let (folder, spec) = with_rows(20, "good");
+        let dataset = load(&spec).unwrap();
+        std::fs::write(folder.path().join("a.csv"), "text,label\na,1\nb,0\n").unwrap();
+        assert!(matches!(of_train(&spec, &dataset.train), Err(DataError::Changed { .. })));
+    }
+
+    #[test]
+    fn texts_come_in_windows() {
+        let (_folder, spec) = with_rows(60, &"a".repeat(WINDOW_BYTES / 10));
+        let dataset = load(&spec).unwrap();
+        let texts = texts(&spec, &dataset.dialects, SplitName::Train, dataset.train.iter().copied()).unwrap();
+        let sizes: Vec<usize> = TextWindows::new(texts).map(|window| window.unwrap().len()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), dataset.train.len());
+        assert!(sizes.iter().all(|size| *size <= 10) && sizes.len() > 3, "{sizes:?}");
+    }
+}

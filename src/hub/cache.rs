@@ -22,7 +22,7 @@ use super::{
     error::HubError,
     id::{HubId, is_commit},
 };
-use crate::system::files;
+use crate::system::{bounded, files};
 
 /// A model's folder.
 pub(super) struct ModelCache {
@@ -81,7 +81,7 @@ impl ModelCache {
 
     /// The commit of `revision` when the hub was last asked.
     pub(super) fn commit_of(&self, revision: &str) -> Option<String> {
-        let commit = fs::read_to_string(self.reference(revision)).ok()?;
+        let commit = bounded::read_text(&self.reference(revision), bounded::SMALL_BYTES_MAX).ok()?;
         Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 

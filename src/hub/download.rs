@@ -22,12 +22,10 @@ use super::{
     id::HubId,
     meter::Meter,
 };
+use crate::system::bounded;
 
 /// New bytes after which an interrupted attempt does not count as a failure.
 const PROGRESS_MIN: u64 = 1 << 20;
-/// Bytes of a file of a configuration or tokenizer, or of an index of weights. The tokenizer of a million tokens has
-/// about 60 MB.
-const SMALL_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of a file with weights: those of 16 thousand million parameters. Larger models are in several files.
 const WEIGHTS_BYTES_MAX: u64 = 64 << 30;
 /// Attempts at a question to the hub; its answers are small.
@@ -215,7 +213,7 @@ impl Downloads<'_> {
 /// The largest number of bytes that a file of this name may have.
 fn bytes_max(file: &str) -> u64 {
     let is_small = Path::new(file).extension().is_some_and(|ending| ending == "json" || ending == "txt");
-    if is_small { SMALL_BYTES_MAX } else { WEIGHTS_BYTES_MAX }
+    if is_small { bounded::SMALL_BYTES_MAX } else { WEIGHTS_BYTES_MAX }
 }
 
 impl PartialFile<'_> {

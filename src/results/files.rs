@@ -1,11 +1,11 @@
 //! Whole files of results, read and written.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::error::ResultsError;
-use crate::system::files;
+use crate::system::{bounded, files};
 
 /// Replaces the contents of the file `path` by `bytes`. A reader, and a crash at any instant, sees either the
 /// old contents or the new ones.
@@ -39,12 +39,14 @@ pub fn json(path: &Path, value: &impl Serialize) -> Result<String, ResultsError>
 /// # Errors
 /// When the file cannot be read, or its JSON is not a `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
-    let text = fs::read_to_string(path).map_err(ResultsError::io("read", path))?;
-    serde_json::from_str(&text).map_err(|source| ResultsError::Json { path: path.to_owned(), source })
+    let bytes = bounded::read(path, bounded::RESULTS_BYTES_MAX).map_err(ResultsError::io("read", path))?;
+    serde_json::from_slice(&bytes).map_err(|source| ResultsError::Json { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
