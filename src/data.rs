@@ -5,6 +5,7 @@
 mod cells;
 mod dataset;
 mod delimited;
+mod dialect;
 mod digest;
 mod duplicates;
 pub(crate) mod encoding;
@@ -28,8 +29,8 @@ pub(crate) mod table;
 mod texts;
 mod workbook;
 
-pub(crate) use dataset::Dialects;
 pub use dataset::{Dataset, Document, Leaks};
+pub(crate) use dialect::Dialects;
 pub(crate) use digest::DocumentsDigest;
 pub use error::{DataError, DataFile, EncodingGuess, MissingColumn, TableError, Unreadable};
 pub use load::{examine, load};

@@ -2,7 +2,7 @@
 
 use crate::metrics::{ClassCounts, Target};
 
-use super::{records::Quotes, spec::SplitName};
+use super::{dialect::Dialects, spec::SplitName};
 
 /// One labelled text, which [`super::texts`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +34,6 @@ pub struct Dataset {
     pub digests: [String; 3],
     /// How the files are read, which their texts are read with again.
     pub(crate) dialects: Dialects,
-}
-
-/// What quotes mean in each file of a data set, in the order of the files; empty for data without files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Dialects(pub(super) Vec<Quotes>);
-
-impl Dialects {
-    /// What quotes mean in the file with this index.
-    pub(super) fn of(&self, file: usize) -> Quotes {
-        self.0.get(file).copied().unwrap_or(Quotes::Doubled)
-    }
 }
 
 impl Dataset {

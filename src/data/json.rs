@@ -105,31 +105,7 @@ impl<R: BufRead> Elements<R> {
             return Ok(None);
         }
         let at = RowPlace::Line(self.line);
-        let value = loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let mut stream = Deserializer::from_slice(rest).into_iter::<Value>();
-            let value = stream.next();
-            let read = stream.byte_offset();
-            let is_cut = match &value {
-                Some(Ok(_)) => read == rest.len(),
-                Some(Err(error)) => error.is_eof(),
-                None => true,
-            };
-            if is_cut && !self.is_read {
-                if rest.len() > ROW_BYTES_MAX {
-                    self.is_over = true;
-                    return Err(TableError::at(at, RowFault::LongRow));
-                }
-                self.fill()?;
-                continue;
-            }
-            if let Some(Ok(_)) = &value {
-                let breaks = rest.get(..read).unwrap_or_default().split(|byte| *byte == b'\n').count() - 1;
-                (self.at, self.line) = (self.at + read, self.line + breaks as u64);
-            }
-            break value;
-        };
-        match value {
+        match self.value()? {
             Some(Ok(value)) => {
                 self.skip(b",")?;
                 Ok(Some((at, value)))
@@ -144,6 +120,34 @@ impl<R: BufRead> Elements<R> {
                 self.is_over = true;
                 Err(TableError::at(at, RowFault::OpenList))
             }
+        }
+    }
+
+    /// The value that begins here, for which as much is read as it takes; `None` at the end of the text.
+    fn value(&mut self) -> Result<Option<serde_json::Result<Value>>, TableError> {
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let mut stream = Deserializer::from_slice(rest).into_iter::<Value>();
+            let value = stream.next();
+            let read = stream.byte_offset();
+            let is_cut = match &value {
+                Some(Ok(_)) => read == rest.len(),
+                Some(Err(error)) => error.is_eof(),
+                None => true,
+            };
+            if is_cut && !self.is_read {
+                if rest.len() > ROW_BYTES_MAX {
+                    self.is_over = true;
+                    return Err(TableError::at(RowPlace::Line(self.line), RowFault::LongRow));
+                }
+                self.fill()?;
+                continue;
+            }
+            if let Some(Ok(_)) = &value {
+                let breaks = rest.get(..read).unwrap_or_default().split(|byte| *byte == b'\n').count() - 1;
+                (self.at, self.line) = (self.at + read, self.line + breaks as u64);
+            }
+            return Ok(value);
         }
     }
 }

@@ -4,7 +4,8 @@
 //! digests. Their texts never stay in memory: a file may be larger than it.
 
 use super::{
-    dataset::{Dataset, Dialects, Document, Leaks},
+    dataset::{Dataset, Document, Leaks},
+    dialect::Dialects,
     duplicates::{self, Leaking},
     error::{DataError, DataFile},
     labels, read,

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::{
     cells::{Cells, Columns, LABEL_KEY, Shape, TEXT_KEY, Table},
+    dialect::Quotes,
     encoding,
     error::{DataError, DataFile, EncodingGuess, TableError},
     labels::WrittenLabel,
     open::{Stamp, guess_encoding, stamp},
-    records::Quotes,
     row::{ROW_BYTES, Row, TextDigest},
     row_fault::RowFault,
     spec::DataSpec,

@@ -9,30 +9,10 @@ use std::io::{BufRead, ErrorKind};
 
 use super::{
     cells::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX},
+    dialect::{Dialect, Quotes},
     error::TableError,
     row_fault::RowFault,
 };
-
-/// How records are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
-    /// The byte between two fields.
-    pub(super) separator: u8,
-    pub(super) quotes: Quotes,
-}
-
-/// What a quote means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Quotes {
-    /// A field may stand in quotes; a quote within it is written twice (RFC 4180).
-    #[default]
-    Doubled,
-    /// A field may stand in quotes; a quote within it is written behind a backslash.
-    Backslash,
-    /// A quote is a character like any other.
-    Literal,
-}
 
 /// One record: at least one field.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,7 +84,7 @@ impl<R: BufRead> Records<R> {
                 return partial.map(PartialRecord::end).transpose();
             }
             let (mut used, mut ended) = (0, Ok(false));
-            for &byte in bytes {
+            while let Some(&byte) = bytes.get(used) {
                 used += 1;
                 let line = self.line;
                 // A line ends with CR, LF, or both.
@@ -121,6 +101,8 @@ impl<R: BufRead> Records<R> {
                     self.skips = ended.is_err() && !is_line_end;
                     break;
                 }
+                let run = partial.push_ordinary(bytes.get(used..).unwrap_or_default(), self.dialect);
+                (used, self.after_return) = (used + run, self.after_return && run == 0);
             }
             self.input.consume(used);
             if ended? {
@@ -198,6 +180,22 @@ impl PartialRecord {
             }
         }
         Ok(())
+    }
+
+    /// Adds the first of `bytes`, up to one that means anything, and returns their number: most bytes of a text mean
+    /// nothing, and one by one they would take long.
+    fn push_ordinary(&mut self, bytes: &[u8], dialect: Dialect) -> usize {
+        let end = match self.part {
+            FieldPart::Plain => {
+                bytes.iter().position(|byte| *byte == dialect.separator || matches!(byte, b'\n' | b'\r'))
+            }
+            FieldPart::Quoted => bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r')),
+            FieldPart::Start | FieldPart::Escaped | FieldPart::AfterQuote | FieldPart::Closed => Some(0),
+        };
+        let room = FIELD_BYTES_MAX.saturating_sub(self.field.len());
+        let run = end.unwrap_or(bytes.len()).min(room);
+        self.field.extend_from_slice(bytes.get(..run).unwrap_or_default());
+        run
     }
 
     /// Adds a byte to the field.

@@ -15,11 +15,11 @@ use encoding_rs::Encoding;
 use super::{
     cells::{Cells, FIELD_BYTES_MAX, Rows, Table},
     delimited,
+    dialect::{Dialect, Quotes},
     error::{TableError, Unreadable},
     json,
     open::{self, Contents, Opened},
-    parquet,
-    records::{self, Dialect, Quotes},
+    parquet, records,
     row_fault::{RowFault, RowPlace},
     workbook,
 };

@@ -4,7 +4,8 @@ use std::iter::Peekable;
 
 use super::{
     cells::{Cells, Table},
-    dataset::{Dialects, Document},
+    dataset::Document,
+    dialect::Dialects,
     error::{DataError, DataFile, TableError},
     read, reviews,
     spec::{DataSpec, Shares, Source, SplitName},

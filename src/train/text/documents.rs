@@ -3,13 +3,16 @@
 //! Workers share them by an entry of the cache, whose name is the digest of the files and of how they are read: a worker
 //! that finds it reads the files for their digest, and nothing else.
 
-use std::io;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cache::{Cache, CacheEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number, Numbers},
-    data::{self, DataSpec, Dataset, Dialects, Document, Source, SplitName},
+    data::{self, DataSpec, Dataset, Dialects, Document, Source, SplitName, TableFormat},
     fingerprint::{self, DataDigests},
     metrics::{Average, Target},
     train::error::{TrainError, Unfinished},
@@ -177,9 +180,19 @@ impl From<Dataset> for Documents {
 }
 
 /// The key of the documents of `spec`; `None` for data without files, and for files that cannot be read.
+///
+/// Of the paths, nothing counts but the endings, which say how a file is read.
 fn key(spec: &DataSpec) -> Option<EntryKey> {
     let files = fingerprint::data_files(&spec.source).ok().filter(|files| !files.is_empty())?;
-    let spec = serde_json::to_vec(spec).ok()?;
+    let ending = |path: &Path| PathBuf::from(format!("{:?}", TableFormat::of_ending(path)));
+    let source = match &spec.source {
+        Source::Files { train, validation, test } => {
+            Source::Files { train: ending(train), validation: ending(validation), test: ending(test) }
+        }
+        Source::Single { path, split } => Source::Single { path: ending(path), split: *split },
+        Source::Reviews { split } => Source::Reviews { split: *split },
+    };
+    let spec = serde_json::to_vec(&DataSpec { source, ..spec.clone() }).ok()?;
     let files = files.iter().map(<[u8; 32]>::as_slice);
     Some(EntryKey::of(Kind::Documents, [DOCUMENTS_VERSION, spec.as_slice()].into_iter().chain(files)))
 }
@@ -191,7 +204,7 @@ fn about(source: &Source) -> String {
         Source::Single { path, .. } => vec![path],
         Source::Reviews { .. } => Vec::new(),
     };
-    let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().display().to_string();
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().display().to_string();
     paths.into_iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
@@ -245,6 +258,19 @@ mod tests {
         let cached = shared.cached().unwrap();
         assert_eq!((listed(&cached), &cached.facts), (listed(&read), &read.facts));
         assert_eq!((cached.class_counts(), cached.target()), (read.class_counts(), read.target()));
+    }
+
+    #[test]
+    fn a_copy_of_a_file_has_the_same_entry_unless_its_ending_says_another_form() {
+        let Shared { folder, spec, .. } = shared();
+        let copy = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::copy(folder.path().join("a.csv"), &path).unwrap();
+            let source = Source::Single { path, split: Shares::default() };
+            key(&DataSpec { source, ..spec.clone() })
+        };
+        assert_eq!(copy("b.csv"), key(&spec));
+        assert_ne!(copy("b.tsv"), key(&spec));
     }
 
     #[test]
