@@ -6,12 +6,18 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cache::{Cache, CacheEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number, Numbers},
+    cache::{
+        Cache, CacheEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number, Numbers,
+        Stopped,
+    },
     data::{self, DataSpec, Dataset, Dialects, Document, Source, SplitName, TableFormat},
     fingerprint::{self, DataDigests},
     metrics::{Average, Target},
@@ -20,6 +26,8 @@ use crate::{
 
 /// Part of every key. It is raised when the same files would give other documents.
 const DOCUMENTS_VERSION: &[u8] = b"documents 1";
+/// The time between two questions whether to go on while files are read.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The array of an entry that holds the JSON of [`Facts`], four bytes in a number; two arrays for each split follow.
 const FACTS: usize = 0;
 
@@ -62,21 +70,28 @@ impl Documents {
         cache: &Cache,
         go_on: &mut GoOn<'_>,
     ) -> Result<Self, Unfinished> {
-        let load = || data::load(spec).map(Self::from).map_err(|error| TrainError::Data(Box::new(error)));
-        let key = if cache.bytes_max() > 0 { key(spec) } else { None };
-        let Some(key) = key else { return Ok(load()?) };
+        let has_cache = cache.bytes_max() > 0;
+        let Some(key) = meanwhile(go_on, || has_cache.then(|| key(spec)).flatten())? else {
+            return Self::load(spec, go_on);
+        };
         let claim = match cache.find(&key, go_on)? {
             CacheEntry::Present(entry) => {
-                let found =
-                    Self::restore(&entry).filter(|found| expected.is_none_or(|it| it == found.digests()));
-                return found.map_or_else(|| Ok(load()?), Ok);
+                let is_expected = |found: &Self| expected.is_none_or(|it| it == found.digests());
+                let found = Self::restore(&entry).filter(is_expected);
+                return found.map_or_else(|| Self::load(spec, go_on), Ok);
             }
             CacheEntry::Absent(claim) => claim,
         };
-        let documents = load()?;
+        let documents = Self::load(spec, go_on)?;
         // Files that were changed while they were read are not those that the key stands for.
-        let is_settled = self::key(spec).as_ref() == Some(&key);
+        let is_settled = meanwhile(go_on, || self::key(spec))?.as_ref() == Some(&key);
         Ok(if is_settled { documents.shared(claim, spec) } else { documents })
+    }
+
+    /// The documents of `spec`, from the files.
+    fn load(spec: &DataSpec, go_on: &mut GoOn<'_>) -> Result<Self, Unfinished> {
+        let loaded = meanwhile(go_on, || data::load(spec))?;
+        Ok(loaded.map(Self::from).map_err(|error| TrainError::Data(Box::new(error)))?)
     }
 
     /// These documents, mapped from the entry of `claim`: workers that map the same entry share its pages.
@@ -177,6 +192,26 @@ impl From<Dataset> for Documents {
             },
         }
     }
+}
+
+/// The result of `work`, which may take minutes and runs in a thread of its own. `go_on` is asked now and then; if it asks
+/// to stop, the end of the work is waited for all the same.
+fn meanwhile<T: Send>(go_on: &mut GoOn<'_>, work: impl FnOnce() -> T + Send) -> Result<T, Stopped> {
+    let (send, receive) = mpsc::channel();
+    thread::scope(|scope| {
+        // Nobody receives it any more if the work shall stop.
+        let worker = scope.spawn(move || _ = send.send(work()));
+        loop {
+            match receive.recv_timeout(ASK_EVERY) {
+                Ok(result) => return Ok(result),
+                Err(RecvTimeoutError::Timeout) => go_on()?,
+                Err(RecvTimeoutError::Disconnected) => match worker.join() {
+                    Err(panic) => std::panic::resume_unwind(panic),
+                    Ok(()) => unreachable!("the work sends its result before it ends"),
+                },
+            }
+        }
+    })
 }
 
 /// The key of the documents of `spec`; `None` for data without files, and for files that cannot be read.
