@@ -95,7 +95,8 @@ fn replay(bencher: Bencher<'_, '_>, trials: u32) {
     let plan = made_up::plan(trials);
     bencher.counter(ItemsCount::new(trials)).bench(|| {
         let mut study = Study::new(&plan);
-        journal::scan(&log, &mut |record| study.apply(&record).unwrap()).unwrap();
+        journal::scan(&sweep::system::files::Place::of(&log), &mut |record| study.apply(&record).unwrap())
+            .unwrap();
         study
     });
 }
@@ -123,7 +124,8 @@ fn draw_curve(bencher: Bencher<'_, '_>) {
     let study = Sweep::new(1).study;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("curve.png");
-    let draw = || report::draw_curve(&study.trials[0], &study, &path).unwrap();
+    let draw =
+        || report::draw_curve(&study.trials[0], &study, &sweep::system::files::Place::of(&path)).unwrap();
     bencher.counter(ItemsCount::new(1_usize)).bench(draw);
 }
 
@@ -134,7 +136,8 @@ fn draw_overview(bencher: Bencher<'_, '_>, trials: u32) {
     let board = sweep.board();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("overview.png");
-    let draw = || report::draw_overview(&sweep.study, &board, &path).unwrap();
+    let draw =
+        || report::draw_overview(&sweep.study, &board, &sweep::system::files::Place::of(&path)).unwrap();
     bencher.counter(ItemsCount::new(trials)).bench(draw);
 }
 
@@ -218,7 +221,11 @@ impl Sweep {
         let folder = tempfile::tempdir().unwrap();
         let predictions = |id| {
             plausible::lines(TrialId(id), folder.path());
-            leaderboard::read_predictions(&folder.path().join("predictions.csv"), &plan.labels).unwrap()
+            leaderboard::read_predictions(
+                &sweep::system::files::Place::of(folder.path().join("predictions.csv")),
+                &plan.labels,
+            )
+            .unwrap()
         };
         let predictions = (1..=trials).map(predictions).collect();
         Self { study: Study::replay(&plan, &records(trials)).unwrap(), predictions }

@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(
         &job,
         Attempt::default(),
-        folder.path(),
+        &sweep::system::files::Place::named(folder.path()),
         &mut observe,
     )?;
     let seconds: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();

@@ -99,7 +99,7 @@ fn measure(session: &mut Session, job: &Job, folder: &Path) -> Result<Times, Box
         }
         if moments.len() == STEPS + 2 { Err(Stopped) } else { Ok(()) }
     };
-    session.run(job, Attempt::default(), folder, &mut observe)?;
+    session.run(job, Attempt::default(), &sweep::system::files::Place::named(folder), &mut observe)?;
     let [received, prepared, first, .., last] = moments.as_slice() else {
         return Err("the data is too small for so many steps".into());
     };

@@ -16,9 +16,9 @@ mod stopped;
 
 use std::{
     fmt::Display,
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
     time::{Duration, SystemTime},
 };
@@ -32,7 +32,11 @@ pub(crate) use self::{
     stopped::GoOn,
 };
 pub use self::{kind::Kind, stopped::Stopped};
-use crate::{error_chain::chain, fingerprint, system::files};
+use crate::{
+    error_chain::chain,
+    fingerprint,
+    system::files::{self, About, Place},
+};
 
 /// Time between two looks at a lock that somebody else holds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -48,6 +52,13 @@ pub struct CacheSpec {
     pub folder: PathBuf,
     /// The largest number of bytes of all entries together.
     pub bytes: u64,
+}
+
+impl CacheSpec {
+    /// The folder. Links above it are followed, but it is none itself.
+    fn place(&self) -> Place {
+        Place::of(&self.folder)
+    }
 }
 
 /// An entry's name: a digest of everything that decides its contents.
@@ -84,8 +95,11 @@ pub(crate) struct Claim {
 }
 
 struct Destination {
-    spec: CacheSpec,
-    path: PathBuf,
+    /// The cache's folder.
+    folder: Place,
+    /// The largest number of bytes of all entries together.
+    bytes_max: u64,
+    entry: Place,
     /// Held while the entry is made. Without it, on a file system that knows no locks, several processes may make
     /// the entry at once.
     lock: Option<File>,
@@ -122,13 +136,13 @@ impl Cache {
         let Some(spec) = self.spec.clone() else {
             return Ok(CacheEntry::Absent(Claim { destination: None }));
         };
-        let path = spec.folder.join(&key.0);
-        if let Some(entry) = open(&path) {
+        let folder = spec.place();
+        let place = folder.join(&key.0);
+        if let Some(entry) = open(&place) {
             return Ok(CacheEntry::Present(entry));
         }
-        let lock_path = lock_path(&path);
-        let lock = make_folder(&spec.folder).and_then(|()| lock_file(&lock_path));
-        let mut destination = Destination { spec, path, lock: None };
+        let lock = make_folder(&folder).and_then(|()| lock_place(&place).open_or_make());
+        let mut destination = Destination { folder, bytes_max: spec.bytes, entry: place, lock: None };
         let Ok(lock) = lock else {
             return Ok(CacheEntry::Absent(Claim { destination: Some(destination) }));
         };
@@ -145,7 +159,7 @@ impl Cache {
             thread::sleep(LOOK_EVERY);
         }
         // The process that held the lock may have made the entry.
-        let made = open(&destination.path);
+        let made = open(&destination.entry);
         let claim = Claim { destination: Some(destination) };
         Ok(made.map_or(CacheEntry::Absent(claim), CacheEntry::Present))
     }
@@ -159,23 +173,23 @@ impl Claim {
         head: &EntryHead,
         write: &mut dyn FnMut(&mut EntryDraft) -> io::Result<()>,
     ) -> Option<Entry> {
-        let Destination { spec, path, .. } = self.destination.as_ref()?;
+        let Destination { folder, bytes_max, entry, .. } = self.destination.as_ref()?;
         let length = head.file_length();
-        if length > spec.bytes {
+        if length > *bytes_max {
             return None;
         }
-        make_room(spec, length);
-        let stored = files::replace_unsynced(path, |temporary| {
-            let mut draft = EntryDraft::begin(temporary, head)?;
+        make_room(folder, *bytes_max, length);
+        let stored = files::replace_unsynced(entry, |file| {
+            let mut draft = EntryDraft::begin(file.try_clone()?, head)?;
             write(&mut draft)?;
             draft.finish()
         });
         match stored {
-            Ok(()) => Entry::open(path, false).ok(),
+            Ok(()) => Entry::open(entry, false).ok(),
             // A stop on the way is no trouble to tell of.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => {
-                say(path, &format_args!("cannot be written: {error}; the work goes on without it"));
+                say(entry, &format_args!("cannot be written: {error}; the work goes on without it"));
                 None
             }
         }
@@ -184,33 +198,34 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(Destination { path, lock: Some(_), .. }) = &self.destination {
+        if let Some(Destination { entry, lock: Some(_), .. }) = &self.destination {
             // A process that waits for this lock has the file open, and gets the lock although the name is gone.
-            let _ = fs::remove_file(lock_path(path));
+            let _ = lock_place(entry).remove_file();
         }
     }
 }
 
-/// Opens the entry at `path`, and sets its time of use. A damaged entry is removed.
-fn open(path: &Path) -> Option<Entry> {
-    match Entry::open(path, true) {
+/// Opens the entry at `place`, and sets its time of use. A damaged entry is removed.
+fn open(place: &Place) -> Option<Entry> {
+    match Entry::open(place, true) {
         Ok(entry) => {
             // Without a new time the entry only seems older than it is.
-            let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+            let _ = place.open().and_then(|file| file.set_modified(SystemTime::now()));
             Some(entry)
         }
         Err(error) if error.is_absence() => None,
         Err(error) => {
-            say(path, &format_args!("{}; it is computed again", chain(&error)));
-            let _ = fs::remove_file(path);
+            say(place, &format_args!("{}; it is computed again", chain(&error)));
+            // Of a link, the link; whatever else is in the way stays.
+            let _ = place.remove_file();
             None
         }
     }
 }
 
 /// Writes a line about an entry to standard error, which is a worker's `worker.log`.
-fn say(path: &Path, what: &dyn Display) {
-    let text = format!("the cache's entry {} {what}", path.display());
+fn say(entry: &Place, what: &dyn Display) {
+    let text = format!("the cache's entry {} {what}", entry.display());
     if cfg!(test) {
         // The tests' harness captures what this macro prints.
         eprintln!("{text}");
@@ -220,67 +235,62 @@ fn say(path: &Path, what: &dyn Display) {
     }
 }
 
-fn lock_path(entry: &Path) -> PathBuf {
-    entry.with_extension("lock")
+fn lock_place(entry: &Place) -> Place {
+    entry.beside(format!("{}.lock", entry.name()))
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
-    match fs::create_dir(folder) {
+fn make_folder(folder: &Place) -> io::Result<()> {
+    match folder.make_folder() {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
 }
 
-fn lock_file(path: &Path) -> io::Result<File> {
-    File::options().write(true).create(true).truncate(false).open(path)
-}
-
 /// A file in the cache's folder: an entry, a lock or a temporary file.
 struct Item {
-    path: PathBuf,
+    place: Place,
     modified: SystemTime,
     bytes: u64,
     is_entry: bool,
 }
 
 /// Returns the cache's files in `folder`, the least recently used first. Files of other programs are left out.
-fn items(folder: &Path) -> io::Result<Vec<Item>> {
-    let files = match fs::read_dir(folder) {
+fn items(folder: &Place) -> io::Result<Vec<Item>> {
+    let names = match folder.names() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        files => files?,
+        names => names?,
     };
-    let mut items: Vec<Item> = files.filter_map(|file| item(&file.ok()?)).collect();
-    items.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
+    let mut items: Vec<Item> =
+        names.into_iter().filter_map(|name| item(folder.join(&name), name.to_str()?)).collect();
+    items.sort_by(|one, other| (one.modified, one.place.path()).cmp(&(other.modified, other.place.path())));
     Ok(items)
 }
 
-/// Returns `file` as a file of the cache; `None` when it is not one, or is gone.
-fn item(file: &fs::DirEntry) -> Option<Item> {
-    let name = file.file_name();
-    let name = name.to_str()?;
+/// Returns the file `place` as a file of the cache; `None` when it is not one, or is gone.
+fn item(place: Place, name: &str) -> Option<Item> {
     let is_name = |name: &str| {
         name.len() == NAME_LENGTH && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_ours = is_name(name)
         || name.starts_with(files::TEMPORARY)
         || name.strip_suffix(".lock").is_some_and(is_name);
-    let about = file.metadata().ok().filter(|about| is_ours && about.is_file())?;
-    let (modified, bytes) = (about.modified().ok()?, about.len());
-    Some(Item { path: file.path(), modified, bytes, is_entry: is_name(name) })
+    let about = is_ours.then(|| place.about().ok()).flatten();
+    let About { modified, length: bytes, .. } = about.filter(|about| about.kind == files::Kind::File)?;
+    Some(Item { place, modified, bytes, is_entry: is_name(name) })
 }
 
 /// Removes the least recently used entries until `bytes` more are within the bound, and the remains of killed
 /// processes.
 ///
 /// A process that has a removed entry open can still read it: only the entry's name goes.
-fn make_room(spec: &CacheSpec, bytes: u64) {
-    let Ok(items) = items(&spec.folder) else { return };
+fn make_room(folder: &Place, bytes_max: u64, bytes: u64) {
+    let Ok(items) = items(folder) else { return };
     let is_stale = |item: &Item| item.modified.elapsed().is_ok_and(|age| age > STALE);
     let mut total: u64 = items.iter().filter(|item| item.is_entry).map(|item| item.bytes).sum();
     for item in items {
-        let is_too_much = item.is_entry && total.saturating_add(bytes) > spec.bytes;
+        let is_too_much = item.is_entry && total.saturating_add(bytes) > bytes_max;
         if is_too_much || (!item.is_entry && is_stale(&item)) {
-            let removed = fs::remove_file(&item.path);
+            let removed = item.place.remove_file();
             if item.is_entry && removed.is_ok() {
                 total -= item.bytes;
             }
@@ -305,14 +315,14 @@ pub struct Listed {
 ///
 /// # Errors
 /// When the folder exists and cannot be read.
-pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
+pub fn list(folder: &Place) -> io::Result<Vec<Listed>> {
     let listed = |item: Item| {
-        let head = File::open(&item.path).ok().and_then(|file| EntryHead::read(&file).ok());
-        let name = item.path.file_name()?.to_string_lossy().into_owned();
+        let head = item.place.open().ok().and_then(|file| EntryHead::read(&file).ok());
+        let name = item.place.name();
         let what = head.map(|head| (head.kind, head.about));
-        Some(Listed { name, what, bytes: item.bytes, used: item.modified })
+        Listed { name, what, bytes: item.bytes, used: item.modified }
     };
-    Ok(items(folder)?.into_iter().rev().filter(|item| item.is_entry).filter_map(listed).collect())
+    Ok(items(folder)?.into_iter().rev().filter(|item| item.is_entry).map(listed).collect())
 }
 
 /// Removes every entry in `folder`, and the remains of killed processes there. Returns the number of entries and
@@ -320,10 +330,10 @@ pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
 ///
 /// # Errors
 /// When the folder cannot be read, or an entry not be removed.
-pub fn clear(folder: &Path) -> io::Result<(usize, u64)> {
+pub fn clear(folder: &Place) -> io::Result<(usize, u64)> {
     let mut cleared = (0, 0);
     for item in items(folder)? {
-        match fs::remove_file(&item.path) {
+        match item.place.remove_file() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ if item.is_entry => cleared = (cleared.0 + 1, cleared.1 + item.bytes),
             _ => {}

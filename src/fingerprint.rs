@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -19,7 +18,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::{Dataset, Source, SplitName},
     hub::{ShardIndex, WEIGHT_FILES},
-    system::bounded,
+    system::files::named,
 };
 
 /// The files that describe an encoder and its tokenizer; a checkpoint has some of them.
@@ -159,7 +158,7 @@ pub(crate) fn checkpoint(folder: &Path) -> Result<String, FingerprintError> {
 
 /// The names of the files that training reads.
 fn files(folder: &Path) -> Vec<String> {
-    let is_there = |name: &&&str| folder.join(name).is_file();
+    let is_there = |name: &&&str| named::is_file(&folder.join(name));
     let weights = WEIGHT_FILES.iter().find(is_there).copied();
     let mut names: Vec<String> =
         DESCRIPTIONS.iter().filter(is_there).copied().chain(weights).map(str::to_owned).collect();
@@ -173,14 +172,14 @@ fn shards(index: &Path) -> Vec<String> {
     if index.extension().is_none_or(|ending| ending != "json") {
         return Vec::new();
     }
-    let text = bounded::read_text(index, bounded::SMALL_BYTES_MAX).unwrap_or_default();
+    let text = named::read_to_string(index).unwrap_or_default();
     let index: Option<ShardIndex> = serde_json::from_str(&text).ok();
     index.map(ShardIndex::files).unwrap_or_default()
 }
 
 /// SHA-256 of a file.
 fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
+    let mut file = named::open(path)?;
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, LOG_VERSION, Record},
-    system::files,
+    system::files::{self, Place},
     trial::TrialId,
 };
 
@@ -91,9 +91,9 @@ pub struct Replay {
 ///
 /// # Errors
 /// When the file cannot be read, or holds anything but records in order.
-pub fn replay(path: &Path) -> Result<Replay, JournalError> {
+pub fn replay(log: &Place) -> Result<Replay, JournalError> {
     let mut records = Vec::new();
-    let scanned = scan(path, &mut |record| records.push(record))?;
+    let scanned = scan(log, &mut |record| records.push(record))?;
     Ok(scanned.with(records))
 }
 
@@ -101,8 +101,9 @@ pub fn replay(path: &Path) -> Result<Replay, JournalError> {
 ///
 /// # Errors
 /// As [`replay`]; what came before has been given then.
-pub fn scan(path: &Path, each: &mut dyn FnMut(Record)) -> Result<Scanned, JournalError> {
-    match File::open(path) {
+pub fn scan(log: &Place, each: &mut dyn FnMut(Record)) -> Result<Scanned, JournalError> {
+    let path = log.path();
+    match log.open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scanned::default()),
         file => {
             let file = file.map_err(io_error("read", path))?;
@@ -218,7 +219,7 @@ fn io_error<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -
 #[derive(Debug)]
 pub struct Journal {
     file: File,
-    path: PathBuf,
+    place: Place,
     length: u64,
     next_seq: u64,
     /// Whether half a record may stand behind `length`.
@@ -230,9 +231,9 @@ impl Journal {
     ///
     /// # Errors
     /// As [`replay`], or when the file cannot be written.
-    pub fn open(path: &Path) -> Result<(Self, Replay), JournalError> {
+    pub fn open(log: &Place) -> Result<(Self, Replay), JournalError> {
         let mut records = Vec::new();
-        let (journal, scanned) = Self::resume(path, &mut |record| records.push(record))?;
+        let (journal, scanned) = Self::resume(log, &mut |record| records.push(record))?;
         Ok((journal, scanned.with(records)))
     }
 
@@ -240,19 +241,32 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn resume(path: &Path, each: &mut dyn FnMut(Record)) -> Result<(Self, Scanned), JournalError> {
-        let scanned = scan(path, each)?;
-        let file = File::options().create(true).append(true).open(path).map_err(io_error("open", path))?;
+    pub fn resume(log: &Place, each: &mut dyn FnMut(Record)) -> Result<(Self, Scanned), JournalError> {
+        let path = log.path();
+        let scanned = scan(log, each)?;
+        let file = files::open_for_append(log).map_err(io_error("open", path))?;
         if scanned.torn_bytes > 0 {
             file.set_len(scanned.whole_bytes).map_err(io_error("truncate", path))?;
         }
         file.sync_all().map_err(io_error("sync", path))?;
-        if let Some(folder) = path.parent() {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(io_error("sync", folder))?;
+        if let Some(folder) = log.parent() {
+            let synced = folder.open_as_folder().and_then(|opened| opened.sync_all());
+            synced.map_err(io_error("sync", folder.path()))?;
         }
         let (length, next_seq) = (scanned.whole_bytes, scanned.records + 1);
-        Ok((Self { file, path: path.to_owned(), length, next_seq, is_torn: false }, scanned))
+        Ok((Self { file, place: log.clone(), length, next_seq, is_torn: false }, scanned))
+    }
+
+    /// Refuses to write into a file that has no name any more: the records would be lost.
+    fn refuse_removed(&self) -> Result<(), JournalError> {
+        use std::os::unix::fs::MetadataExt;
+
+        let is_removed = self.file.metadata().is_ok_and(|about| about.nlink() == 0);
+        if is_removed {
+            let source = io::Error::other("it was removed while the sweep ran; run the sweep again");
+            return Err(io_error("append to", self.place.path())(source));
+        }
+        Ok(())
     }
 
     /// Appends a record and returns it once it is in the file; once it is on disk, and all before
@@ -266,8 +280,9 @@ impl Journal {
         event: Event,
         at: SystemTime,
     ) -> Result<Record, JournalError> {
+        self.refuse_removed()?;
         if self.is_torn {
-            self.file.set_len(self.length).map_err(io_error("truncate", &self.path))?;
+            self.file.set_len(self.length).map_err(io_error("truncate", self.place.path()))?;
             self.is_torn = false;
         }
         let at = humantime::format_rfc3339_millis(at).to_string();
@@ -275,7 +290,7 @@ impl Journal {
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             let sync = record.event.is_state_change() || record.seq == 1;
-            files::append(&mut self.file, &self.path, self.length, &line, sync)?;
+            files::append(&mut self.file, &self.place, self.length, &line, sync)?;
             Ok(line.len() as u64)
         });
         match written {
@@ -287,7 +302,7 @@ impl Journal {
             Err(source) => {
                 // Half a line before the next record would make the log unreadable.
                 self.is_torn = self.file.set_len(self.length).is_err();
-                Err(io_error("append to", &self.path)(source))
+                Err(io_error("append to", self.place.path())(source))
             }
         }
     }
@@ -323,7 +338,7 @@ mod tests {
         prop::collection::vec((prop::option::of((1_u32..9).prop_map(TrialId)), event), 1..6)
     }
 
-    fn written(path: &Path, events: &[(Option<TrialId>, Event)]) -> Vec<Record> {
+    fn written(path: &Place, events: &[(Option<TrialId>, Event)]) -> Vec<Record> {
         let (mut journal, _) = Journal::open(path).unwrap();
         let at = SystemTime::UNIX_EPOCH;
         events.iter().map(|(trial, event)| journal.append(*trial, event.clone(), at).unwrap()).collect()
@@ -334,12 +349,12 @@ mod tests {
         #[test]
         fn a_log_cut_at_any_byte_replays_to_a_prefix_and_can_be_appended_to(events in events()) {
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("events.jsonl");
+            let path = Place::named(folder.path()).join("events.jsonl");
             let records = written(&path, &events);
             let bytes = fs::read(&path).unwrap();
             for cut in 0..=bytes.len() {
                 let mut whole = Vec::new();
-                let found = read(&path, &bytes[..cut], &mut |record| whole.push(record)).unwrap();
+                let found = read(path.path(), &bytes[..cut], &mut |record| whole.push(record)).unwrap();
                 let breaks = bytes[..cut].split(|&byte| byte == b'\n').count() - 1;
                 prop_assert_eq!(&whole, &records[..breaks]);
                 prop_assert_eq!(found.torn_bytes == 0, cut == 0 || bytes[cut - 1] == b'\n');
@@ -358,7 +373,7 @@ mod tests {
     fn after_a_record_that_was_not_written_whole_none_is_written_behind_it() {
         // A device that is full at once, and that cannot be cut off.
         let file = File::options().append(true).open("/dev/full").unwrap();
-        let mut journal = Journal { file, path: "log".into(), length: 0, next_seq: 1, is_torn: false };
+        let mut journal = Journal { file, place: Place::of("log"), length: 0, next_seq: 1, is_torn: false };
         let mut append = || match journal.append(None, Event::Interrupted, SystemTime::UNIX_EPOCH) {
             Err(JournalError::Io { operation, source, .. }) => (operation, source.kind()),
             other => panic!("{other:?}"),
@@ -369,7 +384,7 @@ mod tests {
 
     fn refused(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
+        let path = Place::named(folder.path()).join("events.jsonl");
         fs::write(&path, text).unwrap();
         let message = Journal::open(&path).unwrap_err().to_string();
         assert_eq!(fs::read_to_string(&path).unwrap(), text, "a refused log stays as it is");
@@ -408,7 +423,7 @@ mod tests {
     #[test]
     fn a_last_line_of_garbage_is_torn() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
+        let path = Place::named(folder.path()).join("events.jsonl");
         fs::write(&path, format!("{FIRST}\0\0\0\n")).unwrap();
         let (_, replay) = Journal::open(&path).unwrap();
         assert_eq!((replay.records.len(), replay.torn_bytes), (1, 4));
@@ -418,7 +433,7 @@ mod tests {
     #[test]
     fn a_tail_of_which_nothing_was_synced_is_torn_whatever_of_it_is_there() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
+        let path = Place::named(folder.path()).join("events.jsonl");
         let resumed = |seq: u64| {
             FIRST
                 .replace("\"seq\":1", &format!("\"seq\":{seq}"))

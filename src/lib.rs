@@ -7,6 +7,8 @@
 //! The map of the modules, the invariants and a glossary stand in `docs/ARCHITECTURE.md`, which is
 //! compared with the sources by a test. Dependencies point down only.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make the files that the code meets"))]
+
 pub mod byte_size;
 pub mod cache;
 mod chance;

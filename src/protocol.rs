@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Event, Outcome, Progress},
     job::Attempt,
+    system::files::FolderIdentity,
     trial::{Failure, TrialId},
 };
 
 /// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
 /// version alone.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,12 @@ pub enum WorkerRequest {
 pub struct Assignment {
     /// The trial.
     pub trial: TrialId,
-    /// Its folder, an absolute path; it holds `trial.json`.
+    /// The sweep's folder, an absolute path.
+    pub sweep: PathBuf,
+    /// Which folder that must be; any, if it is not said. A path alone may lead to another folder by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<FolderIdentity>,
+    /// The trial's folder below that one; it holds `trial.json`.
     pub folder: PathBuf,
     /// How this attempt is made.
     #[serde(default)]

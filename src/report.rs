@@ -22,7 +22,7 @@ mod transliterate;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
 pub use self::{
     error::ReportError,
@@ -31,7 +31,7 @@ pub use self::{
 use crate::{
     leaderboard::Leaderboard,
     study::{Study, TrialRecord},
-    system::files,
+    system::files::{self, Place},
     trial::TrialId,
 };
 
@@ -45,42 +45,43 @@ pub const PICTURED_IN_LARGE_SWEEP: usize = 100;
 ///
 /// # Errors
 /// When the trial has no evaluation yet, or `path` cannot be written.
-pub fn draw_curve(record: &TrialRecord, study: &Study, path: &Path) -> Result<(), ReportError> {
-    write(path, &curve::png(record, study)?)
+pub fn draw_curve(record: &TrialRecord, study: &Study, place: &Place) -> Result<(), ReportError> {
+    write(place, &curve::png(record, study)?)
 }
 
 /// Writes `confusion.png`: the counts on the test set by true and predicted class.
 ///
 /// # Errors
 /// When the trial is not complete, or `path` cannot be written.
-pub fn draw_confusion(record: &TrialRecord, study: &Study, path: &Path) -> Result<(), ReportError> {
-    write(path, &confusion::png(record, study)?)
+pub fn draw_confusion(record: &TrialRecord, study: &Study, place: &Place) -> Result<(), ReportError> {
+    write(place, &confusion::png(record, study)?)
 }
 
 /// Writes `overview.png`, 1500 pixels wide: every validation curve, coloured by rank, and test F1 against
 /// each swept setting.
 ///
 /// # Errors
-/// When `path` cannot be written.
-pub fn draw_overview(study: &Study, board: &Leaderboard, path: &Path) -> Result<(), ReportError> {
-    write(path, &overview::png(study, board)?)
+/// When `place` cannot be written.
+pub fn draw_overview(study: &Study, board: &Leaderboard, place: &Place) -> Result<(), ReportError> {
+    write(place, &overview::png(study, board)?)
 }
 
 /// Writes `report.html`, with `overview.png` and the pictures of the first trials from the folder beside it; see
 /// [`page`](page()).
 ///
 /// # Errors
-/// When `path` cannot be written.
+/// When `place` cannot be written.
 pub fn write_page(
     study: &Study,
     board: &Leaderboard,
     spec: &str,
     pictured: &BTreeSet<TrialId>,
-    path: &Path,
+    place: &Place,
 ) -> Result<(), ReportError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let page = page(study, board, spec, pictured, &|picture| fs::read(folder.join(picture)).ok());
-    write(path, page.as_bytes())
+    let folder = place.parent();
+    let picture = |name: &str| folder.as_ref()?.join(name).read().ok();
+    let page = page(study, board, spec, pictured, &picture);
+    write(place, page.as_bytes())
 }
 
 /// The trials that have pictures: all trials, or in a large sweep the first ones on the leaderboard.
@@ -90,8 +91,8 @@ pub fn pictured(board: &Leaderboard) -> BTreeSet<TrialId> {
     board.rows.iter().take(count).map(|row| row.trial).collect()
 }
 
-/// Writes a temporary file beside `path` and renames it.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    files::write_atomically(path, bytes)
-        .map_err(|source| ReportError::Writing { path: path.to_owned(), source })
+/// Writes a temporary file beside `place` and renames it.
+fn write(place: &Place, bytes: &[u8]) -> Result<(), ReportError> {
+    files::write_atomically(place, bytes)
+        .map_err(|source| ReportError::Writing { path: place.path().to_owned(), source })
 }

@@ -34,7 +34,7 @@ mod text;
 mod translate;
 mod words;
 
-use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path};
+use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 pub use inspect::{Inspect, Inspected, Refusal, Wanted};
 pub use problem::{Problem, SpecError};
@@ -45,6 +45,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     data::Dataset,
     settings::{Section, Settings},
+    system::files::named,
 };
 use document::Node;
 use draft::SpecDraft;
@@ -79,7 +80,8 @@ pub fn read(path: &Path, overrides: &[String], inspect: &Inspect<'_>) -> Result<
     let working = std::env::current_dir()
         .map_err(|error| failed(format!("could not find the working folder: {error}"), "change into one"))?;
     let mut bytes = Vec::new();
-    let opened = File::open(path).and_then(|file| file.take(SPEC_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let opened =
+        named::open_stream(path).and_then(|file| file.take(SPEC_BYTES_MAX + 1).read_to_end(&mut bytes));
     let help = "name the TOML file of a sweep, for example sweeps/lr_dropout.toml";
     opened.map_err(|error| failed(format!("could not read the spec {name}: {error}"), help))?;
     if bytes.len() as u64 > SPEC_BYTES_MAX {

@@ -2,7 +2,6 @@
 //!
 //! Nothing here knows of trials or sweeps.
 
-pub(crate) mod bounded;
 pub mod device;
 pub mod disk;
 pub mod files;

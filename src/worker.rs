@@ -9,7 +9,6 @@ use std::{
     fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
@@ -21,6 +20,7 @@ use crate::{
     job::{Attempt, Job},
     protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
     results::{TrialFolder, read_json},
+    system::files::Place,
     system::{
         device::Device,
         memory::{self, Memory},
@@ -49,7 +49,7 @@ pub enum Left {
 }
 
 /// Runs one trial, as [`Session::run`] does: job, attempt, folder, and the function that hears reports.
-type Train<'a> = dyn FnMut(&Job, Attempt, &Path, &mut Observe<'_>) -> Result<Ending, TrainError> + 'a;
+type Train<'a> = dyn FnMut(&Job, Attempt, &Place, &mut Observe<'_>) -> Result<Ending, TrainError> + 'a;
 
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
 pub fn run(device: Device) -> Left {
@@ -58,7 +58,7 @@ pub fn run(device: Device) -> Left {
         compute_here(threads);
     }
     let mut session = None;
-    let mut train = |job: &Job, attempt: Attempt, folder: &Path, observe: &mut Observe<'_>| {
+    let mut train = |job: &Job, attempt: Attempt, folder: &Place, observe: &mut Observe<'_>| {
         // Not before the first trial, so that a device that cannot be opened fails that trial.
         let session: &mut Session = match &mut session {
             Some(session) => session,
@@ -186,15 +186,15 @@ impl<W: Write> Server<W> {
     /// Waits until no other process works in a trial's folder: a worker whose orchestrator was killed may
     /// not have left yet. Where the file system has no locks, nothing is waited for. An error is the line
     /// that says how the trial ended instead.
-    fn alone(&mut self, id: TrialId, path: &Path) -> Result<Option<File>, Box<WorkerLine>> {
-        let Ok(folder) = File::open(path) else { return Ok(None) };
+    fn alone(&mut self, id: TrialId, place: &Place) -> Result<Option<File>, Box<WorkerLine>> {
+        let Ok(folder) = place.open_as_folder() else { return Ok(None) };
         let begun = Instant::now();
         loop {
             match folder.try_lock() {
                 Ok(()) => return Ok(Some(folder)),
                 Err(TryLockError::Error(_)) => return Ok(None),
                 Err(TryLockError::WouldBlock) if begun.elapsed() > OTHERS_LEAVE => {
-                    let message = format!("another process still works in {}; end it", path.display());
+                    let message = format!("another process still works in {}; end it", place.display());
                     return Err(Box::new(failed(id, FailureKind::Spawn, &message)));
                 }
                 Err(TryLockError::WouldBlock) if self.requests.stop.has(id) => {
@@ -207,9 +207,12 @@ impl<W: Write> Server<W> {
 
     /// Runs one trial. Returns the line that says how it ended.
     fn attempt(&mut self, order: &Assignment, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
-        let (id, path) = (order.trial, order.folder.as_path());
-        let folder = TrialFolder::new(path);
-        let _alone = match self.alone(id, path) {
+        let id = order.trial;
+        let folder = match open(order) {
+            Ok(folder) => folder,
+            Err(message) => return Ok(failed(id, FailureKind::Disk, &message)),
+        };
+        let _alone = match self.alone(id, folder.place()) {
             Ok(lock) => lock,
             Err(line) => return Ok(*line),
         };
@@ -227,7 +230,7 @@ impl<W: Write> Server<W> {
         };
         // After a panic nothing of the trial is used again: the process leaves.
         let ending = catch_unwind(AssertUnwindSafe(|| {
-            train(&job, order.attempt, folder.path(), &mut |report| reporter.on_report(report))
+            train(&job, order.attempt, folder.place(), &mut |report| reporter.on_report(report))
         }));
         if reporter.is_closed {
             return Err(Closed);
@@ -245,6 +248,16 @@ impl<W: Write> Server<W> {
             Ok(Ok(Ending::Complete(outcome))) => finished(id, *outcome),
         })
     }
+}
+
+/// Opens and holds the sweep's folder, and returns the trial's folder in it. An error is the message for the user.
+fn open(order: &Assignment) -> Result<TrialFolder, String> {
+    let sweep = Place::named(&order.sweep);
+    let found = sweep.identity().map_err(|error| format!("cannot open {}: {error}", sweep.display()))?;
+    if order.identity.is_some_and(|wanted| wanted != found) {
+        return Err(format!("{} is another folder than when the run began", sweep.display()));
+    }
+    Ok(TrialFolder::new(sweep.join(&order.folder)))
 }
 
 /// Turns a trial's reports into lines.

@@ -8,7 +8,7 @@
 //!     the arrays in order, each from a multiple of 64 on, in the machine's byte order
 //! ```
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::Path};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -19,6 +19,7 @@ use super::{
     kind::Kind,
     mapped::{Mapped, Numbers},
 };
+use crate::system::files::Place;
 
 const MAGIC: &[u8; 16] = b"sweep cache v1\r\n";
 /// Where the digest stands.
@@ -165,8 +166,8 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Opens the entry at `path`. With `checked` its digest is compared, which reads the whole file.
-    pub(super) fn open(path: &Path, checked: bool) -> Result<Self, EntryError> {
-        let file = File::open(path)?;
+    pub(super) fn open(place: &Place, checked: bool) -> Result<Self, EntryError> {
+        let file = place.open()?;
         if file.metadata()?.len() < HEAD as u64 {
             return Err(EntryError::Damaged("it is cut off"));
         }
@@ -222,10 +223,9 @@ pub(crate) struct EntryDraft {
 }
 
 impl EntryDraft {
-    /// Begins the file at `path` with `head` and zeros for all numbers. The whole space is allocated at once.
-    pub(super) fn begin(path: &Path, head: &EntryHead) -> io::Result<Self> {
+    /// Begins the empty `file` with `head` and zeros for all numbers. The whole space is allocated at once.
+    pub(super) fn begin(file: File, head: &EntryHead) -> io::Result<Self> {
         let (bytes, places) = head.layout()?;
-        let file = File::options().read(true).write(true).open(path)?;
         let length = places.last().copied().unwrap_or(0);
         match fallocate(&file, FallocateFlags::empty(), 0, length) {
             // A full disk is noticed now, and not after the numbers have been computed.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -57,7 +58,7 @@ fn what_one_stored_another_finds() {
     let other = Cache::new(Some(spec.clone()));
     assert!(make(&other, "a", 1000));
     assert!(!make(&other, "b", 1000), "another key");
-    let found = list(&spec.folder).unwrap();
+    let found = list(&spec.place()).unwrap();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].what, Some((Kind::Text, "a test".to_owned())));
     // Nothing else is left.
@@ -169,7 +170,7 @@ fn the_least_recently_used_entries_go_when_the_bound_is_reached() {
     }
     assert!(make(&cache, "a", 1000), "used, and so the youngest");
     make(&cache, "d", 1000);
-    assert_eq!(list(&spec.folder).unwrap().len(), 3);
+    assert_eq!(list(&spec.place()).unwrap().len(), 3);
     let is_there = |name: &str| spec.folder.join(key(name).0).exists();
     assert_eq!(["a", "b", "c", "d"].map(is_there), [true, false, true, true]);
     assert!(!make(&cache, "large", 100_000), "larger than the bound");
@@ -212,7 +213,7 @@ fn the_old_remains_of_a_killed_process_go_and_other_files_stay() {
 #[test]
 fn clearing_counts_entries_and_leaves_files_of_others() {
     let (_folder, spec) = littered();
-    assert_eq!(clear(&spec.folder).unwrap(), (1, head(10).file_length()));
+    assert_eq!(clear(&spec.place()).unwrap(), (1, head(10).file_length()));
     assert_eq!(names(&spec.folder), ["notes"]);
 }
 

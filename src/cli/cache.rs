@@ -1,6 +1,6 @@
 //! `sweep cache`: lists or removes the entries of the cache that trials share.
 
-use std::{path::Path, time::SystemTime};
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cache::{self, Kind, Listed},
     results::Results,
+    system::files::Place,
 };
 
 #[derive(Debug, Args)]
@@ -66,11 +67,11 @@ pub(super) fn cache(args: &CacheArgs, results: &Results) -> Result<Exit, Stop> {
 }
 
 /// The error of an operation on the folder.
-fn failed(operation: &str, folder: &Path, error: &std::io::Error) -> Stop {
+fn failed(operation: &str, folder: &Place, error: &std::io::Error) -> Stop {
     Stop::results(&format!("cannot {operation} {}: {error}", folder.display()))
 }
 
-fn list(format: ListingFormat, folder: &Path) -> Result<(), Stop> {
+fn list(format: ListingFormat, folder: &Place) -> Result<(), Stop> {
     let entries = cache::list(folder).map_err(|error| failed("read", folder, &error))?;
     let bytes = entries.iter().map(|entry| entry.bytes).sum();
     match format {
@@ -93,7 +94,7 @@ fn written(time: SystemTime) -> String {
 }
 
 /// The entries as a table.
-fn describe(folder: &Path, entries: &[Listed], bytes: u64) -> String {
+fn describe(folder: &Place, entries: &[Listed], bytes: u64) -> String {
     if entries.is_empty() {
         return format!("{} holds no entry\n", folder.display());
     }
@@ -138,12 +139,12 @@ mod tests {
         let entries =
             [entry(Some((Kind::Text, "train, bert, chunks of 64".to_owned())), 1_234_567), entry(None, 12)];
         assert_eq!(
-            describe(Path::new("r/.cache"), &entries, 1_234_579),
+            describe(&Place::named("r/.cache"), &entries, 1_234_579),
             "r/.cache: 1.2 MB of entries\n\n\
              kind  size    last used             of\n\
              text  1.2 MB  1970-01-02T00:00:00Z  train, bert, chunks of 64\n\
              ?     12 B    1970-01-02T00:00:00Z  cannot be read\n"
         );
-        assert_eq!(describe(Path::new("c"), &[], 0), "c holds no entry\n");
+        assert_eq!(describe(&Place::named("c"), &[], 0), "c holds no entry\n");
     }
 }

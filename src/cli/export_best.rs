@@ -70,8 +70,8 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
         Dtype::F16 => Precision::F16,
     };
     let labels = &study.labels;
-    let model = Model { job: &job, folder: trial.path(), labels, outcome, verdict, choice, precision };
-    let out = args.out.clone().unwrap_or_else(|| folder.best_model());
+    let model = Model { job: &job, folder: trial.place(), labels, outcome, verdict, choice, precision };
+    let out = args.out.clone().unwrap_or_else(|| folder.best_model().path().to_owned());
     export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
     let params = record.trial.params.to_string();
     let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };

@@ -110,7 +110,7 @@ pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop>
         .and_then(|()| show::write_leaderboard(&folder, &board))
         .and_then(|()| show::draw_sweep(&folder, &study, &board, &pictured))
         .map_err(|error| Stop::results(&chain(&*error)))?;
-    print(&format!("{}\n", display::path(&folder.report())))?;
+    print(&format!("{}\n", display::path(folder.report().path())))?;
     Ok(Exit::Complete)
 }
 

@@ -9,7 +9,6 @@ use crate::{
     plan::Plan,
     results::{Results, SweepFolder},
     study::Study,
-    system::bounded,
 };
 
 /// A sweep that was read from its folder.
@@ -56,7 +55,7 @@ pub(super) fn replay(folder: &SweepFolder, plan: &Plan) -> Result<Replayed, Stop
 /// Reads the plan in `folder`, if there is one.
 pub(super) fn read_plan(folder: &SweepFolder) -> Result<Option<Plan>, Stop> {
     let path = folder.plan();
-    let bytes = match bounded::read(&path, bounded::RESULTS_BYTES_MAX) {
+    let bytes = match path.read() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|error| Stop::results(&format!("cannot read {}: {error}", path.display())))?,
     };

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +22,7 @@ use crate::{
     policy::Keep,
     results::{Lock, Results, SweepFolder, json, write_atomic},
     study::{Study, TrialRecord},
-    system::device::Device,
+    system::{device::Device, files::Place},
     train::Exported,
     trial::{State, TrialId},
 };
@@ -81,17 +81,18 @@ pub(super) fn forecast_disk(
 pub(super) fn forget(folder: &SweepFolder, lock: &Lock) -> Result<(), Stop> {
     let model = folder.best_model();
     if is_our_export(&model) {
-        fs::remove_dir_all(&model)
+        model
+            .remove()
             .map_err(|error| Stop::results(&format!("cannot remove {}: {error}", model.display())))?;
     }
     Ok(folder.clear(lock)?)
 }
 
 /// Whether `sweep export-best` wrote the folder. Any other folder belongs to the user.
-fn is_our_export(folder: &Path) -> bool {
-    let config = fs::read(folder.join("config.json")).unwrap_or_default();
+fn is_our_export(folder: &Place) -> bool {
+    let config = folder.join("config.json").read().unwrap_or_default();
     let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
-    config.get("sweep").is_some() && Exported::read(folder).is_ok()
+    config.get("sweep").is_some() && Exported::read(folder.path()).is_ok()
 }
 
 /// Writes the plan and its spec into the folder. If the folder holds a plan already, that one is revised:
@@ -103,18 +104,18 @@ pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Pl
     let Some(found) = read_plan(folder)? else {
         // The plan comes first, since it marks the folder as a sweep's. If the spec is missing after a crash,
         // the same command writes it below.
-        write_atomic(&path, json(&path, &plan)?.as_bytes())?;
+        write_atomic(&path, json(path.path(), &plan)?.as_bytes())?;
         write_atomic(&folder.spec(), spec.as_bytes())?;
         return Ok(plan);
     };
     let revision = changes::revise(folder, &found, &plan)?;
     eprint_lossy(&changes::describe(&revision));
     // The spec comes first: as long as the plan is the old one, the same command finds the same change again.
-    if fs::read(folder.spec()).ok().as_deref() != Some(spec.as_bytes()) {
+    if folder.spec().read().ok().as_deref() != Some(spec.as_bytes()) {
         write_atomic(&folder.spec(), spec.as_bytes())?;
     }
     if found != revision.plan {
-        write_atomic(&path, json(&path, &revision.plan)?.as_bytes())?;
+        write_atomic(&path, json(path.path(), &revision.plan)?.as_bytes())?;
     }
     Ok(revision.plan)
 }
@@ -123,7 +124,7 @@ pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Pl
 /// trials.
 pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
     let complete = study.trials.iter().filter(|record| record.state == State::Complete);
-    let gone: Vec<(TrialId, PathBuf)> = complete
+    let gone: Vec<(TrialId, Place)> = complete
         .filter_map(|record| {
             let id = record.trial.id;
             let trial = folder.trial(id);
@@ -135,7 +136,7 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
     for (id, path) in &gone {
         eprint_lossy(&format!(
             "trial {id} is complete, but {} is gone: it runs again\n",
-            display::path(path)
+            display::path(path.path())
         ));
     }
     let trials: Vec<TrialId> = gone.into_iter().map(|(id, _)| id).collect();
@@ -144,8 +145,8 @@ pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
 }
 
 /// Whether a file does not exist. Any other error of the system does not count as gone.
-fn is_gone(path: &Path) -> bool {
-    matches!(fs::metadata(path), Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+fn is_gone(place: &Place) -> bool {
+    matches!(place.about(), Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
 /// The error for a best trial whose parameters are gone; `None` if they exist.
@@ -169,7 +170,7 @@ pub(super) fn missing_parameters(folder: &SweepFolder, record: &TrialRecord) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
     use super::*;
     use crate::samples;
@@ -191,7 +192,7 @@ mod tests {
         let plan = samples::plan(2);
         prepare(&folder, plan.clone(), "the spec").unwrap();
         assert_eq!(prepare(&folder, plan.clone(), "the spec, with a comment").unwrap(), plan);
-        assert_eq!(text(&folder.spec()), "the spec, with a comment");
+        assert_eq!(text(folder.spec().path()), "the spec, with a comment");
     }
 
     #[test]
@@ -202,7 +203,7 @@ mod tests {
         prepare(&folder, plan.clone(), "the spec").unwrap();
         fs::remove_file(folder.spec()).unwrap();
         prepare(&folder, plan.clone(), "the spec").unwrap();
-        assert_eq!(text(&folder.spec()), "the spec");
+        assert_eq!(text(folder.spec().path()), "the spec");
 
         fs::write(folder.spec(), "a larger spec").unwrap();
         let larger = prepare(&folder, samples::plan(3), "a larger spec").unwrap();

@@ -1,6 +1,6 @@
 //! `sweep run`: from a spec to results.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, io, path::PathBuf};
 
 use clap::Args;
 
@@ -29,6 +29,7 @@ use crate::{
     spec,
     spec::{Reading, Spec},
     study::Study,
+    system::files::named,
     system::{device::Device, disk},
     trial::TrialId,
 };
@@ -98,12 +99,14 @@ struct PlannedRun<'a> {
 
 impl PlannedRun<'_> {
     /// Runs the trials of `plan` that are not over, and concludes the run.
-    fn start(self, mut plan: Plan) -> Result<Exit, Stop> {
+    fn start(mut self, mut plan: Plan) -> Result<Exit, Stop> {
         prepare::take_fingerprints(&mut plan)?;
         if self.args.fresh || !self.folder.plan().exists() {
             // An error in the weights is found before anything is removed or created.
             self.checkpoints.fetch_weights(&Study::new(&plan))?;
         }
+        // From here on everything happens in this very folder, whatever becomes of its name.
+        self.folder = self.folder.held()?;
         let lock = self.lock(&plan.sweep)?;
         if self.args.fresh {
             prepare::forget(&self.folder, &lock)?;
@@ -124,6 +127,7 @@ impl PlannedRun<'_> {
         self.warn_of_full_disk(&study, &plan);
         let folder = self.folder;
         let ended = Execution { folder: &folder, plan, study, again, devices: self.devices }.run()?;
+        folder.check()?;
         let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
         conclude(&folder, &ended.study)?;
         drop(lock);
@@ -153,7 +157,7 @@ impl PlannedRun<'_> {
 
 /// The spec with the command that runs it, as a comment above its text.
 fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
-    let text = fs::read_to_string(&args.spec)
+    let text = named::read_to_string(&args.spec)
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.spec.display())))?;
     // Escaped, so that the comment stays on one line even if a path or an override has a line break.
     let mut command = format!("# sweep run {}", args.spec.display().to_string().escape_debug());

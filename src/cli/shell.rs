@@ -1,6 +1,6 @@
 //! `sweep completions` and `sweep man`: what shells and `man` read, made from the arguments themselves.
 
-use std::{fs, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -10,7 +10,10 @@ use super::{
     exit::{Exit, Stop},
     terminal::print,
 };
-use crate::display;
+use crate::{
+    display,
+    system::files::{self, Place},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
@@ -44,7 +47,7 @@ pub(super) fn man(args: &ManArgs, command: Command) -> Result<Exit, Stop> {
     let failed = |error: io::Error| {
         Stop::usage(format!("cannot write manual pages into {}: {error}", display::path(dir)))
     };
-    fs::create_dir_all(dir).map_err(failed)?;
+    files::create_folder(&Place::named(dir)).map_err(failed)?;
     clap_mangen::generate_to(command, dir).map_err(failed)?;
     print(&format!("{}\n", display::path(&dir.join("sweep.1"))))?;
     Ok(Exit::Complete)

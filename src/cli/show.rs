@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     collections::BTreeSet,
     error::Error,
-    fs,
     time::{Duration, Instant},
 };
 
@@ -125,7 +124,7 @@ pub(super) fn draw_sweep(
     pictured: &BTreeSet<TrialId>,
 ) -> DrawResult {
     report::draw_overview(study, board, &folder.overview())?;
-    let spec = fs::read_to_string(folder.spec()).unwrap_or_default();
+    let spec = folder.spec().read_to_string().unwrap_or_default();
     report::write_page(study, board, &spec, pictured, &folder.report())?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{
     row_fault::{RowFault, RowPlace, list},
     spec::SplitName,
 };
-use crate::metrics::Average;
+use crate::{metrics::Average, system::files::named};
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,5 +282,9 @@ fn leaks_note(leaks: &Leaks) -> String {
 }
 
 fn missing_note(file: &DataFile) -> String {
-    if file.path.is_dir() { format!("{file} is a folder") } else { format!("there is no file {file}") }
+    if named::is_folder(&file.path) {
+        format!("{file} is a folder")
+    } else {
+        format!("there is no file {file}")
+    }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     cell::Cell,
-    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::Path,
     rc::Rc,
@@ -20,7 +19,7 @@ use super::{
     encoding::{self, Decoding},
     error::{TableError, Unreadable},
 };
-use crate::display::shorten;
+use crate::{display::shorten, system::files::named};
 
 /// Bytes that a workbook may have when it is unpacked, and a compressed file whatever it was before.
 pub(super) const UNPACKED_BYTES_MAX: u64 = 2 << 30;
@@ -165,14 +164,14 @@ pub(super) type Stamp = (u64, SystemTime);
 
 /// The stamp of the file at `path`; `None` if it cannot be looked at.
 pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    let about = fs::metadata(path).ok()?;
+    let about = named::metadata(path).ok()?;
     Some((about.len(), about.modified().ok()?))
 }
 
 /// The encoding that the file at `path`, which is not UTF-8, most likely has, and the start of its line
 /// `line` when it is read so; `None` if that cannot be found out.
 pub(super) fn guess_encoding(path: &Path, line: u64) -> Option<(&'static Encoding, String)> {
-    let input = Box::new(BufReader::with_capacity(BLOCK, File::open(path).ok()?));
+    let input = Box::new(BufReader::with_capacity(BLOCK, named::open(path).ok()?));
     let mut sample = Vec::new();
     unpack(input).ok()?.take(SAMPLE_BYTES).read_to_end(&mut sample).ok()?;
     if sample.contains(&0) {

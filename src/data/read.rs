@@ -14,6 +14,7 @@ use super::{
     spec::DataSpec,
     table::{self, Request, TableFormat},
 };
+use crate::system::files::named;
 
 /// Faults of the rows of one file that are listed one by one; the others are counted.
 const FAULTS_SHOWN: usize = 8;
@@ -90,7 +91,7 @@ pub(super) fn open(
     spec: &DataSpec,
     quotes: Quotes,
 ) -> Result<Table<'static>, Vec<DataError>> {
-    if !file.path.is_file() {
+    if !named::is_file(&file.path) {
         return Err(vec![DataError::Missing { file: file.clone() }]);
     }
     let columns = Columns { text: spec.text.clone(), label: Some(spec.label.clone()) };

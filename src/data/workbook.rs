@@ -4,7 +4,6 @@
 //! than its texts.
 
 use std::{
-    fs::File,
     io::{self, BufReader, Read as _},
     path::Path,
 };
@@ -19,7 +18,7 @@ use super::{
     open::UNPACKED_BYTES_MAX,
     row_fault::{RowFault, RowPlace},
 };
-use crate::system::machine;
+use crate::system::{files::named, machine};
 
 /// What a damaged file is called.
 const WHAT: &str = "Excel workbook";
@@ -27,7 +26,7 @@ const WHAT: &str = "Excel workbook";
 /// Reads the first sheet of the workbook at `path`.
 pub(super) fn table(path: &Path, columns: &Columns) -> Result<Table<'static>, TableError> {
     check(path)?;
-    let open = || File::open(path).map(BufReader::new).map_err(TableError::start);
+    let open = || named::open(path).map(BufReader::new).map_err(TableError::start);
     let mut workbook = Xlsx::new(open()?).map_err(damaged)?;
     let is_sheet = |sheet: &&calamine::Sheet| sheet.typ == SheetType::WorkSheet;
     let mut sheets = workbook.sheets_metadata().iter().filter(is_sheet).map(|sheet| sheet.name.clone());
@@ -126,7 +125,7 @@ fn cells(
 
 /// Refuses an archive that is no workbook, or that unpacks to more than the bound.
 fn check(path: &Path) -> Result<(), TableError> {
-    let file = File::open(path).map_err(TableError::start)?;
+    let file = named::open(path).map_err(TableError::start)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged_archive)?;
     if archive.index_for_name("xl/workbook.xml").is_none() {
         let is_binary = archive.index_for_name("xl/workbook.bin").is_some();

@@ -2,12 +2,15 @@
 //!
 //! Always after the log says so: a crash in between leaves files that the next run removes.
 
-use std::{fs, io, path::Path, sync::mpsc as blocking};
+use std::{io, sync::mpsc as blocking};
 
 use tokio::task::JoinHandle;
 
 use super::observer::Warnings;
-use crate::{results::TrialFolder, system::files};
+use crate::{
+    results::TrialFolder,
+    system::files::{self, Place},
+};
 
 /// The files of a complete trial that are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ impl Cleaner {
 fn clean(trial: &TrialFolder, what: Needless) -> io::Result<()> {
     let last = trial.last();
     for name in ["last.new", "last.before", "reused.new"] {
-        gone(files::remove_folder(&trial.path().join(name)))?;
+        gone(files::remove_folder(&trial.place().join(name)))?;
     }
     match what {
         Needless::Checkpoints => reduce(&last),
@@ -67,17 +70,16 @@ fn clean(trial: &TrialFolder, what: Needless) -> io::Result<()> {
 }
 
 /// Leaves only the parameters in `last/`.
-fn reduce(last: &Path) -> io::Result<()> {
+fn reduce(last: &Place) -> io::Result<()> {
     // First the file that makes it a checkpoint: without it nobody expects the rest.
-    gone(fs::remove_file(last.join("state.safetensors")))?;
-    let entries = match fs::read_dir(last) {
+    gone(last.join("state.safetensors").remove_file())?;
+    let names = match last.names() {
         Err(error) => return gone(Err(error)),
-        Ok(entries) => entries,
+        Ok(names) => names,
     };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name() != "model.safetensors" {
-            gone(fs::remove_file(entry.path()))?;
+    for name in names {
+        if name != "model.safetensors" {
+            gone(last.join(name).remove_file())?;
         }
     }
     Ok(())
@@ -95,6 +97,8 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     /// A trial's folder with all that a worker leaves there.
@@ -107,7 +111,7 @@ mod tests {
             }
         }
         fs::write(root.path().join("predictions.csv"), "x").unwrap();
-        let trial = TrialFolder::new(root.path());
+        let trial = TrialFolder::new(Place::named(root.path()));
         (root, trial)
     }
 
@@ -124,7 +128,7 @@ mod tests {
         let (_root, trial) = trial();
         clean(&trial, Needless::Checkpoints).unwrap();
         assert_eq!(names(trial.path()), ["best", "last", "predictions.csv"]);
-        assert_eq!(names(&trial.last()), ["model.safetensors"]);
+        assert_eq!(names(trial.last().path()), ["model.safetensors"]);
         clean(&trial, Needless::Checkpoints).unwrap();
     }
 
@@ -134,7 +138,7 @@ mod tests {
         clean(&trial, Needless::Parameters).unwrap();
         assert_eq!(names(trial.path()), ["predictions.csv"]);
         clean(&trial, Needless::Parameters).unwrap();
-        clean(&TrialFolder::new(trial.path().join("nowhere")), Needless::Parameters).unwrap();
+        clean(&TrialFolder::new(trial.place().join("nowhere")), Needless::Parameters).unwrap();
     }
 
     #[tokio::test]

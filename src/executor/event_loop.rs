@@ -1,6 +1,6 @@
 //! The loop: it listens, lets the scheduler decide, and performs the decisions.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -28,6 +28,9 @@ use crate::{
     system::{device::Device, disk},
     trial::TrialId,
 };
+
+/// Time between two looks whether the sweep's folder is where it was.
+const FOLDER_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs what is left to do of a sweep.
 ///
@@ -59,6 +62,10 @@ pub async fn run<'a>(
     while let Ok(warning) = channels.warnings.try_recv() {
         state.observers.notify(&Notice::Warning(warning));
     }
+    if result.is_err() {
+        // What fails in a folder that is gone fails for that reason.
+        state.run.folder.check()?;
+    }
     result?;
     Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted() })
 }
@@ -79,6 +86,7 @@ impl Loop<'_> {
         self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
         let mut is_listening = true;
         while !self.has_ended {
+            self.look_for_folder()?;
             let look = self.pause.next();
             tokio::select! {
                 Some(input) = channels.inputs.recv() => self.handle(input).await?,
@@ -94,6 +102,16 @@ impl Loop<'_> {
                     self.look_for_space().await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Looks now and then whether the sweep's folder is still where it was. Workers send signs of life, so that
+    /// this is called often.
+    fn look_for_folder(&mut self) -> Result<(), ExecutorError> {
+        if self.looked_for_folder.elapsed() >= FOLDER_EVERY {
+            self.looked_for_folder = Instant::now();
+            self.run.folder.check()?;
         }
         Ok(())
     }
@@ -214,10 +232,13 @@ impl Loop<'_> {
                 worker.log_to(&folder.worker_log(), &self.title(trial));
             }
             // A worker may be started anywhere.
-            let path =
-                std::path::absolute(folder.path()).map_err(ResultsError::io("resolve", folder.path()))?;
+            let sweep = self.run.folder.path();
+            let sweep = std::path::absolute(sweep).map_err(ResultsError::io("resolve", sweep))?;
+            let identity = Some(self.run.folder.identity()?);
+            let folder =
+                folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path()).to_owned();
             let attempt = Attempt { micro_batch, sharing: self.sharing(slot, trial) };
-            trials.push(Assignment { trial, folder: path, attempt });
+            trials.push(Assignment { trial, sweep, identity, folder, attempt });
         }
         self.order(slot, Command::Send(WorkerRequest::Run { trials }));
         Ok(())

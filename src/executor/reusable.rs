@@ -6,9 +6,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
+    fs::TryLockError,
     io,
-    path::Path,
 };
 
 use crate::{
@@ -21,7 +20,10 @@ use crate::{
     results::{Results, SweepFolder, TrialFolder, read_json},
     settings::Settings,
     study::{Study, TrialRecord},
-    system::{device::Device, files},
+    system::{
+        device::Device,
+        files::{self, Place},
+    },
     train::{Catalog, arithmetic},
     trial::{State, Trial, TrialId, TrialRef},
 };
@@ -55,8 +57,7 @@ pub(crate) fn find<'a>(
     let mut wanted: HashMap<u64, Vec<&Trial>> = HashMap::new();
     due.into_iter().for_each(|trial| wanted.entry(trial.seed).or_default().push(trial));
     let mut found = BTreeMap::new();
-    let others = folder.path().parent().map(|root| Results::new(root).list());
-    for other in others.and_then(Result::ok).unwrap_or_default() {
+    for other in Results::around(folder).list().unwrap_or_default() {
         if other.path() == folder.path() {
             continue;
         }
@@ -115,8 +116,8 @@ fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
 
 /// Whether the files that would be taken over are there. Their contents are checked later.
 fn has_files(folder: &TrialFolder) -> bool {
-    let parameters = PARAMETERS.iter().map(|name| folder.path().join(name).join(WEIGHTS));
-    parameters.chain(TABLES.iter().map(|name| folder.path().join(name))).all(|path| path.is_file())
+    let parameters = PARAMETERS.iter().map(|name| folder.place().join(name).join(WEIGHTS));
+    parameters.chain(TABLES.iter().map(|name| folder.place().join(name))).all(|place| place.is_file())
 }
 
 fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
@@ -154,22 +155,22 @@ impl ReusableTrial {
     /// When a file is missing or does not fit the log. The files in `into` are left as they were then,
     /// unless the disk fails.
     pub(crate) fn take_over(&self, into: &TrialFolder) -> Result<(), ReuseError> {
-        let lock = File::open(into.path())?;
-        if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+        let lock = into.place().open_as_folder()?;
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(ReuseError::Busy);
         }
-        let new = TrialFolder::new(into.path().join("reused.new"));
+        let new = TrialFolder::new(into.place().join("reused.new"));
         let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(move_in(&new, into)?));
-        let removed = files::remove_folder(new.path());
+        let removed = files::remove_folder(new.place());
         staged?;
         Ok(removed?)
     }
 
     /// Gathers the files in the folder `new`.
     fn stage(&self, new: &TrialFolder) -> Result<(), ReuseError> {
-        let at = |name: &str| (self.folder.path().join(name), new.path().join(name));
-        files::remove_folder(new.path())?;
-        files::create_folder(new.path())?;
+        let at = |name: &str| (self.folder.place().join(name), new.place().join(name));
+        files::remove_folder(new.place())?;
+        files::create_folder(new.place())?;
         for name in PARAMETERS {
             let (from, to) = at(name);
             files::link_atomically(&from.join(WEIGHTS), &to.join(WEIGHTS))?;
@@ -177,17 +178,17 @@ impl ReusableTrial {
         for name in TABLES {
             // Copies: people open tables, and some change them.
             let (from, to) = at(name);
-            files::replace_atomically(&to, |path| fs::copy(&from, path).map(drop))?;
+            files::replace_atomically(&to, |file| io::copy(&mut from.open()?, file).map(drop))?;
         }
         Ok(())
     }
 
     fn check(&self, new: &TrialFolder) -> Result<(), ReuseError> {
-        let is_whole = |path: &Path| Catalog::of_file(path).is_ok();
-        if !PARAMETERS.iter().all(|name| is_whole(&new.path().join(name).join(WEIGHTS))) {
+        let is_whole = |place: &Place| Catalog::of_result(place).is_ok();
+        if !PARAMETERS.iter().all(|name| is_whole(&new.place().join(name).join(WEIGHTS))) {
             return Err(ReuseError::Differs(WEIGHTS));
         }
-        let rows = fs::read_to_string(new.metrics())?.lines().count();
+        let rows = new.metrics().read_to_string()?.lines().count();
         if rows != self.record.evaluations.len() + 1 {
             return Err(ReuseError::Differs("metrics.csv"));
         }
@@ -207,10 +208,10 @@ impl ReusableTrial {
 /// events yet, so that the next run repeats a move that a crash has cut off.
 fn move_in(new: &TrialFolder, into: &TrialFolder) -> io::Result<()> {
     for name in ["last.new", "last.before", "last", "best"] {
-        files::remove_folder(&into.path().join(name))?;
+        files::remove_folder(&into.place().join(name))?;
     }
     for name in TABLES.iter().chain(&PARAMETERS) {
-        files::rename_folder(&new.path().join(name), &into.path().join(name))?;
+        files::rename_folder(&new.place().join(name), &into.place().join(name))?;
     }
     Ok(())
 }

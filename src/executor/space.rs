@@ -116,7 +116,11 @@ impl Loop<'_> {
     ) -> Result<Record, ExecutorError> {
         let at = SystemTime::now();
         let Self { run, journal, scheduler, interrupts, observers, .. } = self;
-        let write = || Ok(journal.append(trial, event.clone(), at)?);
+        // A folder that is gone or elsewhere gets no record that somebody would look for in vain.
+        let write = || {
+            run.folder.check()?;
+            Ok(journal.append(trial, event.clone(), at)?)
+        };
         patience(run, scheduler)
             .wait(write, interrupts, observers)
             .await
@@ -135,7 +139,9 @@ impl Loop<'_> {
 
     fn unwritten(&self, why: Unwritten, records: usize) -> ExecutorError {
         match why {
-            Unwritten::Interrupted => ExecutorError::Full { log: self.run.folder.log(), records },
+            Unwritten::Interrupted => {
+                ExecutorError::Full { log: self.run.folder.log().path().to_owned(), records }
+            }
             Unwritten::Failed(error) => error,
         }
     }
@@ -167,7 +173,7 @@ impl Loop<'_> {
 fn cache(run: &Run) -> Result<Option<CacheSpec>, ExecutorError> {
     let Some(ByteSize(bytes)) = run.plan.policy.cache else { return Ok(None) };
     let path = run.folder.cache();
-    let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", &path))?;
+    let folder = std::path::absolute(&path).map_err(ResultsError::io("resolve", path.path()))?;
     // The job is JSON, which can hold a path only if it is text.
     Ok(folder.to_str().is_some().then_some(CacheSpec { folder, bytes }))
 }
@@ -175,7 +181,7 @@ fn cache(run: &Run) -> Result<Option<CacheSpec>, ExecutorError> {
 /// Makes the trial's folder with all that a worker needs.
 fn prepare(run: &Run, study: &Study, id: TrialId) -> Result<TrialFolder, ExecutorError> {
     let folder = run.folder.trial(id);
-    files::create_folder(folder.path()).map_err(ResultsError::io("create", folder.path()))?;
+    files::create_folder(folder.place()).map_err(ResultsError::io("create", folder.path()))?;
     if let Some(record) = study.trial(id) {
         let job = Job { cache: cache(run)?, ..run.plan.job(&record.trial) };
         write_json(&folder.job(), &job)?;

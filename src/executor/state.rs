@@ -43,6 +43,8 @@ pub(super) struct Loop<'a> {
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) interrupts: mpsc::Receiver<()>,
     pub(super) has_ended: bool,
+    /// The last look whether the sweep's folder is where it was.
+    pub(super) looked_for_folder: Instant,
 }
 
 /// The ways by which the loop hears of its workers and threads.
@@ -94,6 +96,7 @@ impl<'a> Loop<'a> {
             inbox,
             interrupts,
             has_ended: false,
+            looked_for_folder: Instant::now(),
         };
         Ok((state, Channels { inputs, warnings }))
     }

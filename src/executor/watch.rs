@@ -18,6 +18,7 @@ use super::{
 use crate::{
     protocol::WorkerRequest,
     scheduler::{Input, Slot},
+    system::files::Place,
     system::{device::Device, oom_kills::OomKills},
 };
 
@@ -70,9 +71,9 @@ impl Worker {
         let _ = self.commands.send(command);
     }
 
-    /// Sends its standard error to `path` from now on, under `title`.
-    pub(super) fn log_to(&self, path: &Path, title: &str) {
-        self.log.switch(path, title);
+    /// Sends its standard error to `place` from now on, under `title`.
+    pub(super) fn log_to(&self, place: &Place, title: &str) {
+        self.log.switch(place, title);
     }
 }
 

@@ -3,13 +3,15 @@
 use std::{
     fs::File,
     io::Write,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::results::TITLE;
+use crate::{
+    results::TITLE,
+    system::files::{self, Place},
+};
 
 /// Bytes kept of one attempt, from its beginning.
 const ATTEMPT_MAX: usize = 1 << 20;
@@ -24,7 +26,7 @@ pub(super) struct WorkerLog(Arc<Mutex<Open>>);
 #[derive(Default)]
 struct Open {
     file: Option<File>,
-    path: Option<PathBuf>,
+    place: Option<Place>,
     title: String,
     left: usize,
     /// The latest output, whether it was kept in the file or not.
@@ -34,17 +36,17 @@ struct Open {
 }
 
 impl WorkerLog {
-    /// Appends the output from now on to `path`, under `title`.
-    pub(super) fn switch(&self, path: &Path, title: &str) {
+    /// Appends the output from now on to `place`, under `title`.
+    pub(super) fn switch(&self, place: &Place, title: &str) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.title == title && open.path.as_deref() == Some(path) {
+        if open.title == title && open.place.as_ref() == Some(place) {
             return;
         }
         open.close();
-        let file = File::options().create(true).append(true).open(path).ok();
+        let file = files::open_for_append(place).ok();
         *open = Open {
             file,
-            path: Some(path.to_owned()),
+            place: Some(place.clone()),
             title: title.to_owned(),
             left: ATTEMPT_MAX,
             ..Open::default()
@@ -103,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn a_flood_is_taken_in_and_cut_at_the_cap_but_for_its_last_words() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("worker.log");
+        let path = Place::named(folder.path()).join("worker.log");
         let log = WorkerLog::default();
         log.switch(&path, "trial 0001, attempt 1 on cpu:0");
         let mut flood = vec![b'x'; 3 * ATTEMPT_MAX];
@@ -119,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_just_over_the_cap_is_kept_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("worker.log");
+        let path = Place::named(folder.path()).join("worker.log");
         let log = WorkerLog::default();
         log.switch(&path, "1");
         log.clone().fill(&[vec![b'x'; ATTEMPT_MAX], b"yz".to_vec()].concat()[..]).await;
@@ -132,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = WorkerLog::default();
         for name in ["1", "2"] {
-            log.switch(&folder.path().join(name), name);
+            log.switch(&Place::named(folder.path()).join(name), name);
             log.clone().fill(name.as_bytes()).await;
             assert_eq!(log.tail(), name);
         }

@@ -13,7 +13,7 @@ use super::{error::ExportError, model::Model};
 use crate::{
     checkpoint::Checkpoint,
     settings::Pooling,
-    system::files,
+    system::files::{self, Place},
     train::{self, Exported, Family, Weights},
 };
 
@@ -53,9 +53,11 @@ pub(super) fn is_own_file(name: &str) -> bool {
 /// Writes `model` with these parameters into the new folder `folder`.
 pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Result<(), ExportError> {
     let settings = &model.job.trial.settings;
+    let folder = Place::named(folder);
     let put = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        files::write_atomically(&path, bytes).map_err(|source| ExportError::Write { path, source })
+        let place = folder.join(name);
+        let failed = |source| ExportError::Write { path: place.path().to_owned(), source };
+        files::write_atomically(&place, bytes).map_err(failed)
     };
     weights.write(&folder.join("model.safetensors"), model.precision)?;
     let encoder = train::encoder_config(&settings.checkpoint)?;

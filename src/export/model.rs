@@ -1,12 +1,11 @@
 //! The model that is exported: a trial with its best parameters.
 
-use std::path::Path;
-
 use super::error::ExportError;
 use crate::{
     event::Outcome,
     job::Job,
     leaderboard::{RankBy, verdict::Verdict},
+    system::files::Place,
     train::{self, Catalog, Precision, Weights},
 };
 
@@ -15,7 +14,7 @@ pub struct Model<'a> {
     /// The trial, with its settings and data.
     pub job: &'a Job,
     /// The trial's folder.
-    pub folder: &'a Path,
+    pub folder: &'a Place,
     /// The names of the classes, in the order of the logits.
     pub labels: &'a [String],
     /// The trial's figures.
@@ -54,11 +53,12 @@ impl Model<'_> {
     /// # Errors
     /// When they are missing or damaged, or their shapes do not fit the model.
     pub(super) fn parameters(&self) -> Result<Weights, ExportError> {
-        let path = self.folder.join("best").join("model.safetensors");
-        if !path.is_file() {
+        let place = self.folder.join("best").join("model.safetensors");
+        let path = place.path().to_owned();
+        if !place.is_file() {
             return Err(ExportError::Parameters { path });
         }
-        let catalog = Catalog::of_file(&path)?;
+        let catalog = Catalog::of_result(&place)?;
         let settings = &self.job.trial.settings;
         let config = train::encoder_config(&settings.checkpoint)?;
         let names = train::fits(&config, settings.pooling, self.labels.len(), &catalog)

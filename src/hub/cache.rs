@@ -10,7 +10,7 @@
 //! ```
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -22,12 +22,12 @@ use super::{
     error::HubError,
     id::{HubId, is_commit},
 };
-use crate::system::{bounded, files};
+use crate::system::files::{self, Place};
 
 /// A model's folder.
 pub(super) struct ModelCache {
-    /// The folder of all models.
-    root: PathBuf,
+    /// The folder of all models. Nothing in it is followed, but for the links of the layout above, which stay in it.
+    root: Place,
     /// The name of this model's folder.
     name: String,
     repo: CacheRepo,
@@ -42,7 +42,7 @@ impl ModelCache {
     pub(super) fn new(root: &Path, id: &HubId) -> Self {
         let repo = client::repo(id);
         let name = repo.folder_name();
-        Self { root: root.to_owned(), name, repo: Cache::new(root.to_owned()).repo(repo) }
+        Self { root: Place::named(root), name, repo: Cache::new(root.to_owned()).repo(repo) }
     }
 
     /// The folder with the files of `commit`.
@@ -50,19 +50,19 @@ impl ModelCache {
         self.repo.pointer_path(commit)
     }
 
-    /// The path of the blob `etag`, which may not exist yet.
-    pub(super) fn blob(&self, etag: &str) -> PathBuf {
-        self.repo.blob_path(etag)
+    /// The blob `etag`, which may not exist yet.
+    pub(super) fn blob(&self, etag: &str) -> Place {
+        self.folder().join("blobs").join(etag)
     }
 
-    /// The path of the blob `etag` during its download.
-    pub(super) fn incomplete_blob(&self, etag: &str) -> PathBuf {
+    /// The blob `etag` during its download.
+    pub(super) fn incomplete_blob(&self, etag: &str) -> Place {
         self.blob(&format!("{etag}.incomplete"))
     }
 
     /// Whether the whole `file` of `commit` is in the cache.
     pub(super) fn has(&self, commit: &str, file: &str) -> bool {
-        self.snapshot(commit).join(file).is_file()
+        self.pointer(commit, file).leads_to_a_file_within()
     }
 
     /// Whether `commit` is known not to have `file`.
@@ -72,16 +72,16 @@ impl ModelCache {
 
     /// Records that `commit` does not have `file`.
     pub(super) fn note_absence(&self, commit: &str, file: &str) -> Result<(), HubError> {
-        let path = self.absence(commit, file);
-        if path.exists() {
+        let place = self.absence(commit, file);
+        if place.exists() {
             return Ok(());
         }
-        files::write_atomically(&path, b"").map_err(HubError::io("write", path))
+        files::write_atomically(&place, b"").map_err(HubError::io("write", place.path()))
     }
 
     /// The commit of `revision` when the hub was last asked.
     pub(super) fn commit_of(&self, revision: &str) -> Option<String> {
-        let commit = bounded::read_text(&self.reference(revision), bounded::SMALL_BYTES_MAX).ok()?;
+        let commit = self.reference(revision).read_to_string().ok()?;
         Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
@@ -90,53 +90,61 @@ impl ModelCache {
         if revision == commit || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
         }
-        let path = self.reference(revision);
-        files::write_atomically(&path, commit.as_bytes()).map_err(HubError::io("write", path))
+        let place = self.reference(revision);
+        files::write_atomically(&place, commit.as_bytes()).map_err(HubError::io("write", place.path()))
     }
 
     /// Links the blob `etag` as `file` of `commit`.
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), HubError> {
-        let path = self.snapshot(commit).join(file);
+        let pointer = self.pointer(commit, file);
         let target = Path::new("../../blobs").join(etag);
-        fs::create_dir_all(self.snapshot(commit)).map_err(HubError::io("create", self.snapshot(commit)))?;
-        match std::os::unix::fs::symlink(&target, &path) {
-            // The link's blob was deleted. (A link to an existing blob is fine: another process may have
-            // just made it.)
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.exists() => {
-                fs::remove_file(&path).map_err(HubError::io("replace", &path))?;
-                std::os::unix::fs::symlink(&target, &path).map_err(HubError::io("link", path))
+        if let Some(folder) = pointer.parent() {
+            files::create_folder(&folder).map_err(HubError::io("create", folder.path()))?;
+        }
+        match pointer.make_link(&target) {
+            // The link's blob was deleted, or it leads out of the cache. (A link to an existing blob is fine:
+            // another process may have just made it.)
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && !pointer.leads_to_a_file_within() =>
+            {
+                pointer.remove_file().map_err(HubError::io("replace", pointer.path()))?;
+                pointer.make_link(&target).map_err(HubError::io("link", pointer.path()))
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked.map_err(HubError::io("link", path)),
+            linked => linked.map_err(HubError::io("link", pointer.path())),
         }
     }
 
     /// Waits until no other process writes the blob `etag`, with the lock file of `huggingface_hub`.
     pub(super) fn lock(&self, etag: &str) -> Result<BlobLock, HubError> {
         let folder = self.root.join(".locks").join(&self.name);
-        let path = folder.join(format!("{etag}.lock"));
-        fs::create_dir_all(&folder).map_err(HubError::io("create", folder))?;
-        let file = File::options().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(HubError::io("open", &path))?;
+        let place = folder.join(format!("{etag}.lock"));
+        files::create_folder(&folder).map_err(HubError::io("create", folder.path()))?;
+        let file = place.open_or_make().map_err(HubError::io("open", place.path()))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let _ = writeln!(io::stderr(), "waiting for another process that downloads the same file");
         }
-        file.lock().map_err(HubError::io("lock", path))?;
+        file.lock().map_err(HubError::io("lock", place.path()))?;
         Ok(BlobLock { _file: file })
     }
 
     /// The model's folder.
-    fn folder(&self) -> PathBuf {
+    fn folder(&self) -> Place {
         self.root.join(&self.name)
     }
 
+    /// The link to the bytes of `file` of `commit`.
+    fn pointer(&self, commit: &str, file: &str) -> Place {
+        self.folder().join("snapshots").join(commit).join(file)
+    }
+
     /// The file with the commit of `revision`.
-    fn reference(&self, revision: &str) -> PathBuf {
+    fn reference(&self, revision: &str) -> Place {
         self.folder().join("refs").join(revision)
     }
 
     /// The empty file that records that `commit` does not have `file`.
-    fn absence(&self, commit: &str, file: &str) -> PathBuf {
+    fn absence(&self, commit: &str, file: &str) -> Place {
         self.folder().join(".no_exist").join(commit).join(file)
     }
 }

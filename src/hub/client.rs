@@ -22,7 +22,7 @@ use super::{
     flow::Flowing,
     id::{HubId, is_commit},
 };
-use crate::system::bounded;
+use crate::system::files::named;
 
 /// The time for a connection, name resolution included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -251,8 +251,7 @@ fn redirected(url: &str, response: &Response<Body>) -> Result<String, HubError> 
 
 /// The certificates of a PEM file.
 fn authorities(path: &std::path::Path) -> Result<RootCerts, HubError> {
-    let pem = bounded::read(path, bounded::SMALL_BYTES_MAX)
-        .map_err(HubError::io("read the certificates in", path))?;
+    let pem = named::read(path).map_err(HubError::io("read the certificates in", path))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         let failed = |source| HubError::Certificates { path: path.to_owned(), source: Box::new(source) };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 
 use super::{cache::ModelCache, error::HubError, id::HubId};
-use crate::system::bounded;
+use crate::system::files::named;
 
 /// The files of every kind of tokenizer, and the configuration. The configuration is downloaded last, so that
 /// a cache with a configuration has the other files too.
@@ -89,7 +89,7 @@ pub(super) fn shards(snapshot: &Path, form: &str) -> Result<Vec<String>, HubErro
         return Ok(Vec::new());
     }
     let path = snapshot.join(form);
-    let text = bounded::read_text(&path, bounded::SMALL_BYTES_MAX).map_err(HubError::io("read", &path))?;
+    let text = named::read_to_string(&path).map_err(HubError::io("read", &path))?;
     let unexpected = |what: String| HubError::Answer { url: path.display().to_string(), what };
     let index: ShardIndex =
         serde_json::from_str(&text).map_err(|error| unexpected(format!("no list of weights ({error})")))?;

@@ -6,7 +6,7 @@
 //! waits for ever for a server that stops sending.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     time::Duration,
@@ -22,7 +22,7 @@ use super::{
     id::HubId,
     meter::Meter,
 };
-use crate::system::bounded;
+use crate::system::files::{self, Place};
 
 /// New bytes after which an interrupted attempt does not count as a failure.
 const PROGRESS_MIN: u64 = 1 << 20;
@@ -85,6 +85,7 @@ struct PartialFile<'a> {
     identity: FileIdentity,
     /// The bytes so far.
     part: File,
+    place: &'a Place,
     path: &'a Path,
 }
 
@@ -103,14 +104,14 @@ impl Downloads<'_> {
         let blob = self.cache.blob(&etag);
         let _lock = self.cache.lock(&etag)?;
         if !blob.is_file() {
-            let path = self.cache.incomplete_blob(&etag);
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(HubError::io("create", folder))?;
+            let place = self.cache.incomplete_blob(&etag);
+            if let Some(folder) = place.parent() {
+                files::create_folder(&folder).map_err(HubError::io("create", folder.path()))?;
             }
-            let part = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let part = part.map_err(HubError::io("open", &path))?;
-            self.complete(&mut PartialFile { name: file, identity, part, path: &path }, is_shown)?;
-            fs::rename(&path, &blob).map_err(HubError::io("rename", &path))?;
+            let part = place.open_or_make().map_err(HubError::io("open", place.path()))?;
+            let path = place.path();
+            self.complete(&mut PartialFile { name: file, identity, part, place: &place, path }, is_shown)?;
+            place.rename(&blob).map_err(HubError::io("rename", path))?;
         }
         self.cache.link(commit, file, &etag)
     }
@@ -134,7 +135,7 @@ impl Downloads<'_> {
             self.fill(file, &meter)?;
         }
         if let Some(damage) = file.fault()? {
-            fs::remove_file(file.path).map_err(HubError::io("remove", file.path))?;
+            file.place.remove_file().map_err(HubError::io("remove", file.path))?;
             let (id, file) = (self.id.to_string(), file.name.to_owned());
             return Err(HubError::Damaged { id, file, damage });
         }
@@ -150,7 +151,7 @@ impl Downloads<'_> {
             let end = self.attempt(file, meter);
             let have = file.length()?;
             if size.is_none() && have > bytes_max(file.name) {
-                fs::remove_file(file.path).map_err(HubError::io("remove", file.path))?;
+                file.place.remove_file().map_err(HubError::io("remove", file.path))?;
                 return Err(self.too_large(file.name, None));
             }
             let source = match end {
@@ -213,7 +214,7 @@ impl Downloads<'_> {
 /// The largest number of bytes that a file of this name may have.
 fn bytes_max(file: &str) -> u64 {
     let is_small = Path::new(file).extension().is_some_and(|ending| ending == "json" || ending == "txt");
-    if is_small { bounded::SMALL_BYTES_MAX } else { WEIGHTS_BYTES_MAX }
+    if is_small { files::SMALL_BYTES_MAX } else { WEIGHTS_BYTES_MAX }
 }
 
 impl PartialFile<'_> {

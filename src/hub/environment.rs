@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::system::bounded;
+use crate::system::files::named;
 
 /// The hub, when `HF_ENDPOINT` names no other.
 const ENDPOINT: &str = "https://huggingface.co";
@@ -48,7 +48,7 @@ impl Environment {
         let home = home(&given);
         let endpoint = given("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         let file = given("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join("token")));
-        let stored = || bounded::read_text(&file?, bounded::SMALL_BYTES_MAX).ok();
+        let stored = || named::read_to_string(&file?).ok();
         let token = given("HF_TOKEN").or_else(stored).map(|token| token.trim().to_owned());
         let is_set = |name: &str| {
             given(name).is_some_and(|value| {

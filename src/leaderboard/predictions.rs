@@ -1,6 +1,6 @@
 //! The predictions of one trial on the test set, read from its `predictions.csv`.
 
-use std::path::Path;
+use crate::system::files::Place;
 
 /// The class that one model predicted for one test document. Classes are indices into the labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ struct PredictionLine {
 ///
 /// # Errors
 /// When the file cannot be read, or names a class that is not in `labels`.
-pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
+pub fn read_predictions(place: &Place, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
+    let path = place.path();
     let read = |source| PredictionsError::Read { path: path.to_owned(), source };
     let class = |name: String| {
         labels
@@ -54,8 +55,7 @@ pub fn read_predictions(path: &Path, labels: &[String]) -> Result<Vec<Prediction
             .position(|label| *label == name)
             .ok_or_else(|| PredictionsError::UnknownClass { path: path.to_owned(), class: name })
     };
-    csv::Reader::from_path(path)
-        .map_err(read)?
+    csv::Reader::from_reader(place.open().map_err(|error| read(error.into()))?)
         .into_deserialize::<PredictionLine>()
         .map(|line| {
             let line = line.map_err(read)?;
@@ -80,13 +80,16 @@ mod tests {
     fn predictions_are_read_by_the_names_of_their_classes() {
         let (_folder, path) = predictions_file();
         let labels = ["好".to_owned(), "坏".to_owned()];
-        assert_eq!(read_predictions(&path, &labels).unwrap(), [Prediction { id: 7, label: 1, predicted: 0 }]);
+        assert_eq!(
+            read_predictions(&Place::of(&path), &labels).unwrap(),
+            [Prediction { id: 7, label: 1, predicted: 0 }]
+        );
     }
 
     #[test]
     fn a_class_that_the_task_does_not_have_is_an_error() {
         let (_folder, path) = predictions_file();
-        let error = read_predictions(&path, &["好".to_owned()]).unwrap_err();
+        let error = read_predictions(&Place::of(&path), &["好".to_owned()]).unwrap_err();
         assert!(matches!(error, PredictionsError::UnknownClass { class, .. } if class == "坏"));
     }
 }

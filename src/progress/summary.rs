@@ -1,9 +1,6 @@
 //! The summary at the end of a run.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::io::{self, Write};
 
 use super::line::counted;
 use crate::{
@@ -11,6 +8,7 @@ use crate::{
     leaderboard::verdict::{Verdict, judge},
     results::SweepFolder,
     study::{Study, TrialRecord},
+    system::files::Place,
     trial::State,
 };
 
@@ -50,12 +48,12 @@ pub fn summary(
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
     }
-    let mut path_line = |what: &str, path: &Path| -> io::Result<()> {
-        if path.exists() { writeln!(out, "{what:<9} {}", display::path(path)) } else { Ok(()) }
+    let mut path_line = |what: &str, place: &Place| -> io::Result<()> {
+        if place.exists() { writeln!(out, "{what:<9} {}", display::path(place.path())) } else { Ok(()) }
     };
     path_line("overview", &folder.overview())?;
     path_line("report", &folder.report())?;
-    path_line("results", folder.path())?;
+    path_line("results", folder.place())?;
     next(out, study.trials.iter().any(is_fit), folder)
 }
 

@@ -1,6 +1,6 @@
 //! Pictures of small studies: that they are drawn, and their sizes.
 
-use std::io;
+use std::{io, path::Path};
 
 use super::*;
 use crate::{
@@ -25,10 +25,10 @@ fn size(path: &Path) -> (u32, u32) {
 }
 
 /// Draws a picture into an empty folder. Returns its width and height.
-fn picture(draw: impl FnOnce(&Path) -> Result<(), ReportError>) -> Result<(u32, u32), ReportError> {
+fn picture(draw: impl FnOnce(&Place) -> Result<(), ReportError>) -> Result<(u32, u32), ReportError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("picture.png");
-    draw(&path)?;
+    draw(&Place::of(&path))?;
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(files.len(), 1, "a temporary file was left: {files:?}");
     Ok(size(&path))
@@ -52,7 +52,7 @@ fn a_trial_has_a_curve_of_the_promised_size_from_its_first_evaluation_on() {
 fn shaded(record: &TrialRecord) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("curve.png");
-    draw_curve(record, &study(Vec::new()), &path).unwrap();
+    draw_curve(record, &study(Vec::new()), &Place::of(&path)).unwrap();
     let file = io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut decoder = png::Decoder::new(file);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -185,7 +185,7 @@ fn a_picture_that_cannot_be_written_is_named_with_its_path() {
     let in_the_way = folder.path().join("file");
     std::fs::write(&in_the_way, "").unwrap();
     let path = in_the_way.join("curve.png");
-    let result = draw_curve(&record(1, &[0.5]), &study(Vec::new()), &path);
+    let result = draw_curve(&record(1, &[0.5]), &study(Vec::new()), &Place::of(&path));
     assert_eq!(result.unwrap_err().to_string(), format!("writing {}", path.display()));
 }
 
@@ -196,6 +196,6 @@ fn pictures_have_the_mode_of_other_files() {
     let folder = tempfile::tempdir().unwrap();
     let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
     std::fs::write(folder.path().join("plain"), "").unwrap();
-    draw_curve(&record(1, &[0.5]), &study(Vec::new()), &folder.path().join("curve.png")).unwrap();
+    draw_curve(&record(1, &[0.5]), &study(Vec::new()), &Place::of(folder.path().join("curve.png"))).unwrap();
     assert_eq!(mode("curve.png"), mode("plain"));
 }

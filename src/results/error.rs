@@ -39,6 +39,16 @@ pub enum ResultsError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// The folder was renamed or removed while it was in use.
+    #[error(
+        "{} was moved or removed while the sweep ran{}", folder.display(), where_it_is(folder, now.as_deref())
+    )]
+    Moved {
+        /// The sweep's folder, by the path that it had.
+        folder: PathBuf,
+        /// The path that it has now, as far as the system tells.
+        now: Option<PathBuf>,
+    },
     /// There is no sweep at all.
     #[error("{} holds no sweep; `sweep run SPEC` makes one", .0.display())]
     Empty(PathBuf),
@@ -75,6 +85,18 @@ pub enum ResultsError {
 /// The end of a message that names the sweeps that exist.
 fn there_are(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("; there are: {}", names.join(", ")) }
+}
+
+/// The end of a message about a folder that was moved or removed.
+fn where_it_is(folder: &Path, now: Option<&Path>) -> String {
+    match now {
+        Some(now) => format!(
+            "; what is complete is in {}: move it back to {} and run the sweep again, and it goes on from there",
+            now.display(),
+            folder.display()
+        ),
+        None => "; what was in it is lost, if it was not put elsewhere; run the sweep again".to_owned(),
+    }
 }
 
 /// A path as an argument of a shell command, in quotes if need be.

@@ -5,23 +5,23 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::ResultsError;
-use crate::system::{bounded, files};
+use crate::system::files::{self, Place};
 
-/// Replaces the contents of the file `path` by `bytes`. A reader, and a crash at any instant, sees either the
+/// Replaces the contents of the file `place` by `bytes`. A reader, and a crash at any instant, sees either the
 /// old contents or the new ones.
 ///
 /// # Errors
-/// When the folder cannot be written; `path` is unchanged then.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
-    files::write_atomically(path, bytes).map_err(ResultsError::io("write", path))
+/// When the folder cannot be written; it is unchanged then.
+pub fn write_atomic(place: &Place, bytes: &[u8]) -> Result<(), ResultsError> {
+    files::write_atomically(place, bytes).map_err(ResultsError::io("write", place.path()))
 }
 
 /// Replaces the contents of a file by `value` as indented JSON with a final line break.
 ///
 /// # Errors
 /// As [`write_atomic`].
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
-    write_atomic(path, json(path, value)?.as_bytes())
+pub fn write_json(place: &Place, value: &impl Serialize) -> Result<(), ResultsError> {
+    write_atomic(place, json(place.path(), value)?.as_bytes())
 }
 
 /// The JSON text that [`write_json`] would write to `path`.
@@ -38,9 +38,9 @@ pub fn json(path: &Path, value: &impl Serialize) -> Result<String, ResultsError>
 ///
 /// # Errors
 /// When the file cannot be read, or its JSON is not a `T`.
-pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
-    let bytes = bounded::read(path, bounded::RESULTS_BYTES_MAX).map_err(ResultsError::io("read", path))?;
-    serde_json::from_slice(&bytes).map_err(|source| ResultsError::Json { path: path.to_owned(), source })
+pub fn read_json<T: serde::de::DeserializeOwned>(place: &Place) -> Result<T, ResultsError> {
+    let text = place.read_to_string().map_err(ResultsError::io("read", place.path()))?;
+    serde_json::from_str(&text).map_err(|source| ResultsError::Json { path: place.path().to_owned(), source })
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
         let path = folder.path().join("file");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("inside"), "x").unwrap();
-        assert!(write_atomic(&path, b"new").is_err());
+        assert!(write_atomic(&Place::named(folder.path()).join("file"), b"new").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,8 +1,10 @@
 //! The process that holds a lock, and whether it still runs.
 
-use std::{fs, time::SystemTime};
+use std::{path::Path, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
+
+use crate::system::files::named;
 
 /// The process that holds a lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +34,7 @@ impl std::fmt::Display for Holder {
 impl Holder {
     /// This process, as the holder of a lock that it takes now.
     pub(super) fn this_process() -> Self {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname")
+        let host = named::read_to_string(Path::new("/proc/sys/kernel/hostname"))
             .or_else(|_| std::env::var("HOSTNAME"))
             .map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned());
         let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -55,14 +57,14 @@ impl Holder {
         match (start_time(self.pid), self.started) {
             (Some(now), Some(then)) => now != then,
             (Some(_), None) => false,
-            (None, _) => fs::exists("/proc/self/stat").unwrap_or(false),
+            (None, _) => named::exists(Path::new("/proc/self/stat")),
         }
     }
 }
 
 /// Start time of a process of this machine; `None` when there is no such process, or no `/proc`.
 fn start_time(pid: u32) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_start_time(&named::read_to_string(Path::new(&format!("/proc/{pid}/stat"))).ok()?)
 }
 
 /// Field 22 of `/proc/PID/stat` (`man 5 proc`): the start time. `None` for a zombie (state `Z`), which has

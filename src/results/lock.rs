@@ -6,9 +6,9 @@
 //! reach other machines, so a file that names another machine counts as a lock in any case.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Seek, Write},
-    path::{Path, PathBuf},
+    fs::{File, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::Path,
     thread,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{error::ResultsError, holder::Holder};
-use crate::system::files;
+use crate::system::files::{self, Place};
 
 /// File systems that several machines may share, by their type number in `statfs(2)`.
 const SHARED_FILE_SYSTEMS: [u32; 10] = [
@@ -36,6 +36,8 @@ const SHARED_FILE_SYSTEMS: [u32; 10] = [
 const LOCK_ATTEMPTS_MAX: u32 = 20;
 /// Time between two attempts.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(10);
+/// Bytes of a lock file that are read.
+const HOLDER_BYTES_MAX: u64 = 1 << 16;
 /// Number of attempts to create a guard. Its owner writes and syncs a file meanwhile, which takes longer.
 const GUARD_ATTEMPTS_MAX: u32 = 500;
 
@@ -43,8 +45,8 @@ const GUARD_ATTEMPTS_MAX: u32 = 500;
 struct System<'a> {
     /// Tries to take the kernel's lock on a file.
     lock: &'a dyn Fn(&File, LockKind) -> Result<(), TryLockError>,
-    /// Whether several machines may use the file system of a path.
-    is_shared: &'a dyn Fn(&Path) -> bool,
+    /// Whether several machines may use the file system of a file.
+    is_shared: &'a dyn Fn(&File) -> bool,
     /// Waits for [`ATTEMPT_INTERVAL`].
     pause: &'a dyn Fn(),
     /// This process.
@@ -79,14 +81,14 @@ impl System<'static> {
 }
 
 #[cfg(target_os = "linux")]
-fn is_shared(path: &Path) -> bool {
+fn is_shared(file: &File) -> bool {
     // The width and the sign of `f_type` depend on the machine; all type numbers have 32 bits.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits count")]
-    rustix::fs::statfs(path).is_ok_and(|system| SHARED_FILE_SYSTEMS.contains(&(system.f_type as u32)))
+    rustix::fs::fstatfs(file).is_ok_and(|system| SHARED_FILE_SYSTEMS.contains(&(system.f_type as u32)))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_shared(_: &Path) -> bool {
+fn is_shared(_: &File) -> bool {
     false
 }
 
@@ -96,20 +98,20 @@ fn is_unsupported(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| without.contains(&code))
 }
 
-/// The process that holds the lock with the file `path` now, if one does.
-pub(super) fn holder(path: &Path) -> Option<Holder> {
-    holder_on(path, &System::real())
+/// The process that holds the lock with the file `lock` now, if one does.
+pub(super) fn holder(lock: &Place) -> Option<Holder> {
+    holder_on(lock, &System::real())
 }
 
-fn holder_on(path: &Path, system: &System<'_>) -> Option<Holder> {
-    let file = File::open(path).ok()?;
-    let named = read(path);
+fn holder_on(lock: &Place, system: &System<'_>) -> Option<Holder> {
+    let file = lock.open().ok()?;
+    let named = read(lock);
     match (system.lock)(&file, LockKind::Shared) {
-        Err(TryLockError::WouldBlock) => Some(read(path)),
+        Err(TryLockError::WouldBlock) => Some(read(lock)),
         Err(TryLockError::Error(error)) if is_unsupported(&error) => {
             Some(named).filter(Holder::is_known).filter(|holder| !has_ended(holder, system))
         }
-        Ok(()) if (system.is_shared)(path) => {
+        Ok(()) if (system.is_shared)(&file) => {
             Some(named).filter(|holder| holder.is_known() && holder.host != system.me.host)
         }
         Ok(()) | Err(TryLockError::Error(_)) => None,
@@ -122,8 +124,10 @@ fn has_ended(holder: &Holder, system: &System<'_>) -> bool {
 }
 
 /// The holder that a lock file names.
-fn read(path: &Path) -> Holder {
-    Holder::parse(&fs::read_to_string(path).unwrap_or_default())
+fn read(lock: &Place) -> Holder {
+    let mut text = String::new();
+    let read = lock.open().and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_string(&mut text));
+    read.map_or_else(|_| Holder::default(), |_| Holder::parse(&text))
 }
 
 /// The right to write into a sweep's folder, until it is dropped.
@@ -134,9 +138,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of `folder`, whose lock file is `path`.
-    pub(super) fn take(folder: &Path, path: &Path) -> Result<Self, ResultsError> {
-        Self::take_on(folder, path, &System::real())
+    /// Takes the lock of `folder`, whose lock file is `lock`.
+    pub(super) fn take(folder: &Path, lock: &Place) -> Result<Self, ResultsError> {
+        Self::take_on(folder, lock, &System::real())
     }
 
     /// The process that held the lock before and ended without releasing it.
@@ -145,21 +149,17 @@ impl Lock {
         self.taken_over.as_ref()
     }
 
-    fn take_on(folder: &Path, path: &Path, system: &System<'_>) -> Result<Self, ResultsError> {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(ResultsError::io("open", path))?;
+    fn take_on(folder: &Path, lock: &Place, system: &System<'_>) -> Result<Self, ResultsError> {
+        let path = lock.path();
+        let mut file = lock.open_or_make().map_err(ResultsError::io("open", path))?;
+        refuse_other_names(&file, path)?;
         let mut attempts = 0;
         loop {
             let result = (system.lock)(&file, LockKind::Exclusive);
-            let named = read(path);
+            let named = read(lock);
             match result {
                 Ok(()) => {
-                    if named.is_known() && named.host != system.me.host && (system.is_shared)(path) {
+                    if named.is_known() && named.host != system.me.host && (system.is_shared)(&file) {
                         return Err(doubtful(folder, path, named));
                     }
                     match write(&mut file, &system.me) {
@@ -177,7 +177,7 @@ impl Lock {
                     (system.pause)();
                 }
                 Err(TryLockError::Error(error)) if is_unsupported(&error) => {
-                    return Self::take_file(folder, path, file, system);
+                    return Self::take_file(folder, lock, file, system);
                 }
                 Err(TryLockError::Error(source)) => return Err(ResultsError::io("lock", path)(source)),
             }
@@ -188,12 +188,13 @@ impl Lock {
     /// whether the lock is free.
     fn take_file(
         folder: &Path,
-        path: &Path,
+        lock: &Place,
         mut file: File,
         system: &System<'_>,
     ) -> Result<Self, ResultsError> {
-        let guard = Guard::make(folder, path, system)?;
-        let named = read(path);
+        let path = lock.path();
+        let guard = Guard::make(folder, lock, system)?;
+        let named = read(lock);
         if named.is_known() && !has_ended(&named, system) {
             let is_here = named.host == system.me.host;
             return Err(if is_here {
@@ -215,6 +216,19 @@ impl Drop for Lock {
     }
 }
 
+/// Refuses a lock file that has another name by a hard link: writing into it would write into a file that may be
+/// somebody else's.
+fn refuse_other_names(file: &File, path: &Path) -> Result<(), ResultsError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let names = file.metadata().map_err(ResultsError::io("open", path))?.nlink();
+    if names > 1 {
+        let source = io::Error::other(format!("it has {} names (hard links); remove this one", names));
+        return Err(ResultsError::io("use", path)(source));
+    }
+    Ok(())
+}
+
 /// The error for a lock that a process of another machine may hold.
 fn doubtful(folder: &Path, lock: &Path, holder: Holder) -> ResultsError {
     ResultsError::Doubtful { folder: folder.to_owned(), lock: lock.to_owned(), holder }
@@ -229,17 +243,16 @@ fn write(file: &mut File, holder: &Holder) -> io::Result<()> {
 }
 
 /// A file that only one process at a time can create. It protects the decision whether the lock is free.
-struct Guard(PathBuf);
+struct Guard(Place);
 
 impl Guard {
-    fn make(folder: &Path, lock: &Path, system: &System<'_>) -> Result<Self, ResultsError> {
-        let mut path = lock.as_os_str().to_owned();
-        path.push(".guard");
-        let path = PathBuf::from(path);
+    fn make(folder: &Path, lock: &Place, system: &System<'_>) -> Result<Self, ResultsError> {
+        let guard = lock.beside(format!("{}.guard", lock.name()));
+        let path = guard.path();
         let mut attempts = 0;
         loop {
-            match File::create_new(&path) {
-                Ok(_) => return Ok(Self(path)),
+            match guard.make_file() {
+                Ok(_) => return Ok(Self(guard)),
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists && attempts < GUARD_ATTEMPTS_MAX =>
                 {
@@ -247,9 +260,9 @@ impl Guard {
                     (system.pause)();
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(doubtful(folder, &path, Holder::default()));
+                    return Err(doubtful(folder, path, Holder::default()));
                 }
-                Err(error) => return Err(ResultsError::io("create", &path)(error)),
+                Err(error) => return Err(ResultsError::io("create", path)(error)),
             }
         }
     }
@@ -257,7 +270,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = self.0.remove_file();
     }
 }
 

@@ -1,12 +1,11 @@
 //! The end of a `worker.log`, which often shows why a trial failed.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::display::{plain, shorten};
+use crate::{
+    display::{plain, shorten},
+    system::files::Place,
+};
 
 /// Beginning of the lines in a `worker.log` that the orchestrator wrote: the first line of each attempt, and
 /// remarks about omitted output.
@@ -18,12 +17,12 @@ const COLUMNS_MAX: usize = 200;
 /// Number of bytes that are read from the end of the log.
 const BYTES_MAX: u64 = 64 << 10;
 
-/// The last lines of the latest attempt in the log at `path`, at most ten; none without a log.
+/// The last lines of the latest attempt in the log at `log`, at most ten; none without a log.
 ///
 /// Empty lines are skipped. Lines hold no control characters and have at most 200 columns.
 #[must_use]
-pub fn last_lines(path: &Path) -> Vec<String> {
-    let bytes = tail(path).unwrap_or_default();
+pub fn last_lines(log: &Place) -> Vec<String> {
+    let bytes = tail(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -43,8 +42,8 @@ pub fn last_lines(path: &Path) -> Vec<String> {
 }
 
 /// The last [`BYTES_MAX`] bytes of the file.
-fn tail(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn tail(log: &Place) -> io::Result<Vec<u8>> {
+    let mut file = log.open()?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(BYTES_MAX)))?;
     let mut bytes = Vec::new();
@@ -62,7 +61,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("worker.log");
         std::fs::write(&path, text).unwrap();
-        last_lines(&path)
+        last_lines(&Place::named(folder.path()).join("worker.log"))
     }
 
     #[test]
@@ -95,6 +94,6 @@ mod tests {
 
     #[test]
     fn without_a_log_there_are_no_lines() {
-        assert_eq!(last_lines(Path::new("/no/such/log")), [""; 0]);
+        assert_eq!(last_lines(&Place::named("/no/such").join("log")), [""; 0]);
     }
 }

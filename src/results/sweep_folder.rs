@@ -1,10 +1,6 @@
 //! The folder of one sweep: its paths, its lock, and how it is emptied.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{io, path::Path, time::SystemTime};
 
 use super::{
     error::{ResultsError, quoted},
@@ -12,7 +8,10 @@ use super::{
     lock::{self, Lock},
     trial_folder::TrialFolder,
 };
-use crate::trial::TrialId;
+use crate::{
+    system::files::{self, FolderIdentity, Place},
+    trial::TrialId,
+};
 
 /// The files and folders that a run may leave directly in the sweep's folder. `plan.json` comes last, since
 /// a folder that has it is a sweep's.
@@ -37,89 +36,135 @@ const DEFAULT_ROOT: &str = "results";
 /// One sweep's folder, `results/<name>/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepFolder {
-    path: PathBuf,
+    /// The results folder.
+    results: Place,
+    place: Place,
 }
 
 impl SweepFolder {
-    /// The sweep in `path`, which need not exist.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+    /// The sweep called `name` in the folder `results`, which need not exist.
+    pub(super) fn new(results: &Place, name: impl AsRef<Path>) -> Self {
+        Self { results: results.clone(), place: results.join(name) }
     }
 
     /// The folder itself.
     #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The folder's path, for messages and for other processes.
+    #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.place.path()
     }
 
     /// The sweep's name.
     #[must_use]
     pub fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        self.place.name()
+    }
+
+    /// The folder that this sweep's folder is in.
+    pub(super) fn results(&self) -> &Place {
+        &self.results
+    }
+
+    /// The same sweep, with its folder held open: everything is then read and written in this very folder,
+    /// even when it is renamed. The folder is created if it is missing.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or opened, or is a link.
+    pub fn held(&self) -> Result<Self, ResultsError> {
+        files::create_folder(&self.place).map_err(ResultsError::io("create", self.path()))?;
+        let place = self.place.held().map_err(ResultsError::io("open", self.path()))?;
+        Ok(Self { results: self.results.clone(), place })
+    }
+
+    /// Which folder this is, for processes that open it by its path.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened.
+    pub fn identity(&self) -> Result<FolderIdentity, ResultsError> {
+        self.place.identity().map_err(ResultsError::io("open", self.path()))
+    }
+
+    /// Checks that the folder's path still leads to the folder that is held.
+    ///
+    /// # Errors
+    /// [`ResultsError::Moved`] when the folder was renamed or removed, or another one has its name.
+    pub fn check(&self) -> Result<(), ResultsError> {
+        let held = self.identity()?;
+        if FolderIdentity::at(self.path()).is_ok_and(|found| found == held) {
+            return Ok(());
+        }
+        let place =
+            self.place.path_now().filter(|now| FolderIdentity::at(now).is_ok_and(|found| found == held));
+        Err(ResultsError::Moved { folder: self.path().to_owned(), now: place })
     }
 
     /// The cache of the results folder, [`super::Results::cache`].
     #[must_use]
-    pub fn cache(&self) -> PathBuf {
-        self.path.with_file_name(CACHE)
+    pub fn cache(&self) -> Place {
+        self.results.join(CACHE)
     }
 
     /// `sweep.toml`: the spec as it ran.
     #[must_use]
-    pub fn spec(&self) -> PathBuf {
-        self.path.join("sweep.toml")
+    pub fn spec(&self) -> Place {
+        self.place.join("sweep.toml")
     }
 
     /// `plan.json`: the trials.
     #[must_use]
-    pub fn plan(&self) -> PathBuf {
-        self.path.join("plan.json")
+    pub fn plan(&self) -> Place {
+        self.place.join("plan.json")
     }
 
     /// `events.jsonl`: the log.
     #[must_use]
-    pub fn log(&self) -> PathBuf {
-        self.path.join("events.jsonl")
+    pub fn log(&self) -> Place {
+        self.place.join("events.jsonl")
     }
 
     /// `leaderboard.<extension>`.
     #[must_use]
-    pub fn leaderboard(&self, extension: &str) -> PathBuf {
-        self.path.join(format!("leaderboard.{extension}"))
+    pub fn leaderboard(&self, extension: &str) -> Place {
+        self.place.join(format!("leaderboard.{extension}"))
     }
 
     /// `report.html`.
     #[must_use]
-    pub fn report(&self) -> PathBuf {
-        self.path.join("report.html")
+    pub fn report(&self) -> Place {
+        self.place.join("report.html")
     }
 
     /// `overview.png`.
     #[must_use]
-    pub fn overview(&self) -> PathBuf {
-        self.path.join("overview.png")
+    pub fn overview(&self) -> Place {
+        self.place.join("overview.png")
     }
 
     /// `best-model/`: the default folder of `export-best`. No run writes there.
     #[must_use]
-    pub fn best_model(&self) -> PathBuf {
-        self.path.join("best-model")
+    pub fn best_model(&self) -> Place {
+        self.place.join("best-model")
     }
 
     /// The folder of one trial.
     #[must_use]
     pub fn trial(&self, id: TrialId) -> TrialFolder {
-        TrialFolder::new(self.path.join("trials").join(id.to_string()))
+        TrialFolder::new(self.place.join("trials").join(id.to_string()))
     }
 
-    fn lock_file(&self) -> PathBuf {
-        self.path.join(".lock")
+    fn lock_file(&self) -> Place {
+        self.place.join(".lock")
     }
 
     /// Time of the last change of the log, or else of the plan; `None` when this is no sweep's folder.
     #[must_use]
     pub fn last_change(&self) -> Option<SystemTime> {
-        fs::metadata(self.log()).or_else(|_| fs::metadata(self.plan())).ok()?.modified().ok()
+        Some(self.log().about().or_else(|_| self.plan().about()).ok()?.modified)
     }
 
     /// Whether the folder has a plan, as a sweep's folder does.
@@ -130,7 +175,7 @@ impl SweepFolder {
     /// The words that name this sweep to a command: `first`, or `first --results 'my results'`.
     #[must_use]
     pub fn arguments(&self) -> String {
-        match self.path.parent() {
+        match self.path().parent() {
             Some(root) if root != Path::new(DEFAULT_ROOT) => {
                 format!("{} --results {}", self.name(), quoted(root))
             }
@@ -144,11 +189,11 @@ impl SweepFolder {
     /// [`ResultsError::Locked`] when another process holds the lock, [`ResultsError::Doubtful`] when one of
     /// another machine may hold it, and [`ResultsError::Foreign`] when the folder is not a sweep's.
     pub fn lock(&self) -> Result<Lock, ResultsError> {
-        fs::create_dir_all(&self.path).map_err(ResultsError::io("create", &self.path))?;
+        files::create_folder(&self.place).map_err(ResultsError::io("create", self.path()))?;
         if !self.is_ours_or_empty()? {
-            return Err(ResultsError::Foreign(self.path.clone()));
+            return Err(ResultsError::Foreign(self.path().to_owned()));
         }
-        Lock::take(&self.path, &self.lock_file())
+        Lock::take(self.path(), &self.lock_file())
     }
 
     /// The process that holds the folder's lock now, if one does.
@@ -162,14 +207,9 @@ impl SweepFolder {
         if self.plan().exists() {
             return Ok(true);
         }
-        for entry in fs::read_dir(&self.path).map_err(ResultsError::io("read", &self.path))? {
-            let name = entry.map_err(ResultsError::io("read", &self.path))?.file_name();
-            // A hidden file is a lock or a half-written plan, left by a run that was killed early.
-            if !name.to_string_lossy().starts_with('.') {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let names = self.place.names().map_err(ResultsError::io("read", self.path()))?;
+        // A hidden file is a lock or a half-written plan, left by a run that was killed early.
+        Ok(names.iter().all(|name| name.to_string_lossy().starts_with('.')))
     }
 
     /// Removes the files that a run of the sweep writes; all other files stay.
@@ -179,11 +219,10 @@ impl SweepFolder {
     pub fn clear(&self, lock: &Lock) -> Result<(), ResultsError> {
         let _ = lock;
         for name in SWEEP_FILES {
-            let path = self.path.join(name);
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            match removed {
+            let place = self.place.join(name);
+            match place.remove() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed.map_err(ResultsError::io("remove", &path))?,
+                removed => removed.map_err(ResultsError::io("remove", place.path()))?,
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The results folder, with a folder for each sweep.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -9,36 +9,43 @@ use super::{
     error::ResultsError,
     sweep_folder::{CACHE, SweepFolder},
 };
+use crate::system::files::Place;
 
 /// The folder with all sweeps.
 #[derive(Clone, Debug)]
 pub struct Results {
-    root: PathBuf,
+    root: Place,
 }
 
 impl Results {
     /// The results in `root`, which need not exist.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: Place::named(root) }
+    }
+
+    /// The results that `sweep` is in.
+    #[must_use]
+    pub fn around(sweep: &SweepFolder) -> Self {
+        Self { root: sweep.results().clone() }
     }
 
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        self.root.path()
     }
 
     /// `.cache/`: the entries that trials of all sweeps share. No sweep's name begins with a dot.
     #[must_use]
-    pub fn cache(&self) -> PathBuf {
+    pub fn cache(&self) -> Place {
         self.root.join(CACHE)
     }
 
     /// The folder of the sweep called `name`, which need not exist.
     #[must_use]
     pub fn sweep(&self, name: &str) -> SweepFolder {
-        SweepFolder::new(self.root.join(name))
+        SweepFolder::new(&self.root, name)
     }
 
     /// The folder of every sweep, the one with the newest log first.
@@ -54,17 +61,13 @@ impl Results {
     /// # Errors
     /// When the results folder exists and cannot be read.
     pub fn folders(&self) -> Result<Vec<SweepFolder>, ResultsError> {
-        let entries = match fs::read_dir(&self.root) {
+        let names = match self.root.names() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(ResultsError::io("read", &self.root))?,
+            names => names.map_err(ResultsError::io("read", self.root()))?,
         };
         let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(ResultsError::io("read", &self.root))?.path();
-            if path.ends_with(CACHE) {
-                continue;
-            }
-            let sweep = SweepFolder::new(path);
+        for name in names.into_iter().filter(|name| name != CACHE) {
+            let sweep = SweepFolder::new(&self.root, name);
             if let Some(time) = sweep.last_change() {
                 found.push((time, sweep));
             }
@@ -80,11 +83,11 @@ impl Results {
     pub fn find(&self, name: Option<&str>) -> Result<SweepFolder, ResultsError> {
         let sweeps = self.list()?;
         match name {
-            None => sweeps.into_iter().next().ok_or_else(|| ResultsError::Empty(self.root.clone())),
+            None => sweeps.into_iter().next().ok_or_else(|| ResultsError::Empty(self.root().to_owned())),
             Some(name) => {
                 let known = sweeps.iter().map(SweepFolder::name).collect();
                 sweeps.into_iter().find(|sweep| sweep.name() == name).ok_or_else(|| ResultsError::Unknown {
-                    root: self.root.clone(),
+                    root: self.root().to_owned(),
                     name: name.to_owned(),
                     known,
                 })

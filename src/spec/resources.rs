@@ -16,6 +16,7 @@ use crate::{
     error_chain::with_causes,
     hub::{self, HubId, Meant},
     settings::Value,
+    system::files::named,
 };
 
 /// Advice for a folder that cannot be used.
@@ -100,7 +101,7 @@ fn checkpoints(
         } else {
             draft.settings.checkpoint.to_string()
         };
-        let is_local = path.starts_with("builtin:") || Path::new(&path).is_dir();
+        let is_local = path.starts_with("builtin:") || named::is_folder(Path::new(&path));
         let local = is_local.then(|| Checkpoint::parse(&path));
         let Some(checkpoint) = local.or_else(|| HubId::parse(&written).map(Checkpoint::Hub)) else {
             findings.error(at, format!("there is no folder {path}"), no_id_help(&written));

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::named;
+
 /// A device slot, which runs one trial at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,5 +36,5 @@ impl fmt::Display for Device {
 /// Whether NVIDIA's driver library can be found, which `burn-cuda` needs at run time.
 #[must_use]
 pub fn cuda_driver_present() -> bool {
-    std::path::Path::new("/proc/driver/nvidia/version").exists()
+    named::exists(std::path::Path::new("/proc/driver/nvidia/version"))
 }

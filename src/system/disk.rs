@@ -2,6 +2,8 @@
 
 use std::{io, path::Path};
 
+use super::files::named;
+
 /// Bytes that this user may still write to the file system of `path`. The path need not exist: its nearest
 /// folder that exists counts.
 ///
@@ -9,7 +11,7 @@ use std::{io, path::Path};
 /// When the system has no answer for that folder.
 pub fn free(path: &Path) -> io::Result<u64> {
     let path = std::path::absolute(path)?;
-    free_at(path.ancestors().find(|folder| folder.exists()).unwrap_or(&path))
+    free_at(path.ancestors().find(|folder| named::exists(folder)).unwrap_or(&path))
 }
 
 /// Bytes that this user may still write to the file system of `path`, which must exist.

@@ -1,7 +1,6 @@
 //! The processors, memory and GPUs of this machine, and the device slots that a run uses.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -9,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::device::Device;
+use super::{device::Device, files::named};
 
 /// Why the devices of a run cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +92,7 @@ impl Machine {
     /// answer.
     #[must_use]
     pub fn detect(with_gpus: bool) -> Self {
-        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let meminfo = named::read_to_string(Path::new("/proc/meminfo")).unwrap_or_default();
         Self {
             cores: thread::available_parallelism().map_or(1, Into::into),
             processor: processor_name(),
@@ -178,7 +177,7 @@ pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
 
 /// The processor's name, if known.
 pub(crate) fn processor_name() -> Option<String> {
-    fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text))
+    named::read_to_string(Path::new("/proc/cpuinfo")).ok().and_then(|text| processor(&text))
 }
 
 /// The name of the processor in `/proc/cpuinfo`.
@@ -226,11 +225,11 @@ fn smi(text: &str) -> Vec<Gpu> {
 
 /// The GPUs in the folder of the NVIDIA driver: a folder for each, named by the bus address.
 fn driver(folder: &Path) -> Vec<Gpu> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
+    let Ok(mut names) = named::names(folder) else { return Vec::new() };
+    names.sort();
+    let paths: Vec<PathBuf> = names.into_iter().map(|name| folder.join(name)).collect();
     let gpu = |(index, path): (usize, PathBuf)| {
-        let information = fs::read_to_string(path.join("information")).unwrap_or_default();
+        let information = named::read_to_string(&path.join("information")).unwrap_or_default();
         let model = information.lines().find_map(|line| line.strip_prefix("Model:"));
         let bus = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Gpu { index, name: model.map_or("NVIDIA GPU", str::trim).to_owned(), bus, memory_bytes: None }
@@ -253,6 +252,8 @@ fn visible_among(all: &[Gpu], visible: Option<&str>) -> Vec<Gpu> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn machine(cores: usize, gpus: usize, cuda_build: bool) -> Machine {

@@ -1,10 +1,11 @@
 //! Processes that the kernel killed because memory ran out.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use super::files::named;
 
 /// The kernel's count of killed processes in the control group of this process, which its workers share.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ pub(crate) struct OomKills {
 impl OomKills {
     /// Counts kills from now on.
     pub(crate) fn from_now_on() -> Self {
-        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let groups = named::read_to_string(Path::new("/proc/self/cgroup")).unwrap_or_default();
         Self::of(count_files(&groups).into_iter().find(|file| count(file).is_some()))
     }
 
@@ -60,12 +61,14 @@ fn count_files(groups: &str) -> Vec<PathBuf> {
 
 /// The count in a file, which has it on a line `oom_kill N`.
 fn count(file: &Path) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = named::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")).and_then(|count| count.trim().parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

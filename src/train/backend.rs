@@ -3,8 +3,6 @@
 //! With [`super::session`], everything particular to one backend, and to burn 0.21's way of
 //! choosing one, stands here. The rest of `train` is generic over [`Compute`].
 
-use std::path::Path;
-
 use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
 
 use super::{
@@ -17,6 +15,7 @@ use crate::{
     event::Outcome,
     job::{Attempt, Job},
     system::device::Device,
+    system::files::Place,
 };
 
 /// A backend that trials can be trained on.
@@ -48,7 +47,7 @@ pub(crate) trait Engine {
         &mut self,
         job: &Job,
         attempt: Attempt,
-        folder: &Path,
+        folder: &Place,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished>;
 

@@ -196,7 +196,7 @@ fn parameters_are_written_as_they_were_read() {
         let (_, model) = tiny(fixture);
         let written = tempfile::tempdir().unwrap();
         let path = written.path().join("best").join("model.safetensors");
-        model.weights().write(&path, Precision::F32).unwrap();
+        model.weights().write(&crate::system::files::Place::of(&path), Precision::F32).unwrap();
         assert_eq!(read(&path), read(&folder(fixture).join("model.safetensors")), "{fixture}");
     }
 }

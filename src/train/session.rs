@@ -1,7 +1,5 @@
 //! A worker's warm state: a device, and what the trials on it share.
 
-use std::path::Path;
-
 use burn::backend::Autodiff;
 
 use super::{
@@ -15,6 +13,7 @@ use super::{
 use crate::{
     job::{Attempt, Job},
     system::device::Device,
+    system::files::Place,
 };
 
 /// A worker's warm state: the device, and what trials share.
@@ -50,7 +49,7 @@ impl Session {
         &mut self,
         job: &Job,
         attempt: Attempt,
-        folder: &Path,
+        folder: &Place,
         observe: &mut Observe<'_>,
     ) -> Result<Ending, TrainError> {
         let _alone = graph_lock();

@@ -1,6 +1,6 @@
 //! The protocol from the worker's side, with training that does what a test says.
 
-use std::io::Read;
+use std::{io::Read, path::Path};
 
 use super::*;
 use crate::{
@@ -16,13 +16,15 @@ fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let plan = samples::plan(1);
     let job = plan.job(&plan.trials[0]);
-    write_json(&TrialFolder::new(folder.path()).job(), &job).unwrap();
+    write_json(&TrialFolder::new(Place::named(folder.path())).job(), &job).unwrap();
     folder
 }
 
 fn request(folder: &Path) -> String {
-    let (folder, attempt) = (folder.to_owned(), Attempt::default());
-    let request = WorkerRequest::Run { trials: vec![Assignment { trial: ONE, folder, attempt }] };
+    let (sweep, folder) = (folder.parent().unwrap().to_owned(), folder.file_name().unwrap().into());
+    let (attempt, identity) = (Attempt::default(), None);
+    let trials = vec![Assignment { trial: ONE, sweep, identity, folder, attempt }];
+    let request = WorkerRequest::Run { trials };
     serde_json::to_string(&request).unwrap() + "\n"
 }
 

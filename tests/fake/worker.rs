@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     say(&WorkerLine::Ready { v: PROTOCOL_VERSION });
     while let Some(line) = requests.next() {
         let Ok(WorkerRequest::Run { trials }) = serde_json::from_str(&line) else { continue };
-        for Assignment { trial, folder, attempt: made } in trials {
+        for Assignment { trial, sweep, folder, attempt: made, .. } in trials {
+            let folder = sweep.join(folder);
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
             if deed == "plausible" {

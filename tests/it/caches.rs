@@ -48,7 +48,11 @@ fn run_all(recipes: &[Settings], cache: Option<&CacheSpec>) -> Vec<Files> {
 }
 
 fn kinds(spec: &CacheSpec) -> Vec<Kind> {
-    cache::list(&spec.folder).unwrap().into_iter().map(|entry| entry.what.unwrap().0).collect()
+    cache::list(&sweep::system::files::Place::of(&spec.folder))
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.what.unwrap().0)
+        .collect()
 }
 
 /// What the recipes of one family leave without a cache and with one, and what kinds of entries it then has.
@@ -69,7 +73,7 @@ fn cached(fixture: &'static str) -> Cached {
     let spec = spec(folder.path(), 1 << 30);
     let run = || (run_all(&recipes, Some(&spec)), kinds(&spec));
     let (without, cold, warm) = (run_all(&recipes, None), run(), run());
-    for entry in cache::list(&spec.folder).unwrap() {
+    for entry in cache::list(&sweep::system::files::Place::of(&spec.folder)).unwrap() {
         let path = spec.folder.join(entry.name);
         let mut bytes = fs::read(&path).unwrap();
         bytes.truncate(bytes.len() / 2);
@@ -134,7 +138,11 @@ fn a_cache_that_is_too_small_changes_nothing_within_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let small = spec(folder.path(), 8_000);
     assert_changes_nothing(&small);
-    let bytes: u64 = cache::list(&small.folder).unwrap().iter().map(|entry| entry.bytes).sum();
+    let bytes: u64 = cache::list(&sweep::system::files::Place::of(&small.folder))
+        .unwrap()
+        .iter()
+        .map(|entry| entry.bytes)
+        .sum();
     assert!((1..=8_000).contains(&bytes), "{bytes}");
 }
 
@@ -314,7 +322,7 @@ static BEFORE_AND_AFTER_DAMAGE: LazyLock<Place> = LazyLock::new(|| {
     let place = prepared(Place::shared("a", SPEC));
     run(&place, "before", &["--devices", "cpu:1"]);
     let cache = place.path("results/.cache");
-    for entry in cache::list(&cache).unwrap() {
+    for entry in cache::list(&sweep::system::files::Place::of(&cache)).unwrap() {
         let path = cache.join(entry.name);
         let mut bytes = fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;

@@ -77,8 +77,10 @@ fn copy() -> Place {
 fn findings(place: &Place) -> Findings {
     let results = place.results();
     let trials = (1..=TRIALS).map(|id| results.trial(id)).flat_map(|trial| {
-        let parameters = [trial.best(), trial.last()].into_iter().flat_map(|folder| files_under(&folder));
-        parameters.chain([trial.predictions(), trial.metrics()]).collect::<Vec<_>>()
+        let parameters =
+            [trial.best(), trial.last()].into_iter().flat_map(|folder| files_under(folder.path()));
+        let tables = [trial.predictions(), trial.metrics()].map(|table| table.path().to_owned());
+        parameters.chain(tables).collect::<Vec<_>>()
     });
     let read =
         |path: PathBuf| (path.strip_prefix(results.path()).unwrap().to_owned(), fs::read(&path).unwrap());
@@ -166,7 +168,7 @@ fn test_figures_can_be_computed_again_from_the_predictions() {
     let rows = UNDISTURBED.results().rows();
     assert_eq!(rows.len(), TRIALS as usize);
     for row in rows {
-        let predictions = predictions(&UNDISTURBED.results().trial(id(&row)).predictions());
+        let predictions = predictions(UNDISTURBED.results().trial(id(&row)).predictions().path());
         let count = |label: &str, predicted: &str| {
             predictions.iter().filter(|each| each.label == label && each.predicted == predicted).count()
         };
@@ -242,7 +244,7 @@ fn assert_predicts_alike(place: &Place) {
     let trial = results.leader();
     // By its number: a training that is as short as this one may be unfit for use.
     place.sweep(&["export-best", "tiny", "--trial", &trial.to_string(), "--out", model]).succeeded();
-    let expected = predictions(&results.trial(trial).predictions());
+    let expected = predictions(results.trial(trial).predictions().path());
     let rows = rows();
     let texts: Vec<&str> = expected.iter().map(|each| rows[each.row - 1].0.as_str()).collect();
 

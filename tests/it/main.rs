@@ -21,6 +21,7 @@ mod faults;
 mod hostile;
 mod hub;
 mod lasting;
+mod links;
 mod older_results;
 mod predict;
 mod prefixes;

@@ -43,10 +43,13 @@ fn kind(event: &Value) -> String {
 fn replay(sweep: &str) -> (Study, Vec<Value>) {
     let plan: Plan = serde_json::from_value(json(&format!("{sweep}/plan.json"))).unwrap();
     let (mut study, mut events) = (Study::new(&plan), Vec::new());
-    journal::scan(&results().join(sweep).join("events.jsonl"), &mut |record| {
-        study.apply(&record).unwrap();
-        events.push(serde_json::to_value(&record.event).unwrap());
-    })
+    journal::scan(
+        &sweep::system::files::Place::of(results().join(sweep).join("events.jsonl")),
+        &mut |record| {
+            study.apply(&record).unwrap();
+            events.push(serde_json::to_value(&record.event).unwrap());
+        },
+    )
     .unwrap();
     (study, events)
 }

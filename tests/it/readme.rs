@@ -426,11 +426,11 @@ fn every_file_of_a_sweep_stands_in_the_results_layout() {
     let boards = ["csv", "json", "md"].map(|extension| sweep.leaderboard(extension));
     let pictures = [sweep.overview(), sweep.report(), trial.curve(), trial.confusion()];
     let tables = [sweep.spec(), sweep.plan(), sweep.log(), trial.job(), trial.metrics(), trial.predictions()];
-    let others = [trial.path().to_owned(), trial.best(), trial.last(), trial.worker_log(), sweep.cache()];
+    let others = [trial.place().clone(), trial.best(), trial.last(), trial.worker_log(), sweep.cache()];
     let layout = section(RESULTS, "## The results folder").split("```").nth(1).unwrap().to_owned();
     for path in boards.iter().chain(&pictures).chain(&tables).chain(&others) {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(layout.contains(name), "{name} is missing from the layout");
+        let name = path.name();
+        assert!(layout.contains(&name), "{name} is missing from the layout");
     }
 }
 

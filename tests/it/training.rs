@@ -48,7 +48,8 @@ fn the_test_figures_follow_from_the_predictions_file() {
     let mut bench = TrialBench::new();
     let (outcome, folder) = bench.run(&Settings { epochs: 2, ..settings() });
     let labels = ["bad".to_owned(), "good".to_owned()];
-    let predictions = read_predictions(&folder.join("predictions.csv"), &labels).unwrap();
+    let predictions =
+        read_predictions(&sweep::system::files::Place::of(folder.join("predictions.csv")), &labels).unwrap();
     let mut confusion = Confusion::new(2);
     for prediction in &predictions {
         confusion.add(prediction.label, prediction.predicted);

@@ -1,5 +1,7 @@
 //! Locks on file systems of every kind, with the answers that the system would give there.
 
+use std::fs;
+
 use super::*;
 
 type Answer<'a> = &'a dyn Fn(&File, LockKind) -> Result<(), TryLockError>;
@@ -42,8 +44,8 @@ impl LockedFolder {
         place
     }
 
-    fn lock(&self) -> PathBuf {
-        self.root.path().join(".lock")
+    fn lock(&self) -> Place {
+        Place::named(self.root.path()).join(".lock")
     }
 
     fn take(&self, lock: Answer<'_>, shared: bool) -> Result<Lock, ResultsError> {

@@ -143,15 +143,18 @@ pub(crate) fn synced_folder(path: &Path) {
     point("synced a folder");
 }
 
-/// Renames a file or folder within its folder, which is not synced.
-pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+/// Call before something gets the name `to`: keeps the file that has the name now, so that a power cut can
+/// bring it back.
+pub(crate) fn keep(to: &Path) -> Option<PathBuf> {
     let power = CRASH.as_ref().is_some_and(|crash| crash.power);
     let kept = to.with_extension(format!("kept-{}", POINTS.load(Ordering::SeqCst)));
-    let kept = (power && fs::hard_link(to, &kept).is_ok()).then_some(kept);
-    fs::rename(from, to)?;
+    (power && fs::hard_link(to, &kept).is_ok()).then_some(kept)
+}
+
+/// Call when a file or folder was renamed and its folder is not synced.
+pub(crate) fn renamed(from: &Path, to: &Path, kept: Option<PathBuf>) {
     note(|| Unsynced::Renamed { from: from.to_owned(), to: to.to_owned(), kept });
     point("renamed");
-    Ok(())
 }
 
 impl Unsynced {

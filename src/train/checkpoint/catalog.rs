@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{
     hub::{ShardIndex, WEIGHT_FILES},
+    system::files::Place,
     train::encoder::{
         family,
         source::{Lookup, SourceError},
@@ -27,9 +29,34 @@ const SHARING_MAX: u64 = 4;
 /// By name: the file and the place of each tensor of a checkpoint. Integer tensors are left out.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    tensors: BTreeMap<String, (PathBuf, TensorPlace)>,
+    tensors: BTreeMap<String, (Source, TensorPlace)>,
     /// The beginning of names that was taken off, such as `module.`; empty if there was none.
     wrapper: String,
+}
+
+/// A file with parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    /// In a folder that the user named, or in the hub's cache.
+    Named(PathBuf),
+    /// In a results folder.
+    Result(Place),
+}
+
+impl Source {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) => path,
+            Self::Result(place) => place.path(),
+        }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Named(path) => File::open(path),
+            Self::Result(place) => place.open(),
+        }
+    }
 }
 
 impl Catalog {
@@ -89,8 +116,20 @@ impl Catalog {
     /// # Errors
     /// When the file is missing or damaged.
     pub fn of_file(path: &Path) -> Result<Self, CheckpointError> {
-        let tensors = tensors(path)?.into_iter();
-        let tensors = tensors.map(|(name, place)| (name, (path.to_owned(), place))).collect();
+        Self::of_source(&Source::Named(path.to_owned()))
+    }
+
+    /// Reads the names and shapes in a file of a results folder, as [`Self::of_file`].
+    ///
+    /// # Errors
+    /// As [`Self::of_file`], and when a link is in the way.
+    pub fn of_result(place: &Place) -> Result<Self, CheckpointError> {
+        Self::of_source(&Source::Result(place.clone()))
+    }
+
+    fn of_source(source: &Source) -> Result<Self, CheckpointError> {
+        let tensors = tensors(source)?.into_iter();
+        let tensors = tensors.map(|(name, place)| (name, (source.clone(), place))).collect();
         Ok(Self { tensors, wrapper: String::new() })
     }
 
@@ -111,7 +150,7 @@ impl Catalog {
             catalog.tensors.extend(Self::of_file(&folder.join(shard))?.tensors);
         }
         for (name, shard) in &index.weight_map {
-            let there = catalog.tensors.get(name).is_some_and(|(path, _)| path.ends_with(shard));
+            let there = catalog.tensors.get(name).is_some_and(|(source, _)| source.path().ends_with(shard));
             // Integer tensors stand in the index and not in the catalog.
             if !there && !is_integer_name(name) {
                 let (path, name, shard) = (path.to_owned(), name.clone(), shard.clone());
@@ -142,12 +181,12 @@ impl Catalog {
     /// When a file cannot be read.
     pub fn load(&self, names: &BTreeSet<String>) -> Result<Weights, CheckpointError> {
         let mut weights = Weights::default();
-        let mut open: Option<(&PathBuf, File)> = None;
-        for (name, (path, place)) in self.tensors.iter().filter(|(name, _)| names.contains(*name)) {
-            let failed = |source| CheckpointError::Read { path: path.clone(), source };
+        let mut open: Option<(&Source, File)> = None;
+        for (name, (source, place)) in self.tensors.iter().filter(|(name, _)| names.contains(*name)) {
+            let failed = |error| CheckpointError::Read { path: source.path().to_owned(), source: error };
             let file = match &open {
-                Some((known, file)) if *known == path => file,
-                _ => &open.insert((path, File::open(path).map_err(failed)?)).1,
+                Some((known, file)) if *known == source => file,
+                _ => &open.insert((source, source.open().map_err(failed)?)).1,
             };
             weights.insert(name, place.shape.clone(), place.read(file).map_err(failed)?);
         }
@@ -163,9 +202,9 @@ impl Lookup for Catalog {
 
     fn values(&self, name: &str) -> Result<Vec<f32>, SourceError> {
         let missing = || SourceError::Missing { name: name.to_owned() };
-        let (path, place) = self.tensors.get(name).ok_or_else(missing)?;
-        let read = File::open(path).and_then(|file| place.read(&file));
-        read.map_err(|source| SourceError::Read { path: path.clone(), source })
+        let (source, place) = self.tensors.get(name).ok_or_else(missing)?;
+        let read = source.open().and_then(|file| place.read(&file));
+        read.map_err(|error| SourceError::Read { path: source.path().to_owned(), source: error })
     }
 }
 
@@ -175,9 +214,10 @@ fn is_integer_name(name: &str) -> bool {
 }
 
 /// Reads where the float tensors of a file lie, and checks that they lie within it.
-fn tensors(path: &Path) -> Result<Tensors, CheckpointError> {
+fn tensors(source: &Source) -> Result<Tensors, CheckpointError> {
+    let path = source.path();
     let read = |source| CheckpointError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(read)?;
+    let file = source.open().map_err(read)?;
     let length = file.metadata().map_err(read)?.len();
     let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
     let damaged = |source: FileFault| match path.to_owned() {

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use safetensors::{
@@ -15,7 +15,10 @@ use safetensors::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{fingerprint, system::files};
+use crate::{
+    fingerprint,
+    system::files::{self, Place},
+};
 
 /// One parameter: shape and row-major values.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,26 +86,26 @@ impl Weights {
     ///
     /// # Errors
     /// When the file cannot be written, or a value is too large for `precision`. An older file stays as it is.
-    pub fn write(&self, path: &Path, precision: Precision) -> Result<(), WeightsError> {
+    pub fn write(&self, place: &Place, precision: Precision) -> Result<(), WeightsError> {
         let too_large = |value: &f32| value.is_finite() && half::f16::from_f32(*value).is_infinite();
         if precision == Precision::F16
             && let Some((name, _)) = self.iter().find(|(_, stored)| stored.values.iter().any(too_large))
         {
             return Err(WeightsError::TooLarge { name: name.to_owned() });
         }
-        files::replace_atomically(path, |temporary| self.write_to(temporary, precision).map(drop))
-            .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+        files::replace_atomically(place, |file| self.write_to(file, precision).map(drop))
+            .map_err(|source| WeightsError::Write { path: place.path().to_owned(), source })
     }
 
     /// Writes a safetensors file, not atomically, and returns the file's SHA-256.
-    pub(crate) fn write_to(&self, path: &Path, precision: Precision) -> io::Result<String> {
+    pub(crate) fn write_to(&self, file: &mut File, precision: Precision) -> io::Result<String> {
         // `transformers` refuses files without this entry.
         let entries = [("format".to_owned(), "pt".to_owned())].into();
         let tensors: Vec<_> = self
             .iter()
             .map(|(name, stored)| (name, stored.shape.as_slice(), stored.values.as_slice()))
             .collect();
-        write_safetensors(path, entries, &tensors, precision)
+        write_safetensors(file, entries, &tensors, precision)
     }
 }
 
@@ -112,7 +115,7 @@ pub(crate) type NamedTensor<'a> = (&'a str, &'a [usize], &'a [f32]);
 /// Writes `tensors`, which are in the order of their names, as a safetensors file, and returns the file's
 /// SHA-256. Only [`VALUES_AT_A_TIME`] values are copied at a time.
 pub(crate) fn write_safetensors(
-    path: &Path,
+    file: &mut File,
     entries: HashMap<String, String>,
     tensors: &[NamedTensor<'_>],
     precision: Precision,
@@ -128,7 +131,7 @@ pub(crate) fn write_safetensors(
     let mut header = serde_json::to_vec(&metadata)?;
     // The format wants the data aligned to eight bytes, and spaces before it.
     header.resize(header.len().next_multiple_of(8), b' ');
-    let mut out = Hashing { file: File::create(path)?, hash: Sha256::new() };
+    let mut out = Hashing { file, hash: Sha256::new() };
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     let mut bytes = Vec::new();
@@ -144,12 +147,12 @@ pub(crate) fn write_safetensors(
 const VALUES_AT_A_TIME: usize = 1 << 18;
 
 /// A file, and the digest of the bytes that are written into it.
-struct Hashing {
-    file: File,
+struct Hashing<'a> {
+    file: &'a mut File,
     hash: Sha256,
 }
 
-impl Write for Hashing {
+impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(bytes.get(..written).unwrap_or_default());
@@ -210,7 +213,7 @@ mod tests {
     fn a_value_beyond_f16_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        let error = too_large_for_f16().write(&path, Precision::F16).unwrap_err().to_string();
+        let error = too_large_for_f16().write(&Place::of(&path), Precision::F16).unwrap_err().to_string();
         assert_eq!(error, "tensor \"a\" has values beyond what f16 holds (65504); write it as f32");
     }
 
@@ -218,7 +221,7 @@ mod tests {
     fn no_file_is_written_when_a_value_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        too_large_for_f16().write(&path, Precision::F16).unwrap_err();
+        too_large_for_f16().write(&Place::of(&path), Precision::F16).unwrap_err();
         assert!(!path.exists());
     }
 
@@ -226,7 +229,7 @@ mod tests {
     fn a_value_beyond_f16_can_be_written_as_f32() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        too_large_for_f16().write(&path, Precision::F32).unwrap();
+        too_large_for_f16().write(&Place::of(&path), Precision::F32).unwrap();
         assert!(path.exists());
     }
 }

@@ -1,11 +1,12 @@
 //! Everything that stays the same while a trial runs.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use super::{frozen::Frozen, learner::Learner};
 use crate::{
     job::{Attempt, Job},
     settings::Settings,
+    system::files::Place,
     train::{
         backend::Compute,
         learning::loss::Objective,
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct RunningTrial<'a, C: Compute> {
     pub(super) job: &'a Job,
     pub(super) attempt: Attempt,
-    pub(super) folder: &'a Path,
+    pub(super) folder: &'a Place,
     pub(super) data: &'a Documents,
     pub(super) corpus: &'a Corpus,
     /// The part of the encoder that does not learn.

@@ -1,6 +1,6 @@
 //! Writing a trial's checkpoints, and resuming from them.
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use burn::module::{AutodiffModule, Module};
 
@@ -16,6 +16,7 @@ use crate::{
     numbers::count_u64,
     policy::CheckpointEvery,
     settings::Settings,
+    system::files::Place,
     train::{
         backend::Compute,
         encoder::{
@@ -154,8 +155,8 @@ impl<C: Compute> RunningTrial<'_, C> {
     }
 
     /// The folder of another trial of the sweep.
-    fn folder_of(&self, trial: TrialId) -> PathBuf {
-        self.folder.with_file_name(trial.to_string())
+    fn folder_of(&self, trial: TrialId) -> Place {
+        self.folder.beside(trial.to_string())
     }
 
     /// The prefix trial's final checkpoint, if this trial would have reached the same state.

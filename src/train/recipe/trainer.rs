@@ -1,6 +1,6 @@
 //! The engine of a device: it prepares each trial and runs it.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use super::{
     activation_store::ActivationStore, learner::Learner, predictor::Predictor, running_trial::RunningTrial,
@@ -11,6 +11,7 @@ use crate::{
     event::Outcome,
     job::{Attempt, Job},
     settings::{MatmulPrecision, Settings},
+    system::files::Place,
     train::{
         backend::{Compute, Engine},
         encoder::config::EncoderConfig,
@@ -46,7 +47,7 @@ impl<C: Compute> Engine for Trainer<C> {
         &mut self,
         job: &Job,
         attempt: Attempt,
-        folder: &Path,
+        folder: &Place,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
         let started = Instant::now();

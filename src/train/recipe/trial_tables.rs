@@ -1,11 +1,9 @@
 //! The tables that a trial writes: `metrics.csv` and `predictions.csv`.
 
-use std::path::{Path, PathBuf};
-
 use crate::{
     data::SplitName,
     event::Evaluation,
-    system::files,
+    system::files::{self, Place},
     train::{
         error::TrainError,
         learning::loss::most_probable,
@@ -16,7 +14,7 @@ use crate::{
 /// Writes `metrics.csv`, with a row for each evaluation.
 ///
 /// It holds no times, so that the same trial always writes the same file; the log has them.
-pub(super) fn write_metrics(folder: &Path, evaluations: &[Evaluation]) -> Result<(), TrainError> {
+pub(super) fn write_metrics(folder: &Place, evaluations: &[Evaluation]) -> Result<(), TrainError> {
     let header = [
         "epoch",
         "step",
@@ -51,7 +49,7 @@ pub(super) fn write_metrics(folder: &Path, evaluations: &[Evaluation]) -> Result
 ///
 /// Probabilities are not rounded, so that every test figure can be computed again from the file.
 pub(super) fn write_predictions(
-    folder: &Path,
+    folder: &Place,
     data: &Documents,
     split: &TokenizedSplit,
     probabilities: &[Vec<f64>],
@@ -72,7 +70,7 @@ pub(super) fn write_predictions(
 }
 
 fn write_csv(
-    path: PathBuf,
+    place: Place,
     header: Vec<String>,
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<(), TrainError> {
@@ -85,6 +83,6 @@ fn write_csv(
         writer.into_inner().map_err(|error| error.into_error().into())
     };
     let result =
-        bytes().map_err(std::io::Error::from).and_then(|bytes| files::write_atomically(&path, &bytes));
-    result.map_err(|source| TrainError::Write { path, source })
+        bytes().map_err(std::io::Error::from).and_then(|bytes| files::write_atomically(&place, &bytes));
+    result.map_err(|source| TrainError::Write { path: place.path().to_owned(), source })
 }

@@ -1,7 +1,7 @@
 //! Writing, reading and falling back between the two checkpoints of a trial.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     fingerprint,
-    system::files,
+    system::files::{self, Place},
     train::{
         encoder::weights::{Precision, Weights, WeightsError},
         exported::WEIGHTS,
@@ -89,7 +89,7 @@ impl StateError {
 /// The checkpoints in a trial's folder.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointStore {
-    trial: PathBuf,
+    trial: Place,
 }
 
 /// The result of reading a trial's checkpoints.
@@ -103,15 +103,15 @@ pub(crate) struct FoundCheckpoint {
 
 impl CheckpointStore {
     /// The checkpoints in the folder `trial`.
-    pub(crate) fn new(trial: &Path) -> Self {
-        Self { trial: trial.to_owned() }
+    pub(crate) fn new(trial: &Place) -> Self {
+        Self { trial: trial.clone() }
     }
 
-    fn folder(&self, name: &str) -> PathBuf {
+    fn folder(&self, name: &str) -> Place {
         self.trial.join(name)
     }
 
-    fn best_parameters(&self) -> PathBuf {
+    fn best_parameters(&self) -> Place {
         self.trial.join("best").join(WEIGHTS)
     }
 
@@ -124,30 +124,31 @@ impl CheckpointStore {
         let new = self.folder("last.new");
         // A crash of an earlier attempt may have left the folder.
         files::remove_folder(&new).and_then(|()| files::create_folder(&new)).map_err(failed_at(&new))?;
-        let [model_path, best_path, state_path] = [WEIGHTS, BEST, STATE].map(|name| new.join(name));
+        let [model_place, best_place, state_place] = [WEIGHTS, BEST, STATE].map(|name| new.join(name));
         let mut model = String::new();
-        files::write_new(&model_path, |path| {
-            model = draft.model.write_to(path, Precision::F32)?;
+        files::write_new(&model_place, |file| {
+            model = draft.model.write_to(file, Precision::F32)?;
             Ok(())
         })
-        .map_err(failed_at(&model_path))?;
+        .map_err(failed_at(&model_place))?;
         let best = match draft.best {
             BestParameters::None => None,
             BestParameters::Current => {
                 // A copy and no link: damage to one of the two files then spares the other.
-                files::write_new(&best_path, |path| fs::copy(&model_path, path).map(drop))
-                    .map_err(failed_at(&best_path))?;
+                files::write_new(&best_place, |file| io::copy(&mut model_place.open()?, file).map(drop))
+                    .map_err(failed_at(&best_place))?;
                 Some(model.clone())
             }
             BestParameters::Earlier(digest) => {
-                files::link_atomically(&self.best_parameters(), &best_path).map_err(failed_at(&best_path))?;
+                files::link_atomically(&self.best_parameters(), &best_place)
+                    .map_err(failed_at(&best_place))?;
                 Some(digest.to_owned())
             }
         };
         let (identity, position) = (draft.identity.clone(), draft.position.clone());
         let header = StateHeader { version: STATE_VERSION, identity, position, model, best: best.clone() };
-        files::write_new(&state_path, |path| write_state(path, &header, draft.moments))
-            .map_err(failed_at(&state_path))?;
+        files::write_new(&state_place, |file| write_state(file, &header, draft.moments))
+            .map_err(failed_at(&state_place))?;
         let last = self.folder("last");
         files::rotate_folders(&new, &last, &self.folder("last.before")).map_err(failed_at(&last))?;
         if matches!(draft.best, BestParameters::Current) {
@@ -204,38 +205,38 @@ impl CheckpointStore {
 
     /// Puts the best parameters of another trial's newest checkpoint into this trial's `best/`.
     pub(crate) fn take_best(&self, other: &Self) -> Result<(), WeightsError> {
-        let path = self.best_parameters();
-        files::link_atomically(&other.folder("last").join(BEST), &path)
-            .map_err(|source| WeightsError::Write { path, source })
+        let place = self.best_parameters();
+        files::link_atomically(&other.folder("last").join(BEST), &place).map_err(failed_at(&place))
     }
 
     /// Promotes `last.before/` to `last/`.
     fn promote_before(&self) -> Result<(), WeightsError> {
         let [last, before] = ["last", "last.before"].map(|name| self.folder(name));
         let moved = files::remove_folder(&last).and_then(|()| files::rename_folder(&before, &last));
-        moved.map_err(|source| WeightsError::Write { path: last, source })
+        moved.map_err(failed_at(&last))
     }
 }
 
 /// Turns an error of the system into that of writing `path`.
-fn failed_at(path: &Path) -> impl FnOnce(io::Error) -> WeightsError {
-    let path = path.to_owned();
+fn failed_at(place: &Place) -> impl FnOnce(io::Error) -> WeightsError {
+    let path = place.path().to_owned();
     move |source| WeightsError::Write { path, source }
 }
 
 /// Reads the checkpoint in `folder`. Returns `None` when there is none, or when `is_wanted` refuses its identity.
 fn read_checkpoint(
-    folder: &Path,
+    folder: &Place,
     is_wanted: &dyn Fn(&TrainingIdentity) -> bool,
 ) -> Result<Option<SavedCheckpoint>, StateError> {
-    let path = folder.join(STATE);
-    let bytes = match fs::read(&path) {
+    let place = folder.join(STATE);
+    let path = place.path();
+    let bytes = match place.read() {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        bytes => bytes.map_err(|source| StateError::Read { path: path.clone(), source })?,
+        bytes => bytes.map_err(|source| StateError::Read { path: path.to_owned(), source })?,
     };
-    let parsed = parse_state(&bytes).map_err(|fault| StateError::damaged(&path, fault))?;
+    let parsed = parse_state(&bytes).map_err(|fault| StateError::damaged(path, fault))?;
     let Some((header, moments)) = parsed else { return Ok(None) };
     if !is_wanted(&header.identity) {
         return Ok(None);
@@ -248,10 +249,11 @@ fn read_checkpoint(
     Ok(Some(SavedCheckpoint { position: header.position, moments, model, best }))
 }
 
-/// Reads the parameters in `path`, whose contents must have the digest `digest`.
-fn read_parameters(path: &Path, digest: &str) -> Result<Weights, StateError> {
+/// Reads the parameters in `place`, whose contents must have the digest `digest`.
+fn read_parameters(place: &Place, digest: &str) -> Result<Weights, StateError> {
+    let path = place.path();
     // One read for both the digest and the values: the file may be replaced between two reads.
-    let bytes = fs::read(path).map_err(|source| StateError::Read { path: path.to_owned(), source })?;
+    let bytes = place.read().map_err(|source| StateError::Read { path: path.to_owned(), source })?;
     if fingerprint::hex(&Sha256::digest(&bytes)) != digest {
         return Err(StateError::damaged(path, StateFault::Digest));
     }

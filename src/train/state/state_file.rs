@@ -1,6 +1,6 @@
 //! The file `state.safetensors`: AdamW's moments as tensors, and everything else in the header.
 
-use std::{borrow::Cow, io, path::Path};
+use std::{borrow::Cow, fs::File, io};
 
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ pub(crate) enum StateFault {
 }
 
 /// Writes a state file.
-pub(super) fn write_state(path: &Path, header: &StateHeader, moments: &Moments<'_>) -> io::Result<()> {
+pub(super) fn write_state(file: &mut File, header: &StateHeader, moments: &Moments<'_>) -> io::Result<()> {
     let header = serde_json::to_string(header)?;
     let mut tensors: Vec<(String, [usize; 1], &[f32])> = Vec::with_capacity(2 * moments.len());
     for (name, values) in moments {
@@ -85,7 +85,7 @@ pub(super) fn write_state(path: &Path, header: &StateHeader, moments: &Moments<'
         digest.add(&bytes);
     }
     let entries = [(DIGEST.to_owned(), digest.finish()), (POSITION.to_owned(), header)].into();
-    write_safetensors(path, entries, &tensors, Precision::F32).map(drop)
+    write_safetensors(file, entries, &tensors, Precision::F32).map(drop)
 }
 
 /// Reads a state file from its bytes; `None` when another version wrote it.

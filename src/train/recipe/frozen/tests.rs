@@ -84,7 +84,9 @@ fn files(freeze: Freeze, options: ModelOptions, memory_max: usize) -> [Vec<u8>; 
     };
     let job = plan.job(&plan.trials[0]);
     let mut trainer = Trainer::<Autodiff<Flex>>::with_memory(FlexDevice, memory_max);
-    trainer.run(&job, Attempt::default(), folder.path(), &mut |_| Ok(())).unwrap();
+    trainer
+        .run(&job, Attempt::default(), &crate::system::files::Place::named(folder.path()), &mut |_| Ok(()))
+        .unwrap();
     ["metrics.csv", "predictions.csv", "last/model.safetensors"]
         .map(|name| std::fs::read(folder.path().join(name)).unwrap())
 }

@@ -1,6 +1,9 @@
 //! Checkpoints that are whole, damaged, half-written, or of another training.
 
-use std::{fs::File, os::unix::fs::FileExt};
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+};
 
 use super::*;
 use crate::{
@@ -73,7 +76,7 @@ fn write(store: &CheckpointStore, step: u64, best: BestParameters<'_>) -> Option
 /// A store with the checkpoints of steps 1 (the best), 2 and 3.
 fn store() -> (tempfile::TempDir, CheckpointStore) {
     let folder = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::new(folder.path());
+    let store = CheckpointStore::new(&Place::named(folder.path()));
     let best = write(&store, 1, BestParameters::Current).unwrap();
     write(&store, 2, BestParameters::Earlier(&best));
     write(&store, 3, BestParameters::Earlier(&best));
@@ -103,7 +106,7 @@ fn a_checkpoint_reads_back_to_the_bit() {
 #[test]
 fn before_the_first_evaluation_there_are_no_best_parameters() {
     let folder = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::new(folder.path());
+    let store = CheckpointStore::new(&Place::named(folder.path()));
     assert_eq!(write(&store, 1, BestParameters::None), None);
     assert_eq!(store.read(&identity(1)).unwrap().saved.unwrap().best, None);
     assert!(!folder.path().join("best").exists());
@@ -210,7 +213,7 @@ fn a_checkpoint_of_another_version_is_not_used_and_not_damaged() {
         model: String::new(),
         best: None,
     };
-    write_state(&path, &header, &moments(1.0)).unwrap();
+    write_state(&mut File::create(&path).unwrap(), &header, &moments(1.0)).unwrap();
     let found = store.read(&identity(1)).unwrap();
     assert_eq!((step(&found), found.damaged.len()), (Some(2), 0));
 }
@@ -235,7 +238,7 @@ fn a_training_starts_only_from_the_final_checkpoint_of_one_that_begins_it() {
 #[test]
 fn no_other_training_starts_from_steps_that_were_cut_for_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::new(folder.path());
+    let store = CheckpointStore::new(&Place::named(folder.path()));
     let position = Position { is_cut: true, ..position(1, vec![]) };
     let (identity, model) = (identity(1), weights(1.0));
     let (moments, best) = (moments(1.0), BestParameters::None);
@@ -253,7 +256,7 @@ fn fault(position: Position, best: Option<String>) -> Option<StateFault> {
     let path = folder.path().join(STATE);
     let header =
         StateHeader { version: STATE_VERSION, identity: identity(1), position, model: String::new(), best };
-    write_state(&path, &header, &moments(1.0)).unwrap();
+    write_state(&mut File::create(&path).unwrap(), &header, &moments(1.0)).unwrap();
     parse_state(&fs::read(path).unwrap()).err()
 }
 
