@@ -152,7 +152,8 @@ fn left(text: &str, cache: &str) -> (Vec<Vec<u8>>, usize) {
             std::fs::read(place.path(&format!("results/single/trials/{trial:04}/{file}"))).unwrap()
         })
     });
-    let listed = sweep::cache::list(&place.path("results/.cache")).unwrap_or_default();
+    let listed = sweep::cache::list(&sweep::system::files::Place::of(place.path("results/.cache")))
+        .unwrap_or_default();
     let documents = |entry: &sweep::cache::Listed| {
         entry.what.as_ref().is_some_and(|(kind, _)| *kind == sweep::cache::Kind::Documents)
     };
