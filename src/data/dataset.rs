@@ -4,7 +4,7 @@ use crate::metrics::{ClassCounts, Target};
 
 use super::{dialect::Dialects, spec::SplitName};
 
-/// One labelled text, which [`super::texts`] reads.
+/// One labelled text. The text itself is read from its file when it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Document {
     /// Its row in its file, from 1 without the header, or its number in the generator.
