@@ -88,14 +88,17 @@ impl Iterator for TextWindows<'_> {
     }
 }
 
-/// The rows of a table that was read before, with their numbers.
+/// The rows of a table, with their numbers.
+type NumberedRows<'a> = Box<dyn Iterator<Item = (u32, Result<Cells, TableError>)> + 'a>;
+
+/// The rows of a table that was read before.
 pub(super) struct RowsAgain<'a> {
-    rows: Peekable<Box<dyn Iterator<Item = (u32, Result<Cells, TableError>)> + 'a>>,
+    rows: Peekable<NumberedRows<'a>>,
 }
 
 impl<'a> RowsAgain<'a> {
     pub(super) fn new(table: Table<'a>) -> Self {
-        let rows: Box<dyn Iterator<Item = _> + 'a> = Box::new((1..).zip(table.rows));
+        let rows: NumberedRows<'a> = Box::new((1..).zip(table.rows));
         Self { rows: rows.peekable() }
     }
 
@@ -131,8 +134,8 @@ mod tests {
     fn with_rows(rows: usize, text: &str) -> (tempfile::TempDir, DataSpec) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        let rows: String = (0..rows).map(|row| format!("{row} {text},{}\n", row % 2)).collect();
-        std::fs::write(&path, format!("text,label\n{rows}")).unwrap();
+        let rows: Vec<String> = (0..rows).map(|row| format!("{row} {text},{}\n", row % 2)).collect();
+        std::fs::write(&path, format!("text,label\n{}", rows.concat())).unwrap();
         let spec = samples::data_spec(Source::Single { path, split: Shares::default() });
         (folder, spec)
     }

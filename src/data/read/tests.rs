@@ -254,9 +254,9 @@ fn rows_beyond_the_memory_are_a_fault() {
 
 #[test]
 fn a_label_of_its_own_for_each_of_many_rows_ends_the_reading() {
-    let text: String =
-        (0..=LABELS_MAX).fold("text,label\n".to_owned(), |text, row| text + &format!("a,{row}\n"));
-    let (reading, _) = reading_within("a.csv", (text + "b,\n").as_bytes(), None, u64::MAX);
+    let rows: Vec<String> = (0..=LABELS_MAX).map(|row| format!("a,{row}\n")).collect();
+    let text = format!("text,label\n{}b,\n", rows.concat());
+    let (reading, _) = reading_within("a.csv", text.as_bytes(), None, u64::MAX);
     assert!(matches!(reading.faults[..], [DataError::TooManyClasses { classes: LABELS_MAX, .. }]));
 }
 

@@ -258,8 +258,8 @@ mod tests {
     fn shared() -> Shared {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        let rows: String = (0..40).map(|row| format!("text {row},{}\n", row % 2)).collect();
-        std::fs::write(&path, format!("text,label\n{rows}")).unwrap();
+        let rows: Vec<String> = (0..40).map(|row| format!("text {row},{}\n", row % 2)).collect();
+        std::fs::write(&path, format!("text,label\n{}", rows.concat())).unwrap();
         let spec = samples::data_spec(Source::Single { path, split: Shares::default() });
         let cache = CacheSpec { folder: folder.path().join("cache"), bytes: 1 << 20 };
         Shared { folder, spec, cache: Cache::new(Some(cache)) }
