@@ -19,7 +19,7 @@ use std::{
 
 use sweep::{
     cli,
-    executor::{self, Notice, Painter, Run, Workers},
+    executor::{self, Notice, Painter, Program, Run, StartLimits, Workers},
     journal,
     plan::Plan,
     progress::{Display, Look},
@@ -150,9 +150,10 @@ fn orchestrate(root: &Path, trials: u32) {
         again: Vec::new(),
         devices: (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect(),
         workers: Workers {
-            program: fake_worker(root),
+            program: Program::at(fake_worker(root)),
             leave: Duration::from_mins(1),
             space: Duration::from_secs(2),
+            start: StartLimits::default(),
         },
     };
     let mut watch = |notice: &Notice<'_>| match notice {

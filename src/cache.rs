@@ -33,6 +33,7 @@ pub(crate) use self::{
 };
 pub use self::{kind::Kind, stopped::Stopped};
 use crate::{
+    display::plain,
     error_chain::chain,
     fingerprint,
     system::files::{self, About, Place},
@@ -225,7 +226,7 @@ fn open(place: &Place) -> Option<Entry> {
 
 /// Writes a line about an entry to standard error, which is a worker's `worker.log`.
 fn say(entry: &Place, what: &dyn Display) {
-    let text = format!("the cache's entry {} {what}", entry.display());
+    let text = plain(&format!("the cache's entry {} {what}", entry.display()));
     if cfg!(test) {
         // The tests' harness captures what this macro prints.
         eprintln!("{text}");

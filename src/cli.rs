@@ -26,6 +26,7 @@ mod status;
 mod terminal;
 mod texts;
 mod tips;
+mod tokenizer;
 mod worker;
 
 use std::path::PathBuf;
@@ -34,7 +35,11 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::exit::Stop;
 pub use self::{exit::Exit, show::drawing};
-use crate::results::Results;
+use crate::{
+    results::Results,
+    system::{disk::Lack, signals},
+    train,
+};
 
 /// Hyperparameter sweeps for fine-tuning text classifiers, with honest numbers.
 #[derive(Debug, Parser)]
@@ -74,6 +79,9 @@ enum SweepCommand {
     /// Serve trials on one device (started by `run`)
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
+    /// Read the tokenizer of a checkpoint within bounds (started by `run` and `predict`)
+    #[command(name = train::wall::COMMAND, hide = true)]
+    Tokenizer(tokenizer::TokenizerArgs),
 }
 
 /// Runs the program with its arguments.
@@ -82,19 +90,23 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Clap reports help and version as errors too; they go to standard output and exit with 0.
-            let _ = error.print();
+            terminal::print_usage(&error);
             if let Some(tip) = tips::tip(&error) {
                 terminal::eprint_lossy(&format!("\n{tip}"));
             }
             return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
         }
     };
+    signals::survive_large_files();
+    let results = cli.results.clone();
     match dispatch(cli) {
         Ok(exit) => exit,
         Err(stop) => {
             if !stop.message.is_empty() {
-                terminal::eprint_lossy(&format!("error: {}\n", stop.message));
+                let hint = exit::hint(&stop.message, || Lack::at(&results));
+                let hint = hint.filter(|hint| !stop.message.contains(hint));
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                terminal::eprint_rendered(&format!("error: {}{hint}\n", stop.message));
             }
             stop.exit
         }
@@ -117,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Completions(args) => shell::completions(&args, Cli::command()),
         SweepCommand::Man(args) => shell::man(&args, Cli::command()),
         SweepCommand::Worker(args) => worker::serve(&args),
+        SweepCommand::Tokenizer(args) => tokenizer::examine(&args),
     }
 }
 
@@ -130,7 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_command_is_not_shown() {
-        assert!(!Cli::command().render_long_help().to_string().contains("worker"));
+    fn the_commands_of_child_processes_are_not_shown() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(!help.contains("worker") && !help.contains(train::wall::COMMAND));
     }
 }

@@ -29,6 +29,7 @@ pub(crate) mod table;
 mod texts;
 mod workbook;
 
+pub(crate) use cells::TEXT_BYTES_MAX;
 pub use dataset::{Dataset, Document, Leaks};
 pub(crate) use dialect::Dialects;
 pub(crate) use digest::DocumentsDigest;

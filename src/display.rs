@@ -1,24 +1,20 @@
 //! How texts from outside are shown to people: labels, names, messages.
 //!
 //! A text from outside is data: it never moves the terminal's cursor, changes the direction of writing,
-//! breaks a line or becomes markup.
+//! breaks a line or becomes markup. What nobody would see of it is shown by its code point.
+
+mod hidden;
+mod markup;
+mod visible;
 
 use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// `text` on one line: control characters become spaces; characters that change the direction of writing
-/// or have no width are dropped.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' => Some(' '),
-            '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => None,
-            c => Some(c),
-        })
-        .collect()
-}
+pub use self::{
+    markup::{cell, html, json, markdown, markdown_code},
+    visible::{plain, visible},
+};
 
 /// Terminal columns of a line of a message: a message may quote a text of any length.
 const LINE_COLUMNS_MAX: usize = 2_000;
@@ -97,22 +93,6 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `text` escaped for Markdown and HTML, so that it is shown literally; `text` must be one line.
-#[must_use]
-pub fn markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '|' | '\\' | '`' | '*' | '_' => escaped.extend(['\\', c]),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 /// `text` as one word of a shell: in quotes if it needs them.
 pub(crate) fn shell_word(text: &str) -> String {
     let is_safe = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
@@ -135,12 +115,56 @@ mod tests {
 
     #[test]
     fn a_label_cannot_speak_to_the_terminal() {
-        assert_eq!(plain("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}"), "a [31mb  cd ");
+        assert_eq!(plain("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}"), "a [31mb  c‹U+202E›d ");
     }
 
     #[test]
     fn a_message_keeps_line_breaks_but_no_other_control_character() {
-        assert_eq!(message("a\u{1b}[31mb\n\u{202e}c\r"), "a [31mb\nc ");
+        assert_eq!(message("a\u{1b}[31mb\n\u{202e}c\r"), "a [31mb\n‹U+202E›c ");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown_by_its_code_point() {
+        for (text, shown) in [
+            ("\u{202e}doog", "‹U+202E›doog"),
+            ("a\u{2066}b\u{2069}c", "a‹U+2066›b‹U+2069›c"),
+            ("go\u{200b}od", "go‹U+200B›od"),
+            ("go\u{ad}od\u{feff}", "go‹U+00AD›od‹U+FEFF›"),
+            ("good\u{200d}", "good‹U+200D›"),
+            ("good\u{fe0f}", "good‹U+FE0F›"),
+            ("a\u{e0041}", "a‹U+E0041›"),
+            ("שלום\u{200f}", "שלום‹U+200F›"),
+            ("می\u{200c}", "می‹U+200C›"),
+            ("می\u{200c}\u{200c}خواهم", "می‹U+200C›‹U+200C›خواهم"),
+        ] {
+            assert_eq!(plain(text), shown);
+        }
+    }
+
+    #[test]
+    fn words_and_emoji_keep_the_characters_that_they_are_spelt_with() {
+        for text in [
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "ന്\u{200d}",
+            "سلبي (جديد)",
+            "שלום, עולם",
+            "好评／差评",
+            "葛\u{e0100}城",
+            "👨\u{200d}👩\u{200d}👧",
+            "❤\u{fe0f}\u{200d}🔥 👍🏽",
+            "1\u{fe0f}\u{20e3}",
+            "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+            "ᠨ\u{180b}",
+            "e\u{301} नकारात्मक ไม่ดี",
+        ] {
+            assert_eq!(plain(text), text);
+        }
+    }
+
+    #[test]
+    fn a_text_for_a_terminal_keeps_its_lines_and_columns() {
+        assert_eq!(visible("a\tb\nc\u{1b}[0m\u{2028}"), "a\tb\nc [0m ");
     }
 
     #[test]

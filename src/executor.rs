@@ -16,6 +16,8 @@ mod pause;
 mod pending;
 mod prefixes;
 mod process;
+mod resting;
+mod rests;
 mod retention;
 mod reusable;
 mod reuse;
@@ -32,6 +34,7 @@ pub use self::{
     event_loop::run,
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
-    setup::{Ended, Run, Workers},
+    rests::StartLimits,
+    setup::{Ended, Program, Run, Workers},
     signals::interrupts,
 };

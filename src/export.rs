@@ -1,7 +1,7 @@
 //! `export-best`: writes a trial's model as a folder that other programs can open.
 //!
-//! The new folder is made beside its place and moved there as a whole, so that nobody ever sees a
-//! half-written model.
+//! The new folder is made beside its place and exchanged with what stands there as a whole, so that nobody ever sees a
+//! half-written model or none.
 //!
 //! A format is a module of its own below this one, beside `huggingface`. It writes a [`Model`]
 //! into a new folder, and says which files it writes and how its exports are recognised. Another
@@ -11,51 +11,66 @@
 mod error;
 mod huggingface;
 mod model;
+mod staging;
 
-use std::path::Path;
+use std::io;
 
+use self::staging::Staging;
 pub use self::{
     error::ExportError,
     model::{Choice, Model},
+    staging::remove_leftovers,
 };
+use crate::system::files::{self, Place, exchange};
 
-/// Writes `model` to the folder `out`. An exported model that stands there is replaced.
+/// Writes `model` to the folder `out`. An exported model that stands there is replaced in one step: at any moment,
+/// and after a crash at any moment, the folder holds one whole model.
 ///
 /// # Errors
 /// When `out` is something else than an exported model, the parameters are damaged, or a file cannot be
 /// read or written. `out` is then unchanged.
-pub fn export(model: &Model<'_>, out: &Path) -> Result<(), ExportError> {
-    // If `out` is a link, the folder behind the link is replaced.
-    let real = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
-    if real.exists() {
-        refuse_foreign_files(&real, out)?;
-    }
-    let write = |path: &Path, source| ExportError::Write { path: path.to_owned(), source };
-    let parent = match real.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+pub fn export(model: &Model<'_>, out: &Place) -> Result<(), ExportError> {
+    refuse_foreign_files(out)?;
+    let write = |place: &Place, source| ExportError::Write { path: place.path().to_owned(), source };
+    let parent = parent_of(out).map_err(|source| write(out, source))?;
     let weights = model.parameters()?;
-    std::fs::create_dir_all(parent).map_err(|source| write(parent, source))?;
-    let beside = tempfile::Builder::new()
-        .prefix(".tmp-export-")
-        .tempdir_in(parent)
-        .map_err(|source| write(parent, source))?;
-    let new = beside.path().join("model");
+    files::create_folder(&parent).map_err(|source| write(&parent, source))?;
+    remove_leftovers(&parent);
+    let staging = Staging::within(&parent).map_err(|source| write(&parent, source))?;
+    let new = staging.join(out.name());
     huggingface::write(model, &weights, &new)?;
-    if real.exists() {
-        // The old model is removed together with the temporary folder.
-        std::fs::rename(&real, beside.path().join("old")).map_err(|source| write(out, source))?;
+    // The folder may have changed while the model was written.
+    refuse_foreign_files(out)?;
+    // The old model is removed together with the temporary folder.
+    exchange::put_in_place(&new, out, &staging.aside()).map_err(|source| write(out, source))
+}
+
+/// Removes the exported model in `folder`: in one step for whoever looks at its place.
+///
+/// # Errors
+/// When it cannot be moved away. What is left then is removed with the next export.
+pub fn remove(folder: &Place) -> io::Result<()> {
+    let staging = Staging::within(&parent_of(folder)?)?;
+    match folder.rename(&staging.join("removed")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    std::fs::rename(&new, &real).map_err(|source| write(out, source))
+}
+
+/// The folder that holds `folder`.
+fn parent_of(folder: &Place) -> io::Result<Place> {
+    folder.parent().ok_or_else(|| io::Error::other("it has no name; name another folder"))
 }
 
 /// Refuses a folder that is not empty and holds anything else than the files of an exported model.
-fn refuse_foreign_files(folder: &Path, out: &Path) -> Result<(), ExportError> {
-    let taken = || ExportError::Taken { path: out.to_owned() };
-    let entries = std::fs::read_dir(folder).map_err(|_| taken())?;
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+fn refuse_foreign_files(folder: &Place) -> Result<(), ExportError> {
+    let taken = || ExportError::Taken { path: folder.path().to_owned() };
+    let names = match folder.names() {
+        // A link to nowhere is not ours.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => return Ok(()),
+        names => names.map_err(|_| taken())?,
+    };
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect();
     if names.is_empty() {
         return Ok(());
     }
@@ -64,7 +79,7 @@ fn refuse_foreign_files(folder: &Path, out: &Path) -> Result<(), ExportError> {
     }
     names.sort();
     match names.into_iter().find(|name| !huggingface::is_own_file(name)) {
-        Some(found) => Err(ExportError::Foreign { path: out.to_owned(), found }),
+        Some(found) => Err(ExportError::Foreign { path: folder.path().to_owned(), found }),
         None => Ok(()),
     }
 }

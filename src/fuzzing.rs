@@ -5,10 +5,12 @@
 
 use std::{
     fs, io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
 use crate::{
+    checkpoint::Checkpoint,
     journal,
     leaderboard::{self, RankBy},
     plan::Plan,
@@ -16,10 +18,11 @@ use crate::{
     protocol::WorkerLine,
     report,
     scheduler::{Input, PendingTrial, Scheduler, Slot, Terms},
+    settings::{Lowercase, Pooling},
     spec::{self, SpecText},
     study::Study,
     system::device::Device,
-    train::{self, Catalog},
+    train::{self, Catalog, Chunking, Exported, OwnHead, TextEncoder},
     trial::TrialId,
 };
 
@@ -121,6 +124,50 @@ pub fn torch(bytes: &[u8]) {
     checkpoint(bytes, "bin");
 }
 
+/// Reads a `tokenizer.json`, and cuts texts into tokens with it; what comes after a NUL is the
+/// `tokenizer_config.json`.
+///
+/// Nothing of this is behind the wall (`train::wall`): what passes the check of the file must be harmless.
+pub fn tokenizer(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |&byte| byte == 0);
+    let json = parts.next().unwrap_or_default();
+    let config = parts.next().unwrap_or(br#"{ "tokenizer_class": "PreTrainedTokenizerFast" }"#);
+    let Ok(folder) = folder(&[("tokenizer.json", json), ("tokenizer_config.json", config)]) else { return };
+    let encoder = TextEncoder::open(&Checkpoint::Folder(folder.clone()), Lowercase::Tokenizer);
+    let _ = fs::remove_dir_all(folder);
+    let Ok(encoder) = encoder else { return };
+    let long = ["aA0 '!", "很好e\u{301}", "  \n"].map(|word| word.repeat(100));
+    let texts = [
+        "",
+        "a",
+        "It wasn't 3.14 %, naïve “quotes”",
+        "👩‍👩‍👧 \u{fdfa} İ \u{ad}\u{feff}\u{10ffff}\u{1}",
+        "[CLS]<s> ▁Ġ",
+    ];
+    let texts: Vec<&str> = texts.into_iter().chain(long.iter().map(String::as_str)).collect();
+    if let Ok(chunked) = encoder.chunk(&texts, Chunking::whole(32)) {
+        assert!(chunked.iter().all(|text| text.chunks.iter().all(|chunk| !chunk.is_empty())));
+    }
+    assert!(encoder.vocabulary() <= 1 << 32);
+}
+
+/// Reads a `config.json` beside the parameters of a small BERT.
+pub fn config(bytes: &[u8]) {
+    let Ok(folder) = folder(&[("config.json", bytes)]) else { return };
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert/model.safetensors");
+    let _ = symlink(weights, folder.join("model.safetensors"));
+    let checkpoint = Checkpoint::Folder(folder.clone());
+    if let Ok(facts) = train::inspect(&checkpoint, false) {
+        assert!(facts.window > 0 && facts.layers > 0);
+    }
+    let _ = train::inspect(&checkpoint, true);
+    let _ = OwnHead::of(&checkpoint, Pooling::Cls);
+    if let Ok(exported) = Exported::read(&folder) {
+        assert!(exported.labels.len() > 1);
+    }
+    let _ = fs::remove_dir_all(folder);
+}
+
 fn checkpoint(bytes: &[u8], ending: &str) {
     let Ok(path) = file(bytes, ending) else { return };
     if let Ok(catalog) = Catalog::of_file(&path) {
@@ -130,8 +177,23 @@ fn checkpoint(bytes: &[u8], ending: &str) {
     let _ = fs::remove_file(path);
 }
 
+/// A folder of this process with these files, the same for each call.
+fn folder(files: &[(&str, &[u8])]) -> io::Result<PathBuf> {
+    let folder = own_path("folder")?;
+    fs::create_dir_all(&folder)?;
+    files.iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))?;
+    Ok(folder)
+}
+
 /// A file of this process with `bytes` in it, the same for each call.
 fn file(bytes: &[u8], ending: &str) -> io::Result<PathBuf> {
+    let path = own_path(ending)?;
+    fs::write(&path, bytes)?;
+    Ok(path)
+}
+
+/// A path of this thread, the same for each call.
+fn own_path(ending: &str) -> io::Result<PathBuf> {
     // In memory, where there is such a folder.
     let folder = [Path::new("/dev/shm"), &std::env::temp_dir()]
         .into_iter()
@@ -139,7 +201,5 @@ fn file(bytes: &[u8], ending: &str) -> io::Result<PathBuf> {
         .map(Path::to_owned);
     let folder = folder.ok_or(io::ErrorKind::NotFound)?;
     let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
-    let path = folder.join(format!("sweep-fuzzing-{}-{thread}.{ending}", std::process::id()));
-    fs::write(&path, bytes)?;
-    Ok(path)
+    Ok(folder.join(format!("sweep-fuzzing-{}-{thread}.{ending}", std::process::id())))
 }

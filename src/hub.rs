@@ -31,7 +31,7 @@ pub use self::{
     error::{Damage, HubError},
     id::HubId,
 };
-use crate::error_chain::chain;
+use crate::{display::plain, error_chain::chain};
 
 /// The hub that the environment names.
 pub struct Hub {
@@ -162,8 +162,8 @@ impl Hub {
     fn go_on_with(&self, what: &str, error: &HubError) {
         self.is_unreachable.set(true);
         // A closed standard error must not end the program.
-        let _ =
-            writeln!(io::stderr(), "warning: {}; going on with {what}, which the cache holds", chain(error));
+        let error = plain(&chain(error));
+        let _ = writeln!(io::stderr(), "warning: {error}; going on with {what}, which the cache holds");
     }
 
     /// The downloads of the commit `id`.

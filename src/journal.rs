@@ -16,7 +16,10 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, LOG_VERSION, Record},
-    system::files::{self, Place},
+    system::{
+        clock,
+        files::{self, Place},
+    },
     trial::TrialId,
 };
 
@@ -285,7 +288,7 @@ impl Journal {
             self.file.set_len(self.length).map_err(io_error("truncate", self.place.path()))?;
             self.is_torn = false;
         }
-        let at = humantime::format_rfc3339_millis(at).to_string();
+        let at = clock::milliseconds(at);
         let record = Record { v: LOG_VERSION, seq: self.next_seq, at, trial, event };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');

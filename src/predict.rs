@@ -15,7 +15,7 @@ use self::output::PredictionWriter;
 pub use self::{
     error::{InputFault, PredictError},
     input::Texts,
-    output::PredictionFormat,
+    output::{CsvCells, PredictionFormat},
 };
 use crate::train::{Exported, Session};
 

@@ -20,6 +20,8 @@ mod text;
 mod transliterate;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;

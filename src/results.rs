@@ -11,6 +11,7 @@ mod log_tail;
 mod sweep_folder;
 mod sweeps;
 mod trial_folder;
+mod turn;
 
 pub(crate) use self::log_tail::TITLE;
 pub use self::{
@@ -22,6 +23,7 @@ pub use self::{
     sweep_folder::SweepFolder,
     sweeps::Results,
     trial_folder::TrialFolder,
+    turn::Turn,
 };
 
 #[cfg(test)]

@@ -182,3 +182,122 @@ pub(crate) fn plan(trials: u32) -> Plan {
         removed: Removed::default(),
     }
 }
+
+/// Pieces of texts that a terminal would obey, that nobody would see, or that would be markup or a formula.
+const HOSTILE: &[&str] = &[
+    "![",
+    "](",
+    "[",
+    "]",
+    "(",
+    ")",
+    "!",
+    "javascript:",
+    "https://a.example",
+    "www.a.example",
+    "<script>",
+    "<img src=x>",
+    "</td>",
+    "&lt;",
+    "&",
+    "|",
+    "`",
+    "``",
+    "*",
+    "_",
+    "~~",
+    "$",
+    "#",
+    "-",
+    "---",
+    "+",
+    "=",
+    "@",
+    "1.",
+    ":",
+    "\\",
+    "'",
+    "\"",
+    " ",
+    "\n",
+    "\r",
+    "\t",
+    "\u{1b}[31m",
+    "\u{7}",
+    "\u{7f}",
+    "\u{9b}",
+    "\u{2028}",
+    "\u{202e}",
+    "\u{2066}",
+    "\u{200b}",
+    "\u{200d}",
+    "\u{feff}",
+    "\u{e0041}",
+    "a",
+    "好",
+    "سلبي",
+    "👨",
+];
+
+/// Texts that a hostile label may be: a letter, so that it is not empty, and pieces of the above.
+pub(crate) fn hostile() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::{collection::vec, sample::select, strategy::Strategy as _};
+    vec(select(HOSTILE), 1..12).prop_map(|pieces| pieces.concat() + "x")
+}
+
+/// The first character of `text` that a terminal obeys or that nobody sees; a joiner between two of the letters or emoji of
+/// [`HOSTILE`] is seen by what it does.
+pub(crate) fn first_unseen(text: &str) -> Option<char> {
+    let chars: Vec<char> = text.chars().collect();
+    let joins = |c: Option<&char>| c.is_some_and(|c| "سلبي👨".contains(*c));
+    let is_unseen = |at: usize| match chars[at] {
+        '\n' | '\t' => false,
+        '\u{200d}' if at > 0 => !joins(chars.get(at - 1)) || !joins(chars.get(at + 1)),
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => true,
+        '\u{e0000}'..='\u{e007f}' => true,
+        c => c.is_control(),
+    };
+    (0..chars.len()).find(|at| is_unseen(*at)).map(|at| chars[at])
+}
+
+/// The texts of a Markdown document as its readers see them, a line for each block or cell. Fails at a link, a picture or
+/// HTML.
+pub(crate) fn markdown_texts(document: &str) -> String {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_MATH
+        | Options::ENABLE_GFM
+        | Options::ENABLE_WIKILINKS
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+    let mut texts = String::new();
+    for event in Parser::new_ext(document, options) {
+        match event {
+            Event::Text(text) | Event::Code(text) => texts.push_str(&text),
+            Event::End(_) => texts.push('\n'),
+            Event::SoftBreak => texts.push(' '),
+            Event::Start(
+                Tag::Link { .. }
+                | Tag::Image { .. }
+                | Tag::HtmlBlock
+                | Tag::BlockQuote(_)
+                | Tag::Item
+                | Tag::Emphasis
+                | Tag::Strikethrough
+                | Tag::FootnoteDefinition(_),
+            )
+            | Event::Html(_)
+            | Event::InlineHtml(_)
+            | Event::InlineMath(_)
+            | Event::DisplayMath(_)
+            | Event::FootnoteReference(_)
+            | Event::HardBreak
+            | Event::Rule
+            | Event::TaskListMarker(_) => panic!("{event:?} in {document}"),
+            Event::Start(_) => {}
+        }
+    }
+    texts
+}

@@ -5,7 +5,9 @@
 //!
 //! Invariants: a slot has at most one process; a trial has at most one process; a
 //! slot is free when its worker has been reaped or has reported, never when it was
-//! signalled; a trial has one terminal event in a run at most; a failed attempt is
+//! signalled; a trial has one terminal event in a run at most; an attempt begins when
+//! a worker is ready for it, so that a worker that cannot be started costs no trial an
+//! attempt: its slot rests; a failed attempt is
 //! repeated in a fresh process, after the old one has been reaped, as often as the
 //! retries allow; after memory ran out, the attempt is repeated as it was, then
 //! with ever smaller passes, then alone; while the disk is full nothing is started;
@@ -45,10 +47,14 @@ impl Scheduler {
             Input::SlotLeft(slot) => self.slots.retire(slot),
             Input::TrialAdded(trial) => self.add(&trial),
             Input::SpawnFailed(slot, message) => self.spawn_failed(slot, message, out),
+            Input::Rested(slot) => self.slots.set_resting(slot, false),
             Input::Line(slot, line) => self.line(slot, line, out),
             Input::Garbage(slot, message) => self.protocol(slot, message, out),
             Input::Unsent(slot, message) => {
                 self.kill(slot, &Failure { kind: FailureKind::Spawn, message }, None, out);
+            }
+            Input::Short(slot, message) => {
+                self.kill(slot, &Failure { kind: FailureKind::Shortage, message }, None, out);
             }
             Input::StartupTimeout(slot) => self.startup_timeout(slot, out),
             Input::Stalled(slot) => self.stalled(slot, out),
@@ -136,7 +142,6 @@ impl Scheduler {
             }
             let trials = self.take(first, device);
             self.slots.set_alone(slot, alone);
-            self.start(&trials, device, out);
             self.slots.set_state(slot, SlotState::Starting(trials));
             out.push(Action::Spawn { slot, device, trial: first });
         }
@@ -188,7 +193,7 @@ impl Scheduler {
                 }
                 // It has no trial yet that it could stop.
                 (SlotState::Starting(trials), 1) => {
-                    let after = trials.into_iter().map(AfterExit::PutBack).collect();
+                    let after = trials.into_iter().map(AfterExit::Resume).collect();
                     self.slots.set_state(slot, SlotState::Ending(after));
                     out.push(Action::Leave(slot));
                 }

@@ -1,10 +1,14 @@
-//! What the operating system offers: processors and GPUs, memory, disks, files.
+//! What the operating system offers: processors and GPUs, memory, disks, files, and what it is short of.
 //!
 //! Nothing here knows of trials or sweeps.
 
+pub mod clock;
 pub mod device;
 pub mod disk;
 pub mod files;
 pub mod machine;
 pub mod memory;
 pub(crate) mod oom_kills;
+pub mod shortage;
+pub mod signals;
+pub mod threads;

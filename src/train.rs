@@ -23,6 +23,7 @@ mod graph_lock;
 mod inspect;
 mod learning;
 mod masks;
+mod model_file;
 mod observe;
 mod ops;
 mod own_head;
@@ -34,6 +35,7 @@ mod shape;
 mod state;
 mod tensors;
 mod text;
+pub(crate) mod wall;
 
 #[doc(hidden)]
 pub use self::state::probe_state;
@@ -47,10 +49,13 @@ pub use self::{
     },
     error::TrainError,
     exported::{Exported, ExportedError},
-    inspect::{fits, inspect},
+    inspect::{fits, inspect, inspect_tokenizer},
     observe::{Ending, Observe, Report, Stopped},
     own_head::OwnHead,
     session::Session,
     shape::encoder_config,
-    text::{Chunked, Chunking, TextEncoder, TextError, TokenizerError, tokenizer_config, tokenizer_json},
+    text::{
+        Chunked, Chunking, TextEncoder, TextError, TextFault, TokenizerError, tokenizer_config,
+        tokenizer_json,
+    },
 };

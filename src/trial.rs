@@ -156,6 +156,9 @@ pub enum FailureKind {
     Disk,
     /// The disk is full. The trial waits until it is not; no attempt counts as failed for it.
     DiskFull,
+    /// The machine had no process, thread or open file to spare. The slot rests; no attempt counts as
+    /// failed for it.
+    Shortage,
     /// A bug: the worker panicked.
     Panic,
 }
@@ -178,6 +181,7 @@ impl FailureKind {
             Self::Checkpoint => "checkpoint",
             Self::Disk => "disk",
             Self::DiskFull => "disk_full",
+            Self::Shortage => "shortage",
             Self::Panic => "panic",
         }
     }
@@ -200,6 +204,7 @@ impl fmt::Display for FailureKind {
             Self::Checkpoint => f.write_str("checkpoint unusable"),
             Self::Disk => f.write_str("file not written"),
             Self::DiskFull => f.write_str("disk full"),
+            Self::Shortage => f.write_str("no process or open file to spare"),
             Self::Panic => f.write_str("worker panicked"),
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     system::{
         device::Device,
         memory::{self, Memory},
+        shortage::Shortage,
     },
     train::{Ending, Observe, Report, Session, Stopped, TrainError},
     trial::{Failure, FailureKind, TrialId, TrialRef},
@@ -52,10 +53,13 @@ pub enum Left {
 type Train<'a> = dyn FnMut(&Job, Attempt, &Place, &mut Observe<'_>) -> Result<Ending, TrainError> + 'a;
 
 /// Serves trials on `device` until there is no more to do, on this process's standard streams.
-pub fn run(device: Device) -> Left {
+///
+/// # Errors
+/// When a thread cannot be started. The worker has not reported ready then.
+pub fn run(device: Device) -> io::Result<Left> {
     let last_panic = record_panics();
     if let Device::Cpu { threads, .. } = device {
-        compute_here(threads);
+        compute_here(threads)?;
     }
     let mut session = None;
     let mut train = |job: &Job, attempt: Attempt, folder: &Place, observe: &mut Observe<'_>| {
@@ -72,18 +76,15 @@ pub fn run(device: Device) -> Left {
         #[expect(clippy::exit, reason = "the main thread may be in a long step, and nobody waits for it")]
         std::process::exit(1);
     };
-    let requests = Requests::listen(BufReader::new(io::stdin()), at_end);
-    Server { output: io::stdout(), requests, last_panic }.serve(&mut train)
+    let requests = Requests::listen(BufReader::new(io::stdin()), at_end)?;
+    Ok(Server { output: io::stdout(), requests, last_panic }.serve(&mut train))
 }
 
 /// Makes this thread one of the `threads` that compute. Otherwise it would only wait for them, and hand
 /// over data that lies in another core's cache.
-fn compute_here(threads: usize) {
+fn compute_here(threads: usize) -> io::Result<()> {
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
-    if let Err(error) = built {
-        // The numbers are the same; the work is slower.
-        eprintln!("this worker computes with one thread instead of {threads}: {error}");
-    }
+    built.map_err(|error| io::Error::other(format!("cannot start {threads} threads: {error}")))
 }
 
 /// Keeps the text of the latest panic, with its place, besides printing it.
@@ -127,11 +128,14 @@ struct Requests {
 
 impl Requests {
     /// Listens to `input`; `at_end` is called on the listening thread once it ended.
-    fn listen(input: impl BufRead + Send + 'static, at_end: impl FnOnce() + Send + 'static) -> Self {
+    fn listen(
+        input: impl BufRead + Send + 'static,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
         let (sender, trials) = mpsc::channel();
         let stop = StopWishes::default();
         let wishes = stop.clone();
-        thread::spawn(move || {
+        thread::Builder::new().spawn(move || {
             for line in input.lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
                     Ok(WorkerRequest::Run { trials }) => {
@@ -148,8 +152,8 @@ impl Requests {
             wishes.change(|wishes| wishes.all = true);
             drop(sender);
             at_end();
-        });
-        Self { trials, stop }
+        })?;
+        Ok(Self { trials, stop })
     }
 }
 
@@ -187,20 +191,31 @@ impl<W: Write> Server<W> {
     /// not have left yet. Where the file system has no locks, nothing is waited for. An error is the line
     /// that says how the trial ended instead.
     fn alone(&mut self, id: TrialId, place: &Place) -> Result<Option<File>, Box<WorkerLine>> {
-        let Ok(folder) = place.open_as_folder() else { return Ok(None) };
-        let begun = Instant::now();
+        let folder = match place.open_as_folder() {
+            Ok(folder) => folder,
+            Err(error) if Shortage::of(&error).is_some() => {
+                let message = format!("cannot open {}: {error}", place.display());
+                return Err(Box::new(failed(id, FailureKind::Disk, &message)));
+            }
+            Err(_) => return Ok(None),
+        };
+        // Counted in looks, not by a clock: the clock goes on while both processes stand still.
+        let mut looks = 0;
         loop {
             match folder.try_lock() {
                 Ok(()) => return Ok(Some(folder)),
                 Err(TryLockError::Error(_)) => return Ok(None),
-                Err(TryLockError::WouldBlock) if begun.elapsed() > OTHERS_LEAVE => {
+                Err(TryLockError::WouldBlock) if LOOK_EVERY * looks > OTHERS_LEAVE => {
                     let message = format!("another process still works in {}; end it", place.display());
                     return Err(Box::new(failed(id, FailureKind::Spawn, &message)));
                 }
                 Err(TryLockError::WouldBlock) if self.requests.stop.has(id) => {
                     return Err(Box::new(WorkerLine::Stopped(id)));
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_EVERY),
+                Err(TryLockError::WouldBlock) => {
+                    looks += 1;
+                    thread::sleep(LOOK_EVERY);
+                }
             }
         }
     }
@@ -329,7 +344,12 @@ fn send(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
 fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
     let message = one_line(message);
     let kind = match kind {
-        FailureKind::Panic => memory::ran_out(&message).map_or(FailureKind::Panic, FailureKind::OutOfMemory),
+        FailureKind::Panic => match memory::ran_out(&message) {
+            Some(memory) => FailureKind::OutOfMemory(memory),
+            None if Shortage::in_last_words(&message).is_some() => FailureKind::Shortage,
+            None => FailureKind::Panic,
+        },
+        _ if Shortage::at_end(&message).is_some() => FailureKind::Shortage,
         _ if memory::is_refused(&message) => FailureKind::OutOfMemory(Memory::Host),
         kind => kind,
     };

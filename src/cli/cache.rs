@@ -1,7 +1,5 @@
 //! `sweep cache`: lists or removes the entries of the cache that trials share.
 
-use std::time::SystemTime;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -13,7 +11,7 @@ use super::{
 use crate::{
     cache::{self, Kind, Listed},
     results::Results,
-    system::files::Place,
+    system::{clock, files::Place},
 };
 
 #[derive(Debug, Args)]
@@ -85,12 +83,7 @@ fn list(format: ListingFormat, folder: &Place) -> Result<(), Stop> {
 
 fn row(entry: Listed) -> EntryRow {
     let (kind, of) = entry.what.unzip();
-    EntryRow { name: entry.name, kind, of, bytes: entry.bytes, last_used: written(entry.used) }
-}
-
-/// A time as RFC 3339 in UTC.
-fn written(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
+    EntryRow { name: entry.name, kind, of, bytes: entry.bytes, last_used: clock::seconds(entry.used) }
 }
 
 /// The entries as a table.
@@ -104,7 +97,7 @@ fn describe(folder: &Place, entries: &[Listed], bytes: u64) -> String {
             Some((kind, of)) => (kind.as_str(), of.as_str()),
             None => ("?", "cannot be read"),
         };
-        vec![kind.to_owned(), size(entry.bytes), written(entry.used), of.to_owned()]
+        vec![kind.to_owned(), size(entry.bytes), clock::seconds(entry.used), of.to_owned()]
     }));
     let head = format!("{}: {} of entries\n\n", folder.display(), size(bytes));
     head + &table(&rows)
@@ -124,7 +117,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 

@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::exit::{Exit, Stop};
+use super::{
+    exit::{Exit, Stop},
+    tokenizer,
+};
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     error_chain::chain,
@@ -14,7 +17,7 @@ use crate::{
     results::{Results, read_json},
     spec::{Inspected, Refusal, SpecError, Wanted},
     study::Study,
-    train::{self, listed},
+    train::{self, listed, wall::WallError},
     trial::State,
 };
 
@@ -56,9 +59,18 @@ impl<'a> RunCheckpoints<'a> {
             "choose a model of a family that the README lists, or give a folder with such an encoder"
                 .to_owned()
         });
-        match train::inspect(&checkpoint, with_weights) {
-            Ok(facts) => Ok(Inspected { checkpoint, facts }),
-            Err(error) => Err(Refusal { message: chain(&error), help }),
+        let facts = match train::inspect(&checkpoint, with_weights) {
+            Ok(facts) => facts,
+            Err(error) => return Err(Refusal { message: chain(&error), help }),
+        };
+        match tokenizer::guard(&checkpoint) {
+            Ok(()) => Ok(Inspected { checkpoint, facts }),
+            Err(error) => {
+                if let WallError::Start { .. } = &error {
+                    self.excuse(Exit::Internal);
+                }
+                Err(Refusal { message: chain(&error), help })
+            }
         }
     }
 
@@ -76,10 +88,15 @@ impl<'a> RunCheckpoints<'a> {
     /// The refusal of a checkpoint because of an error of the hub.
     fn refusal(&self, error: &HubError) -> Refusal {
         if exit(error) != Exit::Usage {
-            let count = self.excused.get().count + 1;
-            self.excused.set(ExcusedRefusals { count, exit: Some(exit(error)) });
+            self.excuse(exit(error));
         }
         Refusal { message: chain(error), help: Some(error.help()) }
+    }
+
+    /// Notes a refusal that is not the spec's fault.
+    fn excuse(&self, exit: Exit) {
+        let count = self.excused.get().count + 1;
+        self.excused.set(ExcusedRefusals { count, exit: Some(exit) });
     }
 
     /// The error for a spec with these problems. If none of them is the spec's fault, the exit code says so.

@@ -39,7 +39,7 @@ impl DryRun<'_> {
     /// run.
     pub(super) fn show(self, plan: Plan) -> Result<Exit, Stop> {
         let mut notes = [
-            texts::notes(&plan, &self.reading.dataset),
+            texts::notes(&plan, &self.reading.dataset)?,
             self.checkpoints.notes(&plan),
             checkpoints::readings(&self.reading.checkpoints),
             checkpoints::unused(&self.reading.checkpoints),

@@ -14,7 +14,7 @@ use crate::{
     results::ResultsError,
     spec::SpecError,
     study::{Counts, StudyError},
-    system::machine::DeviceError,
+    system::{disk::Lack, machine::DeviceError, shortage::Shortage},
 };
 
 /// The end of `sweep --help`.
@@ -111,6 +111,18 @@ impl Stop {
     }
 }
 
+/// What a person can do about an error of the system that a message ends with; `lack` is what the disk of the
+/// results lacks.
+pub(super) fn hint(message: &str, lack: impl FnOnce() -> Lack) -> Option<&'static str> {
+    if message.contains("(os error 28)") && lack() == Lack::Inodes {
+        return Some("the disk has space, but no inode for another file: remove files (`df -i` counts them)");
+    }
+    if message.contains("(os error 27)") {
+        return Some("allow larger files: `ulimit -f unlimited`");
+    }
+    Shortage::in_last_words(message).map(Shortage::remedy)
+}
+
 /// An error with its causes, if it has any.
 pub(super) fn with_causes(error: &dyn Error) -> String {
     // `chain` collapses white space, which a path or a command in a message without causes should keep.
@@ -139,7 +151,8 @@ impl From<ExecutorError> for Stop {
     fn from(error: ExecutorError) -> Self {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
-            ExecutorError::Full { .. } => Self { exit: Exit::Interrupted, message: error.to_string() },
+            ExecutorError::Full { .. } => Self::new(Exit::Interrupted, &error.to_string()),
+            ExecutorError::NoWorker { .. } => Self::internal(&error),
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
                 Self::results(&with_causes(&error))
             }
@@ -190,6 +203,18 @@ mod tests {
         assert_eq!(Exit::of_run(counts(3, 1, 0), false), Exit::SomeFailed);
         assert_eq!(Exit::of_run(counts(0, 4, 0), false), Exit::NoneComplete);
         assert_eq!(Exit::of_run(counts(2, 1, 1), true), Exit::Interrupted);
+    }
+
+    #[test]
+    fn errors_of_limits_come_with_what_helps() {
+        let space = || Lack::Space(Some(0));
+        let of = |error: i32| format!("cannot write a.csv: {}", io::Error::from_raw_os_error(error));
+        assert_eq!(hint(&of(28), space), None);
+        assert!(hint(&of(28), || Lack::Inodes).is_some_and(|hint| hint.contains("df -i")));
+        assert!(hint(&of(27), space).is_some_and(|hint| hint.contains("ulimit -f")));
+        assert!(hint(&of(24), space).is_some_and(|hint| hint.contains("ulimit -n")));
+        assert!(hint(&of(11), space).is_some_and(|hint| hint.contains("ulimit -u")));
+        assert_eq!(hint(&of(13), space), None);
     }
 
     #[test]

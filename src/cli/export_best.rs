@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
-    open::{OpenedSweep, open},
+    open::{OpenedSweep, with_sweep},
     prepare,
     terminal::{eprint_lossy, print},
 };
@@ -18,6 +18,7 @@ use crate::{
     leaderboard::{self, RankBy, verdict, verdict::Verdict},
     results::Results,
     study::{Study, TrialRecord},
+    system::files::{Place, named},
     train::Precision,
     trial::{State, TrialId},
 };
@@ -50,20 +51,24 @@ enum Dtype {
 }
 
 pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, Stop> {
-    let OpenedSweep { folder, plan, study, .. } = open(results, args.sweep.sweep.as_deref())?;
+    let done = with_sweep(results, args.sweep.sweep.as_deref(), |opened| export_of(opened, args))?;
+    print(&done)?;
+    Ok(Exit::Complete)
+}
+
+/// Exports the model that the arguments name, and says so.
+fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
+    let OpenedSweep { folder, plan, study, .. } = opened;
     let (record, choice) = match args.trial {
-        Some(number) => (named(&study, TrialId(number))?, Choice::Named),
-        None => (best(&study, args.rank.by(), &folder.arguments())?, Choice::Best(args.rank.by())),
+        Some(number) => (named(study, TrialId(number))?, Choice::Named),
+        None => (best(study, args.rank.by(), &folder.arguments())?, Choice::Best(args.rank.by())),
     };
     let id = record.trial.id;
     let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
-    if let Some(stop) = prepare::missing_parameters(&folder, record) {
+    if let Some(stop) = prepare::missing_parameters(folder, record) {
         return Err(stop);
     }
     let verdict = verdict::judge(record);
-    if let Some(verdict) = verdict.filter(|verdict| verdict.is_unfit()) {
-        eprint_lossy(&format!("warning: trial {id} is {verdict}: it {}\n", verdict.describe()));
-    }
     let (job, trial) = (plan.job(&record.trial), folder.trial(id));
     let precision = match args.dtype {
         Dtype::F32 => Precision::F32,
@@ -71,17 +76,24 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
     };
     let labels = &study.labels;
     let model = Model { job: &job, folder: trial.place(), labels, outcome, verdict, choice, precision };
-    let out = args.out.clone().unwrap_or_else(|| folder.best_model().path().to_owned());
+    let out = match &args.out {
+        // If it is a link, the folder behind the link is replaced: the user named it.
+        Some(path) => Place::of(named::canonical(path).unwrap_or_else(|_| path.clone())),
+        None => folder.best_model(),
+    };
     export(&model, &out).map_err(|error| Stop::results(&chain(&error)))?;
+    if let Some(verdict) = verdict.filter(|verdict| verdict.is_unfit()) {
+        eprint_lossy(&format!("warning: trial {id} is {verdict}: it {}\n", verdict.describe()));
+    }
     let params = record.trial.params.to_string();
     let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
-    print(&format!(
+    let shown = args.out.as_deref().unwrap_or(out.path());
+    Ok(format!(
         "{}: trial {id}{params}, {}\nto classify texts with it: sweep predict --model {} \"a text\"\n",
-        display::path(&out),
+        display::path(shown),
         choice.describe(),
-        shell_word(&display::path(&out)),
-    ))?;
-    Ok(Exit::Complete)
+        shell_word(&display::path(shown)),
+    ))
 }
 
 /// The trial that ranks first, among those that are fit for use.

@@ -18,6 +18,7 @@ use crate::{
     leaderboard::{self, RankBy},
     results::{Results, SweepFolder},
     study::{Counts, Study},
+    system::clock,
     trial::TrialId,
 };
 
@@ -108,7 +109,7 @@ fn row(folder: &SweepFolder) -> SweepRow {
         best_trial: None,
         best_val_f1: None,
         best_test_f1: None,
-        changed: folder.last_change().map(time),
+        changed: folder.last_change().map(clock::seconds),
         damage: Some(stop.message),
     };
     read(folder.clone()).map_or_else(damaged, |opened| healthy(opened, folder.last_change()))
@@ -129,7 +130,7 @@ fn healthy(OpenedSweep { folder, mut study, .. }: OpenedSweep, changed: Option<S
         best_trial: best.map(|best| best.0),
         best_val_f1: best.and_then(|best| best.1),
         best_test_f1: best.and_then(|best| best.2),
-        changed: changed.map(time),
+        changed: changed.map(clock::seconds),
         damage: None,
     }
 }
@@ -142,11 +143,6 @@ fn best(study: &Study) -> Option<(TrialId, Option<f64>, Option<f64>)> {
     let chosen = board.chosen_by_validation?;
     let row = board.rows.iter().find(|row| row.trial == chosen)?;
     Some((chosen, row.val_f1, row.test.as_ref().map(|test| test.f1)))
-}
-
-/// A time as RFC 3339 in UTC, without fractions of a second.
-fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// The list as a table, and below it why folders cannot be read.

@@ -7,11 +7,18 @@ use clap::{Args, ValueEnum};
 use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
-    open::{OpenedSweep, open},
+    open::{OpenedSweep, read, with_sweep},
     show,
     terminal::{eprint_lossy, print, terminal_width},
 };
-use crate::{display, error_chain::chain, leaderboard::RankBy, report, results::Results};
+use crate::{
+    display,
+    error_chain::chain,
+    leaderboard::RankBy,
+    report,
+    results::{Results, SweepFolder},
+    study::Study,
+};
 
 /// How the leaderboard is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,6 +50,9 @@ pub(super) struct LeaderboardArgs {
 
 /// Trials that a table on a terminal shows unless the user says how many.
 const TOP_DEFAULT: usize = 20;
+
+/// How often a report is drawn at most where trials end while it is drawn, and others draw too.
+const DRAWINGS_MAX: u32 = 10;
 
 /// How many trials are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +87,11 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
-    let opened = open(results, args.sweep.sweep.as_deref())?;
-    let mut board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
+    let mut board = with_sweep(results, args.sweep.sweep.as_deref(), |opened| {
+        let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
+        // Files of a sweep that was begun anew meanwhile are gone.
+        opened.check_not_begun_anew().map(|()| board)
+    })?;
     // The other formats have this sentence among their footnotes.
     let has_notes = matches!(args.format, LeaderboardFormat::Table | LeaderboardFormat::Markdown);
     if let Some(warning) = board.nothing_fit().filter(|_| !has_notes) {
@@ -102,16 +115,31 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
 }
 
 pub(super) fn report(args: &ReportArgs, results: &Results) -> Result<Exit, Stop> {
-    let OpenedSweep { folder, study, .. } = open(results, args.sweep.sweep.as_deref())?;
-    let board = show::leaderboard(&folder, &study, RankBy::TestF1);
-    let every = || study.trials.iter().map(|trial| trial.trial.id).collect();
-    let pictured = if args.all { every() } else { report::pictured(&board) };
-    show::draw_trials(&folder, &study, &pictured)
-        .and_then(|()| show::write_leaderboard(&folder, &board))
-        .and_then(|()| show::draw_sweep(&folder, &study, &board, &pictured))
-        .map_err(|error| Stop::results(&chain(&*error)))?;
+    let folder = results.find(args.sweep.sweep.as_deref())?;
+    for _ in 0..DRAWINGS_MAX {
+        let turn = folder.turn();
+        let OpenedSweep { study, .. } = read(folder.clone())?;
+        draw(&folder, &study, args.all)?;
+        // In a turn of its own, nobody else has drawn a later state.
+        let is_newest = turn.is_some_and(|turn| turn.was_respected())
+            || read(folder.clone())?.study.counts() == study.counts();
+        if is_newest {
+            break;
+        }
+    }
     print(&format!("{}\n", display::path(folder.report().path())))?;
     Ok(Exit::Complete)
+}
+
+/// Draws the pictures of trials and sweep, and writes leaderboard and page.
+fn draw(folder: &SweepFolder, study: &Study, all: bool) -> Result<(), Stop> {
+    let board = show::leaderboard(folder, study, RankBy::TestF1);
+    let every = || study.trials.iter().map(|trial| trial.trial.id).collect();
+    let pictured = if all { every() } else { report::pictured(&board) };
+    show::draw_trials(folder, study, &pictured, &|| true)
+        .and_then(|()| show::write_leaderboard(folder, &board))
+        .and_then(|()| show::draw_sweep(folder, study, &board, &pictured))
+        .map_err(|error| Stop::results(&chain(&*error)))
 }
 
 #[cfg(test)]

@@ -11,15 +11,20 @@ use clap::{Args, ValueEnum};
 use super::{
     exit::{Exit, Stop},
     terminal::{eprint_lossy, terminal_width},
+    tokenizer,
 };
 use crate::{
+    checkpoint::Checkpoint,
     data::TableFormat,
     display::{plain, shell_word},
     error_chain::chain,
-    predict::{self, PredictError, PredictionFormat, Texts},
-    system::machine::Machine,
-    train::{Exported, ExportedError, Session},
+    predict::{self, CsvCells, PredictError, PredictionFormat, Texts},
+    system::{device::Device, files::named, machine::Machine, threads},
+    train::{Exported, ExportedError, Session, TrainError},
 };
+
+/// How often a model is read at most where others take its place meanwhile.
+const READINGS_MAX: u32 = 20;
 
 /// The default column of the texts.
 const COLUMN_DEFAULT: &str = "text";
@@ -41,6 +46,9 @@ pub(super) struct PredictArgs {
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     format: OutputFormat,
+    /// With --format csv: an apostrophe before texts that a spreadsheet would take for formulas
+    #[arg(long)]
+    safe_csv: bool,
     /// Where the model runs: cpu or cuda:0
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -88,22 +96,56 @@ enum OutputFormat {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
-    let model = Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    // A folder without a model is the first thing to say.
+    Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    tokenizer::guard(&Checkpoint::Folder(args.model.clone())).map_err(|error| usage(&error))?;
+    let output = output_format(args)?;
     let texts = texts(args)?;
     let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
-    let mut session = Session::open(device).map_err(|error| usage(&error))?;
-    let format = match args.format {
-        OutputFormat::Table => PredictionFormat::Table { width: terminal_width() },
-        OutputFormat::Json => PredictionFormat::Json,
-        OutputFormat::Jsonl => PredictionFormat::JsonLines,
-        OutputFormat::Csv => PredictionFormat::Csv,
-    };
-    match predict::predict(&mut session, &model, texts, format, &mut io::stdout().lock()) {
+    threads::ensure_pool().map_err(|error| Stop::internal(&error))?;
+    let (model, mut session) = whole_model(&args.model, device)?;
+    match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {
         Err(PredictError::Write(error)) => Err(error.into()),
         Err(error) => Err(usage(&error)),
         Ok(()) => Ok(Exit::Complete),
     }
+}
+
+/// Reads the model with its parameters, so that another model that takes its place later changes nothing. If one does so
+/// meanwhile, that one is read.
+fn whole_model(folder: &Path, device: Device) -> Result<(Exported, Session), Stop> {
+    let usage = |error: TrainError| Stop::usage(plain(&chain(&error)));
+    let read = || {
+        let model = Exported::read(folder).map_err(|error| no_model(folder, &error))?;
+        let mut session = Session::open(device).map_err(usage)?;
+        session.predict(&model, &[]).map_err(usage)?;
+        Ok((model, session))
+    };
+    let mut attempts = 1;
+    loop {
+        let before = named::identity(folder);
+        let model = read();
+        if attempts >= READINGS_MAX || named::identity(folder) == before {
+            return model;
+        }
+        attempts += 1;
+    }
+}
+
+/// How the predictions are written.
+fn output_format(args: &PredictArgs) -> Result<PredictionFormat, Stop> {
+    if args.safe_csv && args.format != OutputFormat::Csv {
+        return Err(Stop::usage("--safe-csv says how CSV is written: add --format csv, or leave it out"));
+    }
+    Ok(match args.format {
+        OutputFormat::Table => PredictionFormat::Table { width: terminal_width() },
+        OutputFormat::Json => PredictionFormat::Json,
+        OutputFormat::Jsonl => PredictionFormat::JsonLines,
+        OutputFormat::Csv if args.safe_csv => PredictionFormat::Csv(CsvCells::Spreadsheet),
+        OutputFormat::Csv if io::stdout().is_terminal() => PredictionFormat::Csv(CsvCells::Visible),
+        OutputFormat::Csv => PredictionFormat::Csv(CsvCells::Exact),
+    })
 }
 
 /// The error for a folder without a usable model. If it is a part of a sweep's results, or holds no model at

@@ -17,7 +17,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     data::Source,
     display::{self, plain},
-    fingerprint,
+    export, fingerprint,
     plan::{DiskForecast, Plan},
     policy::Keep,
     results::{Lock, Results, SweepFolder, json, write_atomic},
@@ -77,12 +77,17 @@ pub(super) fn forecast_disk(
     DiskForecast::new(trials, facts, devices.len(), keep)
 }
 
-/// Removes what an earlier run left, including an exported model.
+/// Removes what killed processes did not finish to write.
+pub(super) fn clean(folder: &SweepFolder, lock: &Lock) {
+    folder.remove_leftovers(lock);
+    export::remove_leftovers(folder.place());
+}
+
+/// Removes what an earlier run left, including an exported model, but for its plan, which [`prepare_anew`] replaces.
 pub(super) fn forget(folder: &SweepFolder, lock: &Lock) -> Result<(), Stop> {
     let model = folder.best_model();
     if is_our_export(&model) {
-        model
-            .remove()
+        export::remove(&model)
             .map_err(|error| Stop::results(&format!("cannot remove {}: {error}", model.display())))?;
     }
     Ok(folder.clear(lock)?)
@@ -101,13 +106,7 @@ fn is_our_export(folder: &Place) -> bool {
 /// Returns the plan that the folder then holds.
 pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Plan, Stop> {
     let path = folder.plan();
-    let Some(found) = read_plan(folder)? else {
-        // The plan comes first, since it marks the folder as a sweep's. If the spec is missing after a crash,
-        // the same command writes it below.
-        write_atomic(&path, json(path.path(), &plan)?.as_bytes())?;
-        write_atomic(&folder.spec(), spec.as_bytes())?;
-        return Ok(plan);
-    };
+    let Some(found) = read_plan(folder)? else { return prepare_anew(folder, plan, spec) };
     let revision = changes::revise(folder, &found, &plan)?;
     eprint_lossy(&changes::describe(&revision));
     // The spec comes first: as long as the plan is the old one, the same command finds the same change again.
@@ -118,6 +117,16 @@ pub(super) fn prepare(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Pl
         write_atomic(&path, json(path.path(), &revision.plan)?.as_bytes())?;
     }
     Ok(revision.plan)
+}
+
+/// Writes the plan and its spec into the folder, whatever plan it holds.
+pub(super) fn prepare_anew(folder: &SweepFolder, plan: Plan, spec: &str) -> Result<Plan, Stop> {
+    let path = folder.plan();
+    // The plan comes first, since it marks the folder as a sweep's. If the spec is missing after a crash, the same
+    // command writes it.
+    write_atomic(&path, json(path.path(), &plan)?.as_bytes())?;
+    write_atomic(&folder.spec(), spec.as_bytes())?;
+    Ok(plan)
 }
 
 /// Marks complete trials whose parameters or predictions are gone as waiting, and says so. Returns those

@@ -1,6 +1,13 @@
 //! `sweep run`: from a spec to results.
 
-use std::{collections::BTreeMap, fmt::Write as _, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io,
+    path::PathBuf,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use clap::Args;
 
@@ -13,14 +20,14 @@ use super::{
     open::{Replayed, replay},
     prepare, show,
     slots::{self, Load},
-    terminal::{eprint_lossy, has_colour, look, terminal_width},
+    terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
     executor::{self, Ended, Observer, Painter, Run, Workers},
-    leaderboard::RankBy,
+    leaderboard::{Leaderboard, RankBy},
     plan::Plan,
     progress::{self, Display},
     report,
@@ -29,11 +36,13 @@ use crate::{
     spec,
     spec::{Reading, Spec},
     study::Study,
-    system::files::named,
-    system::{device::Device, disk},
+    system::{clock, device::Device, disk, files::named, machine, shortage::Shortage, signals::StopWish},
     trial::TrialId,
 };
 
+/// Tries to draw at the end of a run, and the time between two of them, where the machine is short of something.
+const DRAWINGS_MAX: u32 = 5;
+const DRAW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Number of leaderboard rows in the summary.
 const SUMMARY_ROWS: usize = 10;
 
@@ -65,7 +74,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
-        eprint_lossy(&warning.render(colour));
+        eprint_rendered(&warning.render(colour));
     }
     let plan = Plan::new(&reading.spec, &reading.dataset);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
@@ -100,18 +109,20 @@ struct PlannedRun<'a> {
 impl PlannedRun<'_> {
     /// Runs the trials of `plan` that are not over, and concludes the run.
     fn start(mut self, mut plan: Plan) -> Result<Exit, Stop> {
+        let workers = workers()?;
         prepare::take_fingerprints(&mut plan)?;
         if self.args.fresh || !self.folder.plan().exists() {
             // An error in the weights is found before anything is removed or created.
             self.checkpoints.fetch_weights(&Study::new(&plan))?;
         }
+        if let Some(fault) = clock::fault(SystemTime::now()) {
+            eprint_lossy(&format!("warning: {fault}, so that the times in the log are wrong\n"));
+        }
         // From here on everything happens in this very folder, whatever becomes of its name.
         self.folder = self.folder.held()?;
         let lock = self.lock(&plan.sweep)?;
-        if self.args.fresh {
-            prepare::forget(&self.folder, &lock)?;
-        }
-        let plan = prepare::prepare(&self.folder, plan, &spec_as_run(self.args)?)?;
+        prepare::clean(&self.folder, &lock);
+        let plan = self.write_plan(plan, &lock)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
         for caution in cautions::cautions(&plan, &self.spec, &self.facts) {
             eprint_lossy(&format!("{caution}\n"));
@@ -126,12 +137,24 @@ impl PlannedRun<'_> {
         self.checkpoints.fetch_weights(&study)?;
         self.warn_of_full_disk(&study, &plan);
         let folder = self.folder;
-        let ended = Execution { folder: &folder, plan, study, again, devices: self.devices }.run()?;
+        let devices = self.devices;
+        let ended = Execution { folder: &folder, plan, study, again, devices, workers }.run()?;
         folder.check()?;
-        let exit = Exit::of_run(ended.study.counts(), ended.interrupted);
-        conclude(&folder, &ended.study)?;
+        let exit = conclude(&folder, &ended)?;
         drop(lock);
         Ok(exit)
+    }
+
+    /// Writes plan and spec into the folder, and returns the plan that it then holds.
+    fn write_plan(&self, plan: Plan, lock: &Lock) -> Result<Plan, Stop> {
+        let spec = spec_as_run(self.args)?;
+        if !self.args.fresh {
+            return prepare::prepare(&self.folder, plan, &spec);
+        }
+        // Nobody draws a sweep that is about to be forgotten.
+        let _turn = self.folder.turn();
+        prepare::forget(&self.folder, lock)?;
+        prepare::prepare_anew(&self.folder, plan, &spec)
     }
 
     /// Takes the lock of the folder, and says so if a process that has ended held it.
@@ -155,6 +178,14 @@ impl PlannedRun<'_> {
     }
 }
 
+/// Workers of this program, if this process may open as many files as a run needs.
+fn workers() -> Result<Workers, Stop> {
+    machine::check_open_files().map_err(|error| Stop::internal(&error))?;
+    Workers::of_this_program().map_err(|error| {
+        Stop::internal(&format!("cannot find the running program, which workers are started from: {error}"))
+    })
+}
+
 /// The spec with the command that runs it, as a comment above its text.
 fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     let text = named::read_to_string(&args.spec)
@@ -175,22 +206,23 @@ struct Execution<'a> {
     /// Trials that run again although the log says that they are over.
     again: Vec<TrialId>,
     devices: Vec<Device>,
+    workers: Workers,
 }
 
 impl Execution<'_> {
     /// Runs the trials, and shows their progress.
     fn run(self) -> Result<Ended, Stop> {
-        let Self { folder, plan, study, again, devices } = self;
+        let Self { folder, plan, study, again, devices, workers } = self;
         // Drawn before anything else: a run that was killed may have left trials without pictures.
+        let turn = folder.turn();
         let board = show::leaderboard(folder, &study, RankBy::TestF1);
-        if let Err(error) = show::draw_missing(folder, &study, &board) {
-            eprint_lossy(&format!("warning: cannot draw: {}\n", display::message(&chain(&*error))));
+        if let Err(error) = show::draw_missing(folder, &study, &board, &|| true) {
+            eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
         }
         let mut display = Display::new(&study, look());
-        let workers = Workers::of_this_program().map_err(|error| Stop::internal(&error))?;
         let run = Run { folder: folder.clone(), plan, again, devices, workers };
         // Not needed any more, and large: the executor reads the log itself.
-        drop((study, board));
+        drop((study, board, turn));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
             let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
@@ -204,12 +236,18 @@ impl Execution<'_> {
     }
 }
 
-/// Draws the sweep, writes its leaderboard, and prints the summary.
-fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
+/// Draws the sweep, writes its leaderboard, and prints the summary. Returns how the run ended. Whoever wishes to
+/// stop meanwhile gets the summary at once, and pictures later.
+fn conclude(folder: &SweepFolder, ended: &Ended) -> Result<Exit, Stop> {
+    let _turn = folder.turn();
+    let (wish, study) = (StopWish::listen(), &ended.study);
+    let is_wanted = || !ended.is_hurried && !wish.is_there();
     let board = show::leaderboard(folder, study, RankBy::TestF1);
-    let drawn = show::draw_missing(folder, study, &board)
-        .and_then(|()| show::write_leaderboard(folder, &board))
-        .and_then(|()| show::draw_sweep(folder, study, &board, &report::pictured(&board)));
+    let drawn = patiently(&|| {
+        show::write_leaderboard(folder, &board)?;
+        show::draw_missing(folder, study, &board, &is_wanted)?;
+        if is_wanted() { draw_sweep(folder, study, &board) } else { Ok(()) }
+    });
     let table = board.to_table_within(terminal_width(), SUMMARY_ROWS);
     match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
         // Nobody reads the summary, but the exit code still says how the run ended.
@@ -217,11 +255,78 @@ fn conclude(folder: &SweepFolder, study: &Study) -> Result<(), Stop> {
         written => written?,
     }
     // Reported last, so that the summary is printed even if the disk is full.
-    drawn.map_err(|error| Stop::results(&chain(&*error)))
+    let error = drawn.err().map(|error| chain(&*error));
+    end_of(ended, !is_wanted(), error)
+}
+
+/// Does what `draw` does, a few times if the machine is short of something for the moment.
+fn patiently(draw: &dyn Fn() -> show::DrawResult) -> show::DrawResult {
+    for _ in 1..DRAWINGS_MAX {
+        match draw() {
+            Err(error) if Shortage::cause(&*error).is_some() => thread::sleep(DRAW_AGAIN_AFTER),
+            drawn => return drawn,
+        }
+    }
+    draw()
+}
+
+fn draw_sweep(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> show::DrawResult {
+    show::draw_sweep(folder, study, board, &report::pictured(board))
+}
+
+/// How a run ended whose results were shown. A user who wished to stop gets the exit code of that, whatever could
+/// not be drawn.
+fn end_of(ended: &Ended, is_undrawn: bool, error: Option<String>) -> Result<Exit, Stop> {
+    if is_undrawn {
+        let sweep = &ended.study.sweep;
+        let text = format!("interrupted: pictures may be missing; `sweep report {sweep}` draws them");
+        return Err(Stop::new(Exit::Interrupted, &text));
+    }
+    match (Exit::of_run(ended.study.counts(), ended.interrupted), error) {
+        (exit, None) => Ok(exit),
+        (Exit::Interrupted, Some(error)) => Err(Stop::new(Exit::Interrupted, &error)),
+        (_, Some(error)) => Err(Stop::results(&error)),
+    }
 }
 
 /// Whether nobody reads the output: the reader has closed it (EPIPE), or the terminal is gone (EIO).
 fn is_unread(error: &io::Error) -> bool {
     let is_hung_up = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     is_hung_up || error.kind() == io::ErrorKind::BrokenPipe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    fn ended(interrupted: bool) -> Ended {
+        let mut study = samples::study(vec![samples::record(1, &[0.5]), samples::record(2, &[0.5])]);
+        if interrupted {
+            study.trials[1].state = crate::trial::State::Waiting;
+        }
+        Ended { study, interrupted, is_hurried: false }
+    }
+
+    /// The exit code of a run, and whether it is an error.
+    fn code(ended: &Ended, is_undrawn: bool, error: Option<&str>) -> (u8, bool) {
+        match end_of(ended, is_undrawn, error.map(ToOwned::to_owned)) {
+            Ok(exit) => (exit.code(), false),
+            Err(stop) => (stop.exit.code(), true),
+        }
+    }
+
+    #[test]
+    fn results_that_cannot_be_drawn_are_an_error_unless_the_user_wished_to_stop() {
+        assert_eq!(code(&ended(false), false, None), (0, false));
+        assert_eq!(code(&ended(false), false, Some("no space")), (5, true));
+        assert_eq!(code(&ended(true), false, None), (130, false));
+        assert_eq!(code(&ended(true), false, Some("no space")), (130, true));
+    }
+
+    #[test]
+    fn a_wish_to_stop_while_pictures_are_drawn_is_heard() {
+        assert_eq!(code(&ended(false), true, None), (130, true));
+        assert_eq!(code(&ended(false), true, Some("no space")), (130, true));
+    }
 }

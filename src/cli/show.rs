@@ -13,14 +13,14 @@ use crate::{
     executor::Draw,
     leaderboard::{self, Leaderboard, RankBy},
     report,
-    results::{self, SweepFolder},
+    results::{self, ResultsError, SweepFolder},
     study::{Study, TrialRecord},
-    system::files,
+    system::{files, threads},
     trial::{State, TrialId},
 };
 
 /// The result of drawing or writing; the error is printed with its causes.
-type DrawResult = Result<(), Box<dyn Error + Send + Sync>>;
+pub(super) type DrawResult = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// Time for the pictures of trials in one drawing, so that the pictures of the sweep are not late where trials
 /// end faster than they are drawn.
@@ -31,6 +31,7 @@ const TRIAL_PICTURES_MAX: Duration = Duration::from_millis(250);
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
     Box::new(move |study, ended| {
+        let _turn = folder.turn();
         let board = leaderboard(&folder, study, RankBy::TestF1);
         let mut pictured = report::pictured(&board);
         let begun = Instant::now();
@@ -71,7 +72,12 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
 
 /// Draws missing pictures of the trials that should have pictures. They are missing if the run in which the
 /// trial ended was killed, or if the trial was too low on the leaderboard then.
-pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> DrawResult {
+pub(super) fn draw_missing(
+    folder: &SweepFolder,
+    study: &Study,
+    board: &Leaderboard,
+    is_wanted: &(dyn Fn() -> bool + Sync),
+) -> DrawResult {
     let lacks_picture = |record: &&TrialRecord| {
         let trial = folder.trial(record.trial.id);
         match record.state {
@@ -83,14 +89,20 @@ pub(super) fn draw_missing(folder: &SweepFolder, study: &Study, board: &Leaderbo
     let pictured = report::pictured(board);
     let shown = study.trials.iter().filter(|record| pictured.contains(&record.trial.id));
     let trials = shown.filter(lacks_picture).map(|record| record.trial.id).collect();
-    draw_trials(folder, study, &trials)
+    draw_trials(folder, study, &trials, is_wanted)
 }
 
-/// Draws the pictures of these trials on all processors.
-pub(super) fn draw_trials(folder: &SweepFolder, study: &Study, trials: &BTreeSet<TrialId>) -> DrawResult {
+/// Draws the pictures of these trials on all processors, as long as they are wanted.
+pub(super) fn draw_trials(
+    folder: &SweepFolder,
+    study: &Study,
+    trials: &BTreeSet<TrialId>,
+    is_wanted: &(dyn Fn() -> bool + Sync),
+) -> DrawResult {
     let shown: Vec<&TrialRecord> =
         study.trials.iter().filter(|record| trials.contains(&record.trial.id)).collect();
-    shown.par_iter().try_for_each(|record| draw_trial(folder, study, record))
+    let draw = |record: &&TrialRecord| if is_wanted() { draw_trial(folder, study, record) } else { Ok(()) };
+    if threads::has_pool() { shown.par_iter().try_for_each(draw) } else { shown.iter().try_for_each(draw) }
 }
 
 /// Draws the pictures of a trial, as far as it has evaluations and is complete.
@@ -108,7 +120,8 @@ fn draw_trial(folder: &SweepFolder, study: &Study, record: &TrialRecord) -> Draw
 /// Writes `leaderboard.{csv,json,md}`.
 pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> DrawResult {
     let write = |extension: &str, text: String| {
-        files::write_atomically(&folder.leaderboard(extension), text.as_bytes())
+        let path = folder.leaderboard(extension);
+        files::write_atomically(&path, text.as_bytes()).map_err(ResultsError::io("write", path.path()))
     };
     write("csv", board.to_csv())?;
     write("json", board.to_json())?;

@@ -4,25 +4,43 @@ use std::io::{self, IsTerminal, Write};
 
 use super::exit::Stop;
 use crate::{
-    display::{columns, plain},
+    display::{columns, json, message, plain, visible},
     progress::Look,
 };
 
-/// Writes `text` to standard output.
+/// Writes `text` to standard output, without what a terminal would obey.
 pub(super) fn print(text: &str) -> Result<(), Stop> {
     let mut out = io::stdout().lock();
-    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+    Ok(out.write_all(visible(text).as_bytes()).and_then(|()| out.flush())?)
 }
 
-/// Writes `text` to standard error. An error in doing so is ignored.
+/// Writes `text` to standard error, without what a terminal would obey. An error in doing so is ignored.
 pub(super) fn eprint_lossy(text: &str) {
+    eprint_rendered(&message(text));
+}
+
+/// Writes `text`, which is safe for terminals and may have colours, to standard error. An error in doing so is
+/// ignored.
+pub(super) fn eprint_rendered(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes what clap says about the arguments: help and version to standard output, an error to standard error.
+/// An argument that a terminal would obey is shown without colours.
+pub(super) fn print_usage(error: &clap::Error) {
+    let is_seen = |argument: &str| visible(argument) == argument;
+    let are_seen = || std::env::args_os().all(|argument| is_seen(&argument.to_string_lossy()));
+    if !error.use_stderr() || are_seen() {
+        let _ = error.print();
+    } else {
+        eprint_lossy(&error.render().to_string());
+    }
 }
 
 /// Writes `value` to standard output as indented JSON.
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Stop> {
     let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-    print(&(text + "\n"))
+    print(&(json(&text) + "\n"))
 }
 
 /// Width of the terminal at standard output, in columns; the variable `COLUMNS` overrides it. `None` when

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::exit::Stop;
 use crate::{
     checkpoint::Checkpoint,
     data::{self, DataSpec, Dataset, SplitName, TextWindows},
+    display::plain,
     error_chain::chain,
     numbers::count,
     plan::Plan,
@@ -14,19 +16,20 @@ use crate::{
 };
 
 /// A note about the training texts for each tokenizer and chunk length of the plan.
-pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Vec<String> {
+///
+/// # Errors
+/// When a text cannot be tokenised: every trial would fail at it.
+pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Result<Vec<String>, Stop> {
     let settings = plan.trials.iter().map(|trial| &trial.settings);
     let kinds: BTreeSet<(&Checkpoint, &str, usize)> = settings
         .map(|settings| (&settings.checkpoint, settings.lowercase.as_str(), settings.chunk_length))
         .collect();
+    let failed = |error: String| Stop::usage(plain(&format!("the texts cannot be tokenised: {error}")));
     let note = |(checkpoint, lowercase, length)| {
         let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
-        let counts = TextEncoder::open(checkpoint, lowercase).map_err(|error| chain(&error));
-        let counts = counts.and_then(|encoder| Counts::of(&encoder, length, &plan.data, dataset));
-        match counts {
-            Ok(counts) => counts.note(length),
-            Err(error) => format!("texts cannot be tokenised: {error}"),
-        }
+        let encoder = TextEncoder::open(checkpoint, lowercase).map_err(|error| failed(chain(&error)))?;
+        let counts = Counts::of(&encoder, length, &plan.data, dataset).map_err(failed)?;
+        Ok(counts.note(length))
     };
     kinds.into_iter().map(note).collect()
 }
@@ -50,7 +53,9 @@ impl Counts {
         for window in TextWindows::new(texts.map_err(|error| chain(&error))?) {
             let window = window.map_err(|error| chain(&error))?;
             let texts: Vec<&str> = window.iter().map(|(_, text)| text.as_str()).collect();
-            let chunked = encoder.chunk(&texts, Chunking::whole(length)).map_err(|error| chain(&error))?;
+            let id = |index: usize| Some(window.get(index)?.0.id as usize);
+            let chunked = encoder.chunk(&texts, Chunking::whole(length));
+            let chunked = chunked.map_err(|error| chain(&error.in_rows(SplitName::Train, id)))?;
             counts.texts += texts.len();
             counts.long += chunked.iter().filter(|text| text.is_long).count();
             counts.tokens += chunked.iter().map(|text| text.tokens).sum::<usize>();

@@ -3,7 +3,10 @@
 use clap::Args;
 
 use super::exit::{Exit, Stop};
-use crate::{system::device::Device, worker};
+use crate::{
+    system::{device::Device, machine},
+    worker,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
@@ -23,8 +26,9 @@ pub(super) fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
         Some(_) | None => None,
     };
     let device = device.ok_or_else(|| Stop::usage(format!("unknown device `{}`", args.device)))?;
-    Ok(match worker::run(device) {
-        worker::Left::Quietly => Exit::Complete,
-        worker::Left::AfterFailure => Exit::Internal,
-    })
+    machine::name_process();
+    match worker::run(device).map_err(|error| Stop::internal(&error))? {
+        worker::Left::Quietly => Ok(Exit::Complete),
+        worker::Left::AfterFailure => Ok(Exit::Internal),
+    }
 }

@@ -13,6 +13,9 @@ pub(super) const FIELD_BYTES_MAX: usize = 16 << 20;
 pub(super) const ROW_BYTES_MAX: usize = 64 << 20;
 /// Columns of a row.
 pub(super) const COLUMNS_MAX: usize = 1 << 20;
+/// Bytes of a text: more than those of a long novel, all of *War and Peace* in English (3.2 MB) included. To cut a text into
+/// tokens takes some 200 bytes of memory for each of its bytes.
+pub(crate) const TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// The keys of a spec that name columns.
 pub(super) const TEXT_KEY: &str = "data.text";
@@ -50,6 +53,8 @@ impl Cells {
             Err(RowFault::Nul)
         } else if text.len() > FIELD_BYTES_MAX {
             Err(RowFault::LongField)
+        } else if text.len() > TEXT_BYTES_MAX {
+            Err(RowFault::LongText(text.len()))
         } else if let Some(long) = label.map(str::len).filter(|&bytes| bytes > LABEL_BYTES_MAX) {
             Err(RowFault::LongLabel(long))
         } else {

@@ -55,6 +55,9 @@ pub enum RowFault {
     /// A row above the bounds.
     #[error("it is longer than 64 MiB, or has more than 1,048,576 columns")]
     LongRow,
+    /// A text above the bound.
+    #[error("the text has {0} bytes, more than 4 MiB")]
+    LongText(usize),
     /// A cell with the error of a formula.
     #[error("a cell has the error of a formula in it")]
     Formula,
@@ -111,6 +114,7 @@ impl RowFault {
             | Self::NotObject(_)
             | Self::EmptyText
             | Self::EmptyLabel
+            | Self::LongText(_)
             | Self::LongLabel(_) => None,
         }
     }
@@ -135,6 +139,7 @@ impl RowFault {
             | Self::NotLabel { .. }
             | Self::EmptyText
             | Self::EmptyLabel
+            | Self::LongText(_)
             | Self::LongLabel(_) => false,
         }
     }
@@ -181,6 +186,7 @@ impl RowFault {
                 "correct this line, or name another key in [data]"
             }
             Self::EmptyText | Self::EmptyLabel => "fill it in, or delete the line",
+            Self::LongText(_) => "cut it, or leave the row out; is it a text of its own?",
             Self::LongLabel(_) => "name the column of the labels in [data]: label = \"…\"",
         };
         help.to_owned()

@@ -2,14 +2,15 @@
 //!
 //! Always after the log says so: a crash in between leaves files that the next run removes.
 
-use std::{io, sync::mpsc as blocking};
-
-use tokio::task::JoinHandle;
+use std::{io, sync::mpsc as blocking, thread::JoinHandle};
 
 use super::observer::Warnings;
 use crate::{
     results::TrialFolder,
-    system::files::{self, Place},
+    system::{
+        files::{self, Place},
+        threads,
+    },
 };
 
 /// The files of a complete trial that are removed.
@@ -24,34 +25,41 @@ pub(super) enum Needless {
 /// The thread and the way to it.
 pub(super) struct Cleaner {
     orders: blocking::Sender<(TrialFolder, Needless)>,
-    thread: JoinHandle<()>,
+    /// Without it, files are removed where the order is given.
+    thread: Option<JoinHandle<()>>,
+    warnings: Warnings,
 }
 
 impl Cleaner {
     /// Starts the thread. `warnings` hears of files that cannot be removed.
     pub(super) fn start(warnings: Warnings) -> Self {
         let (orders, queue) = blocking::channel::<(TrialFolder, Needless)>();
-        let thread = tokio::task::spawn_blocking(move || {
-            for (trial, what) in queue {
-                if let Err(error) = clean(&trial, what) {
-                    // It costs space and nothing else.
-                    let path = trial.path().display();
-                    warnings.send(format!("cannot remove what {path} does not need any more: {error}"));
-                }
-            }
-        });
-        Self { orders, thread }
+        let heard = warnings.clone();
+        let work = move || queue.into_iter().for_each(|(trial, what)| clean_or_warn(&trial, what, &heard));
+        Self { orders, thread: threads::start(work).ok(), warnings }
     }
 
     /// Orders a removal.
     pub(super) fn clean(&self, trial: TrialFolder, what: Needless) {
-        let _ = self.orders.send((trial, what));
+        if self.thread.is_some() {
+            let _ = self.orders.send((trial, what));
+        } else {
+            clean_or_warn(&trial, what, &self.warnings);
+        }
     }
 
     /// Waits until every removal is done.
-    pub(super) async fn finish(self) {
+    pub(super) fn finish(self) {
         drop(self.orders);
-        let _ = self.thread.await;
+        let _ = self.thread.map(JoinHandle::join);
+    }
+}
+
+fn clean_or_warn(trial: &TrialFolder, what: Needless, warnings: &Warnings) {
+    if let Err(error) = clean(trial, what) {
+        // It costs space and nothing else.
+        let path = trial.path().display();
+        warnings.send(format!("cannot remove what {path} does not need any more: {error}"));
     }
 }
 
@@ -141,8 +149,8 @@ mod tests {
         clean(&TrialFolder::new(trial.place().join("nowhere")), Needless::Parameters).unwrap();
     }
 
-    #[tokio::test]
-    async fn what_cannot_be_removed_is_a_warning() {
+    #[test]
+    fn what_cannot_be_removed_is_a_warning() {
         let (_root, trial) = trial();
         let state = trial.last().join("state.safetensors");
         fs::remove_file(&state).unwrap();
@@ -150,8 +158,8 @@ mod tests {
         let (sender, mut warnings) = Warnings::channel();
         let cleaner = Cleaner::start(sender);
         cleaner.clean(trial, Needless::Checkpoints);
-        cleaner.finish().await;
-        let warning = warnings.recv().await.unwrap();
+        cleaner.finish();
+        let warning = warnings.blocking_recv().unwrap();
         assert!(warning.starts_with("cannot remove what"), "{warning}");
     }
 }

@@ -1,7 +1,9 @@
 //! When a worker is overdue: pure bookkeeping, which the clock is passed to.
 //!
 //! A deadline is reported, not acted upon. Time in which the loop takes nothing in, or in which the
-//! worker waits for space on the disk, counts for no deadline of a trial.
+//! worker waits for space on the disk, counts for no deadline of a trial. After a time in which this
+//! program itself stood still (SIGSTOP, a paused container), every limit begins anew: its workers have
+//! probably stood still too, and it has not listened.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,6 +32,35 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) const fn new(leave: Duration, policy: &Policy) -> Self {
         Self { start_up: policy.start_up_limit, leave, stall: policy.stall_limit, time: policy.time_limit }
+    }
+}
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_secs(1);
+/// A beat that is so late means that this program stood still; a busy machine is not as late.
+const LATE: Duration = Duration::from_secs(2);
+
+/// Beats regularly, and so notices when this program stood still.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    next: Instant,
+}
+
+impl Heartbeat {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { next: now + BEAT }
+    }
+
+    /// When it beats next.
+    pub(super) const fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Beats. Returns for how long this program stood still, if it did.
+    pub(super) fn beat(&mut self, now: Instant) -> Option<Duration> {
+        let late = now.saturating_duration_since(self.next);
+        self.next = now + BEAT;
+        (late >= LATE).then_some(late)
     }
 }
 
@@ -133,8 +164,31 @@ impl Deadlines {
         (self.stall, self.full) = (None, None);
     }
 
+    /// This program has stood still, or has not listened, for so long until now. Time limits leave that
+    /// time out of account, since a trial is not to pay for it. All others begin anew.
+    pub(super) fn on_gap(&mut self, gap: Duration, now: Instant) {
+        // While the worker waits for space, the clocks of its trials stand still anyway.
+        if self.full.is_none() {
+            self.trials.values_mut().flatten().for_each(|at| *at += gap);
+        }
+        self.stall = self.stall.map(|_| now + self.limits.stall);
+        if let Some((at, input)) = &mut self.alarm {
+            let is_start = matches!(input, Input::StartupTimeout(_));
+            *at = now + if is_start { self.limits.start_up } else { self.limits.leave };
+        }
+    }
+
+    /// For so long until now the worker could not be heard, since the loop took nothing in.
+    pub(super) fn on_silence(&mut self, lasted: Duration, now: Instant) {
+        if lasted >= LATE {
+            self.on_gap(lasted, now);
+        } else {
+            self.put_off(lasted);
+        }
+    }
+
     /// Leaves this much time out of account, in which the worker could not be heard.
-    pub(super) fn put_off(&mut self, by: Duration) {
+    fn put_off(&mut self, by: Duration) {
         self.trials.values_mut().flatten().chain(&mut self.stall).for_each(|at| *at += by);
     }
 }
@@ -215,5 +269,66 @@ mod tests {
         assert_eq!(deadlines.stall(), None);
         assert_eq!(deadlines.alarm(), Some(now + seconds(1)));
         assert_eq!(deadlines.take_alarm(), Some(Input::LeaveTimeout(SLOT)));
+    }
+
+    #[test]
+    fn a_beat_on_time_or_a_little_late_is_no_gap() {
+        let mut now = Instant::now();
+        let mut heartbeat = Heartbeat::new(now);
+        for late in [Duration::ZERO, LATE - Duration::from_millis(1), Duration::ZERO] {
+            now = heartbeat.next() + late;
+            assert_eq!(heartbeat.beat(now), None);
+        }
+        assert_eq!(heartbeat.next(), now + BEAT);
+    }
+
+    #[test]
+    fn a_beat_that_is_late_tells_how_long_the_program_stood_still() {
+        let mut heartbeat = Heartbeat::new(Instant::now());
+        let now = heartbeat.next() + seconds(3600);
+        assert_eq!(heartbeat.beat(now), Some(seconds(3600)));
+        assert_eq!(heartbeat.beat(now + BEAT), None, "once");
+    }
+
+    #[test]
+    fn after_a_gap_silence_begins_anew_and_the_time_limit_does_not_count_it() {
+        let (mut deadlines, begun) = busy();
+        let now = begun + seconds(3609);
+        deadlines.on_gap(seconds(3600), now);
+        assert_eq!(deadlines.stall(), Some(now + seconds(10)));
+        assert_eq!(deadlines.time_limit(), Some((begun + seconds(3700), T1)));
+    }
+
+    #[test]
+    fn a_worker_that_is_silent_after_a_gap_is_overdue_like_any_other() {
+        let (mut deadlines, begun) = busy();
+        deadlines.on_gap(seconds(3600), begun + seconds(3600));
+        let mut heartbeat = Heartbeat::new(begun + seconds(3600));
+        // This program goes on and the worker does not: the beats are on time.
+        for _ in 0..9 {
+            assert_eq!(heartbeat.beat(heartbeat.next()), None);
+        }
+        assert_eq!(deadlines.stall(), Some(begun + seconds(3610)));
+    }
+
+    #[test]
+    fn after_a_gap_a_start_and_a_leave_begin_anew() {
+        let begun = Instant::now();
+        let mut deadlines = Deadlines::new(SLOT, Limits::new(seconds(1), &Policy::default()), begun);
+        let now = begun + seconds(3600);
+        deadlines.on_gap(seconds(3600), now);
+        assert_eq!(deadlines.alarm(), Some(now + seconds(60)));
+        deadlines.on_leave(now);
+        deadlines.on_gap(seconds(5), now + seconds(5));
+        assert_eq!(deadlines.alarm(), Some(now + seconds(6)));
+    }
+
+    #[test]
+    fn a_gap_counts_once_where_the_worker_waits_for_space() {
+        let (mut deadlines, begun) = busy();
+        deadlines.on_line(&WorkerLine::DiskFull(T1, "/full".into()), begun);
+        deadlines.on_gap(seconds(40), begun + seconds(45));
+        deadlines.on_line(&WorkerLine::DiskFreed(T1), begun + seconds(50));
+        assert_eq!(deadlines.time_limit(), Some((begun + seconds(150), T1)));
     }
 }

@@ -1,8 +1,16 @@
 //! Why a run cannot go on.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use crate::{journal::JournalError, results::ResultsError, study::StudyError, system::files};
+use crate::{
+    journal::JournalError,
+    results::ResultsError,
+    study::StudyError,
+    system::{disk::Lack, shortage::Shortage},
+};
 
 /// Why a run cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -16,10 +24,10 @@ pub enum ExecutorError {
     /// A trial's folder or `trial.json` cannot be written.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// The user ended the run while the disk was full.
+    /// The user ended the run while nothing could be written.
     #[error(
-        "interrupted while the disk was full: {records} record{} could not be added to {}. That is safe: once there \
-         is space, the same command goes on where the log ends",
+        "interrupted while {cause}: {records} record{} could not be added to {}. That is safe: once it can be \
+         written again, the same command goes on where the log ends",
         if *records == 1 { "" } else { "s" }, log.display()
     )]
     Full {
@@ -27,6 +35,17 @@ pub enum ExecutorError {
         log: PathBuf,
         /// What is missing there, as far as it is known.
         records: usize,
+        /// Why it could not be written: a clause such as "the disk was full".
+        cause: &'static str,
+    },
+    /// No worker could be started for so long that the run was given up.
+    #[error(
+        "no worker can run: {why}. No trial failed for that, and nothing is lost: once workers can be started, the \
+         same command goes on where the log ends"
+    )]
+    NoWorker {
+        /// Why, and what can be done.
+        why: String,
     },
     /// There is no device.
     #[error("no device to run trials on")]
@@ -34,14 +53,27 @@ pub enum ExecutorError {
 }
 
 impl ExecutorError {
-    /// Whether it means that the disk is full.
-    pub(super) fn is_full_disk(&self) -> bool {
+    /// The system's error, where there is one.
+    fn source_error(&self) -> Option<&io::Error> {
         match self {
             Self::Journal(JournalError::Io { source, .. })
-            | Self::Results(ResultsError::Io { source, .. }) => files::is_full(source),
-            Self::Journal(_) | Self::Results(_) | Self::Study(_) | Self::Full { .. } | Self::NoDevice => {
-                false
-            }
+            | Self::Results(ResultsError::Io { source, .. }) => Some(source),
+            Self::Journal(_)
+            | Self::Results(_)
+            | Self::Study(_)
+            | Self::Full { .. }
+            | Self::NoWorker { .. }
+            | Self::NoDevice => None,
         }
+    }
+
+    /// What the disk lacks, if it is full in some way.
+    pub(super) fn lack(&self, path: &Path) -> Option<Lack> {
+        self.source_error().and_then(|error| Lack::of(error, path))
+    }
+
+    /// What the machine is short of for the moment.
+    pub(super) fn shortage(&self) -> Option<Shortage> {
+        self.source_error().and_then(Shortage::of)
     }
 }

@@ -1,6 +1,6 @@
 //! The loop: it listens, lets the scheduler decide, and performs the decisions.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, path::Path, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -19,6 +19,7 @@ use super::{
     watch::{Command, Post, Worker},
 };
 use crate::{
+    error_chain::chain,
     event::{Event, Record},
     job::Attempt,
     protocol::{Assignment, WorkerRequest},
@@ -56,9 +57,9 @@ pub async fn run<'a>(
         }
         *records += state.leave(&mut channels.inputs).await;
     }
-    state.cleaner.finish().await;
+    state.cleaner.finish();
     // After an error too: what an observer has begun, such as a drawing, must not go on without the lock.
-    state.observers.end();
+    let is_hurried = state.observers.end(&mut state.interrupts).await;
     while let Ok(warning) = channels.warnings.try_recv() {
         state.observers.notify(&Notice::Warning(warning));
     }
@@ -67,7 +68,10 @@ pub async fn run<'a>(
         state.run.folder.check()?;
     }
     result?;
-    Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted() })
+    if let Some(why) = state.rests.given_up {
+        return Err(ExecutorError::NoWorker { why });
+    }
+    Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted(), is_hurried })
 }
 
 impl Loop<'_> {
@@ -87,7 +91,7 @@ impl Loop<'_> {
         let mut is_listening = true;
         while !self.has_ended {
             self.look_for_folder()?;
-            let look = self.pause.next();
+            let (look, rested) = (self.pause.next(), self.rests.next());
             tokio::select! {
                 Some(input) = channels.inputs.recv() => self.handle(input).await?,
                 Some(warning) = channels.warnings.recv() => self.notify(&Notice::Warning(warning)),
@@ -100,6 +104,9 @@ impl Loop<'_> {
                 },
                 () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
                     self.look_for_space().await?;
+                }
+                () = sleep_until(rested.unwrap_or_else(Instant::now)), if rested.is_some() => {
+                    self.wake().await?;
                 }
             }
         }
@@ -157,8 +164,10 @@ impl Loop<'_> {
     pub(super) async fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            if let Input::Exited(slot, _) = input {
-                self.workers.remove(&slot);
+            if let Input::Exited(slot, _) = input
+                && let Some(worker) = self.workers.remove(&slot)
+            {
+                self.rests.last_words.insert(slot, worker.last_words());
             }
             let mut actions = self.scheduler.step(input).into_iter();
             while let Some(action) = actions.next() {
@@ -166,9 +175,9 @@ impl Loop<'_> {
                     continue;
                 }
                 match self.perform(action).await {
-                    Err(ExecutorError::Full { log, records }) => {
+                    Err(ExecutorError::Full { log, records, cause }) => {
                         let others = actions.filter(|action| matches!(action, Action::Log(..))).count();
-                        return Err(ExecutorError::Full { log, records: records + others });
+                        return Err(ExecutorError::Full { log, records: records + others, cause });
                     }
                     done => inputs.extend(done?),
                 }
@@ -186,13 +195,14 @@ impl Loop<'_> {
     async fn perform(&mut self, action: Action) -> Result<Vec<Input>, ExecutorError> {
         match action {
             Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
-            Action::Run { slot, trials } => self.give(slot, trials).await?,
+            Action::Run { slot, trials } => return self.give(slot, trials).await,
             Action::Stop(slot, trial) => self.order(slot, Command::Send(WorkerRequest::Stop(trial))),
             Action::Leave(slot) => self.order(slot, Command::Leave),
             Action::Terminate(slot) => self.order(slot, Command::Terminate),
             Action::Kill(slot) => self.order(slot, Command::Kill),
             Action::Log(trial, event) => return self.log(trial, event).await,
             Action::Show(trial, progress) => self.notify(&Notice::Progress(trial, &progress)),
+            Action::Rest(slot, why) => return Ok(self.rest(slot, why)),
             Action::AwaitSpace(trial) => self.await_space(trial),
             Action::ShowFull(trial, path) => self.show_full(trial, &path),
             Action::ShowFreed => self.show_freed(),
@@ -207,29 +217,41 @@ impl Loop<'_> {
         device: Device,
         trial: TrialId,
     ) -> Result<Vec<Input>, ExecutorError> {
-        let folder = self.prepare(trial).await?;
+        let folder = match self.prepare(trial).await {
+            Err(error) if error.shortage().is_some() => {
+                return Ok(vec![Input::SpawnFailed(slot, chain(&error))]);
+            }
+            folder => folder?,
+        };
         let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy);
         let post = Post { slot, device, inbox: self.inbox.clone(), oom_kills: self.oom_kills.clone() };
         match Worker::start(&self.run.workers.program, limits, post) {
             Ok(worker) => {
-                worker.log_to(&folder.worker_log(), &self.title(trial));
+                // Its attempt begins once the worker is ready.
+                worker.log_to(&folder.worker_log(), &title(trial, self.attempts(trial) + 1, device));
                 self.workers.insert(slot, worker);
                 Ok(Vec::new())
             }
             Err(error) => {
-                let message = format!("cannot start {}: {error}", self.run.workers.program.display());
-                Ok(vec![Input::SpawnFailed(slot, message)])
+                let name = Path::new(&self.run.workers.program.name).display();
+                Ok(vec![Input::SpawnFailed(slot, format!("cannot start {name}: {error}"))])
             }
         }
     }
 
     /// Gives a worker its trials.
-    async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<(), ExecutorError> {
+    async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<Vec<Input>, ExecutorError> {
         let mut trials = Vec::with_capacity(given.len());
         for (index, GivenTrial { trial, micro_batch }) in given.into_iter().enumerate() {
-            let folder = self.prepare(trial).await?;
+            let folder = match self.prepare(trial).await {
+                // What the machine is short of may be what this worker holds.
+                Err(error) if error.shortage().is_some() => {
+                    return Ok(vec![Input::Short(slot, chain(&error))]);
+                }
+                folder => folder?,
+            };
             if let Some(worker) = self.worker(slot).filter(|_| index == 0) {
-                worker.log_to(&folder.worker_log(), &self.title(trial));
+                worker.log_to(&folder.worker_log(), &title(trial, self.attempts(trial), worker.device));
             }
             // A worker may be started anywhere.
             let sweep = self.run.folder.path();
@@ -241,20 +263,17 @@ impl Loop<'_> {
             trials.push(Assignment { trial, sweep, identity, folder, attempt });
         }
         self.order(slot, Command::Send(WorkerRequest::Run { trials }));
-        Ok(())
+        Ok(Vec::new())
     }
 
-    /// The line that separates attempts in `worker.log`.
-    fn title(&self, id: TrialId) -> String {
-        let record = self.study.trial(id);
-        let attempt = record.map_or(0, |record| record.attempts);
-        let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
-        format!("trial {id}, attempt {attempt} on {device}")
+    /// Attempts at a trial that have begun.
+    fn attempts(&self, id: TrialId) -> u32 {
+        self.study.trial(id).map_or(0, |record| record.attempts)
     }
 
     /// Asks the file system for space, and continues if there is some.
     async fn look_for_space(&mut self) -> Result<(), ExecutorError> {
-        let free = disk::free_at(self.run.folder.path()).ok();
+        let free = disk::usable_at(self.run.folder.path()).ok();
         if self.pause.look(Instant::now(), free) {
             self.show_freed();
             self.handle(Input::SpaceFreed).await?;
@@ -284,11 +303,19 @@ impl Loop<'_> {
         if let Event::Finished(_) = record.event {
             self.remove_parameters().await?;
         }
+        if matches!(record.event, Event::Prepared(_) | Event::Evaluated(_) | Event::Finished(_)) {
+            self.note_work();
+        }
         let is_over = matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
         let added = if is_over { self.grow().await? } else { Vec::new() };
         let records = added.into_iter().filter_map(|id| self.study.trial(id));
         Ok(records.map(|record| Input::TrialAdded(pending_trial(record, &self.prefixes))).collect())
     }
+}
+
+/// The line that separates attempts in `worker.log`.
+fn title(trial: TrialId, attempt: u32, device: Device) -> String {
+    format!("trial {trial}, attempt {attempt} on {device}")
 }
 
 /// Whether an action ends the run.

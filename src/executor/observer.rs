@@ -1,12 +1,17 @@
 //! Who hears what happens in a run: progress on a terminal, pictures, and what else may come.
 
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     event::{Progress, Record},
     study::Study,
     trial::TrialId,
 };
+
+/// Between two looks whether observers are done.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What observers hear while a run lasts.
 #[derive(Debug)]
@@ -31,8 +36,16 @@ pub trait Observer {
     /// Something happened. The loop waits for the answer, so that long work belongs on a thread.
     fn on_notice(&mut self, notice: &Notice<'_>);
 
-    /// The run is over. Comes back once the observer's own work is done.
+    /// The run is over: the observer finishes its own work.
     fn on_end(&mut self) {}
+
+    /// Whether its own work is done, after [`Self::on_end`].
+    fn is_done(&mut self) -> bool {
+        true
+    }
+
+    /// The user does not want to wait: what can be made again later is left out.
+    fn hurry(&mut self) {}
 }
 
 impl<F: FnMut(&Notice<'_>)> Observer for F {
@@ -75,7 +88,67 @@ impl<'a> Observers<'a> {
         self.0.iter_mut().for_each(|observer| observer.on_notice(notice));
     }
 
-    pub(super) fn end(&mut self) {
+    /// Comes back once the own work of every observer is done. A message on `interrupts` makes them hurry;
+    /// the answer is whether one came.
+    pub(super) async fn end(&mut self, interrupts: &mut mpsc::Receiver<()>) -> bool {
         self.0.iter_mut().for_each(|observer| observer.on_end());
+        let (mut is_listening, mut is_hurried) = (true, false);
+        while !self.0.iter_mut().all(|observer| observer.is_done()) {
+            tokio::select! {
+                wish = interrupts.recv(), if is_listening => {
+                    is_listening = wish.is_some();
+                    is_hurried |= is_listening;
+                    if is_hurried {
+                        self.0.iter_mut().for_each(|observer| observer.hurry());
+                    }
+                }
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+        is_hurried
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An observer that is done after so many looks, or once it is to hurry.
+    struct Slow(u32);
+
+    impl Observer for Slow {
+        fn on_notice(&mut self, _notice: &Notice<'_>) {}
+
+        fn is_done(&mut self) -> bool {
+            self.0 = self.0.saturating_sub(1);
+            self.0 == 0
+        }
+
+        fn hurry(&mut self) {
+            self.0 = 1;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_work_of_observers_is_waited_for() {
+        let (_sender, mut interrupts) = mpsc::channel(1);
+        let mut slow = Slow(3);
+        assert!(!Observers::new(vec![&mut slow]).end(&mut interrupts).await);
+        assert_eq!(slow.0, 0);
+    }
+
+    #[tokio::test]
+    async fn a_wish_to_stop_is_heard_while_observers_work() {
+        let (sender, mut interrupts) = mpsc::channel(1);
+        sender.send(()).await.unwrap();
+        let mut slow = Slow(u32::MAX);
+        assert!(Observers::new(vec![&mut slow]).end(&mut interrupts).await);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_can_wish_to_stop_the_work_is_waited_for_all_the_same() {
+        let (sender, mut interrupts) = mpsc::channel(1);
+        drop(sender);
+        assert!(!Observers::new(vec![&mut Slow(3)]).end(&mut interrupts).await);
     }
 }

@@ -6,8 +6,12 @@
 use std::{
     collections::BTreeSet,
     error::Error,
-    sync::mpsc::{self, RecvTimeoutError},
-    thread::{self, JoinHandle},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -16,6 +20,7 @@ use crate::{
     error_chain::chain,
     event::{Event, Record},
     study::Study,
+    system::{shortage::Shortage, threads},
     trial::TrialId,
 };
 
@@ -26,6 +31,8 @@ pub type Draw =
 
 /// Rest after a drawing, in multiples of the time it took: drawing takes a tenth of a processor.
 const REST: u32 = 9;
+/// The shortest rest after the machine was short of something.
+const REST_SHORT: Duration = Duration::from_secs(1);
 /// The longest rest.
 const REST_MAX: Duration = Duration::from_mins(1);
 
@@ -33,11 +40,14 @@ const REST_MAX: Duration = Duration::from_mins(1);
 pub struct Painter {
     draw: Option<Draw>,
     at_work: Option<AtWork>,
+    /// Whether nothing more is to be drawn.
+    is_hurried: Arc<AtomicBool>,
 }
 
 /// The thread and the way to it.
 struct AtWork {
-    records: mpsc::Sender<Record>,
+    /// None once the run is over.
+    records: Option<mpsc::Sender<Record>>,
     thread: JoinHandle<()>,
     warnings: Warnings,
 }
@@ -45,8 +55,8 @@ struct AtWork {
 impl Painter {
     /// A painter that draws with `draw`, on a thread of its own.
     #[must_use]
-    pub const fn new(draw: Draw) -> Self {
-        Self { draw: Some(draw), at_work: None }
+    pub fn new(draw: Draw) -> Self {
+        Self { draw: Some(draw), at_work: None, is_hurried: Arc::default() }
     }
 }
 
@@ -54,28 +64,50 @@ impl Observer for Painter {
     fn on_start(&mut self, study: &Study, warnings: &Warnings) {
         let Some(draw) = self.draw.take() else { return };
         let (records, queue) = mpsc::channel();
-        let mut canvas =
-            PainterThread { study: study.clone(), ended: BTreeSet::new(), draw, warnings: warnings.clone() };
-        let thread = thread::spawn(move || canvas.follow(&queue));
-        self.at_work = Some(AtWork { records, thread, warnings: warnings.clone() });
+        let mut canvas = PainterThread {
+            study: study.clone(),
+            ended: BTreeSet::new(),
+            draw,
+            warnings: warnings.clone(),
+            is_hurried: Arc::clone(&self.is_hurried),
+        };
+        let (records, warnings) = (Some(records), warnings.clone());
+        match threads::start(move || canvas.follow(&queue)) {
+            Ok(thread) => self.at_work = Some(AtWork { records, thread, warnings }),
+            Err(error) => warnings.send(format!("nothing is drawn before the run ends: {error}")),
+        }
     }
 
     fn on_notice(&mut self, notice: &Notice<'_>) {
-        if let (Some(work), Notice::Logged(record, _)) = (&self.at_work, notice) {
-            // A thread that panicked draws no more; `on_end` says so.
-            let _ = work.records.send((*record).clone());
+        let records = self.at_work.as_ref().and_then(|work| work.records.as_ref());
+        if let (Some(records), Notice::Logged(record, _)) = (records, notice) {
+            // A thread that panicked draws no more; `is_done` says so.
+            let _ = records.send((*record).clone());
         }
     }
 
     fn on_end(&mut self) {
-        let Some(AtWork { records, thread, warnings }) = self.at_work.take() else { return };
-        // Without a sender the thread draws what is left, without any rest, and ends.
-        drop(records);
+        if let Some(work) = &mut self.at_work {
+            // Without a sender the thread draws what is left, without any rest, and ends.
+            work.records = None;
+        }
+    }
+
+    fn is_done(&mut self) -> bool {
+        if self.at_work.as_ref().is_some_and(|work| !work.thread.is_finished()) {
+            return false;
+        }
+        let Some(AtWork { thread, warnings, .. }) = self.at_work.take() else { return true };
         if let Err(panic) = thread.join() {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             warnings.send(format!("drawing ended by a bug: {}", text.unwrap_or_default()));
         }
+        true
+    }
+
+    fn hurry(&mut self) {
+        self.is_hurried.store(true, Ordering::Relaxed);
     }
 }
 
@@ -86,6 +118,7 @@ struct PainterThread {
     ended: BTreeSet<TrialId>,
     draw: Draw,
     warnings: Warnings,
+    is_hurried: Arc<AtomicBool>,
 }
 
 impl PainterThread {
@@ -102,11 +135,15 @@ impl PainterThread {
                 Ok(record) => self.take_in(&record),
                 Err(RecvTimeoutError::Timeout) => {
                     let begin = Instant::now();
-                    self.draw();
+                    let is_short = self.draw();
                     let end = Instant::now();
-                    rested = end + rest(end.duration_since(begin));
+                    let least = if is_short { REST_SHORT } else { Duration::ZERO };
+                    rested = end + rest(end.duration_since(begin)).max(least);
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.draw(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.draw();
+                    return;
+                }
             }
         }
     }
@@ -120,13 +157,22 @@ impl PainterThread {
         }
     }
 
-    /// Draws, unless everything is drawn.
-    fn draw(&mut self) {
-        if self.ended.is_empty() {
-            return;
+    /// Draws, unless everything is drawn. Returns whether the machine was short of something, so that it is to
+    /// be tried again.
+    fn draw(&mut self) -> bool {
+        if self.ended.is_empty() || self.is_hurried.load(Ordering::Relaxed) {
+            return false;
         }
         let before = self.ended.len();
+        let all = self.ended.clone();
         let drawn = (self.draw)(&self.study, &mut self.ended);
+        if let Err(error) = &drawn
+            && Shortage::cause(&**error).is_some()
+        {
+            // The next drawing may have what this one lacked, and the end of the run draws what is missing.
+            self.ended = all;
+            return true;
+        }
         // What cannot be drawn is not tried again and again.
         if drawn.is_err() || self.ended.len() >= before {
             self.ended.clear();
@@ -134,6 +180,7 @@ impl PainterThread {
         if let Err(error) = drawn {
             self.warn(&*error);
         }
+        false
     }
 
     fn warn(&self, error: &dyn Error) {
@@ -148,7 +195,7 @@ fn rest(drawing: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{io, sync::Mutex, thread};
 
     use super::*;
     use crate::{
@@ -179,7 +226,7 @@ mod tests {
         let study = Study::new(&plan(3));
         let (records, queue) = mpsc::channel();
         let ended = (1..=3).map(TrialId).collect();
-        let mut canvas = PainterThread { study, ended, draw, warnings: sender };
+        let mut canvas = PainterThread { study, ended, draw, warnings: sender, is_hurried: Arc::default() };
         let thread = thread::spawn(move || canvas.follow(&queue));
         let seen: Vec<_> = drawn.iter().take(3).collect();
         drop(records);
@@ -218,9 +265,41 @@ mod tests {
             painter.on_notice(&Notice::Logged(&record, &study));
         }
         painter.on_end();
+        while !painter.is_done() {
+            thread::yield_now();
+        }
         let (trials, states) = drawn.lock().unwrap().clone();
         assert_eq!(trials, BTreeSet::from([TrialId(1), TrialId(2)]));
         assert_eq!(states[..2], [State::Failed, State::Failed]);
         assert!(warnings.try_recv().is_err());
+    }
+
+    /// A painter's thread that has three trials to draw.
+    fn with_three(draw: Draw) -> (PainterThread, mpsc::Receiver<Record>) {
+        let (warnings, _) = Warnings::channel();
+        let (_, queue) = mpsc::channel();
+        let (study, ended) = (Study::new(&plan(3)), (1..=3).map(TrialId).collect());
+        (PainterThread { study, ended, draw, warnings, is_hurried: Arc::default() }, queue)
+    }
+
+    #[test]
+    fn a_user_in_a_hurry_is_not_kept_waiting_by_drawings() {
+        let (mut canvas, queue) = with_three(Box::new(|_, _| panic!("it draws")));
+        canvas.is_hurried.store(true, Ordering::Relaxed);
+        canvas.follow(&queue);
+    }
+
+    #[test]
+    fn what_could_not_be_drawn_for_a_shortage_is_drawn_by_the_next_drawing() {
+        let mut tries = 0;
+        let (mut canvas, _) = with_three(Box::new(move |_, trials| {
+            tries += 1;
+            trials.clear();
+            if tries > 1 { Ok(()) } else { Err(io::Error::from(rustix::io::Errno::MFILE).into()) }
+        }));
+        assert!(canvas.draw());
+        assert_eq!(canvas.ended.len(), 3);
+        assert!(!canvas.draw());
+        assert!(canvas.ended.is_empty());
     }
 }

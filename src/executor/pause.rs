@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::trial::TrialId;
+use crate::{system::disk::Lack, trial::TrialId};
 
 /// Free space, in bytes, at which a run continues in any case.
 const ENOUGH: u64 = 64 << 20;
@@ -63,21 +63,54 @@ impl Pause {
     }
 
     /// The message that `trial` found the disk of `path` full, unless it was shown before.
-    pub(super) fn announce(&mut self, trial: TrialId, path: &Path, free: Option<u64>) -> Option<String> {
-        let space = free.map_or_else(String::new, |free| format!(" ({} free)", size(free)));
+    pub(super) fn announce(&mut self, trial: TrialId, path: &Path, lack: Lack) -> Option<String> {
         (!std::mem::replace(&mut self.is_announced, true)).then(|| {
             format!(
-                "the disk of {} is full{space}: trial {trial} waits and no other starts; nothing is lost, and the \
-                 sweep goes on by itself once space is freed; Ctrl-C ends the run",
-                path.display()
+                "{} (writing {}): trial {trial} waits and no other starts; nothing is lost; {}; Ctrl-C ends the run",
+                what(lack),
+                path.display(),
+                way_out(lack)
             )
         })
     }
 
     /// The message that no trial waits for space any more, if the one that it does was shown.
     pub(super) fn end(&mut self) -> Option<&'static str> {
-        std::mem::take(&mut self.is_announced)
-            .then_some("there is space on the disk again: the sweep goes on")
+        std::mem::take(&mut self.is_announced).then_some("the disk can be written again: the sweep goes on")
+    }
+}
+
+/// What is missing, as a clause.
+pub(super) fn what(lack: Lack) -> String {
+    match lack {
+        Lack::Space(None) => "the disk is full".to_owned(),
+        Lack::Space(Some(free)) => format!("the disk is full ({} free)", size(free)),
+        Lack::Inodes => "the disk has space, but no inode for another file".to_owned(),
+        Lack::FileSize(None) => "a file may not grow as long as it must".to_owned(),
+        Lack::FileSize(Some(limit)) => {
+            format!("a file may not grow beyond {} (`ulimit -f`)", size(limit))
+        }
+    }
+}
+
+/// As [`what`], in few words and of the past.
+pub(super) const fn was(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Space(_) => "the disk was full",
+        Lack::Inodes => "the disk had no inode left",
+        Lack::FileSize(_) => "a file could not grow (`ulimit -f`)",
+    }
+}
+
+/// How it goes on.
+pub(super) const fn way_out(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Space(_) => "the sweep goes on by itself once space is freed",
+        Lack::Inodes => "the sweep goes on by itself once files are removed (`df -i` counts them)",
+        Lack::FileSize(_) => {
+            "the limit is inherited, so end the run, allow larger files (`ulimit -f unlimited`), and run the same \
+             command again"
+        }
     }
 }
 
@@ -136,10 +169,22 @@ mod tests {
     fn the_user_is_announced_once_that_it_waits_and_once_that_it_goes_on() {
         let mut pause = Pause::new(SECOND);
         assert_eq!(pause.end(), None);
-        let text = pause.announce(TrialId(3), Path::new("/r"), Some(12_345)).unwrap();
-        assert!(text.starts_with("the disk of /r is full (12.3 kB free): trial 0003 waits"), "{text}");
-        assert_eq!(pause.announce(TrialId(4), Path::new("/r"), None), None);
+        let space = Lack::Space(Some(12_345));
+        let text = pause.announce(TrialId(3), Path::new("/r"), space).unwrap();
+        assert!(text.starts_with("the disk is full (12.3 kB free) (writing /r): trial 0003 waits"), "{text}");
+        assert_eq!(pause.announce(TrialId(4), Path::new("/r"), Lack::Inodes), None);
         assert!(pause.end().is_some());
         assert_eq!(pause.end(), None);
+    }
+
+    #[test]
+    fn a_disk_without_inodes_and_a_limit_of_files_are_not_called_a_full_disk() {
+        for (lack, what, way_out) in [
+            (Lack::Inodes, "no inode", "df -i"),
+            (Lack::FileSize(Some(1_000)), "a file may not grow beyond 1.0 kB", "ulimit -f unlimited"),
+        ] {
+            let text = Pause::new(SECOND).announce(TrialId(1), Path::new("/r"), lack).unwrap();
+            assert!(text.contains(what) && text.contains(way_out) && !text.contains("is full"), "{text}");
+        }
     }
 }

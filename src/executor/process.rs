@@ -7,7 +7,6 @@
 use std::{
     io,
     os::unix::process::ExitStatusExt,
-    path::Path,
     process::{ExitStatus, Stdio},
 };
 
@@ -20,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    setup::Program,
     worker_log::WorkerLog,
     worker_output::{OutputLines, WorkerOutput},
 };
@@ -60,7 +60,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `program` as the worker of `device`.
-    pub(super) fn start(program: &Path, device: Device, oom_kills: OomKills) -> io::Result<Self> {
+    pub(super) fn start(program: &Program, device: Device, oom_kills: OomKills) -> io::Result<Self> {
         let mut child = command(program, device).spawn()?;
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.stdin.take().ok_or_else(missing)?;
@@ -163,9 +163,9 @@ impl Process {
     }
 }
 
-fn command(program: &Path, device: Device) -> Command {
-    let mut command = Command::new(program);
-    command.arg("worker").arg("--device");
+fn command(program: &Program, device: Device) -> Command {
+    let mut command = Command::new(&program.file);
+    command.arg0(&program.name).arg("worker").arg("--device");
     match device {
         Device::Cpu { slot, threads } => {
             let threads = threads.to_string();

@@ -3,7 +3,12 @@
 //! The files are taken over first, then the log says so. A crash in between leaves a trial that
 //! waits, and files that are taken over again or replaced by training.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
+
+use tokio::sync::oneshot;
 
 use super::{
     error::ExecutorError,
@@ -14,6 +19,7 @@ use super::{
 use crate::{
     error_chain::with_causes,
     event::Event,
+    system::threads,
     trial::{Trial, TrialId},
 };
 
@@ -24,12 +30,8 @@ impl Loop<'_> {
         if !self.run.plan.policy.reuse {
             return Ok(false);
         }
-        let trials = self.replaceable();
-        let (folder, plan) = (self.run.folder.clone(), self.run.plan.clone());
-        let devices = self.run.devices.clone();
-        let finding = tokio::task::spawn_blocking(move || reusable::find(&folder, &plan, &trials, &devices));
         let found = tokio::select! {
-            found = finding => found.unwrap_or_default(),
+            found = self.find() => found.unwrap_or_default(),
             Some(()) = self.interrupts.recv() => {
                 self.notify(&Notice::Stopping(1));
                 return Ok(true);
@@ -44,20 +46,41 @@ impl Loop<'_> {
                 is_stopped = true;
                 break;
             }
-            let folder = self.prepare(trial).await?;
+            let folder = match self.prepare(trial).await {
+                Err(error) if error.shortage().is_some() => {
+                    self.not_reused(trial, &reusable, &error);
+                    continue;
+                }
+                folder => folder?,
+            };
             match reusable.take_over(&folder) {
                 Ok(()) => self.log_reused(trial, reusable).await?,
-                Err(error) => {
-                    let origin = &reusable.origin;
-                    self.notify(&Notice::Warning(format!(
-                        "trial {trial} is that of {origin}, but {}: it is trained as usual",
-                        with_causes(&error)
-                    )));
-                }
+                Err(error) => self.not_reused(trial, &reusable, &error),
             }
         }
         self.tidy();
         Ok(is_stopped)
+    }
+
+    /// Looks for trials to reuse, on a thread of its own. The answer does not come if there is no thread.
+    fn find(&mut self) -> oneshot::Receiver<BTreeMap<TrialId, ReusableTrial>> {
+        let trials = self.replaceable();
+        let (folder, plan) = (self.run.folder.clone(), self.run.plan.clone());
+        let devices = self.run.devices.clone();
+        let (sender, found) = oneshot::channel();
+        let find = move || _ = sender.send(reusable::find(&folder, &plan, &trials, &devices));
+        if let Err(error) = threads::start(find) {
+            self.notify(&Notice::Warning(format!("no trial of another sweep is reused: {error}")));
+        }
+        found
+    }
+
+    fn not_reused(&mut self, trial: TrialId, reusable: &ReusableTrial, error: &(dyn Error + 'static)) {
+        let origin = &reusable.origin;
+        self.notify(&Notice::Warning(format!(
+            "trial {trial} is that of {origin}, but {}: it is trained as usual",
+            with_causes(error)
+        )));
     }
 
     /// The trials that are still to be run, but for those that the user wants to be run again.

@@ -1,19 +1,60 @@
 //! What a run is given, and how it ended.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use super::rests::StartLimits;
 use crate::{plan::Plan, results::SweepFolder, study::Study, system::device::Device, trial::TrialId};
+
+/// What Linux calls the file of the running program. It is the program itself, even if its file has been
+/// replaced or removed since, and it needs no open file.
+const RUNNING_PROGRAM: &str = "/proc/self/exe";
+
+/// The program that is started as a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// What is executed.
+    pub(super) file: PathBuf,
+    /// How the process is called in lists of processes.
+    pub(super) name: OsString,
+}
+
+impl Program {
+    /// The program in the file `path`.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { name: path.clone().into_os_string(), file: path }
+    }
+
+    /// The running program, as it was when it was started. On systems other than Linux, the program in its
+    /// file.
+    ///
+    /// # Errors
+    /// When the system does not tell which file that is.
+    pub fn running() -> io::Result<Self> {
+        let path = std::env::current_exe()?;
+        let name = std::env::args_os().next().unwrap_or_else(|| path.clone().into_os_string());
+        let is_linux = cfg!(target_os = "linux");
+        Ok(Self { file: if is_linux { Path::new(RUNNING_PROGRAM).to_owned() } else { path }, name })
+    }
+}
 
 /// How workers are started, and how long they and the disk are waited for. The limits of a trial
 /// and of a start stand in the plan's policy.
 #[derive(Clone, Debug)]
 pub struct Workers {
     /// The program; it is called as `PROGRAM worker --device DEVICE --threads N`.
-    pub program: PathBuf,
+    pub program: Program,
     /// From the end of its standard input to the end of the process.
     pub leave: Duration,
     /// From one look at the free space to the next while the disk is full, at first.
     pub space: Duration,
+    /// How long it is tried to start one.
+    pub start: StartLimits,
 }
 
 impl Workers {
@@ -22,8 +63,8 @@ impl Workers {
     /// # Errors
     /// When the system does not tell where the program is.
     pub fn of_this_program() -> io::Result<Self> {
-        let program = std::env::current_exe()?;
-        Ok(Self { program, leave: Duration::from_secs(10), space: Duration::from_secs(3) })
+        let (leave, space) = (Duration::from_secs(10), Duration::from_secs(3));
+        Ok(Self { program: Program::running()?, leave, space, start: StartLimits::default() })
     }
 }
 
@@ -50,4 +91,6 @@ pub struct Ended {
     pub study: Study,
     /// Whether trials were left undone at the user's wish.
     pub interrupted: bool,
+    /// Whether the user did not want to wait for the observers' own work, such as pictures.
+    pub is_hurried: bool,
 }

@@ -1,4 +1,5 @@
-//! A full disk under the orchestrator itself: it waits, and loses nothing.
+//! A full disk under the orchestrator itself, or a machine that is short of something when the log is
+//! written: it waits, and loses nothing.
 //!
 //! A write that finds the disk full is repeated until it succeeds, and nothing is acted
 //! on before it is logged. Workers wait meanwhile, since their lines are not taken in. If
@@ -15,6 +16,7 @@ use tokio::{sync::mpsc, time::sleep};
 use super::{
     error::ExecutorError,
     observer::{Notice, Observers},
+    pause,
     setup::Run,
     state::Loop,
     watch::Command,
@@ -25,12 +27,11 @@ use crate::{
     error_chain::chain,
     event::{Event, Record},
     job::Job,
-    plan::size,
     protocol::WorkerLine,
     results::{ResultsError, TrialFolder, write_json},
     scheduler::{Input, Scheduler},
     study::Study,
-    system::{disk, files},
+    system::{disk::Lack, files, shortage::Shortage},
     trial::TrialId,
 };
 
@@ -40,9 +41,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Why a write was given up.
 #[derive(Debug)]
 enum Unwritten {
-    /// The user did not want to wait any longer.
-    Interrupted,
-    /// For another reason than a full disk.
+    /// The user did not want to wait any longer; a clause says for what.
+    Interrupted(&'static str),
+    /// For another reason than one that is waited out.
     Failed(ExecutorError),
 }
 
@@ -53,11 +54,36 @@ struct Patience<'a> {
     every: Duration,
     /// Whether the user has asked to stop, so that nothing is waited for.
     is_stopping: bool,
+    /// Whether a shortage is waited out too. If not, it is for the caller to get out of the way.
+    is_patient: bool,
+}
+
+/// What is waited out.
+#[derive(Clone, Copy, Debug)]
+enum Obstacle {
+    Full(Lack),
+    Short(Shortage),
+}
+
+impl Obstacle {
+    /// What it was, as a clause.
+    const fn was(self) -> &'static str {
+        match self {
+            Self::Full(lack) => pause::was(lack),
+            Self::Short(_) => "the machine was short of something",
+        }
+    }
 }
 
 impl Patience<'_> {
-    /// Does what `write` does, again and again while the disk is full. The observers hear of it twice at
-    /// most: when waiting begins, and when it ends.
+    /// What an error means that is waited out.
+    fn obstacle(&self, error: &ExecutorError) -> Option<Obstacle> {
+        let short = || error.shortage().filter(|_| self.is_patient).map(Obstacle::Short);
+        error.lack(self.folder).map(Obstacle::Full).or_else(short)
+    }
+
+    /// Does what `write` does, again and again while an obstacle is waited out. The observers hear of it
+    /// twice at most: when waiting begins, and when it ends.
     async fn wait<T>(
         &self,
         mut write: impl FnMut() -> Result<T, ExecutorError>,
@@ -66,26 +92,24 @@ impl Patience<'_> {
     ) -> Result<T, Unwritten> {
         let (mut is_announced, mut is_listening) = (false, true);
         loop {
-            match write() {
-                Ok(done) => {
-                    if is_announced {
-                        observers.notify(&Notice::Resolved(
-                            "there is space on the disk again: the sweep goes on".to_owned(),
-                        ));
-                    }
+            let error = match write() {
+                Ok(done) if is_announced => {
+                    observers.notify(&Notice::Resolved(GOES_ON.to_owned()));
                     return Ok(done);
                 }
-                Err(error) if !error.is_full_disk() => return Err(Unwritten::Failed(error)),
-                Err(_) if self.is_stopping => return Err(Unwritten::Interrupted),
-                Err(error) if !is_announced => {
-                    is_announced = true;
-                    observers.notify(&Notice::Warning(waiting(&error, disk::free(self.folder).ok())));
-                }
-                Err(_) => {}
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let Some(obstacle) = self.obstacle(&error) else { return Err(Unwritten::Failed(error)) };
+            if self.is_stopping {
+                return Err(Unwritten::Interrupted(obstacle.was()));
+            }
+            if !std::mem::replace(&mut is_announced, true) {
+                observers.notify(&Notice::Warning(waiting(obstacle, &error)));
             }
             tokio::select! {
                 interrupt = interrupts.recv(), if is_listening => match interrupt {
-                    Some(()) => return Err(Unwritten::Interrupted),
+                    Some(()) => return Err(Unwritten::Interrupted(obstacle.was())),
                     None => is_listening = false,
                 },
                 () = sleep(self.every) => {}
@@ -94,17 +118,20 @@ impl Patience<'_> {
     }
 }
 
-fn waiting(error: &ExecutorError, free: Option<u64>) -> String {
-    let free = free.map_or_else(String::new, |free| format!(" ({} free)", size(free)));
-    format!(
-        "the disk is full{free}: {}. Nothing is lost: everything waits, and goes on by itself once there is \
-         space. Ctrl-C ends the run",
-        chain(error)
-    )
+/// What the user hears once waiting is over.
+const GOES_ON: &str = "the disk can be written again: the sweep goes on";
+
+fn waiting(obstacle: Obstacle, error: &ExecutorError) -> String {
+    let (what, way_out) = match obstacle {
+        Obstacle::Full(lack) => (pause::what(lack), pause::way_out(lack)),
+        Obstacle::Short(shortage) => ("the machine is short of something".to_owned(), shortage.remedy()),
+    };
+    format!("{what}: {}. Nothing is lost: everything waits; {way_out}. Ctrl-C ends the run", chain(error))
 }
 
-fn patience<'a>(run: &'a Run, scheduler: &Scheduler) -> Patience<'a> {
-    Patience { folder: run.folder.path(), every: EVERY, is_stopping: scheduler.is_stopping() }
+fn patience<'a>(run: &'a Run, scheduler: &Scheduler, is_patient: bool) -> Patience<'a> {
+    let is_stopping = scheduler.is_stopping();
+    Patience { folder: run.folder.path(), every: EVERY, is_stopping, is_patient }
 }
 
 impl Loop<'_> {
@@ -121,17 +148,19 @@ impl Loop<'_> {
             run.folder.check()?;
             Ok(journal.append(trial, event.clone(), at)?)
         };
-        patience(run, scheduler)
+        patience(run, scheduler, true)
             .wait(write, interrupts, observers)
             .await
             .map_err(|why| self.unwritten(why, 1))
     }
 
     /// Makes the trial's folder with all that a worker needs, and waits for space first if there is none.
+    /// A shortage is an error.
     pub(super) async fn prepare(&mut self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
         let Self { run, study, scheduler, interrupts, observers, .. } = self;
         let write = || prepare(run, study, id);
-        patience(run, scheduler)
+        // What the machine is short of may be held by workers, who wait for the loop.
+        patience(run, scheduler, false)
             .wait(write, interrupts, observers)
             .await
             .map_err(|why| self.unwritten(why, 0))
@@ -139,8 +168,8 @@ impl Loop<'_> {
 
     fn unwritten(&self, why: Unwritten, records: usize) -> ExecutorError {
         match why {
-            Unwritten::Interrupted => {
-                ExecutorError::Full { log: self.run.folder.log().path().to_owned(), records }
+            Unwritten::Interrupted(cause) => {
+                ExecutorError::Full { log: self.run.folder.log().path().to_owned(), records, cause }
             }
             Unwritten::Failed(error) => error,
         }
@@ -200,6 +229,7 @@ mod tests {
         folder: Path::new("/"),
         every: Duration::ZERO,
         is_stopping: false,
+        is_patient: true,
     });
 
     fn failure(kind: io::ErrorKind) -> ExecutorError {
@@ -233,7 +263,7 @@ mod tests {
         let [waits, goes_on] = heard.as_slice() else { panic!("{heard:?}") };
         assert!(waits.starts_with("the disk is full (") && waits.contains("cannot append to events.jsonl"));
         assert!(waits.contains("Nothing is lost") && waits.ends_with("Ctrl-C ends the run"), "{waits}");
-        assert_eq!(goes_on, "there is space on the disk again: the sweep goes on");
+        assert_eq!(goes_on, GOES_ON);
     }
 
     #[tokio::test]
@@ -248,7 +278,7 @@ mod tests {
         let (sender, mut interrupts) = mpsc::channel(1);
         sender.send(()).await.unwrap();
         let (answer, heard) = tried(usize::MAX, &mut interrupts).await;
-        assert!(matches!(answer, Err(Unwritten::Interrupted)));
+        assert!(matches!(answer, Err(Unwritten::Interrupted("the disk was full"))));
         assert_eq!(heard.len(), 1);
     }
 
@@ -258,7 +288,7 @@ mod tests {
         let patience = Patience { is_stopping: true, ..*PATIENCE };
         let mut write = || Err::<(), _>(failure(io::ErrorKind::StorageFull));
         let answer = patience.wait(&mut write, &mut interrupts, &mut Observers::new(Vec::new())).await;
-        assert!(matches!(answer, Err(Unwritten::Interrupted)));
+        assert!(matches!(answer, Err(Unwritten::Interrupted("the disk was full"))));
         patience.wait(|| Ok(()), &mut interrupts, &mut Observers::new(Vec::new())).await.unwrap();
     }
 
@@ -267,6 +297,28 @@ mod tests {
         let (sender, mut interrupts) = mpsc::channel(1);
         drop(sender);
         assert_eq!(tried(3, &mut interrupts).await.0.unwrap(), 4);
+    }
+
+    /// The error of an append for which the machine lacked open files.
+    fn short() -> ExecutorError {
+        let (operation, path) = ("append to", "events.jsonl".into());
+        JournalError::Io { operation, path, source: rustix::io::Errno::NFILE.into() }.into()
+    }
+
+    #[tokio::test]
+    async fn a_shortage_is_waited_out_only_where_it_cannot_be_the_workers_doing() {
+        let (_sender, mut interrupts) = mpsc::channel(1);
+        let mut tries = 0;
+        let mut write = || {
+            tries += 1;
+            if tries > 3 { Ok(tries) } else { Err(short()) }
+        };
+        let nobody = || Observers::new(Vec::new());
+        let answer = PATIENCE.wait(&mut write, &mut interrupts, &mut nobody()).await;
+        assert_eq!(answer.unwrap(), 4);
+        let hasty = Patience { is_patient: false, ..*PATIENCE };
+        let answer = hasty.wait(|| Err::<(), _>(short()), &mut interrupts, &mut nobody()).await;
+        assert!(matches!(answer, Err(Unwritten::Failed(_))));
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use super::{
     observer::{Notice, Observers, Warnings},
     pause::Pause,
     prefixes::Prefixes,
+    rests::Rests,
     setup::Run,
     watch::{Command, Worker},
 };
@@ -18,7 +19,10 @@ use crate::{
     sampler::Sampler,
     scheduler::{Input, Scheduler, Slot, Terms},
     study::Study,
-    system::{disk, oom_kills::OomKills},
+    system::{
+        disk::{self, Lack},
+        oom_kills::OomKills,
+    },
     train::arithmetic,
     trial::TrialId,
 };
@@ -43,6 +47,7 @@ pub(super) struct Loop<'a> {
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) interrupts: mpsc::Receiver<()>,
     pub(super) has_ended: bool,
+    pub(super) rests: Rests,
     /// The last look whether the sweep's folder is where it was.
     pub(super) looked_for_folder: Instant,
 }
@@ -80,7 +85,7 @@ impl<'a> Loop<'a> {
         // The study has them.
         run.plan.trials = Vec::new();
         let scheduler = Scheduler::new(&[], terms(&run, &study));
-        let (pause, oom_kills) = (Pause::new(run.workers.space), OomKills::from_now_on());
+        let (pause, rests) = (Pause::new(run.workers.space), Rests::new(run.workers.start));
         let state = Self {
             run,
             journal,
@@ -92,10 +97,11 @@ impl<'a> Loop<'a> {
             cleaner,
             prefixes: Prefixes::default(),
             pause,
-            oom_kills,
+            oom_kills: OomKills::from_now_on(),
             inbox,
             interrupts,
             has_ended: false,
+            rests,
             looked_for_folder: Instant::now(),
         };
         Ok((state, Channels { inputs, warnings }))
@@ -125,13 +131,13 @@ impl<'a> Loop<'a> {
     /// Begins to ask the file system for space, since this trial found its disk full.
     pub(super) fn await_space(&mut self, trial: TrialId) {
         let path = self.run.folder.path().to_owned();
-        self.pause.begin(Instant::now(), disk::free_at(&path).ok());
+        self.pause.begin(Instant::now(), disk::usable_at(&path).ok());
         self.show_full(trial, &path);
     }
 
     /// Warns that the disk of `path` is full, unless the user knows.
     pub(super) fn show_full(&mut self, trial: TrialId, path: &Path) {
-        if let Some(text) = self.pause.announce(trial, path, disk::free_at(path).ok()) {
+        if let Some(text) = self.pause.announce(trial, path, Lack::at(path)) {
             self.notify(&Notice::Warning(text));
         }
     }

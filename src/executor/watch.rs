@@ -2,7 +2,7 @@
 //!
 //! An exit is reported once the process has been reaped and every line that it sent has been passed on.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -10,8 +10,9 @@ use tokio::{
 };
 
 use super::{
-    deadlines::{Deadlines, Limits},
+    deadlines::{Deadlines, Heartbeat, Limits},
     process::Process,
+    setup::Program,
     worker_log::WorkerLog,
     worker_output::WorkerOutput,
 };
@@ -56,19 +57,25 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts a process of `program` at `post`, and its task.
-    pub(super) fn start(program: &Path, limits: Limits, post: Post) -> io::Result<Self> {
+    pub(super) fn start(program: &Program, limits: Limits, post: Post) -> io::Result<Self> {
         let Post { slot, device, inbox, oom_kills } = post;
         let process = Process::start(program, device, oom_kills)?;
         let log = process.log();
         let (commands, orders) = mpsc::unbounded_channel();
-        let deadlines = Deadlines::new(slot, limits, Instant::now());
-        tokio::spawn(Watcher { slot, process, deadlines, orders, inbox }.watch());
+        let now = Instant::now();
+        let (deadlines, heartbeat) = (Deadlines::new(slot, limits, now), Heartbeat::new(now));
+        tokio::spawn(Watcher { slot, process, deadlines, heartbeat, orders, inbox }.watch());
         Ok(Self { device, commands, log })
     }
 
     /// Gives the task an order; a process that is gone needs none.
     pub(super) fn order(&self, command: Command) {
         let _ = self.commands.send(command);
+    }
+
+    /// The end of its standard error.
+    pub(super) fn last_words(&self) -> String {
+        self.log.tail()
     }
 
     /// Sends its standard error to `place` from now on, under `title`.
@@ -81,6 +88,7 @@ struct Watcher {
     slot: Slot,
     process: Process,
     deadlines: Deadlines,
+    heartbeat: Heartbeat,
     orders: mpsc::UnboundedReceiver<Command>,
     inbox: mpsc::Sender<Input>,
 }
@@ -100,10 +108,12 @@ impl Watcher {
             let (alarm, stall) = (self.deadlines.alarm(), self.deadlines.stall());
             let (time, overdue) = self.deadlines.time_limit().unzip();
             tokio::select! {
-                // Orders, the end and the time limit come first, so that a worker that floods its output
+                // Orders, the end and the time limit come early, so that a worker that floods its output
                 // cannot hide them. Stalling comes after the output: a worker whose lines have not been
                 // taken in yet is not silent.
                 biased;
+                // Before any deadline: after this program stood still, all of them seem to be over.
+                () = sleep_until(self.heartbeat.next()) => self.beat(),
                 order = self.orders.recv() => match order {
                     Some(order) => self.obey(order).await,
                     // The loop is gone, by an error: so must the worker be.
@@ -127,6 +137,13 @@ impl Watcher {
         self.drain(is_open).await;
         let exit = self.process.exit(&status);
         self.report(Input::Exited(self.slot, exit)).await;
+    }
+
+    fn beat(&mut self) {
+        let now = Instant::now();
+        if let Some(gap) = self.heartbeat.beat(now) {
+            self.deadlines.on_gap(gap, now);
+        }
     }
 
     /// Handles a line, or the end of the output. Returns whether the output is still open.
@@ -183,7 +200,10 @@ impl Watcher {
         let begun = Instant::now();
         // Without a listener the orders end too, and with them this task.
         let _ = self.inbox.send(input).await;
-        self.deadlines.put_off(begun.elapsed());
+        let now = Instant::now();
+        self.deadlines.on_silence(now - begun, now);
+        // That time is accounted for.
+        self.heartbeat = Heartbeat::new(now);
     }
 
     /// Passes on what the dead process sent last, and ends what it left behind.

@@ -39,7 +39,7 @@ impl WorkerLog {
     /// Appends the output from now on to `place`, under `title`.
     pub(super) fn switch(&self, place: &Place, title: &str) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.title == title && open.place.as_ref() == Some(place) {
+        if open.file.is_some() && open.title == title && open.place.as_ref() == Some(place) {
             return;
         }
         open.close();

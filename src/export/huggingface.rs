@@ -5,15 +5,13 @@
 
 mod card;
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{error::ExportError, model::Model};
 use crate::{
     checkpoint::Checkpoint,
     settings::Pooling,
-    system::files::{self, Place},
+    system::files::{self, Place, named},
     train::{self, Exported, Family, Weights},
 };
 
@@ -40,8 +38,8 @@ const OWN_FILES: [&str; 6] = [
 const MEAN_POOLING_CODE: &str = include_str!("huggingface/modeling_sweep.py");
 
 /// Whether `folder` holds an exported model: its `config.json` has the section of `sweep`.
-pub(super) fn is_export(folder: &Path) -> bool {
-    let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
+pub(super) fn is_export(folder: &Place) -> bool {
+    let config = folder.join("config.json").read_to_string().unwrap_or_default();
     serde_json::from_str::<Value>(&config).is_ok_and(|config| config.get("sweep").is_some())
 }
 
@@ -51,9 +49,8 @@ pub(super) fn is_own_file(name: &str) -> bool {
 }
 
 /// Writes `model` with these parameters into the new folder `folder`.
-pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Result<(), ExportError> {
+pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Place) -> Result<(), ExportError> {
     let settings = &model.job.trial.settings;
-    let folder = Place::named(folder);
     let put = |name: &str, bytes: &[u8]| {
         let place = folder.join(name);
         let failed = |source| ExportError::Write { path: place.path().to_owned(), source };
@@ -75,8 +72,8 @@ pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Path) -> Resu
     if let Some(checkpoint) = settings.checkpoint.folder() {
         for name in TOKENIZER_FILES {
             let path = checkpoint.join(name);
-            if path.is_file() {
-                let bytes = std::fs::read(&path).map_err(|source| ExportError::Read { path, source })?;
+            if named::is_file(&path) {
+                let bytes = named::read(&path).map_err(|source| ExportError::Read { path, source })?;
                 put(name, &bytes)?;
             }
         }
@@ -110,6 +107,6 @@ fn base_config(checkpoint: &Checkpoint) -> Result<Value, ExportError> {
     };
     let path = folder.join("config.json");
     let text =
-        std::fs::read_to_string(&path).map_err(|source| ExportError::Read { path: path.clone(), source })?;
+        named::read_to_string(&path).map_err(|source| ExportError::Read { path: path.clone(), source })?;
     serde_json::from_str(&text).map_err(|source| ExportError::Config { path, source })
 }

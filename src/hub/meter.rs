@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::numbers::count_u64;
+use crate::{display::plain, numbers::count_u64};
 
 /// The progress display of one download.
 pub(super) struct Meter {
@@ -19,9 +19,10 @@ impl Meter {
 
     /// Shows that `what`, of `size` bytes, is being downloaded, and that `have` bytes are in the cache already.
     pub(super) fn new(what: &str, size: Option<u64>, have: u64, is_terminal: bool) -> Self {
+        let what = plain(what);
         if !is_terminal {
             // A closed standard error must not end the program.
-            let _ = writeln!(io::stderr(), "{}", line(what, size, have));
+            let _ = writeln!(io::stderr(), "{}", line(&what, size, have));
             return Self::silent();
         }
         let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr());
@@ -29,7 +30,7 @@ impl Meter {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        bar.set_message(what.to_owned());
+        bar.set_message(what);
         bar.set_position(have);
         // Otherwise the bytes in the cache would count as downloaded just now, and the time left be too short.
         bar.reset_eta();

@@ -1,6 +1,6 @@
 //! How figures are shown to people, in tables, pictures and pages.
 
-pub use crate::display::{columns, markdown, plain, shorten};
+pub use crate::display::{cell, columns, html, json, markdown, plain, shorten};
 use crate::settings::Value;
 
 /// Mark behind the F1 of a trial that is not distinguishable from the leader.

@@ -1,5 +1,7 @@
 //! The footnotes of a leaderboard: whole sentences about how far the ranking can be believed.
 
+use std::fmt::Write as _;
+
 use super::{
     board::{BinaryClasses, Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
     figures,
@@ -189,9 +191,18 @@ impl Leaderboard {
     }
 }
 
-/// `label` as a spec writes it.
+/// `label` as a spec writes it, in one line and without what nobody would see.
 fn toml(label: &str) -> String {
-    format!("{:?}", figures::plain(label))
+    let mut text = String::from('"');
+    for c in label.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            _ if figures::plain(c.encode_utf8(&mut [0; 4])).starts_with(c) => text.push(c),
+            // Writing to a String cannot fail.
+            _ => _ = write!(text, "\\U{:08X}", u32::from(c)),
+        }
+    }
+    text + "\""
 }
 
 /// `text` with its first letter in upper case.

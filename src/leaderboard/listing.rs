@@ -1,7 +1,7 @@
 //! The leaderboard's columns, and the leaderboard as Markdown, CSV and JSON.
 //!
-//! JSON and CSV hold every digit and every character. Tables are for people: they hold no
-//! control characters, and no more digits than a reader can distinguish.
+//! JSON and CSV hold every digit. JSON holds every character too, while a cell of CSV is never a formula and
+//! speaks to no terminal. Tables are for people: they hold no more digits than a reader can distinguish.
 
 use std::fmt::Write as _;
 
@@ -129,7 +129,7 @@ impl Leaderboard {
         let columns = self.columns();
         let mut text = format!(
             "# {}\n\nRanked by {}.\n\n",
-            figures::markdown(&figures::plain(&self.sweep)),
+            figures::markdown(&self.sweep),
             figures::markdown(&self.ranked_by())
         );
         let mut line = |cells: Vec<String>| {
@@ -154,17 +154,22 @@ impl Leaderboard {
             unreachable!("rows hold text, numbers and maps with text keys only: {error}")
         });
         text.push('\n');
-        text
+        figures::json(&text)
     }
 
     /// The rows as CSV with a line of headings: the fields of a JSON row, with a column for each swept
-    /// setting and `test_` before the names of test figures.
+    /// setting and `test_` before the names of test figures. A text is written as [`figures::cell`] does.
     #[must_use]
     pub fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
         let binary = self.target.positive().is_some();
-        let records = std::iter::once(self.csv_headings(binary))
-            .chain(self.rows.iter().map(|row| self.csv_row(row, binary)));
+        let rows = self.rows.iter().map(|row| self.csv_row(row, binary));
+        let cells = |record: Vec<String>| record.iter().map(|cell| figures::cell(cell)).collect();
+        let records: Vec<Vec<String>> =
+            std::iter::once(self.csv_headings(binary)).chain(rows).map(cells).collect();
+        // A spreadsheet that separates cells otherwise would cut a cell there, unless it is in quotes.
+        let is_ambiguous = records.iter().flatten().any(|cell| cell.contains([';', '\t']));
+        let quotes = if is_ambiguous { csv::QuoteStyle::NonNumeric } else { csv::QuoteStyle::Necessary };
+        let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
         for record in records {
             if let Err(error) = writer.write_record(record) {
                 unreachable!("writing to memory, each record with as many fields as the first: {error}");

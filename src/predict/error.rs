@@ -82,6 +82,7 @@ fn help(error: &TableError) -> String {
             | RowFault::NotLabel { .. }
             | RowFault::EmptyText
             | RowFault::EmptyLabel
+            | RowFault::LongText(_)
             | RowFault::LongLabel(_) => fault.help(),
         },
     };

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Map, Value, json};
+use csv::QuoteStyle;
+use serde_json::{Map, json};
 
-use crate::display::{columns, plain, shorten};
+use crate::display::{cell, columns, json as safe_json, plain, shorten, visible};
 
 /// Largest width of a class name in a table, in terminal columns.
 const LABEL_COLUMNS_MAX: usize = 24;
@@ -22,7 +23,36 @@ pub enum PredictionFormat {
     /// A JSON object on each line.
     JsonLines,
     /// CSV with a header.
-    Csv,
+    Csv(CsvCells),
+}
+
+/// How texts and class names are written into CSV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsvCells {
+    /// As they are, for programs.
+    Exact,
+    /// Without what a terminal would obey.
+    Visible,
+    /// So that a spreadsheet takes none for a formula.
+    Spreadsheet,
+}
+
+impl CsvCells {
+    fn show(self, text: &str) -> String {
+        match self {
+            Self::Exact => text.to_owned(),
+            Self::Visible => visible(text),
+            Self::Spreadsheet => cell(text),
+        }
+    }
+
+    /// Where a spreadsheet separates cells otherwise, only quotes keep a cell from being cut.
+    const fn quotes(self) -> QuoteStyle {
+        match self {
+            Self::Exact | Self::Visible => QuoteStyle::Necessary,
+            Self::Spreadsheet => QuoteStyle::NonNumeric,
+        }
+    }
 }
 
 /// Writes predictions, a window of texts at a time.
@@ -49,8 +79,8 @@ impl<'a> PredictionWriter<'a> {
     /// Writes the predictions for these texts and flushes the output.
     pub(super) fn write(&mut self, texts: &[&str], probabilities: &[Vec<f64>]) -> io::Result<()> {
         let mut block = Vec::new();
-        if self.format == PredictionFormat::Csv {
-            self.csv(&mut block, texts, probabilities)?;
+        if let PredictionFormat::Csv(cells) = self.format {
+            self.csv(&mut block, cells, texts, probabilities)?;
         } else {
             for (text, probabilities) in texts.iter().zip(probabilities) {
                 self.line(&mut block, text, probabilities)?;
@@ -66,8 +96,8 @@ impl<'a> PredictionWriter<'a> {
         match self.format {
             PredictionFormat::Json if self.written == 0 => self.out.write_all(b"[]\n")?,
             PredictionFormat::Json => self.out.write_all(b"\n]\n")?,
-            PredictionFormat::Csv if self.written == 0 => self.write(&[], &[])?,
-            PredictionFormat::Csv | PredictionFormat::Table { .. } | PredictionFormat::JsonLines => {}
+            PredictionFormat::Csv(_) if self.written == 0 => self.write(&[], &[])?,
+            PredictionFormat::Csv(_) | PredictionFormat::Table { .. } | PredictionFormat::JsonLines => {}
         }
         self.out.flush()
     }
@@ -79,14 +109,15 @@ impl<'a> PredictionWriter<'a> {
                 write!(block, "{before}{}", self.object(text, probabilities))
             }
             PredictionFormat::JsonLines => writeln!(block, "{}", self.object(text, probabilities)),
-            PredictionFormat::Table { .. } | PredictionFormat::Csv => self.row(block, text, probabilities),
+            PredictionFormat::Table { .. } | PredictionFormat::Csv(_) => self.row(block, text, probabilities),
         }
     }
 
-    fn object(&self, text: &str, probabilities: &[f64]) -> Value {
+    fn object(&self, text: &str, probabilities: &[f64]) -> String {
         let each: Map<_, _> =
             self.labels.iter().cloned().zip(probabilities.iter().map(|&p| json!(p))).collect();
-        json!({ "text": text, "label": self.labels[best(probabilities)], "probabilities": each })
+        let label = &self.labels[best(probabilities)];
+        safe_json(&json!({ "text": text, "label": label, "probabilities": each }).to_string())
     }
 
     fn row(&self, block: &mut Vec<u8>, text: &str, probabilities: &[f64]) -> io::Result<()> {
@@ -100,19 +131,27 @@ impl<'a> PredictionWriter<'a> {
             PredictionFormat::Table { width: None }
             | PredictionFormat::Json
             | PredictionFormat::JsonLines
-            | PredictionFormat::Csv => text,
+            | PredictionFormat::Csv(_) => text,
         };
         writeln!(block, "{head}{text}")
     }
 
-    fn csv(&mut self, block: &mut Vec<u8>, texts: &[&str], probabilities: &[Vec<f64>]) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(block);
+    fn csv(
+        &mut self,
+        block: &mut Vec<u8>,
+        cells: CsvCells,
+        texts: &[&str],
+        probabilities: &[Vec<f64>],
+    ) -> io::Result<()> {
+        let mut writer = csv::WriterBuilder::new().quote_style(cells.quotes()).from_writer(block);
         if self.written == 0 {
             let header = ["text", "label"].map(str::to_owned).into_iter();
-            writer.write_record(header.chain(self.labels.iter().map(|label| format!("p_{label}"))))?;
+            writer.write_record(
+                header.chain(self.labels.iter().map(|label| cells.show(&format!("p_{label}")))),
+            )?;
         }
         for (&text, probabilities) in texts.iter().zip(probabilities) {
-            let fields = [text.to_owned(), self.labels[best(probabilities)].clone()].into_iter();
+            let fields = [text, &self.labels[best(probabilities)]].map(|text| cells.show(text)).into_iter();
             writer.write_record(fields.chain(probabilities.iter().map(f64::to_string)))?;
             self.written += 1;
         }
@@ -128,6 +167,8 @@ fn best(probabilities: &[f64]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     const TEXTS: [&str; 3] = ["好", "a, \"b\"\nc", "\u{1b}[31m long, long, long, long, long, long"];
@@ -158,7 +199,7 @@ mod tests {
 
     #[test]
     fn csv_keeps_texts_and_names_as_they_are() {
-        let text = written(PredictionFormat::Csv, &TEXTS);
+        let text = written(PredictionFormat::Csv(CsvCells::Exact), &TEXTS);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.headers().unwrap(), vec!["text", "label", "p_so, so", "p_很\"好\u{1b}[31m"]);
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -167,10 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn csv_for_a_spreadsheet_has_no_formula_and_no_cell_that_can_be_cut() {
+        let texts = ["=HYPERLINK(\"http://a.example\")", "a;=1+1", "\u{1b}]0;x\u{7}\u{202e}b"];
+        let text = written(PredictionFormat::Csv(CsvCells::Spreadsheet), &texts);
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some(r#""text","label","p_so, so","p_很""好 [31m""#));
+        assert_eq!(lines.next(), Some(r#""'=HYPERLINK(""http://a.example"")","很""好 [31m",0.25,0.75"#));
+        assert_eq!(lines.next(), Some(r#""a;=1+1","so, so",0.5,0.5"#));
+        assert_eq!(lines.next(), Some(r#"" ]0;x ‹U+202E›b","so, so",0.75,0.25"#));
+    }
+
+    #[test]
+    fn csv_on_a_terminal_cannot_speak_to_it() {
+        let text = written(PredictionFormat::Csv(CsvCells::Visible), &TEXTS);
+        assert!(!text.contains('\u{1b}') && text.contains("p_很\"\"好 [31m"), "{text}");
+    }
+
+    #[test]
     fn nothing_is_an_empty_array_or_a_header_alone() {
         assert_eq!(written(PredictionFormat::Json, &[]), "[]\n");
         assert_eq!(written(PredictionFormat::JsonLines, &[]), "");
-        assert_eq!(written(PredictionFormat::Csv, &[]).lines().count(), 1);
+        assert_eq!(written(PredictionFormat::Csv(CsvCells::Exact), &[]).lines().count(), 1);
     }
 
     #[test]

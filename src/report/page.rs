@@ -14,7 +14,10 @@ use self::{
     style::STYLE,
 };
 use crate::{
-    leaderboard::{Averages, Leaderboard, LeaderboardRow, figures},
+    leaderboard::{
+        Averages, Leaderboard, LeaderboardRow,
+        figures::{self, html as escape},
+    },
     study::{Study, TrialRecord},
     trial::TrialId,
 };
@@ -82,7 +85,7 @@ fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<Trial
         let best = leader == Some(row.trial);
         html.push_str(if best { "<tr class=\"best\">" } else { "<tr>" });
         for (heading, cell) in headings.iter().zip(cells) {
-            let cell = escape(cell);
+            let cell = isolated(cell);
             let _ = if heading == "trial" && pictured.contains(&row.trial) {
                 write!(html, "<td><a href=\"#trial-{}\">{cell}</a></td>", row.trial)
             } else {
@@ -144,7 +147,7 @@ fn class_table(html: &mut String, board: &Leaderboard, row: &LeaderboardRow) {
         let _ = writeln!(
             html,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escape(&class.label),
+            isolated(&class.label),
             figures::share(class.precision),
             figures::share(class.recall),
             figures::share(class.f1),
@@ -205,13 +208,10 @@ fn trials(
 fn caption(row: &LeaderboardRow) -> String {
     let rank = row.rank.map_or_else(|| row.state.as_str().to_owned(), |rank| format!("rank {rank}"));
     let verdict = row.verdict.map_or_else(String::new, |verdict| format!(" · {verdict}"));
-    let params: Vec<String> =
-        row.params.0.iter().map(|(name, value)| format!("{name} = {}", figures::value(value))).collect();
-    format!(
-        "<b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span>",
-        row.trial,
-        escape(&params.join(", "))
-    )
+    let param =
+        |(name, value): &(String, _)| format!("{} = {}", escape(name), isolated(&figures::value(value)));
+    let params: Vec<String> = row.params.0.iter().map(param).collect();
+    format!("<b>{}</b> · {rank}{verdict}<br><span class=\"soft\">{}</span>", row.trial, params.join(", "))
 }
 
 /// Writes the pictures that a trial has. The confusion matrix of the best trial is shown with the classes.
@@ -284,23 +284,10 @@ fn failure(html: &mut String, row: &LeaderboardRow) {
     }
 }
 
-/// `text` escaped for HTML, for an element or a quoted attribute. Control characters other than line breaks
-/// and tabs are dropped.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(c),
-            c if c.is_control() => {}
-            _ => escaped.push(c),
-        }
-    }
-    escaped
+/// `text` escaped for HTML, and shown in its own direction: right-to-left letters move nothing beside them.
+fn isolated(text: &str) -> String {
+    let has_letters = |text: &str| text.chars().any(|c| !c.is_ascii() && c.is_alphabetic());
+    if has_letters(text) { format!("<bdi>{}</bdi>", escape(text)) } else { escape(text) }
 }
 
 #[cfg(test)]
@@ -403,7 +390,7 @@ mod tests {
         let html = of_two_trials();
         // 44 of 200 wrong in each class.
         let row = |label: &str| {
-            format!("<tr><td>{label}</td><td>.780</td><td>.780</td><td>.780</td><td>200</td></tr>")
+            format!("<tr><td><bdi>{label}</bdi></td><td>.780</td><td>.780</td><td>.780</td><td>200</td></tr>")
         };
         assert!(html.contains(&row("差评")) && html.contains(&row("好评")), "{html}");
     }

@@ -95,8 +95,13 @@ mod tests {
 
     #[test]
     fn characters_without_a_width_are_dropped_and_need_no_notice() {
-        assert_eq!(ascii("a\u{fe0f}b"), "ab");
+        assert_eq!(transliterated("a\u{fe0f}b", |c| c.is_ascii()), "ab");
         assert!(!is_needed("a\u{fe0f}b", |c| c.is_ascii()) && is_needed("é", |c| c.is_ascii()));
+    }
+
+    #[test]
+    fn a_character_that_turns_the_direction_is_named() {
+        assert_eq!(ascii("\u{202e}doog"), "<U+202E>doog");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{path::Path, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::system::files::named;
+use crate::system::{clock, files::named};
 
 /// The process that holds a lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Holder {
         let host = named::read_to_string(Path::new("/proc/sys/kernel/hostname"))
             .or_else(|_| std::env::var("HOSTNAME"))
             .map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned());
-        let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let since = clock::seconds(SystemTime::now());
         let pid = std::process::id();
         Self { host, pid, started: start_time(pid), since }
     }

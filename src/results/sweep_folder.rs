@@ -7,24 +7,24 @@ use super::{
     holder::Holder,
     lock::{self, Lock},
     trial_folder::TrialFolder,
+    turn::Turn,
 };
 use crate::{
-    system::files::{self, FolderIdentity, Place},
+    system::files::{self, FolderIdentity, Place, unfinished},
     trial::TrialId,
 };
 
-/// The files and folders that a run may leave directly in the sweep's folder. `plan.json` comes last, since
-/// a folder that has it is a sweep's.
-const SWEEP_FILES: [&str; 9] = [
-    "trials",
+/// The files and folders that a run may leave directly in the sweep's folder, besides `plan.json`. The log comes first:
+/// without it, a reader takes every trial for waiting and looks for no file of it.
+const SWEEP_FILES: [&str; 8] = [
     "events.jsonl",
+    "trials",
     "leaderboard.csv",
     "leaderboard.json",
     "leaderboard.md",
     "report.html",
     "overview.png",
     "sweep.toml",
-    "plan.json",
 ];
 
 /// Name of the folder with the entries that trials share; it is beside the sweeps' folders.
@@ -196,6 +196,22 @@ impl SweepFolder {
         Lock::take(self.path(), &self.lock_file())
     }
 
+    /// Waits for the turn to write leaderboard and pictures; see [`Turn`].
+    #[must_use]
+    pub fn turn(&self) -> Option<Turn> {
+        Turn::take(&self.place)
+    }
+
+    /// Removes the temporary files that killed processes left in the folder, in those of its trials, and in theirs.
+    pub fn remove_leftovers(&self, lock: &Lock) {
+        let _ = lock;
+        unfinished::remove_unfinished(&self.place);
+        for trial in folders(&self.place.join("trials")) {
+            unfinished::remove_unfinished(&trial);
+            folders(&trial).into_iter().for_each(|folder| unfinished::remove_unfinished(&folder));
+        }
+    }
+
     /// The process that holds the folder's lock now, if one does.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
@@ -212,10 +228,11 @@ impl SweepFolder {
         Ok(names.iter().all(|name| name.to_string_lossy().starts_with('.')))
     }
 
-    /// Removes the files that a run of the sweep writes; all other files stay.
+    /// Removes the files that a run of the sweep writes, but for the plan; all other files stay. Whoever reads the sweep
+    /// meanwhile finds a plan all the time: the next one replaces it.
     ///
     /// # Errors
-    /// When a file cannot be removed. The plan is removed last, so the folder is then still a sweep's.
+    /// When a file cannot be removed. The folder is then still a sweep's.
     pub fn clear(&self, lock: &Lock) -> Result<(), ResultsError> {
         let _ = lock;
         for name in SWEEP_FILES {
@@ -227,4 +244,10 @@ impl SweepFolder {
         }
         Ok(())
     }
+}
+
+/// The folders in a folder, none of which is a link.
+fn folders(folder: &Place) -> Vec<Place> {
+    let names = folder.names().unwrap_or_default().into_iter();
+    names.map(|name| folder.join(name)).filter(Place::is_folder).collect()
 }

@@ -55,7 +55,25 @@ fn clearing_removes_only_the_files_that_sweeps_write() {
     let mut left: Vec<_> =
         fs::read_dir(sweep.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, [".lock", "notes.txt"]);
+    assert_eq!(left, [".lock", "notes.txt", "plan.json"]);
+}
+
+#[test]
+fn what_killed_processes_left_is_removed_wherever_a_run_writes() {
+    let (_folder, results) = results();
+    let sweep = results.sweep("one");
+    let lock = sweep.lock().unwrap();
+    let trial = sweep.trial(TrialId(1));
+    fs::create_dir_all(trial.best()).unwrap();
+    let folders = [sweep.place(), trial.place(), &trial.best()].map(|folder| folder.path().to_owned());
+    for folder in &folders {
+        fs::write(folder.join(".writing-killed"), "x").unwrap();
+        fs::write(folder.join("other"), "x").unwrap();
+    }
+    sweep.remove_leftovers(&lock);
+    for folder in &folders {
+        assert!(!folder.join(".writing-killed").exists() && folder.join("other").exists(), "{folder:?}");
+    }
 }
 
 /// Results with three sweeps whose logs changed at different times.

@@ -46,6 +46,10 @@ impl Scheduler {
         out: &mut Vec<Action>,
     ) {
         if matches!(self.slots.state(slot), SlotState::Starting(_) | SlotState::Busy(_)) {
+            if let SlotState::Starting(trials) = self.slots.state(slot).clone() {
+                // The log has no failure without an attempt.
+                self.start_in(slot, &trials, out);
+            }
             self.not_full(slot, out);
             let after = match only {
                 Some(trial) => self.fail_one(slot, trial, failure.clone(), out),
@@ -57,26 +61,51 @@ impl Scheduler {
     }
 
     pub(super) fn spawn_failed(&mut self, slot: Slot, message: String, out: &mut Vec<Action>) {
-        if matches!(self.slots.state(slot), SlotState::Starting(_)) {
-            let after = self.fail_all(slot, &Failure { kind: FailureKind::Spawn, message }, out);
+        if let SlotState::Starting(trials) = self.slots.state(slot).clone() {
             self.slots.vacate(slot);
-            self.settle(after, out);
+            self.settle(trials.into_iter().map(AfterExit::Resume).collect(), out);
+            self.rest(slot, message, out);
+        }
+    }
+
+    /// Starts nothing in the slot until it has rested.
+    fn rest(&mut self, slot: Slot, why: String, out: &mut Vec<Action>) {
+        // A run that ends starts nothing.
+        if !self.is_stopping() {
+            self.slots.set_resting(slot, true);
+            out.push(Action::Rest(slot, why));
         }
     }
 
     pub(super) fn exited(&mut self, slot: Slot, exit: WorkerExit, out: &mut Vec<Action>) {
         self.not_full(slot, out);
+        let mut trouble = None;
         let after = match self.slots.state(slot).clone() {
             SlotState::Empty => Vec::new(),
             SlotState::Ending(after) => after,
+            // It was given no trial, so that no trial can be the cause.
+            SlotState::Starting(trials) => {
+                trouble = Some(exit.unready());
+                trials.into_iter().map(AfterExit::Resume).collect()
+            }
             // The second interrupt ends workers, and so may a signal that the first one came with: no failure.
-            SlotState::Starting(trials) | SlotState::Busy(trials) if self.interrupts > 0 => {
+            SlotState::Busy(trials) if self.interrupts > 0 => {
                 trials.into_iter().map(AfterExit::PutBack).collect()
             }
-            SlotState::Starting(_) | SlotState::Busy(_) => self.fail_all(slot, &exit.failure(), out),
+            SlotState::Busy(_) => self.fail_all(slot, &exit.failure(), out),
         };
         self.slots.vacate(slot);
         self.settle(after, out);
+        if let Some(why) = trouble.or_else(|| self.slots.take_shortage(slot)) {
+            self.rest(slot, why, out);
+        }
+    }
+
+    /// As [`Self::start`], for the slot's process.
+    pub(super) fn start_in(&mut self, slot: Slot, trials: &[TrialId], out: &mut Vec<Action>) {
+        if let Some(device) = self.slots.device(slot) {
+            self.start(trials, device, out);
+        }
     }
 
     /// Does what was left for the time when the process is gone.
@@ -126,8 +155,12 @@ impl Scheduler {
     ) -> Option<AfterExit> {
         let failure = Failure { message: shortened(failure.message), ..failure };
         let is_full = failure.kind == FailureKind::DiskFull;
+        let is_short = failure.kind == FailureKind::Shortage;
+        if is_short {
+            self.slots.set_shortage(slot, failure.message.clone());
+        }
         let was_alone = self.attempts.measures(trial).alone.is_some();
-        let retry = is_full || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
+        let retry = is_full || is_short || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
         if !was_alone && self.attempts.measures(trial).alone.is_some() {
             self.slots.retire_beside(slot);
         }
@@ -138,7 +171,7 @@ impl Scheduler {
         if is_full && !std::mem::replace(&mut self.awaits_space, true) {
             out.push(Action::AwaitSpace(trial));
         }
-        match (retry, is_full) {
+        match (retry, is_full || is_short) {
             (true, true) => Some(AfterExit::Resume(trial)),
             (true, false) => Some(AfterExit::Retry(trial)),
             (false, _) => None,

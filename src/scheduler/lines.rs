@@ -18,6 +18,7 @@ impl Scheduler {
             // What a process sends after its fate was decided changes nothing.
             (SlotState::Ending(_) | SlotState::Empty, _) => {}
             (SlotState::Starting(trials), WorkerLine::Ready { v: PROTOCOL_VERSION }) => {
+                self.start_in(slot, &trials, out);
                 self.run(slot, trials, out);
             }
             (SlotState::Starting(_), WorkerLine::Ready { v }) => {

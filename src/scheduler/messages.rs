@@ -76,12 +76,16 @@ pub enum Input {
     TrialAdded(PendingTrial),
     /// The worker of a slot could not be started; the text says why.
     SpawnFailed(Slot, String),
+    /// A slot has rested, after [`Action::Rest`].
+    Rested(Slot),
     /// A worker sent a line.
     Line(Slot, WorkerLine),
     /// A worker sent something that is not in the protocol; the text says what.
     Garbage(Slot, String),
     /// A worker could not be sent its trials; the text says why.
     Unsent(Slot, String),
+    /// A worker could not be sent its trials, since this machine is short of something; the text says of what.
+    Short(Slot, String),
     /// A worker has not reported ready in time.
     StartupTimeout(Slot),
     /// A worker that has trials has sent nothing for too long.
@@ -111,7 +115,7 @@ pub struct GivenTrial {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a few a second, none kept")]
 pub enum Action {
-    /// Start the slot's worker.
+    /// Start the slot's worker. Its first trial counts as begun once the worker is ready.
     Spawn {
         /// The slot.
         slot: Slot,
@@ -139,6 +143,10 @@ pub enum Action {
     Log(Option<TrialId>, Event),
     /// Show how far a trial is.
     Show(TrialId, Progress),
+    /// Let the slot rest for a while, longer each time: no worker could be started in it, or its worker
+    /// found the machine short of something. The text says why. Nothing is started in the slot before
+    /// [`Input::Rested`].
+    Rest(Slot, String),
     /// Ask the file system for space until there is some: this trial found its disk full, and
     /// nothing is started before [`Input::SpaceFreed`].
     AwaitSpace(TrialId),
@@ -151,6 +159,16 @@ pub enum Action {
 }
 
 impl WorkerExit {
+    /// What a worker that ended in this way before it was given a trial is said to have done.
+    pub(super) fn unready(self) -> String {
+        let how = match self {
+            Self::Code(code) => format!("exit code {code}"),
+            Self::Signal(signal) => format!("signal {signal}"),
+            Self::OutOfMemory(_) => "memory ran out".to_owned(),
+        };
+        format!("the worker ended before it was ready ({how})")
+    }
+
     /// The failure of a trial whose worker ended while it had the trial.
     pub(super) fn failure(self) -> Failure {
         let (kind, message) = match self {

@@ -59,6 +59,10 @@ struct SlotRecord {
     is_retired: bool,
     /// Its worker waits for space on the disk.
     is_full: bool,
+    /// Nothing is started in it for a while.
+    is_resting: bool,
+    /// What its worker found the machine short of.
+    shortage: Option<String>,
 }
 
 /// The slots of a run.
@@ -74,6 +78,8 @@ impl Slots {
             is_alone: false,
             is_retired: false,
             is_full: false,
+            is_resting: false,
+            shortage: None,
         };
         let record = self.0.entry(slot).or_insert_with(new);
         (record.device, record.is_retired) = (device, false);
@@ -133,7 +139,8 @@ impl Slots {
     /// The device of a slot in which a process may be started.
     pub(super) fn free_device(&self, slot: Slot) -> Option<Device> {
         let record = self.0.get(&slot)?;
-        (record.state == SlotState::Empty && !record.is_retired).then_some(record.device)
+        let is_free = record.state == SlotState::Empty && !record.is_retired && !record.is_resting;
+        is_free.then_some(record.device)
     }
 
     pub(super) fn device(&self, slot: Slot) -> Option<Device> {
@@ -206,6 +213,25 @@ impl Slots {
         if let Some(record) = self.0.get_mut(&slot) {
             (record.state, record.is_alone) = (SlotState::Empty, false);
         }
+    }
+
+    /// Notes whether nothing is started in the slot for a while.
+    pub(super) fn set_resting(&mut self, slot: Slot, is_resting: bool) {
+        if let Some(record) = self.0.get_mut(&slot) {
+            record.is_resting = is_resting;
+        }
+    }
+
+    /// Notes what the slot's worker found the machine short of.
+    pub(super) fn set_shortage(&mut self, slot: Slot, message: String) {
+        if let Some(record) = self.0.get_mut(&slot) {
+            record.shortage = Some(message);
+        }
+    }
+
+    /// Takes what [`Self::set_shortage`] has noted.
+    pub(super) fn take_shortage(&mut self, slot: Slot) -> Option<String> {
+        self.0.get_mut(&slot).and_then(|record| record.shortage.take())
     }
 
     /// Notes whether the slot's worker waits for space. Returns whether it did before.

@@ -12,9 +12,11 @@ use std::{
 
 mod beneath;
 mod bounded;
+pub(crate) mod exchange;
 pub(crate) mod failpoints;
 pub mod named;
 mod place;
+pub(crate) mod unfinished;
 
 #[cfg(test)]
 pub(crate) use self::beneath::is_refusal;
@@ -220,7 +222,13 @@ impl Temporary {
             let place = folder.join(format!("{TEMPORARY}{}-{count}", std::process::id()));
             match place.make_file() {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                file => return Ok(Self { place, file: file?, is_renamed: false }),
+                file => {
+                    let file = file?;
+                    // So that `unfinished` leaves the file alone. Where the file system has no locks, files that
+                    // killed processes left are never removed.
+                    let _ = file.try_lock();
+                    return Ok(Self { place, file, is_renamed: false });
+                }
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
@@ -282,9 +290,11 @@ pub(crate) fn append(
     Ok(())
 }
 
-/// Whether an operation failed because the disk, or the user's quota on it, is full.
+/// Whether an operation failed because the disk, or the user's quota on it, is full, or because a file may not
+/// grow as long as it must (`ulimit -f`).
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The processors, memory and GPUs of this machine, and the device slots that a run uses.
 
 use std::{
+    io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -173,6 +175,34 @@ pub fn visible_gpu(index: usize, inherited: Option<&str>) -> String {
     let inherited = inherited.map(str::trim).filter(|list| !list.is_empty());
     let entry = inherited.and_then(|list| list.split(',').map(str::trim).nth(index));
     entry.map_or_else(|| index.to_string(), ToOwned::to_owned)
+}
+
+/// Open files that a run needs besides what its workers take: a few for the runtime, which panics without
+/// them, and some to write results.
+const OPEN_FILES: usize = 10;
+
+/// Checks that this process may open as many further files as a run needs at least.
+///
+/// # Errors
+/// The system's, when it may not.
+pub(crate) fn check_open_files() -> io::Result<()> {
+    let standard = io::stderr();
+    let copies: io::Result<Vec<_>> = (0..OPEN_FILES).map(|_| standard.as_fd().try_clone_to_owned()).collect();
+    copies.map(drop).map_err(|error| match error.raw_os_error() {
+        // The number is kept: by it, whoever shows the error knows what helps.
+        Some(number) => io::Error::other(format!(
+            "a run needs at least {OPEN_FILES} more open files: {}",
+            io::Error::from_raw_os_error(number)
+        )),
+        None => error,
+    })
+}
+
+/// Gives this process the name of the program in lists of processes. A process that is started from
+/// `/proc/self/exe` is called `exe` there.
+pub(crate) fn name_process() {
+    // A name that is not pretty is no reason to stop.
+    let _ = named::tell_system(Path::new("/proc/self/comm"), env!("CARGO_PKG_NAME"));
 }
 
 /// The processor's name, if known.

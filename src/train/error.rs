@@ -7,7 +7,7 @@ use super::{
     encoder::{config::ConfigError, layout::Misfit, source::SourceError, weights::WeightsError},
     exported::ExportedError,
     observe::Stopped,
-    text::{text_encoder::TextError, tokenizer::TokenizerError},
+    text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
     data::DataError, display::plain, fingerprint::FingerprintError, system::files, trial::FailureKind,
@@ -89,6 +89,17 @@ pub enum TrainError {
         /// Some of the tokens without an embedding.
         beyond: String,
     },
+    /// The tokenizer puts a token around each text that the encoder lacks.
+    #[error(
+        "the tokenizer's post_processor puts the token {id} around each text, but the encoder has only {rows} word \
+         embeddings: they do not belong together; get the model's files again"
+    )]
+    Special {
+        /// The token's id.
+        id: u32,
+        /// Rows of the word embeddings.
+        rows: usize,
+    },
     /// Chunks are longer than the encoder's window.
     #[error("chunks of {length} tokens do not fit the encoder's window of {window}")]
     Window {
@@ -150,6 +161,7 @@ impl TrainError {
             _ if self.full_disk().is_some() => FailureKind::DiskFull,
             Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
             Self::Data(_) | Self::DataChanged { .. } => FailureKind::Data,
+            Self::Text(TextError::Text { source, .. }) if source.is_of_text() => FailureKind::Data,
             Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
             Self::Config(_)
             | Self::Text(_)
@@ -159,6 +171,7 @@ impl TrainError {
             | Self::Weights(_)
             | Self::Exported(_)
             | Self::Vocabulary { .. }
+            | Self::Special { .. }
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,

@@ -14,7 +14,7 @@ use super::{
         family::Family,
         weights::Precision,
     },
-    shape,
+    model_file, shape,
     text::{chunking::Chunking, tokenizer::Truncation},
 };
 use crate::settings::{Aggregate, LongText, MatmulPrecision, Pooling, Settings};
@@ -140,7 +140,9 @@ impl Exported {
     pub fn read(folder: &Path) -> Result<Self, ExportedError> {
         let config = shape::of_folder(folder)?;
         let path = folder.join("config.json");
-        let read = || -> Option<Value> { serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok() };
+        let read = || -> Option<Value> {
+            serde_json::from_str(&model_file::read(&path, model_file::SMALL_BYTES_MAX).ok()?).ok()
+        };
         let json = read().unwrap_or(Value::Null);
         if let Some(found) = json.get("problem_type").and_then(Value::as_str)
             && found != SINGLE_LABEL

@@ -11,6 +11,7 @@ use super::{
         layout::{self, Misfit},
     },
     error::TrainError,
+    model_file,
     shape::encoder_config,
     text::text_encoder::TextEncoder,
 };
@@ -34,7 +35,19 @@ pub fn fits(
     layout::fit(&parameters, config.family(), true, catalog.shapes()).map(|fit| fit.used)
 }
 
-/// Reads the facts of a checkpoint that a spec is checked against.
+/// Opens the tokenizer of a checkpoint, and checks that every token has an embedding.
+///
+/// # Errors
+/// When the tokenizer cannot be used, or does not belong to the encoder.
+pub fn inspect_tokenizer(checkpoint: &Checkpoint) -> Result<TextEncoder, TrainError> {
+    let config = encoder_config(checkpoint)?;
+    let encoder = TextEncoder::open(checkpoint, Lowercase::Tokenizer)?;
+    embeddings_for(&encoder, &config)?;
+    Ok(encoder)
+}
+
+/// Reads the facts of a checkpoint that a spec is checked against, all but its tokenizer's: `wall::guard` has that
+/// one read.
 ///
 /// Without `with_weights`, for weights that are still to be downloaded, the tensors are not checked.
 ///
@@ -42,9 +55,6 @@ pub fn fits(
 /// When the checkpoint lacks a file, or describes an encoder that is not built in.
 pub fn inspect(checkpoint: &Checkpoint, with_weights: bool) -> Result<CheckpointFacts, TrainError> {
     let config = encoder_config(checkpoint)?;
-    TextEncoder::open(checkpoint, Lowercase::Tokenizer)
-        .map_err(TrainError::from)
-        .and_then(|encoder| embeddings_for(&encoder, &config))?;
     let parameters = layout::parameters(&config, Pooling::Cls, 2);
     let mut notes = Vec::new();
     let mut unused = Vec::new();
@@ -71,18 +81,21 @@ pub fn inspect(checkpoint: &Checkpoint, with_weights: bool) -> Result<Checkpoint
 /// Checks that every token has an embedding.
 ///
 /// # Errors
-/// When the tokenizer has a token beyond the last embedding.
+/// When the tokenizer has a token beyond the last embedding, or puts one around each text.
 pub(crate) fn embeddings_for(encoder: &TextEncoder, config: &EncoderConfig) -> Result<(), TrainError> {
     let (tokens, rows) = (encoder.vocabulary(), config.vocab_size);
     if tokens <= rows {
-        return Ok(());
+        return match encoder.special().find(|id| *id as usize >= rows) {
+            Some(id) => Err(TrainError::Special { id, rows }),
+            None => Ok(()),
+        };
     }
     Err(TrainError::Vocabulary { tokens, rows, beyond: layout::listed(&encoder.tokens_from(rows)) })
 }
 
 /// A note about a `config.json` that does not name the family.
 fn family_note(folder: &Path, config: &EncoderConfig) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join(config::FILE)).ok()?;
+    let text = model_file::read(&folder.join(config::FILE), model_file::SMALL_BYTES_MAX).ok()?;
     let json: Value = serde_json::from_str(&text).ok()?;
     let is_named = json.get("model_type").is_some_and(|named| !named.is_null());
     (!is_named).then(|| format!("its config.json has no model_type; taken for \"{}\"", config.model_type))

@@ -8,7 +8,7 @@ use super::{
         family::MEAN_OUTPUT,
         layout::{listed, spellings},
     },
-    exported, shape,
+    exported, model_file, shape,
 };
 use crate::{checkpoint::Checkpoint, settings::Pooling};
 
@@ -36,7 +36,7 @@ impl OwnHead {
         let names = spellings(family, &format!("{output}.weight"));
         let (_, shape) = catalog.shapes().find(|(name, _)| names.iter().any(|own| own == name))?;
         let &[classes, _] = shape else { return None };
-        let config = std::fs::read_to_string(folder.join("config.json")).ok();
+        let config = model_file::read(&folder.join("config.json"), model_file::SMALL_BYTES_MAX).ok();
         let config: Option<Value> = config.and_then(|text| serde_json::from_str(&text).ok());
         let labels = config.and_then(|config| exported::labels(&config)).filter(|it| it.len() == classes);
         Some(Self { classes, labels })

@@ -4,11 +4,14 @@ pub(super) mod chunking;
 pub(super) mod corpora;
 pub(super) mod corpus;
 pub(super) mod documents;
+pub(super) mod error;
+mod lengths;
 pub(super) mod text_encoder;
 pub(super) mod tokenizer;
 
 pub use self::{
     chunking::Chunking,
-    text_encoder::{Chunked, TextEncoder, TextError},
+    error::{TextError, TextFault},
+    text_encoder::{Chunked, TextEncoder},
     tokenizer::{TokenizerError, tokenizer_config, tokenizer_json},
 };

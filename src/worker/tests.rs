@@ -52,7 +52,7 @@ impl Read for Held {
 /// Serves `input`. Returns the lines after `ready`, and why the worker left.
 fn serve(input: impl Read + Send + 'static, train: &mut Train<'_>) -> (Vec<WorkerLine>, Left) {
     let mut output = Vec::new();
-    let requests = Requests::listen(BufReader::new(input), || {});
+    let requests = Requests::listen(BufReader::new(input), || {}).unwrap();
     let last_panic = Arc::new(Mutex::new("panicked at\nsomewhere".to_owned()));
     let left = Server { output: &mut output, requests, last_panic }.serve(train);
     let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
@@ -228,7 +228,7 @@ fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
         release: Some(release),
         rest: io::Cursor::default(),
     };
-    let requests = Requests::listen(BufReader::new(input), || {});
+    let requests = Requests::listen(BufReader::new(input), || {}).unwrap();
     let server = Server { output: Closing(false), requests, last_panic: Arc::default() };
     let left = server.serve(&mut |_, _, _, observe| {
         assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Err(Stopped));

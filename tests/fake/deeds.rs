@@ -8,7 +8,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getppid, kill_process, setrlimit};
 use sweep::{
     event::{Event, Outcome, Progress},
     metrics::{Confusion, Scores, Target},
@@ -33,6 +33,20 @@ pub(crate) fn note(program: &str, deed: &str) {
 pub(crate) fn number_of_start(program: &str) -> u32 {
     let is_free = |number: &u32| File::create_new(format!("{program}.start-{number}")).is_ok();
     (1..10_000).find(is_free).unwrap_or(0)
+}
+
+/// Ends before it is ready.
+pub(crate) fn end_unready(deed: &str) -> ExitCode {
+    match deed {
+        "killed-unready" => raise(Signal::KILL),
+        "short-unready" => {
+            // As the program's own worker says it.
+            eprintln!("error: cannot start 2 threads: Resource temporarily unavailable (os error 11)");
+            ExitCode::FAILURE
+        }
+        "exit-unready" => ExitCode::from(3),
+        other => panic!("no such deed: {other}"),
+    }
 }
 
 /// Does what is told, if it is one of these deeds: an exit code ends the process.
@@ -63,6 +77,7 @@ fn fail(deed: &str, trial: TrialId) -> Option<ExitCode> {
         "panic" => (FailureKind::Panic, "panicked at src/train.rs:1:1: a bug"),
         "disk" => (FailureKind::Disk, "cannot write a file"),
         "disk-full" => (FailureKind::DiskFull, "no space left on device"),
+        "short" => (FailureKind::Shortage, "cannot open a file: Too many open files (os error 24)"),
         // As the program's own worker says it of a panic that speaks of it.
         "no-gpu-memory" => (FailureKind::OutOfMemory(Memory::Cuda), "CUDA_ERROR_OUT_OF_MEMORY"),
         _ => return None,
@@ -129,6 +144,20 @@ fn end(deed: &str, trial: TrialId, folder: &Path) -> bool {
             until_killed(trial)
         }
         "chatter" => chatter(trial),
+        "freeze" => {
+            say(&evaluated(trial));
+            raise(Signal::STOP)
+        }
+        "all-freeze" => {
+            say(&evaluated(trial));
+            freeze_with_parent();
+            complete(trial);
+            true
+        }
+        "program-gone" => {
+            hide_program();
+            raise(Signal::KILL)
+        }
         "abort" => raise(Signal::ABORT),
         "segfault" => {
             // The first one goes to a handler of Rust's, which takes itself away.
@@ -172,6 +201,29 @@ fn end(deed: &str, trial: TrialId, folder: &Path) -> bool {
         }
         _ => false,
     }
+}
+
+/// Stands still together with the process that has started it, for longer than a busy machine may be late.
+/// It goes on a little later than that one.
+fn freeze_with_parent() {
+    let [me, parent] = [Some(getpid()), getppid()].map(|pid| pid.expect("it has a parent").as_raw_nonzero());
+    let script = format!("kill -STOP {parent} {me}; sleep 4; kill -CONT {parent} {me}");
+    let mut frost = Command::new("sh");
+    frost.args(["-c", &script]).process_group(0).stdin(null()).stdout(null()).stderr(null());
+    frost.status().expect("sh is a program");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
+/// Takes its program away for a moment.
+fn hide_program() {
+    let program = std::env::args().next().unwrap_or_default();
+    // Another worker may have done the same a moment ago.
+    let Ok(target) = fs::read_link(&program) else { return };
+    let _ = fs::remove_file(&program);
+    let back = format!("sleep 0.2; ln -s '{}' '{program}'", target.display());
+    let mut sh = Command::new("sh");
+    sh.args(["-c", &back]).process_group(0).stdin(null()).stdout(null()).stderr(null());
+    sh.spawn().expect("sh is a program");
 }
 
 fn null() -> std::process::Stdio {

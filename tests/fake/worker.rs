@@ -3,7 +3,7 @@
 //! It looks for its orders beside itself, in `<name of the program>.script`. A line
 //! is `TRIAL ATTEMPT DEED`, with `*` for any trial or attempt; the first that fits
 //! counts, and without one the trial completes. `start DEED` is about every start, `start N DEED`
-//! about the start with this number. Deeds that are none of a worker's are noted in
+//! about the start with this number: `unready`, or what `deeds::end_unready` knows. Deeds that are none of a worker's are noted in
 //! `<name of the program>.deeds`, a line each.
 
 mod deeds;
@@ -30,9 +30,17 @@ fn main() -> ExitCode {
     let script = fs::read_to_string(format!("{program}.script")).unwrap_or_default();
     let mut requests = io::stdin().lock().lines().map_while(Result::ok);
     let start = deeds::number_of_start(&program);
-    let starts_unready = ["start unready".to_owned(), format!("start {start} unready")];
-    if script.lines().any(|line| starts_unready.iter().any(|deed| line == deed)) {
-        deeds::note(&program, "unready");
+    let numbered = format!("start {start} ");
+    let at_start = script.lines().find_map(|line| {
+        let deed = line.strip_prefix(&numbered).or_else(|| line.strip_prefix("start "))?;
+        // A number that is left is that of another start.
+        (!deed.contains(' ')).then_some(deed)
+    });
+    if let Some(deed) = at_start {
+        deeds::note(&program, deed);
+        if deed != "unready" {
+            return deeds::end_unready(deed);
+        }
         // Until the input ends or a signal comes.
         return if requests.next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }

@@ -218,7 +218,11 @@ static CARD: LazyLock<String> = LazyLock::new(|| {
 
 #[test]
 fn class_names_in_a_model_card_are_whole_but_no_markup() {
-    assert!(CARD.contains("\n|  [31mred \\| &lt;b&gt; | ") && CARD.contains("| so, \"so\" | "), "{}", *CARD);
+    assert!(
+        CARD.contains("\n|  \\[31mred \\| &lt;b&gt; | ") && CARD.contains("| so, \"so\" | "),
+        "{}",
+        *CARD
+    );
 }
 
 #[test]

@@ -42,6 +42,16 @@ fn torch_files_of_any_kind_are_read() {
 }
 
 #[test]
+fn tokenizers_of_any_kind_are_read() {
+    replay("tokenizer", fuzzing::tokenizer);
+}
+
+#[test]
+fn encoders_of_any_shape_are_read() {
+    replay("config", fuzzing::config);
+}
+
+#[test]
 fn resumable_checkpoints_of_any_kind_are_read() {
     replay("state", fuzzing::state);
 }

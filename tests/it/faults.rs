@@ -1,11 +1,13 @@
 //! Whole runs with real processes that fail in every way that a worker can.
 
 mod disk;
+mod freezes;
 mod growing;
 mod interrupts;
 mod memory;
 mod misbehaviour;
 mod rerun;
+mod shortages;
 mod table;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
 use rustix::process::Pid;
 use sweep::{
     event::{Event, Record},
-    executor::{self, Ended, Notice, Observer, Painter, Run, Workers},
+    executor::{self, Ended, Notice, Observer, Painter, Program, Run, StartLimits, Workers},
     job::Job,
     policy::{Policy, Retries},
     results::{Results, read_json},
@@ -53,7 +55,12 @@ impl FaultySweep {
         fs::create_dir_all(folder.path()).unwrap();
         let devices = (0..slots).map(|slot| Device::Cpu { slot, threads: 1 }).collect();
         // Long enough that a busy machine never makes a test fail; nothing here waits for it.
-        let workers = Workers { program, leave: Duration::from_mins(1), space: Duration::from_millis(10) };
+        let workers = Workers {
+            program: Program::at(program),
+            leave: Duration::from_mins(1),
+            space: Duration::from_millis(10),
+            start: StartLimits { rest: Duration::from_millis(10), ..StartLimits::default() },
+        };
         let mut plan = plan("faults", trials);
         plan.policy = Policy { retries: Retries { signal: 1, ..Retries::default() }, ..Policy::default() };
         let run = Run { folder, plan, again: Vec::new(), devices, workers };
@@ -307,15 +314,6 @@ async fn a_worker_that_never_gets_ready_is_given_up() {
     assert_eq!(states(&ended.study), [State::Failed]);
     let kind = FailureKind::StartupTimeout;
     assert_eq!(sweep.failures(ONE), [(kind.clone(), true), (kind, false)]);
-}
-
-#[tokio::test]
-async fn a_program_that_cannot_be_started_fails_every_trial() {
-    let mut sweep = FaultySweep::new(2, 2, "");
-    sweep.run.workers.program = sweep.place.path("missing");
-    let ended = sweep.run().await;
-    assert_eq!(states(&ended.study), [State::Failed; 2]);
-    assert_eq!(sweep.failures(ONE), [(FailureKind::Spawn, true), (FailureKind::Spawn, false)]);
 }
 
 /// A sweep of two trials whose folder's name is not UTF-8, after its run.

@@ -15,7 +15,7 @@ use crate::common::{checkpoint, place::Place, program::Written, repository};
 const MEMORY: u32 = 1_500_000;
 
 /// A folder with the spec `s.toml`.
-fn place(spec: &str) -> Place {
+pub(crate) fn place(spec: &str) -> Place {
     Place::new("s", spec)
 }
 
@@ -30,12 +30,12 @@ fn with_results() -> Place {
 }
 
 /// What the program did in bounded memory; nothing that it wrote speaks to the terminal.
-struct Answer {
-    code: Option<i32>,
-    text: String,
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) text: String,
 }
 
-fn run(place: &Place, arguments: &[&str]) -> Answer {
+pub(crate) fn run(place: &Place, arguments: &[&str]) -> Answer {
     let program = place.command(arguments);
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit -v {MEMORY}; exec \"$@\""), "sh"]);
@@ -48,20 +48,20 @@ fn run(place: &Place, arguments: &[&str]) -> Answer {
     Answer { code: written.code, text }
 }
 
-fn dry_run(place: &Place) -> Answer {
+pub(crate) fn dry_run(place: &Place) -> Answer {
     run(place, &["run", "s.toml", "--dry-run"])
 }
 
 impl Answer {
     /// Expects this exit code, and these words somewhere.
     #[track_caller]
-    fn refused(&self, code: i32, words: &str) {
+    pub(crate) fn refused(&self, code: i32, words: &str) {
         assert_eq!(self.code, Some(code), "{}", self.text);
         assert!(self.text.contains(words), "no {words:?} in: {}", self.text);
     }
 }
 
-fn spec(name: &str, checkpoint: &str) -> String {
+pub(crate) fn spec(name: &str, checkpoint: &str) -> String {
     format!(
         "name = \"{name}\"\n[data]\npath = \"builtin:reviews\"\n\
          split = {{ train = 0.7, validation = 0.15, test = 0.15 }}\n[model]\ncheckpoint = \"{checkpoint}\"\n"

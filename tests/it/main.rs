@@ -8,6 +8,7 @@
 mod common;
 
 mod architecture;
+mod beside;
 mod caches;
 mod checkpoints;
 mod classes;
@@ -19,7 +20,9 @@ mod end_to_end;
 mod export;
 mod faults;
 mod hostile;
+mod hostile_models;
 mod hub;
+mod injection;
 mod lasting;
 mod links;
 mod older_results;

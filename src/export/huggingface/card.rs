@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     data::Source,
-    display,
+    display::{markdown, markdown_code},
     event::Outcome,
     export::model::{Choice, Model},
     job::Job,
@@ -23,11 +23,11 @@ pub(super) fn card(model: &Model<'_>) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         card,
-        "# {} / trial {}\n\nA text classifier with the classes {}. Fine-tuned from `{}` by `sweep`; {}.\n\n",
-        job.sweep,
+        "# {} / trial {}\n\nA text classifier with the classes {}. Fine-tuned from {} by `sweep`; {}.\n\n",
+        markdown(&job.sweep),
         job.trial.id,
-        labels.iter().map(|label| display::markdown(&display::plain(label))).collect::<Vec<_>>().join(", "),
-        settings.checkpoint.title(),
+        labels.iter().map(|label| markdown(label)).collect::<Vec<_>>().join(", "),
+        markdown_code(&settings.checkpoint.title()),
         match model.choice {
             Choice::Best(figure) => format!("the best of its sweep's trials by {}", figure.describe()),
             Choice::Named => "one of its sweep's trials, chosen by its number".to_owned(),
@@ -36,11 +36,7 @@ pub(super) fn card(model: &Model<'_>) -> String {
     card.push_str(&verdict_line(model.verdict));
     card.push_str(&figures_section(outcome, settings.epochs));
     if let Some(positive) = outcome.test.positive.and_then(|positive| labels.get(positive)) {
-        let _ = writeln!(
-            card,
-            "\nPrecision, recall and F1 are those of the class {}.",
-            display::markdown(&display::plain(positive))
-        );
+        let _ = writeln!(card, "\nPrecision, recall and F1 are those of the class {}.", markdown(positive));
     }
     card.push_str(&classes_table(&outcome.test, labels));
     card.push_str(&data_section(job));
@@ -97,7 +93,7 @@ fn classes_table(test: &Scores, labels: &[String]) -> String {
          | --- | --- | --- | --- | --- |\n",
     );
     for class in ClassFigures::of(&test.confusion, labels) {
-        let label = display::markdown(&display::plain(&class.label));
+        let label = markdown(&class.label);
         let ClassFigures { precision, recall, f1, support, .. } = class;
         let _ = writeln!(table, "| {label} | {precision:.4} | {recall:.4} | {f1:.4} | {support} |");
     }
@@ -112,17 +108,18 @@ fn classes_table(test: &Scores, labels: &[String]) -> String {
 /// The section about the data.
 fn data_section(job: &Job) -> String {
     let name =
-        |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        |path: &Path| markdown_code(&path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default());
     let files = match &job.data.source {
         Source::Files { train, validation, test } => {
-            format!("train `{}`, validation `{}`, test `{}`", name(train), name(validation), name(test))
+            format!("train {}, validation {}, test {}", name(train), name(validation), name(test))
         }
-        Source::Single { path, .. } => format!("`{}`, split at random within each class", name(path)),
+        Source::Single { path, .. } => format!("{}, split at random within each class", name(path)),
         Source::Reviews { .. } => {
             "`builtin:reviews`, generated, split at random within each class".to_owned()
         }
     };
-    format!("\n## Data\n\n{files}; texts in column `{}`, classes in `{}`.\n", job.data.text, job.data.label)
+    let [text, label] = [&job.data.text, &job.data.label].map(|column| markdown_code(column));
+    format!("\n## Data\n\n{files}; texts in column {text}, classes in {label}.\n")
 }
 
 /// The section with the settings and the seed.
@@ -134,7 +131,7 @@ fn settings_section(settings: &Settings, seed: u64) -> String {
             "checkpoint" => settings.checkpoint.title(),
             _ => key.get(settings).to_string(),
         };
-        let _ = writeln!(section, "| {} | {value} |", key.name);
+        let _ = writeln!(section, "| {} | {} |", key.name, markdown(&value));
     }
     let _ = writeln!(section, "| seed | {seed} |");
     section
@@ -165,7 +162,55 @@ fn use_section(settings: &Settings) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{
+        checkpoint::Checkpoint,
+        data::Shares,
+        display::plain,
+        leaderboard::RankBy,
+        samples::{first_unseen, hostile, markdown_texts, plan, record},
+        train::Precision,
+    };
+
+    /// The card of a model with these texts: the sweep's name, the file and the columns of the data, and two labels.
+    fn card_of([sweep, file, text, label, zero, one]: &[String; 6]) -> String {
+        let (plan, record) = (plan(1), record(1, &[0.5]));
+        let mut job = plan.job(&record.trial);
+        job.sweep.clone_from(sweep);
+        job.data.source = Source::Single { path: file.replace('/', "").into(), split: Shares::default() };
+        (job.data.text, job.data.label) = (text.clone(), label.clone());
+        job.trial.settings.checkpoint = Checkpoint::Folder(file.replace('/', "").into());
+        card(&Model {
+            job: &job,
+            folder: &crate::system::files::Place::named("trial"),
+            labels: &[zero.clone(), one.clone()],
+            outcome: record.outcome.as_ref().unwrap(),
+            verdict: None,
+            choice: Choice::Best(RankBy::TestF1),
+            precision: Precision::F32,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn hostile_texts_in_a_card_stay_texts(
+            texts in [hostile(), hostile(), hostile(), hostile(), hostile(), hostile()],
+        ) {
+            let card = card_of(&texts);
+            prop_assert_eq!(first_unseen(&card), None, "{}", card);
+            let front = "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [sweep]\n---\n# ";
+            prop_assert!(card.starts_with(front), "{}", card);
+            let seen = markdown_texts(&card);
+            for text in &texts {
+                let text = plain(&text.replace('/', ""));
+                prop_assert!(seen.replace('/', "").contains(text.trim()), "{:?} in {}", text, seen);
+            }
+        }
+    }
 
     #[test]
     fn the_card_says_a_verdict_that_is_not_good() {

@@ -17,17 +17,30 @@ fn starts(actions: &[Action]) -> Vec<(TrialId, Option<usize>, bool)> {
     actions.iter().filter_map(start).collect()
 }
 
-/// Gets the slot's process ready and lets it run out of memory.
+/// Lets something happen, and gets every worker ready that is started then.
+fn step(scheduler: &mut Scheduler, input: Input) -> Vec<Action> {
+    let mut actions = scheduler.step(input);
+    let spawned = |action: &Action| match action {
+        Action::Spawn { slot, .. } => Some(*slot),
+        _ => None,
+    };
+    let slots: Vec<Slot> = actions.iter().filter_map(spawned).collect();
+    for slot in slots {
+        actions.extend(scheduler.step(Input::Line(slot, READY)));
+    }
+    actions
+}
+
+/// Lets the slot's process run out of memory.
 fn run_out(scheduler: &mut Scheduler, slot: Slot) -> Vec<Action> {
-    scheduler.step(Input::Line(slot, READY));
-    scheduler.step(Input::Exited(slot, DIED))
+    step(scheduler, Input::Exited(slot, DIED))
 }
 
 fn of_batch(slots: usize, batch: usize, trials: u32) -> Scheduler {
     let all: Vec<PendingTrial> =
         (1..=trials).map(|id| PendingTrial { pass_examples: batch, ..pending(TrialId(id)) }).collect();
     let mut scheduler = with_slots(cpu(slots), &all, terms(trials));
-    scheduler.step(Input::Begin);
+    step(&mut scheduler, Input::Begin);
     scheduler
 }
 
@@ -39,7 +52,7 @@ fn the_same_again_then_ever_smaller_passes_then_it_is_given_up() {
     assert_eq!(sizes, [None, Some(4), Some(2), Some(1)]);
     let all = [PendingTrial { pass_examples: 1, ..pending(T1) }];
     let mut scheduler = with_slots(cpu(1), &all, terms(1));
-    scheduler.step(Input::Begin);
+    step(&mut scheduler, Input::Begin);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), [(T1, None, false)]);
     let actions = plain(run_out(&mut scheduler, SLOT));
     assert_eq!(actions[0], failed(T1, FailureKind::OutOfMemory(Memory::Host), false));
@@ -49,35 +62,28 @@ fn the_same_again_then_ever_smaller_passes_then_it_is_given_up() {
 fn the_worker_is_told_the_size_of_its_passes() {
     let mut scheduler = of_batch(1, 8, 1);
     run_out(&mut scheduler, SLOT);
-    run_out(&mut scheduler, SLOT);
-    let actions = scheduler.step(Input::Line(SLOT, READY));
-    assert_eq!(
-        actions,
-        [Action::Run { slot: SLOT, trials: vec![GivenTrial { trial: T1, micro_batch: Some(4) }] }]
-    );
+    let actions = run_out(&mut scheduler, SLOT);
+    let given = GivenTrial { trial: T1, micro_batch: Some(4) };
+    assert_eq!(actions.last(), Some(&Action::Run { slot: SLOT, trials: vec![given] }));
 }
 
 #[test]
 fn a_trial_that_fits_only_alone_waits_for_its_device_and_has_it_for_itself() {
     let mut scheduler = of_batch(3, 1, 6);
-    for slot in 1..3 {
-        scheduler.step(Input::Line(Slot(slot), READY));
-    }
+    // The fourth trial runs then; the first one's second attempt comes after all others.
     run_out(&mut scheduler, SLOT);
-    // The fourth trial runs; the first one's second attempt comes after all others.
-    scheduler.step(Input::Line(SLOT, READY));
     for trial in [T2, T3, TrialId(4), TrialId(5)] {
         let slot = [Slot(1), Slot(2), SLOT, Slot(1)][trial.0 as usize - 2];
         scheduler.step(Input::Line(slot, WorkerLine::Finished(trial, outcome())));
     }
     // Two still hold a process, the third one has left.
-    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0)));
+    let actions = step(&mut scheduler, Input::Exited(SLOT, WorkerExit::Code(0)));
     assert_eq!(starts(&actions), [(T1, None, false)]);
     run_out(&mut scheduler, SLOT);
     assert!(matches!(scheduler.slots.state(SLOT), SlotState::Empty), "it waits until it is alone");
     scheduler.step(Input::Exited(Slot(1), WorkerExit::Code(0)));
     scheduler.step(Input::Line(Slot(2), WorkerLine::Finished(TrialId(6), outcome())));
-    let actions = scheduler.step(Input::Exited(Slot(2), WorkerExit::Code(0)));
+    let actions = step(&mut scheduler, Input::Exited(Slot(2), WorkerExit::Code(0)));
     assert_eq!(starts(&actions), [(T1, None, true)]);
     let actions = plain(run_out(&mut scheduler, SLOT));
     assert_eq!(actions[0], failed(T1, FailureKind::OutOfMemory(Memory::Host), false));
@@ -93,10 +99,9 @@ fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests(
     assert!(scheduler.slots.is_taken(MemoryPool::Host));
     scheduler.queue.waiting.extend(others.iter().map(|all| all.trial));
     assert_eq!(scheduler.step(Input::SpaceFreed), [], "nothing starts beside it");
-    scheduler.step(Input::Line(SLOT, READY));
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     assert_eq!(actions[1..], [Action::Leave(SLOT)]);
-    let actions = scheduler.step(Input::Exited(SLOT, WorkerExit::Code(0)));
+    let actions = step(&mut scheduler, Input::Exited(SLOT, WorkerExit::Code(0)));
     assert_eq!(starts(&actions).len(), 2, "one slot fewer");
 }
 
@@ -111,7 +116,7 @@ fn other_devices_go_on_while_one_is_kept_for_a_trial() {
         scheduler.step(Input::Line(Slot(slot), READY));
     }
     scheduler.queue.waiting.clear();
-    scheduler.step(Input::Exited(SLOT, DIED));
+    run_out(&mut scheduler, SLOT);
     run_out(&mut scheduler, SLOT);
     scheduler.queue.waiting.push_back(TrialId(4));
     let actions = scheduler.step(Input::Line(Slot(2), WorkerLine::Finished(T3, outcome())));
@@ -125,17 +130,17 @@ fn an_interrupted_run_is_taken_up_with_the_size_that_fits() {
     let gpu = Device::Cuda { index: 3 };
     let all = [PendingTrial { micro_batch: Some(2), alone: Some(gpu), ..pending(T1) }];
     let mut scheduler = with_slots(cpu(2), &all, terms(1));
-    assert_eq!(starts(&scheduler.step(Input::Begin)), [(T1, Some(2), false)], "that GPU is not here");
+    assert_eq!(starts(&step(&mut scheduler, Input::Begin)), [(T1, Some(2), false)], "that GPU is not here");
     let all = [PendingTrial { alone: Some(cpu(1)[0]), ..all[0] }];
     let mut scheduler = with_slots(cpu(2), &all, terms(1));
-    assert_eq!(starts(&scheduler.step(Input::Begin)), [(T1, Some(2), true)]);
+    assert_eq!(starts(&step(&mut scheduler, Input::Begin)), [(T1, Some(2), true)]);
 }
 
 #[test]
 fn no_more_attempts_follow_than_the_spec_allows() {
     let retries = Retries { out_of_memory: 2, ..Retries::default() };
     let mut scheduler = with_slots(cpu(1), &[pending(T1)], Terms { retries, ..terms(1) });
-    scheduler.step(Input::Begin);
+    step(&mut scheduler, Input::Begin);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), [(T1, None, false)]);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), [(T1, Some(16), false)]);
     assert_eq!(starts(&run_out(&mut scheduler, SLOT)), []);

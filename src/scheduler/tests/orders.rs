@@ -43,10 +43,13 @@ enum Deed {
     TrialAdded,
     SpaceFreed,
     NextSpawnFails,
+    FailedForAShortage,
+    Short,
+    Rested,
     Interrupt,
 }
 
-const DEEDS: [Deed; 28] = [
+const DEEDS: [Deed; 31] = [
     Deed::Ready,
     Deed::Progress,
     Deed::Finished,
@@ -74,6 +77,9 @@ const DEEDS: [Deed; 28] = [
     Deed::TrialAdded,
     Deed::SpaceFreed,
     Deed::NextSpawnFails,
+    Deed::FailedForAShortage,
+    Deed::Short,
+    Deed::Rested,
     Deed::Interrupt,
 ];
 
@@ -87,6 +93,10 @@ struct World {
     /// Processes that wait for space.
     full: BTreeSet<Slot>,
     awaits_space: bool,
+    /// Slots that rest.
+    resting: BTreeSet<Slot>,
+    /// Whether the process that does something has not had any trial.
+    is_starting: bool,
     /// The process that has its pool for itself, by pool.
     alone: Vec<(MemoryPool, Slot)>,
     /// What the latest start was like.
@@ -117,6 +127,8 @@ impl World {
             doomed: BTreeSet::new(),
             full: BTreeSet::new(),
             awaits_space: false,
+            resting: BTreeSet::new(),
+            is_starting: false,
             alone: Vec::new(),
             started: (None, false),
             planned: trials,
@@ -147,6 +159,7 @@ impl World {
             Action::Run { slot, trials } => {
                 assert!((1..=self.trials_per_worker).contains(&trials.len()));
                 assert_eq!(self.processes[slot.0], Some(Vec::new()));
+                self.check_alone(slot);
                 for GivenTrial { trial, micro_batch } in trials {
                     let held = self.processes.iter().flatten().flatten();
                     assert!(!held.into_iter().any(|held| *held == trial), "{trial} runs twice");
@@ -160,6 +173,10 @@ impl World {
                     self.doomed.insert(slot);
                     self.full.remove(&slot);
                 }
+            }
+            Action::Rest(slot, _) => {
+                assert_eq!(self.processes[slot.0], None);
+                assert!(self.resting.insert(slot), "it rests already");
             }
             Action::AwaitSpace(_) => {
                 assert!(!std::mem::replace(&mut self.awaits_space, true), "it asks already");
@@ -177,17 +194,23 @@ impl World {
         assert_eq!(self.processes[slot.0], None, "a device was given away while held");
         let pool = MemoryPool::of(device);
         assert!(self.alone.iter().all(|(taken, _)| *taken != pool), "alone means alone");
-        if self.started.1 {
-            let others =
-                (0..self.processes.len()).filter(|index| MemoryPool::of(self.devices()[*index]) == pool);
-            assert!(others.into_iter().all(|index| self.processes[index].is_none()), "alone means alone");
-            self.alone.push((pool, slot));
-        }
+        assert!(!self.resting.contains(&slot), "it rests");
+        assert!(!self.awaits_space && self.full.is_empty(), "a start on a full disk");
         if std::mem::take(&mut self.next_spawn_fails) {
-            self.alone.retain(|(_, own)| *own != slot);
             self.give(Input::SpawnFailed(slot, "no".to_owned()));
         } else {
             self.processes[slot.0] = Some(Vec::new());
+        }
+    }
+
+    /// Notes that the process in `slot` has its pool for itself, if the trials that it is given are to be alone.
+    fn check_alone(&mut self, slot: Slot) {
+        let pool = MemoryPool::of(self.devices()[slot.0]);
+        if self.started.1 {
+            let mut others = (0..self.processes.len())
+                .filter(|index| *index != slot.0 && MemoryPool::of(self.devices()[*index]) == pool);
+            assert!(others.all(|index| self.processes[index].is_none()), "alone means alone");
+            self.alone.push((pool, slot));
         }
     }
 
@@ -206,7 +229,8 @@ impl World {
                 let prefix = TrialId(trial.0 + 1);
                 let waits = trial.0.is_multiple_of(2) && prefix.0 <= self.planned;
                 assert!(!waits || self.terminal.contains_key(&prefix), "{trial} did not wait");
-                assert!(!self.awaits_space && self.full.is_empty(), "{trial} starts on a full disk");
+                let is_full = self.awaits_space || !self.full.is_empty();
+                assert!(self.is_starting || !is_full, "{trial} starts on a full disk");
                 self.started = (*micro_batch, *alone);
                 let before = micro_batch.and_then(|size| self.micro_batches.insert(trial, size));
                 let before = before.unwrap_or(BATCH);
@@ -221,8 +245,11 @@ impl World {
                 assert!(*count <= most, "{trial} is tried too often");
                 return;
             }
-            Event::Failed { failure: Failure { kind: FailureKind::DiskFull, .. }, retry } => {
-                assert!(retry, "a full disk fails nothing");
+            Event::Failed {
+                failure: Failure { kind: FailureKind::DiskFull | FailureKind::Shortage, .. },
+                retry,
+            } => {
+                assert!(retry, "a full disk and a shortage fail nothing");
                 &mut self.full_disks
             }
             Event::Finished(_) | Event::Failed { retry: false, .. } => &mut self.terminal,
@@ -248,6 +275,8 @@ impl World {
                 return self.give(Input::SpaceFreed);
             }
             Deed::NextSpawnFails => return self.next_spawn_fails = true,
+            Deed::Rested if self.resting.remove(&slot) => return self.give(Input::Rested(slot)),
+            Deed::Rested => return,
             Deed::SlotLeft | Deed::SlotJoined | Deed::TrialAdded if self.ended => return,
             Deed::SlotLeft => return self.give(Input::SlotLeft(slot)),
             Deed::SlotJoined => return self.join(slot),
@@ -260,13 +289,18 @@ impl World {
         }
         let Some(held) = &mut self.processes[slot.0] else { return };
         let own = held.first().copied().unwrap_or(TrialId(99));
+        self.is_starting = held.is_empty();
         match deed {
             Deed::Finished | Deed::Stopped => {
                 held.retain(|trial| *trial != own);
                 self.full.remove(&slot);
             }
             // A process leaves after a failure.
-            Deed::Failed | Deed::FailedForGood | Deed::FailedOutOfMemory | Deed::FailedDiskFull => {
+            Deed::Failed
+            | Deed::FailedForGood
+            | Deed::FailedOutOfMemory
+            | Deed::FailedDiskFull
+            | Deed::FailedForAShortage => {
                 held.clear();
                 self.full.remove(&slot);
             }
@@ -278,6 +312,7 @@ impl World {
             _ => {}
         }
         self.give(input(slot, own, deed));
+        self.is_starting = false;
     }
 }
 
@@ -297,6 +332,8 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::FailedForGood => fails(FailureKind::Data),
         Deed::FailedOutOfMemory => fails(FailureKind::OutOfMemory(Memory::Cuda)),
         Deed::FailedDiskFull => fails(FailureKind::DiskFull),
+        Deed::FailedForAShortage => fails(FailureKind::Shortage),
+        Deed::Short => Input::Short(slot, "no file".to_owned()),
         Deed::Stopped => line(WorkerLine::Stopped(own)),
         Deed::Foreign => line(WorkerLine::Finished(TrialId(own.0 + 1), outcome())),
         Deed::OtherClasses => line(WorkerLine::Finished(own, Outcome { test: three, ..outcome() })),
@@ -313,9 +350,12 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::TimeLimit => Input::TimeLimit(slot, own),
         Deed::LeaveTimeout => Input::LeaveTimeout(slot),
         Deed::SpaceFreed => Input::SpaceFreed,
-        Deed::SlotLeft | Deed::SlotJoined | Deed::TrialAdded | Deed::NextSpawnFails | Deed::Interrupt => {
-            Input::Interrupt
-        }
+        Deed::SlotLeft
+        | Deed::SlotJoined
+        | Deed::TrialAdded
+        | Deed::NextSpawnFails
+        | Deed::Rested
+        | Deed::Interrupt => Input::Interrupt,
     }
 }
 
@@ -342,7 +382,7 @@ proptest! {
                 world.deed(Slot(slot % slots), deed);
             }
         }
-        // From here on every process only dies: the run must come to its end by itself.
+        // From here on every process only gets ready and dies: the run must come to its end by itself.
         let left_slots = world.ended && !world.scheduler.is_stopping();
         for slot in (0..slots).map(Slot) {
             if !world.ended {
@@ -355,6 +395,10 @@ proptest! {
                 world.deed(SLOT, Deed::SpaceFreed);
             }
             for slot in (0..slots).map(Slot) {
+                world.deed(slot, Deed::Rested);
+                if world.processes[slot.0].as_ref().is_some_and(Vec::is_empty) {
+                    world.deed(slot, Deed::Ready);
+                }
                 if world.processes[slot.0].is_some() {
                     world.deed(slot, Deed::Killed);
                 }

@@ -41,6 +41,7 @@ fn it_runs_too_when_that_one_fails_but_not_before_its_last_attempt() {
     assert_eq!(running(&scheduler), [T2]);
     scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(running(&scheduler), [T2], "it is tried again");
+    scheduler.step(Input::Line(SLOT, READY));
     scheduler.step(Input::Exited(SLOT, WorkerExit::Signal(9)));
     assert_eq!(running(&scheduler), [T1]);
 }

@@ -27,6 +27,8 @@ enum Unsynced {
     Appended(PathBuf, u64),
     /// A file was renamed. `kept` is a link to the file that had the new name before.
     Renamed { from: PathBuf, to: PathBuf, kept: Option<PathBuf> },
+    /// These two folders were exchanged.
+    Exchanged(PathBuf, PathBuf),
     /// This folder was created.
     Created(PathBuf),
 }
@@ -129,7 +131,7 @@ pub(crate) fn created(path: &Path) {
 pub(crate) fn synced(path: &Path) {
     forget(|change| match change {
         Unsynced::Written(file) | Unsynced::Appended(file, _) => file == path,
-        Unsynced::Renamed { .. } | Unsynced::Created(_) => false,
+        Unsynced::Renamed { .. } | Unsynced::Exchanged(..) | Unsynced::Created(_) => false,
     });
     point("synced a file");
 }
@@ -138,6 +140,7 @@ pub(crate) fn synced(path: &Path) {
 pub(crate) fn synced_folder(path: &Path) {
     forget(|change| match change {
         Unsynced::Created(name) | Unsynced::Renamed { to: name, .. } => name.parent() == Some(path),
+        Unsynced::Exchanged(one, other) => [one, other].iter().any(|name| name.parent() == Some(path)),
         Unsynced::Written(_) | Unsynced::Appended(..) => false,
     });
     point("synced a folder");
@@ -157,6 +160,23 @@ pub(crate) fn renamed(from: &Path, to: &Path, kept: Option<PathBuf>) {
     point("renamed");
 }
 
+/// Call when two folders were exchanged and their parents are not synced.
+pub(crate) fn exchanged(one: &Path, other: &Path) {
+    note(|| Unsynced::Exchanged(one.to_owned(), other.to_owned()));
+    point("exchanged two folders");
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn swap(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn swap(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 impl Unsynced {
     /// Undoes the change as a power cut may.
     fn undo(self) {
@@ -166,6 +186,7 @@ impl Unsynced {
             Self::Renamed { from, to, kept } => {
                 fs::rename(&to, from).and_then(|()| kept.map_or(Ok(()), |kept| fs::rename(kept, to)))
             }
+            Self::Exchanged(one, other) => swap(&one, &other),
             Self::Created(folder) => fs::remove_dir_all(folder),
         };
         // An error means that the file is gone already.

@@ -1,12 +1,13 @@
 //! Files and folders that a user named: specs, data, checkpoints, texts, and what the system tells about itself.
 //!
-//! They are only read. Links are followed, since whoever names a path means what it leads to. A device, a FIFO or a
-//! socket is refused instead of being waited for, but for texts and specs that may come through a pipe.
+//! They are only read, but for those of the system that take an answer. Links are followed, since whoever names a
+//! path means what it leads to. A device, a FIFO or a socket is refused instead of being waited for, but for texts
+//! and specs that may come through a pipe.
 
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
-    io,
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    io::{self, Write as _},
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -47,6 +48,14 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// Tells the system something by a file that it has for this, such as those of `/proc/self`.
+///
+/// # Errors
+/// When there is no such file, or the system takes nothing.
+pub(crate) fn tell_system(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+}
+
 /// Reads a whole regular file, which is small.
 ///
 /// # Errors
@@ -69,6 +78,20 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 /// When there is nothing.
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
     fs::metadata(path)
+}
+
+/// What a folder is, besides its path: a folder that takes its place is another one. `None` if it cannot be read.
+pub(crate) fn identity(folder: &Path) -> Option<impl PartialEq + use<>> {
+    let found = fs::metadata(folder).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
+}
+
+/// The path behind all links.
+///
+/// # Errors
+/// When there is nothing.
+pub fn canonical(path: &Path) -> io::Result<std::path::PathBuf> {
+    path.canonicalize()
 }
 
 /// Whether there is a regular file.

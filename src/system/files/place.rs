@@ -248,6 +248,12 @@ impl Place {
         self.about().is_ok_and(|about| about.kind == kind)
     }
 
+    /// The file's bytes; 0 if there is none.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.about().map_or(0, |about| about.length)
+    }
+
     /// Whether there is a regular file.
     #[must_use]
     pub fn is_file(&self) -> bool {
@@ -271,7 +277,13 @@ impl Place {
     /// # Errors
     /// When there is no such folder, or a link is in the way.
     pub fn identity(&self) -> io::Result<FolderIdentity> {
-        Ok(About::of(&fstat(self.open_folder()?)?).identity)
+        // Asked now and then while a sweep runs, also where no further file may be opened.
+        let stat = if self.below.as_os_str().is_empty() {
+            fstat(self.root.opened()?)
+        } else {
+            fstat(self.open_folder()?)
+        };
+        Ok(About::of(&stat?).identity)
     }
 
     /// The names in this folder.
@@ -320,6 +332,25 @@ impl Place {
         Ok(renameat(&from_folder, from, &to_folder, to)?)
     }
 
+    /// Exchanges the files or folders of both places in one step.
+    ///
+    /// # Errors
+    /// `NotFound` when there is nothing at one of them; of the kinds of [`io::ErrorKind::Unsupported`] where the file
+    /// system cannot do it.
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    pub(crate) fn exchange(&self, other: &Self) -> io::Result<()> {
+        let (one_folder, one) = self.opened_parent()?;
+        let (other_folder, other) = other.opened_parent()?;
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        Ok(rustix::fs::renameat_with(&one_folder, one, &other_folder, other, flags)?)
+    }
+
+    /// Exchanging needs a call that this system does not have.
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    pub(crate) fn exchange(&self, _: &Self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Gives the file another name, which must be free.
     pub(crate) fn link(&self, to: &Self) -> io::Result<()> {
         let (from_folder, from) = self.opened_parent()?;
@@ -357,6 +388,11 @@ impl About {
 }
 
 impl FolderIdentity {
+    /// The folder that is open.
+    pub(crate) fn of(folder: &File) -> io::Result<Self> {
+        Ok(About::of(&fstat(folder)?).identity)
+    }
+
     /// The folder that has the path `path` now, for all who follow links.
     ///
     /// # Errors

@@ -16,10 +16,13 @@ use super::{
 use crate::{
     hub::{ShardIndex, WEIGHT_FILES},
     system::files::Place,
-    train::encoder::{
-        family,
-        source::{Lookup, SourceError},
-        weights::Weights,
+    train::{
+        encoder::{
+            family,
+            source::{Lookup, SourceError},
+            weights::Weights,
+        },
+        model_file,
     },
 };
 
@@ -135,7 +138,7 @@ impl Catalog {
 
     fn of_shards(path: &Path) -> Result<Self, CheckpointError> {
         let failed = |source| CheckpointError::Index { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path)
+        let text = model_file::read(path, model_file::SMALL_BYTES_MAX)
             .map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
         let index: ShardIndex =
             serde_json::from_str(&text).map_err(|error| failed(IndexFault::Json(error)))?;

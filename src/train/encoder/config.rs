@@ -14,6 +14,7 @@ pub use self::{
     fields::{FIELDS, Field},
 };
 use super::family::{FAMILIES, Family};
+use crate::train::model_file;
 
 /// The file's name.
 pub(crate) const FILE: &str = "config.json";
@@ -68,6 +69,15 @@ const fn initializer_range() -> f64 {
 
 /// The largest size that any key may have: far beyond that of any known encoder.
 const SIZE_MAX: usize = 1 << 24;
+/// The largest number of layers. Each has names of its own, so that more of them would fill the memory before any is
+/// looked for; the deepest known encoders have less than 100.
+const LAYERS_MAX: usize = 1_000;
+/// The largest number of attention heads of a layer; known encoders have up to 64. Memory for attention grows with them.
+const HEADS_MAX: usize = 1_024;
+/// The largest LayerNorm epsilon; known encoders have 1e-12 to 1e-5.
+const EPSILON_MAX: f64 = 1.0;
+/// The largest standard deviation of fresh weights; known encoders have 0.01 to 0.1.
+const DEVIATION_MAX: f64 = 100.0;
 
 impl EncoderConfig {
     /// Reads `folder/config.json`.
@@ -84,7 +94,7 @@ impl EncoderConfig {
     /// Likewise.
     pub(crate) fn read_as(folder: &Path, family: Option<&'static Family>) -> Result<Self, ConfigError> {
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match model_file::read(&path, model_file::SMALL_BYTES_MAX) {
             Err(error)
                 if error.kind() == ErrorKind::NotFound && folder.join("bert_config.json").is_file() =>
             {
@@ -104,7 +114,8 @@ impl EncoderConfig {
             });
         };
         let checked = fields::check(&json).and_then(|()| Self::of(&json, family));
-        let checked = checked.and_then(|config| config.check().map(|()| config));
+        let keys = Keys { json: &json, family };
+        let checked = checked.and_then(|config| config.check(&keys).map(|()| config));
         checked.map_err(|value| ConfigError::Value { path, value })
     }
 
@@ -124,27 +135,31 @@ impl EncoderConfig {
             max_position_embeddings: keys.size("max_position_embeddings", 512)?,
             type_vocab_size: if has_types { keys.size("type_vocab_size", family.token_types)? } else { 0 },
             // A family without token types has no key for LayerNorm either.
-            layer_norm_eps: if has_types { keys.number("layer_norm_eps", epsilon())? } else { epsilon() },
-            initializer_range: keys.number("initializer_range", initializer_range())?,
+            layer_norm_eps: if has_types {
+                keys.number("layer_norm_eps", epsilon(), EPSILON_MAX)?
+            } else {
+                epsilon()
+            },
+            initializer_range: keys.number("initializer_range", initializer_range(), DEVIATION_MAX)?,
             pad_token_id: u32::try_from(pad_token_id)
-                .map_err(|_| BadValue::Size { key: "pad_token_id", size: pad_token_id })?,
+                .map_err(|_| keys.beyond("pad_token_id", pad_token_id, 0, u32::MAX as usize))?,
             position_embedding_type: absolute(),
         })
     }
 
-    fn check(&self) -> Result<(), BadValue> {
+    fn check(&self, keys: &Keys<'_>) -> Result<(), BadValue> {
         let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size.max(1)),
+            ("vocab_size", self.vocab_size, SIZE_MAX),
+            ("hidden_size", self.hidden_size, SIZE_MAX),
+            ("num_hidden_layers", self.num_hidden_layers, LAYERS_MAX),
+            ("num_attention_heads", self.num_attention_heads, HEADS_MAX),
+            ("intermediate_size", self.intermediate_size, SIZE_MAX),
+            ("max_position_embeddings", self.max_position_embeddings, SIZE_MAX),
+            ("type_vocab_size", self.type_vocab_size.max(1), SIZE_MAX),
         ];
-        for (key, size) in sizes {
-            if size == 0 || size > SIZE_MAX {
-                return Err(BadValue::Size { key, size });
+        for (key, size, max) in sizes {
+            if size == 0 || size > max {
+                return Err(keys.beyond(key, size, 1, max));
             }
         }
         let (rows, pad_token_id) = (self.max_position_embeddings, self.pad_token_id);
@@ -226,13 +241,8 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// The family's own name of the key that BERT calls `key`.
-    fn own<'k>(&self, key: &'k str) -> &'k str {
-        self.family.keys.iter().find(|(_, berts)| *berts == key).map_or(key, |(own, _)| own)
-    }
-
     fn size(&self, key: &'static str, default: usize) -> Result<usize, BadValue> {
-        let own = self.own(key);
+        let own = self.family.own_key(key);
         let of = |key: &str| match self.json.get(key).filter(|value| !value.is_null()) {
             None => Ok(None),
             Some(value) => match value.as_u64().and_then(|size| usize::try_from(size).ok()) {
@@ -250,11 +260,22 @@ impl Keys<'_> {
         }
     }
 
-    fn number(&self, key: &'static str, default: f64) -> Result<f64, BadValue> {
-        match self.json.get(key).filter(|value| !value.is_null()) {
-            None => Ok(default),
-            Some(value) => value.as_f64().ok_or_else(|| kind(key, value, "a number")),
+    /// A number from 0 to `max`.
+    fn number(&self, key: &'static str, default: f64, max: f64) -> Result<f64, BadValue> {
+        let Some(value) = self.json.get(key).filter(|value| !value.is_null()) else { return Ok(default) };
+        let number = value.as_f64().ok_or_else(|| kind(key, value, "a number"))?;
+        if (0.0..=max).contains(&number) {
+            Ok(number)
+        } else {
+            let range = format!("0 to {max}");
+            Err(BadValue::Range { key: key.to_owned(), found: value.to_string(), range })
         }
+    }
+
+    /// The error for a size outside of `min..=max`, under the family's own name of the key that BERT calls `key`.
+    fn beyond(&self, key: &str, size: usize, min: usize, max: usize) -> BadValue {
+        let range = format!("{min} to {max}");
+        BadValue::Range { key: self.family.own_key(key).to_owned(), found: size.to_string(), range }
     }
 }
 
@@ -348,6 +369,33 @@ mod tests {
         assert!(message.ends_with("layer_norm_eps is \"1e-12\", not a number"), "{message}");
         let message = refusal("hidden_size", json!("24"));
         assert!(message.ends_with("hidden_size is \"24\", not a whole number"), "{message}");
+    }
+
+    #[test]
+    fn sizes_beyond_every_known_encoder_are_refused_with_what_is_taken() {
+        let message = refusal("num_hidden_layers", json!(1_000_000));
+        assert!(
+            message.contains("num_hidden_layers is 1000000; it must be from 1 to 1000: correct"),
+            "{message}"
+        );
+        for (key, value) in [
+            ("hidden_size", json!(1_u64 << 40)),
+            ("vocab_size", json!(0)),
+            ("max_position_embeddings", json!(u64::MAX)),
+            ("pad_token_id", json!(1_u64 << 32)),
+            ("num_attention_heads", json!(1_000_000)),
+            ("layer_norm_eps", json!(-1e-12)),
+            ("initializer_range", json!(1e300)),
+        ] {
+            let message = refusal(key, value.clone());
+            assert!(message.contains(&format!("{key} is {value}; it must be from ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_refused_under_the_familys_own_name() {
+        let json = json!({ "model_type": "distilbert", "n_layers": 1_000_000 });
+        assert!(read(&json).unwrap_err().to_string().contains("n_layers is 1000000; it must be"));
     }
 
     #[test]

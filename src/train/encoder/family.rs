@@ -200,6 +200,11 @@ impl Family {
         FAMILIES.each_ref().map(|family| family.model_type).join(", ")
     }
 
+    /// The family's own name of the key of `config.json` that BERT calls `key`.
+    pub(crate) fn own_key<'k>(&self, key: &'k str) -> &'k str {
+        self.keys.iter().find(|(_, berts)| *berts == key).map_or(key, |(own, _)| own)
+    }
+
     /// The name of the encoder's tensor `part` in a classifier's checkpoint.
     pub(crate) fn encoder(&self, part: &str) -> String {
         format!("{}.{part}", self.prefix)

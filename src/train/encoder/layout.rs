@@ -203,6 +203,12 @@ pub(crate) fn fit<'a>(
     if misfit != Misfit::default() {
         let names: Vec<&str> = found.keys().copied().collect();
         misfit.hint = hint::hint(parameters.len(), family, &misfit.missing, &names);
+        if misfit.hint.is_empty() {
+            misfit.hint = hint::sizes(family, |name| {
+                let tensor = misfit.misshapen.iter().find(|tensor| tensor.name == name)?;
+                Some((&tensor.found, &tensor.expected))
+            });
+        }
         return Err(misfit);
     }
     Ok(Fit { used, unused: unused.into_iter().map(ToOwned::to_owned).collect() })
@@ -262,6 +268,26 @@ mod tests {
         let message = judge(&shapes, true).unwrap_err().to_string();
         assert!(message.contains("missing: bert.encoder.layer.0.attention.self.key.weight, "), "{message}");
         assert!(message.contains("bert.embeddings.word_embeddings.weight is [5, 64], not ["), "{message}");
+    }
+
+    /// The hint for the tensors of a classifier with another `config.json`.
+    fn hint_for(change: impl Fn(&mut EncoderConfig)) -> String {
+        let mut config = mini::config();
+        change(&mut config);
+        let other = parameters(&config, Pooling::Cls, 3);
+        judge(&shapes(&other), true).unwrap_err().hint
+    }
+
+    #[test]
+    fn sizes_that_are_not_those_of_the_file_are_named_by_their_keys() {
+        let hint = hint_for(|config| (config.vocab_size, config.max_position_embeddings) = (7, 9));
+        assert!(hint.starts_with("config.json says vocab_size "), "{hint}");
+        assert!(hint.contains(" and max_position_embeddings 512, the file has 7 and 9; correct"), "{hint}");
+        assert!(
+            hint_for(|config| config.intermediate_size = 5).contains("intermediate_size 64, the file has 5;")
+        );
+        assert!(hint_for(|config| config.hidden_size = 32).contains("hidden_size 64, the file has 32;"));
+        assert!(hint_for(|config| config.type_vocab_size = 1).contains("type_vocab_size 2, the file has 1;"));
     }
 
     /// The shapes of an old checkpoint of the bare encoder, with the head of another task.

@@ -33,6 +33,22 @@ impl Chunking {
         Self { length, stride: 0, long: LongText::Chunk, chunks_max: 0 }
     }
 
+    /// The number of pieces of `tokens` tokens with at most `capacity` tokens each.
+    pub(super) fn count(&self, tokens: usize, capacity: usize) -> usize {
+        match self.long {
+            LongText::Chunk if tokens > capacity => {
+                let count = (tokens - capacity).div_ceil(self.step(capacity)) + 1;
+                if self.chunks_max > 0 { count.min(self.chunks_max) } else { count }
+            }
+            LongText::Chunk | LongText::Head | LongText::Tail | LongText::HeadTail => 1,
+        }
+    }
+
+    /// Tokens from the start of a piece to that of the next.
+    fn step(&self, capacity: usize) -> usize {
+        capacity.saturating_sub(self.stride).max(1)
+    }
+
     /// Cuts `tokens` into pieces of at most `capacity` tokens, in order. There is at least one piece; it is
     /// empty for an empty text.
     ///
@@ -53,14 +69,12 @@ impl Chunking {
                 vec![[&tokens[..head], &tokens[tail..]].concat()]
             }
             LongText::Chunk => {
-                let step = capacity.saturating_sub(self.stride).max(1);
-                let count = (tokens.len() - capacity).div_ceil(step) + 1;
-                let count = if self.chunks_max > 0 { count.min(self.chunks_max) } else { count };
+                let step = self.step(capacity);
                 let piece = |index: usize| {
                     let start = index * step;
                     tokens[start..tokens.len().min(start + capacity)].to_vec()
                 };
-                (0..count).map(piece).collect()
+                (0..self.count(tokens.len(), capacity)).map(piece).collect()
             }
         }
     }

@@ -139,7 +139,8 @@ impl Tokenization<'_> {
             let window = window.map_err(failed)?;
             window.iter().for_each(|(document, text)| digest.add(*document, text));
             let texts: Vec<&str> = window.iter().map(|(_, text)| text.as_str()).collect();
-            draft.add(&texts, self.encoder()?, self.chunking)?;
+            let id = |index: usize| Some(window.get(index)?.0.id as usize);
+            draft.add(&texts, self.encoder()?, self.chunking).map_err(|error| error.in_rows(name, id))?;
         }
         if digest.finish() != documents.digests().split(name) {
             return Err(self.changed());

@@ -6,10 +6,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-use super::{
-    chunking::Chunking,
-    text_encoder::{TextEncoder, TextError},
-};
+use super::{chunking::Chunking, error::TextError, text_encoder::TextEncoder};
 use crate::{
     cache::{Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
     data::SplitName,

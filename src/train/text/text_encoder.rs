@@ -3,40 +3,25 @@
 //! A text becomes one or more chunks of at most `chunk_length` tokens. Each chunk has
 //! the tokenizer's own special tokens around it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
 
+use rayon::prelude::*;
 use tokenizers::{ModelWrapper, Tokenizer};
 
 use super::{
     chunking::Chunking,
+    error::{TextError, TextFault},
+    lengths::{ALONE_BYTES, CHUNKED_TOKENS_MAX, Growth},
     tokenizer::{TokenizerError, tokenizer_json},
 };
 use crate::{
     checkpoint::{Checkpoint, MINI},
     settings::Lowercase,
 };
-
-/// Why texts could not be tokenised.
-#[derive(Debug, thiserror::Error)]
-pub enum TextError {
-    /// The tokenizer could not be opened.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// A text could not be tokenised.
-    #[error("tokenising a text")]
-    Encode {
-        /// The error of the tokenizers library.
-        source: tokenizers::Error,
-    },
-    /// A chunk has no room for text.
-    #[error("a chunk of {length} tokens has no room beside {special} special tokens")]
-    NoRoom {
-        /// The chunk length.
-        length: usize,
-        /// Special tokens of each chunk.
-        special: usize,
-    },
-}
 
 /// The chunks of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +47,7 @@ pub struct TextEncoder {
     unknown: Option<u32>,
     /// The chunk of a text that leaves no token; not empty.
     nothing: Vec<u32>,
+    growth: Growth,
 }
 
 impl TextEncoder {
@@ -81,6 +67,13 @@ impl TextEncoder {
     }
 
     fn from_json(json: &str, path: &Path) -> Result<Self, TokenizerError> {
+        // The library panics at some files, in its post-processors above all.
+        catch_unwind(|| Self::built(json, path)).unwrap_or_else(|panic| {
+            Err(TokenizerError::Panicked { path: path.to_owned(), message: said(&*panic) })
+        })
+    }
+
+    fn built(json: &str, path: &Path) -> Result<Self, TokenizerError> {
         let unusable = |source: tokenizers::Error| TokenizerError::Unusable { path: path.to_owned(), source };
         // By `FromStr`, which is compiled with the library; `from_bytes` is generic, so that this crate would
         // compile all of the library's deserialisation once more.
@@ -88,13 +81,7 @@ impl TextEncoder {
         // A file may carry the truncation and the padding of its last use. Texts are cut into chunks here.
         tokenizer.with_truncation(None).map_err(unusable)?;
         tokenizer.with_padding(None);
-        // The post-processor puts special tokens around a text. A text of one token that no vocabulary has
-        // shows which ids come before the text and which come after it.
-        let text = tokenizers::Token::new(u32::MAX, String::new(), (0, 0));
-        let text = tokenizers::Encoding::from_tokens(vec![text], 0);
-        let framed = tokenizer.post_process(text, None, true).map_err(unusable)?;
-        let mut parts = framed.get_ids().split(|&id| id == u32::MAX).map(<[u32]>::to_vec);
-        let (before, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (before, after) = frame(&tokenizer).map_err(unusable)?;
         let id = |names: &[&str]| names.iter().find_map(|token| tokenizer.token_to_id(token));
         let unknown = match tokenizer.get_model() {
             ModelWrapper::WordPiece(model) => tokenizer.token_to_id(&model.unk_token),
@@ -109,13 +96,20 @@ impl TextEncoder {
         if nothing.is_empty() {
             nothing.push(unknown.unwrap_or(0));
         }
-        Ok(Self { tokenizer, before, after, unknown, nothing })
+        let growth = Growth::of(tokenizer.get_normalizer());
+        let growth = growth.ok_or_else(|| unusable("its normalizer has a part that is not known".into()))?;
+        Ok(Self { tokenizer, before, after, unknown, nothing, growth })
     }
 
     /// The largest token id plus one.
     #[must_use]
     pub fn vocabulary(&self) -> usize {
         self.tokenizer.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1)
+    }
+
+    /// The ids of the special tokens around each chunk, and of the chunk of an empty text.
+    pub(crate) fn special(&self) -> impl Iterator<Item = u32> {
+        [&self.before, &self.after, &self.nothing].into_iter().flatten().copied()
     }
 
     /// The tokens whose ids are `first` or above, by id.
@@ -137,24 +131,80 @@ impl TextEncoder {
         if capacity == 0 {
             return Err(TextError::NoRoom { length: chunking.length, special });
         }
-        let encodings = self
-            .tokenizer
-            .encode_batch_fast(texts.to_vec(), false)
-            .map_err(|source| TextError::Encode { source })?;
-        Ok(encodings
-            .iter()
-            .map(|encoding| {
-                let ids = encoding.get_ids();
-                let framed = |piece: Vec<u32>| match piece.as_slice() {
-                    [] => self.nothing.clone(),
-                    piece => [self.before.as_slice(), piece, &self.after].concat(),
-                };
-                let chunks = chunking.pieces(ids, capacity).into_iter().map(framed).collect();
-                let unknown = ids.iter().filter(|&&id| Some(id) == self.unknown).count();
-                Chunked { chunks, tokens: ids.len(), unknown, is_long: ids.len() > capacity }
-            })
-            .collect())
+        // Long texts wait: of them, one at a time is in memory.
+        let at_once = |(index, text): (usize, &&str)| {
+            (text.len() < ALONE_BYTES).then(|| self.chunked(index, text, chunking, capacity))
+        };
+        let chunked: Vec<Option<Result<Chunked, TextError>>> =
+            texts.par_iter().enumerate().map(at_once).collect();
+        let alone = |index: usize| self.chunked(index, texts[index], chunking, capacity);
+        chunked
+            .into_iter()
+            .enumerate()
+            .map(|(index, chunked)| chunked.unwrap_or_else(|| alone(index)))
+            .collect()
     }
+
+    /// Cuts the text with this index into chunks, with `capacity` tokens of its own in each.
+    fn chunked(
+        &self,
+        index: usize,
+        text: &str,
+        chunking: Chunking,
+        capacity: usize,
+    ) -> Result<Chunked, TextError> {
+        let ids = self.ids(text).map_err(|fault| TextError::of(index, text, fault))?;
+        let tokens = chunking.count(ids.len(), capacity).saturating_mul(capacity);
+        if tokens > CHUNKED_TOKENS_MAX {
+            return Err(TextError::of(index, text, TextFault::Chunks { tokens, max: CHUNKED_TOKENS_MAX }));
+        }
+        let framed = |piece: Vec<u32>| match piece.as_slice() {
+            [] => self.nothing.clone(),
+            piece => [self.before.as_slice(), piece, &self.after].concat(),
+        };
+        let chunks = chunking.pieces(&ids, capacity).into_iter().map(framed).collect();
+        let unknown = ids.iter().filter(|&&id| Some(id) == self.unknown).count();
+        Ok(Chunked { chunks, tokens: ids.len(), unknown, is_long: ids.len() > capacity })
+    }
+
+    /// Cuts a text into tokens, for what may go wrong.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub(crate) fn attempt(&self, text: &str) -> Result<(), TextError> {
+        self.ids(text).map(drop).map_err(|fault| TextError::of(0, text, fault))
+    }
+
+    /// The ids of a text's tokens, special tokens aside.
+    fn ids(&self, text: &str) -> Result<Vec<u32>, TextFault> {
+        let tokenizer = &self.tokenizer;
+        let encode = || {
+            self.growth.check(tokenizer.get_normalizer(), text)?;
+            tokenizer.encode_fast(text, false).map_err(|source| TextFault::Library { source })
+        };
+        let encoding = catch_unwind(AssertUnwindSafe(encode))
+            .unwrap_or_else(|panic| Err(TextFault::Panicked { message: said(&*panic) }))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+}
+
+/// The ids of the special tokens before a text and after it.
+// The post-processor puts them there. A text of one token that no vocabulary has shows which come before it.
+fn frame(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), tokenizers::Error> {
+    let text = tokenizers::Token::new(u32::MAX, String::new(), (0, 0));
+    let text = tokenizers::Encoding::from_tokens(vec![text], 0);
+    let framed = tokenizer.post_process(text, None, true)?;
+    let parts: Vec<&[u32]> = framed.get_ids().split(|&id| id == u32::MAX).collect();
+    match parts.as_slice() {
+        [before, after] => Ok((before.to_vec(), after.to_vec())),
+        _ => Err(format!("its post_processor has the text {} times, not once", parts.len() - 1).into()),
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 #[cfg(test)]

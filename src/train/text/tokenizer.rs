@@ -3,6 +3,7 @@
 //! What the files say beyond the vocabulary is followed as `transformers` 5 follows it, or refused.
 
 mod build;
+mod check;
 mod class;
 mod error;
 mod exported;
@@ -14,7 +15,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub(crate) use self::files::Truncation;
 use self::{
     build::{BertFlags, Special},
     class::Kind,
@@ -22,6 +22,7 @@ use self::{
     files::{TokenizerFiles, parse, parsed, read},
     special::{Tokens, Usual},
 };
+pub(crate) use self::{check::growths, files::Truncation};
 pub use self::{error::TokenizerError, exported::tokenizer_config};
 use crate::{
     checkpoint::{Checkpoint, MINI},
@@ -129,6 +130,7 @@ impl Recipe {
         }
         let before = value["added_tokens"].clone();
         self.tokens.add_to(&mut value, &[], &self.path)?;
+        check::check(&value, &self.path)?;
         // Writing the file anew would give the same tokenizer other bytes, so that cached texts would not be found.
         Ok(if value["added_tokens"] == before { text } else { value.to_string() })
     }
@@ -175,6 +177,7 @@ impl Recipe {
 
     fn finished(&self, mut tokenizer: Value, usual: Usual) -> Result<String, TokenizerError> {
         self.tokens.add_to(&mut tokenizer, usual, &self.path)?;
+        check::check(&tokenizer, &self.path)?;
         Ok(tokenizer.to_string())
     }
 }

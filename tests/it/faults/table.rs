@@ -1,7 +1,8 @@
 //! Every kind of fault, about twenty times each at random places of sweeps of several trials: no
 //! trial is lost, every slot is freed, and the leaderboard is that of a sweep without faults.
 //!
-//! `cargo test --release --test it faults::table -- --nocapture` prints the table.
+//! `cargo test --release --test it faults::table -- --nocapture` prints the table. `SWEEP_FAULT_SWEEPS=35`
+//! runs so many sweeps for each kind of fault, instead of five.
 
 use std::{
     collections::VecDeque,
@@ -16,11 +17,15 @@ use crate::common::program::is_alive;
 
 /// Trials of each sweep.
 const TRIALS: u32 = 6;
-/// Sweeps for each kind, and faults in each of them.
-const SWEEPS: u32 = 5;
+/// Faults in each sweep.
 const FAULTS: u32 = 4;
 /// Sweeps that run at the same time; most of them wait.
 const AT_ONCE: usize = 8;
+
+/// Sweeps for each kind.
+fn sweeps() -> u32 {
+    std::env::var("SWEEP_FAULT_SWEEPS").map_or(5, |number| number.parse().unwrap())
+}
 
 /// A kind of fault: its name, the deed, and what the sweep is to be run with.
 struct Kind {
@@ -42,10 +47,14 @@ enum Limits {
 }
 
 const fn kind(fault: &'static str, deed: &'static str, limits: Limits) -> Kind {
-    Kind { fault, deed, limits, is_start: matches!(limits, Limits::StartUp) }
+    Kind { fault, deed, limits, is_start: false }
 }
 
-const KINDS: [Kind; 31] = [
+const fn at_start(fault: &'static str, deed: &'static str, limits: Limits) -> Kind {
+    Kind { fault, deed, limits, is_start: true }
+}
+
+const KINDS: [Kind; 37] = [
     kind("killed (SIGKILL) before a word", "killed-before-a-word", Limits::Long),
     kind("killed after an evaluation", "killed", Limits::Long),
     kind("killed in the middle of the outcome", "half-an-outcome", Limits::Long),
@@ -59,7 +68,13 @@ const KINDS: [Kind; 31] = [
     kind("hangs", "hang", Limits::Stall),
     kind("hangs and ignores SIGTERM", "hang-deaf", Limits::Stall),
     kind("talks for ever", "chatter", Limits::Time),
-    kind("never gets ready", "unready", Limits::StartUp),
+    kind("stands still alone (SIGSTOP)", "freeze", Limits::Stall),
+    at_start("never gets ready", "unready", Limits::StartUp),
+    at_start("exits before it is ready", "exit-unready", Limits::Long),
+    at_start("killed before it is ready", "killed-unready", Limits::Long),
+    at_start("finds no thread to spare before it is ready", "short-unready", Limits::Long),
+    kind("finds no open file to spare", "short", Limits::Long),
+    kind("killed, and no worker can be started for a moment", "program-gone", Limits::Long),
     kind("closes its output and lives on", "closed-output", Limits::Leave),
     kind("stays after its outcome", "finished-and-stays", Limits::Leave),
     kind("garbage", "garbage", Limits::Long),
@@ -179,14 +194,14 @@ fn came_of(kind: &Kind, number: u32, undisturbed: &[leaderboard::LeaderboardRow]
 fn no_fault_loses_a_trial_or_changes_the_leaderboard() {
     let begun = Instant::now();
     let undisturbed = ranking(&run(&faulty_sweep(&KINDS[0], "", 2)));
-    let sweeps: VecDeque<(usize, u32)> =
-        (0..SWEEPS).flat_map(|number| (0..KINDS.len()).map(move |kind| (kind, number))).collect();
-    let (sweeps, all) = (Mutex::new(sweeps), Mutex::new(Vec::new()));
+    let pending: VecDeque<(usize, u32)> =
+        (0..sweeps()).flat_map(|number| (0..KINDS.len()).map(move |kind| (kind, number))).collect();
+    let (queue, all) = (Mutex::new(pending), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let Some((kind, number)) = sweeps.lock().unwrap().pop_front() else { break };
+                    let Some((kind, number)) = queue.lock().unwrap().pop_front() else { break };
                     let came = came_of(&KINDS[kind], number, &undisturbed);
                     all.lock().unwrap().push((kind, came));
                 }
@@ -203,7 +218,7 @@ fn no_fault_loses_a_trial_or_changes_the_leaderboard() {
         let (times, attempts) = (count(|came| came.injected), count(|came| came.failed_attempts));
         let (gone, differing) = (count(|came| came.lost), count(|came| usize::from(came.differs)));
         eprintln!("| {} | {times} | {attempts} | {gone} | {differing} |", kind.fault);
-        assert!(times >= (SWEEPS * FAULTS) as usize, "{} was injected {times} times", kind.fault);
+        assert!(times >= (sweeps() * FAULTS) as usize, "{} was injected {times} times", kind.fault);
         (injected, failed, lost, other) =
             (injected + times, failed + attempts, lost + gone, other + differing);
     }

@@ -88,12 +88,14 @@ pub enum BadValue {
         /// Their values.
         values: [usize; 2],
     },
-    /// A size of 0, or one beyond all known encoders.
-    Size {
+    /// A number that no encoder can have, or one beyond all known encoders.
+    Range {
         /// The key.
-        key: &'static str,
-        /// The size.
-        size: usize,
+        key: String,
+        /// The number, as JSON.
+        found: String,
+        /// The numbers that are taken, such as `1 to 1000`.
+        range: String,
     },
     /// Positions begin after the padding id, and the table of position embeddings has no more rows.
     NoPosition {
@@ -121,7 +123,9 @@ impl fmt::Display for BadValue {
             Self::Twice { keys: [one, two], values: [a, b] } => {
                 write!(f, "{one} is {a} and {two} is {b}, but both mean the same; remove the wrong one")
             }
-            Self::Size { key, size } => write!(f, "{key} is {size}"),
+            Self::Range { key, found, range } => {
+                write!(f, "{key} is {found}; it must be from {range}: correct it, or get the file again")
+            }
             Self::NoPosition { rows, pad_token_id } => write!(
                 f,
                 "max_position_embeddings {rows} leaves no position after pad_token_id {pad_token_id}"

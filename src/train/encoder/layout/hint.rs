@@ -27,7 +27,7 @@ pub(super) fn hint(count: usize, family: &Family, missing: &[String], names: &[&
         return format!(
             "config.json asks for more layers than the file has, which is {layers}; correct {} in config.json, or get the \
              whole file",
-            layers_key(family)
+            family.own_key("num_hidden_layers")
         );
     }
     // With most tensors missing, the names that are there say more than those that are not.
@@ -52,11 +52,38 @@ fn layers_in_file(family: &Family, missing: &[String], names: &[&str]) -> Option
     (!missing.is_empty() && missing.iter().all(is_beyond)).then_some(layers)
 }
 
-/// The family's own key for the number of layers.
-fn layers_key(family: &Family) -> &'static str {
-    family
-        .keys
+/// The shape of a tensor in the file, and that by `config.json`.
+type Shapes<'a> = (&'a [usize], &'a [usize]);
+
+/// Returns which sizes of `config.json` are not those of the file, and what to do; empty if no size explains the tensors
+/// whose shapes differ. `differing`: the shapes of such a tensor, by name.
+pub(super) fn sizes<'a>(family: &Family, differing: impl Fn(&str) -> Option<Shapes<'a>>) -> String {
+    let embeddings = |kind: &str| family.encoder(&format!("embeddings.{kind}_embeddings.weight"));
+    let first = family.of_layer(0, family.layer.intermediate) + ".weight";
+    // By key: the tensor that has the size, and the dimension that it is.
+    let places = [
+        ("vocab_size", embeddings("word"), 0),
+        ("hidden_size", embeddings("word"), 1),
+        ("max_position_embeddings", embeddings("position"), 0),
+        ("type_vocab_size", embeddings("token_type"), 0),
+        ("intermediate_size", first, 0),
+    ];
+    let wrong: Vec<(&str, usize, usize)> = places
         .iter()
-        .find(|(_, berts)| *berts == "num_hidden_layers")
-        .map_or("num_hidden_layers", |(own, _)| own)
+        .filter_map(|(key, name, dimension)| {
+            let (found, expected) = differing(name)?;
+            let (found, expected) = (*found.get(*dimension)?, *expected.get(*dimension)?);
+            (found != expected).then_some((family.own_key(key), expected, found))
+        })
+        .collect();
+    if wrong.is_empty() {
+        return String::new();
+    }
+    let said: Vec<String> = wrong.iter().map(|(key, said, _)| format!("{key} {said}")).collect();
+    let found: Vec<String> = wrong.iter().map(|(_, _, found)| found.to_string()).collect();
+    format!(
+        "config.json says {}, the file has {}; correct config.json, or get the files that belong together",
+        said.join(" and "),
+        found.join(" and ")
+    )
 }

@@ -30,6 +30,26 @@ pub enum TokenizerError {
         /// The error of the library that read it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A part of a `tokenizer.json` that no honest tokenizer has.
+    #[error("{path}: {field} {what}; get the model's files again, or choose another model")]
+    Part {
+        /// The file.
+        path: PathBuf,
+        /// The part, such as `normalizer.precompiled_charsmap`.
+        field: String,
+        /// The rest of a sentence that begins with the part.
+        what: String,
+    },
+    /// The library that reads tokenizers gave up on this one.
+    #[error(
+        "{path} is not a usable tokenizer: reading it failed with \"{message}\"; get the model's files again, or choose another model"
+    )]
+    Panicked {
+        /// The file.
+        path: PathBuf,
+        /// What the library said.
+        message: String,
+    },
     /// The vocabulary is longer than any known one.
     #[error("{path} is not a usable tokenizer: it has more than {TOKENS_MAX} tokens")]
     TooManyTokens {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::error::TokenizerError;
-use crate::train::encoder::{config, family::Family};
+use crate::train::{
+    encoder::{config, family::Family},
+    model_file::{self, SMALL_BYTES_MAX, VOCABULARY_BYTES_MAX},
+};
 
 /// The parsed files beside the vocabulary. A file that the checkpoint lacks is an empty object.
 pub(super) struct TokenizerFiles {
@@ -27,7 +30,7 @@ impl TokenizerFiles {
     pub(super) fn read(folder: &Path) -> Result<Self, TokenizerError> {
         let object = |name: &str| {
             let path = folder.join(name);
-            let value = if path.is_file() { parse(&path)? } else { json!({}) };
+            let value = if path.is_file() { parse_small(&path)? } else { json!({}) };
             if value.is_object() { Ok(value) } else { Err(kind(&path, "the file", &value, "an object")) }
         };
         // A damaged `config.json` is reported by whoever reads the encoder's shape.
@@ -78,7 +81,7 @@ pub(crate) struct Truncation {
 impl Truncation {
     /// Reads the files of `folder`. A damaged file says nothing here; it is reported where the tokenizer is opened.
     pub(crate) fn of(folder: &Path) -> Self {
-        let config = parse(&folder.join("tokenizer_config.json")).unwrap_or_default();
+        let config = parse_small(&folder.join("tokenizer_config.json")).unwrap_or_default();
         let length = config.get("model_max_length").filter(|length| !length.is_null());
         // The length of a tokenizer without a bound is 1e30.
         let length = length.or_else(|| config.get("max_len")).and_then(Value::as_u64);
@@ -93,14 +96,23 @@ pub(super) fn kind(path: &Path, key: &str, found: &Value, expected: &'static str
     TokenizerError::Kind { path, key, found, expected }
 }
 
-/// Reads a file as text.
+/// Reads a file with a vocabulary as text.
 pub(super) fn read(path: &Path) -> Result<String, TokenizerError> {
-    std::fs::read_to_string(path).map_err(|source| TokenizerError::Read { path: path.to_owned(), source })
+    read_within(path, VOCABULARY_BYTES_MAX)
 }
 
-/// Reads a file as JSON.
+fn read_within(path: &Path, bytes_max: u64) -> Result<String, TokenizerError> {
+    model_file::read(path, bytes_max).map_err(|source| TokenizerError::Read { path: path.to_owned(), source })
+}
+
+/// Reads a file with a vocabulary as JSON.
 pub(super) fn parse(path: &Path) -> Result<Value, TokenizerError> {
     parsed(&read(path)?, path)
+}
+
+/// Reads a file beside the vocabulary as JSON.
+fn parse_small(path: &Path) -> Result<Value, TokenizerError> {
+    parsed(&read_within(path, SMALL_BYTES_MAX)?, path)
 }
 
 /// Parses `text`, the contents of the file `path`.

@@ -5,7 +5,7 @@
 //! `added_tokens.json` and the added tokens of `tokenizer.json` together.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
 };
 
@@ -148,10 +148,11 @@ impl Tokens {
     /// Adds the entries of `added_tokens.json`, and those of `tokenizer.json`, which take precedence.
     fn add_legacy(&mut self, files: &TokenizerFiles, stored: Option<&Value>) -> Result<(), TokenizerError> {
         let path = files.folder.join("added_tokens.json");
+        let named = self.roles.values().chain(&self.extra).map(|token| token.content.as_str());
+        let named: HashSet<&str> = named.collect();
         for (content, id) in files.added.as_object().into_iter().flatten() {
             let number = id.as_u64().ok_or_else(|| kind(&path, content, id, "the id of a token"))?;
-            let mut named = self.roles.values().chain(&self.extra);
-            let special = named.any(|token| token.content == *content);
+            let special = named.contains(content.as_str());
             self.added.insert(number, AddedToken { id: Some(number), ..AddedToken::new(content, special) });
         }
         let stored = stored.and_then(|stored| stored["added_tokens"].as_array());
@@ -234,28 +235,33 @@ struct AddedList<'a> {
     vocabulary: &'a HashMap<String, u64>,
     /// In the order of `tokenizer.json`.
     entries: Vec<(u64, AddedToken)>,
+    /// By content: the index among the entries.
+    places: HashMap<String, usize>,
+    /// The largest id of the vocabulary plus one.
+    end: u64,
     /// Tokens that the vocabulary lacks.
     new: u64,
 }
 
 impl<'a> AddedList<'a> {
-    const fn new(path: &'a Path, vocabulary: &'a HashMap<String, u64>) -> Self {
-        Self { path, vocabulary, entries: Vec::new(), new: 0 }
+    fn new(path: &'a Path, vocabulary: &'a HashMap<String, u64>) -> Self {
+        let end = vocabulary.values().max().map_or(0, |id| id.saturating_add(1));
+        Self { path, vocabulary, entries: Vec::new(), places: HashMap::new(), end, new: 0 }
     }
 
     fn has(&self, content: &str) -> bool {
-        self.entries.iter().any(|(_, token)| token.content == content)
+        self.places.contains_key(content)
     }
 
     /// Adds `token`, or gives the token of the same content its flags.
     fn put(&mut self, token: AddedToken) -> Result<(), TokenizerError> {
-        let known = self.entries.iter_mut().find(|(_, known)| known.content == token.content);
+        let place = self.places.get(&token.content).copied();
+        let known = place.and_then(|place| self.entries.get_mut(place));
         let held = known.as_ref().map(|(id, _)| *id);
         let held = held.or_else(|| self.vocabulary.get(&token.content).copied());
-        // The library counts tokens, so that a vocabulary with gaps or repeated lines would give an id twice.
-        let end = || self.vocabulary.values().max().map_or(0, |id| id + 1);
         let given = held.unwrap_or(self.vocabulary.len() as u64 + self.new);
-        let usual = held.unwrap_or_else(|| end() + self.new);
+        // The library counts tokens, so that a vocabulary with gaps or repeated lines would give an id twice.
+        let usual = held.unwrap_or_else(|| self.end.saturating_add(self.new));
         let declared = token.id.unwrap_or(usual);
         if declared != given {
             let (path, token) = (self.path.to_owned(), token.content);
@@ -265,6 +271,7 @@ impl<'a> AddedList<'a> {
             *known = token;
         } else {
             self.new += u64::from(!self.vocabulary.contains_key(&token.content));
+            self.places.insert(token.content.clone(), self.entries.len());
             self.entries.push((given, token));
         }
         Ok(())
