@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     checkpoint::Checkpoint,
-    data::{Dataset, Document, Source, SplitName},
+    data::{Dataset, Source, SplitName},
     hub::{ShardIndex, WEIGHT_FILES},
     system::files::{Place, named},
 };
@@ -79,12 +79,8 @@ impl DataDigests {
     /// The digests of `dataset`.
     #[must_use]
     pub fn of(dataset: &Dataset) -> Self {
-        let digest = |documents: &[Document]| documents_digest(documents, &dataset.labels);
-        Self {
-            train: digest(&dataset.train),
-            validation: digest(&dataset.validation),
-            test: digest(&dataset.test),
-        }
+        let [train, validation, test] = dataset.digests.clone();
+        Self { train, validation, test }
     }
 
     /// The files of `source` whose documents have another digest in `now` than in `self`.
@@ -100,8 +96,7 @@ impl DataDigests {
                 .filter(|(split, _)| self.split(*split) != now.split(*split))
                 .map(|(_, path)| path.display().to_string())
                 .collect(),
-            Source::Single { path, .. } => vec![path.display().to_string()],
-            Source::Reviews { .. } => vec!["builtin:reviews".to_owned()],
+            Source::Single { .. } | Source::Reviews { .. } => source.paths(),
         }
     }
 
@@ -116,21 +111,25 @@ impl DataDigests {
     }
 }
 
-/// SHA-256 of the documents of one split.
-fn documents_digest(documents: &[Document], labels: &[String]) -> String {
-    let mut hash = Sha256::new();
-    for Document { id, text, label } in documents {
-        hash.update((*id as u64).to_le_bytes());
-        add(&mut hash, text.as_bytes());
-        add(&mut hash, labels.get(*label).map_or(&[], |label| label.as_bytes()));
-    }
-    hex(&hash.finalize())
-}
-
 /// Adds `part` after its length, so that different lists of parts give different bytes.
 fn add(hash: &mut Sha256, part: &[u8]) {
     hash.update((part.len() as u64).to_le_bytes());
     hash.update(part);
+}
+
+/// SHA-256 of each file of `source`, in order.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn data_files(source: &Source) -> Result<Vec<[u8; 32]>, FingerprintError> {
+    let paths = match source {
+        Source::Files { train, validation, test } => vec![train, validation, test],
+        Source::Single { path, .. } => vec![path],
+        Source::Reviews { .. } => Vec::new(),
+    };
+    let digest =
+        |path: &PathBuf| file_digest(path).map_err(|source| FingerprintError { path: path.clone(), source });
+    paths.into_iter().map(digest).collect()
 }
 
 /// The digests of the checkpoints of `all` that are folders with an absolute path. (The built-in encoder
@@ -233,45 +232,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::data::Leaks;
-
-    fn dataset() -> Dataset {
-        let document = |id, text: &str, label| Document { id, text: text.to_owned(), label };
-        Dataset {
-            labels: vec!["bad".to_owned(), "good".to_owned()],
-            target: crate::metrics::Target::of(Some(1), None),
-            train: vec![document(1, "ab", 0), document(2, "c", 1)],
-            validation: vec![document(3, "d", 0)],
-            test: vec![document(4, "e", 1)],
-            leaks: Leaks::default(),
-            notes: Vec::new(),
-        }
-    }
-
-    /// The digest of the training set after a change of it.
-    fn train_after(change: &dyn Fn(&mut Dataset)) -> String {
-        let before = DataDigests::of(&dataset());
-        let mut changed = dataset();
-        change(&mut changed);
-        let digests = DataDigests::of(&changed);
-        assert_eq!((&digests.validation, &digests.test), (&before.validation, &before.test));
-        digests.train
-    }
-
-    #[test]
-    fn a_digest_of_documents_depends_on_nothing_but_the_documents() {
-        let before = DataDigests::of(&dataset());
-        assert_eq!(train_after(&|dataset| dataset.leaks.train_dropped = 7), before.train);
-    }
-
-    #[test]
-    fn a_digest_of_documents_depends_on_their_ids_texts_and_labels() {
-        let before = DataDigests::of(&dataset());
-        assert_ne!(train_after(&|dataset| dataset.train[0].text.push('!')), before.train);
-        assert_ne!(train_after(&|dataset| dataset.train[0].label = 1), before.train);
-        assert_ne!(train_after(&|dataset| dataset.train[0].id = 9), before.train);
-        assert_ne!(train_after(&|dataset| _ = dataset.train.pop()), before.train);
-    }
 
     /// A checkpoint with these weights, and its digest.
     fn folder(weights: &[(&str, &str)]) -> (tempfile::TempDir, String) {

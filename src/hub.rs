@@ -11,6 +11,7 @@ mod contents;
 mod download;
 mod environment;
 mod error;
+mod flow;
 mod id;
 mod meter;
 
@@ -90,7 +91,7 @@ impl Hub {
     /// [`Self::prepare`] for files that the cache lacks.
     fn prepare_from_hub(&self, cache: &ModelCache, id: &HubId) -> Result<HubId, HubError> {
         let client = self.client()?;
-        let listing = self.pace.patiently(|| client.listing(id))?;
+        let listing = self.pace.patiently(|| client.listing(id, self.pace.window))?;
         let commit = id.at(&listing.sha.to_ascii_lowercase());
         let has = |file: &str| listing.siblings.iter().any(|sibling| sibling.rfilename == file);
         if let Some(what) = contents::lack(&has) {
@@ -141,7 +142,7 @@ impl Hub {
     /// [`Self::fetch_weights`] for weights that the cache lacks, or may have in another form than the preferred one.
     fn fetch_weights_from_hub(&self, cache: &ModelCache, id: &HubId) -> Result<(), HubError> {
         let client = self.client()?;
-        let listing = self.pace.patiently(|| client.listing(id))?;
+        let listing = self.pace.patiently(|| client.listing(id, self.pace.window))?;
         let has = |file: &str| listing.siblings.iter().any(|sibling| sibling.rfilename == file);
         let form = contents::form(id, &has)?;
         let downloads = self.downloads(client, cache, id);

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// Ids and classes of the documents of a data set.
+    Documents,
     /// Token ids of a split's chunks.
     Text,
     /// Hidden states of every token after the frozen layers.
@@ -19,6 +21,7 @@ impl Kind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Documents => "documents",
             Self::Text => "text",
             Self::Hidden => "hidden",
             Self::Pooled => "pooled",

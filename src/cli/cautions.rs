@@ -1,14 +1,14 @@
 //! Lines about a plan that a user should read before it runs: settings that are most likely mistakes, draws that
 //! were merged, and classifiers that checkpoints have of their own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, CheckpointFacts},
     display::plain,
     plan::{self, Plan},
     settings::{Pooling, Value},
-    spec::Reading,
+    spec::Spec,
     train::{self, Caution, Circumstances, OwnHead},
     trial::{Trial, TrialId},
 };
@@ -16,18 +16,22 @@ use crate::{
 /// Trials that a caution lists by their numbers; of more, the first ones.
 const TRIALS_SHOWN: usize = 5;
 
-/// The lines about `plan`, which is the plan of `reading`.
-pub(super) fn cautions(plan: &Plan, reading: &Reading) -> Vec<String> {
+/// The lines about `plan`, which is the plan of `spec`, with the facts of its checkpoints.
+pub(super) fn cautions(
+    plan: &Plan,
+    spec: &Spec,
+    facts: &BTreeMap<Checkpoint, CheckpointFacts>,
+) -> Vec<String> {
     let circumstances = |trial: &Trial| Circumstances {
-        documents: reading.dataset.train.len(),
+        documents: plan.classes.train.iter().sum(),
         classes: plan.labels.len(),
-        layers: reading.checkpoints.get(&trial.settings.checkpoint).map_or(0, |facts| facts.layers),
+        layers: facts.get(&trial.settings.checkpoint).map_or(0, |facts| facts.layers),
     };
     let found = plan.trials.iter().flat_map(|trial| {
         train::cautions(&trial.settings, circumstances(trial)).into_iter().map(|caution| (trial.id, caution))
     });
     let mut lines = by_fault(found, plan.trials.len());
-    lines.extend(plan::merged(&reading.spec, plan.trials.len()).map(|text| format!("warning: {text}")));
+    lines.extend(plan::merged(spec, plan.trials.len()).map(|text| format!("warning: {text}")));
     lines.extend(own_heads(plan));
     lines.iter().map(|line| plain(line)).collect()
 }

@@ -47,7 +47,8 @@ impl DryRun<'_> {
         .concat();
         notes.extend(self.precision_note.clone());
         let Revised { plan, study, refusal } = self.revise(plan)?;
-        notes.extend(cautions::cautions(&plan, self.reading));
+        let Reading { spec, checkpoints, .. } = self.reading;
+        notes.extend(cautions::cautions(&plan, spec, checkpoints));
         let free = disk::free(self.folder.path()).ok();
         let facts = &self.reading.checkpoints;
         let forecast = prepare::forecast_disk(&study, facts, &self.slots.devices, plan.policy.keep);

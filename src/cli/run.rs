@@ -1,6 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io,
     path::PathBuf,
@@ -22,6 +23,7 @@ use super::{
     terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
 use crate::{
+    checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
     executor::{self, Ended, Observer, Painter, Run, Workers},
@@ -32,7 +34,7 @@ use crate::{
     results::{Lock, Results, ResultsError, SweepFolder},
     sampler::FixedPlan,
     spec,
-    spec::Reading,
+    spec::{Reading, Spec},
     study::Study,
     system::{clock, device::Device, disk, files::named, machine, shortage::Shortage, signals::StopWish},
     trial::TrialId,
@@ -91,7 +93,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     for note in plan.notes.iter().cloned().chain(precision_note) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
-    PlannedRun { args, folder, checkpoints, reading, devices: slots.devices }.start(plan)
+    // The documents are not needed any more, and may be many millions.
+    let Reading { spec, checkpoints: facts, .. } = reading;
+    PlannedRun { args, folder, checkpoints, spec, facts, devices: slots.devices }.start(plan)
 }
 
 /// A run whose spec is checked.
@@ -99,7 +103,9 @@ struct PlannedRun<'a> {
     args: &'a RunArgs,
     folder: SweepFolder,
     checkpoints: RunCheckpoints<'a>,
-    reading: Reading,
+    spec: Spec,
+    /// Facts of the checkpoints.
+    facts: BTreeMap<Checkpoint, CheckpointFacts>,
     devices: Vec<Device>,
 }
 
@@ -121,7 +127,7 @@ impl PlannedRun<'_> {
         prepare::clean(&self.folder, &lock);
         let plan = self.write_plan(plan, &lock)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
-        for caution in cautions::cautions(&plan, &self.reading) {
+        for caution in cautions::cautions(&plan, &self.spec, &self.facts) {
             eprint_lossy(&format!("{caution}\n"));
         }
         let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
@@ -168,8 +174,7 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast =
-            prepare::forecast_disk(study, &self.reading.checkpoints, &self.devices, plan.policy.keep);
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, plan.policy.keep);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

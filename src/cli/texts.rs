@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::exit::Stop;
 use crate::{
     checkpoint::Checkpoint,
-    data::{Dataset, SplitName},
+    data::{self, DataSpec, Dataset, SplitName, TextWindows},
     display::plain,
     error_chain::chain,
+    numbers::count,
     plan::Plan,
     progress::UNKNOWN_SHARE_MAX,
     settings::Lowercase,
-    train::{Chunking, TextEncoder, TextError},
+    train::{Chunking, TextEncoder},
 };
 
 /// A note about the training texts for each tokenizer and chunk length of the plan.
@@ -19,44 +20,62 @@ use crate::{
 /// # Errors
 /// When a text cannot be tokenised: every trial would fail at it.
 pub(super) fn notes(plan: &Plan, dataset: &Dataset) -> Result<Vec<String>, Stop> {
-    let texts: Vec<&str> = dataset.train.iter().map(|document| document.text.as_str()).collect();
     let settings = plan.trials.iter().map(|trial| &trial.settings);
     let kinds: BTreeSet<(&Checkpoint, &str, usize)> = settings
         .map(|settings| (&settings.checkpoint, settings.lowercase.as_str(), settings.chunk_length))
         .collect();
+    let failed = |error: String| Stop::usage(plain(&format!("the texts cannot be tokenised: {error}")));
     let note = |(checkpoint, lowercase, length)| {
         let lowercase = Lowercase::parse(lowercase).unwrap_or(Lowercase::Tokenizer);
-        let failed = |error: TextError| {
-            let error = error.in_rows(SplitName::Train, |index| Some(dataset.train.get(index)?.id));
-            Stop::usage(plain(&format!("the texts cannot be tokenised: {}{}", chain(&error), error.advice())))
-        };
-        note(checkpoint, lowercase, length, &texts).map_err(failed)
+        let encoder = TextEncoder::open(checkpoint, lowercase).map_err(|error| failed(chain(&error)))?;
+        let counts = Counts::of(&encoder, length, &plan.data, dataset).map_err(failed)?;
+        Ok(counts.note(length))
     };
     kinds.into_iter().map(note).collect()
 }
 
-/// The note for one tokenizer and chunk length.
-fn note(
-    checkpoint: &Checkpoint,
-    lowercase: Lowercase,
-    length: usize,
-    texts: &[&str],
-) -> Result<String, TextError> {
-    let chunked = TextEncoder::open(checkpoint, lowercase)?.chunk(texts, Chunking::whole(length))?;
-    let long = chunked.iter().filter(|text| text.is_long).count();
-    let tokens: usize = chunked.iter().map(|text| text.tokens).sum();
-    let unknown: usize = chunked.iter().map(|text| text.unknown).sum();
-    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^53")]
-    let share = unknown as f64 / tokens.max(1) as f64;
-    let warning = if share > UNKNOWN_SHARE_MAX {
-        "; that is much: does this tokenizer fit the language and the case of the texts?"
-    } else {
-        ""
-    };
-    Ok(format!(
-        "{long} of {} training texts are longer than a chunk of {length} tokens; {:.1} % of their tokens are \
-         unknown to the tokenizer{warning}",
-        texts.len(),
-        share * 100.0,
-    ))
+/// What a tokenizer makes of texts.
+#[derive(Default)]
+struct Counts {
+    texts: usize,
+    /// Texts that are longer than a chunk.
+    long: usize,
+    tokens: usize,
+    unknown: usize,
+}
+
+impl Counts {
+    /// The counts of the training texts, in chunks of `length` tokens.
+    fn of(encoder: &TextEncoder, length: usize, spec: &DataSpec, dataset: &Dataset) -> Result<Self, String> {
+        let documents = dataset.train.iter().copied();
+        let texts = data::texts(spec, &dataset.dialects, SplitName::Train, documents);
+        let mut counts = Self::default();
+        for window in TextWindows::new(texts.map_err(|error| chain(&error))?) {
+            let window = window.map_err(|error| chain(&error))?;
+            let texts: Vec<&str> = window.iter().map(|(_, text)| text.as_str()).collect();
+            let id = |index: usize| Some(window.get(index)?.0.id as usize);
+            let chunked = encoder.chunk(&texts, Chunking::whole(length));
+            let chunked = chunked.map_err(|error| chain(&error.in_rows(SplitName::Train, id)))?;
+            counts.texts += texts.len();
+            counts.long += chunked.iter().filter(|text| text.is_long).count();
+            counts.tokens += chunked.iter().map(|text| text.tokens).sum::<usize>();
+            counts.unknown += chunked.iter().map(|text| text.unknown).sum::<usize>();
+        }
+        Ok(counts)
+    }
+
+    fn note(&self, length: usize) -> String {
+        let Self { texts, long, tokens, unknown } = self;
+        let share = count(*unknown) / count((*tokens).max(1));
+        let warning = if share > UNKNOWN_SHARE_MAX {
+            "; that is much: does this tokenizer fit the language and the case of the texts?"
+        } else {
+            ""
+        };
+        format!(
+            "{long} of {texts} training texts are longer than a chunk of {length} tokens; {:.1} % of their tokens are \
+             unknown to the tokenizer{warning}",
+            share * 100.0,
+        )
+    }
 }

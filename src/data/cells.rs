@@ -9,6 +9,10 @@ use super::{
 const LABEL_BYTES_MAX: usize = 500;
 /// Bytes of a field or a line: more than any text, so that a file of another kind does not fill the memory.
 pub(super) const FIELD_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a whole row, the columns that are not read included.
+pub(super) const ROW_BYTES_MAX: usize = 64 << 20;
+/// Columns of a row.
+pub(super) const COLUMNS_MAX: usize = 1 << 20;
 /// Bytes of a text: more than those of a long novel, all of *War and Peace* in English (3.2 MB) included. To cut a text into
 /// tokens takes some 200 bytes of memory for each of its bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 4 << 20;

@@ -1,16 +1,16 @@
-//! The documents of a data set, as trials are trained on them.
+//! The documents of a data set, as trials are trained on them. Their texts stay in their files.
 
 use crate::metrics::{ClassCounts, Target};
 
-/// One labelled text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::{dialect::Dialects, spec::SplitName};
+
+/// One labelled text. The text itself is read from its file when it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Document {
     /// Its row in its file, from 1 without the header, or its number in the generator.
-    pub id: usize,
-    /// The text.
-    pub text: String,
+    pub id: u32,
     /// Index into [`Dataset::labels`].
-    pub label: usize,
+    pub label: u32,
 }
 
 /// The documents of the three splits.
@@ -30,15 +30,21 @@ pub struct Dataset {
     pub leaks: Leaks,
     /// What a reader of its figures must know about how it was read, and about its labels: whole sentences.
     pub notes: Vec<String>,
+    /// By split: SHA-256 of its documents: ids, texts and labels.
+    pub digests: [String; 3],
+    /// How the files are read, which their texts are read with again.
+    pub(crate) dialects: Dialects,
 }
 
 impl Dataset {
-    /// Training documents of each class, in the order of `labels`.
+    /// The documents of one split.
     #[must_use]
-    pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.labels.len()];
-        self.train.iter().for_each(|document| counts[document.label] += 1);
-        counts
+    pub fn split(&self, name: SplitName) -> &[Document] {
+        match name {
+            SplitName::Train => &self.train,
+            SplitName::Validation => &self.validation,
+            SplitName::Test => &self.test,
+        }
     }
 
     /// The documents of each class in each split.
@@ -47,7 +53,7 @@ impl Dataset {
         let counts = |documents: &[Document]| {
             let mut counts = vec![0; self.labels.len()];
             for document in documents {
-                counts[document.label] += 1;
+                counts[document.label as usize] += 1;
             }
             counts
         };

@@ -7,9 +7,10 @@ use std::io::{BufRead, Cursor, ErrorKind, Read as _, Result as IoResult};
 
 use super::{
     cells::{Cells, Columns, FIELD_BYTES_MAX, Rows, Shape, Table},
+    dialect::{Dialect, Quotes},
     error::TableError,
     header::{self, Places},
-    records::{Dialect, Quotes, Records},
+    records::Records,
     row_fault::{RowFault, RowPlace},
 };
 

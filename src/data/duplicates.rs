@@ -5,37 +5,43 @@
 use std::collections::HashSet;
 
 use super::{
-    dataset::{Document, Leaks},
-    spec::Duplicates,
+    dataset::Leaks,
+    row::{Row, TextDigest},
+    spec::{Duplicates, SplitName},
     split::Splits,
 };
+
+/// A document whose text stands in another split too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaking {
+    pub(super) split: SplitName,
+    pub(super) id: u32,
+}
 
 /// Counts the texts that stand in two of `splits`, and with [`Duplicates::Drop`] drops them: from train
 /// the texts of validation and test, from validation the texts of test.
 ///
 /// The second value is an example of such a text; `None` when there is none.
-pub(super) fn find_and_drop(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<String>) {
-    let validation = normal_texts(&splits.validation);
-    let test = normal_texts(&splits.test);
+pub(super) fn find_and_drop(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<Leaking>) {
+    let validation = texts(&splits.validation);
+    let test = texts(&splits.test);
     let mut leaks = Leaks::default();
     let mut example = None;
     let mut train_leaks = Vec::with_capacity(splits.train.len());
-    for document in &splits.train {
-        let normal = normal(&document.text);
-        let (in_validation, in_test) = (validation.contains(&normal), test.contains(&normal));
+    for Row { id, text, .. } in &splits.train {
+        let (in_validation, in_test) = (validation.contains(text), test.contains(text));
         leaks.train_validation += usize::from(in_validation);
         leaks.train_test += usize::from(in_test);
         train_leaks.push(in_validation || in_test);
         if in_validation || in_test {
-            example.get_or_insert(normal);
+            example.get_or_insert(Leaking { split: SplitName::Train, id: *id });
         }
     }
-    let validation_leaks: Vec<bool> =
-        splits.validation.iter().map(|document| test.contains(&normal(&document.text))).collect();
+    let validation_leaks: Vec<bool> = splits.validation.iter().map(|row| test.contains(&row.text)).collect();
     leaks.validation_test = validation_leaks.iter().filter(|leak| **leak).count();
     if example.is_none() {
         let leaking = splits.validation.iter().zip(&validation_leaks).find(|(_, leak)| **leak);
-        example = leaking.map(|(document, _)| normal(&document.text));
+        example = leaking.map(|(row, _)| Leaking { split: SplitName::Validation, id: row.id });
     }
     if policy == Duplicates::Drop {
         leaks.train_dropped = drop_marked(&mut splits.train, &train_leaks);
@@ -44,24 +50,12 @@ pub(super) fn find_and_drop(splits: &mut Splits, policy: Duplicates) -> (Leaks, 
     (leaks, example)
 }
 
-fn normal_texts(documents: &[Document]) -> HashSet<String> {
-    documents.iter().map(|document| normal(&document.text)).collect()
-}
-
-/// `text` without surrounding white space, and every other run of white space as one space.
-fn normal(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !normal.is_empty() {
-            normal.push(' ');
-        }
-        normal.push_str(word);
-    }
-    normal
+fn texts(documents: &[Row]) -> HashSet<TextDigest> {
+    documents.iter().map(|row| row.text).collect()
 }
 
 /// Drops the documents whose mark is true, and returns their number.
-fn drop_marked(documents: &mut Vec<Document>, marks: &[bool]) -> usize {
+fn drop_marked(documents: &mut Vec<Row>, marks: &[bool]) -> usize {
     let before = documents.len();
     let mut marks = marks.iter();
     documents.retain(|_| !marks.next().copied().unwrap_or(false));
@@ -72,12 +66,8 @@ fn drop_marked(documents: &mut Vec<Document>, marks: &[bool]) -> usize {
 mod tests {
     use super::*;
 
-    fn documents(texts: &[&str]) -> Vec<Document> {
-        texts
-            .iter()
-            .enumerate()
-            .map(|(index, text)| Document { id: index + 1, text: (*text).to_owned(), label: index % 2 })
-            .collect()
+    fn documents(texts: &[&str]) -> Vec<Row> {
+        (1..).zip(texts).map(|(id, text)| Row { id, label: id % 2, text: TextDigest::of(text) }).collect()
     }
 
     fn splits() -> Splits {
@@ -93,7 +83,7 @@ mod tests {
         let (leaks, example) = find_and_drop(&mut splits(), Duplicates::Drop);
         let counts = [leaks.train_validation, leaks.train_test, leaks.validation_test];
         assert_eq!(counts, [1, 1, 1]);
-        assert_eq!(example.as_deref(), Some("b"));
+        assert_eq!(example, Some(Leaking { split: SplitName::Train, id: 2 }));
     }
 
     #[test]
@@ -101,7 +91,7 @@ mod tests {
         let mut splits = splits();
         let (leaks, _) = find_and_drop(&mut splits, Duplicates::Drop);
         assert_eq!((leaks.train_dropped, leaks.validation_dropped), (2, 1));
-        let ids = |documents: &[Document]| documents.iter().map(|document| document.id).collect::<Vec<_>>();
+        let ids = |documents: &[Row]| documents.iter().map(|row| row.id).collect::<Vec<_>>();
         assert_eq!(ids(&splits.train), [1, 4, 5], "a duplicate within train stays");
         assert_eq!(ids(&splits.validation), [1, 2]);
         assert_eq!(ids(&splits.test), [1, 2]);

@@ -9,7 +9,7 @@ use super::{
     row_fault::{RowFault, RowPlace, list},
     spec::SplitName,
 };
-use crate::metrics::Average;
+use crate::{metrics::Average, system::files::named};
 
 /// A file of the data set, and the key of the spec that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,12 @@ pub enum DataError {
     /// A column that is read, and has no value in any row.
     #[error("{file}: column `{column}` is empty in every row")]
     EmptyColumn { file: DataFile, key: &'static str, column: String },
+    /// More rows than the memory holds.
+    #[error("{file} has more than {rows} rows, and there is no memory for more: {} MB are free", bytes / 1_000_000)]
+    Memory { file: DataFile, rows: usize, bytes: u64 },
+    /// The file is not what it was when it was read first.
+    #[error("{file} changed while it was read")]
+    Changed { file: DataFile },
     /// All labels are the same.
     #[error("every document has the label `{label}`; a classifier needs at least two classes")]
     OneClass { label: String },
@@ -178,6 +184,8 @@ impl DataError {
             | Self::Damaged { file, .. }
             | Self::NotUtf8 { file, .. }
             | Self::MoreRows { file, .. }
+            | Self::Memory { file, .. }
+            | Self::Changed { file }
             | Self::NoRows { file } => file.key,
             Self::Row { file, fault, .. } => fault.key().unwrap_or(file.key),
             Self::Column { key, .. }
@@ -274,5 +282,9 @@ fn leaks_note(leaks: &Leaks) -> String {
 }
 
 fn missing_note(file: &DataFile) -> String {
-    if file.path.is_dir() { format!("{file} is a folder") } else { format!("there is no file {file}") }
+    if named::is_folder(&file.path) {
+        format!("{file} is a folder")
+    } else {
+        format!("there is no file {file}")
+    }
 }

@@ -6,13 +6,14 @@ use super::{
     error::{DataError, EncodingGuess, MissingColumn},
     row_fault::list,
 };
+use crate::system::files::named;
 
 impl DataError {
     /// Advice for the user.
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::Missing { file } if file.path.is_dir() => folder_help(&file.path),
+            Self::Missing { file } if named::is_folder(&file.path) => folder_help(&file.path),
             Self::Missing { .. } => {
                 "paths in a spec are relative to the spec's file, paths given by --set to the working folder"
                     .to_owned()
@@ -29,6 +30,12 @@ impl DataError {
             Self::EmptyColumn { key, .. } => {
                 format!("fill it in, or name another column: {} = \"…\" in [data]", last(key))
             }
+            Self::Memory { .. } => {
+                "about 80 bytes are needed for each row, whatever its text: take a part of the rows, or a machine with \
+                 more memory"
+                    .to_owned()
+            }
+            Self::Changed { .. } => "let the program that writes it end, and run the same command again".to_owned(),
             Self::NoRows { .. } => "give it a header and at least one row for each class".to_owned(),
             Self::Column { key, missing, .. } => column_help(key, missing),
             Self::RepeatedColumn { .. } => "rename one of them in the file".to_owned(),
@@ -70,6 +77,8 @@ impl DataError {
             | Self::RepeatedColumn { .. }
             | Self::Row { .. }
             | Self::MoreRows { .. }
+            | Self::Memory { .. }
+            | Self::Changed { .. }
             | Self::EmptyColumn { .. }
             | Self::Limit { .. } => "",
         }
@@ -99,8 +108,8 @@ fn column_help(key: &str, missing: &MissingColumn) -> String {
 fn folder_help(folder: &Path) -> String {
     const SHOWN: usize = 5;
     let known = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet", ".gz", ".zst"];
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names =
+        named::names(folder).unwrap_or_default().into_iter().filter_map(|name| name.into_string().ok());
     let mut names: Vec<String> = names.filter(|name| known.iter().any(|end| name.ends_with(end))).collect();
     names.sort_unstable();
     names.truncate(SHOWN);

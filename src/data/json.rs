@@ -8,11 +8,13 @@ use std::io::{BufRead, Read as _};
 use serde_json::{Deserializer, Map, Value};
 
 use super::{
-    cells::{Cells, Columns, LABEL_KEY, Rows, TEXT_KEY},
+    cells::{Cells, Columns, LABEL_KEY, ROW_BYTES_MAX, Rows, TEXT_KEY},
     error::TableError,
-    open::UNPACKED_BYTES_MAX,
     row_fault::{RowFault, RowPlace},
 };
+
+/// Bytes read at a time.
+const BLOCK: usize = 1 << 16;
 
 /// Whether text that begins with `start` is a list of objects.
 pub(super) fn is_list(start: &[u8]) -> bool {
@@ -38,74 +40,115 @@ pub(super) fn lines<'a>(
     }))
 }
 
-/// The rows of a list of objects.
+/// The rows of a list of objects, which is read as they are asked for.
 ///
 /// # Errors
-/// When the text cannot be read or is too large to be read whole.
+/// When the text cannot be read.
 pub(super) fn list<'a>(input: impl BufRead + 'a, columns: Columns) -> Result<Rows<'a>, TableError> {
-    let mut bytes = Vec::new();
-    input.take(UNPACKED_BYTES_MAX).read_to_end(&mut bytes).map_err(TableError::start)?;
-    if bytes.len() as u64 == UNPACKED_BYTES_MAX {
-        return Err(TableError::start(std::io::Error::from(std::io::ErrorKind::FileTooLarge)));
-    }
-    let mut elements = Elements { bytes, at: 0, line: 1, is_over: false };
-    elements.skip(b"[");
-    Ok(Box::new(std::iter::from_fn(move || elements.next()).map(move |element| {
+    let mut elements = Elements { input, bytes: Vec::new(), at: 0, line: 1, is_read: false, is_over: false };
+    elements.skip(b"[")?;
+    Ok(Box::new(std::iter::from_fn(move || elements.next().transpose()).map(move |element| {
         let (at, value) = element?;
         cells(value, at, &columns).map_err(|fault| TableError::at(at, fault))
     })))
 }
 
 /// The elements of a list that are not read yet.
-struct Elements {
+struct Elements<R> {
+    input: R,
+    /// Bytes of the input, of which those before `at` are done with.
     bytes: Vec<u8>,
     at: usize,
     /// The line of the next byte.
     line: u64,
+    /// Whether the input has no more bytes.
+    is_read: bool,
     is_over: bool,
 }
 
-impl Elements {
+impl<R: BufRead> Elements<R> {
+    /// Reads more bytes: as many as are there already, so that a long element is not parsed again and again.
+    fn fill(&mut self) -> Result<(), TableError> {
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        let wanted = self.bytes.len().max(BLOCK) as u64;
+        let read = self.input.by_ref().take(wanted).read_to_end(&mut self.bytes);
+        let read = read.map_err(|source| TableError::Read { line: self.line, source })?;
+        self.is_read = (read as u64) < wanted;
+        Ok(())
+    }
+
     /// Skips white space, and then one of `marks` with the white space behind it. Returns the mark.
-    fn skip(&mut self, marks: &[u8]) -> Option<u8> {
+    fn skip(&mut self, marks: &[u8]) -> Result<Option<u8>, TableError> {
         let mut skipped = None;
-        while let Some(&byte) = self.bytes.get(self.at) {
+        loop {
+            let Some(&byte) = self.bytes.get(self.at) else {
+                if self.is_read {
+                    return Ok(skipped);
+                }
+                self.fill()?;
+                continue;
+            };
             if skipped.is_none() && marks.contains(&byte) {
                 skipped = Some(byte);
             } else if !byte.is_ascii_whitespace() {
-                break;
+                return Ok(skipped);
             }
             self.line += u64::from(byte == b'\n');
             self.at += 1;
         }
-        skipped
     }
 
     /// The next element with its place; `None` at the end of the list.
-    fn next(&mut self) -> Option<Result<(RowPlace, Value), TableError>> {
-        if self.is_over || self.skip(b"]").is_some() {
-            return None;
+    fn next(&mut self) -> Result<Option<(RowPlace, Value)>, TableError> {
+        if self.is_over || self.skip(b"]")?.is_some() {
+            return Ok(None);
         }
-        let (at, rest) = (RowPlace::Line(self.line), self.bytes.get(self.at..).unwrap_or_default());
-        let mut stream = Deserializer::from_slice(rest).into_iter::<Value>();
-        let value = match stream.next() {
-            Some(Ok(value)) => value,
+        let at = RowPlace::Line(self.line);
+        match self.value()? {
+            Some(Ok(value)) => {
+                self.skip(b",")?;
+                Ok(Some((at, value)))
+            }
             Some(Err(error)) => {
                 self.is_over = true;
                 // The error's line is counted from the element.
                 let at = RowPlace::Line(self.line + (error.line() as u64).saturating_sub(1));
-                return Some(Err(TableError::at(at, RowFault::Json(error))));
+                Err(TableError::at(at, RowFault::Json(error)))
             }
             None => {
                 self.is_over = true;
-                return Some(Err(TableError::at(at, RowFault::OpenList)));
+                Err(TableError::at(at, RowFault::OpenList))
             }
-        };
-        let read = stream.byte_offset();
-        let breaks = rest.get(..read).unwrap_or_default().split(|byte| *byte == b'\n').count() - 1;
-        (self.at, self.line) = (self.at + read, self.line + breaks as u64);
-        self.skip(b",");
-        Some(Ok((at, value)))
+        }
+    }
+
+    /// The value that begins here, for which as much is read as it takes; `None` at the end of the text.
+    fn value(&mut self) -> Result<Option<serde_json::Result<Value>>, TableError> {
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let mut stream = Deserializer::from_slice(rest).into_iter::<Value>();
+            let value = stream.next();
+            let read = stream.byte_offset();
+            let is_cut = match &value {
+                Some(Ok(_)) => read == rest.len(),
+                Some(Err(error)) => error.is_eof(),
+                None => true,
+            };
+            if is_cut && !self.is_read {
+                if rest.len() > ROW_BYTES_MAX {
+                    self.is_over = true;
+                    return Err(TableError::at(RowPlace::Line(self.line), RowFault::LongRow));
+                }
+                self.fill()?;
+                continue;
+            }
+            if let Some(Ok(_)) = &value {
+                let breaks = rest.get(..read).unwrap_or_default().split(|byte| *byte == b'\n').count() - 1;
+                (self.at, self.line) = (self.at + read, self.line + breaks as u64);
+            }
+            return Ok(value);
+        }
     }
 }
 
@@ -202,6 +245,33 @@ mod tests {
     fn a_name_with_dots_is_a_field_of_a_nested_object() {
         let rows = list(&b"[{\"data\":{\"text\":\"a\"},\"label\":1}]"[..], columns("data.text")).unwrap();
         assert_eq!(rows.map(|row| row.unwrap().text).collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn a_list_is_read_in_parts() {
+        let long = "好".repeat(BLOCK);
+        let objects: Vec<String> =
+            (0..9).map(|row| format!("{{\"text\":\"{long}{row}\",\n\"label\":{row}}}")).collect();
+        let rows = rows(&format!("[\n{}\n]", objects.join(",\n")));
+        assert_eq!(rows.len(), 9);
+        for ((number, row), line) in rows.into_iter().enumerate().zip((2..).step_by(2)) {
+            let row = row.unwrap();
+            assert_eq!((row.at, row.text), (RowPlace::Line(line), format!("{long}{number}")));
+        }
+    }
+
+    #[test]
+    fn a_row_that_never_ends_is_a_fault() {
+        let endless = std::io::BufReader::new(b"[{\"text\":\"".chain(std::io::repeat(b'a')));
+        let row = list(endless, columns("text")).unwrap().next().unwrap();
+        let is_long = |error: &TableError| matches!(error, TableError::Row { fault, .. } if matches!(**fault, RowFault::LongRow));
+        assert!(row.is_err_and(|error| is_long(&error)));
+    }
+
+    #[test]
+    fn json_of_a_million_levels_is_a_fault() {
+        let deep = format!("[{{\"text\":{}", "[".repeat(1_000_000));
+        assert!(matches!(rows(&deep)[..], [Err(TableError::Row { .. })]));
     }
 
     #[test]

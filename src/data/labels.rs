@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{error::DataError, read::LabelledText, spec::DataSpec};
+use super::{error::DataError, spec::DataSpec};
 use crate::{display::shorten, metrics::Target, nearest::nearest};
 
 /// Labels that programs write where a value is missing.
@@ -10,25 +10,35 @@ const MISSING: [&str; 8] = ["nan", "none", "null", "n/a", "#n/a", "<na>", "na", 
 /// Terminal columns of a label in a message.
 const LABEL_COLUMNS: usize = 40;
 
+/// A label as a file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WrittenLabel {
+    /// Without surrounding white space.
+    pub(super) text: String,
+    /// Whether the file says that the label is a number.
+    pub(super) is_number: bool,
+}
+
 /// Gives equal numbers one label: `1` and `1.0` of JSON or a sheet are one class. Labels that are texts in
 /// their file keep their spelling. Returns a note for each number that had several spellings.
-pub(super) fn unify_numbers(files: &mut [&mut Vec<LabelledText>]) -> Vec<String> {
+pub(super) fn unify_numbers(files: &mut [&mut Vec<WrittenLabel>]) -> Vec<String> {
     // Beyond this bound, different whole numbers are one and the same double.
     let is_exact = |number: &f64| number.abs() < 9_007_199_254_740_992.0;
-    let number = |row: &LabelledText| if row.is_number { finite(&row.label).filter(is_exact) } else { None };
+    let number =
+        |label: &WrittenLabel| if label.is_number { finite(&label.text).filter(is_exact) } else { None };
     let mut spellings: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for row in files.iter().flat_map(|rows| rows.iter()) {
-        if let Some(value) = number(row) {
+    for label in files.iter().flat_map(|labels| labels.iter()) {
+        if let Some(value) = number(label) {
             let known = spellings.entry(value.to_bits()).or_default();
-            if !known.contains(&row.label) {
-                known.push(row.label.clone());
+            if !known.contains(&label.text) {
+                known.push(label.text.clone());
             }
         }
     }
     spellings.retain(|_, known| known.len() > 1);
-    for row in files.iter_mut().flat_map(|rows| rows.iter_mut()) {
-        if let Some(value) = number(row).filter(|value| spellings.contains_key(&value.to_bits())) {
-            row.label = value.to_string();
+    for label in files.iter_mut().flat_map(|labels| labels.iter_mut()) {
+        if let Some(value) = number(label).filter(|value| spellings.contains_key(&value.to_bits())) {
+            label.text = value.to_string();
         }
     }
     let note = |(bits, known): (&u64, &Vec<String>)| {
@@ -38,10 +48,12 @@ pub(super) fn unify_numbers(files: &mut [&mut Vec<LabelledText>]) -> Vec<String>
     spellings.iter().map(note).collect()
 }
 
-/// Every label once: in numerical order if all labels are numbers, else in alphabetical order.
-pub(super) fn labels<'a>(rows: impl Iterator<Item = &'a LabelledText>) -> Result<Vec<String>, DataError> {
-    let mut labels: Vec<String> = rows.map(|row| row.label.clone()).collect();
-    let documents = labels.len();
+/// Every label of so many `documents` once: in numerical order if all labels are numbers, else in alphabetical order.
+pub(super) fn labels<'a>(
+    written: impl Iterator<Item = &'a WrittenLabel>,
+    documents: usize,
+) -> Result<Vec<String>, DataError> {
+    let mut labels: Vec<String> = written.map(|label| label.text.clone()).collect();
     labels.sort_unstable();
     labels.dedup();
     let are_numbers = labels.iter().all(|label| finite(label).is_some());
@@ -118,8 +130,8 @@ fn positive(labels: &[String], named: Option<&str>) -> Result<Option<usize>, Dat
 }
 
 /// The index of each label.
-pub(super) fn indices(labels: &[String]) -> HashMap<&str, usize> {
-    labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect()
+pub(super) fn indices(labels: &[String]) -> HashMap<&str, u32> {
+    labels.iter().zip(0..).map(|(label, index)| (label.as_str(), index)).collect()
 }
 
 /// The number that a label is; 0 for -0.
@@ -140,23 +152,24 @@ fn quoted(labels: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::row_fault::RowPlace;
 
-    fn rows(labels: &[(&str, bool)]) -> Vec<LabelledText> {
-        let row = |(id, (label, is_number)): (usize, &(&str, bool))| LabelledText {
-            id: id + 1,
-            at: RowPlace::Line(id as u64 + 2),
-            text: "a".to_owned(),
-            label: (*label).to_owned(),
+    fn written(labels: &[(&str, bool)]) -> Vec<WrittenLabel> {
+        let label = |(text, is_number): &(&str, bool)| WrittenLabel {
+            text: (*text).to_owned(),
             is_number: *is_number,
         };
-        labels.iter().enumerate().map(row).collect()
+        labels.iter().map(label).collect()
     }
 
-    fn unified(written: &[(&str, bool)]) -> (Vec<String>, usize) {
-        let mut rows = rows(written);
-        let notes = unify_numbers(&mut [&mut rows]);
-        (labels(rows.iter()).unwrap(), notes.len())
+    /// The classes of a document of each label.
+    fn classes(written: &[WrittenLabel]) -> Result<Vec<String>, DataError> {
+        labels(written.iter(), written.len())
+    }
+
+    fn unified(labels: &[(&str, bool)]) -> (Vec<String>, usize) {
+        let mut written = written(labels);
+        let notes = unify_numbers(&mut [&mut written]);
+        (classes(&written).unwrap(), notes.len())
     }
 
     #[test]
@@ -213,23 +226,22 @@ mod tests {
 
     #[test]
     fn numbers_sort_as_numbers() {
-        for (written, expected) in [(["10", "9"], ["9", "10"]), (["1", "-1"], ["-1", "1"])] {
-            let rows = rows(&written.map(|label| (label, false)));
-            assert_eq!(labels(rows.iter()).unwrap(), expected);
+        for (labels, expected) in [(["10", "9"], ["9", "10"]), (["1", "-1"], ["-1", "1"])] {
+            assert_eq!(classes(&written(&labels.map(|label| (label, false)))).unwrap(), expected);
         }
     }
 
     #[test]
     fn measurements_are_no_classes() {
-        let written: Vec<String> = (0..40).map(|row| format!("0.{row:02}")).collect();
-        let written: Vec<(&str, bool)> = written.iter().map(|label| (label.as_str(), false)).collect();
-        assert!(matches!(labels(rows(&written).iter()), Err(DataError::Regression { classes: 40, .. })));
+        let labels: Vec<String> = (0..40).map(|row| format!("0.{row:02}")).collect();
+        let labels: Vec<(&str, bool)> = labels.iter().map(|label| (label.as_str(), false)).collect();
+        assert!(matches!(classes(&written(&labels)), Err(DataError::Regression { classes: 40, .. })));
     }
 
     #[test]
     fn a_label_for_each_row_is_no_column_of_classes() {
-        let written: Vec<String> = (0..30).map(|row| format!("row {row}")).collect();
-        let written: Vec<(&str, bool)> = written.iter().map(|label| (label.as_str(), false)).collect();
-        assert!(matches!(labels(rows(&written).iter()), Err(DataError::TooManyClasses { classes: 30, .. })));
+        let labels: Vec<String> = (0..30).map(|row| format!("row {row}")).collect();
+        let labels: Vec<(&str, bool)> = labels.iter().map(|label| (label.as_str(), false)).collect();
+        assert!(matches!(classes(&written(&labels)), Err(DataError::TooManyClasses { classes: 30, .. })));
     }
 }

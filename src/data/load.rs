@@ -1,16 +1,26 @@
 //! Loads a data set: reads the files, numbers the labels, makes the splits and handles duplicates.
+//!
+//! The files are read twice. The first time shows which documents the splits have; the second time gives their
+//! digests. Their texts never stay in memory: a file may be larger than it.
 
 use super::{
-    dataset::{Dataset, Document},
-    duplicates,
+    dataset::{Dataset, Document, Leaks},
+    dialect::Dialects,
+    duplicates::{self, Leaking},
     error::{DataError, DataFile},
     labels, read,
-    read::{FileReading, LabelledText},
+    read::FileReading,
     reviews,
-    row_fault::RowFault,
+    row::{Row, TextDigest, normal},
+    second_reading::{ReadFiles, read_again},
     spec::{DataSpec, Duplicates, Shares, Source, SplitName},
     split::{self, Splits},
+    texts::{files, texts},
 };
+use crate::{metrics::Target, system::machine};
+
+/// The part of the free memory that rows may take.
+const MEMORY_SHARE: u64 = 2;
 
 /// Loads the data that `spec` names.
 ///
@@ -30,51 +40,67 @@ pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
 /// rows that can be read show them.
 pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
     if let Source::Reviews { split } = &spec.source {
-        let (labels, mut splits) = generated(*split, spec.seed);
-        return dataset(labels, &mut splits, spec, Vec::new());
+        let (labels, splits) = generated(*split, spec.seed);
+        let chosen = choose(&labels, splits, spec, &Dialects::default());
+        let read = ReadFiles { spec, files: &[], readings: &[] };
+        return finish(read, labels, chosen, Findings::default());
     }
     let (files, shares) = files(&spec.source);
-    let mut readings: Vec<FileReading> = files.iter().map(|file| read::read(file, spec)).collect();
+    let memory = machine::memory_available().map_or(u64::MAX, |bytes| bytes / MEMORY_SHARE);
+    let mut readings: Vec<FileReading> = files.iter().map(|file| read::read(file, spec, memory)).collect();
     let mut notes = taken(&files, &readings);
-    let mut faults = file_faults(&mut readings);
+    let faults = file_faults(&mut readings);
     if is_incomplete(&readings, &faults) {
         return Err(faults);
     }
-    let mut rows: Vec<&mut Vec<LabelledText>> =
-        readings.iter_mut().map(|reading| &mut reading.rows).collect();
-    notes.extend(labels::unify_numbers(&mut rows));
-    let labels = match labels::labels(readings.iter().flat_map(|reading| &reading.rows)) {
+    let mut written: Vec<_> = readings.iter_mut().map(|reading| &mut reading.labels).collect();
+    notes.extend(labels::unify_numbers(&mut written));
+    let documents = readings.iter().map(|reading| reading.rows.len()).sum();
+    let labels = match labels::labels(readings.iter().flat_map(|reading| &reading.labels), documents) {
         Ok(labels) => labels,
         Err(fault) => return Err(with(faults, fault)),
     };
     notes.extend(labels::notes(&labels));
-    for (file, reading) in files.iter().zip(&readings) {
-        faults.extend(melted(file, reading, &labels, &mut notes));
-    }
-    let has_gaps: Vec<bool> = readings.iter().map(|reading| reading.faulty_rows > 0).collect();
-    let documents: Vec<Vec<Document>> =
-        readings.into_iter().map(|reading| documents(reading.rows, &labels)).collect();
-    match dataset(labels, &mut splits(documents, shares, spec), spec, notes) {
-        Ok(dataset) if faults.is_empty() => Ok(dataset),
+    let rows: Vec<Vec<Row>> = readings.iter_mut().map(|reading| numbered(reading, &labels)).collect();
+    let dialects = Dialects(readings.iter().map(|reading| reading.quotes).collect());
+    let chosen = choose(&labels, splits(rows, shares, spec), spec, &dialects);
+    let read = ReadFiles { spec, files: &files, readings: &readings };
+    finish(read, labels, chosen, Findings { faults, notes })
+}
+
+/// What was found while the files were read.
+#[derive(Default)]
+struct Findings {
+    faults: Vec<DataError>,
+    notes: Vec<String>,
+}
+
+/// The data set of the documents that were chosen, after the files were read a second time.
+fn finish(
+    read: ReadFiles<'_>,
+    labels: Vec<String>,
+    chosen: Result<Chosen, Vec<DataError>>,
+    Findings { mut faults, mut notes }: Findings,
+) -> Result<Dataset, Vec<DataError>> {
+    let nothing: [&[Document]; 3] = [&[]; 3];
+    let documents = chosen.as_ref().map_or(nothing, |chosen| chosen.splits.each_ref().map(Vec::as_slice));
+    let again = match read_again(read, &labels, documents) {
+        Ok(again) => again,
+        Err(fault) => return Err(with(faults, fault)),
+    };
+    faults.extend(again.faults);
+    notes.extend(again.notes);
+    match chosen {
+        Ok(Chosen { splits: [train, validation, test], target, leaks, dialects }) if faults.is_empty() => {
+            let digests = again.digests;
+            Ok(Dataset { labels, target, train, validation, test, leaks, notes, digests, dialects })
+        }
         Ok(_) => Err(faults),
         Err(mut others) => {
+            let has_gaps: Vec<bool> = read.readings.iter().map(|reading| reading.faulty_rows > 0).collect();
             others.retain(|fault| is_certain(fault, &has_gaps));
             Err(faults.into_iter().chain(others).collect())
         }
-    }
-}
-
-/// The files of `source`, and the shares of a file that is divided.
-fn files(source: &Source) -> (Vec<DataFile>, Option<Shares>) {
-    match source {
-        Source::Files { train, validation, test } => {
-            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
-            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
-        }
-        Source::Single { path, split } => {
-            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
-        }
-        Source::Reviews { .. } => (Vec::new(), None),
     }
 }
 
@@ -97,18 +123,23 @@ fn with(mut faults: Vec<DataError>, fault: DataError) -> Vec<DataError> {
 /// The labels and the splits of `builtin:reviews`.
 fn generated(shares: Shares, seed: u64) -> (Vec<String>, Splits) {
     let labels: Vec<String> = reviews::LABELS.iter().map(|label| (*label).to_owned()).collect();
-    let documents = reviews::generate(seed, reviews::DOCUMENTS);
-    let splits = split::stratified(documents, labels.len(), shares, seed);
+    let reviews = reviews::generate(seed, reviews::DOCUMENTS);
+    let row = |review: &reviews::GeneratedReview| Row {
+        id: review.id,
+        label: review.label,
+        text: TextDigest::of(&review.text),
+    };
+    let splits = split::stratified(reviews.iter().map(row).collect(), labels.len(), shares, seed);
     (labels, splits)
 }
 
 /// The documents of three files, or those of one file, divided by `shares`.
-fn splits(mut documents: Vec<Vec<Document>>, shares: Option<Shares>, spec: &DataSpec) -> Splits {
+fn splits(mut documents: Vec<Vec<Row>>, shares: Option<Shares>, spec: &DataSpec) -> Splits {
     let mut next = || if documents.is_empty() { Vec::new() } else { documents.remove(0) };
     match shares {
         Some(shares) => {
             let documents = next();
-            let classes = documents.iter().map(|document| document.label + 1).max().unwrap_or(0);
+            let classes = documents.iter().map(|row| row.label as usize + 1).max().unwrap_or(0);
             split::stratified(documents, classes, shares, spec.seed)
         }
         None => Splits { train: next(), validation: next(), test: next() },
@@ -158,55 +189,38 @@ fn is_same_column(one: &DataError, other: &DataError) -> bool {
     }
 }
 
-/// Texts in quotes that hold rows: a fault if all of its lines look like rows, else a note.
-fn melted(
-    file: &DataFile,
-    reading: &FileReading,
-    labels: &[String],
-    notes: &mut Vec<String>,
-) -> Vec<DataError> {
-    let Some(shape) = reading.shape else { return Vec::new() };
-    let known = labels::indices(labels);
-    let mut faults = Vec::new();
-    for row in reading.rows.iter().filter(|row| row.text.contains('\n')) {
-        let rows = shape.rows_within(&row.text, |label| known.contains_key(label));
-        if rows > 1 && rows + 1 == row.text.lines().count() {
-            let fault = Box::new(RowFault::Melted { rows });
-            faults.push(DataError::Row { file: file.clone(), at: row.at, fault });
-        } else if rows > 0 {
-            notes.push(format!(
-                "warning: the text in quotes on {} of {file} holds {rows} line{} written as rows are; is a quote \
-                 missing?",
-                row.at,
-                if rows == 1 { "" } else { "s" },
-            ));
-        }
-    }
-    faults
-}
-
-/// The rows as documents, their labels as indices into `labels`.
-fn documents(rows: Vec<LabelledText>, labels: &[String]) -> Vec<Document> {
+/// The rows, their labels as indices into `labels`.
+fn numbered(reading: &mut FileReading, labels: &[String]) -> Vec<Row> {
     let index = labels::indices(labels);
-    rows.into_iter()
-        .filter_map(|LabelledText { id, text, label, .. }| {
-            index.get(label.as_str()).map(|&label| Document { id, text, label })
-        })
-        .collect()
+    let classes: Vec<u32> =
+        reading.labels.iter().map(|label| index.get(label.text.as_str()).copied().unwrap_or(0)).collect();
+    let mut rows = std::mem::take(&mut reading.rows);
+    for row in &mut rows {
+        row.label = classes.get(row.label as usize).copied().unwrap_or(0);
+    }
+    rows
 }
 
-/// The data set of `splits`, after duplicates were handled, limits applied and the result checked.
-fn dataset(
-    labels: Vec<String>,
-    splits: &mut Splits,
+/// The documents that a data set has.
+struct Chosen {
+    splits: [Vec<Document>; 3],
+    target: Target,
+    leaks: Leaks,
+    dialects: Dialects,
+}
+
+/// The documents of `splits`, after duplicates were handled, limits applied and the result checked.
+fn choose(
+    labels: &[String],
+    mut splits: Splits,
     spec: &DataSpec,
-    notes: Vec<String>,
-) -> Result<Dataset, Vec<DataError>> {
-    let target = labels::target(&labels, spec);
-    let (leaks, example) = duplicates::find_and_drop(splits, spec.duplicates);
+    dialects: &Dialects,
+) -> Result<Chosen, Vec<DataError>> {
+    let target = labels::target(labels, spec);
+    let (leaks, example) = duplicates::find_and_drop(&mut splits, spec.duplicates);
     let mut faults = Vec::new();
     if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
-        faults.push(DataError::Leaks { leaks, example: shortened(&example) });
+        faults.push(DataError::Leaks { leaks, example: shown(example, spec, dialects) });
     }
     let dropped = [leaks.train_dropped, leaks.validation_dropped, 0];
     for (name, dropped) in SplitName::ALL.into_iter().zip(dropped) {
@@ -217,12 +231,14 @@ fn dataset(
             faults.push(DataError::Limit { split: name, limit, classes: labels.len() });
         }
     }
-    faults.extend(not_in_train(&labels, splits, spec));
+    faults.extend(not_in_train(labels, &splits, spec));
     match target {
         Ok(target) if faults.is_empty() => {
-            split::limit(splits, labels.len(), spec);
-            let Splits { train, validation, test } = std::mem::take(splits);
-            Ok(Dataset { labels, target, train, validation, test, leaks, notes })
+            split::limit(&mut splits, labels.len(), spec);
+            let Splits { train, validation, test } = splits;
+            let document = |&Row { id, label, .. }: &Row| Document { id, label };
+            let splits = [train, validation, test].map(|rows| rows.iter().map(document).collect());
+            Ok(Chosen { splits, target, leaks, dialects: dialects.clone() })
         }
         Ok(_) => Err(faults),
         Err(fault) => Err(std::iter::once(fault).chain(faults).collect()),
@@ -233,7 +249,7 @@ fn dataset(
 fn not_in_train(labels: &[String], splits: &Splits, spec: &DataSpec) -> Vec<DataError> {
     let counts = SplitName::ALL.map(|name| {
         let mut counts = vec![0; labels.len()];
-        splits.of(name).iter().for_each(|document| counts[document.label] += 1);
+        splits.of(name).iter().for_each(|row| counts[row.label as usize] += 1);
         counts
     });
     let [train, validation, test] = counts;
@@ -263,12 +279,16 @@ const fn key(source: &Source, split: SplitName) -> &'static str {
     }
 }
 
-/// The first 30 characters of `text`, with `…` if there are more.
-fn shortened(text: &str) -> String {
+/// The first 30 characters of an example's text, with `…` if there are more.
+fn shown(example: Leaking, spec: &DataSpec, dialects: &Dialects) -> String {
     const SHOWN: usize = 30;
+    let document = Document { id: example.id, label: 0 };
+    let text = texts(spec, dialects, example.split, std::iter::once(document)).ok();
+    let (_, text) = text.and_then(|mut texts| texts.next()?.ok()).unwrap_or((document, String::new()));
+    let text = normal(&text);
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(&text)),
+        None => text,
     }
 }
 
@@ -334,7 +354,7 @@ mod tests {
         let mut spec = spec(folder.path(), files);
         spec.limit.train = Some(3);
         let dataset = load(&spec).unwrap();
-        let ids: Vec<usize> = dataset.train.iter().map(|document| document.id).collect();
+        let ids: Vec<u32> = dataset.train.iter().map(|document| document.id).collect();
         assert_eq!(ids, [2, 3, 4]);
         assert_eq!(dataset.leaks.train_dropped, 1);
     }

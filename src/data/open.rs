@@ -1,12 +1,14 @@
 //! Opens data: recognises what it is by its first bytes, unpacks it, and gives its text as UTF-8.
 //!
 //! The first bytes decide, not the ending of a name: a workbook that is called `.csv` is a workbook. What
-//! is unpacked is bounded, so that a small file cannot fill the memory.
+//! is unpacked is bounded, so that a small file is not read for days.
 
 use std::{
-    fs::File,
+    cell::Cell,
     io::{self, BufRead, BufReader, Read},
     path::Path,
+    rc::Rc,
+    time::SystemTime,
 };
 
 use encoding_rs::Encoding;
@@ -17,10 +19,13 @@ use super::{
     encoding::{self, Decoding},
     error::{TableError, Unreadable},
 };
-use crate::display::shorten;
+use crate::{display::shorten, system::files::named};
 
-/// Bytes that a compressed file or a workbook may have when it is unpacked.
+/// Bytes that a workbook may have when it is unpacked, and a compressed file whatever it was before.
 pub(super) const UNPACKED_BYTES_MAX: u64 = 2 << 30;
+/// How many times as large as before a compressed file may be beyond [`UNPACKED_BYTES_MAX`]. Texts become 3 to 20 times
+/// as large.
+const UNPACKED_RATIO_MAX: u64 = 200;
 /// Bytes of a window of zstd, which is memory of the decoder: that of its strongest ordinary level.
 const ZSTD_WINDOW_BYTES_MAX: u64 = 128 << 20;
 /// Bytes in which an encoding is guessed.
@@ -78,16 +83,42 @@ pub(super) fn open<'a>(
 /// The input, unpacked if it is gzip or zstd.
 fn unpack<'a>(mut input: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>, TableError> {
     let start = start(&mut *input).map_err(TableError::start)?;
+    let packed = Rc::new(Cell::new(0));
+    let counted = |input| Counted { input, taken: Rc::clone(&packed) };
     Ok(if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(BLOCK, Bounded::new(MultiGzDecoder::new(input))))
+        let unpacked = MultiGzDecoder::new(counted(input));
+        Box::new(BufReader::with_capacity(BLOCK, Bounded::new(unpacked, packed.clone())))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(BufReader::with_capacity(
-            BLOCK,
-            Bounded::new(ZstdFrames { frame: None, input: Some(input) }),
-        ))
+        let unpacked = ZstdFrames { frame: None, input: Some(counted(input)) };
+        Box::new(BufReader::with_capacity(BLOCK, Bounded::new(unpacked, packed.clone())))
     } else {
         input
     })
+}
+
+/// An input whose bytes are counted as they are taken.
+struct Counted<R> {
+    input: R,
+    taken: Rc<Cell<u64>>,
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken.set(self.taken.get() + count as u64);
+        self.input.consume(count);
+    }
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.taken.set(self.taken.get() + read as u64);
+        Ok(read)
+    }
 }
 
 /// The bytes that `input` has now, at least one unless it is empty; they stay in it.
@@ -128,10 +159,19 @@ fn unreadable(start: &[u8]) -> Option<Unreadable> {
     Some(Unreadable { what: format!("is {what}, which is not read here"), help: help.to_owned() })
 }
 
+/// What changes when a file is written: its length and its time.
+pub(super) type Stamp = (u64, SystemTime);
+
+/// The stamp of the file at `path`; `None` if it cannot be looked at.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let about = named::metadata(path).ok()?;
+    Some((about.len(), about.modified().ok()?))
+}
+
 /// The encoding that the file at `path`, which is not UTF-8, most likely has, and the start of its line
 /// `line` when it is read so; `None` if that cannot be found out.
 pub(super) fn guess_encoding(path: &Path, line: u64) -> Option<(&'static Encoding, String)> {
-    let input = Box::new(BufReader::with_capacity(BLOCK, File::open(path).ok()?));
+    let input = Box::new(BufReader::with_capacity(BLOCK, named::open(path).ok()?));
     let mut sample = Vec::new();
     unpack(input).ok()?.take(SAMPLE_BYTES).read_to_end(&mut sample).ok()?;
     if sample.contains(&0) {
@@ -144,27 +184,29 @@ pub(super) fn guess_encoding(path: &Path, line: u64) -> Option<(&'static Encodin
     Some((guess, shorten(text.trim(), 60)))
 }
 
-/// At most [`UNPACKED_BYTES_MAX`] of `input`, and then an error.
-pub(super) struct Bounded<R> {
+/// What `input` unpacks, until it is more than anybody packs: then an error.
+struct Bounded<R> {
     input: R,
-    left: u64,
+    unpacked: u64,
+    /// Bytes that were taken of the packed input.
+    packed: Rc<Cell<u64>>,
 }
 
 impl<R> Bounded<R> {
-    pub(super) fn new(input: R) -> Self {
-        Self { input, left: UNPACKED_BYTES_MAX }
+    const fn new(input: R, packed: Rc<Cell<u64>>) -> Self {
+        Self { input, unpacked: 0, packed }
     }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            let message = format!("it unpacks to more than {} GiB", UNPACKED_BYTES_MAX >> 30);
+        let read = self.input.read(buffer)?;
+        self.unpacked += read as u64;
+        if self.unpacked > UNPACKED_BYTES_MAX.max(self.packed.get().saturating_mul(UNPACKED_RATIO_MAX)) {
+            let (gibibytes, times) = (UNPACKED_BYTES_MAX >> 30, UNPACKED_RATIO_MAX);
+            let message = format!("it unpacks to more than {gibibytes} GiB and {times} times its size");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
-        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.input.read(buffer.get_mut(..room).unwrap_or_default())?;
-        self.left -= read as u64;
         Ok(read)
     }
 }
@@ -236,9 +278,12 @@ mod tests {
 
     #[test]
     fn what_is_unpacked_is_bounded() {
-        let mut endless = Bounded { input: io::repeat(b'a'), left: 100 };
-        let error = endless.read_to_end(&mut Vec::new()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let bounded = |packed: u64| {
+            let input = io::repeat(b'a').take(3 * UNPACKED_BYTES_MAX / 2);
+            io::copy(&mut Bounded::new(input, Rc::new(Cell::new(packed))), &mut io::sink())
+        };
+        assert_eq!(bounded(1 << 20).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(bounded(UNPACKED_BYTES_MAX / 20).is_ok(), "of texts, that is usual");
     }
 
     #[test]

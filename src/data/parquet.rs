@@ -28,7 +28,7 @@ pub(super) use with_feature::table;
 
 #[cfg(feature = "parquet")]
 mod with_feature {
-    use std::{fs::File, path::Path, sync::Arc};
+    use std::{path::Path, sync::Arc};
 
     use parquet::{
         errors::ParquetError,
@@ -37,16 +37,19 @@ mod with_feature {
         schema::types::Type,
     };
 
-    use crate::data::{
-        cells::{Cells, Columns, LABEL_KEY, TEXT_KEY, Table},
-        error::TableError,
-        header::Places,
-        row_fault::{RowFault, RowPlace},
+    use crate::{
+        data::{
+            cells::{Cells, Columns, LABEL_KEY, TEXT_KEY, Table},
+            error::TableError,
+            header::Places,
+            row_fault::{RowFault, RowPlace},
+        },
+        system::files::named,
     };
 
     /// Reads the columns of the file at `path`.
     pub(in crate::data) fn table(path: &Path, columns: &Columns) -> Result<Table<'static>, TableError> {
-        let file = File::open(path).map_err(TableError::start)?;
+        let file = named::open(path).map_err(TableError::start)?;
         let reader = SerializedFileReader::new(file).map_err(damaged)?;
         let schema = reader.metadata().file_metadata().schema();
         let header: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();

@@ -7,26 +7,12 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use super::{cells::FIELD_BYTES_MAX, error::TableError, row_fault::RowFault};
-
-/// How records are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
-    /// The byte between two fields.
-    pub(super) separator: u8,
-    pub(super) quotes: Quotes,
-}
-
-/// What a quote means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quotes {
-    /// A field may stand in quotes; a quote within it is written twice (RFC 4180).
-    Doubled,
-    /// A field may stand in quotes; a quote within it is written behind a backslash.
-    Backslash,
-    /// A quote is a character like any other.
-    Literal,
-}
+use super::{
+    cells::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX},
+    dialect::{Dialect, Quotes},
+    error::TableError,
+    row_fault::RowFault,
+};
 
 /// One record: at least one field.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +54,8 @@ enum FieldPart {
 /// A record of which the reader has seen the first bytes.
 struct PartialRecord {
     record: FieldRecord,
+    /// Bytes of the fields before this one.
+    bytes: usize,
     field: Vec<u8>,
     /// The line on which the field starts.
     field_line: u64,
@@ -96,7 +84,7 @@ impl<R: BufRead> Records<R> {
                 return partial.map(PartialRecord::end).transpose();
             }
             let (mut used, mut ended) = (0, Ok(false));
-            for &byte in bytes {
+            while let Some(&byte) = bytes.get(used) {
                 used += 1;
                 let line = self.line;
                 // A line ends with CR, LF, or both.
@@ -113,6 +101,8 @@ impl<R: BufRead> Records<R> {
                     self.skips = ended.is_err() && !is_line_end;
                     break;
                 }
+                let run = partial.push_ordinary(bytes.get(used..).unwrap_or_default(), self.dialect);
+                (used, self.after_return) = (used + run, self.after_return && run == 0);
             }
             self.input.consume(used);
             if ended? {
@@ -125,7 +115,14 @@ impl<R: BufRead> Records<R> {
 impl PartialRecord {
     fn new(line: u64) -> Self {
         let record = FieldRecord { line, fields: Vec::new() };
-        Self { record, field: Vec::new(), field_line: line, part: FieldPart::Start, quote_line: line }
+        Self {
+            record,
+            bytes: 0,
+            field: Vec::new(),
+            field_line: line,
+            part: FieldPart::Start,
+            quote_line: line,
+        }
     }
 
     /// Adds the next byte, which stands on `line`. Returns whether the record ends with this byte.
@@ -185,6 +182,22 @@ impl PartialRecord {
         Ok(())
     }
 
+    /// Adds the first of `bytes`, up to one that means anything, and returns their number: most bytes of a text mean
+    /// nothing, and one by one they would take long.
+    fn push_ordinary(&mut self, bytes: &[u8], dialect: Dialect) -> usize {
+        let end = match self.part {
+            FieldPart::Plain => {
+                bytes.iter().position(|byte| *byte == dialect.separator || matches!(byte, b'\n' | b'\r'))
+            }
+            FieldPart::Quoted => bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r')),
+            FieldPart::Start | FieldPart::Escaped | FieldPart::AfterQuote | FieldPart::Closed => Some(0),
+        };
+        let room = FIELD_BYTES_MAX.saturating_sub(self.field.len());
+        let run = end.unwrap_or(bytes.len()).min(room);
+        self.field.extend_from_slice(bytes.get(..run).unwrap_or_default());
+        run
+    }
+
     /// Adds a byte to the field.
     fn add(&mut self, byte: u8) -> Result<(), TableError> {
         if self.field.len() >= FIELD_BYTES_MAX {
@@ -197,6 +210,10 @@ impl PartialRecord {
     /// Ends the field; the next one starts on `line`.
     fn end_field(&mut self, line: u64) -> Result<(), TableError> {
         let field = text(std::mem::take(&mut self.field), self.field_line)?;
+        self.bytes += field.len();
+        if self.bytes > ROW_BYTES_MAX || self.record.fields.len() >= COLUMNS_MAX {
+            return Err(TableError::row(self.record.line, RowFault::LongRow));
+        }
         self.record.fields.push(field);
         (self.field_line, self.part) = (line, FieldPart::Start);
         Ok(())
@@ -334,6 +351,14 @@ mod tests {
         text.push(b'\n');
         let error = records(&text, COMMAS).unwrap_err();
         assert!(matches!(&error, TableError::Row { fault, .. } if matches!(**fault, RowFault::LongField)));
+    }
+
+    #[test]
+    fn a_row_is_bounded() {
+        for text in [",".repeat(COLUMNS_MAX), format!("{},", "a".repeat(FIELD_BYTES_MAX)).repeat(5)] {
+            let error = records(text.as_bytes(), COMMAS).unwrap_err();
+            assert!(matches!(&error, TableError::Row { fault, .. } if matches!(**fault, RowFault::LongRow)));
+        }
     }
 
     proptest! {

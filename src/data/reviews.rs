@@ -11,15 +11,24 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::dataset::Document;
-
 mod phrases;
 #[cfg(test)]
 mod tests;
 
 use phrases::Aspect;
 
-/// Class names, by [`Document::label`].
+/// One generated review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedReview {
+    /// Its number, from 1.
+    pub id: u32,
+    /// The text.
+    pub text: String,
+    /// Index into [`LABELS`].
+    pub label: u32,
+}
+
+/// Class names, by [`GeneratedReview::label`].
 pub const LABELS: [&str; 2] = ["negative", "positive"];
 
 /// Number of documents of `builtin:reviews`.
@@ -36,13 +45,14 @@ const NOISE_PERMILLE: u32 = 25;
 ///
 /// A longer list begins with the shorter one. 2.5 % of the labels are wrong on purpose, as in real data.
 #[must_use]
-pub fn generate(seed: u64, documents: usize) -> Vec<Document> {
+pub fn generate(seed: u64, documents: usize) -> Vec<GeneratedReview> {
     let mut dice = Dice::seeded(seed);
-    (1..=documents)
+    (1..)
+        .take(documents)
         .map(|id| {
             let review = compose(&mut dice);
             let noisy = dice.chance(NOISE_PERMILLE);
-            Document { id, text: review.text, label: usize::from(review.positive != noisy) }
+            GeneratedReview { id, text: review.text, label: u32::from(review.positive != noisy) }
         })
         .collect()
 }

@@ -52,6 +52,9 @@ pub enum RowFault {
     /// A field or a line above the bound.
     #[error("it is longer than 16 MiB")]
     LongField,
+    /// A row above the bounds.
+    #[error("it is longer than 64 MiB, or has more than 1,048,576 columns")]
+    LongRow,
     /// A text above the bound.
     #[error("the text has {0} bytes, more than 4 MiB")]
     LongText(usize),
@@ -104,6 +107,7 @@ impl RowFault {
             | Self::Melted { .. }
             | Self::Nul
             | Self::LongField
+            | Self::LongRow
             | Self::Formula
             | Self::OpenList
             | Self::Json(_)
@@ -118,7 +122,11 @@ impl RowFault {
     /// Whether nothing behind the row can be read for certain.
     pub(super) const fn ends_reading(&self) -> bool {
         match self {
-            Self::OpenQuote | Self::AfterQuote { line: Some(_) } | Self::OpenList | Self::LongField => true,
+            Self::OpenQuote
+            | Self::AfterQuote { line: Some(_) }
+            | Self::OpenList
+            | Self::LongField
+            | Self::LongRow => true,
             Self::Fields { .. }
             | Self::AfterQuote { line: None }
             | Self::Melted { .. }
@@ -156,6 +164,7 @@ impl RowFault {
             }
             Self::Nul => "the file is damaged, or no text in UTF-8; write it again",
             Self::LongField => "is a quote opened here that is never closed, or is the file no text?",
+            Self::LongRow => "is the file a table with a text and a label in each row?",
             Self::Formula => "correct the formula, or delete the row",
             Self::OpenList => "the file was cut; copy or write it again",
             Self::Json(_) | Self::NotObject(_) => {

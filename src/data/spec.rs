@@ -67,6 +67,20 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The paths of its files for messages; the name of data without files.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        match self {
+            Self::Files { train, validation, test } => {
+                [train, validation, test].map(|path| path.display().to_string()).to_vec()
+            }
+            Self::Single { path, .. } => vec![path.display().to_string()],
+            Self::Reviews { .. } => vec!["builtin:reviews".to_owned()],
+        }
+    }
+}
+
 /// Shares of the splits in thousandths of a percent, so that shares compare and hash; they sum to
 /// [`Shares::WHOLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,21 +5,21 @@
 //! sizes of the whole splits are close to exact too. Within a split, documents keep their order.
 
 use super::{
-    dataset::Document,
+    row::Row,
     spec::{DataSpec, Shares, SplitName},
 };
 use crate::chance::Chance;
 
-/// Documents of the three splits.
+/// Documents of the three splits, their labels as indices into the labels of the data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Splits {
-    pub(super) train: Vec<Document>,
-    pub(super) validation: Vec<Document>,
-    pub(super) test: Vec<Document>,
+    pub(super) train: Vec<Row>,
+    pub(super) validation: Vec<Row>,
+    pub(super) test: Vec<Row>,
 }
 
 impl Splits {
-    pub(super) fn of(&self, name: SplitName) -> &Vec<Document> {
+    pub(super) fn of(&self, name: SplitName) -> &Vec<Row> {
         match name {
             SplitName::Train => &self.train,
             SplitName::Validation => &self.validation,
@@ -27,7 +27,7 @@ impl Splits {
         }
     }
 
-    fn of_mut(&mut self, name: SplitName) -> &mut Vec<Document> {
+    fn of_mut(&mut self, name: SplitName) -> &mut Vec<Row> {
         match name {
             SplitName::Train => &mut self.train,
             SplitName::Validation => &mut self.validation,
@@ -37,7 +37,7 @@ impl Splits {
 }
 
 /// Divides `documents`, whose labels are below `classes`, by `shares`.
-pub(super) fn stratified(documents: Vec<Document>, classes: usize, shares: Shares, seed: u64) -> Splits {
+pub(super) fn stratified(documents: Vec<Row>, classes: usize, shares: Shares, seed: u64) -> Splits {
     let shares = [shares.train, shares.validation, shares.test].map(i64::from);
     let mut owed = [0; 3];
     let mut chosen = vec![SplitName::Train; documents.len()];
@@ -46,7 +46,7 @@ pub(super) fn stratified(documents: Vec<Document>, classes: usize, shares: Share
         let counts = divide(members.len(), shares, &mut owed);
         let names = SplitName::ALL.iter().zip(counts).flat_map(|(name, count)| vec![*name; count]);
         for (member, name) in members.into_iter().zip(names) {
-            if let Some(chosen) = chosen.get_mut(member) {
+            if let Some(chosen) = chosen.get_mut(member as usize) {
                 *chosen = name;
             }
         }
@@ -72,7 +72,7 @@ pub(super) fn limit(splits: &mut Splits, classes: usize, spec: &DataSpec) {
             let parts = ["limit", name.as_str(), &spec.seed.to_string(), &class.to_string()];
             Chance::new(&parts).shuffle(members);
             for member in members.iter().take(quota) {
-                if let Some(kept) = kept.get_mut(*member) {
+                if let Some(kept) = kept.get_mut(*member as usize) {
                     *kept = true;
                 }
             }
@@ -83,10 +83,10 @@ pub(super) fn limit(splits: &mut Splits, classes: usize, spec: &DataSpec) {
 }
 
 /// Positions of the documents of each class.
-fn members(documents: &[Document], classes: usize) -> Vec<Vec<usize>> {
+fn members(documents: &[Row], classes: usize) -> Vec<Vec<u32>> {
     let mut members = vec![Vec::new(); classes];
-    for (position, document) in documents.iter().enumerate() {
-        if let Some(class) = members.get_mut(document.label) {
+    for (position, document) in (0..).zip(documents) {
+        if let Some(class) = members.get_mut(document.label as usize) {
             class.push(position);
         }
     }
@@ -146,24 +146,24 @@ mod tests {
 
     use super::*;
     use crate::{
-        data::spec::{Duplicates, Limit, Source},
+        data::{
+            row::TextDigest,
+            spec::{Duplicates, Limit, Source},
+        },
         numbers, samples,
     };
 
-    fn documents(labels: &[usize]) -> Vec<Document> {
-        labels
-            .iter()
-            .enumerate()
-            .map(|(index, &label)| Document { id: index + 1, text: format!("text {index}"), label })
-            .collect()
+    fn documents(labels: &[u32]) -> Vec<Row> {
+        let row = |(id, &label): (u32, &u32)| Row { id, label, text: TextDigest::of(&format!("text {id}")) };
+        (1..).zip(labels).map(row).collect()
     }
 
-    fn count(documents: &[Document], label: usize) -> usize {
+    fn count(documents: &[Row], label: u32) -> usize {
         documents.iter().filter(|document| document.label == label).count()
     }
 
     /// Documents of `label` in `part`, minus the exact share of `all`.
-    fn off_by(part: &[Document], all: &[Document], label: usize, share: u32) -> f64 {
+    fn off_by(part: &[Row], all: &[Row], label: u32, share: u32) -> f64 {
         let exact = numbers::count(count(all, label)) * f64::from(share) / f64::from(Shares::WHOLE);
         (numbers::count(count(part, label)) - exact).abs()
     }
@@ -180,7 +180,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_split_is_a_stratified_partition(
-            labels in prop::collection::vec(0_usize..5, 1..300),
+            labels in prop::collection::vec(0_u32..5, 1..300),
             train in 1_u32..99_000, validation in 1_u32..900, seed: u64,
         ) {
             let shares = Shares { train, validation, test: Shares::WHOLE - train - validation };
@@ -199,7 +199,7 @@ mod tests {
 
         #[test]
         fn the_same_seed_gives_the_same_split(
-            labels in prop::collection::vec(0_usize..5, 1..300),
+            labels in prop::collection::vec(0_u32..5, 1..300),
             train in 1_u32..99_000, validation in 1_u32..900, seed: u64,
         ) {
             let shares = Shares { train, validation, test: Shares::WHOLE - train - validation };
@@ -209,7 +209,7 @@ mod tests {
 
         #[test]
         fn a_limited_split_has_as_many_documents_as_its_limit_in_order(
-            labels in prop::collection::vec(0_usize..4, 4..200), limit in 4_usize..100,
+            labels in prop::collection::vec(0_u32..4, 4..200), limit in 4_usize..100,
         ) {
             let all = documents(&labels);
             let mut splits = Splits { train: all.clone(), ..Splits::default() };
@@ -220,7 +220,7 @@ mod tests {
 
         #[test]
         fn a_limited_split_keeps_every_class(
-            labels in prop::collection::vec(0_usize..4, 4..200), limit in 4_usize..100,
+            labels in prop::collection::vec(0_u32..4, 4..200), limit in 4_usize..100,
         ) {
             let all = documents(&labels);
             let mut splits = Splits { train: all.clone(), ..Splits::default() };
@@ -233,21 +233,21 @@ mod tests {
 
     #[test]
     fn many_small_classes_still_fill_the_test_set() {
-        let labels: Vec<usize> = (0..60).map(|index| index % 20).collect();
+        let labels: Vec<u32> = (0..60).map(|index| index % 20).collect();
         let splits = stratified(documents(&labels), 20, Shares::default(), 1);
         assert_eq!([splits.train.len(), splits.validation.len(), splits.test.len()], [42, 9, 9]);
     }
 
     #[test]
     fn another_seed_gives_another_split() {
-        let labels: Vec<usize> = (0..100).map(|index| index % 2).collect();
+        let labels: Vec<u32> = (0..100).map(|index| index % 2).collect();
         let first = stratified(documents(&labels), 2, Shares::default(), 1);
         assert_ne!(first, stratified(documents(&labels), 2, Shares::default(), 2));
     }
 
     #[test]
     fn a_limit_keeps_the_balance_of_the_classes() {
-        let labels: Vec<usize> = (0..1000).map(|index| usize::from(index % 10 == 0)).collect();
+        let labels: Vec<u32> = (0..1000).map(|index| u32::from(index % 10 == 0)).collect();
         let mut splits = Splits { train: documents(&labels), ..Splits::default() };
         limit(&mut splits, 2, &limited(50));
         assert_eq!([count(&splits.train, 0), count(&splits.train, 1)], [45, 5]);

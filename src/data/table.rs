@@ -5,7 +5,6 @@
 //! every text; bytes that are not UTF-8 are refused unless the encoding is named or certain.
 
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
 };
@@ -15,14 +14,15 @@ use encoding_rs::Encoding;
 use super::{
     cells::{Cells, FIELD_BYTES_MAX, Rows, Table},
     delimited,
+    dialect::{Dialect, Quotes},
     error::{TableError, Unreadable},
     json,
     open::{self, Contents, Opened},
-    parquet,
-    records::{self, Dialect, Quotes},
+    parquet, records,
     row_fault::{RowFault, RowPlace},
     workbook,
 };
+use crate::system::files::named;
 
 pub(crate) use super::{cells::Columns, help::not_utf8_help};
 
@@ -84,7 +84,7 @@ impl Request {
 /// # Errors
 /// When the file cannot be read, or its header lacks a column.
 pub(crate) fn open(path: &Path, request: &Request) -> Result<Option<Table<'static>>, TableError> {
-    let file = File::open(path).map_err(TableError::start)?;
+    let file = named::open_stream(path).map_err(TableError::start)?;
     let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, file));
     let Opened { contents, mut taken } = open::open(input, request.encoding)?;
     let table = match contents {

@@ -4,8 +4,7 @@
 //! than its texts.
 
 use std::{
-    fs::File,
-    io::{self, BufReader},
+    io::{self, BufReader, Read as _},
     path::Path,
 };
 
@@ -16,9 +15,10 @@ use super::{
     cells::{Cells, Columns, Table},
     error::{TableError, Unreadable},
     header::Places,
-    open::Bounded,
+    open::UNPACKED_BYTES_MAX,
     row_fault::{RowFault, RowPlace},
 };
+use crate::system::{files::named, machine};
 
 /// What a damaged file is called.
 const WHAT: &str = "Excel workbook";
@@ -26,7 +26,7 @@ const WHAT: &str = "Excel workbook";
 /// Reads the first sheet of the workbook at `path`.
 pub(super) fn table(path: &Path, columns: &Columns) -> Result<Table<'static>, TableError> {
     check(path)?;
-    let open = || File::open(path).map(BufReader::new).map_err(TableError::start);
+    let open = || named::open(path).map(BufReader::new).map_err(TableError::start);
     let mut workbook = Xlsx::new(open()?).map_err(damaged)?;
     let is_sheet = |sheet: &&calamine::Sheet| sheet.typ == SheetType::WorkSheet;
     let mut sheets = workbook.sheets_metadata().iter().filter(is_sheet).map(|sheet| sheet.name.clone());
@@ -125,7 +125,7 @@ fn cells(
 
 /// Refuses an archive that is no workbook, or that unpacks to more than the bound.
 fn check(path: &Path) -> Result<(), TableError> {
-    let file = File::open(path).map_err(TableError::start)?;
+    let file = named::open(path).map_err(TableError::start)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged_archive)?;
     if archive.index_for_name("xl/workbook.xml").is_none() {
         let is_binary = archive.index_for_name("xl/workbook.bin").is_some();
@@ -139,11 +139,26 @@ fn check(path: &Path) -> Result<(), TableError> {
         };
         return Err(TableError::Unreadable(Unreadable { what: what.to_owned(), help: help.to_owned() }));
     }
+    // The library reads the workbook whole, which takes about as much again as its parts.
+    let memory = machine::memory_available().map_or(u64::MAX, |bytes| bytes / 2);
+    let bound = memory.min(UNPACKED_BYTES_MAX);
+    let mut left = bound;
     for index in 0..archive.len() {
         let part = archive.by_index(index).map_err(damaged_archive)?;
-        io::copy(&mut Bounded::new(part), &mut io::sink()).map_err(|source| damage(source.into()))?;
+        // What an archive says of its parts' sizes may be wrong.
+        let unpacked =
+            io::copy(&mut part.take(left + 1), &mut io::sink()).map_err(|error| damage(error.into()))?;
+        left = left.checked_sub(unpacked).ok_or_else(|| too_large(bound))?;
     }
     Ok(())
+}
+
+/// The error for a workbook that unpacks to more than `bound` bytes.
+fn too_large(bound: u64) -> TableError {
+    TableError::Unreadable(Unreadable {
+        what: format!("is an Excel workbook that unpacks to more than {} MB", bound / 1_000_000),
+        help: "save the table as \"CSV UTF-8\", which is read a row at a time".to_owned(),
+    })
 }
 
 fn damaged(error: XlsxError) -> TableError {

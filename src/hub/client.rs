@@ -4,7 +4,7 @@
 //! large file with a redirect to its storage, and only that redirect has the headers with the file's
 //! identity. And the token is sent to the hub's own host and to no other.
 
-use std::time::Duration;
+use std::{io::Read as _, time::Duration};
 
 use hf_hub::{Repo, RepoType, api::RepoInfo};
 use ureq::{
@@ -19,6 +19,7 @@ use ureq::{
 use super::{
     environment::Environment,
     error::HubError,
+    flow::Flowing,
     id::{HubId, is_commit},
 };
 
@@ -91,13 +92,18 @@ impl Client {
         })
     }
 
-    /// The current commit of `id`'s revision, and the names of its files.
-    pub(super) fn listing(&self, id: &HubId) -> Result<RepoInfo, HubError> {
+    /// The current commit of `id`'s revision, and the names of its files. In each `window` of time, some of it must come.
+    pub(super) fn listing(&self, id: &HubId, window: Duration) -> Result<RepoInfo, HubError> {
         let url = format!("{}/api/{}", self.endpoint, repo(id).api_url());
-        let mut response = self.send(&url, id, None, Follow::ToContents)?;
+        let response = self.send(&url, id, None, Follow::ToContents)?;
         let unexpected = |what: String| HubError::Answer { url: url.clone(), what };
-        let read = response.body_mut().with_config().limit(LISTING_MAX).read_to_vec();
-        let bytes = read.map_err(|source| unreachable(&url, source))?;
+        let mut bytes = Vec::new();
+        let body = Flowing::new(response.into_body().into_reader(), window);
+        let read = body.take(LISTING_MAX + 1).read_to_end(&mut bytes);
+        read.map_err(|source| unreachable(&url, source.into()))?;
+        if bytes.len() as u64 > LISTING_MAX {
+            return Err(unexpected(format!("a listing of files of more than {} MB", LISTING_MAX >> 20)));
+        }
         let info: RepoInfo = serde_json::from_slice(&bytes)
             .map_err(|error| unexpected(format!("no listing of files ({error})")))?;
         if is_commit(&info.sha) { Ok(info) } else { Err(unexpected(format!("the commit {:?}", info.sha))) }

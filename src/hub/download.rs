@@ -18,6 +18,7 @@ use super::{
     cache::ModelCache,
     client::{Client, FileIdentity},
     error::{Damage, HubError},
+    flow::Flowing,
     id::HubId,
     meter::Meter,
 };
@@ -25,6 +26,8 @@ use crate::system::files::{self, Place};
 
 /// New bytes after which an interrupted attempt does not count as a failure.
 const PROGRESS_MIN: u64 = 1 << 20;
+/// Bytes of a file with weights: those of 16 thousand million parameters. Larger models are in several files.
+const WEIGHTS_BYTES_MAX: u64 = 64 << 30;
 /// Attempts at a question to the hub; its answers are small.
 const QUESTION_ATTEMPTS_MAX: u32 = 3;
 
@@ -35,11 +38,13 @@ pub struct Pace {
     pub attempts: u32,
     /// The time before the second attempt; doubled before each further attempt.
     pub wait: Duration,
+    /// The time in which 16 KiB of an answer must come, or its end.
+    pub window: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { attempts: 5, wait: Duration::from_millis(500) }
+        Self { attempts: 5, wait: Duration::from_millis(500), window: Duration::from_mins(1) }
     }
 }
 
@@ -92,6 +97,9 @@ impl Downloads<'_> {
             return Ok(());
         }
         let identity = self.pace.patiently(|| self.client.identity(self.id, file))?;
+        if let Some(size) = identity.size.filter(|size| *size > bytes_max(file)) {
+            return Err(self.too_large(file, Some(size)));
+        }
         let etag = identity.etag.clone();
         let blob = self.cache.blob(&etag);
         let _lock = self.cache.lock(&etag)?;
@@ -142,6 +150,10 @@ impl Downloads<'_> {
         while size.is_none_or(|size| file.length().is_ok_and(|have| have < size)) {
             let end = self.attempt(file, meter);
             let have = file.length()?;
+            if size.is_none() && have > bytes_max(file.name) {
+                file.place.remove_file().map_err(HubError::io("remove", file.path))?;
+                return Err(self.too_large(file.name, None));
+            }
             let source = match end {
                 Ok(Ok(())) if size.is_none_or(|size| have >= size) => return Ok(()),
                 Ok(Ok(())) => io::ErrorKind::UnexpectedEof.into(),
@@ -166,15 +178,22 @@ impl Downloads<'_> {
         Ok(())
     }
 
+    /// The error for a file of more bytes than such a file has.
+    fn too_large(&self, file: &str, size: Option<u64>) -> HubError {
+        let (id, file, bytes_max) = (self.id.to_string(), file.to_owned(), bytes_max(file));
+        HubError::TooLarge { id, file, size, bytes_max }
+    }
+
     /// Downloads bytes over one connection. The inner error is the connection's, and can be retried.
     fn attempt(&self, file: &mut PartialFile<'_>, meter: &Meter) -> Result<io::Result<()>, HubError> {
         let have = file.length()?;
         let bytes = self.client.bytes(self.id, file.name, have)?;
         // A server without support for ranges sends the file from its beginning.
         file.cut(bytes.start)?;
-        let rest = file.identity.size.map_or(u64::MAX, |size| size - bytes.start.min(size));
+        let end = file.identity.size.unwrap_or_else(|| bytes_max(file.name));
+        let rest = end - bytes.start.min(end);
         // One byte more than expected is enough to notice a file that is too long.
-        let mut reader = bytes.reader.take(rest.saturating_add(1));
+        let mut reader = Flowing::new(bytes.reader, self.pace.window).take(rest.saturating_add(1));
         let mut at = bytes.start;
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -190,6 +209,12 @@ impl Downloads<'_> {
             meter.at(at);
         }
     }
+}
+
+/// The largest number of bytes that a file of this name may have.
+fn bytes_max(file: &str) -> u64 {
+    let is_small = Path::new(file).extension().is_some_and(|ending| ending == "json" || ending == "txt");
+    if is_small { files::SMALL_BYTES_MAX } else { WEIGHTS_BYTES_MAX }
 }
 
 impl PartialFile<'_> {

@@ -93,6 +93,18 @@ pub enum HubError {
         /// The difference.
         damage: Damage,
     },
+    /// The file is larger than any file of its kind.
+    #[error("{file} of `{id}` has {}; such a file has at most {} MiB", found(*size, *bytes_max), bytes_max >> 20)]
+    TooLarge {
+        /// The model.
+        id: String,
+        /// The file.
+        file: String,
+        /// Its bytes, if the hub says how many.
+        size: Option<u64>,
+        /// The largest number of bytes of such a file.
+        bytes_max: u64,
+    },
     /// The cache could not be read or written.
     #[error("cannot {operation} {}", path.display())]
     Io {
@@ -140,6 +152,11 @@ pub enum Damage {
 /// ` of SIZE`, or nothing if the size is unknown.
 fn of(size: Option<u64>) -> String {
     size.map_or_else(String::new, |size| format!(" of {size}"))
+}
+
+/// `10737418240 bytes`, or `more than …` if it is not known how many.
+fn found(size: Option<u64>, bytes_max: u64) -> String {
+    size.map_or_else(|| format!("more than {bytes_max} bytes"), |size| format!("{size} bytes"))
 }
 
 /// To whom the hub gives a model, as far as a refusal shows it.
@@ -200,6 +217,10 @@ impl HubError {
             }
             Self::Busy { .. } | Self::Cut { .. } => {
                 "running the same command again, perhaps later, goes on where it stopped"
+            }
+            Self::TooLarge { .. } => {
+                "is HF_ENDPOINT the address of a Hugging Face hub? A model that is really so large can be given as a \
+                 local folder"
             }
             Self::Answer { .. } => "is HF_ENDPOINT the address of a Hugging Face hub?",
             Self::Damaged { .. } => {

@@ -10,7 +10,7 @@ use super::{
     prefixes::prefixes,
 };
 use crate::{
-    data::{Dataset, Document, Source},
+    data::{Dataset, Source},
     display::plain,
 };
 
@@ -85,24 +85,21 @@ fn source(source: &Source) -> String {
 
 /// The table of documents by class and split.
 fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
-    let splits = [&dataset.train, &dataset.validation, &dataset.test];
-    let row = |name: String, count: &dyn Fn(&[Document]) -> usize| {
+    let counts = dataset.counts();
+    let splits = [&counts.train, &counts.validation, &counts.test];
+    let row = |name: String, count: &dyn Fn(&[usize]) -> usize| {
         let mut row = vec![name];
         row.extend(splits.iter().map(|split| count(split).to_string()));
         row
     };
     let mut rows = vec![["class", "train", "validation", "test"].map(str::to_owned).to_vec()];
     for (class, label) in dataset.labels.iter().enumerate().take(CLASSES_SHOWN) {
-        rows.push(row(plain(label), &|split| {
-            split.iter().filter(|document| document.label == class).count()
-        }));
+        rows.push(row(plain(label), &|counts| counts.get(class).copied().unwrap_or(0)));
     }
     if let Some(more @ 1..) = dataset.labels.len().checked_sub(CLASSES_SHOWN) {
-        rows.push(row(format!("{more} more"), &|split| {
-            split.iter().filter(|document| document.label >= CLASSES_SHOWN).count()
-        }));
+        rows.push(row(format!("{more} more"), &|counts| counts.iter().skip(CLASSES_SHOWN).sum()));
     }
-    rows.push(row("all".to_owned(), &<[Document]>::len));
+    rows.push(row("all".to_owned(), &|counts| counts.iter().sum()));
     rows
 }
 
@@ -162,15 +159,15 @@ fn table(rows: &[Vec<String>], left: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
-        data::{Leaks, Shares},
+        data::{Document, Leaks, Shares},
         metrics::Target,
         samples,
         settings::{Settings, Value},
         trial::{Params, Trial, TrialId},
     };
 
-    fn documents(labels: &[usize]) -> Vec<Document> {
-        labels.iter().map(|&label| Document { id: 1, text: String::new(), label }).collect()
+    fn documents(labels: &[u32]) -> Vec<Document> {
+        labels.iter().map(|&label| Document { id: 1, label }).collect()
     }
 
     fn dataset(labels: [&str; 2]) -> Dataset {
@@ -182,6 +179,8 @@ mod tests {
             test: documents(&[0, 1]),
             leaks: Leaks { train_test: 2, train_dropped: 2, ..Leaks::default() },
             notes: Vec::new(),
+            digests: Default::default(),
+            dialects: Default::default(),
         }
     }
 

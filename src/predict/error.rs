@@ -74,6 +74,7 @@ fn help(error: &TableError) -> String {
             | RowFault::Melted { .. }
             | RowFault::Nul
             | RowFault::LongField
+            | RowFault::LongRow
             | RowFault::Formula
             | RowFault::OpenList
             | RowFault::Json(_)

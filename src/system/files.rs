@@ -12,6 +12,7 @@ use std::{
 
 mod about;
 mod beneath;
+mod bounded;
 pub(crate) mod exchange;
 pub(crate) mod failpoints;
 pub mod named;
@@ -21,6 +22,7 @@ pub(crate) mod unfinished;
 pub(crate) use self::about::{About, Kind};
 #[cfg(test)]
 pub(crate) use self::beneath::is_refusal;
+pub(crate) use self::bounded::SMALL_BYTES_MAX;
 pub use self::{about::FolderIdentity, place::Place};
 
 /// Beginning of the names of files that are not yet written completely.

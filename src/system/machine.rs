@@ -216,6 +216,11 @@ fn processor(cpuinfo: &str) -> Option<String> {
     line.split_once(':').map(|(_, name)| name.trim().to_owned())
 }
 
+/// Bytes of memory that are free or could be freed, if known.
+pub(crate) fn memory_available() -> Option<u64> {
+    memory(&named::read_to_string(Path::new("/proc/meminfo")).ok()?, "MemAvailable:")
+}
+
 /// The amount behind `key` in `/proc/meminfo`, in bytes.
 fn memory(meminfo: &str, key: &str) -> Option<u64> {
     let line = meminfo.lines().find(|line| line.starts_with(key))?;

@@ -10,7 +10,8 @@ use super::{
     text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
-    cache::ChangedEntry, data::DataError, fingerprint::FingerprintError, system::files, trial::FailureKind,
+    cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError, system::files,
+    trial::FailureKind,
 };
 
 /// Why a trial failed.
@@ -142,6 +143,11 @@ impl From<TokenizerError> for TrainError {
 }
 
 impl TrainError {
+    /// The error for data in `files` that changed after the plan was made.
+    pub(super) fn data_changed(files: &[String]) -> Self {
+        Self::DataChanged { files: plain(&files.join(", ")) }
+    }
+
     /// The file that could not be written because its disk is full.
     pub(super) fn full_disk(&self) -> Option<&Path> {
         match self {

@@ -110,3 +110,61 @@ fn a_sweep_goes_on_after_its_data_were_packed() {
     place.run(&["--devices", "cpu:1", "--set", "data.train=train.csv.gz"]).succeeded();
     assert_eq!(place.results().starts()[&1], 1, "the trial was not run again");
 }
+
+/// A spec with a single file.
+const SINGLE: &str = "name = \"single\"\n[data]\npath = \"single.csv\"\n";
+
+/// Bytes of a file that would fill any memory. It is sparse: it has no block on the disk.
+const HUGE: u64 = 100 << 30;
+
+#[test]
+fn a_sparse_file_of_a_hundred_gigabytes_is_refused_where_its_hole_begins() {
+    for (start, line) in [("", "line 1"), ("text,label\na,1\nb,0\n", "line 4")] {
+        let place = Place::new("single", SINGLE);
+        place.write("single.csv", start);
+        let file = std::fs::File::options().write(true).open(place.path("single.csv")).unwrap();
+        file.set_len(HUGE).unwrap();
+        let shown = place.run(&["--dry-run"]).with_code(2).stderr;
+        assert!(shown.contains(line) && shown.contains("longer than 16 MiB"), "{shown}");
+    }
+}
+
+#[test]
+fn a_small_file_that_unpacks_without_an_end_is_refused() {
+    let place = Place::new("single", SINGLE);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(b"text,label\n\"").unwrap();
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(b'a'), 64 << 20), &mut packer).unwrap();
+    place.write("single.csv", packer.finish().unwrap());
+    let shown = place.run(&["--dry-run"]).with_code(2).stderr;
+    assert!(shown.contains("line 2") && shown.contains("longer than 16 MiB"), "{shown}");
+}
+
+/// Everything that the trials of a sweep over `text` leave, and how many entries of documents its cache has.
+fn left(text: &str, cache: &str) -> (Vec<Vec<u8>>, usize) {
+    let spec = "name = \"single\"\n[data]\npath = \"single.csv\"\n[text]\nchunk_length = 16\nchunk_stride = 4\n[train]\n\
+                epochs = 1\nbatch_size = 8\n[search.space]\nlearning_rate = { grid = [1e-3, 2e-3, 3e-3] }\n";
+    let place = Place::new("single", &format!("{spec}[run]\ncache = \"{cache}\"\n"));
+    place.write("single.csv", text);
+    place.run(&["--devices", "cpu:2"]).succeeded();
+    let files = (1..=3).flat_map(|trial| {
+        ["metrics.csv", "predictions.csv", "best/model.safetensors"].map(|file| {
+            std::fs::read(place.path(&format!("results/single/trials/{trial:04}/{file}"))).unwrap()
+        })
+    });
+    let listed = sweep::cache::list(&sweep::system::files::Place::of(place.path("results/.cache")))
+        .unwrap_or_default();
+    let documents = |entry: &sweep::cache::Listed| {
+        entry.what.as_ref().is_some_and(|(kind, _)| *kind == sweep::cache::Kind::Documents)
+    };
+    (files.collect(), listed.iter().filter(|entry| documents(entry)).count())
+}
+
+#[test]
+fn trials_are_the_same_with_the_documents_in_the_cache_and_without() {
+    let text = csv((0..90).map(row));
+    let (with, entries) = left(&text, "1GB");
+    let (without, no_entries) = left(&text, "none");
+    assert_eq!((entries, no_entries), (1, 0));
+    assert_eq!(with, without);
+}

@@ -116,6 +116,35 @@ fn tables_of_every_bad_kind_are_refused() {
 }
 
 #[test]
+fn rows_without_an_end_are_refused() {
+    dry_run(&with_data("d.csv", &csv(&",".repeat(2_000_000)))).refused(2, "more than 1,048,576 columns");
+    let list = format!("[{{\"text\":\"a\",\"label\":1,\"rest\":\"{}\"}}]", "x".repeat(150_000_000));
+    dry_run(&with_data("d.json", list.as_bytes())).refused(2, "longer than 64 MiB");
+    let deep = format!("[{{\"text\":\"a\",\"label\":{}", "[".repeat(1_000_000));
+    dry_run(&with_data("d.json", deep.as_bytes())).refused(2, "recursion limit");
+}
+
+#[test]
+fn a_workbook_that_unpacks_without_an_end_is_refused() {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    for (part, bytes) in [("xl/workbook.xml", 1), ("xl/a", 1_100_000_000), ("xl/b", 1_100_000_000)] {
+        archive.start_file(part, options).unwrap();
+        std::io::copy(&mut std::io::Read::take(std::io::repeat(b' '), bytes), &mut archive).unwrap();
+    }
+    let bomb = archive.finish().unwrap().into_inner();
+    dry_run(&with_data("d.xlsx", &bomb)).refused(2, "unpacks to more than");
+}
+
+#[test]
+fn a_plan_of_a_terabyte_is_refused() {
+    let place = with_results();
+    let plan = fs::File::options().write(true).open(place.path("results/sample/plan.json")).unwrap();
+    plan.set_len(1 << 40).unwrap();
+    run(&place, &["status", "sample"]).refused(5, "larger than any such file");
+}
+
+#[test]
 fn labels_that_speak_to_the_terminal_are_shown_without_that() {
     let hostile = csv("a,\u{1b}]0;x\u{7}\u{202e}\nb,\u{1b}]0;x\u{7}\u{202e}\nc,\u{1b}]0;x\u{7}\u{202e}\n");
     assert_eq!(dry_run(&with_data("d.csv", &hostile)).code, Some(0));

@@ -340,3 +340,16 @@ fn the_model_is_read_once_for_all_windows() {
 fn a_model_whose_parameters_are_gone_cannot_be_read() {
     assert!(session().predict(&parameters_gone().model, &TWO).is_err());
 }
+
+#[test]
+fn a_line_of_fifty_megabytes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.txt");
+    fs::write(&path, "a".repeat(50 << 20)).unwrap();
+    let from_file = Written::by(predict(&["--input"]).arg(&path));
+    let from_stdin = Written::by(predict(&[]).stdin(fs::File::open(&path).unwrap()));
+    for (written, name) in [(from_file, "long.txt"), (from_stdin, "standard input")] {
+        let shown = written.with_code(2).stderr;
+        assert!(shown.contains(name) && shown.contains("line 1: it is longer than 16 MiB"), "{shown}");
+    }
+}

@@ -4,21 +4,61 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::{
-    data::spec::{Shares, Source},
+    data::{
+        row_fault::RowPlace,
+        spec::{Shares, Source},
+    },
     samples,
 };
 
-fn reading_of(name: &str, content: &[u8]) -> FileReading {
+/// More than any file here needs.
+const MEMORY: u64 = 1 << 20;
+
+/// What a file holds, with the texts of its rows.
+fn reading_within(
+    name: &str,
+    content: &[u8],
+    encoding: Option<&str>,
+    memory: u64,
+) -> (FileReading, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
-    let spec = samples::data_spec(Source::Single { path: path.clone(), split: Shares::default() });
-    read(&DataFile { path, key: "data.path" }, &spec)
+    let mut spec = samples::data_spec(Source::Single { path: path.clone(), split: Shares::default() });
+    spec.encoding = encoding.map(ToOwned::to_owned);
+    let file = DataFile { path, key: "data.path" };
+    let reading = read(&file, &spec, memory);
+    let table = open(&file, &spec, reading.quotes);
+    let texts = table.map(|table| table.rows.filter_map(|cells| Some(cells.ok()?.text)).collect());
+    (reading, texts.unwrap_or_default())
 }
 
-fn rows_of(name: &str, content: &[u8]) -> Result<Vec<LabelledText>, DataError> {
-    let mut reading = reading_of(name, content);
-    if reading.faults.is_empty() { Ok(reading.rows) } else { Err(reading.faults.remove(0)) }
+fn reading_of(name: &str, content: &[u8]) -> FileReading {
+    reading_within(name, content, None, MEMORY).0
+}
+
+/// The text of a file's first row, and how its rows are written.
+fn first_text(name: &str, content: &[u8]) -> (String, Shape) {
+    let (reading, texts) = reading_within(name, content, None, MEMORY);
+    (texts[0].clone(), reading.shape.unwrap())
+}
+
+/// The texts and labels of a file, and how it is read.
+fn rows_within(
+    name: &str,
+    content: &[u8],
+    encoding: Option<&str>,
+) -> Result<(Vec<String>, Vec<(String, String)>), DataError> {
+    let (mut reading, texts) = reading_within(name, content, encoding, MEMORY);
+    if !reading.faults.is_empty() {
+        return Err(reading.faults.remove(0));
+    }
+    let label = |row: &Row| reading.labels[row.label as usize].text.clone();
+    Ok((reading.taken.clone(), texts.into_iter().zip(reading.rows.iter().map(label)).collect()))
+}
+
+fn rows_of(name: &str, content: &[u8]) -> Result<Vec<(String, String)>, DataError> {
+    rows_within(name, content, None).map(|(_, rows)| rows)
 }
 
 fn line_of_fault(name: &str, content: &str) -> u64 {
@@ -29,8 +69,7 @@ fn line_of_fault(name: &str, content: &str) -> u64 {
 }
 
 fn pairs(name: &str, content: &str) -> Vec<(String, String)> {
-    let rows = rows_of(name, content.as_bytes()).unwrap();
-    rows.into_iter().map(|row| (row.text, row.label)).collect()
+    rows_of(name, content.as_bytes()).unwrap()
 }
 
 fn pair(text: &str, label: &str) -> (String, String) {
@@ -97,9 +136,7 @@ fn bytes_that_are_not_utf8_are_refused_with_their_line() {
 
 /// How the file is read, and its rows.
 fn taken(name: &str, content: &[u8]) -> (Vec<String>, Vec<(String, String)>) {
-    let FileReading { rows, faults, taken, .. } = reading_of(name, content);
-    assert!(faults.is_empty(), "{faults:?}");
-    (taken, rows.into_iter().map(|row| (row.text, row.label)).collect())
+    rows_within(name, content, None).unwrap()
 }
 
 #[test]
@@ -146,16 +183,14 @@ fn the_rows_of_a_parquet_file_are_read() {
 
 #[test]
 fn line_breaks_in_quotes_are_no_rows() {
-    let reading = reading_of("a.csv", b"text,label\n\"a, b\nc, d\",1\n\"e\",0\n");
-    let shape = reading.shape.unwrap();
-    assert_eq!(shape.rows_within(&reading.rows[0].text, |label| label == "1"), 0);
+    let (text, shape) = first_text("a.csv", b"text,label\n\"a, b\nc, d\",1\n\"e\",0\n");
+    assert_eq!(shape.rows_within(&text, |label| label == "1"), 0);
 }
 
 #[test]
 fn rows_within_quotes_are_counted() {
-    let reading = reading_of("a.csv", b"text,label\n\"stray,1\nb,0\nc,1\ntv 5\",0\n");
-    let shape = reading.shape.unwrap();
-    assert_eq!(shape.rows_within(&reading.rows[0].text, |label| "01".contains(label)), 3);
+    let (text, shape) = first_text("a.csv", b"text,label\n\"stray,1\nb,0\nc,1\ntv 5\",0\n");
+    assert_eq!(shape.rows_within(&text, |label| "01".contains(label)), 3);
 }
 
 #[test]
@@ -205,14 +240,24 @@ fn an_encoding_is_proposed_with_the_line_as_it_would_be_read() {
 
 #[test]
 fn an_encoding_that_is_named_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.csv");
     let (bytes, ..) = encoding_rs::BIG5.encode("text,label\n服務很好,1\n");
-    std::fs::write(&path, bytes).unwrap();
-    let mut spec = samples::data_spec(Source::Single { path: path.clone(), split: Shares::default() });
-    spec.encoding = Some("big5".to_owned());
-    let reading = read(&DataFile { path, key: "data.path" }, &spec);
-    assert_eq!(reading.rows[0].text, "服務很好");
+    assert_eq!(rows_within("a.csv", &bytes, Some("big5")).unwrap().1, [pair("服務很好", "1")]);
+}
+
+#[test]
+fn rows_beyond_the_memory_are_a_fault() {
+    let text = "text,label\na,1\nb,0\nc,1\n";
+    let (reading, _) = reading_within("a.csv", text.as_bytes(), None, 2 * ROW_BYTES);
+    assert!(matches!(reading.faults[..], [DataError::Memory { rows: 2, .. }]), "{:?}", reading.faults);
+    assert!(reading_within("a.csv", text.as_bytes(), None, 3 * ROW_BYTES).0.faults.is_empty());
+}
+
+#[test]
+fn a_label_of_its_own_for_each_of_many_rows_ends_the_reading() {
+    let rows: Vec<String> = (0..=LABELS_MAX).map(|row| format!("a,{row}\n")).collect();
+    let text = format!("text,label\n{}b,\n", rows.concat());
+    let (reading, _) = reading_within("a.csv", text.as_bytes(), None, u64::MAX);
+    assert!(matches!(reading.faults[..], [DataError::TooManyClasses { classes: LABELS_MAX, .. }]));
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn two_or_three_labels_in_a_hundred_contradict_the_rule() {
     let wrong = documents
         .iter()
         .zip(&clean)
-        .filter(|(document, review)| document.label != usize::from(review.positive))
+        .filter(|(document, review)| document.label != u32::from(review.positive))
         .count();
     assert!((400..=600).contains(&wrong), "{wrong}");
 }
@@ -185,7 +185,7 @@ impl Ngrams {
         features.iter().map(|feature| self.0[*feature]).sum()
     }
 
-    fn fitted(documents: &[Document]) -> Self {
+    fn fitted(documents: &[GeneratedReview]) -> Self {
         let mut model = Self(vec![0.0; BUCKETS]);
         let rows: Vec<(BTreeSet<usize>, f32)> = documents
             .iter()
@@ -203,7 +203,7 @@ impl Ngrams {
         model
     }
 
-    fn accuracy(&self, documents: &[Document]) -> f64 {
+    fn accuracy(&self, documents: &[GeneratedReview]) -> f64 {
         let right = documents
             .iter()
             .filter(|document| (self.logit(&Self::features(&document.text)) > 0.0) == (document.label == 1))

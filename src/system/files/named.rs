@@ -8,10 +8,12 @@
 
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
+
+use super::bounded;
 
 /// Opens a regular file for reading.
 ///
@@ -56,24 +58,20 @@ pub(crate) fn tell_system(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// Reads a whole regular file.
+/// Reads a whole regular file, which is small.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`], and when it is larger than any such file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    bounded::read(open(path)?, bounded::SMALL_BYTES_MAX)
 }
 
-/// Reads a whole regular file as text.
+/// Reads a whole regular file as text, which is small.
 ///
 /// # Errors
-/// As [`open`], and when it is not UTF-8.
+/// As [`read`], and when it is not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+    String::from_utf8(read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// What there is at a path.

@@ -12,7 +12,7 @@ use std::{
     fmt,
     fs::File,
     hash::{Hash, Hasher},
-    io::{self, Read as _},
+    io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -28,7 +28,7 @@ use rustix::{
 
 use super::{
     about::{About, FolderIdentity, Kind},
-    beneath,
+    beneath, bounded,
 };
 
 /// A file or folder below a folder that is held open. It need not exist.
@@ -195,12 +195,9 @@ impl Place {
     /// Reads the whole file.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`], and when it is larger than any such file.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        let mut file = self.open()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(0));
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
+        bounded::read(self.open()?, bounded::RESULTS_BYTES_MAX)
     }
 
     /// Reads the whole file as text.

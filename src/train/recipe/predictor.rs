@@ -58,7 +58,7 @@ impl<C: Compute> Predictor<C> {
 
     /// Returns the probabilities of each text's classes, in the order of `texts`.
     pub(super) fn predict(&self, texts: &[&str], device: &C::Device) -> Result<Vec<Vec<f64>>, TrainError> {
-        let split = TokenizedSplit::new(texts, Vec::new(), &self.encoder, self.model.recipe.chunking())?;
+        let split = TokenizedSplit::new(texts, &self.encoder, self.model.recipe.chunking())?;
         let (input, aggregate) = (FrozenInput::tokens(&split), self.model.recipe.aggregate);
         Ok(evaluate::predict(&self.classifier, input, aggregate, device, &mut || {}))
     }

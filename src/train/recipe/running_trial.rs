@@ -5,11 +5,14 @@ use std::time::Instant;
 use super::{frozen::Frozen, learner::Learner};
 use crate::{
     cache::ChangedEntry,
-    data::Dataset,
     job::{Attempt, Job},
     settings::Settings,
     system::files::Place,
-    train::{backend::Compute, learning::loss::Objective, text::corpus::Corpus},
+    train::{
+        backend::Compute,
+        learning::loss::Objective,
+        text::{corpus::Corpus, documents::Documents},
+    },
 };
 
 /// What stays the same while a trial runs.
@@ -17,7 +20,7 @@ pub(super) struct RunningTrial<'a, C: Compute> {
     pub(super) job: &'a Job,
     pub(super) attempt: Attempt,
     pub(super) folder: &'a Place,
-    pub(super) data: &'a Dataset,
+    pub(super) data: &'a Documents,
     pub(super) corpus: &'a Corpus,
     /// The part of the encoder that does not learn.
     pub(super) frozen: Frozen,

@@ -48,7 +48,7 @@ impl<C: Compute> RunningTrial<'_, C> {
             // The saved parameters replace the pretrained ones, which may lie in another folder by now.
             settings: Settings { checkpoint: Checkpoint::none(), ..self.settings().clone() },
             seed: self.job.trial.seed,
-            classes: self.data.labels.len(),
+            classes: self.data.labels().len(),
             corpus: self.corpus.digest().to_owned(),
         }
     }
@@ -205,7 +205,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         saved: SavedCheckpoint,
         config: &EncoderConfig,
     ) -> Result<Learner<C>, TrainError> {
-        let (options, classes) = (ModelOptions::of(self.settings()), self.data.labels.len());
+        let (options, classes) = (ModelOptions::of(self.settings()), self.data.labels().len());
         let source = |weights| Pretrained {
             weights,
             family: config.family(),

@@ -67,12 +67,12 @@ impl<C: Compute> Engine for Trainer<C> {
         let warm = &mut self.warm;
         let spec = job.cache.clone().filter(|_| !attempt.without_cache);
         let cache = Cache::new(spec, warm.room.clone());
-        let dataset = warm.dataset(job)?;
-        warm.compare_checkpoint(job)?;
         let mut go_on = || observe(Report::Alive);
-        let corpus = warm.corpora.get(&dataset, settings, &cache, &mut go_on)?;
-        let (_, data) = dataset;
-        let model = warm.model(&config, settings, data.labels.len(), job.trial.seed)?;
+        let data = warm.documents(job, &cache, &mut go_on)?;
+        warm.compare_checkpoint(job)?;
+        let corpus = warm.corpora.get(&data, settings, &cache, &mut go_on)?;
+        let data = data.documents;
+        let model = warm.model(&config, settings, data.labels().len(), job.trial.seed)?;
         let frozen = {
             // The encoder is dropped before training: parameters that nothing else holds are updated in place.
             let encoder = warm.frozen_encoder(&model, &config, &job.trial);

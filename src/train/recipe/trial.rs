@@ -98,12 +98,12 @@ impl<C: Compute> RunningTrial<'_, C> {
 
     fn prepared(&self, learner: &Learner<C>, planned: PlannedSteps) -> Prepared {
         Prepared {
-            train_documents: self.data.train.len(),
+            train_documents: self.data.split(SplitName::Train).len(),
             train_chunks: self.corpus.train.chunk_count(),
             validation_documents: self.corpus.validation.document_count(),
             test_documents: self.corpus.test.document_count(),
             long_documents: self.corpus.train.long,
-            duplicates_dropped: self.data.leaks.train_dropped,
+            duplicates_dropped: self.data.train_dropped(),
             unknown_share: self.corpus.train.unknown_share(),
             parameters: learner.learning_parameters(),
             steps: planned.total,
@@ -160,7 +160,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         let aggregate = self.settings().aggregate;
         let probabilities = evaluate::predict(model, input, aggregate, self.device, &mut on_batch);
         let split = self.corpus.split(split);
-        let scores = evaluate::score(split, &probabilities, self.data.labels.len(), self.data.target);
+        let scores = evaluate::score(split, &probabilities, self.data.labels().len(), self.data.target());
         (scores, probabilities)
     }
 

@@ -1,11 +1,15 @@
 //! The tables that a trial writes: `metrics.csv` and `predictions.csv`.
 
 use crate::{
-    data::Dataset,
+    data::SplitName,
     event::Evaluation,
     fingerprint::{self, FileDigest},
     system::files::{self, Place},
-    train::{error::TrainError, learning::loss::most_probable, text::corpus::TokenizedSplit},
+    train::{
+        error::TrainError,
+        learning::loss::most_probable,
+        text::{corpus::TokenizedSplit, documents::Documents},
+    },
 };
 
 /// Writes `metrics.csv`, with a row for each evaluation.
@@ -66,14 +70,14 @@ pub fn metrics_csv(evaluations: &[Evaluation]) -> Vec<u8> {
 /// Probabilities are not rounded, so that every test figure can be computed again from the file.
 pub(super) fn write_predictions(
     folder: &Place,
-    data: &Dataset,
+    data: &Documents,
     split: &TokenizedSplit,
     probabilities: &[Vec<f64>],
 ) -> Result<FileDigest, TrainError> {
-    let labels = &data.labels;
+    let labels = data.labels();
     let mut header = vec!["id".to_owned(), "label".to_owned(), "predicted".to_owned()];
     header.extend(labels.iter().map(|label| format!("p_{label}")));
-    let rows = data.test.iter().zip(probabilities).enumerate().map(|(index, (document, row))| {
+    let rows = data.split(SplitName::Test).zip(probabilities).enumerate().map(|(index, (document, row))| {
         let mut cells = vec![
             document.id.to_string(),
             labels[split.label(index)].clone(),

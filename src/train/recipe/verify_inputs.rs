@@ -4,23 +4,22 @@
 //! the same files.
 
 use crate::{
-    data::{DataSpec, Dataset},
+    data::DataSpec,
     display::plain,
     fingerprint::{self, DataDigests},
     job::Job,
     train::error::TrainError,
 };
 
-/// Refuses documents whose digests are not `expected`, where the plan has recorded digests.
+/// Refuses documents whose digests `now` are not `expected`, where the plan has recorded digests.
 pub(super) fn verify_data(
-    dataset: &Dataset,
+    now: &DataDigests,
     spec: &DataSpec,
     expected: Option<&DataDigests>,
 ) -> Result<(), TrainError> {
-    let changed = expected.map(|expected| expected.changed(&DataDigests::of(dataset), &spec.source));
-    match changed.unwrap_or_default() {
+    match expected.map(|expected| expected.changed(now, &spec.source)).unwrap_or_default() {
         files if files.is_empty() => Ok(()),
-        files => Err(TrainError::DataChanged { files: plain(&files.join(", ")) }),
+        files => Err(TrainError::data_changed(&files)),
     }
 }
 
@@ -54,8 +53,8 @@ mod tests {
         _folder: tempfile::TempDir,
         spec: DataSpec,
         digests: DataDigests,
-        before: Dataset,
-        after: Dataset,
+        before: DataDigests,
+        after: DataDigests,
     }
 
     fn changed_validation() -> Changed {
@@ -66,10 +65,10 @@ mod tests {
             fs::write(path, format!("text,label\n{word} one,0\n{word} two,1\n")).unwrap();
         }
         let spec = samples::data_spec(Source::Files { train, validation: validation.clone(), test });
-        let before = data::load(&spec).unwrap();
-        let digests = DataDigests::of(&before);
+        let before = DataDigests::of(&data::load(&spec).unwrap());
+        let digests = before.clone();
         fs::write(&validation, "text,label\nb one,1\nb two,0\n").unwrap();
-        let after = data::load(&spec).unwrap();
+        let after = DataDigests::of(&data::load(&spec).unwrap());
         Changed { _folder: folder, spec, digests, before, after }
     }
 

@@ -14,9 +14,9 @@ use super::{
     verify_inputs::{verify_checkpoint, verify_data},
 };
 use crate::{
-    cache::CopyRoom,
+    cache::{Cache, CopyRoom, GoOn},
     checkpoint::Checkpoint,
-    data::{self, DataSpec},
+    data::DataSpec,
     fingerprint,
     job::Job,
     settings::{MatmulPrecision, Pooling, Settings},
@@ -31,9 +31,12 @@ use crate::{
             model::classifier::{Classifier, ModelOptions},
             source::Pretrained,
         },
-        error::TrainError,
+        error::{TrainError, Unfinished},
         ops,
-        text::corpora::{Corpora, NumberedDataset},
+        text::{
+            corpora::{Corpora, NumberedDocuments},
+            documents::Documents,
+        },
     },
     trial::Trial,
 };
@@ -51,7 +54,7 @@ pub(super) struct WarmState<C: Compute> {
     pub(super) device: C::Device,
     /// For copies of the cache's entries.
     pub(super) room: CopyRoom,
-    datasets: HashMap<DataSpec, NumberedDataset>,
+    data: HashMap<DataSpec, NumberedDocuments>,
     pub(super) corpora: Corpora,
     pub(super) activations: ActivationStore,
     /// The digests of checkpoints that were computed; `None` for one whose files cannot be read.
@@ -67,7 +70,7 @@ impl<C: Compute> WarmState<C> {
         Self {
             device,
             room,
-            datasets: HashMap::new(),
+            data: HashMap::new(),
             corpora: Corpora::default(),
             activations,
             digests: HashMap::new(),
@@ -76,16 +79,22 @@ impl<C: Compute> WarmState<C> {
         }
     }
 
-    /// The data of `job`, which is read and compared with the plan's the first time.
-    pub(super) fn dataset(&mut self, job: &Job) -> Result<NumberedDataset, TrainError> {
-        let spec = &job.data;
-        if let Some(known) = self.datasets.get(spec) {
+    /// The documents of `job`, which are compared with the plan's the first time.
+    pub(super) fn documents(
+        &mut self,
+        job: &Job,
+        cache: &Cache,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<NumberedDocuments, Unfinished> {
+        let (spec, expected) = (&job.data, job.data_digest.as_ref());
+        if let Some(known) = self.data.get(spec) {
             return Ok(known.clone());
         }
-        let dataset = data::load(spec).map_err(|error| TrainError::Data(Box::new(error)))?;
-        verify_data(&dataset, spec, job.data_digest.as_ref())?;
-        let known = (self.datasets.len() as u64, Rc::new(dataset));
-        self.datasets.insert(spec.clone(), known.clone());
+        let documents = Documents::get(spec, expected, cache, go_on)?;
+        verify_data(documents.digests(), spec, expected)?;
+        let (spec, documents) = (Rc::new(spec.clone()), Rc::new(documents));
+        let known = NumberedDocuments { number: self.data.len() as u64, spec, documents };
+        self.data.insert(job.data.clone(), known.clone());
         Ok(known)
     }
 

@@ -6,29 +6,35 @@ use sha2::{Digest, Sha256};
 
 use super::{
     chunking::Chunking,
-    corpus::{Corpus, TokenizedSplit},
+    corpus::{Corpus, SplitDraft, TokenizedSplit},
+    documents::Documents,
     text_encoder::TextEncoder,
     tokenizer::{TokenizerError, tokenizer_json},
 };
 use crate::{
     cache::{Cache, CacheEntry, EntryKey, GoOn, Kind},
     checkpoint::Checkpoint,
-    data::{Dataset, Document, SplitName},
+    data::{self, DataError, DataSpec, DocumentsDigest, SplitName, TextWindows},
     settings::{Lowercase, Settings, TrainOn},
-    train::error::Unfinished,
+    train::error::{TrainError, Unfinished},
 };
 
 /// Part of every key. It is raised when the same tokenizer would cut the same texts into other chunks.
-const TEXT_VERSION: &[u8] = b"text 2";
+const TEXT_VERSION: &[u8] = b"text 3";
 
-/// A dataset, with a number that no other dataset of the worker has.
-pub(crate) type NumberedDataset = (u64, Rc<Dataset>);
+/// The documents of a data set, with a number that no other data set of the worker has.
+#[derive(Clone)]
+pub(crate) struct NumberedDocuments {
+    pub(crate) number: u64,
+    pub(crate) spec: Rc<DataSpec>,
+    pub(crate) documents: Rc<Documents>,
+}
 
 /// Everything that decides the contents of a corpus.
 #[derive(PartialEq, Eq, Hash)]
 struct CorpusKey {
-    /// The dataset's number.
-    dataset: u64,
+    /// The number of the documents.
+    documents: u64,
     checkpoint: Checkpoint,
     lowercase: Lowercase,
     chunking: Chunking,
@@ -42,14 +48,14 @@ pub(crate) struct Corpora {
 }
 
 impl Corpora {
-    /// Returns `dataset`, tokenised as `settings` ask. `go_on` is asked while another process tokenises the same
-    /// texts.
+    /// Returns the documents of `data`, tokenised as `settings` ask. `go_on` is asked while texts are tokenised, here
+    /// or in another process.
     ///
     /// # Errors
-    /// When the tokenizer cannot be used, or when `go_on` asks to stop.
+    /// When the tokenizer cannot be used, when the texts are not those of the documents, or when `go_on` asks to stop.
     pub(crate) fn get(
         &mut self,
-        (dataset, data): &NumberedDataset,
+        data: &NumberedDocuments,
         settings: &Settings,
         cache: &Cache,
         go_on: &mut GoOn<'_>,
@@ -57,23 +63,23 @@ impl Corpora {
         let Settings { lowercase, train_on, .. } = *settings;
         let chunking = Chunking::of(settings);
         let checkpoint = settings.checkpoint.clone();
-        let key = CorpusKey { dataset: *dataset, checkpoint, lowercase, chunking, train_on };
+        let key = CorpusKey { documents: data.number, checkpoint, lowercase, chunking, train_on };
         if let Some(corpus) = self.by_key.get(&key) {
             return Ok(corpus.clone());
         }
         let json = tokenizer_json(&settings.checkpoint, lowercase)?;
         let digest = Sha256::digest(json.as_bytes());
         let tokenization = Tokenization {
+            data,
             settings,
             chunking,
             digest: digest.as_slice(),
             json: &json,
             encoder: OnceCell::new(),
         };
-        let mut split = |name, documents: &[Document]| tokenization.split(name, documents, cache, go_on);
-        let mut train = split(SplitName::Train, &data.train)?;
-        let validation = split(SplitName::Validation, &data.validation)?;
-        let test = split(SplitName::Test, &data.test)?;
+        let mut train = tokenization.split(SplitName::Train, cache, go_on)?;
+        let validation = tokenization.split(SplitName::Validation, cache, go_on)?;
+        let test = tokenization.split(SplitName::Test, cache, go_on)?;
         if train_on == TrainOn::Chunks {
             train = train.with_chunks_as_documents();
         }
@@ -85,6 +91,7 @@ impl Corpora {
 
 /// How one trial tokenises its texts.
 struct Tokenization<'a> {
+    data: &'a NumberedDocuments,
     settings: &'a Settings,
     chunking: Chunking,
     /// SHA-256 of the tokenizer's JSON.
@@ -98,27 +105,52 @@ impl Tokenization<'_> {
     fn split(
         &self,
         name: SplitName,
-        documents: &[Document],
         cache: &Cache,
         go_on: &mut GoOn<'_>,
     ) -> Result<TokenizedSplit, Unfinished> {
-        let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-        let labels = || documents.iter().map(|document| document.label).collect();
-        let claim = match cache.find(&self.key(&texts), go_on)? {
+        let labels = || self.data.documents.classes(name).clone();
+        let claim = match cache.find(&self.key(name), go_on)? {
             CacheEntry::Present(entry) => match TokenizedSplit::restore(&entry, labels()) {
                 Some(split) => return Ok(split),
                 None => None,
             },
             CacheEntry::Absent(claim) => Some(claim),
         };
-        let split = TokenizedSplit::new(&texts, labels(), self.encoder()?, self.chunking)
-            .map_err(|error| error.in_rows(name, |index| Some(documents.get(index)?.id)))?;
+        let split = self.tokenized(name, go_on)?;
         let entry = claim.and_then(|claim| {
             let head = split.entry_head(self.about(name));
             claim.store(&head, &mut |draft| split.store(draft))
         });
         // The mapped entry replaces the split in memory: workers that map the same entry share its pages.
         Ok(entry.and_then(|entry| TokenizedSplit::restore(&entry, labels())).unwrap_or(split))
+    }
+
+    /// Reads the texts of a split and tokenises them, some at a time.
+    fn tokenized(&self, name: SplitName, go_on: &mut GoOn<'_>) -> Result<TokenizedSplit, Unfinished> {
+        let NumberedDocuments { spec, documents, .. } = self.data;
+        let failed = |error| match error {
+            DataError::Changed { .. } => self.changed(),
+            error => Unfinished::Failed(TrainError::Data(Box::new(error))),
+        };
+        let texts = data::texts(spec, documents.dialects(), name, documents.split(name)).map_err(failed)?;
+        let (mut digest, mut draft) = (DocumentsDigest::new(documents.labels()), SplitDraft::default());
+        for window in TextWindows::new(texts) {
+            go_on()?;
+            let window = window.map_err(failed)?;
+            window.iter().for_each(|(document, text)| digest.add(*document, text));
+            let texts: Vec<&str> = window.iter().map(|(_, text)| text.as_str()).collect();
+            let id = |index: usize| Some(window.get(index)?.0.id as usize);
+            draft.add(&texts, self.encoder()?, self.chunking).map_err(|error| error.in_rows(name, id))?;
+        }
+        if digest.finish() != documents.digests().split(name) {
+            return Err(self.changed());
+        }
+        Ok(draft.finish(documents.classes(name).clone()))
+    }
+
+    /// The error for files whose texts are not those that the documents were made of.
+    fn changed(&self) -> Unfinished {
+        Unfinished::Failed(TrainError::data_changed(&self.data.spec.source.paths()))
     }
 
     fn encoder(&self) -> Result<&TextEncoder, TokenizerError> {
@@ -129,12 +161,14 @@ impl Tokenization<'_> {
         Ok(self.encoder.get_or_init(|| encoder))
     }
 
-    fn key(&self, texts: &[&str]) -> EntryKey {
+    /// The key of a split: its texts count by the digest of its documents.
+    fn key(&self, name: SplitName) -> EntryKey {
         let Chunking { length, stride, long, chunks_max } = self.chunking;
         let numbers = [length, stride, chunks_max].map(|number| (number as u64).to_le_bytes());
         let [length, stride, chunks_max] = numbers.each_ref().map(<[u8; 8]>::as_slice);
-        let chunking = [TEXT_VERSION, self.digest, length, stride, chunks_max, long.as_str().as_bytes()];
-        EntryKey::of(Kind::Text, chunking.into_iter().chain(texts.iter().map(|text| text.as_bytes())))
+        let texts = self.data.documents.digests().split(name).as_bytes();
+        let long = long.as_str().as_bytes();
+        EntryKey::of(Kind::Text, [TEXT_VERSION, self.digest, length, stride, chunks_max, long, texts])
     }
 
     /// Describes an entry for people: `train, m3e-small, chunks of 64`.

@@ -30,12 +30,12 @@ pub(crate) const FORWARD_TOKENS_MAX: usize = 2_048;
 pub(crate) struct TokenizedSplit {
     /// Token ids of all chunks, one chunk after another.
     ids: Numbers<u32>,
-    /// By chunk: its range in `ids`.
-    chunks: Vec<Range<usize>>,
-    /// By document: the range of its chunks in `chunks`.
-    documents: Vec<Range<usize>>,
+    /// By chunk: where it ends in `ids`; it begins where the one before it ends.
+    chunk_ends: Numbers<u64>,
+    /// By document: where its chunks end among the chunks.
+    document_ends: Numbers<u64>,
     /// By document: its class. Empty when the split is for predictions only.
-    labels: Vec<usize>,
+    labels: Numbers<u32>,
     /// Documents longer than the chunk length.
     pub(crate) long: usize,
     /// Tokens of all documents, special tokens aside.
@@ -43,6 +43,54 @@ pub(crate) struct TokenizedSplit {
     /// Unknown tokens among them.
     unknown: usize,
     tokens_digest: OnceCell<[u8; 32]>,
+}
+
+/// A split whose texts are being tokenised.
+#[derive(Default)]
+pub(crate) struct SplitDraft {
+    ids: Vec<u32>,
+    chunk_ends: Vec<u64>,
+    document_ends: Vec<u64>,
+    long: usize,
+    tokens: usize,
+    unknown: usize,
+}
+
+impl SplitDraft {
+    /// Adds `texts`, one document each.
+    pub(crate) fn add(
+        &mut self,
+        texts: &[&str],
+        encoder: &TextEncoder,
+        chunking: Chunking,
+    ) -> Result<(), TextError> {
+        for chunked in encoder.chunk(texts, chunking)? {
+            self.long += usize::from(chunked.is_long);
+            self.tokens += chunked.tokens;
+            self.unknown += chunked.unknown;
+            for chunk in chunked.chunks {
+                self.ids.extend(chunk);
+                self.chunk_ends.push(self.ids.len() as u64);
+            }
+            self.document_ends.push(self.chunk_ends.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// The split, with the class of each document; without classes, it is for predictions only.
+    pub(crate) fn finish(self, labels: Numbers<u32>) -> TokenizedSplit {
+        let Self { ids, chunk_ends, document_ends, long, tokens, unknown } = self;
+        TokenizedSplit {
+            ids: ids.into(),
+            chunk_ends: chunk_ends.into(),
+            document_ends: document_ends.into(),
+            labels,
+            long,
+            tokens,
+            unknown,
+            tokens_digest: OnceCell::new(),
+        }
+    }
 }
 
 /// The three splits under one tokenizer and chunking.
@@ -89,62 +137,42 @@ impl Corpus {
 }
 
 impl TokenizedSplit {
-    /// Tokenises `texts`, one document each. `labels` may be empty when nothing but predictions is wanted.
-    pub(crate) fn new(
-        texts: &[&str],
-        labels: Vec<usize>,
-        encoder: &TextEncoder,
-        chunking: Chunking,
-    ) -> Result<Self, TextError> {
-        let mut split = Self { labels, ..Self::default() };
-        let mut ids: Vec<u32> = Vec::new();
-        for chunked in encoder.chunk(texts, chunking)? {
-            let first = split.chunks.len();
-            split.long += usize::from(chunked.is_long);
-            split.tokens += chunked.tokens;
-            split.unknown += chunked.unknown;
-            for chunk in chunked.chunks {
-                let start = ids.len();
-                ids.extend(chunk);
-                split.chunks.push(start..ids.len());
-            }
-            split.documents.push(first..split.chunks.len());
-        }
-        split.ids = ids.into();
-        Ok(split)
+    /// Tokenises `texts`, one document each, for predictions.
+    pub(crate) fn new(texts: &[&str], encoder: &TextEncoder, chunking: Chunking) -> Result<Self, TextError> {
+        let mut draft = SplitDraft::default();
+        draft.add(texts, encoder, chunking)?;
+        Ok(draft.finish(Numbers::default()))
     }
 
     /// The head of the split's cache entry. Its arrays are: ids, ends of chunks, ends of documents, counts.
     pub(crate) fn entry_head(&self, about: String) -> EntryHead {
-        let ends = [self.chunks.len(), self.documents.len(), COUNTS].map(|count| (u64::TYPE, count));
+        let ends = [self.chunk_ends.len(), self.document_ends.len(), COUNTS].map(|count| (u64::TYPE, count));
         EntryHead::new(Kind::Text, about, &[&[(u32::TYPE, self.ids.len())], ends.as_slice()].concat())
     }
 
     /// Writes everything but the classes, for [`Self::restore`] to read.
     pub(crate) fn store(&self, draft: &mut EntryDraft) -> io::Result<()> {
-        let ends =
-            |ranges: &[Range<usize>]| -> Vec<u64> { ranges.iter().map(|range| range.end as u64).collect() };
         draft.put(0, 0, &self.ids)?;
-        draft.put(1, 0, &ends(&self.chunks))?;
-        draft.put(2, 0, &ends(&self.documents))?;
+        draft.put(1, 0, &self.chunk_ends)?;
+        draft.put(2, 0, &self.document_ends)?;
         draft.put(3, 0, &[self.long, self.tokens, self.unknown].map(|count| count as u64))
     }
 
     /// Returns the split that `entry` holds, with these classes. `None` when the entry's arrays do not describe
     /// a split with one document for each class.
-    pub(crate) fn restore(entry: &Entry, labels: Vec<usize>) -> Option<Self> {
+    pub(crate) fn restore(entry: &Entry, labels: Numbers<u32>) -> Option<Self> {
         let ids: Numbers<u32> = entry.array(0)?;
-        let chunks = ranges_ending_at(&entry.array(1)?, ids.len())?;
-        let documents = ranges_ending_at(&entry.array(2)?, chunks.len())?;
+        let (chunk_ends, document_ends): (Numbers<u64>, Numbers<u64>) = (entry.array(1)?, entry.array(2)?);
         let counts: Numbers<u64> = entry.array(3)?;
         let [long, tokens, unknown] = *counts else { return None };
         let [long, tokens, unknown] = [long, tokens, unknown].map(|count| usize::try_from(count).ok());
         let (long, tokens, unknown) = (long?, tokens?, unknown?);
+        let are_ends = are_ends(&chunk_ends, ids.len()) && are_ends(&document_ends, chunk_ends.len());
         let tokens_digest = OnceCell::new();
-        (documents.len() == labels.len()).then_some(Self {
+        (are_ends && document_ends.len() == labels.len()).then_some(Self {
             ids,
-            chunks,
-            documents,
+            chunk_ends,
+            document_ends,
             labels,
             long,
             tokens,
@@ -163,30 +191,31 @@ impl TokenizedSplit {
 
     /// Makes each chunk a document of its own, with the class of the document that it came from.
     pub(crate) fn with_chunks_as_documents(self) -> Self {
-        let label = |(document, chunks): (usize, &Range<usize>)| vec![self.labels[document]; chunks.len()];
-        let labels = self.documents.iter().enumerate().flat_map(label).collect();
-        let documents = (0..self.chunks.len()).map(|chunk| chunk..chunk + 1).collect();
-        Self { documents, labels, ..self }
+        let label = |document| vec![self.labels[document]; self.chunk_range(document).len()];
+        let labels: Vec<u32> = (0..self.document_count()).flat_map(label).collect();
+        let document_ends: Vec<u64> = (1..=self.chunk_ends.len() as u64).collect();
+        Self { document_ends: document_ends.into(), labels: labels.into(), ..self }
     }
 
     fn add_to(&self, hash: &mut Sha256) {
-        let mut list = |numbers: &mut dyn ExactSizeIterator<Item = usize>| {
+        let mut list = |numbers: &mut dyn ExactSizeIterator<Item = u64>| {
             hash.update((numbers.len() as u64).to_le_bytes());
-            numbers.for_each(|number| hash.update((number as u64).to_le_bytes()));
+            numbers.for_each(|number| hash.update(number.to_le_bytes()));
         };
-        list(&mut self.ids.iter().map(|&id| id as usize));
-        list(&mut self.chunks.iter().map(|chunk| chunk.end));
-        list(&mut self.documents.iter().map(|document| document.end));
-        list(&mut self.labels.iter().copied());
+        list(&mut self.ids.iter().map(|&id| u64::from(id)));
+        list(&mut self.chunk_ends.iter().copied());
+        list(&mut self.document_ends.iter().copied());
+        list(&mut self.labels.iter().map(|&label| u64::from(label)));
     }
 
     /// SHA-256 of the chunks alone: how they are grouped into documents does not change it.
     pub(crate) fn tokens_digest(&self) -> &[u8] {
         self.tokens_digest.get_or_init(|| {
             let mut hash = Sha256::new();
-            for chunk in &self.chunks {
+            for chunk in 0..self.chunk_count() {
+                let chunk = range(&self.chunk_ends, chunk);
                 hash.update((chunk.len() as u64).to_le_bytes());
-                hash.update(bytemuck::cast_slice(&self.ids[chunk.clone()]));
+                hash.update(bytemuck::cast_slice(&self.ids[chunk]));
             }
             hash.finalize().into()
         })
@@ -194,12 +223,12 @@ impl TokenizedSplit {
 
     /// Number of documents.
     pub(crate) fn document_count(&self) -> usize {
-        self.documents.len()
+        self.document_ends.len()
     }
 
     /// Number of chunks.
     pub(crate) fn chunk_count(&self) -> usize {
-        self.chunks.len()
+        self.chunk_ends.len()
     }
 
     /// Number of token ids, special tokens included.
@@ -209,23 +238,25 @@ impl TokenizedSplit {
 
     /// The class of a document.
     pub(crate) fn label(&self, document: usize) -> usize {
-        self.labels[document]
+        self.labels[document] as usize
     }
 
     /// A document's chunks, as a range of the split's chunks.
     pub(crate) fn chunk_range(&self, document: usize) -> Range<usize> {
-        self.documents[document].clone()
+        range(&self.document_ends, document)
     }
 
     /// A document's token ids, as a range of the split's token ids.
     pub(crate) fn token_range(&self, document: usize) -> Range<usize> {
-        let chunks = &self.chunks[self.documents[document].clone()];
-        chunks.first().map_or(0, |chunk| chunk.start)..chunks.last().map_or(0, |chunk| chunk.end)
+        // A document has at least one chunk.
+        let chunks = self.chunk_range(document);
+        let last = chunks.end.saturating_sub(1);
+        range(&self.chunk_ends, chunks.start).start..range(&self.chunk_ends, last).end
     }
 
     /// The token ids of each chunk of a document.
     fn document_chunks(&self, document: usize) -> impl Iterator<Item = &[u32]> {
-        self.documents[document].clone().map(|chunk| &self.ids[self.chunks[chunk].clone()])
+        self.chunk_range(document).map(|chunk| &self.ids[range(&self.chunk_ends, chunk)])
     }
 
     /// The token ids of each chunk of `documents`, document by document.
@@ -238,7 +269,7 @@ impl TokenizedSplit {
         let mut end = 0;
         let range = |&document: &usize| {
             let start = end;
-            end += self.documents[document].len();
+            end += self.chunk_range(document).len();
             start..end
         };
         documents.iter().map(range).collect()
@@ -277,7 +308,7 @@ impl TokenizedSplit {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let (mut chunks, mut longest) = (0, 0);
         for &document in documents {
-            let count = self.documents[document].len();
+            let count = self.chunk_range(document).len();
             let length = self.longest_chunk(document).max(longest);
             match groups.last_mut() {
                 Some(group) if (chunks + count) * length <= tokens_max => {
@@ -301,17 +332,18 @@ impl TokenizedSplit {
     }
 }
 
-/// Returns the ranges that end at `ends`; each begins where the one before it ends. `None` unless the ranges are
-/// not empty and together cover `length`.
-fn ranges_ending_at(ends: &[u64], length: usize) -> Option<Vec<Range<usize>>> {
+/// The range that ends at `ends[index]` and begins where the one before it ends.
+fn range(ends: &[u64], index: usize) -> Range<usize> {
+    // `usize` has 64 bits wherever this program runs.
+    let place = |end: u64| usize::try_from(end).unwrap_or(usize::MAX);
+    let start = index.checked_sub(1).map_or(0, |before| place(ends[before]));
+    start..place(ends[index])
+}
+
+/// Whether `ends` are the ends of ranges that are not empty and together cover `length`.
+fn are_ends(ends: &[u64], length: usize) -> bool {
     let mut start = 0;
-    let mut ranges = Vec::with_capacity(ends.len());
-    for &end in ends {
-        let end = usize::try_from(end).ok().filter(|end| *end > start)?;
-        ranges.push(start..end);
-        start = end;
-    }
-    (start == length).then_some(ranges)
+    ends.iter().all(|end| *end > std::mem::replace(&mut start, *end)) && start == length as u64
 }
 
 #[cfg(test)]
@@ -325,7 +357,12 @@ mod tests {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let encoder = TextEncoder::open(&Checkpoint::Mini, Lowercase::Tokenizer).unwrap();
         let chunking = Chunking { stride: 4, ..Chunking::whole(16) };
-        TokenizedSplit::new(&texts, vec![0; lengths.len()], &encoder, chunking).unwrap()
+        let mut draft = SplitDraft::default();
+        // In two parts, as long texts are.
+        let (first, second) = texts.split_at(texts.len() / 2);
+        draft.add(first, &encoder, chunking).unwrap();
+        draft.add(second, &encoder, chunking).unwrap();
+        draft.finish(vec![0; lengths.len()].into())
     }
 
     fn hundred_documents() -> TokenizedSplit {
@@ -351,9 +388,9 @@ mod tests {
     #[test]
     fn chunks_as_documents_have_their_documents_classes() {
         let mut split = split(&[5, 40, 5]);
-        split.labels = vec![0, 1, 2];
+        split.labels = vec![0, 1, 2].into();
         let chunks = split.with_chunks_as_documents();
-        assert_eq!(chunks.labels, [0, 1, 1, 1, 1, 2]);
+        assert_eq!(*chunks.labels, [0, 1, 1, 1, 1, 2]);
         assert_eq!((chunks.document_count(), chunks.chunk_count(), chunks.long), (6, 6, 1));
     }
 

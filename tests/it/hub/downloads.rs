@@ -72,7 +72,7 @@ impl Mirror {
 }
 
 fn hub(environment: Environment) -> Hub {
-    Hub::new(environment, Pace { attempts: 3, wait: Duration::ZERO })
+    Hub::new(environment, Pace { attempts: 3, wait: Duration::ZERO, window: Duration::from_millis(50) })
 }
 
 fn from(start: usize) -> String {
@@ -162,6 +162,67 @@ fn a_file_that_is_shorter_than_the_hub_says_is_never_taken() {
     let error = mirror.fetch().unwrap_err();
     assert!(error.is_passing(), "{error}");
     assert!(!mirror.file(WEIGHTS).exists());
+}
+
+/// The folder of what has come.
+fn blobs(mirror: &Mirror) -> Vec<String> {
+    let folder = mirror.cache.path().join("models--tiny--bert/blobs");
+    let files = fs::read_dir(folder).into_iter().flatten();
+    files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_small_file_without_an_end_is_given_up_and_not_kept() {
+    let mirror = Mirror::new(model(), Fault::Endless);
+    let error = mirror.fetch().unwrap_err();
+    assert!(matches!(&error, HubError::TooLarge { file, size: None, .. } if file == "vocab.txt"), "{error}");
+    assert!(!error.is_passing() && error.help().contains("HF_ENDPOINT"), "{}", error.help());
+    assert_eq!(blobs(&mirror), [""; 0]);
+}
+
+#[test]
+fn a_small_file_that_is_said_to_be_large_is_not_asked_for() {
+    let mirror = Mirror::new(model(), Fault::Size(10_000_000_000));
+    let error = mirror.fetch().unwrap_err();
+    assert!(matches!(error, HubError::TooLarge { size: Some(10_000_000_000), .. }), "{error}");
+    assert!(
+        mirror
+            .server
+            .requests()
+            .iter()
+            .all(|request| request.method != "GET" || request.path.contains("/api/"))
+    );
+}
+
+#[test]
+fn a_small_file_that_is_longer_than_the_hub_says_is_thrown_away() {
+    let mirror = Mirror::new(model(), Fault::Size(3));
+    let error = mirror.fetch().unwrap_err();
+    assert!(matches!(error, HubError::Damaged { .. }), "{error}");
+    assert_eq!(blobs(&mirror), [""; 0]);
+}
+
+#[test]
+fn a_byte_now_and_then_is_no_answer() {
+    let mirror = Mirror::new(model(), Fault::Drip);
+    let error = mirror.fetch().unwrap_err();
+    assert!(matches!(error, HubError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_comes_a_byte_now_and_then_is_given_up() {
+    let mirror = Mirror::new(model(), Fault::Nothing);
+    let id = mirror.hub().prepare(&HubId::parse(MODEL).unwrap()).unwrap();
+    mirror.server.fail(Fault::DripWeights);
+    let error = mirror.hub().fetch_weights(&id).unwrap_err();
+    assert!(matches!(error, HubError::Cut { attempts: 3, .. }), "{error}");
+}
+
+#[test]
+fn redirects_without_an_end_are_not_followed() {
+    let mirror = Mirror::new(model(), Fault::Circle);
+    let error = mirror.fetch().unwrap_err();
+    assert!(error.to_string().contains("redirects without an end"), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
@@ -43,6 +44,16 @@ pub(crate) enum Fault {
     OtherBytes,
     /// The hub says that large files have one byte more than they have.
     WrongSize,
+    /// The hub does not say how large its small files are, and sends zeros behind them without an end.
+    Endless,
+    /// The hub says that its small files have so many bytes.
+    Size(u64),
+    /// Every answer that has a body is a byte now and then, without an end.
+    Drip,
+    /// The same, of the storage alone.
+    DripWeights,
+    /// Every answer is a redirect to itself.
+    Circle,
 }
 
 struct State {
@@ -140,9 +151,22 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) {
     let mut state = state.lock().unwrap();
     state.requests.push(request.clone());
     let response = state.respond(&request);
+    let fault = state.fault;
     drop(state);
     // A client that has seen enough may be gone.
-    let _ = (&*stream).write_all(&response);
+    let mut is_open = (&*stream).write_all(&response).is_ok() && request.method == "GET";
+    while is_open {
+        let more: &[u8] = match fault {
+            Fault::Endless if request.path.ends_with("vocab.txt") => &[0; 1 << 16],
+            Fault::DripWeights if request.path.starts_with("/storage/") => b" ",
+            Fault::Drip => b" ",
+            _ => return,
+        };
+        is_open = (&*stream).write_all(more).is_ok();
+        if more.len() == 1 {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 fn response(status: u16, headers: &[(&str, String)], body: &[u8]) -> Vec<u8> {
@@ -163,6 +187,14 @@ impl State {
             return response(status, &[length(b"")], b"");
         }
         let path = request.path.clone();
+        match self.fault {
+            Fault::Circle => return response(302, &[("location", path), length(b"")], b""),
+            Fault::DripWeights if path.starts_with("/storage/") => {
+                return response(200, &[], b" ");
+            }
+            Fault::Drip if request.method == "GET" => return response(200, &[], b" "),
+            _ => {}
+        }
         if let Some(etag) = path.strip_prefix("/storage/") {
             return self.store(etag, request);
         }
@@ -212,8 +244,14 @@ impl State {
             return response(307, &[commit, ("location", format!("/cache/{file}")), length(b"")], b"");
         }
         if bytes.len() <= LARGE {
-            let headers = [commit, ("etag", format!("W/\"{etag}\"")), length(bytes)];
-            return response(200, &headers, if is_head { b"" } else { bytes });
+            let body = if is_head { b"" } else { bytes.as_slice() };
+            let size = match self.fault {
+                Fault::Size(size) if is_head => ("content-length", size.to_string()),
+                _ => length(bytes),
+            };
+            let headers = [commit, ("etag", format!("W/\"{etag}\"")), size];
+            let headers = if self.fault == Fault::Endless { &headers[..2] } else { &headers };
+            return response(200, headers, body);
         }
         let size = bytes.len() + usize::from(self.fault == Fault::WrongSize);
         let location = format!("http://{}/storage/{etag}", self.storage);
