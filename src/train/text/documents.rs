@@ -246,6 +246,7 @@ fn about(source: &Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::CopyRoom;
     use crate::{cache::CacheSpec, data::Shares, samples};
 
     /// A file with data, and a cache beside it.
@@ -262,7 +263,7 @@ mod tests {
         std::fs::write(&path, format!("text,label\n{}", rows.concat())).unwrap();
         let spec = samples::data_spec(Source::Single { path, split: Shares::default() });
         let cache = CacheSpec { folder: folder.path().join("cache"), bytes: 1 << 20 };
-        Shared { folder, spec, cache: Cache::new(Some(cache)) }
+        Shared { folder, spec, cache: Cache::new(Some(cache), CopyRoom::default()) }
     }
 
     impl Shared {
