@@ -98,7 +98,7 @@ impl Rests {
         };
         let lasted = now.duration_since(since);
         if !trouble.has_company && lasted >= give_up {
-            self.given_up = Some(trouble.why.clone() + &advice(shortage));
+            self.given_up = Some(trouble.why.clone() + &advice(shortage, &trouble.why));
             return Follows::GiveUp;
         }
         if self.announced.is_some_and(|at| now.duration_since(at) < REPEAT) {
@@ -132,9 +132,10 @@ impl Rests {
     }
 }
 
-/// What a person can do.
-fn advice(shortage: Option<Shortage>) -> String {
-    shortage.map_or_else(String::new, |shortage| format!("; {}", shortage.remedy()))
+/// What a person can do, unless the reason says it.
+fn advice(shortage: Option<Shortage>, why: &str) -> String {
+    let remedy = shortage.map(Shortage::remedy).filter(|remedy| !why.contains(remedy));
+    remedy.map_or_else(String::new, |remedy| format!("; {remedy}"))
 }
 
 fn warning(trouble: &Trouble, lasted: Duration, length: Duration, shortage: Option<Shortage>) -> String {
@@ -144,7 +145,7 @@ fn warning(trouble: &Trouble, lasted: Duration, length: Duration, shortage: Opti
         "{still} worker can run on {device}: {why}. No trial fails for that: {device} is tried again in {}, \
          then less and less often{}. Ctrl-C ends the run",
         spell_time(length),
-        advice(shortage)
+        advice(shortage, why)
     )
 }
 
