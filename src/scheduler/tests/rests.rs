@@ -25,7 +25,7 @@ fn other_slots_go_on_while_one_rests_with_its_trial_first() {
     assert_eq!(actions[1..], [spawn(third)]);
     scheduler.step(no_process(SLOT));
     let actions = scheduler.step(Input::Line(Slot(1), WorkerLine::Finished(T2, outcome())));
-    let given = vec![GivenTrial { trial: third, micro_batch: None }];
+    let given = vec![GivenTrial { trial: third, micro_batch: None, without_cache: false }];
     assert_eq!(actions.last(), Some(&Action::Run { slot: Slot(1), trials: given }));
 }
 
