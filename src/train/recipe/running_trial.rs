@@ -53,6 +53,7 @@ impl<C: Compute> RunningTrial<'_, C> {
     /// # Errors
     /// When an entry has changed since it was opened.
     pub(super) fn verify_entries(&self) -> Result<(), ChangedEntry> {
+        self.data.verify()?;
         self.corpus.verify()?;
         self.frozen.verify()
     }

@@ -148,9 +148,13 @@ impl Tokenization<'_> {
         Ok(draft.finish(documents.classes(name).clone()))
     }
 
-    /// The error for files whose texts are not those that the documents were made of.
+    /// The error for files whose texts are not those that the documents were made of, or for documents that have
+    /// changed since.
     fn changed(&self) -> Unfinished {
-        Unfinished::Failed(TrainError::data_changed(&self.data.spec.source.paths()))
+        Unfinished::Failed(match self.data.documents.verify() {
+            Ok(()) => TrainError::data_changed(&self.data.spec.source.paths()),
+            Err(changed) => changed.into(),
+        })
     }
 
     fn encoder(&self) -> Result<&TextEncoder, TokenizerError> {

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cache::{
-        Cache, CacheEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number, Numbers,
-        Stopped,
+        Cache, CacheEntry, ChangedEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number,
+        Numbers, Stopped,
     },
     data::{self, DataSpec, Dataset, Dialects, Document, Source, SplitName, TableFormat},
     fingerprint::{self, DataDigests},
@@ -126,6 +126,15 @@ impl Documents {
         };
         let [train, validation, test] = SplitName::ALL.map(split);
         Some(Self { splits: [train?, validation?, test?], facts })
+    }
+
+    /// Compares the cache entry that the documents stand in, if there is one, with its digest again.
+    ///
+    /// # Errors
+    /// When it has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        // All splits stand in one entry.
+        self.classes(SplitName::Train).verify()
     }
 
     /// Class names.
@@ -246,8 +255,11 @@ fn about(source: &Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::CopyRoom;
-    use crate::{cache::CacheSpec, data::Shares, samples};
+    use crate::{
+        cache::{CacheSpec, CopyRoom},
+        data::Shares,
+        samples,
+    };
 
     /// A file with data, and a cache beside it.
     struct Shared {
@@ -257,13 +269,17 @@ mod tests {
     }
 
     fn shared() -> Shared {
+        shared_with(CopyRoom::default())
+    }
+
+    fn shared_with(room: CopyRoom) -> Shared {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         let rows: Vec<String> = (0..40).map(|row| format!("text {row},{}\n", row % 2)).collect();
         std::fs::write(&path, format!("text,label\n{}", rows.concat())).unwrap();
         let spec = samples::data_spec(Source::Single { path, split: Shares::default() });
         let cache = CacheSpec { folder: folder.path().join("cache"), bytes: 1 << 20 };
-        Shared { folder, spec, cache: Cache::new(Some(cache), CopyRoom::default()) }
+        Shared { folder, spec, cache: Cache::new(Some(cache), room) }
     }
 
     impl Shared {
@@ -318,6 +334,21 @@ mod tests {
         let error = Documents::get(&shared.spec, None, &shared.cache, &mut || Ok(()));
         let after = error.map_or_else(|_| None, |found| Some(found.digests().clone()));
         assert_ne!(after.as_ref(), Some(before.digests()));
+    }
+
+    #[test]
+    fn a_mapped_entry_that_changes_is_found_to_have_changed() {
+        let shared = shared_with(CopyRoom::of(0));
+        let documents = shared.get(None);
+        documents.verify().unwrap();
+        let folder = shared.folder.path().join("cache");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        for path in files.filter(|path| path.extension().is_none()) {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            let last = file.metadata().unwrap().len() - 1;
+            std::os::unix::fs::FileExt::write_all_at(&file, &[9], last).unwrap();
+        }
+        assert!(documents.verify().is_err());
     }
 
     #[test]
