@@ -65,6 +65,9 @@ fn stored(files: &TokenizerFiles) -> Result<(PathBuf, String), TokenizerError> {
     if named::is_file(&whole) {
         let text = read(&whole)?;
         let value = parsed(&text, &whole)?;
+        if !value.is_object() {
+            return Err(files::kind(&whole, "the file", &value, "an object"));
+        }
         let recipe = Recipe::new(files, whole.clone(), Some(&value))?;
         return Ok((whole, recipe.of_file(files, kind, text, value)?));
     }

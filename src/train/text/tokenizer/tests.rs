@@ -107,6 +107,13 @@ fn a_tokenizer_that_puts_nothing_around_a_text_leaves_it_alone() {
 }
 
 #[test]
+fn a_tokenizer_json_that_is_no_object_is_refused() {
+    let general = config(json!({ "tokenizer_class": "PreTrainedTokenizerFast" }));
+    let error = error_of(&bert(&[("tokenizer.json", json!("[1]")), general]));
+    assert!(error.ends_with("tokenizer.json: the file is [1], not an object"), "{error}");
+}
+
+#[test]
 fn added_tokens_beside_a_vocabulary_are_read() {
     let folder = bert(&[vocab_txt(), ("added_tokens.json", json!({ "新词": 26, "<E>": 27 }))]);
     assert_eq!(ids_of(&folder, "新词很好<E>"), [2, 26, 5, 6, 27, 3]);

@@ -42,7 +42,9 @@ fn growth_of(part: &Part<'_>) -> Result<f64, Fault> {
         "NFC" | "NFD" => 3.0,
         _ => 11.0,
     };
-    if let Some(map) = part.value.get("precompiled_charsmap") {
+    // The library panics at one without its map.
+    if part.kind() == "Precompiled" || part.value.get("precompiled_charsmap").is_some() {
+        let map = &part.value["precompiled_charsmap"];
         growth = growth.max(charsmap::growth(map, &format!("{}.precompiled_charsmap", part.field))?);
     }
     if part.value.get("prepend").is_some() {

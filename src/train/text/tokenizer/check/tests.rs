@@ -66,6 +66,11 @@ fn a_normalizer_without_bounds_is_refused() {
     );
     refused("/normalizer", map("////////"), "its array has 4294967295 bytes, but 2 are there");
     refused("/normalizer", map("?"), "normalizer.precompiled_charsmap is no map of characters: ");
+    refused(
+        "/normalizer",
+        json!({ "type": "Precompiled" }),
+        "precompiled_charsmap is no map of characters: it is no text",
+    );
     // A kind that the library does not know is taken by its keys.
     refused(
         "/normalizer",
