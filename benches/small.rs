@@ -166,6 +166,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         arithmetic: String::new(),
         notes: Vec::new(),
         trials_per_worker: 1,
+        has_cache: true,
     };
     let mut scheduler = Scheduler::new(&pending, terms);
     let mut log = Vec::new();

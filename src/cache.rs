@@ -6,9 +6,14 @@
 //! Its own digest is checked when it is opened. An entry that cannot be read or written is
 //! computed again: the cache fails no trial, and changes no number.
 //!
+//! Other programs can change a file all the same. So a worker copies entries into its own memory
+//! while there is room (`CopyRoom`). The others are mapped, and their digests are compared again
+//! before a checkpoint or an outcome counts (`Numbers::verify`).
+//!
 //! A search that finds no entry returns a `Claim`, the right to make the entry. The claim
 //! holds a lock that others wait for and that the kernel frees when its holder dies.
 
+mod digest;
 mod entry;
 mod kind;
 mod mapped;
@@ -28,10 +33,10 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use self::{
     entry::{Entry, EntryDraft, EntryHead, Number},
-    mapped::Numbers,
+    mapped::{CopyRoom, Numbers},
     stopped::GoOn,
 };
-pub use self::{kind::Kind, stopped::Stopped};
+pub use self::{kind::Kind, mapped::ChangedEntry, stopped::Stopped};
 use crate::{
     display::plain,
     error_chain::chain,
@@ -100,6 +105,7 @@ struct Destination {
     folder: Place,
     /// The largest number of bytes of all entries together.
     bytes_max: u64,
+    room: CopyRoom,
     entry: Place,
     /// Held while the entry is made. Without it, on a file system that knows no locks, several processes may make
     /// the entry at once.
@@ -110,12 +116,15 @@ struct Destination {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cache {
     spec: Option<CacheSpec>,
+    /// For copies of entries in memory.
+    room: CopyRoom,
 }
 
 impl Cache {
-    /// The cache that `spec` describes. Without a spec, no entry is found and none is kept.
-    pub(crate) const fn new(spec: Option<CacheSpec>) -> Self {
-        Self { spec }
+    /// The cache that `spec` describes. Without a spec, no entry is found and none is kept. Entries are copied into
+    /// memory while `room` has room.
+    pub(crate) const fn new(spec: Option<CacheSpec>, room: CopyRoom) -> Self {
+        Self { spec, room }
     }
 
     /// The largest number of bytes of all entries together.
@@ -139,11 +148,12 @@ impl Cache {
         };
         let folder = spec.place();
         let place = folder.join(&key.0);
-        if let Some(entry) = open(&place) {
+        if let Some(entry) = open(&place, &self.room) {
             return Ok(CacheEntry::Present(entry));
         }
         let lock = make_folder(&folder).and_then(|()| lock_place(&place).open_or_make());
-        let mut destination = Destination { folder, bytes_max: spec.bytes, entry: place, lock: None };
+        let (room, bytes_max) = (self.room.clone(), spec.bytes);
+        let mut destination = Destination { folder, bytes_max, room, entry: place, lock: None };
         let Ok(lock) = lock else {
             return Ok(CacheEntry::Absent(Claim { destination: Some(destination) }));
         };
@@ -160,7 +170,7 @@ impl Cache {
             thread::sleep(LOOK_EVERY);
         }
         // The process that held the lock may have made the entry.
-        let made = open(&destination.entry);
+        let made = open(&destination.entry, &self.room);
         let claim = Claim { destination: Some(destination) };
         Ok(made.map_or(CacheEntry::Absent(claim), CacheEntry::Present))
     }
@@ -174,7 +184,7 @@ impl Claim {
         head: &EntryHead,
         write: &mut dyn FnMut(&mut EntryDraft) -> io::Result<()>,
     ) -> Option<Entry> {
-        let Destination { folder, bytes_max, entry, .. } = self.destination.as_ref()?;
+        let Destination { folder, bytes_max, room, entry, .. } = self.destination.as_ref()?;
         let length = head.file_length();
         if length > *bytes_max {
             return None;
@@ -186,7 +196,7 @@ impl Claim {
             draft.finish()
         });
         match stored {
-            Ok(()) => Entry::open(entry, false).ok(),
+            Ok(()) => Entry::open(entry, room).ok(),
             // A stop on the way is no trouble to tell of.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => {
@@ -207,8 +217,8 @@ impl Drop for Claim {
 }
 
 /// Opens the entry at `place`, and sets its time of use. A damaged entry is removed.
-fn open(place: &Place) -> Option<Entry> {
-    match Entry::open(place, true) {
+fn open(place: &Place, room: &CopyRoom) -> Option<Entry> {
+    match Entry::open(place, room) {
         Ok(entry) => {
             // Without a new time the entry only seems older than it is.
             let _ = place.open().and_then(|file| file.set_modified(SystemTime::now()));

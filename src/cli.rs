@@ -18,6 +18,7 @@ mod observing;
 mod open;
 mod predict;
 mod prepare;
+mod reopening;
 mod run;
 mod shell;
 mod show;
@@ -27,6 +28,7 @@ mod terminal;
 mod texts;
 mod tips;
 mod tokenizer;
+mod verify;
 mod worker;
 
 use std::path::PathBuf;
@@ -66,6 +68,8 @@ enum SweepCommand {
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
     Status(status::StatusArgs),
+    /// Check every file of a sweep's results
+    Verify(verify::VerifyArgs),
     /// List the sweeps of the results folder
     List(list::ListArgs),
     /// List what trials share on the disk, or remove it
@@ -123,6 +127,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),
         SweepCommand::Status(args) => status::status(&args, &results),
+        SweepCommand::Verify(args) => verify::verify(&args, &results),
         SweepCommand::List(args) => list::list(&args, &results),
         SweepCommand::Cache(args) => cache::cache(&args, &results),
         SweepCommand::Devices(args) => devices::devices(&args),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    fingerprint::FileDigest,
     metrics::Scores,
     system::device::Device,
     trial::{Failure, Trial, TrialId, TrialRef},
@@ -199,6 +200,22 @@ pub struct Outcome {
     /// Wall-clock seconds over all attempts, without those of the trial whose final checkpoint it started
     /// from.
     pub seconds: f64,
+    /// The files of the result, as they were written. Older logs lack them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<ResultFiles>,
+}
+
+/// The files that are a complete trial's result, as they were written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultFiles {
+    /// `best/model.safetensors`.
+    pub best: FileDigest,
+    /// `last/model.safetensors`.
+    pub last: FileDigest,
+    /// `metrics.csv`.
+    pub metrics: FileDigest,
+    /// `predictions.csv`.
+    pub predictions: FileDigest,
 }
 
 /// How far a running trial is. Shown live, never logged.

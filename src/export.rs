@@ -21,7 +21,10 @@ pub use self::{
     model::{Choice, Model},
     staging::remove_leftovers,
 };
-use crate::system::files::{self, Place, exchange};
+use crate::{
+    fingerprint::FileDigest,
+    system::files::{self, Place, exchange},
+};
 
 /// Writes `model` to the folder `out`. An exported model that stands there is replaced in one step: at any moment,
 /// and after a crash at any moment, the folder holds one whole model.
@@ -62,8 +65,32 @@ fn parent_of(folder: &Place) -> io::Result<Place> {
     folder.parent().ok_or_else(|| io::Error::other("it has no name; name another folder"))
 }
 
-/// Refuses a folder that is not empty and holds anything else than the files of an exported model.
+/// The file with the parameters of the exported model in `folder`, with its length and digest as it was written.
+///
+/// `None` if the folder holds no exported model. The digest is missing if an earlier version exported it.
+#[must_use]
+pub fn exported_parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)> {
+    huggingface::parameters(folder)
+}
+
+/// How often a folder is looked at while other exports take its place.
+const LOOKS_MAX: u32 = 20;
+
+/// Refuses a folder that is not empty and holds anything else than the files of an exported model. One that another
+/// export replaces meanwhile is looked at again.
 fn refuse_foreign_files(folder: &Place) -> Result<(), ExportError> {
+    let mut looks = 1;
+    loop {
+        let before = folder.identity().ok();
+        let found = look_for_foreign_files(folder);
+        if found.is_ok() || looks >= LOOKS_MAX || folder.identity().ok() == before {
+            return found;
+        }
+        looks += 1;
+    }
+}
+
+fn look_for_foreign_files(folder: &Place) -> Result<(), ExportError> {
     let taken = || ExportError::Taken { path: folder.path().to_owned() };
     let names = match folder.names() {
         // A link to nowhere is not ours.

@@ -1,4 +1,4 @@
-//! Digests of the documents and the checkpoints that trials are trained on.
+//! Digests of the documents and the checkpoints that trials are trained on, and of files that trials leave.
 //!
 //! Equal digests mean equal contents, whatever the paths of the files. A checkpoint's weights are read
 //! whole, since a model that was trained further has files of the same names and sizes. Reading 400 MB
@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -18,7 +19,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::{Dataset, Source, SplitName},
     hub::{ShardIndex, WEIGHT_FILES},
-    system::files::named,
+    system::files::{Place, named},
 };
 
 /// The files that describe an encoder and its tokenizer; a checkpoint has some of them.
@@ -43,6 +44,15 @@ pub struct FingerprintError {
     path: PathBuf,
     /// Why it could not be read.
     source: io::Error,
+}
+
+/// The length and the digest of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Its bytes.
+    pub bytes: u64,
+    /// SHA-256 of its contents, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Digests of the data and the checkpoints of a plan.
@@ -179,7 +189,10 @@ fn shards(index: &Path) -> Vec<String> {
 
 /// SHA-256 of a file.
 fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = named::open(path)?;
+    digest_of_open(named::open(path)?)
+}
+
+fn digest_of_open(mut file: File) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {
@@ -188,6 +201,21 @@ fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
             read => hash.update(block.get(..read).unwrap_or_default()),
         }
     }
+}
+
+/// The length and the digest of the file at `place`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn digest_of(place: &Place) -> io::Result<FileDigest> {
+    let file = place.open()?;
+    let bytes = file.metadata()?.len();
+    Ok(FileDigest { bytes, sha256: hex(&digest_of_open(file)?) })
+}
+
+/// The length and the digest of a file with these contents.
+pub(crate) fn bytes_digest(bytes: &[u8]) -> FileDigest {
+    FileDigest { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
 }
 
 /// `bytes` as lower-case hexadecimal digits.

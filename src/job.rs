@@ -44,6 +44,14 @@ pub struct Attempt {
     /// Which trials share steps with this one.
     #[serde(skip_serializing_if = "Sharing::is_none")]
     pub sharing: Sharing,
+    /// Whether it uses no cache, since entries changed under earlier attempts.
+    #[serde(skip_serializing_if = "is_false")]
+    pub without_cache: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// Which trials share steps with this one: trials that are trained alike until the shorter one ends.

@@ -409,11 +409,14 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_version_is_refused_whatever_else_it_says() {
-        let text = format!("{FIRST}{{\"v\":3,\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
+        let later = LOG_VERSION + 1;
+        let text = format!("{FIRST}{{\"v\":{later},\"seq\":2,\"event\":{{\"unheard_of\":[]}}}}\n");
         assert_eq!(
             refused(&text),
-            "events.jsonl line 2 was written by a later version (log format 3, this program reads up to 2); \
-             use that version, or forget the sweep's results: sweep run SPEC --fresh"
+            format!(
+                "events.jsonl line 2 was written by a later version (log format {later}, this program reads up to \
+                 {LOG_VERSION}); use that version, or forget the sweep's results: sweep run SPEC --fresh"
+            )
         );
     }
 

@@ -24,7 +24,7 @@ pub use self::{
     board::{BinaryClasses, Leaderboard, LeaderboardRow},
     confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
-    predictions::{Prediction, PredictionsError, read_predictions},
+    predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
     rank_by::RankBy,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,

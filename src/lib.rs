@@ -24,6 +24,7 @@ pub mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hub;
+pub mod integrity;
 pub mod job;
 pub mod journal;
 pub mod leaderboard;

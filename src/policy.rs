@@ -157,7 +157,7 @@ impl Retries {
     /// Further attempts after failures of a kind.
     #[must_use]
     pub fn of(mut self, kind: &FailureKind) -> u32 {
-        // A full disk and a shortage are waited out, and count for nothing.
+        // A full disk and a shortage are waited out, and after a changed cache entry the cache is left out: none counts.
         self.entry(kind.name()).map_or(u32::MAX, |number| *number)
     }
 

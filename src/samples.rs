@@ -75,6 +75,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         validation: evaluation.validation.clone(),
         test: scores(wrong(evaluation.validation.loss) + 4, evaluation.validation.loss + 0.02),
         seconds: 3.0 * val_losses.len() as f64,
+        files: None,
     });
     let settings = Settings { epochs: val_losses.len().max(1), ..Settings::default() };
     TrialRecord {

@@ -10,7 +10,8 @@
 //! attempt: its slot rests; a failed attempt is
 //! repeated in a fresh process, after the old one has been reaped, as often as the
 //! retries allow; after memory ran out, the attempt is repeated as it was, then
-//! with ever smaller passes, then alone; while the disk is full nothing is started;
+//! with ever smaller passes, then alone; after entries of the cache changed under a
+//! trial, it goes on without the cache, and no failure counts; while the disk is full nothing is started;
 //! a trial that starts from another trial's final checkpoint waits until that trial
 //! is over, however it ends; no trial is lost.
 
@@ -22,13 +23,14 @@ mod queue;
 mod slots;
 mod state;
 
+use self::{
+    attempts::Measures,
+    slots::{AfterExit, MemoryPool, SlotState},
+    state::Phase,
+};
 pub use self::{
     messages::{Action, GivenTrial, Input, PendingTrial, Slot, Terms, WorkerExit},
     state::Scheduler,
-};
-use self::{
-    slots::{AfterExit, MemoryPool, SlotState},
-    state::Phase,
 };
 use crate::{
     event::Event,
@@ -159,8 +161,10 @@ impl Scheduler {
 
     /// Gives a worker the trials that were started for it.
     fn run(&mut self, slot: Slot, trials: Vec<TrialId>, out: &mut Vec<Action>) {
-        let given =
-            |&trial: &TrialId| GivenTrial { trial, micro_batch: self.attempts.measures(trial).micro_batch };
+        let given = |&trial: &TrialId| {
+            let Measures { micro_batch, without_cache, .. } = self.attempts.measures(trial);
+            GivenTrial { trial, micro_batch, without_cache }
+        };
         out.push(Action::Run { slot, trials: trials.iter().map(given).collect() });
         self.slots.set_state(slot, SlotState::Busy(trials));
     }

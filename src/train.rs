@@ -52,6 +52,7 @@ pub use self::{
     inspect::{fits, inspect, inspect_tokenizer},
     observe::{Ending, Observe, Report, Stopped},
     own_head::OwnHead,
+    recipe::metrics_csv,
     session::Session,
     shape::encoder_config,
     text::{

@@ -159,6 +159,9 @@ pub enum FailureKind {
     /// The machine had no process, thread or open file to spare. The slot rests; no attempt counts as
     /// failed for it.
     Shortage,
+    /// An entry of the cache changed, or lost pages, while the trial used it. The trial is tried again, in the
+    /// end without the cache; no attempt counts as failed for it.
+    Cache,
     /// A bug: the worker panicked.
     Panic,
 }
@@ -182,6 +185,7 @@ impl FailureKind {
             Self::Disk => "disk",
             Self::DiskFull => "disk_full",
             Self::Shortage => "shortage",
+            Self::Cache => "cache",
             Self::Panic => "panic",
         }
     }
@@ -205,6 +209,7 @@ impl fmt::Display for FailureKind {
             Self::Disk => f.write_str("file not written"),
             Self::DiskFull => f.write_str("disk full"),
             Self::Shortage => f.write_str("no process or open file to spare"),
+            Self::Cache => f.write_str("cache entry changed"),
             Self::Panic => f.write_str("worker panicked"),
         }
     }

@@ -220,20 +220,22 @@ impl<W: Write> Server<W> {
         }
     }
 
+    /// Opens a trial's folder, waits until no other process works in it, and reads its job. An error is the line that
+    /// says how the trial ended instead.
+    fn begin(&mut self, order: &Assignment) -> Result<(TrialFolder, Option<File>, Job), Box<WorkerLine>> {
+        let disk = |message: String| Box::new(failed(order.trial, FailureKind::Disk, &message));
+        let folder = open(order).map_err(disk)?;
+        let alone = self.alone(order.trial, folder.place())?;
+        let job = read_json(&folder.job()).map_err(|error| disk(chain(&error)))?;
+        Ok((folder, alone, job))
+    }
+
     /// Runs one trial. Returns the line that says how it ended.
     fn attempt(&mut self, order: &Assignment, train: &mut Train<'_>) -> Result<WorkerLine, Closed> {
         let id = order.trial;
-        let folder = match open(order) {
-            Ok(folder) => folder,
-            Err(message) => return Ok(failed(id, FailureKind::Disk, &message)),
-        };
-        let _alone = match self.alone(id, folder.place()) {
-            Ok(lock) => lock,
+        let (folder, _alone, job) = match self.begin(order) {
+            Ok(begun) => begun,
             Err(line) => return Ok(*line),
-        };
-        let job: Job = match read_json(&folder.job()) {
-            Ok(job) => job,
-            Err(error) => return Ok(failed(id, FailureKind::Disk, &chain(&error))),
         };
         let mut reporter = Reporter {
             trial: id,
@@ -254,10 +256,7 @@ impl<W: Write> Server<W> {
             return Ok(loss_not_finite(id, step));
         }
         Ok(match ending {
-            Err(_) => {
-                let text = self.last_panic.lock().unwrap_or_else(PoisonError::into_inner);
-                failed(id, FailureKind::Panic, &text)
-            }
+            Err(_) => panicked(id, &self.last_panic),
             Ok(Err(error)) => failed(id, error.kind(), &chain(&error)),
             Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
             Ok(Ok(Ending::Complete(outcome))) => finished(id, *outcome),
@@ -354,6 +353,10 @@ fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
         kind => kind,
     };
     WorkerLine::Failed(trial, Failure { kind, message })
+}
+
+fn panicked(trial: TrialId, last_panic: &Mutex<String>) -> WorkerLine {
+    failed(trial, FailureKind::Panic, &last_panic.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.

@@ -8,32 +8,28 @@
 //!     the arrays in order, each from a multiple of 64 on, in the machine's byte order
 //! ```
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
 use bytemuck::Pod;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{
+    digest::{digest, file_digest},
     kind::Kind,
-    mapped::{Mapped, Numbers},
+    mapped::{CopyRoom, EntryBytes, Numbers, OpenBytes, Origin},
 };
 use crate::system::files::Place;
 
 const MAGIC: &[u8; 16] = b"sweep cache v1\r\n";
 /// Where the digest stands.
 const DIGEST: u64 = 16;
-/// The first byte that the digest covers.
-const COVERED: u64 = 48;
 /// Where the head begins.
 const HEAD: usize = 56;
 /// The largest number of bytes of a head that is read.
 const HEAD_MAX: u64 = 1 << 16;
 /// Arrays begin at multiples of this many bytes.
 const ALIGNMENT: usize = 64;
-/// Bytes that are read at a time for the digest.
-const BLOCK: usize = 1 << 20;
 
 /// The head of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +142,11 @@ impl EntryHead {
         let length = head_length(&start).ok_or(EntryError::Damaged("it does not begin as entries do"))?;
         let mut json = vec![0; usize::try_from(length).unwrap_or(0)];
         file.read_exact_at(&mut json, HEAD as u64).map_err(cut_off)?;
-        serde_json::from_slice(&json).map_err(|_| EntryError::Damaged("its head cannot be understood"))
+        Self::parse(&json)
+    }
+
+    fn parse(json: &[u8]) -> Result<Self, EntryError> {
+        serde_json::from_slice(json).map_err(|_| EntryError::Damaged("its head cannot be understood"))
     }
 }
 
@@ -157,29 +157,42 @@ fn head_length(start: &[u8]) -> Option<u64> {
     (start.starts_with(MAGIC) && length <= HEAD_MAX).then_some(length)
 }
 
-/// An entry, mapped into memory.
+/// An entry in memory, copied or mapped.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    map: Mapped,
+    contents: OpenBytes,
     arrays: Vec<(Type, Range<usize>)>,
 }
 
 impl Entry {
-    /// Opens the entry at `path`. With `checked` its digest is compared, which reads the whole file.
-    pub(super) fn open(place: &Place, checked: bool) -> Result<Self, EntryError> {
+    /// Opens the entry at `place` and compares its digest, which reads the whole file. The entry is copied into
+    /// memory if `room` has room for it, and mapped otherwise.
+    pub(super) fn open(place: &Place, room: &CopyRoom) -> Result<Self, EntryError> {
+        const CUT_OFF: EntryError = EntryError::Damaged("it is cut off");
         let file = place.open()?;
-        if file.metadata()?.len() < HEAD as u64 {
-            return Err(EntryError::Damaged("it is cut off"));
+        let length = file.metadata()?.len();
+        if length < HEAD as u64 {
+            return Err(CUT_OFF);
         }
-        let map = Mapped::new(&file)?;
-        let head = EntryHead::read(&file)?;
-        let length = head_length(&map).unwrap_or(0);
-        let start = (HEAD as u64 + length).next_multiple_of(ALIGNMENT as u64);
+        let (bytes, found) = match EntryBytes::copied(&file, length, room) {
+            Ok(Some(bytes)) => {
+                // Of the very bytes that are used.
+                let found = digest(&bytes);
+                (bytes, found)
+            }
+            // Read and not looked at through the map: a file that is cut at this moment is an error then.
+            Ok(None) => (EntryBytes::mapped(&file)?, file_digest(&file)?),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(CUT_OFF),
+            Err(error) => return Err(error.into()),
+        };
+        let json = HEAD..HEAD + usize::try_from(head_length(&bytes).unwrap_or(0)).unwrap_or(0);
+        let head = EntryHead::parse(bytes.get(json.clone()).unwrap_or_default())?;
+        let start = json.end.next_multiple_of(ALIGNMENT) as u64;
         let places = head.places(start).ok_or(EntryError::Damaged("its head makes no sense"))?;
-        if places.last() != Some(&(map.len() as u64)) {
+        if places.last() != Some(&(bytes.len() as u64)) {
             return Err(EntryError::Damaged("its length is not that of its head"));
         }
-        if checked && digest(&file)?.as_slice() != map.get(16..48).unwrap_or_default() {
+        if found.as_slice() != bytes.get(16..48).unwrap_or_default() {
             return Err(EntryError::Damaged("its contents are not those that were written"));
         }
         let range = |(&(kind, count), &start): (&(Type, u64), &u64)| {
@@ -187,7 +200,9 @@ impl Entry {
             Some((kind, usize::try_from(start).ok()?..usize::try_from(end).ok()?))
         };
         let arrays = head.arrays.iter().zip(&places).map(range).collect::<Option<_>>();
-        Ok(Self { map, arrays: arrays.ok_or(EntryError::Damaged("it is larger than memory can be"))? })
+        let arrays = arrays.ok_or(EntryError::Damaged("it is larger than memory can be"))?;
+        let origin = Arc::new(Origin { path: place.path().to_owned(), digest: found });
+        Ok(Self { contents: OpenBytes { bytes, origin }, arrays })
     }
 
     /// The numbers of the array with this index; `None` when there is no such array, or it has another type.
@@ -196,22 +211,7 @@ impl Entry {
         if *kind != T::TYPE {
             return None;
         }
-        Numbers::of_entry(&self.map, range.clone())
-    }
-}
-
-fn digest(file: &File) -> io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut block = vec![0; BLOCK];
-    let mut at = COVERED;
-    loop {
-        match file.read_at(&mut block, at)? {
-            0 => return Ok(hash.finalize().into()),
-            read => {
-                hash.update(block.get(..read).unwrap_or_default());
-                at += read as u64;
-            }
-        }
+        Numbers::of_entry(&self.contents, range.clone())
     }
 }
 
@@ -252,7 +252,6 @@ impl EntryDraft {
 
     /// Writes the digest.
     pub(super) fn finish(self) -> io::Result<()> {
-        let digest = digest(&self.file)?;
-        self.file.write_all_at(&digest, DIGEST)
+        self.file.write_all_at(&file_digest(&self.file)?, DIGEST)
     }
 }

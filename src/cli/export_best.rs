@@ -8,7 +8,7 @@ use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
     open::{OpenedSweep, with_sweep},
-    prepare,
+    reopening,
     terminal::{eprint_lossy, print},
 };
 use crate::{
@@ -65,7 +65,7 @@ fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
     };
     let id = record.trial.id;
     let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
-    if let Some(stop) = prepare::missing_parameters(folder, record) {
+    if let Some(stop) = reopening::unusable_parameters(folder, record) {
         return Err(stop);
     }
     let verdict = verdict::judge(record);

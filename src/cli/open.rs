@@ -10,7 +10,7 @@ use crate::{
     event::Event,
     journal::{self, RESTART},
     plan::Plan,
-    results::{Results, SweepFolder},
+    results::{Results, ResultsError, SweepFolder},
     study::Study,
 };
 
@@ -121,7 +121,11 @@ pub(super) fn read(folder: SweepFolder) -> Result<OpenedSweep, Stop> {
 
 fn read_once(folder: &SweepFolder) -> Result<(Plan, Replayed), Stop> {
     let plan = read_plan(folder)?;
-    let plan = plan.ok_or_else(|| Stop::results(&format!("{} is gone", folder.plan().display())))?;
+    let path = || folder.path().to_owned();
+    let plan = plan.ok_or_else(|| match folder.has_lost_its_plan() {
+        true => ResultsError::NoPlan(path()),
+        false => ResultsError::Foreign(path()),
+    })?;
     let replayed = replay(folder, &plan)?;
     Ok((plan, replayed))
 }

@@ -1,7 +1,6 @@
 //! `sweep predict`: the input, the output and the device of a prediction.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
@@ -97,7 +96,7 @@ enum OutputFormat {
 pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::error::Error| Stop::usage(plain(&chain(error)));
     // A folder without a model is the first thing to say.
-    Exported::read(&args.model).map_err(|error| no_model(&args.model, &error))?;
+    steadily(&args.model, || Exported::read(&args.model).map_err(|error| no_model(&args.model, &error)))?;
     tokenizer::guard(&Checkpoint::Folder(args.model.clone())).map_err(|error| usage(&error))?;
     let output = output_format(args)?;
     let texts = texts(args)?;
@@ -116,18 +115,22 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
 /// meanwhile, that one is read.
 fn whole_model(folder: &Path, device: Device) -> Result<(Exported, Session), Stop> {
     let usage = |error: TrainError| Stop::usage(plain(&chain(&error)));
-    let read = || {
+    steadily(folder, || {
         let model = Exported::read(folder).map_err(|error| no_model(folder, &error))?;
         let mut session = Session::open(device).map_err(usage)?;
         session.predict(&model, &[]).map_err(usage)?;
         Ok((model, session))
-    };
+    })
+}
+
+/// Reads a folder, again if another folder takes its place meanwhile.
+fn steadily<T>(folder: &Path, read: impl Fn() -> Result<T, Stop>) -> Result<T, Stop> {
     let mut attempts = 1;
     loop {
         let before = named::identity(folder);
-        let model = read();
+        let found = read();
         if attempts >= READINGS_MAX || named::identity(folder) == before {
-            return model;
+            return found;
         }
         attempts += 1;
     }
@@ -151,17 +154,20 @@ fn output_format(args: &PredictArgs) -> Result<PredictionFormat, Stop> {
 /// The error for a folder without a usable model. If it is a part of a sweep's results, or holds no model at
 /// all, the message names the command that writes a model.
 fn no_model(folder: &Path, error: &ExportedError) -> Stop {
-    let has = |parent: Option<&Path>, file: &str| parent.is_some_and(|parent| parent.join(file).is_file());
-    let of_trial =
-        [Some(folder), folder.parent()].into_iter().flatten().find(|it| it.join("trial.json").is_file());
-    if !folder.is_dir() {
+    let has =
+        |parent: Option<&Path>, file: &str| parent.is_some_and(|parent| named::is_file(&parent.join(file)));
+    let of_trial = [Some(folder), folder.parent()]
+        .into_iter()
+        .flatten()
+        .find(|it| named::is_file(&it.join("trial.json")));
+    if !named::is_folder(folder) {
         let advice = "`sweep export-best` writes the folder of a model, by default results/NAME/best-model";
         return Stop::usage(plain(&format!("there is no folder {}; {advice}", folder.display())));
     }
     let exported = folder.join("best-model");
     let advice = if has(Some(folder), "config.json") {
         String::new()
-    } else if exported.is_dir() {
+    } else if named::is_folder(&exported) {
         format!("; this sweep's exported model is --model {}", exported.display())
     } else if let Some((sweep, trial)) = of_trial.and_then(place_in_sweep) {
         format!("; to have this trial's model: sweep export-best {sweep} --trial {trial} --out DIR")
@@ -189,7 +195,7 @@ fn texts(args: &PredictArgs) -> Result<Texts<'static>, Stop> {
     let column = args.column.clone().unwrap_or_else(|| COLUMN_DEFAULT.to_owned());
     let format = format(args)?;
     if let Some(path) = &args.input {
-        File::open(path).map_err(|error| {
+        named::open_stream(path).map_err(|error| {
             let path = path.display();
             Stop::usage(plain(&format!("cannot read {path}: {error}; --input names a file with texts")))
         })?;

@@ -3,28 +3,27 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    io,
     path::{Path, PathBuf},
 };
 
 use super::{
     changes,
-    exit::{Exit, Stop, with_causes},
+    exit::{Stop, with_causes},
     open::read_plan,
     terminal::eprint_lossy,
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     data::Source,
-    display::{self, plain},
+    display::plain,
     export, fingerprint,
     plan::{DiskForecast, Plan},
     policy::Keep,
     results::{Lock, Results, SweepFolder, json, write_atomic},
-    study::{Study, TrialRecord},
+    study::Study,
     system::{device::Device, files::Place},
     train::Exported,
-    trial::{State, TrialId},
+    trial::TrialId,
 };
 
 /// Refuses a results folder or a spec whose path is not UTF-8: jobs and plans hold paths as JSON.
@@ -129,60 +128,12 @@ pub(super) fn prepare_anew(folder: &SweepFolder, plan: Plan, spec: &str) -> Resu
     Ok(plan)
 }
 
-/// Marks complete trials whose parameters or predictions are gone as waiting, and says so. Returns those
-/// trials.
-pub(super) fn reopen(folder: &SweepFolder, study: &mut Study) -> Vec<TrialId> {
-    let complete = study.trials.iter().filter(|record| record.state == State::Complete);
-    let gone: Vec<(TrialId, Place)> = complete
-        .filter_map(|record| {
-            let id = record.trial.id;
-            let trial = folder.trial(id);
-            let parameters = (!record.parameters_removed).then(|| trial.best_parameters());
-            let mut needed = parameters.into_iter().chain([trial.predictions()]);
-            Some((id, needed.find(|path| is_gone(path))?))
-        })
-        .collect();
-    for (id, path) in &gone {
-        eprint_lossy(&format!(
-            "trial {id} is complete, but {} is gone: it runs again\n",
-            display::path(path.path())
-        ));
-    }
-    let trials: Vec<TrialId> = gone.into_iter().map(|(id, _)| id).collect();
-    study.reopen(&trials);
-    trials
-}
-
-/// Whether a file does not exist. Any other error of the system does not count as gone.
-fn is_gone(place: &Place) -> bool {
-    matches!(place.about(), Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
-}
-
-/// The error for a best trial whose parameters are gone; `None` if they exist.
-pub(super) fn missing_parameters(folder: &SweepFolder, record: &TrialRecord) -> Option<Stop> {
-    let id = record.trial.id;
-    let path = folder.trial(id).best_parameters();
-    let message = match (record.parameters_removed, is_gone(&path)) {
-        (_, false) => return None,
-        (true, true) => format!(
-            "the parameters of trial {id} were removed, since `keep` in [run] keeps those of the best by test F1 \
-             only and others were better when they were complete; to have them, run the spec under a new name with \
-             keep = \"all\""
-        ),
-        (false, true) => format!(
-            "{} is gone, the best parameters of trial {id}; run the sweep again, and it trains this trial anew",
-            path.display()
-        ),
-    };
-    Some(Stop::new(Exit::Results, &message))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
     use super::*;
-    use crate::samples;
+    use crate::{cli::exit::Exit, samples};
 
     fn folder() -> (tempfile::TempDir, SweepFolder) {
         let root = tempfile::tempdir().unwrap();
@@ -274,72 +225,6 @@ mod tests {
         let split = crate::data::Shares::default();
         plan.data.source = Source::Single { path: not_utf8().to_owned(), split };
         assert!(check_data_paths(&plan).is_err());
-    }
-
-    /// Three complete trials: the second lacks its predictions, the third its whole folder.
-    fn with_missing_files() -> (tempfile::TempDir, SweepFolder, Study) {
-        let (root, folder) = folder();
-        let study = samples::study((1..=3).map(|id| samples::record(id, &[0.5])).collect());
-        for id in [1, 2, 3].map(TrialId) {
-            let trial = folder.trial(id);
-            fs::create_dir_all(trial.best()).unwrap();
-            fs::write(trial.best_parameters(), "").unwrap();
-            fs::write(trial.predictions(), "").unwrap();
-        }
-        fs::remove_file(folder.trial(TrialId(2)).predictions()).unwrap();
-        fs::remove_dir_all(folder.trial(TrialId(3)).path()).unwrap();
-        (root, folder, study)
-    }
-
-    #[test]
-    fn a_complete_trial_without_its_parameters_or_predictions_waits_again() {
-        let (_root, folder, mut study) = with_missing_files();
-        assert_eq!(reopen(&folder, &mut study), [TrialId(2), TrialId(3)]);
-        assert_eq!(study.to_run(), [(TrialId(2), 1), (TrialId(3), 1)]);
-    }
-
-    #[test]
-    fn parameters_that_exist_are_not_missing() {
-        let (_root, folder, study) = with_missing_files();
-        assert!(missing_parameters(&folder, &study.trials[0]).is_none());
-    }
-
-    #[test]
-    fn missing_parameters_are_answered_with_running_the_sweep_again() {
-        let (_root, folder, study) = with_missing_files();
-        let stop = missing_parameters(&folder, &study.trials[2]).unwrap();
-        assert!(stop.message.contains("run the sweep again"), "{}", stop.message);
-    }
-
-    /// A complete trial whose parameters `keep` has removed.
-    fn with_removed_parameters() -> (tempfile::TempDir, SweepFolder, Study) {
-        let (root, folder) = folder();
-        let mut study = samples::study(vec![samples::record(1, &[0.5])]);
-        study.trials[0].parameters_removed = true;
-        let trial = folder.trial(TrialId(1));
-        fs::create_dir_all(trial.path()).unwrap();
-        fs::write(trial.predictions(), "").unwrap();
-        (root, folder, study)
-    }
-
-    #[test]
-    fn a_trial_whose_parameters_were_removed_on_purpose_does_not_run_again() {
-        let (_root, folder, mut study) = with_removed_parameters();
-        assert_eq!(reopen(&folder, &mut study), []);
-    }
-
-    #[test]
-    fn parameters_that_were_removed_on_purpose_are_explained_by_keep() {
-        let (_root, folder, study) = with_removed_parameters();
-        let stop = missing_parameters(&folder, &study.trials[0]).unwrap();
-        assert!(stop.message.contains("`keep`") && stop.exit == Exit::Results, "{}", stop.message);
-    }
-
-    #[test]
-    fn a_trial_without_parameters_runs_again_if_its_predictions_are_gone() {
-        let (_root, folder, mut study) = with_removed_parameters();
-        fs::remove_file(folder.trial(TrialId(1)).predictions()).unwrap();
-        assert_eq!(reopen(&folder, &mut study), [TrialId(1)]);
     }
 
     #[test]

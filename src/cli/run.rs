@@ -18,7 +18,7 @@ use super::{
     exit::{Exit, Stop},
     observing::ProgressObserver,
     open::{Replayed, replay},
-    prepare, show,
+    prepare, reopening, show,
     slots::{self, Load},
     terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
@@ -31,7 +31,7 @@ use crate::{
     plan::Plan,
     progress::{self, Display},
     report,
-    results::{Lock, Results, SweepFolder},
+    results::{Lock, Results, ResultsError, SweepFolder},
     sampler::FixedPlan,
     spec,
     spec::{Reading, Spec},
@@ -82,6 +82,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
+    if !args.fresh && folder.has_lost_its_plan() {
+        return Err(ResultsError::NoPlan(folder.path().to_owned()).into());
+    }
     if args.dry_run {
         let (reading, checkpoints, slots) = (&reading, &checkpoints, &slots);
         let is_fresh = args.fresh;
@@ -128,7 +131,7 @@ impl PlannedRun<'_> {
             eprint_lossy(&format!("{caution}\n"));
         }
         let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
-        let mut again = prepare::reopen(&self.folder, &mut study);
+        let mut again = reopening::reopen(&self.folder, &mut study);
         if self.args.retry_failed {
             let failed = study.failed();
             study.reopen(&failed);
@@ -239,8 +242,8 @@ impl Execution<'_> {
 /// Draws the sweep, writes its leaderboard, and prints the summary. Returns how the run ended. Whoever wishes to
 /// stop meanwhile gets the summary at once, and pictures later.
 fn conclude(folder: &SweepFolder, ended: &Ended) -> Result<Exit, Stop> {
-    let _turn = folder.turn();
     let (wish, study) = (StopWish::listen(), &ended.study);
+    let _turn = folder.turn();
     let is_wanted = || !ended.is_hurried && !wish.is_there();
     let board = show::leaderboard(folder, study, RankBy::TestF1);
     let drawn = patiently(&|| {

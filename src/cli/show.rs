@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::{
     executor::Draw,
+    integrity,
     leaderboard::{self, Leaderboard, RankBy},
     report,
     results::{self, ResultsError, SweepFolder},
@@ -54,12 +55,9 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     let damaged = RefCell::new(Vec::new());
     let predictions = |id: TrialId| {
         // A trial without this file is ranked, but not compared with the leader.
-        let path = folder.trial(id).predictions();
-        let read = leaderboard::read_predictions(&path, &study.labels);
-        let measured =
-            study.trial(id).and_then(|record| Some(record.outcome.as_ref()?.test.confusion.total()));
-        let whole = read.ok().filter(|found| measured.is_none_or(|count| count == found.len() as u64));
-        if whole.is_none() && path.exists() {
+        let trial = folder.trial(id);
+        let whole = study.trial(id).and_then(|record| integrity::predictions(&trial, record, &study.labels));
+        if whole.is_none() && trial.predictions().exists() {
             damaged.borrow_mut().push(id);
         }
         whole

@@ -242,7 +242,7 @@ impl Loop<'_> {
     /// Gives a worker its trials.
     async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<Vec<Input>, ExecutorError> {
         let mut trials = Vec::with_capacity(given.len());
-        for (index, GivenTrial { trial, micro_batch }) in given.into_iter().enumerate() {
+        for (index, GivenTrial { trial, micro_batch, without_cache }) in given.into_iter().enumerate() {
             let folder = match self.prepare(trial).await {
                 // What the machine is short of may be what this worker holds.
                 Err(error) if error.shortage().is_some() => {
@@ -259,7 +259,8 @@ impl Loop<'_> {
             let identity = Some(self.run.folder.identity()?);
             let folder =
                 folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path()).to_owned();
-            let attempt = Attempt { micro_batch, sharing: self.sharing(slot, trial) };
+            let sharing = self.sharing(slot, trial);
+            let attempt = Attempt { micro_batch, sharing, without_cache };
             trials.push(Assignment { trial, sweep, identity, folder, attempt });
         }
         self.order(slot, Command::Send(WorkerRequest::Run { trials }));

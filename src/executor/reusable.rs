@@ -13,18 +13,14 @@ use std::{
 use crate::{
     checkpoint::Checkpoint,
     event::{Event, Outcome},
+    integrity::{self, Depth},
     journal,
-    leaderboard::read_predictions,
-    metrics::Confusion,
     plan::Plan,
     results::{Results, SweepFolder, TrialFolder, read_json},
     settings::Settings,
     study::{Study, TrialRecord},
-    system::{
-        device::Device,
-        files::{self, Place},
-    },
-    train::{Catalog, arithmetic},
+    system::{device::Device, files},
+    train::arithmetic,
     trial::{State, Trial, TrialId, TrialRef},
 };
 
@@ -154,7 +150,7 @@ impl ReusableTrial {
     /// # Errors
     /// When a file is missing or does not fit the log. The files in `into` are left as they were then,
     /// unless the disk fails.
-    pub(crate) fn take_over(&self, into: &TrialFolder) -> Result<(), ReuseError> {
+    pub(crate) fn take_over(&mut self, into: &TrialFolder) -> Result<(), ReuseError> {
         let lock = into.place().open_as_folder()?;
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(ReuseError::Busy);
@@ -163,6 +159,10 @@ impl ReusableTrial {
         let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(move_in(&new, into)?));
         let removed = files::remove_folder(new.place());
         staged?;
+        if self.outcome.files.is_none() {
+            // An earlier version completed it. From now on its files are known.
+            self.outcome.files = Some(integrity::digests(into)?);
+        }
         Ok(removed?)
     }
 
@@ -184,23 +184,8 @@ impl ReusableTrial {
     }
 
     fn check(&self, new: &TrialFolder) -> Result<(), ReuseError> {
-        let is_whole = |place: &Place| Catalog::of_result(place).is_ok();
-        if !PARAMETERS.iter().all(|name| is_whole(&new.place().join(name).join(WEIGHTS))) {
-            return Err(ReuseError::Differs(WEIGHTS));
-        }
-        let rows = new.metrics().read_to_string()?.lines().count();
-        if rows != self.record.evaluations.len() + 1 {
-            return Err(ReuseError::Differs("metrics.csv"));
-        }
-        let mut confusion = Confusion::new(self.labels.len());
-        let predictions = read_predictions(&new.predictions(), &self.labels).unwrap_or_default();
-        for prediction in predictions {
-            confusion.add(prediction.label, prediction.predicted);
-        }
-        if confusion != self.outcome.test.confusion {
-            return Err(ReuseError::Differs("predictions.csv"));
-        }
-        Ok(())
+        let checked = integrity::check(new, &self.record, &self.labels, Depth::Contents);
+        checked.damage.first().map_or(Ok(()), |damage| Err(ReuseError::Differs(damage.file.name())))
     }
 }
 

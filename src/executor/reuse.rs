@@ -38,7 +38,7 @@ impl Loop<'_> {
             }
         };
         let mut is_stopped = false;
-        for (trial, reusable) in found {
+        for (trial, mut reusable) in found {
             // Signals are heard by another task of this thread.
             tokio::task::yield_now().await;
             if self.interrupts.try_recv().is_ok() {

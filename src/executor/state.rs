@@ -73,9 +73,7 @@ impl<'a> Loop<'a> {
         })?;
         applied?;
         if scanned.torn_bytes > 0 {
-            let bytes = scanned.torn_bytes;
-            let text = format!("the last line of the log was torn ({bytes} bytes) and is dropped");
-            observers.notify(&Notice::Warning(text));
+            observers.notify(&torn(scanned.torn_bytes));
         }
         study.reopen(&run.again);
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);
@@ -150,6 +148,10 @@ impl<'a> Loop<'a> {
     }
 }
 
+fn torn(bytes: u64) -> Notice<'static> {
+    Notice::Warning(format!("the last line of the log was torn ({bytes} bytes) and is dropped"))
+}
+
 /// What holds for all trials of a run.
 pub(super) fn terms(run: &Run, study: &Study) -> Terms {
     Terms {
@@ -159,5 +161,6 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         arithmetic: arithmetic::identity(),
         notes: run.plan.notes.clone(),
         trials_per_worker: 1,
+        has_cache: run.plan.policy.cache.is_some(),
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{error::ExportError, model::Model};
 use crate::{
     checkpoint::Checkpoint,
+    fingerprint::{self, FileDigest},
     settings::Pooling,
     system::files::{self, Place, named},
     train::{self, Exported, Family, Weights},
@@ -25,17 +26,26 @@ const TOKENIZER_FILES: [&str; 6] = [
     "added_tokens.json",
 ];
 /// All other files that an export writes.
-const OWN_FILES: [&str; 6] = [
-    "model.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "modeling_sweep.py",
-    "README.md",
-];
+const OWN_FILES: [&str; 6] =
+    [PARAMETERS, "config.json", "tokenizer.json", "tokenizer_config.json", "modeling_sweep.py", "README.md"];
+
+/// The file with the parameters.
+const PARAMETERS: &str = "model.safetensors";
+/// The key in the section of `sweep` for the length and the digest of that file.
+const DIGEST: &str = "parameters";
 
 /// Python code of a BERT classifier with mean pooling, which `transformers` lacks.
 const MEAN_POOLING_CODE: &str = include_str!("huggingface/modeling_sweep.py");
+
+/// The file with the parameters of the exported model in `folder`, with what it was written as; `None` if the folder
+/// holds no exported model, and no digest if an earlier version exported it.
+pub(super) fn parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)> {
+    let config = folder.join("config.json").read_to_string().ok()?;
+    let config: Value = serde_json::from_str(&config).ok()?;
+    let digest = config.get("sweep")?.get(DIGEST).cloned();
+    let digest = digest.and_then(|digest| serde_json::from_value(digest).ok());
+    Some((folder.join(PARAMETERS), digest))
+}
 
 /// Whether `folder` holds an exported model: its `config.json` has the section of `sweep`.
 pub(super) fn is_export(folder: &Place) -> bool {
@@ -56,7 +66,8 @@ pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Place) -> Res
         let failed = |source| ExportError::Write { path: place.path().to_owned(), source };
         files::write_atomically(&place, bytes).map_err(failed)
     };
-    weights.write(&folder.join("model.safetensors"), model.precision)?;
+    let parameters = folder.join(PARAMETERS);
+    weights.write(&parameters, model.precision)?;
     let encoder = train::encoder_config(&settings.checkpoint)?;
     let family = encoder.family();
     let base = base_config(&settings.checkpoint)?;
@@ -68,6 +79,8 @@ pub(super) fn write(model: &Model<'_>, weights: &Weights, folder: &Place) -> Res
             json!({ "AutoModelForSequenceClassification": format!("modeling_sweep.{class}") });
         put("modeling_sweep.py", mean_pooling_code(family).as_bytes())?;
     }
+    let unread = |source| ExportError::Read { path: parameters.path().to_owned(), source };
+    config["sweep"][DIGEST] = json!(fingerprint::digest_of(&parameters).map_err(unread)?);
     put("config.json", format!("{config:#}\n").as_bytes())?;
     if let Some(checkpoint) = settings.checkpoint.folder() {
         for name in TOKENIZER_FILES {

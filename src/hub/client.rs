@@ -24,6 +24,8 @@ use super::{
 };
 use crate::system::files::named;
 
+use crate::system::files::named;
+
 /// The time for a connection, name resolution included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest time without a byte on an open connection.

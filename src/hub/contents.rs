@@ -7,6 +7,8 @@ use serde::Deserialize;
 use super::{cache::ModelCache, error::HubError, id::HubId};
 use crate::system::files::named;
 
+use crate::system::files::named;
+
 /// The files of every kind of tokenizer, and the configuration. The configuration is downloaded last, so that
 /// a cache with a configuration has the other files too.
 pub(super) const SMALL: [&str; 8] = [

@@ -48,7 +48,7 @@ impl Environment {
         let home = home(&given);
         let endpoint = given("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         let file = given("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join("token")));
-        let stored = || named::read_to_string(&file?).ok();
+        let stored = || named::read_to_string(file?.as_ref()).ok();
         let token = given("HF_TOKEN").or_else(stored).map(|token| token.trim().to_owned());
         let is_set = |name: &str| {
             given(name).is_some_and(|value| {

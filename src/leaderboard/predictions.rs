@@ -1,5 +1,7 @@
 //! The predictions of one trial on the test set, read from its `predictions.csv`.
 
+use std::path::Path;
+
 use crate::system::files::Place;
 
 /// The class that one model predicted for one test document. Classes are indices into the labels.
@@ -47,7 +49,22 @@ struct PredictionLine {
 /// # Errors
 /// When the file cannot be read, or names a class that is not in `labels`.
 pub fn read_predictions(place: &Place, labels: &[String]) -> Result<Vec<Prediction>, PredictionsError> {
-    let path = place.path();
+    let read = |error: std::io::Error| PredictionsError::Read {
+        path: place.path().to_owned(),
+        source: error.into(),
+    };
+    parse_predictions(place.path(), &place.read().map_err(read)?, labels)
+}
+
+/// As [`read_predictions`], of a file with these contents; errors name `path`.
+///
+/// # Errors
+/// As [`read_predictions`].
+pub fn parse_predictions(
+    path: &Path,
+    bytes: &[u8],
+    labels: &[String],
+) -> Result<Vec<Prediction>, PredictionsError> {
     let read = |source| PredictionsError::Read { path: path.to_owned(), source };
     let class = |name: String| {
         labels
@@ -55,7 +72,7 @@ pub fn read_predictions(place: &Place, labels: &[String]) -> Result<Vec<Predicti
             .position(|label| *label == name)
             .ok_or_else(|| PredictionsError::UnknownClass { path: path.to_owned(), class: name })
     };
-    csv::Reader::from_reader(place.open().map_err(|error| read(error.into()))?)
+    csv::Reader::from_reader(bytes)
         .into_deserialize::<PredictionLine>()
         .map(|line| {
             let line = line.map_err(read)?;

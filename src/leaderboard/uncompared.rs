@@ -19,7 +19,7 @@ impl Uncompared {
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::Missing => "is missing; running the sweep again trains the trial anew",
-            Self::Damaged => "is damaged; once it is deleted, running the sweep again trains the trial anew",
+            Self::Damaged => "is damaged; running the sweep again trains the trial anew",
             Self::OtherDocuments => "is about other documents than the leader's",
         }
     }

@@ -39,6 +39,13 @@ pub enum ResultsError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// The folder holds the log of a sweep, but not its plan.
+    #[error(
+        "{} has lost its plan.json, so that nothing is known of its trials; put the file back, or forget what is left \
+         of the sweep: sweep run SPEC --fresh",
+        .0.display()
+    )]
+    NoPlan(PathBuf),
     /// The folder was renamed or removed while it was in use.
     #[error(
         "{} was moved or removed while the sweep ran{}", folder.display(), where_it_is(folder, now.as_deref())

@@ -223,7 +223,7 @@ fn refuse_other_names(file: &File, path: &Path) -> Result<(), ResultsError> {
 
     let names = file.metadata().map_err(ResultsError::io("open", path))?.nlink();
     if names > 1 {
-        let source = io::Error::other(format!("it has {} names (hard links); remove this one", names));
+        let source = io::Error::other(format!("it has {names} names (hard links); remove this one"));
         return Err(ResultsError::io("use", path)(source));
     }
     Ok(())

@@ -1,6 +1,10 @@
 //! The folder of one sweep: its paths, its lock, and how it is emptied.
 
-use std::{io, path::Path, time::SystemTime};
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _},
+    path::Path,
+    time::SystemTime,
+};
 
 use super::{
     error::{ResultsError, quoted},
@@ -17,7 +21,7 @@ use crate::{
 /// The files and folders that a run may leave directly in the sweep's folder, besides `plan.json`. The log comes first:
 /// without it, a reader takes every trial for waiting and looks for no file of it.
 const SWEEP_FILES: [&str; 8] = [
-    "events.jsonl",
+    LOG,
     "trials",
     "leaderboard.csv",
     "leaderboard.json",
@@ -26,6 +30,12 @@ const SWEEP_FILES: [&str; 8] = [
     "overview.png",
     "sweep.toml",
 ];
+
+/// The log's name.
+const LOG: &str = "events.jsonl";
+
+/// The first line of a log is at most so long, in bytes, if it is to be known.
+const FIRST_LINE_MAX: u64 = 1 << 20;
 
 /// Name of the folder with the entries that trials share; it is beside the sweeps' folders.
 pub(super) const CACHE: &str = ".cache";
@@ -124,7 +134,7 @@ impl SweepFolder {
     /// `events.jsonl`: the log.
     #[must_use]
     pub fn log(&self) -> Place {
-        self.place.join("events.jsonl")
+        self.place.join(LOG)
     }
 
     /// `leaderboard.<extension>`.
@@ -172,6 +182,12 @@ impl SweepFolder {
         self.plan().exists()
     }
 
+    /// Whether the folder has no plan any more, and still holds the log of a sweep.
+    #[must_use]
+    pub fn has_lost_its_plan(&self) -> bool {
+        !self.has_plan() && is_log(&self.log())
+    }
+
     /// The words that name this sweep to a command: `first`, or `first --results 'my results'`.
     #[must_use]
     pub fn arguments(&self) -> String {
@@ -208,7 +224,9 @@ impl SweepFolder {
         unfinished::remove_unfinished(&self.place);
         for trial in folders(&self.place.join("trials")) {
             unfinished::remove_unfinished(&trial);
-            folders(&trial).into_iter().for_each(|folder| unfinished::remove_unfinished(&folder));
+            for folder in folders(&trial) {
+                unfinished::remove_unfinished(&folder);
+            }
         }
     }
 
@@ -220,7 +238,7 @@ impl SweepFolder {
 
     /// Whether the folder is a sweep's, or holds nothing but hidden files.
     fn is_ours_or_empty(&self) -> Result<bool, ResultsError> {
-        if self.plan().exists() {
+        if self.plan().exists() || self.has_lost_its_plan() {
             return Ok(true);
         }
         let names = self.place.names().map_err(ResultsError::io("read", self.path()))?;
@@ -235,7 +253,11 @@ impl SweepFolder {
     /// When a file cannot be removed. The folder is then still a sweep's.
     pub fn clear(&self, lock: &Lock) -> Result<(), ResultsError> {
         let _ = lock;
-        for name in SWEEP_FILES {
+        // Without a plan, the log alone says that the folder is a sweep's, and goes last.
+        let is_planned = self.has_plan();
+        let (last, first): (Vec<&str>, Vec<&str>) =
+            SWEEP_FILES.iter().partition(|name| **name == LOG && !is_planned);
+        for name in first.into_iter().chain(last) {
             let place = self.place.join(name);
             match place.remove() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -250,4 +272,18 @@ impl SweepFolder {
 fn folders(folder: &Place) -> Vec<Place> {
     let names = folder.names().unwrap_or_default().into_iter();
     names.map(|name| folder.join(name)).filter(Place::is_folder).collect()
+}
+
+/// Whether the file at `place` begins as the log of a sweep does.
+fn is_log(place: &Place) -> bool {
+    let first_line = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(place.open()?.take(FIRST_LINE_MAX)).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    let record: serde_json::Value =
+        serde_json::from_slice(&first_line().unwrap_or_default()).unwrap_or_default();
+    let has = |key: &str| record.get(key).is_some();
+    record.get("seq").and_then(serde_json::Value::as_u64) == Some(1)
+        && ["v", "at", "event"].into_iter().all(has)
 }

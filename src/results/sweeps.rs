@@ -79,9 +79,15 @@ impl Results {
     /// The sweep called `name`, or the newest one.
     ///
     /// # Errors
-    /// When there is no such sweep, or no sweep at all.
+    /// When there is no such sweep, or no sweep at all, or when it has lost its plan.
     pub fn find(&self, name: Option<&str>) -> Result<SweepFolder, ResultsError> {
-        let sweeps = self.list()?;
+        let (sweeps, without_plan): (Vec<_>, Vec<_>) =
+            self.folders()?.into_iter().partition(SweepFolder::has_plan);
+        let is_meant = |sweep: &&SweepFolder| name.map_or(sweeps.is_empty(), |name| sweep.name() == name);
+        let mut lost = without_plan.iter().filter(|sweep| sweep.has_lost_its_plan());
+        if let Some(lost) = lost.find(is_meant) {
+            return Err(ResultsError::NoPlan(lost.path().to_owned()));
+        }
         match name {
             None => sweeps.into_iter().next().ok_or_else(|| ResultsError::Empty(self.root().to_owned())),
             Some(name) => {

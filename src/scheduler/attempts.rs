@@ -29,13 +29,21 @@ struct History {
     next: Measures,
 }
 
-/// What is done to save memory in an attempt.
+/// How often an entry of the cache may change under a trial before the trial uses no cache.
+const CHANGED_ENTRIES_MAX: u32 = 2;
+/// How often a trial may fail for the cache at all. Without a cache it cannot, so that only a worker that is at
+/// fault comes so far.
+const CACHE_FAILURES_MAX: u32 = 4;
+
+/// What is done otherwise in an attempt, after what failed in others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Measures {
     /// The largest number of examples in one pass; `None`: as planned.
     pub(super) micro_batch: Option<usize>,
     /// The memory that no other trial may use meanwhile.
     pub(super) alone: Option<MemoryPool>,
+    /// Whether it uses no cache.
+    pub(super) without_cache: bool,
 }
 
 impl Attempts {
@@ -54,7 +62,11 @@ impl Attempts {
             now: 0,
             failures: BTreeMap::new(),
             pass_examples: pending.pass_examples,
-            next: Measures { micro_batch: pending.micro_batch, alone: pending.alone.map(MemoryPool::of) },
+            next: Measures {
+                micro_batch: pending.micro_batch,
+                alone: pending.alone.map(MemoryPool::of),
+                without_cache: false,
+            },
         };
         self.trials.insert(pending.trial, history);
     }
@@ -67,7 +79,7 @@ impl Attempts {
         }
     }
 
-    /// How the next attempt, or the one that is being made, saves memory.
+    /// How the next attempt, or the one that is being made, is made.
     pub(super) fn measures(&self, trial: TrialId) -> Measures {
         self.trials.get(&trial).map_or_else(Measures::default, |history| history.next)
     }
@@ -92,6 +104,10 @@ impl Attempts {
         let Some(history) = self.trials.get_mut(&trial) else { return false };
         let failures = history.failures.entry(kind.name()).or_default();
         *failures += 1;
+        if *kind == FailureKind::Cache {
+            history.next.without_cache = *failures >= CHANGED_ENTRIES_MAX;
+            return *failures < CACHE_FAILURES_MAX;
+        }
         if *failures > self.retries.of(kind) {
             return false;
         }

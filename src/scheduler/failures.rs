@@ -11,6 +11,9 @@ use crate::{
     trial::{Failure, FailureKind, TrialId},
 };
 
+/// The signal for a page of a mapped file that is not there any more.
+const SIGBUS: i32 = rustix::process::Signal::BUS.as_raw();
+
 impl Scheduler {
     pub(super) fn protocol(&mut self, slot: Slot, message: String, out: &mut Vec<Action>) {
         self.kill(slot, &Failure { kind: FailureKind::Protocol, message }, None, out);
@@ -153,6 +156,7 @@ impl Scheduler {
         failure: Failure,
         out: &mut Vec<Action>,
     ) -> Option<AfterExit> {
+        let failure = self.lost_pages(trial, &failure).unwrap_or(failure);
         let failure = Failure { message: shortened(failure.message), ..failure };
         let is_full = failure.kind == FailureKind::DiskFull;
         let is_short = failure.kind == FailureKind::Shortage;
@@ -176,5 +180,14 @@ impl Scheduler {
             (true, false) => Some(AfterExit::Retry(trial)),
             (false, _) => None,
         }
+    }
+
+    /// The failure of a trial whose worker was killed by SIGBUS while it used the cache: a mapped entry was cut, or its
+    /// disk cannot be read. The next attempt checks every entry when it opens it.
+    fn lost_pages(&self, trial: TrialId, failure: &Failure) -> Option<Failure> {
+        let uses_cache = self.terms.has_cache && !self.attempts.measures(trial).without_cache;
+        let message = "an entry of the cache lost pages while the trial used it (signal SIGBUS)".to_owned();
+        (failure.kind == FailureKind::Signal(SIGBUS) && uses_cache)
+            .then_some(Failure { kind: FailureKind::Cache, message })
     }
 }

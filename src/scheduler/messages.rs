@@ -49,6 +49,8 @@ pub struct Terms {
     pub notes: Vec<String>,
     /// Trials that a worker is given at once, at least 1.
     pub trials_per_worker: usize,
+    /// Whether workers use the cache.
+    pub has_cache: bool,
 }
 
 /// How a process ended.
@@ -109,6 +111,8 @@ pub struct GivenTrial {
     pub trial: TrialId,
     /// The largest number of examples in one pass; `None`: as planned.
     pub micro_batch: Option<usize>,
+    /// Whether it uses no cache.
+    pub without_cache: bool,
 }
 
 /// What is to be done.

@@ -50,6 +50,7 @@ impl MemoryPool {
 
 /// What is known of a slot.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct SlotRecord {
     device: Device,
     state: SlotState,

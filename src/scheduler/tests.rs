@@ -1,6 +1,7 @@
 //! Single decisions by example, the invariants over random orders of events.
 
 mod batches;
+mod cache;
 mod memory;
 mod orders;
 mod queue;
@@ -49,7 +50,15 @@ fn with_slots(devices: Vec<Device>, pending: &[PendingTrial], terms: Terms) -> S
 /// One further attempt after each failure that may be a chance.
 fn terms(planned: u32) -> Terms {
     let retries = Retries { signal: 1, ..Retries::default() };
-    Terms { planned, classes: 2, retries, arithmetic: String::new(), notes: Vec::new(), trials_per_worker: 1 }
+    Terms {
+        planned,
+        classes: 2,
+        retries,
+        arithmetic: String::new(),
+        notes: Vec::new(),
+        trials_per_worker: 1,
+        has_cache: true,
+    }
 }
 
 fn scheduler(slots: usize, trials: u32) -> Scheduler {
@@ -78,6 +87,7 @@ fn outcome() -> Outcome {
         validation: scores.clone(),
         test: scores,
         seconds: 1.0,
+        files: None,
     }
 }
 
@@ -106,7 +116,7 @@ fn started(trial: TrialId, attempt: u32) -> Action {
 }
 
 fn run(trial: TrialId) -> Action {
-    Action::Run { slot: SLOT, trials: vec![GivenTrial { trial, micro_batch: None }] }
+    Action::Run { slot: SLOT, trials: vec![GivenTrial { trial, micro_batch: None, without_cache: false }] }
 }
 
 fn spawn(trial: TrialId) -> Action {

@@ -10,6 +10,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+mod about;
 mod beneath;
 mod bounded;
 pub(crate) mod exchange;
@@ -18,13 +19,11 @@ pub mod named;
 mod place;
 pub(crate) mod unfinished;
 
+pub(crate) use self::about::{About, Kind};
 #[cfg(test)]
 pub(crate) use self::beneath::is_refusal;
-pub use self::place::{FolderIdentity, Place};
-pub(crate) use self::{
-    bounded::SMALL_BYTES_MAX,
-    place::{About, Kind},
-};
+pub(crate) use self::bounded::SMALL_BYTES_MAX;
+pub use self::{about::FolderIdentity, place::Place};
 
 /// Beginning of the names of files that are not yet written completely.
 pub(crate) const TEMPORARY: &str = ".writing-";
@@ -179,6 +178,7 @@ pub(crate) fn create_folder(place: &Place) -> io::Result<()> {
 }
 
 /// Creates a folder that a user named, and its missing parents, and syncs each name.
+#[expect(clippy::disallowed_methods, reason = "above the named folder, links are followed")]
 fn create_named_folder(path: &Path) -> io::Result<()> {
     let is_there = |folder: &Path| folder.as_os_str().is_empty() || folder.is_dir();
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !is_there(folder)).collect();

@@ -10,7 +10,8 @@ use super::{
     text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
-    data::DataError, display::plain, fingerprint::FingerprintError, system::files, trial::FailureKind,
+    cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError, system::files,
+    trial::FailureKind,
 };
 
 /// Why a trial failed.
@@ -50,6 +51,9 @@ pub enum TrainError {
     /// The digest of the checkpoint's files could not be computed.
     #[error(transparent)]
     Fingerprint(FingerprintError),
+    /// An entry of the cache is not what it was when the trial began.
+    #[error(transparent)]
+    Cache(#[from] ChangedEntry),
     /// The encoder's shape could not be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -162,6 +166,7 @@ impl TrainError {
             Self::NonFinite { step, .. } => FailureKind::NonFinite { step: *step },
             Self::Data(_) | Self::DataChanged { .. } => FailureKind::Data,
             Self::Text(TextError::Text { source, .. }) if source.is_of_text() => FailureKind::Data,
+            Self::Cache(_) => FailureKind::Cache,
             Self::Weights(WeightsError::Write { .. }) | Self::Write { .. } => FailureKind::Disk,
             Self::Config(_)
             | Self::Text(_)

@@ -1,6 +1,8 @@
 //! How a trial is trained, measured, saved and resumed.
 
 mod activation_store;
+#[cfg(all(test, feature = "flex"))]
+mod changed_entries;
 mod evaluate;
 mod frozen;
 mod learner;
@@ -14,3 +16,5 @@ mod trial;
 mod trial_tables;
 mod verify_inputs;
 mod warm_state;
+
+pub use self::trial_tables::metrics_csv;

@@ -88,6 +88,7 @@ fn outcome(test_loss: f64) -> Outcome {
         validation: scores(0.5),
         test: scores(test_loss),
         seconds: 1.0,
+        files: None,
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getppid, kill_process, setrlimit};
 use sweep::{
     event::{Event, Outcome, Progress},
+    job::Attempt,
     metrics::{Confusion, Scores, Target},
     protocol::{PROTOCOL_VERSION, WorkerLine},
     system::memory::Memory,
@@ -51,16 +52,18 @@ pub(crate) fn end_unready(deed: &str) -> ExitCode {
 
 /// Does what is told, if it is one of these deeds: an exit code ends the process.
 #[expect(clippy::option_option, reason = "not one of these deeds; goes on; ends")]
-pub(crate) fn obey(
-    deed: &str,
-    trial: TrialId,
-    micro_batch: Option<usize>,
-    folder: &Path,
-) -> Option<Option<ExitCode>> {
+pub(crate) fn obey(deed: &str, trial: TrialId, made: Attempt, folder: &Path) -> Option<Option<ExitCode>> {
     if let Some(most) = deed.strip_prefix("out-of-memory-above ") {
         // A batch of 32, as a trial's settings have it.
-        if micro_batch.unwrap_or(32) > most.parse().expect("a number") {
+        if made.micro_batch.unwrap_or(32) > most.parse().expect("a number") {
             run_out_of_memory();
+        }
+        complete(trial);
+        return Some(None);
+    }
+    if deed == "lost-pages-of-the-cache" {
+        if !made.without_cache {
+            lose_pages();
         }
         complete(trial);
         return Some(None);
@@ -78,6 +81,7 @@ fn fail(deed: &str, trial: TrialId) -> Option<ExitCode> {
         "disk" => (FailureKind::Disk, "cannot write a file"),
         "disk-full" => (FailureKind::DiskFull, "no space left on device"),
         "short" => (FailureKind::Shortage, "cannot open a file: Too many open files (os error 24)"),
+        "changed-entry" => (FailureKind::Cache, "an entry changed while the trial used it"),
         // As the program's own worker says it of a panic that speaks of it.
         "no-gpu-memory" => (FailureKind::OutOfMemory(Memory::Cuda), "CUDA_ERROR_OUT_OF_MEMORY"),
         _ => return None,
@@ -164,6 +168,7 @@ fn end(deed: &str, trial: TrialId, folder: &Path) -> bool {
             kill_process(getpid(), Signal::SEGV).expect("a process may signal itself");
             raise(Signal::SEGV)
         }
+        "lost-pages" => lose_pages(),
         "no-memory" => run_out_of_memory(),
         "half-an-outcome" => {
             say(&evaluated(trial));
@@ -236,6 +241,13 @@ fn chatter(trial: TrialId) -> ! {
         say(&WorkerLine::Alive(trial));
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+/// Dies as a process does that reads a page of a mapped file which was cut.
+fn lose_pages() -> ! {
+    // The first one goes to a handler of Rust's, which takes itself away.
+    kill_process(getpid(), Signal::BUS).expect("a process may signal itself");
+    raise(Signal::BUS)
 }
 
 fn raise(signal: Signal) -> ! {

@@ -30,6 +30,7 @@ pub(crate) fn lines(trial: TrialId, folder: &Path) -> Vec<WorkerLine> {
         validation: last.validation.clone(),
         test,
         seconds: 0.1,
+        files: None,
     };
     let told = evaluations.into_iter().map(|each| WorkerLine::Event(trial, Event::Evaluated(each)));
     told.chain([WorkerLine::Finished(trial, outcome)]).collect()

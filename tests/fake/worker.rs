@@ -58,7 +58,7 @@ fn main() -> ExitCode {
             if deed != "complete" {
                 deeds::note(&program, deed);
             }
-            let ending = deeds::obey(deed, trial, made.micro_batch, &folder);
+            let ending = deeds::obey(deed, trial, made, &folder);
             if let Some(code) = ending.unwrap_or_else(|| obey(deed, trial, &mut requests)) {
                 return code;
             }
@@ -221,5 +221,6 @@ fn outcome(trial: TrialId) -> Outcome {
         validation: scores(trial),
         test: scores(trial),
         seconds: 0.1,
+        files: None,
     }
 }

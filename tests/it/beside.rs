@@ -222,7 +222,7 @@ fn an_export_takes_the_place_of_no_link() {
 #[test]
 fn two_exports_to_one_folder_end_well_and_leave_one_of_both_models() {
     let place = complete();
-    for round in 0..6 {
+    for round in 0..20 {
         if round % 2 == 0 {
             let _ = fs::remove_dir_all(place.path("model"));
         }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sweep::protocol::PROTOCOL_VERSION;
 
 use crate::common::{
     place::Place,
@@ -174,7 +175,7 @@ fn first_line(worker: &mut Child) -> String {
 fn a_worker_is_ready_at_once() {
     let results = Place::empty();
     let mut worker = worker(&results, &["--threads", "1"]);
-    assert_eq!(first_line(&mut worker), "{\"ready\":{\"v\":2}}\n");
+    assert_eq!(first_line(&mut worker), format!("{{\"ready\":{{\"v\":{PROTOCOL_VERSION}}}}}\n"));
     worker.kill().unwrap();
     worker.wait().unwrap();
 }
@@ -193,8 +194,8 @@ fn on_a_trial_without_its_file() -> Written {
     let results = Place::empty();
     let mut worker = worker(&results, &[]);
     let mut input = worker.stdin.take().unwrap();
-    let folder = results.path("");
-    let request = json!({ "run": { "trials": [{ "trial": 3, "folder": folder }] } });
+    let sweep = results.path("");
+    let request = json!({ "run": { "trials": [{ "trial": 3, "sweep": sweep, "folder": "trials/0003" }] } });
     writeln!(input, "{request}").unwrap();
     let written = worker.wait_with_output().unwrap().into();
     drop(input);

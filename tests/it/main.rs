@@ -34,4 +34,5 @@ mod reuse;
 mod sharing;
 mod training;
 mod unfit;
+mod verify;
 mod wrong_specs;

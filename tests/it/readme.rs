@@ -394,6 +394,7 @@ fn study(classes: usize) -> Study {
         validation: scores.clone(),
         test: scores,
         seconds: 1.0,
+        files: None,
     };
     let event = Event::Finished(outcome);
     let record = Record { v: 1, seq: 1, at: String::new(), trial: Some(TrialId(1)), event };

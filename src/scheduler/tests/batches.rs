@@ -14,7 +14,7 @@ fn busy_with_two() -> Scheduler {
 }
 
 fn given(trial: TrialId) -> GivenTrial {
-    GivenTrial { trial, micro_batch: None }
+    GivenTrial { trial, micro_batch: None, without_cache: false }
 }
 
 #[test]

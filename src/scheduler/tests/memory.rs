@@ -63,7 +63,7 @@ fn the_worker_is_told_the_size_of_its_passes() {
     let mut scheduler = of_batch(1, 8, 1);
     run_out(&mut scheduler, SLOT);
     let actions = run_out(&mut scheduler, SLOT);
-    let given = GivenTrial { trial: T1, micro_batch: Some(4) };
+    let given = GivenTrial { trial: T1, micro_batch: Some(4), without_cache: false };
     assert_eq!(actions.last(), Some(&Action::Run { slot: SLOT, trials: vec![given] }));
 }
 

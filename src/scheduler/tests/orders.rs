@@ -10,8 +10,8 @@ use crate::{event::Progress, system::memory::Memory};
 /// Examples of one pass; halved twice until one is left.
 const BATCH: usize = 4;
 /// Attempts at a trial in one run: the first one; one more for each kind that may be a chance; and
-/// for memory the same again, two halvings, and alone. Those that a full disk ended do not count.
-const ATTEMPTS_MAX: u32 = 1 + 8 + 4;
+/// for memory the same again, two halvings, and alone; and three for entries of the cache. Those that a full disk ended do not count.
+const ATTEMPTS_MAX: u32 = 1 + 8 + 4 + 3;
 
 /// One thing that a worker, its process or the user does.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ enum Deed {
     Garbage,
     Exit,
     Killed,
+    LostPages,
+    FailedCache,
     StartupTimeout,
     LeaveTimeout,
     Stalled,
@@ -49,7 +51,7 @@ enum Deed {
     Interrupt,
 }
 
-const DEEDS: [Deed; 31] = [
+const DEEDS: [Deed; 33] = [
     Deed::Ready,
     Deed::Progress,
     Deed::Finished,
@@ -60,6 +62,8 @@ const DEEDS: [Deed; 31] = [
     Deed::Garbage,
     Deed::Exit,
     Deed::Killed,
+    Deed::LostPages,
+    Deed::FailedCache,
     Deed::StartupTimeout,
     Deed::LeaveTimeout,
     Deed::Stalled,
@@ -160,7 +164,7 @@ impl World {
                 assert!((1..=self.trials_per_worker).contains(&trials.len()));
                 assert_eq!(self.processes[slot.0], Some(Vec::new()));
                 self.check_alone(slot);
-                for GivenTrial { trial, micro_batch } in trials {
+                for GivenTrial { trial, micro_batch, .. } in trials {
                     let held = self.processes.iter().flatten().flatten();
                     assert!(!held.into_iter().any(|held| *held == trial), "{trial} runs twice");
                     assert_eq!(micro_batch, self.micro_batches.get(&trial).copied());
@@ -300,11 +304,12 @@ impl World {
             | Deed::FailedForGood
             | Deed::FailedOutOfMemory
             | Deed::FailedDiskFull
-            | Deed::FailedForAShortage => {
+            | Deed::FailedForAShortage
+            | Deed::FailedCache => {
                 held.clear();
                 self.full.remove(&slot);
             }
-            Deed::Exit | Deed::Killed | Deed::OutOfMemory => self.gone(slot),
+            Deed::Exit | Deed::Killed | Deed::LostPages | Deed::OutOfMemory => self.gone(slot),
             Deed::WaitsForSpace if !held.is_empty() && !self.doomed.contains(&slot) => {
                 self.full.insert(slot);
             }
@@ -334,6 +339,7 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::FailedDiskFull => fails(FailureKind::DiskFull),
         Deed::FailedForAShortage => fails(FailureKind::Shortage),
         Deed::Short => Input::Short(slot, "no file".to_owned()),
+        Deed::FailedCache => fails(FailureKind::Cache),
         Deed::Stopped => line(WorkerLine::Stopped(own)),
         Deed::Foreign => line(WorkerLine::Finished(TrialId(own.0 + 1), outcome())),
         Deed::OtherClasses => line(WorkerLine::Finished(own, Outcome { test: three, ..outcome() })),
@@ -344,6 +350,7 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::Garbage => Input::Garbage(slot, "noise".to_owned()),
         Deed::Exit => Input::Exited(slot, WorkerExit::Code(1)),
         Deed::Killed => Input::Exited(slot, WorkerExit::Signal(9)),
+        Deed::LostPages => Input::Exited(slot, WorkerExit::Signal(rustix::process::Signal::BUS.as_raw())),
         Deed::OutOfMemory => Input::Exited(slot, WorkerExit::OutOfMemory(Memory::Host)),
         Deed::StartupTimeout => Input::StartupTimeout(slot),
         Deed::Stalled => Input::Stalled(slot),

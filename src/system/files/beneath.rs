@@ -4,6 +4,8 @@
 //! with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`. Where that call is missing, each folder on the
 //! way is opened by itself with `O_NOFOLLOW`, which keeps the same promise.
 
+#![expect(clippy::disallowed_methods, reason = "opens only what is below an open folder")]
+
 use std::{
     ffi::OsStr,
     fs::File,
@@ -132,13 +134,11 @@ fn obstacle(root: BorrowedFd<'_>, called: &Path, below: &Path) -> io::Error {
     let mut path = called.to_owned();
     for part in below.components() {
         path.push(part);
-        match openat(&at, part.as_os_str(), FOLDER, Mode::empty()) {
-            Ok(opened) => at = opened,
-            Err(_) => {
-                let is_link = kind(at.as_fd(), part.as_os_str()).is_ok_and(|kind| kind == FileType::Symlink);
-                return if is_link { refuse(Refusal::Link(path)) } else { not_a_folder };
-            }
-        }
+        let Ok(opened) = openat(&at, part.as_os_str(), FOLDER, Mode::empty()) else {
+            let is_link = kind(at.as_fd(), part.as_os_str()).is_ok_and(|kind| kind == FileType::Symlink);
+            return if is_link { refuse(Refusal::Link(path)) } else { not_a_folder };
+        };
+        at = opened;
     }
     not_a_folder
 }

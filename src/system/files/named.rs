@@ -4,6 +4,8 @@
 //! path means what it leads to. A device, a FIFO or a socket is refused instead of being waited for, but for texts
 //! and specs that may come through a pipe.
 
+#![expect(clippy::disallowed_methods, reason = "what a user named is read, and links to it are followed")]
+
 use std::{
     fs::{self, File, FileType, Metadata, OpenOptions},
     io::{self, Write as _},

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     hub::{ShardIndex, WEIGHT_FILES},
-    system::files::Place,
+    system::files::{Place, named},
     train::{
         encoder::{
             family,
@@ -56,7 +56,7 @@ impl Source {
 
     fn open(&self) -> io::Result<File> {
         match self {
-            Self::Named(path) => File::open(path),
+            Self::Named(path) => named::open(path),
             Self::Result(place) => place.open(),
         }
     }
@@ -68,7 +68,7 @@ impl Catalog {
     /// # Errors
     /// When the folder has no file with parameters, or a damaged one.
     pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
-        let found = WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+        let found = WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| named::is_file(path));
         let path = found.ok_or_else(|| CheckpointError::Absent { folder: folder.to_owned() })?;
         let catalog = if path.extension().is_some_and(|extension| extension == "json") {
             Self::of_shards(&path)

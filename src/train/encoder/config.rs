@@ -14,6 +14,7 @@ pub use self::{
     fields::{FIELDS, Field},
 };
 use super::family::{FAMILIES, Family};
+use crate::system::files::named;
 use crate::train::model_file;
 
 /// The file's name.
@@ -96,7 +97,8 @@ impl EncoderConfig {
         let path = folder.join(FILE);
         let text = match model_file::read(&path, model_file::SMALL_BYTES_MAX) {
             Err(error)
-                if error.kind() == ErrorKind::NotFound && folder.join("bert_config.json").is_file() =>
+                if error.kind() == ErrorKind::NotFound
+                    && named::is_file(&folder.join("bert_config.json")) =>
             {
                 return Err(ConfigError::OldName { folder: folder.to_owned() });
             }

@@ -8,6 +8,7 @@ use crate::{
     data::SplitName,
     train::{
         encoder::model::classifier::Classifier,
+        error::{TrainError, Unfinished},
         ops::fused::Fused,
         tensors::values,
         text::corpus::{Corpus, TokenizedSplit},
@@ -126,14 +127,14 @@ impl ActivationStore {
     /// Returns the frozen part of `encoder` with its activations for `corpus`. `go_on` is asked now and then.
     ///
     /// # Errors
-    /// When `go_on` asks to stop.
+    /// When `go_on` asks to stop, or when the cache's entry of the tokens changes meanwhile.
     pub(super) fn get<B: Fused>(
         &mut self,
         encoder: &FrozenEncoder<B>,
         corpus: &Corpus,
         cache: &Cache,
         go_on: &mut GoOn<'_>,
-    ) -> Result<Frozen, Stopped> {
+    ) -> Result<Frozen, Unfinished> {
         let mut kept = [None, None, None];
         if encoder.part != FrozenPart::Nothing {
             for (kept, name) in kept.iter_mut().zip(SplitName::ALL) {
@@ -150,7 +151,7 @@ impl ActivationStore {
         split: NamedSplit<'_>,
         cache: &Cache,
         go_on: &mut GoOn<'_>,
-    ) -> Result<Option<Rc<Activations>>, Stopped> {
+    ) -> Result<Option<Rc<Activations>>, Unfinished> {
         let key = encoder.key(split.tokens);
         if let Some(known) = self.by_key.get(&key) {
             return Ok(Some(known.clone()));
@@ -205,7 +206,7 @@ fn from_cache<B: Fused>(
     split: NamedSplit<'_>,
     cache: &Cache,
     go_on: &mut GoOn<'_>,
-) -> Result<Option<Numbers<f32>>, Stopped> {
+) -> Result<Option<Numbers<f32>>, Unfinished> {
     let count = encoder.value_count(split.tokens);
     let head = EntryHead::new(encoder.part.kind(), encoder.about(split), &[(f32::TYPE, count)]);
     if !cache.has_room_for(&head) {
@@ -215,15 +216,19 @@ fn from_cache<B: Fused>(
         CacheEntry::Present(entry) => Some(entry),
         CacheEntry::Absent(claim) => {
             // The cache takes a stop for any interrupted write, so it is remembered here.
-            let mut last_answer = Ok(());
+            let (mut last_answer, mut tokens) = (Ok(()), Ok(()));
             let stored = claim.store(&head, &mut |draft: &mut EntryDraft| {
                 let mut go_on = || {
                     last_answer = go_on();
                     last_answer
                 };
-                encoder.run(split.tokens, &mut go_on, &mut |at, numbers| draft.put(0, at, numbers))
+                encoder.run(split.tokens, &mut go_on, &mut |at, numbers| draft.put(0, at, numbers))?;
+                // Otherwise an entry with a good digest would hold the activations of other tokens.
+                tokens = split.tokens.verify();
+                if tokens.is_ok() { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
             });
             last_answer?;
+            tokens.map_err(TrainError::from)?;
             stored
         }
     };

@@ -10,7 +10,7 @@ use std::{ops::Range, rc::Rc};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{
-    cache::{Kind, Numbers},
+    cache::{ChangedEntry, Kind, Numbers},
     data::SplitName,
     settings::Freeze,
     train::{
@@ -142,6 +142,14 @@ pub(super) struct Frozen {
 }
 
 impl Frozen {
+    /// Compares the cache entries that the activations stand in with their digests again.
+    ///
+    /// # Errors
+    /// When one of them has changed.
+    pub(super) fn verify(&self) -> Result<(), ChangedEntry> {
+        self.kept.iter().flatten().try_for_each(|activations| activations.values.verify())
+    }
+
     /// The input of the learning part for a split of `corpus`.
     pub(super) fn input<'a>(&'a self, corpus: &'a Corpus, split: SplitName) -> FrozenInput<'a> {
         let [train, validation, test] = &self.kept;

@@ -65,7 +65,9 @@ pub(super) struct SaveRecord {
     pub(super) at: Instant,
     /// The step of the last checkpoint.
     pub(super) step: u64,
-    /// The digest of the best parameters in the last checkpoint.
+    /// The digest of the file with the parameters of the last checkpoint.
+    pub(super) last: Option<String>,
+    /// The digest of the file with the best parameters in the last checkpoint.
     pub(super) best: Option<String>,
     /// Wall-clock seconds of the attempts before this one.
     pub(super) seconds_before: f64,
@@ -82,6 +84,7 @@ impl Default for SaveRecord {
         Self {
             at: Instant::now(),
             step: 0,
+            last: None,
             best: None,
             seconds_before: 0.0,
             is_resumed: false,

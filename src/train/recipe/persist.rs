@@ -10,19 +10,22 @@ use crate::train::{
 /// Time between two attempts to write to a full disk.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Calls `write`, again and again while the disk is full.
+/// Calls `write`, again and again while the disk is full, and returns what it returns.
 ///
 /// # Errors
 /// When `write` fails otherwise, or when a stop is asked for while the disk is full.
-pub(super) fn persist(
+pub(super) fn persist<T>(
     observe: &mut Observe<'_>,
-    write: &mut dyn FnMut() -> Result<(), TrainError>,
-) -> Result<(), Unfinished> {
+    write: &mut dyn FnMut() -> Result<T, TrainError>,
+) -> Result<T, Unfinished> {
     let mut is_waiting = false;
     loop {
         let error = match write() {
-            Ok(()) if is_waiting => return Ok(observe(Report::DiskFreed)?),
-            Ok(()) => return Ok(()),
+            Ok(written) if is_waiting => {
+                observe(Report::DiskFreed)?;
+                return Ok(written);
+            }
+            Ok(written) => return Ok(written),
             Err(error) => error,
         };
         let Some(path) = error.full_disk() else { return Err(error.into()) };

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{frozen::Frozen, learner::Learner};
 use crate::{
+    cache::ChangedEntry,
     job::{Attempt, Job},
     settings::Settings,
     system::files::Place,
@@ -44,6 +45,17 @@ impl<C: Compute> RunningTrial<'_, C> {
         let settings = self.settings();
         let per_epoch = self.corpus.train.document_count().div_ceil(settings.batch_size) as u64;
         PlannedSteps { per_epoch, total: per_epoch * settings.epochs as u64 }
+    }
+
+    /// Compares the cache entries that the trial uses with their digests again. Nothing that was computed from them
+    /// counts before: neither a checkpoint nor the outcome.
+    ///
+    /// # Errors
+    /// When an entry has changed since it was opened.
+    pub(super) fn verify_entries(&self) -> Result<(), ChangedEntry> {
+        self.data.verify()?;
+        self.corpus.verify()?;
+        self.frozen.verify()
     }
 
     /// Wall-clock seconds so far, over all attempts. The time that a prefix trial took for the first steps is included.

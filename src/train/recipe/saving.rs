@@ -13,6 +13,7 @@ use super::{
 use crate::{
     checkpoint::Checkpoint,
     error_chain::chain,
+    fingerprint::FileDigest,
     numbers::count_u64,
     policy::CheckpointEvery,
     settings::Settings,
@@ -29,8 +30,7 @@ use crate::{
         observe::{Observe, Report},
         state::{
             checkpoint_store::{
-                BestParameters, CheckpointDraft, CheckpointStore, FoundCheckpoint, SavedCheckpoint,
-                StateError,
+                BestParameters, CheckpointDraft, CheckpointStore, SavedCheckpoint, StateError,
             },
             position::{Position, Prefix, TrainingIdentity},
         },
@@ -72,6 +72,7 @@ impl<C: Compute> RunningTrial<'_, C> {
             // The trial is about to fail for this evaluation, and JSON cannot express its loss.
             return Ok(());
         }
+        self.verify_entries().map_err(TrainError::from)?;
         let position = self.position(learner);
         let (moments, _) = learner.optimizer.moments();
         let earlier_best = learner.saved.best.take();
@@ -91,14 +92,20 @@ impl<C: Compute> RunningTrial<'_, C> {
                 None => BestParameters::None,
             },
         };
-        let mut best = None;
-        persist(observe, &mut || {
-            best = self.store().write(&draft)?;
-            Ok(())
-        })?;
+        let written = persist(observe, &mut || Ok(self.store().write(&draft)?))?;
         let saved = &mut learner.saved;
-        (saved.at, saved.step, saved.best) = (Instant::now(), position.step, best);
+        (saved.at, saved.step) = (Instant::now(), position.step);
+        (saved.best, saved.last) = (written.best, Some(written.last));
         Ok(())
+    }
+
+    /// The files with parameters that the trial leaves, as they were written; `None` if one of them was not written.
+    pub(super) fn parameter_files(
+        &self,
+        learner: &Learner<C>,
+    ) -> Result<Option<[FileDigest; 2]>, TrainError> {
+        let SaveRecord { last: Some(last), best: Some(best), .. } = &learner.saved else { return Ok(None) };
+        Ok(Some(self.store().parameter_files(last, best)?))
     }
 
     fn position(&self, learner: &Learner<C>) -> Position {
@@ -127,10 +134,8 @@ impl<C: Compute> RunningTrial<'_, C> {
         config: &EncoderConfig,
         observe: &mut Observe<'_>,
     ) -> Result<Learner<C>, Unfinished> {
-        let mut found = FoundCheckpoint::default();
-        persist(observe, &mut || {
-            found = self.store().read(&self.identity())?;
-            Ok(())
+        let mut found = persist(observe, &mut || {
+            Ok(self.store().read(&self.identity(), &|training, position| self.refusal(training, position))?)
         })?;
         let shared = if found.saved.is_none() { self.prefix_checkpoint(&mut found.damaged) } else { None };
         let used_instead = match (&found.saved, &shared) {
@@ -154,6 +159,11 @@ impl<C: Compute> RunningTrial<'_, C> {
         }
     }
 
+    /// What in a checkpoint's position `training` cannot have, which is this training or a prefix of it.
+    fn refusal(&self, training: &TrainingIdentity, position: &Position) -> Option<&'static str> {
+        position.contradiction(training, self.planned_steps().per_epoch)
+    }
+
     /// The folder of another trial of the sweep.
     fn folder_of(&self, trial: TrialId) -> Place {
         self.folder.beside(trial.to_string())
@@ -162,7 +172,8 @@ impl<C: Compute> RunningTrial<'_, C> {
     /// The prefix trial's final checkpoint, if this trial would have reached the same state.
     fn prefix_checkpoint(&self, damaged: &mut Vec<StateError>) -> Option<(TrialId, SavedCheckpoint)> {
         let prefix = self.attempt.sharing.prefix?;
-        let found = CheckpointStore::new(&self.folder_of(prefix)).read_final(&self.identity());
+        let store = CheckpointStore::new(&self.folder_of(prefix));
+        let found = store.read_final(&self.identity(), &|training, found| self.refusal(training, found));
         let saved = found.unwrap_or_else(|error| {
             damaged.push(error);
             None
@@ -204,11 +215,11 @@ impl<C: Compute> RunningTrial<'_, C> {
         };
         let position = saved.position;
         let model: Classifier<C> =
-            Classifier::build(config, options, classes, &source(&saved.model), self.device)?;
+            Classifier::build(config, options, classes, &source(&saved.model.0), self.device)?;
         learner.model = model.map(&mut Freezer::new(self.settings().freeze));
         learner.optimizer.resume(saved.moments, position.updates);
         learner.stopping.resume(position.stopping);
-        learner.saved = SaveRecord::resumed(&position);
+        learner.saved = SaveRecord { last: Some(saved.model.1), ..SaveRecord::resumed(&position) };
         if let Some((weights, digest)) = saved.best {
             let best = Classifier::build(config, options, classes, &source(&weights), self.device)?;
             learner.best = Some(best);

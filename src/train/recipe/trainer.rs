@@ -7,7 +7,7 @@ use super::{
     warm_state::WarmState,
 };
 use crate::{
-    cache::Cache,
+    cache::{Cache, CopyRoom},
     event::Outcome,
     job::{Attempt, Job},
     settings::{MatmulPrecision, Settings},
@@ -32,13 +32,23 @@ pub(crate) struct Trainer<C: Compute> {
 
 impl<C: Compute> Trainer<C> {
     pub(crate) fn new(device: C::Device) -> Self {
-        Self { warm: WarmState::new(device, ActivationStore::default()), predictor: None }
+        Self::with(device, ActivationStore::default(), CopyRoom::default())
+    }
+
+    fn with(device: C::Device, activations: ActivationStore, room: CopyRoom) -> Self {
+        Self { warm: WarmState::new(device, activations, room), predictor: None }
     }
 
     /// A trainer that keeps at most `bytes` bytes of activations in memory.
     #[cfg(test)]
     pub(crate) fn with_memory(device: C::Device, bytes: usize) -> Self {
-        Self { warm: WarmState::new(device, ActivationStore::within(bytes)), predictor: None }
+        Self::with(device, ActivationStore::within(bytes), CopyRoom::default())
+    }
+
+    /// A trainer that maps every entry of the cache.
+    #[cfg(test)]
+    pub(crate) fn mapping(device: C::Device) -> Self {
+        Self::with(device, ActivationStore::default(), CopyRoom::of(0))
     }
 }
 
@@ -55,7 +65,8 @@ impl<C: Compute> Engine for Trainer<C> {
         let config = encoder_config(&settings.checkpoint)?;
         check_settings::<C>(settings, &config)?;
         let warm = &mut self.warm;
-        let cache = Cache::new(job.cache.clone());
+        let spec = job.cache.clone().filter(|_| !attempt.without_cache);
+        let cache = Cache::new(spec, warm.room.clone());
         let mut go_on = || observe(Report::Alive);
         let data = warm.documents(job, &cache, &mut go_on)?;
         warm.compare_checkpoint(job)?;

@@ -10,17 +10,17 @@ use super::{
     learner::{Learner, LossSum},
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
-    trial_tables::{write_metrics, write_predictions},
+    trial_tables::{keep_metrics, write_metrics, write_predictions},
 };
 use crate::{
     data::SplitName,
-    event::{Evaluation, Outcome, Prepared, Progress},
+    event::{Evaluation, Outcome, Prepared, Progress, ResultFiles},
     metrics::Scores,
     numbers::count_u64,
     train::{
         backend::Compute,
         encoder::model::classifier::Classifier,
-        error::{Unfinished, stop_later},
+        error::{TrainError, Unfinished, stop_later},
         learning::schedule::LearningRate,
         observe::{Observe, Report},
     },
@@ -138,7 +138,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.evaluations.push(evaluation.clone());
         // A stop on the way waits until the evaluation is saved and reported: it took long.
         let written = persist(observe, &mut || write_metrics(self.folder, &learner.evaluations));
-        let written = stop_later(written)?;
+        let written = stop_later(written.map(drop))?;
         if judgement.best {
             learner.best = Some(model);
         }
@@ -181,7 +181,11 @@ impl<C: Compute> RunningTrial<'_, C> {
         };
         let (test, probabilities) = self.measure(model, SplitName::Test, observe);
         let (data, split) = (self.data, &self.corpus.test);
-        persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;
+        self.verify_entries().map_err(TrainError::from)?;
+        let metrics = persist(observe, &mut || keep_metrics(self.folder, &learner.evaluations))?;
+        let predictions =
+            persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;
+        let parameters = self.parameter_files(learner)?;
         Ok(Outcome {
             best_epoch: best.epoch,
             best_step: best.step,
@@ -191,6 +195,7 @@ impl<C: Compute> RunningTrial<'_, C> {
             validation: best.validation.clone(),
             test,
             seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
+            files: parameters.map(|[last, best]| ResultFiles { best, last, metrics, predictions }),
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     data::SplitName,
     event::Evaluation,
+    fingerprint::{self, FileDigest},
     system::files::{self, Place},
     train::{
         error::TrainError,
@@ -12,9 +13,28 @@ use crate::{
 };
 
 /// Writes `metrics.csv`, with a row for each evaluation.
+pub(super) fn write_metrics(folder: &Place, evaluations: &[Evaluation]) -> Result<FileDigest, TrainError> {
+    write_table(&metrics_place(folder), &metrics_csv(evaluations))
+}
+
+/// As [`write_metrics`], unless the file is there already.
+pub(super) fn keep_metrics(folder: &Place, evaluations: &[Evaluation]) -> Result<FileDigest, TrainError> {
+    let (place, bytes) = (metrics_place(folder), metrics_csv(evaluations));
+    match place.read() {
+        Ok(found) if found == bytes => Ok(fingerprint::bytes_digest(&bytes)),
+        _ => write_table(&place, &bytes),
+    }
+}
+
+fn metrics_place(folder: &Place) -> Place {
+    folder.join("metrics.csv")
+}
+
+/// The contents of `metrics.csv` after these evaluations.
 ///
 /// It holds no times, so that the same trial always writes the same file; the log has them.
-pub(super) fn write_metrics(folder: &Place, evaluations: &[Evaluation]) -> Result<(), TrainError> {
+#[must_use]
+pub fn metrics_csv(evaluations: &[Evaluation]) -> Vec<u8> {
     let header = [
         "epoch",
         "step",
@@ -42,7 +62,7 @@ pub(super) fn write_metrics(folder: &Place, evaluations: &[Evaluation]) -> Resul
             u8::from(evaluation.best).to_string(),
         ]
     });
-    write_csv(folder.join("metrics.csv"), header.map(str::to_owned).to_vec(), rows)
+    csv_of(header.map(str::to_owned).to_vec(), rows)
 }
 
 /// Writes `predictions.csv`, with a row for each document of the test set.
@@ -53,7 +73,7 @@ pub(super) fn write_predictions(
     data: &Documents,
     split: &TokenizedSplit,
     probabilities: &[Vec<f64>],
-) -> Result<(), TrainError> {
+) -> Result<FileDigest, TrainError> {
     let labels = data.labels();
     let mut header = vec!["id".to_owned(), "label".to_owned(), "predicted".to_owned()];
     header.extend(labels.iter().map(|label| format!("p_{label}")));
@@ -66,23 +86,20 @@ pub(super) fn write_predictions(
         cells.extend(row.iter().map(f64::to_string));
         cells
     });
-    write_csv(folder.join("predictions.csv"), header, rows)
+    write_table(&folder.join("predictions.csv"), &csv_of(header, rows))
 }
 
-fn write_csv(
-    place: Place,
-    header: Vec<String>,
-    rows: impl Iterator<Item = Vec<String>>,
-) -> Result<(), TrainError> {
-    let bytes = || -> Result<Vec<u8>, csv::Error> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(header)?;
-        for row in rows {
-            writer.write_record(row)?;
-        }
-        writer.into_inner().map_err(|error| error.into_error().into())
-    };
-    let result =
-        bytes().map_err(std::io::Error::from).and_then(|bytes| files::write_atomically(&place, &bytes));
-    result.map_err(|source| TrainError::Write { path: place.path().to_owned(), source })
+fn csv_of(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // A vector takes everything, and every row has the cells of the header.
+    for row in std::iter::once(header).chain(rows) {
+        let _ = writer.write_record(row);
+    }
+    writer.into_inner().unwrap_or_default()
+}
+
+fn write_table(place: &Place, bytes: &[u8]) -> Result<FileDigest, TrainError> {
+    let written = files::write_atomically(place, bytes);
+    written.map_err(|source| TrainError::Write { path: place.path().to_owned(), source })?;
+    Ok(fingerprint::bytes_digest(bytes))
 }

@@ -14,7 +14,7 @@ use super::{
     verify_inputs::{verify_checkpoint, verify_data},
 };
 use crate::{
-    cache::{Cache, GoOn},
+    cache::{Cache, CopyRoom, GoOn},
     checkpoint::Checkpoint,
     data::DataSpec,
     fingerprint,
@@ -52,6 +52,8 @@ struct CheckedHead {
 /// What the trials of one worker share.
 pub(super) struct WarmState<C: Compute> {
     pub(super) device: C::Device,
+    /// For copies of the cache's entries.
+    pub(super) room: CopyRoom,
     data: HashMap<DataSpec, NumberedDocuments>,
     pub(super) corpora: Corpora,
     pub(super) activations: ActivationStore,
@@ -64,9 +66,10 @@ pub(super) struct WarmState<C: Compute> {
 }
 
 impl<C: Compute> WarmState<C> {
-    pub(super) fn new(device: C::Device, activations: ActivationStore) -> Self {
+    pub(super) fn new(device: C::Device, activations: ActivationStore, room: CopyRoom) -> Self {
         Self {
             device,
+            room,
             data: HashMap::new(),
             corpora: Corpora::default(),
             activations,

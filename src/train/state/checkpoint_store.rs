@@ -13,7 +13,7 @@ use super::{
     state_file::{STATE_VERSION, StateFault, StateHeader, floats, parse_state, write_state},
 };
 use crate::{
-    fingerprint,
+    fingerprint::{self, FileDigest},
     system::files::{self, Place},
     train::{
         encoder::weights::{Precision, Weights, WeightsError},
@@ -53,11 +53,23 @@ pub(crate) struct CheckpointDraft<'a> {
 pub(crate) struct SavedCheckpoint {
     pub(crate) position: Position,
     pub(crate) moments: Moments<'static>,
-    /// The parameters.
-    pub(crate) model: Weights,
-    /// The parameters of the best evaluation, and their digest.
+    /// The parameters, and the digest of their file.
+    pub(crate) model: (Weights, String),
+    /// The parameters of the best evaluation, and the digest of their file.
     pub(crate) best: Option<(Weights, String)>,
 }
+
+/// The digests of the files with parameters of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ParameterDigests {
+    /// Of the current parameters.
+    pub(crate) last: String,
+    /// Of those of the best evaluation.
+    pub(crate) best: Option<String>,
+}
+
+/// Says what in a checkpoint's position contradicts its training.
+type Contradiction<'a> = dyn Fn(&TrainingIdentity, &Position) -> Option<&'static str> + 'a;
 
 /// Why a checkpoint cannot be resumed.
 #[derive(Debug, thiserror::Error)]
@@ -116,11 +128,11 @@ impl CheckpointStore {
     }
 
     /// Writes a checkpoint as `last/`, after moving the former one to `last.before/`, and puts the best parameters into
-    /// `best/`. Returns the digest of the best parameters.
+    /// `best/`.
     ///
     /// # Errors
     /// When something cannot be written. The former checkpoints stay as they are then.
-    pub(crate) fn write(&self, draft: &CheckpointDraft<'_>) -> Result<Option<String>, WeightsError> {
+    pub(crate) fn write(&self, draft: &CheckpointDraft<'_>) -> Result<ParameterDigests, WeightsError> {
         let new = self.folder("last.new");
         // A crash of an earlier attempt may have left the folder.
         files::remove_folder(&new).and_then(|()| files::create_folder(&new)).map_err(failed_at(&new))?;
@@ -146,7 +158,8 @@ impl CheckpointStore {
             }
         };
         let (identity, position) = (draft.identity.clone(), draft.position.clone());
-        let header = StateHeader { version: STATE_VERSION, identity, position, model, best: best.clone() };
+        let written = ParameterDigests { last: model.clone(), best: best.clone() };
+        let header = StateHeader { version: STATE_VERSION, identity, position, model, best };
         files::write_new(&state_place, |file| write_state(file, &header, draft.moments))
             .map_err(failed_at(&state_place))?;
         let last = self.folder("last");
@@ -154,7 +167,19 @@ impl CheckpointStore {
         if matches!(draft.best, BestParameters::Current) {
             self.publish_best()?;
         }
-        Ok(best)
+        Ok(written)
+    }
+
+    /// The files with the last and the best parameters of a complete trial, of which the digests are known.
+    ///
+    /// # Errors
+    /// When one of them is gone.
+    pub(crate) fn parameter_files(&self, last: &str, best: &str) -> Result<[FileDigest; 2], WeightsError> {
+        let file = |place: Place, sha256: &str| match place.about() {
+            Ok(found) => Ok(FileDigest { bytes: found.length, sha256: sha256.to_owned() }),
+            Err(source) => Err(WeightsError::Write { path: place.path().to_owned(), source }),
+        };
+        Ok([file(self.folder("last").join(WEIGHTS), last)?, file(self.best_parameters(), best)?])
     }
 
     /// Puts the best parameters of `last/` into `best/`.
@@ -163,15 +188,19 @@ impl CheckpointStore {
     }
 
     /// Reads the newest checkpoint of the training `identity` that is whole, makes it `last/`, and puts its best
-    /// parameters into `best/`.
+    /// parameters into `best/`. A checkpoint with a contradiction counts as damaged.
     ///
     /// # Errors
     /// When a whole checkpoint cannot be moved to its place.
-    pub(crate) fn read(&self, identity: &TrainingIdentity) -> Result<FoundCheckpoint, WeightsError> {
+    pub(crate) fn read(
+        &self,
+        identity: &TrainingIdentity,
+        contradiction: &Contradiction<'_>,
+    ) -> Result<FoundCheckpoint, WeightsError> {
         let mut found = FoundCheckpoint::default();
         for name in ["last", "last.before"] {
             let folder = self.folder(name);
-            match read_checkpoint(&folder, &|found| found == identity) {
+            match read_checkpoint(&folder, &|found| found == identity, contradiction) {
                 Ok(None) => {}
                 Ok(Some(saved)) => {
                     if name != "last" {
@@ -193,12 +222,14 @@ impl CheckpointStore {
     /// unless that training would have come to the same state by itself.
     ///
     /// # Errors
-    /// When the checkpoint is damaged.
+    /// When the checkpoint is damaged, or has a contradiction.
     pub(crate) fn read_final(
         &self,
         identity: &TrainingIdentity,
+        contradiction: &Contradiction<'_>,
     ) -> Result<Option<SavedCheckpoint>, StateError> {
-        let saved = read_checkpoint(&self.folder("last"), &|found| found.begins(identity))?;
+        let begins = |found: &TrainingIdentity| found.begins(identity);
+        let saved = read_checkpoint(&self.folder("last"), &begins, contradiction)?;
         // Smaller micro-batches have other dropout masks, so the state is another one.
         Ok(saved.filter(|saved| !saved.position.is_cut))
     }
@@ -227,6 +258,7 @@ fn failed_at(place: &Place) -> impl FnOnce(io::Error) -> WeightsError {
 fn read_checkpoint(
     folder: &Place,
     is_wanted: &dyn Fn(&TrainingIdentity) -> bool,
+    contradiction: &Contradiction<'_>,
 ) -> Result<Option<SavedCheckpoint>, StateError> {
     let place = folder.join(STATE);
     let path = place.path();
@@ -241,7 +273,10 @@ fn read_checkpoint(
     if !is_wanted(&header.identity) {
         return Ok(None);
     }
-    let model = read_parameters(&folder.join(WEIGHTS), &header.model)?;
+    if let Some(what) = contradiction(&header.identity, &header.position) {
+        return Err(StateError::damaged(&path, StateFault::Contradiction { what }));
+    }
+    let model = (read_parameters(&folder.join(WEIGHTS), &header.model)?, header.model);
     let best = match header.best {
         Some(digest) => Some((read_parameters(&folder.join(BEST), &digest)?, digest)),
         None => None,

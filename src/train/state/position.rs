@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::Evaluation, settings::Settings, train::learning::early_stopping::Standing, trial::TrialId,
+    event::Evaluation,
+    numbers::count_u64,
+    settings::Settings,
+    train::learning::early_stopping::{EarlyStopping, Standing},
+    trial::TrialId,
 };
 
 /// Identifies the training that a checkpoint belongs to. Another training does not use the checkpoint.
@@ -64,6 +68,74 @@ impl Position {
         let was_best = self.evaluations.iter().any(|evaluation| evaluation.best);
         was_best == has_best && (was_best || self.evaluations.is_empty())
     }
+
+    /// Says what in this position cannot be so in `training`, whose epochs have `per_epoch` steps, at least one.
+    ///
+    /// A digest only says that a file is as it was written; this says that it was written by such a training.
+    pub(crate) fn contradiction(&self, training: &TrainingIdentity, per_epoch: u64) -> Option<&'static str> {
+        let settings = &training.settings;
+        let total = per_epoch.saturating_mul(settings.epochs as u64);
+        if self.step > total {
+            return Some("its step lies beyond the last one");
+        }
+        let is_seconds = |seconds: f64| seconds.is_finite() && seconds >= 0.0;
+        let facts = [
+            (
+                (self.epoch, self.batch) == (self.step / per_epoch, self.step % per_epoch),
+                "its epoch and batch are not those of its step",
+            ),
+            (u64::try_from(self.updates) == Ok(self.step), "it has not as many updates as steps"),
+            (self.has_its_evaluations(training, per_epoch), "its evaluations are not those of its steps"),
+            (self.has_its_documents(settings.batch_size), "its loss is one of too many documents"),
+            (is_seconds(self.seconds), "its time is none"),
+            (self.prefix.is_none_or(|prefix| is_seconds(prefix.seconds)), "its prefix's time is none"),
+        ];
+        let wrong = facts.into_iter().find_map(|(is_so, what)| (!is_so).then_some(what));
+        wrong.or_else(|| self.wrong_stopping(settings, total))
+    }
+
+    /// Whether the evaluations are those after the steps at which the training is evaluated; that of the last step
+    /// may not have been made yet.
+    fn has_its_evaluations(&self, training: &TrainingIdentity, per_epoch: u64) -> bool {
+        let every = match training.settings.eval_every as u64 {
+            0 => per_epoch,
+            every => every,
+        };
+        let total = per_epoch.saturating_mul(training.settings.epochs as u64);
+        let mut due: Vec<u64> = (1..=self.step / every).map(|number| number.saturating_mul(every)).collect();
+        if self.step == total && due.last() != Some(&total) {
+            due.push(total);
+        }
+        let steps: Vec<u64> = self.evaluations.iter().map(|evaluation| evaluation.step).collect();
+        let is_before_the_last =
+            due.split_last().is_some_and(|(last, earlier)| *last == self.step && steps == earlier);
+        let is_whole = |evaluation: &Evaluation| {
+            let rows = evaluation.validation.confusion.rows();
+            evaluation.epoch == count_u64(evaluation.step) / count_u64(per_epoch)
+                && rows.len() == training.classes
+        };
+        (steps == due || is_before_the_last) && self.evaluations.iter().all(is_whole)
+    }
+
+    /// Whether so many steps can have had the documents of the loss.
+    fn has_its_documents(&self, batch_size: usize) -> bool {
+        let last = self.evaluations.last().map_or(0, |evaluation| evaluation.step);
+        let steps = usize::try_from(self.step.saturating_sub(last)).unwrap_or(usize::MAX);
+        self.loss.1 <= steps.saturating_mul(batch_size)
+    }
+
+    /// What is wrong with early stopping and the end of training: both follow from the evaluations.
+    fn wrong_stopping(&self, settings: &Settings, total: u64) -> Option<&'static str> {
+        let mut stopping = EarlyStopping::new(settings);
+        let is_judged =
+            |evaluation: &Evaluation| stopping.judge(&evaluation.validation).best == evaluation.best;
+        if !self.evaluations.iter().all(is_judged) || stopping.standing() != self.stopping {
+            return Some("early stopping does not follow from its evaluations");
+        }
+        let is_evaluated = self.evaluations.last().is_some_and(|last| last.step == self.step);
+        let is_over = is_evaluated && (stopping.is_exhausted() || self.step == total);
+        (self.over != is_over).then_some("it is over at a step that is not the last, or the other way round")
+    }
 }
 
 /// The trial that made the first steps of this training.
@@ -73,4 +145,94 @@ pub(crate) struct Prefix {
     pub(crate) trial: TrialId,
     /// Wall-clock seconds that the other trial took for these steps.
     pub(crate) seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Confusion, Scores, Target};
+
+    const PER_EPOCH: u64 = 4;
+
+    fn training() -> TrainingIdentity {
+        let settings = Settings { epochs: 3, batch_size: 8, patience: 2, ..Settings::default() };
+        TrainingIdentity { settings, seed: 1, classes: 2, corpus: "digest".to_owned() }
+    }
+
+    fn scores(hits: u32) -> Scores {
+        let mut confusion = Confusion::new(2);
+        (0..10).for_each(|document| confusion.add(1, usize::from(document < hits)));
+        Scores::new(confusion, 1.0 / f64::from(hits), Target::Class(1))
+    }
+
+    /// After `step` steps of a training whose evaluations get ever better.
+    fn position(step: u64) -> Position {
+        let mut stopping = EarlyStopping::new(&training().settings);
+        let evaluations: Vec<Evaluation> = (1..=step / PER_EPOCH)
+            .map(|epoch| {
+                let validation = scores(u32::try_from(epoch).unwrap());
+                let best = stopping.judge(&validation).best;
+                let (step, epoch) = (epoch * PER_EPOCH, count_u64(epoch));
+                let (train_loss, learning_rate, seconds) = (0.5, 1e-4, 1.0);
+                Evaluation { epoch, step, train_loss, learning_rate, validation, best, seconds }
+            })
+            .collect();
+        Position {
+            step,
+            epoch: step / PER_EPOCH,
+            batch: step % PER_EPOCH,
+            over: step == 3 * PER_EPOCH,
+            updates: i32::try_from(step).unwrap(),
+            stopping: stopping.standing(),
+            loss: (0.5_f64.to_bits(), usize::try_from(step % PER_EPOCH * 8).unwrap()),
+            evaluations,
+            seconds: 1.0,
+            prefix: None,
+            is_cut: false,
+        }
+    }
+
+    fn contradiction(position: &Position) -> Option<&'static str> {
+        position.contradiction(&training(), PER_EPOCH)
+    }
+
+    #[test]
+    fn every_position_of_a_training_agrees_with_it() {
+        for step in 0..=3 * PER_EPOCH {
+            assert_eq!(contradiction(&position(step)), None, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_position_before_the_evaluation_of_its_step_agrees_with_its_training() {
+        let mut before = Position { loss: (0, 32), ..position(8) };
+        before.evaluations = position(7).evaluations;
+        before.stopping = position(7).stopping;
+        assert_eq!(contradiction(&before), None);
+    }
+
+    #[test]
+    fn a_position_that_its_training_cannot_have_is_refused() {
+        let changes: [fn(&mut Position); 14] = [
+            |position| *position = self::position(16),
+            |position| position.step = u64::MAX,
+            |position| position.epoch += 1,
+            |position| position.batch += 1,
+            |position| position.updates = -1,
+            |position| position.updates += 1,
+            |position| position.over = true,
+            |position| position.loss.1 = 9,
+            |position| position.seconds = f64::NAN,
+            |position| position.evaluations.clear(),
+            |position| position.evaluations[0].step = 5,
+            |position| position.evaluations[0].best = false,
+            |position| position.evaluations[0].validation = scores(9),
+            |position| position.evaluations[0].validation.confusion = Confusion::new(3),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = position(9);
+            change(&mut changed);
+            assert!(contradiction(&changed).is_some(), "change {number}");
+        }
+    }
 }

@@ -56,6 +56,12 @@ pub(crate) enum StateFault {
     /// The position names a best evaluation, and the header no best parameters, or the other way round.
     #[error("its evaluations and its best parameters contradict each other")]
     Best,
+    /// The position cannot be one of its training.
+    #[error("its position contradicts its settings: {what}")]
+    Contradiction {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// It is no safetensors file.
     #[error(transparent)]
     Safetensors(#[from] safetensors::SafeTensorError),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{chunking::Chunking, error::TextError, text_encoder::TextEncoder};
 use crate::{
-    cache::{Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
+    cache::{ChangedEntry, Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
     data::SplitName,
     fingerprint,
     numbers::count,
@@ -116,6 +116,14 @@ impl Corpus {
         }
     }
 
+    /// Compares the cache entries that the splits stand in with their digests again.
+    ///
+    /// # Errors
+    /// When one of them has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        [&self.train, &self.validation, &self.test].into_iter().try_for_each(TokenizedSplit::verify)
+    }
+
     /// SHA-256 of every split's tokens, chunks, documents and classes.
     pub(crate) fn digest(&self) -> &str {
         self.digest.get_or_init(|| {
@@ -173,6 +181,14 @@ impl TokenizedSplit {
         })
     }
 
+    /// Compares the cache entry that the token ids stand in, if there is one, with its digest again.
+    ///
+    /// # Errors
+    /// When it has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        self.ids.verify()
+    }
+
     /// Makes each chunk a document of its own, with the class of the document that it came from.
     pub(crate) fn with_chunks_as_documents(self) -> Self {
         let label = |document| vec![self.labels[document]; self.chunk_range(document).len()];
@@ -197,7 +213,7 @@ impl TokenizedSplit {
         self.tokens_digest.get_or_init(|| {
             let mut hash = Sha256::new();
             for chunk in 0..self.chunk_count() {
-                let chunk = range(&self.chunk_ends, chunk);
+                let chunk = self.chunk(chunk);
                 hash.update((chunk.len() as u64).to_le_bytes());
                 hash.update(bytemuck::cast_slice(&self.ids[chunk]));
             }
@@ -225,9 +241,14 @@ impl TokenizedSplit {
         self.labels[document] as usize
     }
 
+    /// A chunk's token ids, as a range of the split's token ids.
+    fn chunk(&self, chunk: usize) -> Range<usize> {
+        range(&self.chunk_ends, chunk, self.ids.len())
+    }
+
     /// A document's chunks, as a range of the split's chunks.
     pub(crate) fn chunk_range(&self, document: usize) -> Range<usize> {
-        range(&self.document_ends, document)
+        range(&self.document_ends, document, self.chunk_count())
     }
 
     /// A document's token ids, as a range of the split's token ids.
@@ -235,12 +256,12 @@ impl TokenizedSplit {
         // A document has at least one chunk.
         let chunks = self.chunk_range(document);
         let last = chunks.end.saturating_sub(1);
-        range(&self.chunk_ends, chunks.start).start..range(&self.chunk_ends, last).end
+        self.chunk(chunks.start).start..self.chunk(last).end
     }
 
     /// The token ids of each chunk of a document.
     fn document_chunks(&self, document: usize) -> impl Iterator<Item = &[u32]> {
-        self.chunk_range(document).map(|chunk| &self.ids[range(&self.chunk_ends, chunk)])
+        self.chunk_range(document).map(|chunk| &self.ids[self.chunk(chunk)])
     }
 
     /// The token ids of each chunk of `documents`, document by document.
@@ -316,12 +337,14 @@ impl TokenizedSplit {
     }
 }
 
-/// The range that ends at `ends[index]` and begins where the one before it ends.
-fn range(ends: &[u64], index: usize) -> Range<usize> {
-    // `usize` has 64 bits wherever this program runs.
-    let place = |end: u64| usize::try_from(end).unwrap_or(usize::MAX);
-    let start = index.checked_sub(1).map_or(0, |before| place(ends[before]));
-    start..place(ends[index])
+/// The range that ends at `ends[index]` and begins where the one before it ends; no end is above `length`.
+///
+/// Ends that are mapped may change while they are used. Numbers are then wrong until that is noticed, but no access is
+/// out of bounds.
+fn range(ends: &[u64], index: usize, length: usize) -> Range<usize> {
+    let place = |index: usize| ends.get(index).and_then(|&end| usize::try_from(end).ok()).unwrap_or(length);
+    let end = place(index).min(length);
+    index.checked_sub(1).map_or(0, place).min(end)..end
 }
 
 /// Whether `ends` are the ends of ranges that are not empty and together cover `length`.

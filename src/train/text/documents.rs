@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cache::{
-        Cache, CacheEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number, Numbers,
-        Stopped,
+        Cache, CacheEntry, ChangedEntry, Claim, Entry, EntryDraft, EntryHead, EntryKey, GoOn, Kind, Number,
+        Numbers, Stopped,
     },
     data::{self, DataSpec, Dataset, Dialects, Document, Source, SplitName, TableFormat},
     fingerprint::{self, DataDigests},
@@ -153,6 +153,16 @@ impl Documents {
         &self.facts.dialects
     }
 
+    /// Compares the cache entry that the documents stand in, if there is one, with its digest again.
+    ///
+    /// # Errors
+    /// When it has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        let [train, ..] = &self.splits;
+        // All arrays stand in one entry, which is compared whole.
+        train.ids.verify()
+    }
+
     /// The class of each document of a split.
     pub(crate) fn classes(&self, name: SplitName) -> &Numbers<u32> {
         &self.splits[name as usize].classes
@@ -246,7 +256,11 @@ fn about(source: &Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cache::CacheSpec, data::Shares, samples};
+    use crate::{
+        cache::{CacheSpec, CopyRoom},
+        data::Shares,
+        samples,
+    };
 
     /// A file with data, and a cache beside it.
     struct Shared {
@@ -262,7 +276,7 @@ mod tests {
         std::fs::write(&path, format!("text,label\n{}", rows.concat())).unwrap();
         let spec = samples::data_spec(Source::Single { path, split: Shares::default() });
         let cache = CacheSpec { folder: folder.path().join("cache"), bytes: 1 << 20 };
-        Shared { folder, spec, cache: Cache::new(Some(cache)) }
+        Shared { folder, spec, cache: Cache::new(Some(cache), CopyRoom::default()) }
     }
 
     impl Shared {

@@ -45,7 +45,7 @@ pub enum TextFault {
         source: tokenizers::Error,
     },
     /// The tokenizers library panicked.
-    #[error("the tokenizer failed with {message:?}; choose another model, or leave the text out")]
+    #[error("the tokenizer failed with {message:?}")]
     Panicked {
         /// What it said.
         message: String,
@@ -87,6 +87,17 @@ impl TextFault {
 }
 
 impl TextError {
+    /// What to do where the tokenizer fails at a text; empty where the message says it.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Text { source, .. } if !source.is_of_text() => {
+                "; choose another model, or leave the text out"
+            }
+            Self::Text { .. } | Self::Tokenizer(_) | Self::NoRoom { .. } => "",
+        }
+    }
+
     /// The error for `text`, which is the text with this index.
     pub(super) fn of(index: usize, text: &str, source: TextFault) -> Self {
         let mut start = text.trim_start().chars();

@@ -27,6 +27,7 @@ pub use self::{error::TokenizerError, exported::tokenizer_config};
 use crate::{
     checkpoint::{Checkpoint, MINI},
     settings::Lowercase,
+    system::files::named,
     train::encoder::mini,
 };
 
@@ -60,14 +61,14 @@ fn mini_json() -> Result<String, TokenizerError> {
 fn stored(files: &TokenizerFiles) -> Result<(PathBuf, String), TokenizerError> {
     let [whole, listed, vocabulary, merges] =
         ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| files.folder.join(name));
-    let kind = class::kind(files, whole.is_file())?;
-    if whole.is_file() {
+    let kind = class::kind(files, named::is_file(&whole))?;
+    if named::is_file(&whole) {
         let text = read(&whole)?;
         let value = parsed(&text, &whole)?;
         let recipe = Recipe::new(files, whole.clone(), Some(&value))?;
         return Ok((whole, recipe.of_file(files, kind, text, value)?));
     }
-    if listed.is_file() {
+    if named::is_file(&listed) {
         let text = read(&listed)?;
         let text = text.trim_start_matches('\u{feff}');
         if text.lines().nth(TOKENS_MAX).is_some() {
@@ -76,7 +77,7 @@ fn stored(files: &TokenizerFiles) -> Result<(PathBuf, String), TokenizerError> {
         let recipe = Recipe::new(files, listed.clone(), None)?;
         return Ok((listed, recipe.wordpiece(&build::listed_vocabulary(text.lines()))?));
     }
-    if vocabulary.is_file() && merges.is_file() {
+    if named::is_file(&vocabulary) && named::is_file(&merges) {
         let lines = read(&merges)?;
         let lines = lines.lines().filter(|line| !line.starts_with("#version") && !line.is_empty());
         let recipe = Recipe::new(files, vocabulary.clone(), None)?;

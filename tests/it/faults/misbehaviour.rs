@@ -48,6 +48,16 @@ async fn the_end_of_a_process_is_recorded_by_its_code_or_signal() {
 async fn a_failure_that_a_worker_reports_is_recorded_by_its_kind() {
     assert_eq!(failure_of("panic").await, FailureKind::Panic);
     assert_eq!(failure_of("disk").await, FailureKind::Disk);
+    assert_eq!(failure_of("changed-entry").await, FailureKind::Cache);
+}
+
+#[tokio::test]
+async fn a_trial_whose_cache_loses_pages_again_and_again_goes_on_without_it() {
+    let mut sweep = FaultySweep::new(1, 1, "1 * lost-pages-of-the-cache");
+    sweep.policy().retries = Retries { signal: 0, ..Retries::default() };
+    let ended = sweep.run().await;
+    assert_eq!(states(&ended.study), [State::Complete]);
+    assert_eq!(sweep.failures(ONE), vec![(FailureKind::Cache, true); 2]);
 }
 
 #[tokio::test]

@@ -54,12 +54,14 @@ const fn at_start(fault: &'static str, deed: &'static str, limits: Limits) -> Ki
     Kind { fault, deed, limits, is_start: true }
 }
 
-const KINDS: [Kind; 37] = [
+const KINDS: [Kind; 39] = [
     kind("killed (SIGKILL) before a word", "killed-before-a-word", Limits::Long),
     kind("killed after an evaluation", "killed", Limits::Long),
     kind("killed in the middle of the outcome", "half-an-outcome", Limits::Long),
     kind("aborted", "abort", Limits::Long),
     kind("segmentation fault", "segfault", Limits::Long),
+    kind("a page of a mapped entry is gone (SIGBUS)", "lost-pages", Limits::Long),
+    kind("an entry of the cache changed", "changed-entry", Limits::Long),
     kind("exit with code 3", "exit", Limits::Long),
     kind("exit without a word", "mute", Limits::Long),
     kind("half a line, then exit", "half-a-line", Limits::Long),

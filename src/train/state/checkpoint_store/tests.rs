@@ -70,7 +70,7 @@ fn write(store: &CheckpointStore, step: u64, best: BestParameters<'_>) -> Option
         model: &weights(value),
         best,
     };
-    store.write(&draft).unwrap()
+    store.write(&draft).unwrap().best
 }
 
 /// A store with the checkpoints of steps 1 (the best), 2 and 3.
@@ -90,11 +90,11 @@ fn step(found: &FoundCheckpoint) -> Option<u64> {
 #[test]
 fn a_checkpoint_reads_back_to_the_bit() {
     let (folder, store) = store();
-    let found = store.read(&identity(1)).unwrap();
+    let found = store.read(&identity(1), &|_, _| None).unwrap();
     assert!(found.damaged.is_empty());
     let saved = found.saved.unwrap();
     assert_eq!(saved.position, position(3, vec![evaluation(3)]));
-    assert_eq!((&saved.model, &saved.best.unwrap().0), (&weights(3.0), &weights(1.0)));
+    assert_eq!((&saved.model.0, &saved.best.unwrap().0), (&weights(3.0), &weights(1.0)));
     let bits = |moments: &Moments<'_>| -> Vec<u32> {
         moments.values().flatten().flat_map(|values| values.iter().map(|value| value.to_bits())).collect()
     };
@@ -108,7 +108,7 @@ fn before_the_first_evaluation_there_are_no_best_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let store = CheckpointStore::new(&Place::named(folder.path()));
     assert_eq!(write(&store, 1, BestParameters::None), None);
-    assert_eq!(store.read(&identity(1)).unwrap().saved.unwrap().best, None);
+    assert_eq!(store.read(&identity(1), &|_, _| None).unwrap().saved.unwrap().best, None);
     assert!(!folder.path().join("best").exists());
 }
 
@@ -134,9 +134,9 @@ fn one_byte_wrong_anywhere_falls_back_to_the_checkpoint_before() {
         for at in places(name) {
             let (folder, store) = store();
             damage(folder.path(), name, at);
-            assert_eq!(step(&store.read(&identity(1)).unwrap()), Some(2), "{name} byte {at}");
+            assert_eq!(step(&store.read(&identity(1), &|_, _| None).unwrap()), Some(2), "{name} byte {at}");
             // The older checkpoint is the newest one from now on.
-            assert_eq!(step(&store.read(&identity(1)).unwrap()), Some(2));
+            assert_eq!(step(&store.read(&identity(1), &|_, _| None).unwrap()), Some(2));
         }
     }
 }
@@ -147,7 +147,7 @@ fn one_byte_wrong_anywhere_names_the_damaged_file() {
         for at in places(name) {
             let (folder, store) = store();
             let path = damage(folder.path(), name, at);
-            let message = store.read(&identity(1)).unwrap().damaged[0].to_string();
+            let message = store.read(&identity(1), &|_, _| None).unwrap().damaged[0].to_string();
             assert!(message.contains(path.to_str().unwrap()), "{message}");
         }
     }
@@ -164,7 +164,7 @@ fn a_file_that_is_cut_or_gone_falls_back_too() {
             if cut != 7 {
                 fs::write(&path, &bytes[..cut]).unwrap();
             }
-            assert_eq!(step(&store.read(&identity(1)).unwrap()), Some(2), "{name} {cut}");
+            assert_eq!(step(&store.read(&identity(1), &|_, _| None).unwrap()), Some(2), "{name} {cut}");
         }
     }
 }
@@ -176,7 +176,7 @@ fn with_both_damaged_there_is_no_checkpoint_and_both_are_named() {
         let file = File::options().write(true).open(folder.path().join(name).join(STATE)).unwrap();
         file.write_all_at(b"?", 40).unwrap();
     }
-    let found = store.read(&identity(1)).unwrap();
+    let found = store.read(&identity(1), &|_, _| None).unwrap();
     assert_eq!((step(&found), found.damaged.len()), (None, 2));
 }
 
@@ -184,7 +184,7 @@ fn with_both_damaged_there_is_no_checkpoint_and_both_are_named() {
 fn the_older_checkpoint_is_read_after_a_crash_between_two_renames() {
     let (folder, store) = store();
     fs::rename(folder.path().join("last"), folder.path().join("last.new")).unwrap();
-    assert_eq!(step(&store.read(&identity(1)).unwrap()), Some(2));
+    assert_eq!(step(&store.read(&identity(1), &|_, _| None).unwrap()), Some(2));
 }
 
 #[test]
@@ -192,13 +192,13 @@ fn the_remains_of_a_crash_between_two_renames_do_not_hinder_the_next_checkpoint(
     let (folder, store) = store();
     fs::rename(folder.path().join("last"), folder.path().join("last.new")).unwrap();
     write(&store, 4, BestParameters::None);
-    assert_eq!(step(&store.read(&identity(1)).unwrap()), Some(4));
+    assert_eq!(step(&store.read(&identity(1), &|_, _| None).unwrap()), Some(4));
 }
 
 #[test]
 fn a_checkpoint_of_another_training_is_not_used_and_not_damaged() {
     let (_folder, store) = store();
-    let found = store.read(&identity(2)).unwrap();
+    let found = store.read(&identity(2), &|_, _| None).unwrap();
     assert!(found.saved.is_none() && found.damaged.is_empty());
 }
 
@@ -214,7 +214,7 @@ fn a_checkpoint_of_another_version_is_not_used_and_not_damaged() {
         best: None,
     };
     write_state(&mut File::create(&path).unwrap(), &header, &moments(1.0)).unwrap();
-    let found = store.read(&identity(1)).unwrap();
+    let found = store.read(&identity(1), &|_, _| None).unwrap();
     assert_eq!((step(&found), found.damaged.len()), (Some(2), 0));
 }
 
@@ -224,7 +224,7 @@ fn a_training_starts_only_from_the_final_checkpoint_of_one_that_begins_it() {
     let end = |change: &dyn Fn(&mut TrainingIdentity)| {
         let mut longer = identity(1);
         change(&mut longer);
-        store.read_final(&longer).unwrap().map(|saved| saved.position.step)
+        store.read_final(&longer, &|_, _| None).unwrap().map(|saved| saved.position.step)
     };
     assert_eq!(end(&|longer| longer.settings.patience += 1), Some(3));
     assert_eq!(end(&|longer| longer.settings.patience -= 1), None);
@@ -245,9 +245,9 @@ fn no_other_training_starts_from_steps_that_were_cut_for_memory() {
     let draft =
         CheckpointDraft { identity: &identity, position: &position, moments: &moments, model: &model, best };
     store.write(&draft).unwrap();
-    assert!(store.read_final(&identity).unwrap().is_none());
+    assert!(store.read_final(&identity, &|_, _| None).unwrap().is_none());
     // The same training resumes from them.
-    assert_eq!(store.read(&identity).unwrap().saved.unwrap().position, position);
+    assert_eq!(store.read(&identity, &|_, _| None).unwrap().saved.unwrap().position, position);
 }
 
 /// The fault of a state file at `position` with these best parameters.
@@ -274,4 +274,12 @@ fn a_checkpoint_none_of_whose_evaluations_was_the_best_is_damaged() {
 #[test]
 fn a_checkpoint_before_the_first_evaluation_has_no_best_parameters() {
     assert!(fault(position(4, vec![]), None).is_none());
+}
+
+#[test]
+fn a_checkpoint_whose_position_contradicts_its_training_is_passed_over() {
+    let (_folder, store) = store();
+    let found = store.read(&identity(1), &|_, position| (position.step == 3).then_some("the step")).unwrap();
+    assert_eq!(step(&found), Some(2));
+    assert!(found.damaged[0].to_string().ends_with("state.safetensors is damaged"), "{:?}", found.damaged);
 }

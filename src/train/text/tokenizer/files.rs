@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::error::TokenizerError;
+use crate::system::files::named;
 use crate::train::{
     encoder::{config, family::Family},
     model_file::{self, SMALL_BYTES_MAX, VOCABULARY_BYTES_MAX},
@@ -30,7 +31,7 @@ impl TokenizerFiles {
     pub(super) fn read(folder: &Path) -> Result<Self, TokenizerError> {
         let object = |name: &str| {
             let path = folder.join(name);
-            let value = if path.is_file() { parse_small(&path)? } else { json!({}) };
+            let value = if named::is_file(&path) { parse_small(&path)? } else { json!({}) };
             if value.is_object() { Ok(value) } else { Err(kind(&path, "the file", &value, "an object")) }
         };
         // A damaged `config.json` is reported by whoever reads the encoder's shape.
