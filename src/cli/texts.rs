@@ -55,7 +55,10 @@ impl Counts {
             let texts: Vec<&str> = window.iter().map(|(_, text)| text.as_str()).collect();
             let id = |index: usize| Some(window.get(index)?.0.id as usize);
             let chunked = encoder.chunk(&texts, Chunking::whole(length));
-            let chunked = chunked.map_err(|error| chain(&error.in_rows(SplitName::Train, id)))?;
+            let chunked = chunked.map_err(|error| {
+                let error = error.in_rows(SplitName::Train, id);
+                format!("{}{}", chain(&error), error.advice())
+            })?;
             counts.texts += texts.len();
             counts.long += chunked.iter().filter(|text| text.is_long).count();
             counts.tokens += chunked.iter().map(|text| text.tokens).sum::<usize>();

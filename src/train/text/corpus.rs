@@ -213,7 +213,7 @@ impl TokenizedSplit {
         self.tokens_digest.get_or_init(|| {
             let mut hash = Sha256::new();
             for chunk in 0..self.chunk_count() {
-                let chunk = range(&self.chunk_ends, chunk);
+                let chunk = self.chunk(chunk);
                 hash.update((chunk.len() as u64).to_le_bytes());
                 hash.update(bytemuck::cast_slice(&self.ids[chunk]));
             }
@@ -241,9 +241,14 @@ impl TokenizedSplit {
         self.labels[document] as usize
     }
 
+    /// A chunk's token ids, as a range of the split's token ids.
+    fn chunk(&self, chunk: usize) -> Range<usize> {
+        range(&self.chunk_ends, chunk, self.ids.len())
+    }
+
     /// A document's chunks, as a range of the split's chunks.
     pub(crate) fn chunk_range(&self, document: usize) -> Range<usize> {
-        range(&self.document_ends, document)
+        range(&self.document_ends, document, self.chunk_count())
     }
 
     /// A document's token ids, as a range of the split's token ids.
@@ -251,12 +256,12 @@ impl TokenizedSplit {
         // A document has at least one chunk.
         let chunks = self.chunk_range(document);
         let last = chunks.end.saturating_sub(1);
-        range(&self.chunk_ends, chunks.start).start..range(&self.chunk_ends, last).end
+        self.chunk(chunks.start).start..self.chunk(last).end
     }
 
     /// The token ids of each chunk of a document.
     fn document_chunks(&self, document: usize) -> impl Iterator<Item = &[u32]> {
-        self.chunk_range(document).map(|chunk| &self.ids[range(&self.chunk_ends, chunk)])
+        self.chunk_range(document).map(|chunk| &self.ids[self.chunk(chunk)])
     }
 
     /// The token ids of each chunk of `documents`, document by document.
@@ -332,12 +337,14 @@ impl TokenizedSplit {
     }
 }
 
-/// The range that ends at `ends[index]` and begins where the one before it ends.
-fn range(ends: &[u64], index: usize) -> Range<usize> {
-    // `usize` has 64 bits wherever this program runs.
-    let place = |end: u64| usize::try_from(end).unwrap_or(usize::MAX);
-    let start = index.checked_sub(1).map_or(0, |before| place(ends[before]));
-    start..place(ends[index])
+/// The range that ends at `ends[index]` and begins where the one before it ends; no end is above `length`.
+///
+/// Ends that are mapped may change while they are used. Numbers are then wrong until that is noticed, but no access is
+/// out of bounds.
+fn range(ends: &[u64], index: usize, length: usize) -> Range<usize> {
+    let place = |index: usize| ends.get(index).and_then(|&end| usize::try_from(end).ok()).unwrap_or(length);
+    let end = place(index).min(length);
+    index.checked_sub(1).map_or(0, place).min(end)..end
 }
 
 /// Whether `ends` are the ends of ranges that are not empty and together cover `length`.

@@ -162,6 +162,16 @@ impl Documents {
         &self.facts.dialects
     }
 
+    /// Compares the cache entry that the documents stand in, if there is one, with its digest again.
+    ///
+    /// # Errors
+    /// When it has changed.
+    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
+        let [train, ..] = &self.splits;
+        // All arrays stand in one entry, which is compared whole.
+        train.ids.verify()
+    }
+
     /// The class of each document of a split.
     pub(crate) fn classes(&self, name: SplitName) -> &Numbers<u32> {
         &self.splits[name as usize].classes
