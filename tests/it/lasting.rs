@@ -243,7 +243,7 @@ fn a_full_disk_is_waited_out() {
     let place = place();
     let (mut running, full) = on_a_full_disk(&place);
     fs::remove_file(full).unwrap();
-    running.wait_for("there is space on the disk again");
+    running.wait_for("the disk can be written again");
     running.end().succeeded();
     assert_as_with_space(&place);
     assert_eq!(place.results().starts(), [(1, 1), (2, 1)].into(), "no attempt was lost");

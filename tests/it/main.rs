@@ -19,6 +19,7 @@ mod data_files;
 mod end_to_end;
 mod export;
 mod faults;
+mod file_access;
 mod hostile;
 mod hostile_models;
 mod hub;
