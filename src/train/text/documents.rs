@@ -128,15 +128,6 @@ impl Documents {
         Some(Self { splits: [train?, validation?, test?], facts })
     }
 
-    /// Compares the cache entry that the documents stand in, if there is one, with its digest again.
-    ///
-    /// # Errors
-    /// When it has changed.
-    pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
-        // All splits stand in one entry.
-        self.classes(SplitName::Train).verify()
-    }
-
     /// Class names.
     pub(crate) fn labels(&self) -> &[String] {
         &self.facts.labels

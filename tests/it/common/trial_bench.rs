@@ -158,7 +158,7 @@ impl TrialBench {
             checkpoint_digest: None,
             cache: self.cache.clone(),
         };
-        self.session.run(&job, self.attempt, &sweep::system::files::Place::named(folder), observe)
+        self.session.run(&job, self.attempt, &sweep::system::files::Place::of(folder), observe)
     }
 
     /// As [`Self::run_in`], with a disturbance, which leaves no outcome, or none.
