@@ -151,6 +151,9 @@ impl RowFault {
 
     /// Advice for the user, when a spec names the file.
     pub(crate) fn help(&self) -> String {
+        if let Self::NoKey { key, nested: Some(nested), .. } = self {
+            return format!("did you mean `{} = \"{nested}\"`?", key.rsplit('.').next().unwrap_or(key));
+        }
         let help = match self {
             Self::Fields { .. } => {
                 "quote fields with a comma or line break in them (.csv); a .tsv takes no tab within a text"
@@ -170,10 +173,6 @@ impl RowFault {
             Self::Json(_) | Self::NotObject(_) => {
                 "a row is one object, such as {\"text\": \"…\", \"label\": \"…\"}: each on a line of its own \
                  (.jsonl), or all in one list (.json); pandas writes them with to_json(path, orient=\"records\")"
-            }
-            Self::NoKey { key, nested: Some(nested), .. } => {
-                let name = key.rsplit('.').next().unwrap_or(key);
-                return format!("did you mean `{name} = \"{nested}\"`?");
             }
             Self::NoKey { .. } => "add it to this line, or set `text` and `label` to the keys that are there",
             Self::NotLabel { found: "a list", .. } => {

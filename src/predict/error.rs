@@ -68,22 +68,7 @@ fn help(error: &TableError) -> String {
             RowFault::NoKey { .. } | RowFault::NotText { .. } => {
                 "correct this line, or name another key with --column".to_owned()
             }
-            RowFault::Fields { .. }
-            | RowFault::OpenQuote
-            | RowFault::AfterQuote { .. }
-            | RowFault::Melted { .. }
-            | RowFault::Nul
-            | RowFault::LongField
-            | RowFault::LongRow
-            | RowFault::Formula
-            | RowFault::OpenList
-            | RowFault::Json(_)
-            | RowFault::NotObject(_)
-            | RowFault::NotLabel { .. }
-            | RowFault::EmptyText
-            | RowFault::EmptyLabel
-            | RowFault::LongText(_)
-            | RowFault::LongLabel(_) => fault.help(),
+            _ => fault.help(),
         },
     };
     format!("; {help}")
