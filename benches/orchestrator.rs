@@ -5,6 +5,7 @@
 //! alone; the commands that read results are the program itself. Times are wall-clock; behind each
 //! stands the processor time, which other work on the machine does not change.
 
+#![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 #![expect(clippy::print_stdout, reason = "its figures")]
 

@@ -3,6 +3,7 @@
 //! A word after `--` chooses benches by their name. `SWEEP_MODELS=<folder>` adds m3e-small's tokenizer,
 //! from the folder of this name in it.
 
+#![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 mod made_up;

@@ -6,6 +6,8 @@
 //! `full`: every text fills 128 tokens; `real`: the texts as they are, cut at 128 tokens. Batches of 32,
 //! dropout 0.1, AdamW, `matmul_precision` as said. Prints JSON: seconds of each step but the first.
 
+#![expect(clippy::disallowed_methods, reason = "the files here are its own")]
+
 use std::{
     error::Error,
     fmt::Write as _,

@@ -12,6 +12,8 @@
 //! what comes before the end of the first step beyond a step's own time. Set `GLIBC_TUNABLES` as in
 //! PROFILE.md: workers have it.
 
+#![expect(clippy::disallowed_methods, reason = "the files here are its own")]
+
 use std::{
     error::Error,
     fmt::Write as _,

@@ -30,6 +30,7 @@ pub struct Record {
 }
 
 /// What happened.
+#[expect(clippy::large_enum_variant, reason = "events are few, and each lives for a moment")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {

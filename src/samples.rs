@@ -254,8 +254,11 @@ pub(crate) fn first_unseen(text: &str) -> Option<char> {
     let is_unseen = |at: usize| match chars[at] {
         '\n' | '\t' => false,
         '\u{200d}' if at > 0 => !joins(chars.get(at - 1)) || !joins(chars.get(at + 1)),
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => true,
-        '\u{e0000}'..='\u{e007f}' => true,
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         c => c.is_control(),
     };
     (0..chars.len()).find(|at| is_unseen(*at)).map(|at| chars[at])

@@ -122,9 +122,8 @@ pub(super) fn read(folder: SweepFolder) -> Result<OpenedSweep, Stop> {
 fn read_once(folder: &SweepFolder) -> Result<(Plan, Replayed), Stop> {
     let plan = read_plan(folder)?;
     let path = || folder.path().to_owned();
-    let plan = plan.ok_or_else(|| match folder.has_lost_its_plan() {
-        true => ResultsError::NoPlan(path()),
-        false => ResultsError::Foreign(path()),
+    let plan = plan.ok_or_else(|| {
+        if folder.has_lost_its_plan() { ResultsError::NoPlan(path()) } else { ResultsError::Foreign(path()) }
     })?;
     let replayed = replay(folder, &plan)?;
     Ok((plan, replayed))

@@ -1,5 +1,7 @@
 //! `sweep verify`: whether every file of a sweep's results is the one that was written.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -74,7 +76,11 @@ pub(super) fn verify(args: &VerifyArgs, results: &Results) -> Result<Exit, Stop>
         files: checked.iter().map(|checked| checked.files).sum(),
         bytes: checked.iter().map(|checked| checked.bytes).sum(),
         damaged: damage.into_iter().map(|damage| damaged_file(damage, &study)).collect(),
-        without_digests: records.into_iter().filter(has_no_digests).map(|record| record.trial.id).collect(),
+        without_digests: records
+            .into_iter()
+            .filter(|record| has_no_digests(record))
+            .map(|record| record.trial.id)
+            .collect(),
         notes: notes(&folder, &plan)?,
     };
     check_export(&folder, &mut verified);
@@ -85,7 +91,7 @@ pub(super) fn verify(args: &VerifyArgs, results: &Results) -> Result<Exit, Stop>
     Ok(if verified.damaged.is_empty() { Exit::Complete } else { Exit::Results })
 }
 
-fn has_no_digests(record: &&TrialRecord) -> bool {
+fn has_no_digests(record: &TrialRecord) -> bool {
     record.outcome.as_ref().is_none_or(|outcome| outcome.files.is_none())
 }
 
@@ -157,7 +163,7 @@ fn notes(folder: &SweepFolder, plan: &Plan) -> Result<Vec<String>, Stop> {
                 changed.join(", ")
             )),
             Err(_) => {
-                notes.push("the data cannot be read any more; the results are whole without".to_owned())
+                notes.push("the data cannot be read any more; the results are whole without".to_owned());
             }
         }
     }
@@ -191,15 +197,18 @@ fn describe(verified: &Verified) -> String {
     };
     let trials =
         if *trials == 1 { "1 complete trial".to_owned() } else { format!("{trials} complete trials") };
-    text += &format!("{}: {trials}, {files} files, {} read: {found}\n", plain(sweep), size(*bytes));
+    let _ = writeln!(text, "{}: {trials}, {files} files, {} read: {found}", plain(sweep), size(*bytes));
     if let [first, others @ ..] = without_digests.as_slice() {
         let which = if others.is_empty() {
             format!("trial {first}")
         } else {
             format!("{} trials, the first of them {first},", without_digests.len())
         };
-        text += &format!("{which} ended under an earlier version: only the form of the files was checked\n");
+        let _ =
+            writeln!(text, "{which} ended under an earlier version: only the form of the files was checked");
     }
-    notes.iter().for_each(|note| text += &format!("note: {}\n", display::message(note)));
+    for note in notes {
+        let _ = writeln!(text, "note: {}", display::message(note));
+    }
     text
 }

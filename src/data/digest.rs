@@ -44,7 +44,9 @@ mod tests {
     fn digest(documents: &[(u32, &str, u32)]) -> String {
         let labels = ["bad".to_owned(), "good".to_owned()];
         let mut digest = DocumentsDigest::new(&labels);
-        documents.iter().for_each(|&(id, text, label)| digest.add(Document { id, label }, text));
+        for &(id, text, label) in documents {
+            digest.add(Document { id, label }, text);
+        }
         digest.finish()
     }
 

@@ -59,7 +59,9 @@ pub(super) fn read_again(
             } else if of_file.iter_mut().all(SplitDigest::is_complete) {
                 break;
             }
-            of_file.iter_mut().for_each(|digest| digest.add(id, &cells.text));
+            for digest in of_file.iter_mut() {
+                digest.add(id, &cells.text);
+            }
         }
         if !of_file.iter_mut().all(SplitDigest::is_complete) || stamp(&file.path) != reading.stamp {
             return Err(changed());
@@ -67,7 +69,9 @@ pub(super) fn read_again(
     }
     if read.files.is_empty() {
         for review in reviews::generate(read.spec.seed, reviews::DOCUMENTS) {
-            digests.iter_mut().for_each(|digest| digest.add(review.id, &review.text));
+            for digest in &mut digests {
+                digest.add(review.id, &review.text);
+            }
         }
     }
     found.digests = digests.map(|digest| digest.digest.finish());

@@ -275,7 +275,7 @@ mod tests {
     fn a_beat_on_time_or_a_little_late_is_no_gap() {
         let mut now = Instant::now();
         let mut heartbeat = Heartbeat::new(now);
-        for late in [Duration::ZERO, LATE - Duration::from_millis(1), Duration::ZERO] {
+        for late in [Duration::ZERO, LATE.checked_sub(Duration::from_millis(1)).unwrap(), Duration::ZERO] {
             now = heartbeat.next() + late;
             assert_eq!(heartbeat.beat(now), None);
         }

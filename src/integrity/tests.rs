@@ -31,7 +31,8 @@ fn complete() -> Complete {
     let rows = outcome.test.confusion.rows().to_vec();
     for (label, row) in rows.iter().enumerate() {
         for (predicted, count) in row.iter().enumerate() {
-            (0..*count).for_each(|_| predictions += &format!("1,{},{}\n", labels[label], labels[predicted]));
+            predictions += &format!("1,{},{}\n", labels[label], labels[predicted])
+                .repeat(usize::try_from(*count).unwrap());
         }
     }
     fs::write(folder.predictions(), predictions).unwrap();

@@ -180,7 +180,7 @@ mod tests {
             leaks: Leaks { train_test: 2, train_dropped: 2, ..Leaks::default() },
             notes: Vec::new(),
             digests: Default::default(),
-            dialects: Default::default(),
+            dialects: crate::data::Dialects::default(),
         }
     }
 

@@ -6,6 +6,8 @@
 //! about the start with this number: `unready`, or what `deeds::end_unready` knows. Deeds that are none of a worker's are noted in
 //! `<name of the program>.deeds`, a line each.
 
+#![expect(clippy::disallowed_methods, reason = "the files here are its own")]
+
 mod deeds;
 
 mod plausible;

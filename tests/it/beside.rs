@@ -139,7 +139,9 @@ fn the_next_run_removes_what_killed_processes_left() {
     fs::write(&mine, "half").unwrap();
     fs::create_dir(&of_mine).unwrap();
     let living = [&mine, &of_mine].map(|path| File::open(path).unwrap());
-    living.iter().for_each(|file| file.try_lock().unwrap());
+    for file in &living {
+        file.try_lock().unwrap();
+    }
     place.run(&["--devices", "cpu:1"]).succeeded();
     assert!(killed.iter().chain([&export]).all(|path| !path.exists()));
     assert!(mine.exists() && of_mine.exists(), "the files of a living process");
@@ -177,7 +179,9 @@ fn crash_everywhere(how: &str) -> BTreeMap<String, usize> {
         let (out, mark) = (place.path("model"), place.path("mark"));
         let _ = fs::remove_dir_all(&out);
         fs::create_dir(&out).unwrap();
-        old.iter().for_each(|(name, bytes)| fs::write(out.join(name), bytes).unwrap());
+        for (name, bytes) in &old {
+            fs::write(out.join(name), bytes).unwrap();
+        }
         let mut export = place.command(&["export-best", "tiny", "--trial", "2", "--out", "model"]);
         export.env("SWEEP_CRASH", format!("orchestrator:{number}:{how}:{}", mark.display()));
         let code = export.output().unwrap().status.code();

@@ -149,7 +149,7 @@ fn left(text: &str, cache: &str) -> (Vec<Vec<u8>>, usize) {
     place.run(&["--devices", "cpu:2"]).succeeded();
     let files = (1..=3).flat_map(|trial| {
         ["metrics.csv", "predictions.csv", "best/model.safetensors"].map(|file| {
-            std::fs::read(place.path(&format!("results/single/trials/{trial:04}/{file}"))).unwrap()
+            std::fs::read(place.path(format!("results/single/trials/{trial:04}/{file}"))).unwrap()
         })
     });
     let listed = sweep::cache::list(&sweep::system::files::Place::of(place.path("results/.cache")))

@@ -3,6 +3,7 @@
 //! They share one process. So no test may change what a process has once, such as a variable, the current
 //! folder or a signal's handler: `common::program::is_alone` gives such a test a process of its own.
 
+#![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
 mod common;

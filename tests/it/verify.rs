@@ -51,8 +51,11 @@ fn starts(place: &Place) -> usize {
     place.results().starts().values().sum()
 }
 
+/// The words that tell of a damage, and what does it to a file.
+type Damage = (&'static str, fn(&Path));
+
 /// What can happen to a file.
-const DAMAGES: [(&str, fn(&Path)); 4] = [
+const DAMAGES: [Damage; 4] = [
     ("has 0 bytes", |path| fs::write(path, "").unwrap()),
     ("contents are not those", |path| {
         let mut bytes = fs::read(path).unwrap();

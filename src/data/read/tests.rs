@@ -43,12 +43,11 @@ fn first_text(name: &str, content: &[u8]) -> (String, Shape) {
     (texts[0].clone(), reading.shape.unwrap())
 }
 
+/// The names of the columns, and each row's text and label.
+type Rows = (Vec<String>, Vec<(String, String)>);
+
 /// The texts and labels of a file, and how it is read.
-fn rows_within(
-    name: &str,
-    content: &[u8],
-    encoding: Option<&str>,
-) -> Result<(Vec<String>, Vec<(String, String)>), DataError> {
+fn rows_within(name: &str, content: &[u8], encoding: Option<&str>) -> Result<Rows, DataError> {
     let (mut reading, texts) = reading_within(name, content, encoding, MEMORY);
     if !reading.faults.is_empty() {
         return Err(reading.faults.remove(0));

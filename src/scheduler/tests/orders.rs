@@ -88,6 +88,7 @@ const DEEDS: [Deed; 33] = [
 ];
 
 /// What stands around the scheduler: processes, and a check of all that it asks for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
     scheduler: Scheduler,
     /// A process for each slot, with the trials that it has.

@@ -46,6 +46,7 @@ fn refuse(refusal: Refusal) -> io::Error {
 
 /// Whether the error says that a link, a device or the like was refused.
 #[cfg(test)]
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method's name is longer")]
 pub(crate) fn is_refusal(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|source| source.is::<Refusal>())
 }

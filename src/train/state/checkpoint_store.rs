@@ -274,7 +274,7 @@ fn read_checkpoint(
         return Ok(None);
     }
     if let Some(what) = contradiction(&header.identity, &header.position) {
-        return Err(StateError::damaged(&path, StateFault::Contradiction { what }));
+        return Err(StateError::damaged(path, StateFault::Contradiction { what }));
     }
     let model = (read_parameters(&folder.join(WEIGHTS), &header.model)?, header.model);
     let best = match header.best {

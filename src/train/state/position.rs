@@ -230,9 +230,9 @@ mod tests {
             |position| position.evaluations[0].validation.confusion = Confusion::new(3),
         ];
         for (number, change) in changes.into_iter().enumerate() {
-            let mut changed = position(9);
-            change(&mut changed);
-            assert!(contradiction(&changed).is_some(), "change {number}");
+            let mut other = position(9);
+            change(&mut other);
+            assert!(contradiction(&other).is_some(), "change {number}");
         }
     }
 }

@@ -137,7 +137,9 @@ impl Tokenization<'_> {
         for window in TextWindows::new(texts) {
             go_on()?;
             let window = window.map_err(failed)?;
-            window.iter().for_each(|(document, text)| digest.add(*document, text));
+            for (document, text) in &window {
+                digest.add(*document, text);
+            }
             let texts: Vec<&str> = window.iter().map(|(_, text)| text.as_str()).collect();
             let id = |index: usize| Some(window.get(index)?.0.id as usize);
             draft.add(&texts, self.encoder()?, self.chunking).map_err(|error| error.in_rows(name, id))?;

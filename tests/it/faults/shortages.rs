@@ -103,7 +103,7 @@ async fn workers_that_end_before_they_are_ready_cost_nothing() {
 
 #[tokio::test]
 async fn a_worker_that_finds_no_file_to_spare_costs_its_trial_nothing() {
-    let script = (1..=12).map(|attempt| format!("1 {attempt} short\n")).collect::<String>();
+    let script = (1..=12).map(|attempt| format!("1 {attempt} short\n")).collect::<Vec<_>>().concat();
     let mut sweep = FaultySweep::new(1, 2, &script);
     sweep.run.workers.start.rest = Duration::from_micros(1);
     let ended = sweep.run().await;
@@ -126,9 +126,9 @@ async fn open_files_that_are_lacking_for_a_moment_cost_nothing() {
     // From no file to spare up to as many as one worker needs.
     for spare in [4, 6, 8, 10, 12, 14, 16, 18] {
         let sweep = FaultySweep::new(2, 6, "3 1 killed");
-        let tight = Rlimit { current: Some(open_files() + spare), ..before.clone() };
+        let tight = Rlimit { current: Some(open_files() + spare), ..before };
         setrlimit(Resource::Nofile, tight).unwrap();
-        let mut lift = || setrlimit(Resource::Nofile, before.clone()).unwrap();
+        let mut lift = || setrlimit(Resource::Nofile, before).unwrap();
         let (ended, heard) = run_heard(&sweep, &mut lift).await;
         lift();
         let ended = ended.unwrap();

@@ -157,7 +157,7 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) {
     let mut is_open = (&*stream).write_all(&response).is_ok() && request.method == "GET";
     while is_open {
         let more: &[u8] = match fault {
-            Fault::Endless if request.path.ends_with("vocab.txt") => &[0; 1 << 16],
+            Fault::Endless if request.path.ends_with("vocab.txt") => &[0; 1 << 14],
             Fault::DripWeights if request.path.starts_with("/storage/") => b" ",
             Fault::Drip => b" ",
             _ => return,
