@@ -15,10 +15,25 @@ fn guarded() -> BTreeSet<String> {
     paths.map(|path| path.rsplit("::").next().unwrap().to_owned()).collect()
 }
 
-/// Names that other functions have too, so that they tell nothing by themselves.
-const COMMON: [&str; 13] = [
-    "open", "read", "write", "copy", "link", "stat", "options", "exists", "metadata", "rename", "create",
-    "mkdir", "unlink",
+/// Names that other functions have too, those of a `Place` among them, so that they tell nothing by themselves.
+const COMMON: [&str; 17] = [
+    "open",
+    "read",
+    "write",
+    "copy",
+    "link",
+    "stat",
+    "options",
+    "exists",
+    "metadata",
+    "rename",
+    "create",
+    "mkdir",
+    "unlink",
+    "remove_file",
+    "is_file",
+    "create_new",
+    "names",
 ];
 
 /// The guarded calls of a file, without its tests.
