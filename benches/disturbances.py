@@ -163,8 +163,8 @@ def round_of(folder, expected):
             run = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=err)
         while run.poll() is None:
             time.sleep(chance.uniform(0.05, 1.2))
-            # A round comes to its end: later ones of its runs are left alone now and then.
-            if run.poll() is None and (runs < 25 or chance.random() < 0.3):
+            # A round comes to its end: its later runs are left alone more and more.
+            if run.poll() is None and chance.random() < min(1, 10 / runs**1.5):
                 deed = disturb(run, folder)
                 if deed:
                     counts[deed] = counts.get(deed, 0) + 1
