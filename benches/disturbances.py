@@ -35,6 +35,7 @@ batch_size = 8
 [run]
 stall_limit = "20s"
 checkpoint_every = "1s"
+retries = { signal = 100 }
 [search.space]
 learning_rate = { grid = [3e-4, 1e-3, 2e-3] }
 dropout = { grid = [0.0, 0.2] }
