@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{entry::Type, *};
+use crate::samples::names;
 
 fn spec(folder: &Path, bytes: u64) -> CacheSpec {
     CacheSpec { folder: folder.join(".cache"), bytes }
@@ -45,13 +46,6 @@ fn make(cache: &Cache, name: &str, count: u32) -> bool {
             false
         }
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let name = |file: io::Result<fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
-    names.sort();
-    names
 }
 
 #[test]

@@ -105,9 +105,10 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
+    use crate::samples::names;
 
     /// A trial's folder with all that a worker leaves there.
     fn trial() -> (tempfile::TempDir, TrialFolder) {
@@ -121,14 +122,6 @@ mod tests {
         fs::write(root.path().join("predictions.csv"), "x").unwrap();
         let trial = TrialFolder::new(Place::named(root.path()));
         (root, trial)
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
     }
 
     #[test]

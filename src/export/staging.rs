@@ -129,6 +129,7 @@ mod tests {
     use std::{fs, time::SystemTime};
 
     use super::*;
+    use crate::samples::names;
 
     /// A folder with the folder that a killed process left, in which are these files.
     fn killed(name: &str, files: &[&str]) -> tempfile::TempDir {
@@ -139,14 +140,6 @@ mod tests {
             fs::write(path, file).unwrap();
         }
         parent
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
     }
 
     #[test]
