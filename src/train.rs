@@ -50,7 +50,7 @@ pub use self::{
     error::TrainError,
     exported::{Exported, ExportedError},
     inspect::{fits, inspect, inspect_tokenizer},
-    observe::{Ending, Observe, Report, Stopped},
+    observe::{Ending, Entrant, Listener, Observe, Report, Stopped},
     own_head::OwnHead,
     recipe::metrics_csv,
     session::Session,

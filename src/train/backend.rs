@@ -8,7 +8,7 @@ use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
 use super::{
     error::{TrainError, Unfinished},
     exported::Exported,
-    observe::Observe,
+    observe::{Entrant, Listener, Observe},
     ops::fused::Fused,
 };
 use crate::{
@@ -50,6 +50,13 @@ pub(crate) trait Engine {
         folder: &Place,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished>;
+
+    /// Trains trials together; see [`super::Session::run_together`].
+    fn run_together(
+        &mut self,
+        entrants: &[Entrant<'_>],
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError>;
 
     /// Classifies texts; see [`super::Session::predict`].
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError>;

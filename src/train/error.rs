@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError, system::files,
-    trial::FailureKind,
+    trial::{FailureKind, TrialId},
 };
 
 /// Why a trial failed.
@@ -131,6 +131,14 @@ pub enum TrainError {
     /// The backend has no products of bf16.
     #[error("`matmul_precision = \"bf16\"` is for CPU devices of a build with the feature flex")]
     NoBf16,
+    /// Trials that were to be trained together are not of one shape.
+    #[error("trials {first} and {trial} cannot be trained together: their jobs do not have the same shape")]
+    NotTogether {
+        /// The trial of another shape.
+        trial: TrialId,
+        /// The first of the trials.
+        first: TrialId,
+    },
     /// There is no NVIDIA driver.
     #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
     NoDriver,
@@ -180,7 +188,7 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver => FailureKind::Spawn,
+            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver | Self::NotTogether { .. } => FailureKind::Spawn,
         }
     }
 }

@@ -40,18 +40,24 @@ impl Objective {
         labels.map(|label| f64::from(self.weights[label])).sum()
     }
 
-    /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
-    pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
-        let [documents, classes] = logits.dims();
-        let spread = self.smoothing / small_count(classes);
-        let mut targets = Vec::with_capacity(documents * classes);
+    /// What the logarithms of the probabilities are multiplied by, `[documents · classes]` row by row: the sum of the
+    /// products is the loss of documents with these labels.
+    pub(crate) fn targets(&self, labels: &[usize]) -> Vec<f32> {
+        let spread = self.smoothing / small_count(self.weights.len());
+        let mut targets = Vec::with_capacity(labels.len() * self.weights.len());
         for &label in labels {
             targets.extend(self.weights.iter().enumerate().map(|(class, weight)| {
                 let own = if class == label { 1.0 - self.smoothing } else { 0.0 };
                 -weight * (own + spread)
             }));
         }
-        let targets = Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device());
+        targets
+    }
+
+    /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
+    pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
+        let targets = TensorData::new(self.targets(labels), logits.dims());
+        let targets = Tensor::from_data(targets, &logits.device());
         (activation::log_softmax(logits, 1) * targets).sum()
     }
 }
