@@ -2,18 +2,30 @@
 //!
 //! They are written as in a spec's `[run]`.
 
+mod fuse;
+
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::fuse::Fuse;
 use crate::{
     byte_size::{self, ByteSize},
     trial::FailureKind,
 };
 
 /// Keys of `[run]`.
-pub const KEYS: [&str; 8] =
-    ["checkpoint_every", "keep", "reuse", "cache", "start_up_limit", "stall_limit", "time_limit", "retries"];
+pub const KEYS: [&str; 9] = [
+    "checkpoint_every",
+    "keep",
+    "reuse",
+    "cache",
+    "fuse",
+    "start_up_limit",
+    "stall_limit",
+    "time_limit",
+    "retries",
+];
 /// The longest time that a limit may be: adding it to a clock cannot overflow.
 pub const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// The shortest.
@@ -34,6 +46,8 @@ pub struct Policy {
     /// The largest size of the cache that trials share; `None`: no cache.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
+    /// How many trials are trained together, as one model.
+    pub fuse: Fuse,
     /// From the start of a worker's process to its report that it is ready.
     #[serde(with = "time")]
     pub start_up_limit: Duration,
@@ -54,6 +68,7 @@ impl Default for Policy {
             keep: Keep::All,
             reuse: false,
             cache: Some(ByteSize(4_000_000_000)),
+            fuse: Fuse::Auto,
             start_up_limit: Duration::from_mins(1),
             stall_limit: Duration::from_mins(10),
             time_limit: None,
@@ -330,6 +345,7 @@ mod tests {
             checkpoint_every: CheckpointEvery::Steps(500),
             keep: Keep::Best(NonZeroUsize::MIN),
             cache: None,
+            fuse: Fuse::Groups(NonZeroUsize::MIN),
             stall_limit: Duration::from_millis(1500),
             time_limit: Some(Duration::from_secs(90)),
             ..Policy::default()
@@ -341,7 +357,7 @@ mod tests {
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
             json.starts_with(
-                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","start_up_limit":"1min""#
+                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","fuse":"auto","start_up_limit":"1min""#
             ),
             "{json}"
         );
@@ -356,6 +372,8 @@ mod tests {
             r#"{"keep":"best"}"#,
             r#"{"checkpoint_every":0}"#,
             r#"{"cache":"all"}"#,
+            r#"{"fuse":0}"#,
+            r#"{"fuse":"on"}"#,
             r#"{"stall_limit":"soon"}"#,
             r#"{"time_limit":"9999999y"}"#,
         ] {

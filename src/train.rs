@@ -35,6 +35,7 @@ mod shape;
 mod state;
 mod tensors;
 mod text;
+mod together;
 pub(crate) mod wall;
 
 #[doc(hidden)]
@@ -50,7 +51,7 @@ pub use self::{
     error::TrainError,
     exported::{Exported, ExportedError},
     inspect::{fits, inspect, inspect_tokenizer},
-    observe::{Ending, Entrant, Listener, Observe, Report, Stopped},
+    observe::{Ending, Observe, Report, Stopped},
     own_head::OwnHead,
     recipe::metrics_csv,
     session::Session,
@@ -59,4 +60,5 @@ pub use self::{
         Chunked, Chunking, TextEncoder, TextError, TextFault, TokenizerError, tokenizer_config,
         tokenizer_json,
     },
+    together::{Entrant, Listener},
 };

@@ -56,6 +56,9 @@ pub(super) struct RunArgs {
     /// auto, cpu, cpu:N (slots), or a list such as cuda:0,cuda:1
     #[arg(long, default_value = "auto")]
     devices: String,
+    /// Train up to so many trials of one shape as one model: auto, off, or a number; sets run.fuse
+    #[arg(long, value_name = "TRIALS")]
+    fuse: Option<String>,
     /// Print the plan and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -71,7 +74,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let colour = has_colour();
     prepare::check_paths(&args.spec, results)?;
     let checkpoints = RunCheckpoints::new(results, args.fresh);
-    let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
+    let fuse = args.fuse.iter().map(|fuse| format!("run.fuse={fuse}"));
+    let set: Vec<String> = args.set.iter().cloned().chain(fuse).collect();
+    let reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));

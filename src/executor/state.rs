@@ -9,6 +9,7 @@ use super::{
     error::ExecutorError,
     observer::{Notice, Observers, Warnings},
     pause::Pause,
+    pending::Shapes,
     prefixes::Prefixes,
     rests::Rests,
     setup::Run,
@@ -42,6 +43,7 @@ pub(super) struct Loop<'a> {
     pub(super) workers: BTreeMap<Slot, Worker>,
     pub(super) cleaner: Cleaner,
     pub(super) prefixes: Prefixes,
+    pub(super) shapes: Shapes,
     pub(super) pause: Pause,
     pub(super) oom_kills: OomKills,
     pub(super) inbox: mpsc::Sender<Input>,
@@ -94,6 +96,7 @@ impl<'a> Loop<'a> {
             workers: BTreeMap::new(),
             cleaner,
             prefixes: Prefixes::default(),
+            shapes: Shapes::default(),
             pause,
             oom_kills: OomKills::from_now_on(),
             inbox,
@@ -160,7 +163,7 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         retries: run.plan.policy.retries,
         arithmetic: arithmetic::identity(),
         notes: run.plan.notes.clone(),
-        trials_per_worker: 1,
+        fuse: run.plan.policy.fuse,
         has_cache: run.plan.policy.cache.is_some(),
     }
 }

@@ -41,13 +41,17 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
             let all = counted(total, "trial");
             Some(format!("interrupted: {left} of {all} {wait}; the same command goes on with {them}"))
         }
-        (Some(id), Event::Started { attempt, device, micro_batch, alone }) => {
+        (Some(id), Event::Started { attempt, device, micro_batch, alone, with }) => {
             let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
             let alone = if *alone { " alone" } else { "" };
             let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
+            let together = match with.len() {
+                0 => String::new(),
+                others => format!(" together with {}", counted(others, "other trial")),
+            };
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
             let params = if params.is_empty() { params } else { format!(": {params}") };
-            Some(format!("trial {id} starts{alone} on {device}{small}{again}{params}"))
+            Some(format!("trial {id} starts{alone} on {device}{together}{small}{again}{params}"))
         }
         (Some(id), Event::Resumed { from: Some(source @ TrialRef { sweep: Some(_), .. }), .. }) => {
             Some(format!("trial {id} is reused from {source}"))
@@ -147,7 +151,7 @@ mod tests {
 
     /// The line of an attempt that starts on the second GPU.
     fn started(study: &Study, attempt: u32, micro_batch: Option<usize>, alone: bool) -> String {
-        let event = Event::Started { attempt, device: Device::Cuda { index: 1 }, micro_batch, alone };
+        let event = Event::Started { attempt, device: Device::Cuda { index: 1 }, micro_batch, alone, with: Vec::new() };
         of(&record(1, event), study).unwrap()
     }
 

@@ -36,7 +36,9 @@ impl Scheduler {
     pub(super) fn time_limit(&mut self, slot: Slot, trial: TrialId, out: &mut Vec<Action>) {
         if matches!(self.slots.state(slot), SlotState::Busy(trials) if trials.contains(&trial)) {
             let message = "the attempt took too long (`time_limit` in [run])".to_owned();
-            self.kill(slot, &Failure { kind: FailureKind::TimeLimit, message }, Some(trial), out);
+            // The limits of trials together are over together.
+            let only = Some(trial).filter(|_| !self.slots.is_fused(slot));
+            self.kill(slot, &Failure { kind: FailureKind::TimeLimit, message }, only, out);
         }
     }
 
@@ -131,9 +133,16 @@ impl Scheduler {
 
     /// Logs that the attempts at all trials of a slot failed. Returns what to do once its process has
     /// been reaped.
-    fn fail_all(&mut self, slot: Slot, failure: &Failure, out: &mut Vec<Action>) -> Vec<AfterExit> {
-        let trials = self.slots.trials(slot);
-        trials.into_iter().filter_map(|trial| self.fail(slot, trial, failure.clone(), out)).collect()
+    ///
+    /// What befalls the process of trials that are trained together counts for none of them: any other may be
+    /// the cause. Their next attempts are their own, so that this is at most once for each trial.
+    pub(super) fn fail_all(&mut self, slot: Slot, failure: &Failure, out: &mut Vec<Action>) -> Vec<AfterExit> {
+        let trials = self.slots.trials(slot).into_iter();
+        if self.slots.is_fused(slot) {
+            trials.map(|trial| self.fail_uncounted(slot, trial, failure.clone(), out)).collect()
+        } else {
+            trials.filter_map(|trial| self.fail(slot, trial, failure.clone(), out)).collect()
+        }
     }
 
     /// As [`Self::fail_all`], for one trial. The others of the slot resume in another process.
@@ -149,7 +158,9 @@ impl Scheduler {
         self.fail(slot, trial, failure, out).into_iter().chain(others).collect()
     }
 
-    fn fail(
+    /// Logs that the attempt at one trial failed. Returns what to do once the process is done with the trial, if there is
+    /// another attempt.
+    pub(super) fn fail(
         &mut self,
         slot: Slot,
         trial: TrialId,
@@ -157,29 +168,41 @@ impl Scheduler {
         out: &mut Vec<Action>,
     ) -> Option<AfterExit> {
         let failure = self.lost_pages(trial, &failure).unwrap_or(failure);
+        if matches!(failure.kind, FailureKind::DiskFull | FailureKind::Shortage) {
+            return Some(self.fail_uncounted(slot, trial, failure, out));
+        }
+        let was_alone = self.attempts.measures(trial).alone.is_some();
+        let retry = self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
+        if !was_alone && self.attempts.measures(trial).alone.is_some() {
+            self.slots.retire_beside(slot);
+        }
+        let failure = Failure { message: shortened(failure.message), ..failure };
+        out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
+        if !retry {
+            self.queue.close(trial);
+        }
+        retry.then_some(AfterExit::Retry(trial))
+    }
+
+    /// Logs that an attempt failed by what is no fault of the trial: it is tried again in any case.
+    fn fail_uncounted(
+        &mut self,
+        slot: Slot,
+        trial: TrialId,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) -> AfterExit {
         let failure = Failure { message: shortened(failure.message), ..failure };
         let is_full = failure.kind == FailureKind::DiskFull;
         let is_short = failure.kind == FailureKind::Shortage;
         if is_short {
             self.slots.set_shortage(slot, failure.message.clone());
         }
-        let was_alone = self.attempts.measures(trial).alone.is_some();
-        let retry = is_full || is_short || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
-        if !was_alone && self.attempts.measures(trial).alone.is_some() {
-            self.slots.retire_beside(slot);
-        }
-        out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
-        if !retry {
-            self.queue.close(trial);
-        }
+        out.push(Action::Log(Some(trial), Event::Failed { failure, retry: true }));
         if is_full && !std::mem::replace(&mut self.awaits_space, true) {
             out.push(Action::AwaitSpace(trial));
         }
-        match (retry, is_full || is_short) {
-            (true, true) => Some(AfterExit::Resume(trial)),
-            (true, false) => Some(AfterExit::Retry(trial)),
-            (false, _) => None,
-        }
+        if is_full || is_short { AfterExit::Resume(trial) } else { AfterExit::Retry(trial) }
     }
 
     /// The failure of a trial whose worker was killed by SIGBUS while it used the cache: a mapped entry was cut, or its

@@ -25,6 +25,12 @@ impl Scheduler {
                 let message = format!("the worker speaks version {v}, not {PROTOCOL_VERSION}");
                 self.protocol(slot, message, out);
             }
+            (SlotState::Busy(_), WorkerLine::AllFailed(failure)) => {
+                self.not_full(slot, out);
+                let after = self.fail_all(slot, &failure, out);
+                self.slots.set_state(slot, SlotState::Ending(after));
+                out.push(Action::Leave(slot));
+            }
             (SlotState::Busy(trials), line) if trial_of(&line).is_some_and(|id| trials.contains(&id)) => {
                 self.own_line(slot, line, out);
             }
@@ -48,6 +54,16 @@ impl Scheduler {
             WorkerLine::DiskFreed(_) => self.not_full(slot, out),
             WorkerLine::Event(trial, event) => self.on_event(slot, trial, event, out),
             WorkerLine::Finished(trial, outcome) => self.finished(slot, trial, outcome, out),
+            WorkerLine::Failed(trial, failure)
+                if failure.kind.is_of_trial_alone() && self.slots.trials(slot).len() > 1 =>
+            {
+                self.not_full(slot, out);
+                // Its worker is done with it, and goes on with the others.
+                if self.fail(slot, trial, failure, out).is_some() {
+                    self.queue.push_back(trial);
+                }
+                self.slots.done_with(slot, trial);
+            }
             WorkerLine::Failed(trial, failure) => {
                 self.not_full(slot, out);
                 let after = self.fail_one(slot, trial, failure, out);
@@ -61,7 +77,7 @@ impl Scheduler {
                     self.next(slot, out);
                 }
             }
-            line @ (WorkerLine::Ready { .. } | WorkerLine::Stopped(_)) => {
+            line @ (WorkerLine::Ready { .. } | WorkerLine::AllFailed(_) | WorkerLine::Stopped(_)) => {
                 let message = format!("unexpected {}", describe(&line));
                 self.protocol(slot, message, out);
             }

@@ -4,6 +4,7 @@ use super::{
     attempts::Attempts,
     messages::{Action, PendingTrial, Slot, Terms},
     queue::Queue,
+    shapes::Shapes,
     slots::Slots,
 };
 use crate::{event::Event, trial::TrialId};
@@ -25,6 +26,7 @@ pub struct Scheduler {
     pub(super) slots: Slots,
     pub(super) queue: Queue,
     pub(super) attempts: Attempts,
+    pub(super) shapes: Shapes,
     pub(super) terms: Terms,
     /// A trial found its disk full, and the executor asks for space.
     pub(super) awaits_space: bool,
@@ -41,6 +43,7 @@ impl Scheduler {
             slots: Slots::default(),
             queue: Queue::new(pending),
             attempts: Attempts::new(pending, terms.retries),
+            shapes: Shapes::new(pending),
             terms,
             awaits_space: false,
             interrupts: 0,

@@ -1,7 +1,7 @@
 //! Single decisions by example, the invariants over random orders of events.
 
-mod batches;
 mod cache;
+mod groups;
 mod memory;
 mod orders;
 mod queue;
@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     event::Outcome,
     metrics::{Confusion, Scores, Target},
-    policy::Retries,
+    policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
     trial::{Failure, FailureKind},
 };
@@ -35,6 +35,7 @@ fn pending(trial: TrialId) -> PendingTrial {
         micro_batch: None,
         alone: None,
         prefix: None,
+        shape: None,
     }
 }
 
@@ -56,7 +57,7 @@ fn terms(planned: u32) -> Terms {
         retries,
         arithmetic: String::new(),
         notes: Vec::new(),
-        trials_per_worker: 1,
+        fuse: Fuse::Off,
         has_cache: true,
     }
 }
@@ -112,7 +113,7 @@ fn plain(actions: Vec<Action>) -> Vec<Action> {
 
 fn started(trial: TrialId, attempt: u32) -> Action {
     let device = cpu(1)[0];
-    Action::Log(Some(trial), Event::Started { attempt, device, micro_batch: None, alone: false })
+    Action::Log(Some(trial), Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() })
 }
 
 fn run(trial: TrialId) -> Action {

@@ -8,8 +8,9 @@ use burn::{backend::Autodiff, tensor::backend::AutodiffBackend};
 use super::{
     error::{TrainError, Unfinished},
     exported::Exported,
-    observe::{Entrant, Listener, Observe},
+    observe::Observe,
     ops::fused::Fused,
+    together::{Entrant, Listener},
 };
 use crate::{
     event::Outcome,

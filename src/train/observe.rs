@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 
 pub use crate::cache::Stopped;
-use super::error::TrainError;
 use crate::{
     event::{Evaluation, Outcome, Prepared, Progress},
-    job::{Attempt, Job},
-    system::files::Place,
     trial::TrialId,
 };
 
@@ -51,25 +48,4 @@ pub enum Ending {
     Complete(Box<Outcome>),
     /// It was stopped as asked.
     Stopped,
-}
-
-/// A trial that is trained together with others, in one process and as one model.
-#[derive(Clone, Copy, Debug)]
-pub struct Entrant<'a> {
-    /// Its job.
-    pub job: &'a Job,
-    /// How this attempt is made.
-    pub attempt: Attempt,
-    /// Its folder.
-    pub folder: &'a Place,
-}
-
-/// Hears of trials that are trained together. A trial is named by its place among the entrants, from 0.
-pub trait Listener {
-    /// Receives each report of a trial. An error asks that trial to stop at once, in order; the others go on.
-    fn on_report(&mut self, trial: usize, report: Report) -> Result<(), Stopped>;
-
-    /// A trial is over: it is complete, was stopped or has failed, and nothing more is written into its folder. It comes
-    /// once for each trial. The others go on, unless [`Self::on_report`] stops them.
-    fn on_end(&mut self, trial: usize, ending: Result<Ending, TrainError>);
 }

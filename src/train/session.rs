@@ -7,8 +7,9 @@ use super::{
     error::{TrainError, Unfinished},
     exported::Exported,
     graph_lock::graph_lock,
-    observe::{Ending, Entrant, Listener, Observe},
+    observe::{Ending, Observe},
     recipe::trainer::Trainer,
+    together::{Entrant, Listener},
 };
 use crate::{
     job::{Attempt, Job},

@@ -39,7 +39,7 @@ fn in_the_middle() -> (Screen, Instant) {
     let (mut study, begun) = (sweep(), Instant::now());
     let mut screen = Screen::new(&study, begun);
     let device = Device::Cpu { slot: 0, threads: 1 };
-    let started = Event::Started { attempt: 1, device, micro_batch: None, alone: false };
+    let started = Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new() };
     logged(&mut screen, &mut study, 4, started, begun);
     screen.moved(TrialId(4), &progress(1, 0), begun);
     let evaluation = samples::record(4, &[0.45]).evaluations.remove(0);

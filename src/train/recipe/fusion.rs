@@ -10,56 +10,28 @@
 //! device with a memory of its own, parameters and moments stay side by side (`resident`) and go back to their
 //! trial when it is measured or saved, since each tensor costs a launch there, however small it is.
 
+mod group;
 mod input;
 mod measure;
 mod member;
+mod pass;
 mod resident;
+mod resident_step;
 mod step;
 
-use self::{input::Uploaded, resident::Resident};
-pub(super) use self::member::Member;
+pub(super) use self::{group::Group, member::Member, resident::Parameters};
+#[cfg(doc)]
 use super::{learner::Learner, running_trial::RunningTrial};
 use crate::{
     data::SplitName,
     train::{
         backend::Compute,
-        error::{TrainError, Unfinished},
-        observe::{Ending, Listener, Report},
+        error::Unfinished,
+        observe::{Ending, Report},
     },
 };
 
-/// Where the parameters of trials live that are trained together.
-pub(super) enum Parameters<C: Compute> {
-    /// With each trial, in this process's memory.
-    ByTrial,
-    /// Side by side in the device's memory.
-    Resident(Option<Resident<C>>),
-}
-
-impl<C: Compute> Parameters<C> {
-    /// Where they live on this backend.
-    pub(super) const fn of_backend() -> Self {
-        if C::ON_HOST { Self::ByTrial } else { Self::Resident(None) }
-    }
-}
-
-/// Trials that are trained together.
-pub(super) struct Group<'a, C: Compute> {
-    listener: &'a mut dyn Listener,
-    device: &'a C::Device,
-    parameters: Parameters<C>,
-    uploaded: Uploaded<C::InnerBackend>,
-}
-
 impl<'a, C: Compute> Group<'a, C> {
-    pub(super) fn new(
-        listener: &'a mut dyn Listener,
-        device: &'a C::Device,
-        parameters: Parameters<C>,
-    ) -> Self {
-        Self { listener, device, parameters, uploaded: Uploaded::default() }
-    }
-
     /// Trains `members` until each of them is over.
     pub(super) fn run(mut self, members: Vec<Member<'a, C>>) {
         let mut members = self.each(members, |group, member| {
@@ -80,31 +52,6 @@ impl<'a, C: Compute> Group<'a, C> {
             others.sort_by_key(|member| member.place);
             members = others;
         }
-    }
-
-    /// Does something for each of `members`. Returns those that are not over by it.
-    fn each(
-        &mut self,
-        members: Vec<Member<'a, C>>,
-        mut deed: impl FnMut(&mut Self, &mut Member<'a, C>) -> Result<(), Unfinished>,
-    ) -> Vec<Member<'a, C>> {
-        let mut left = Vec::with_capacity(members.len());
-        for mut member in members {
-            match deed(self, &mut member) {
-                Ok(()) => left.push(member),
-                Err(why) => self.leave(member.place, why),
-            }
-        }
-        left
-    }
-
-    /// Tells that the trial at `place` was over before it was complete.
-    fn leave(&mut self, place: usize, why: Unfinished) {
-        let ending = match why {
-            Unfinished::Stopped => Ok(Ending::Stopped),
-            Unfinished::Failed(error) => Err(error),
-        };
-        self.listener.on_end(place, ending);
     }
 
     /// Reports a step, and saves it if it is time or if the trial is to stop.

@@ -25,9 +25,10 @@ use crate::{
         error::{TrainError, Unfinished},
         exported::Exported,
         learning::{loss::Objective, parameters::RateFactors},
-        observe::{Ending, Entrant, Listener, Observe, Report},
+        observe::{Ending, Observe, Report},
         shape::encoder_config,
         text::{corpus::Corpus, documents::Documents},
+        together::{Entrant, Listener},
     },
 };
 

@@ -3,8 +3,10 @@
 use burn::module::AutodiffModule;
 
 use super::{
-    Group, Member, Parameters,
+    group::Group,
     input::{Part, StackedInput},
+    member::Member,
+    resident::Parameters,
 };
 use crate::{
     data::SplitName,

@@ -1,10 +1,14 @@
 //! A trial among those that are trained together.
 
-use super::{Learner, RunningTrial, TrainError};
 use crate::train::{
     backend::Compute,
+    error::TrainError,
     learning::schedule::LearningRate,
-    recipe::{running_trial::PlannedSteps, trial::EpochBatches},
+    recipe::{
+        learner::Learner,
+        running_trial::{PlannedSteps, RunningTrial},
+        trial::EpochBatches,
+    },
 };
 
 /// A trial among those that are trained together.

@@ -6,43 +6,23 @@ use burn::{
 };
 
 use super::{
-    Group, Member, Parameters,
+    group::Group,
     input::{Part, StackedInput},
-    resident::Resident,
+    member::Member,
+    pass::{Pass, Stepped, add_losses},
+    resident::{Parameters, Resident},
 };
 use crate::{
     data::SplitName,
     train::{
         backend::Compute,
         encoder::model::stacked::StackedHead,
-        learning::{aggregate::aggregate_stacked, gradients::Gradients, loss::cross_entropy},
+        learning::{aggregate::aggregate_stacked, gradients::Gradients},
         masks::{Dropout, Masks},
         recipe::{frozen::FrozenInput, step::StepLoss},
         tensors::values,
     },
 };
-
-/// The documents of one pass of a step: of each trial, those of its micro-batch with the same number, if it has one.
-pub(super) struct Pass<'a> {
-    number: usize,
-    documents: Vec<&'a [usize]>,
-}
-
-impl<'a> Pass<'a> {
-    /// The passes over `micro_batches`, by trial.
-    pub(super) fn all(micro_batches: &'a [Vec<Vec<usize>>]) -> impl Iterator<Item = Self> {
-        let count = micro_batches.iter().map(Vec::len).max().unwrap_or(0);
-        (0..count).map(|number| {
-            let documents = micro_batches.iter().map(|own| own.get(number).map_or(&[][..], Vec::as_slice));
-            Self { number, documents: documents.collect() }
-        })
-    }
-
-    /// Whether the trial at this place among those that make the step has documents in the pass.
-    pub(super) fn has(&self, trial: usize) -> bool {
-        !self.documents[trial].is_empty()
-    }
-}
 
 impl<'a, C: Compute> Group<'a, C> {
     /// Makes one step of each of `members`. Returns those whose loss and gradients are finite; the others leave.
@@ -133,9 +113,6 @@ impl<'a, C: Compute> Group<'a, C> {
     }
 }
 
-/// A member after a step, or the place and the error of one that cannot go on.
-pub(super) type Stepped<'a, C> = Result<Member<'a, C>, (usize, crate::train::error::TrainError)>;
-
 fn chunk_count(input: FrozenInput<'_>, documents: &[usize]) -> usize {
     documents.iter().map(|&document| input.split().chunk_range(document).len()).sum()
 }
@@ -178,20 +155,4 @@ fn targets<C: Compute>(
         }
     }
     all
-}
-
-/// Adds the plain cross-entropy of a pass to each trial's own. `logits`: `[trials · documents · classes]`.
-pub(super) fn add_losses<C: Compute>(
-    losses: &mut [f64],
-    logits: &[f32],
-    members: &[Member<'_, C>],
-    pass: &Pass<'_>,
-) {
-    let slabs = logits.chunks_exact(logits.len() / members.len());
-    for ((loss, slab), (member, documents)) in losses.iter_mut().zip(slabs).zip(members.iter().zip(&pass.documents)) {
-        let labels: Vec<usize> =
-            documents.iter().map(|&document| member.trial.corpus.train.label(document)).collect();
-        let classes = member.trial.data.labels().len();
-        *loss += cross_entropy(&slab[..labels.len() * classes], &labels);
-    }
 }
