@@ -436,7 +436,8 @@ mod tests {
     #[test]
     fn how_an_attempt_was_made_to_fit_into_memory_is_remembered_until_the_trial_is_reopened() {
         let device = Device::Cpu { slot: 0, threads: 1 };
-        let small = Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true, with: Vec::new() };
+        let small =
+            Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true, with: Vec::new() };
         let json = serde_json::to_string(&small).unwrap();
         assert!(json.contains(r#""micro_batch":8,"alone":true"#), "{json}");
         let mut study = study(&[(1, small)]).unwrap();

@@ -107,7 +107,6 @@ impl<W: Write> Server<W> {
         self.send(&line)?;
         Ok(!matches!(line, WorkerLine::Failed(..)))
     }
-
 }
 
 #[cfg(test)]

@@ -29,11 +29,7 @@ pub(super) fn pending(study: &Study, prefixes: &Prefixes, shapes: &mut Shapes) -
 }
 
 /// One of them.
-pub(super) fn pending_trial(
-    record: &TrialRecord,
-    prefixes: &Prefixes,
-    shapes: &mut Shapes,
-) -> PendingTrial {
+pub(super) fn pending_trial(record: &TrialRecord, prefixes: &Prefixes, shapes: &mut Shapes) -> PendingTrial {
     let settings = &record.trial.settings;
     PendingTrial {
         trial: record.trial.id,

@@ -67,7 +67,8 @@ impl<'de> Deserialize<'de> for Fuse {
                 count.map(Fuse::Groups).ok_or_else(|| E::custom("no number of trials"))
             }
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Fuse, E> {
-                Fuse::of_word(word).ok_or_else(|| E::custom("neither \"auto\", \"off\" nor a number of trials"))
+                Fuse::of_word(word)
+                    .ok_or_else(|| E::custom("neither \"auto\", \"off\" nor a number of trials"))
             }
         }
         deserializer.deserialize_any(Visitor)

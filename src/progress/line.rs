@@ -151,7 +151,13 @@ mod tests {
 
     /// The line of an attempt that starts on the second GPU.
     fn started(study: &Study, attempt: u32, micro_batch: Option<usize>, alone: bool) -> String {
-        let event = Event::Started { attempt, device: Device::Cuda { index: 1 }, micro_batch, alone, with: Vec::new() };
+        let event = Event::Started {
+            attempt,
+            device: Device::Cuda { index: 1 },
+            micro_batch,
+            alone,
+            with: Vec::new(),
+        };
         of(&record(1, event), study).unwrap()
     }
 

@@ -136,7 +136,12 @@ impl Scheduler {
     ///
     /// What befalls the process of trials that are trained together counts for none of them: any other may be
     /// the cause. Their next attempts are their own, so that this is at most once for each trial.
-    pub(super) fn fail_all(&mut self, slot: Slot, failure: &Failure, out: &mut Vec<Action>) -> Vec<AfterExit> {
+    pub(super) fn fail_all(
+        &mut self,
+        slot: Slot,
+        failure: &Failure,
+        out: &mut Vec<Action>,
+    ) -> Vec<AfterExit> {
         let trials = self.slots.trials(slot).into_iter();
         if self.slots.is_fused(slot) {
             trials.map(|trial| self.fail_uncounted(slot, trial, failure.clone(), out)).collect()

@@ -33,9 +33,9 @@ impl Scheduler {
         let mut trials = vec![first];
         if let Some(shape) = shape {
             let pool = MemoryPool::of(device);
-            let others = self.queue.all(|trial| {
-                trial != first && self.may_use(trial, pool) && self.is_fusible(trial, shape)
-            });
+            let others = self
+                .queue
+                .all(|trial| trial != first && self.may_use(trial, pool) && self.is_fusible(trial, shape));
             let share = (others.len() + 1).div_ceil(takers.max(1)).min(count_max);
             trials.extend(others.into_iter().take(share - 1));
         }

@@ -113,7 +113,10 @@ fn plain(actions: Vec<Action>) -> Vec<Action> {
 
 fn started(trial: TrialId, attempt: u32) -> Action {
     let device = cpu(1)[0];
-    Action::Log(Some(trial), Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() })
+    Action::Log(
+        Some(trial),
+        Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() },
+    )
 }
 
 fn run(trial: TrialId) -> Action {

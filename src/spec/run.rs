@@ -101,7 +101,10 @@ fn fuse(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Fuse> {
             _ => None,
         };
         let help = near.map_or_else(
-            || "it says how many trials are trained together; fuse = 8 trains up to eight as one model".to_owned(),
+            || {
+                "it says how many trials are trained together; fuse = 8 trains up to eight as one model"
+                    .to_owned()
+            },
             |near| format!("did you mean \"{near}\"?"),
         );
         reader.findings.error(entry.node.at, message, help);

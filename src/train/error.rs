@@ -10,7 +10,11 @@ use super::{
     text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
-    cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError, system::files,
+    cache::ChangedEntry,
+    data::DataError,
+    display::plain,
+    fingerprint::FingerprintError,
+    system::files,
     trial::{FailureKind, TrialId},
 };
 
@@ -188,7 +192,9 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver | Self::NotTogether { .. } => FailureKind::Spawn,
+            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver | Self::NotTogether { .. } => {
+                FailureKind::Spawn
+            }
         }
     }
 }

@@ -77,7 +77,10 @@ impl<W: Write> Server<W> {
 
     /// Opens a trial's folder, waits until no other process works in it, and reads its job. An error is the line that
     /// says how the trial ended instead.
-    pub(super) fn begin(&mut self, order: &Assignment) -> Result<(TrialFolder, Option<File>, Job), Box<WorkerLine>> {
+    pub(super) fn begin(
+        &mut self,
+        order: &Assignment,
+    ) -> Result<(TrialFolder, Option<File>, Job), Box<WorkerLine>> {
         let disk = |message: String| Box::new(failed(order.trial, FailureKind::Disk, &message));
         let folder = open(order).map_err(disk)?;
         let lock = self.lock(order.trial, folder.place())?;
@@ -86,7 +89,11 @@ impl<W: Write> Server<W> {
     }
 
     /// Runs one trial. Returns the line that says how it ended.
-    pub(super) fn attempt(&mut self, order: &Assignment, train: &mut dyn Train) -> Result<WorkerLine, Closed> {
+    pub(super) fn attempt(
+        &mut self,
+        order: &Assignment,
+        train: &mut dyn Train,
+    ) -> Result<WorkerLine, Closed> {
         let id = order.trial;
         let (folder, _lock, job) = match self.begin(order) {
             Ok(begun) => begun,

@@ -338,7 +338,11 @@ fn serve_pair(train: &mut TrainTogether<'_>) -> (Vec<WorkerLine>, Left) {
         ) -> Result<Ending, TrainError> {
             unreachable!("they are trained together")
         }
-        fn together(&mut self, entrants: &[Entrant<'_>], listener: &mut dyn Listener) -> Result<(), TrainError> {
+        fn together(
+            &mut self,
+            entrants: &[Entrant<'_>],
+            listener: &mut dyn Listener,
+        ) -> Result<(), TrainError> {
             assert_eq!(entrants.iter().map(|one| one.job.trial.id).collect::<Vec<_>>(), [ONE, TWO]);
             let trained = (self.0)(listener);
             self.1.send(()).unwrap();

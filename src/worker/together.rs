@@ -39,7 +39,11 @@ struct Company<'a, W> {
 
 impl<W: Write> Listener for Company<'_, W> {
     fn on_report(&mut self, trial: usize, report: Report) -> Result<(), Stopped> {
-        if self.must_leave { Err(Stopped) } else { self.talk.on_report(&mut self.members[trial].reporter, report) }
+        if self.must_leave {
+            Err(Stopped)
+        } else {
+            self.talk.on_report(&mut self.members[trial].reporter, report)
+        }
     }
 
     fn on_end(&mut self, trial: usize, ending: Result<Ending, TrainError>) {

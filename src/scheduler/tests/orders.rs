@@ -131,9 +131,8 @@ impl World {
     fn new(slots: usize, trials: u32, together_max: usize) -> Self {
         // Every second trial starts from the checkpoint of the one after it, if there is one.
         let after = |id: u32| id.is_multiple_of(2).then_some(TrialId(id + 1));
-        let all: Vec<PendingTrial> = (1..=trials)
-            .map(|id| PendingTrial { prefix: after(id), ..of_its_shape(id) })
-            .collect();
+        let all: Vec<PendingTrial> =
+            (1..=trials).map(|id| PendingTrial { prefix: after(id), ..of_its_shape(id) }).collect();
         let fuse = Fuse::Groups(NonZeroUsize::new(together_max).unwrap());
         let retries = Retries { non_finite: 1, ..terms(trials).retries };
         let mut world = Self {

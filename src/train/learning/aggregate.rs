@@ -61,7 +61,8 @@ pub(crate) fn aggregate_stacked<B: Backend>(
 ) -> Tensor<B, 3> {
     let [stack, chunks, classes] = logits.dims();
     let documents = trials.iter().map(Vec::len).max().unwrap_or(0);
-    let is_one_each = |own: &Vec<Range<usize>>| own.iter().enumerate().all(|(row, own)| *own == (row..row + 1));
+    let is_one_each =
+        |own: &Vec<Range<usize>>| own.iter().enumerate().all(|(row, own)| *own == (row..row + 1));
     if documents == chunks && trials.iter().all(is_one_each) {
         return logits;
     }
@@ -84,7 +85,8 @@ pub(crate) fn aggregate_stacked<B: Backend>(
                 let own = &trials[trial % trials.len()];
                 for document in (0..documents).map(|document| own.get(document).cloned().unwrap_or(0..1)) {
                     places.extend((0..longest).map(|chunk| {
-                        let chunk = if chunk < document.len() { document.start + chunk } else { document.start };
+                        let chunk =
+                            if chunk < document.len() { document.start + chunk } else { document.start };
                         i32::try_from(trial * chunks + chunk).unwrap_or(i32::MAX)
                     }));
                 }

@@ -57,8 +57,9 @@ impl<'a, C: Compute> Group<'a, C> {
     /// Reports a step, and saves it if it is time or if the trial is to stop.
     fn after_step(&mut self, member: &mut Member<'a, C>) -> Result<(), Unfinished> {
         let Member { place, planned, .. } = *member;
-        let go_on =
-            member.trial.report_step(&member.learner, planned, &mut |report| self.listener.on_report(place, report));
+        let go_on = member
+            .trial
+            .report_step(&member.learner, planned, &mut |report| self.listener.on_report(place, report));
         if go_on.is_err() || member.trial.is_save_due(&member.learner) {
             self.parameters.bring_home(member);
             let observe = &mut |report| self.listener.on_report(place, report);

@@ -182,7 +182,13 @@ impl<C: Compute> Trainer<C> {
                         Some(first) => model.sharing_encoder(first),
                         None => model,
                     };
-                    prepared.push(Prepared { place, entrant, inputs, model: Some(model), clock: Some(clock) });
+                    prepared.push(Prepared {
+                        place,
+                        entrant,
+                        inputs,
+                        model: Some(model),
+                        clock: Some(clock),
+                    });
                 }
                 Err(Unfinished::Stopped) => listener.on_end(place, Ok(Ending::Stopped)),
                 Err(Unfinished::Failed(error)) => listener.on_end(place, Err(error)),
@@ -222,7 +228,8 @@ impl<C: Compute> Engine for Trainer<C> {
     ) -> Result<Outcome, Unfinished> {
         let clock = Clock::start();
         let (inputs, model) = self.warm.prepare(job, attempt, &mut || observe(Report::Alive))?;
-        let (trial, learner) = inputs.trial(Entrant { job, attempt, folder }, model, clock, &self.warm.device);
+        let (trial, learner) =
+            inputs.trial(Entrant { job, attempt, folder }, model, clock, &self.warm.device);
         let learner = trial.restore(learner, &inputs.config, observe)?;
         trial.run(learner, observe)
     }

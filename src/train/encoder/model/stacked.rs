@@ -35,7 +35,10 @@ impl<B: Backend> StackedLinear<B> {
     fn of(layers: &[&Linear<B>]) -> Self {
         let weights = layers.iter().map(|layer| layer.weight.val().unsqueeze::<3>()).collect();
         let bias = |layer: &&Linear<B>| layer.bias.as_ref().map(|bias| bias.val().unsqueeze::<3>());
-        Self { weight: Tensor::cat(weights, 0), bias: Tensor::cat(layers.iter().filter_map(bias).collect(), 0) }
+        Self {
+            weight: Tensor::cat(weights, 0),
+            bias: Tensor::cat(layers.iter().filter_map(bias).collect(), 0),
+        }
     }
 
     fn copy(&self) -> Self {

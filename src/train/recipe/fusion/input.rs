@@ -31,8 +31,9 @@ pub(super) struct StackedInput<B: Backend> {
     pub(super) ranges: Vec<Vec<Range<usize>>>,
 }
 
-/// By split, in the order of [`SplitName::ALL`]: the activations that all trials share, in the device's memory.
-pub(super) struct Uploaded<B: Backend>([Option<Tensor<B, 2>>; 3]);
+/// By split, in the order of [`SplitName::ALL`]: the activations that all trials of the last pass shared, and what they
+/// are in the device's memory. They live as long as the trials.
+pub(super) struct Uploaded<B: Backend>([Option<(*const Activations, Tensor<B, 2>)>; 3]);
 
 impl<B: Backend> Default for Uploaded<B> {
     fn default() -> Self {
@@ -41,15 +42,19 @@ impl<B: Backend> Default for Uploaded<B> {
 }
 
 impl<B: Fused> Uploaded<B> {
-    /// The activations that all of `parts` share, if they do; they are uploaded the first time.
+    /// The activations that all of `parts` share, if they do. They are uploaded unless those of the last pass were the same.
     fn get(&mut self, split: SplitName, parts: &[Part<'_, B>], device: &B::Device) -> Option<Tensor<B, 2>> {
         let shared = shared(parts)?;
         let place = SplitName::ALL.iter().position(|name| *name == split)?;
-        let upload = || {
-            let shape = [shared.values.len() / shared.width.max(1), shared.width];
-            Tensor::from_data(TensorData::new(shared.values.to_vec(), shape), device)
-        };
-        Some(self.0[place].get_or_insert_with(upload).clone())
+        if let Some((known, tensor)) = &self.0[place]
+            && std::ptr::eq(*known, shared)
+        {
+            return Some(tensor.clone());
+        }
+        let shape = [shared.values.len() / shared.width.max(1), shared.width];
+        let tensor = Tensor::from_data(TensorData::new(shared.values.to_vec(), shape), device);
+        self.0[place] = Some((std::ptr::from_ref(shared), tensor.clone()));
+        Some(tensor)
     }
 }
 

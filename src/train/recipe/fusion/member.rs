@@ -23,7 +23,11 @@ pub(in crate::train::recipe) struct Member<'a, C: Compute> {
 }
 
 impl<'a, C: Compute> Member<'a, C> {
-    pub(in crate::train::recipe) fn new(place: usize, trial: RunningTrial<'a, C>, learner: Learner<C>) -> Self {
+    pub(in crate::train::recipe) fn new(
+        place: usize,
+        trial: RunningTrial<'a, C>,
+        learner: Learner<C>,
+    ) -> Self {
         let planned = trial.planned_steps();
         let rate = LearningRate::new(trial.settings(), planned.total);
         Self { place, trial, learner, planned, rate, batches: EpochBatches::default() }

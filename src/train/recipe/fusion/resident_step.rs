@@ -12,6 +12,7 @@ use super::{
     member::Member,
     pass::{Pass, Stepped, add_losses},
     resident::Resident,
+    step::totals,
 };
 use crate::train::{
     backend::Compute,
@@ -30,9 +31,11 @@ impl<'a, C: Compute> Group<'a, C> {
     ) -> Vec<Stepped<'a, C>> {
         let mut gradients: BTreeMap<&'static str, Tensor<C::InnerBackend, 3>> = BTreeMap::new();
         let (mut logits, mut passes) = (Vec::new(), Vec::new());
+        let totals = totals(&members, micro_batches);
         for pass in Pass::all(micro_batches) {
-            let stack = resident.stack.copy().map::<C>(&mut |_, value| Tensor::from_inner(value).require_grad());
-            let (own, weighted) = self.forward(&stack, &members, micro_batches, &pass);
+            let stack =
+                resident.stack.copy().map::<C>(&mut |_, value| Tensor::from_inner(value).require_grad());
+            let (own, weighted) = self.forward(&stack, &members, &totals, &pass);
             logits.push(own.inner());
             let mut backward = weighted.sum().backward();
             for (name, parameter) in stack.parameters() {
@@ -91,9 +94,7 @@ impl<'a, C: Compute> Group<'a, C> {
 }
 
 /// The squares of the norms of each trial's gradients as one vector, `[trials, 1, 1]`.
-fn squares<B: Backend>(
-    gradients: &BTreeMap<&'static str, Tensor<B, 3>>,
-) -> Tensor<B, 3> {
+fn squares<B: Backend>(gradients: &BTreeMap<&'static str, Tensor<B, 3>>) -> Tensor<B, 3> {
     let square = |gradient: &Tensor<B, 3>| gradient.clone().powi_scalar(2).sum_dim(2).sum_dim(1);
     let mut all = gradients.values().map(square);
     let first = all.next().unwrap_or_else(|| unreachable!("a classifier learns"));

@@ -9,14 +9,14 @@ use super::{
     group::Group,
     input::{Part, StackedInput},
     member::Member,
-    pass::{Pass, Stepped, add_losses},
+    pass::{Pass, PassPart, Stepped, add_losses},
     resident::{Parameters, Resident},
 };
 use crate::{
     data::SplitName,
     train::{
         backend::Compute,
-        encoder::model::stacked::StackedHead,
+        encoder::model::{classifier::Classifier, stacked::StackedHead},
         learning::{aggregate::aggregate_stacked, gradients::Gradients},
         masks::{Dropout, Masks},
         recipe::{frozen::FrozenInput, step::StepLoss},
@@ -55,16 +55,17 @@ impl<'a, C: Compute> Group<'a, C> {
     ) -> Vec<Stepped<'a, C>> {
         let mut gradients: Vec<Gradients<C>> = members.iter().map(|_| Gradients::new()).collect();
         let mut losses = vec![0.0; members.len()];
-        for pass in Pass::all(micro_batches) {
+        let totals = totals(&members, micro_batches);
+        let passes = Pass::all(micro_batches).flat_map(|pass| pass.by_shape(&members));
+        for pass in passes {
+            let own = |part: &PassPart<'_>| &members[part.trial].learner.model;
             // A backward pass consumes its graph, of which this is a part.
-            let stack = StackedHead::of(&members.iter().map(|member| &member.learner.model).collect::<Vec<_>>());
-            let (logits, weighted) = self.forward(&stack, &members, micro_batches, &pass);
+            let stack = StackedHead::of(&pass.parts.iter().map(own).collect::<Vec<_>>());
+            let (logits, weighted) = self.forward(&stack, &members, &totals, &pass);
             add_losses(&mut losses, &values(logits.inner()), &members, &pass);
             let mut backward = weighted.sum().backward();
-            for (trial, (own, member)) in gradients.iter_mut().zip(&members).enumerate() {
-                if pass.has(trial) {
-                    own.take_from(&member.learner.model, &mut backward);
-                }
+            for part in &pass.parts {
+                gradients[part.trial].take_from(own(part), &mut backward);
             }
         }
         let steps = members.into_iter().zip(gradients).zip(losses).zip(micro_batches);
@@ -78,39 +79,46 @@ impl<'a, C: Compute> Group<'a, C> {
     }
 
     /// The logits of a pass, `[trials, documents, classes]`, and the terms of its losses, of the same shape, whose sum has
-    /// the gradients of each trial's own loss.
+    /// the gradients of each trial's own loss. `totals`: by trial what the sum of its losses is divided by.
     pub(super) fn forward(
         &mut self,
         stack: &StackedHead<C>,
         members: &[Member<'a, C>],
-        micro_batches: &[Vec<Vec<usize>>],
+        totals: &[f64],
         pass: &Pass<'_>,
     ) -> (Tensor<C, 3>, Tensor<C, 3>) {
-        let models: Vec<_> = members.iter().map(|member| || member.learner.model.valid()).collect();
-        let parts: Vec<Part<'_, C::InnerBackend>> = members
-            .iter()
-            .zip(&pass.documents)
-            .zip(&models)
-            .map(|((Member { trial, .. }, documents), model)| {
-                let input: FrozenInput<'_> = trial.frozen.input(trial.corpus, SplitName::Train);
-                Part { input, documents, model }
-            })
-            .collect();
+        let of = |part: &PassPart<'_>| &members[part.trial];
+        let models: Vec<_> = pass.parts.iter().map(|part| || of(part).learner.model.valid()).collect();
+        let part = |(part, model)| {
+            let &PassPart { trial, documents } = part;
+            let running = &members[trial].trial;
+            Part { input: running.frozen.input(running.corpus, SplitName::Train), documents, model }
+        };
+        let models = models.iter().map(|model| model as &dyn Fn() -> Classifier<C::InnerBackend>);
+        let parts: Vec<Part<'_, C::InnerBackend>> = pass.parts.iter().zip(models).map(part).collect();
         let uploaded = match self.parameters {
             Parameters::ByTrial => None,
             Parameters::Resident(_) => Some((&mut self.uploaded, SplitName::Train)),
         };
         let input = StackedInput::gather(&parts, uploaded, self.device);
         let lengths: Vec<usize> = parts.iter().map(|part| chunk_count(part.input, part.documents)).collect();
-        let masks: Vec<Masks> =
-            members.iter().map(|member| member.trial.masks(member.learner.step, pass.number)).collect();
+        let mask = |part| of(part).trial.masks(of(part).learner.step, pass.number);
+        let masks: Vec<Masks> = pass.parts.iter().map(mask).collect();
         let chunks = Tensor::from_inner(input.chunks);
         let logits = stack.classify(chunks, &mut |chunks| drop(chunks, &masks, &lengths));
         let logits = aggregate_stacked(logits, &input.ranges, members[0].trial.settings().aggregate);
-        let targets = targets(members, micro_batches, pass, logits.dims());
+        let targets = targets(members, totals, pass, logits.dims());
         let targets = Tensor::from_data(TensorData::new(targets, logits.dims()), self.device);
         (logits.clone(), log_softmax(logits, 2) * targets)
     }
+}
+
+/// By trial: what the sum of the losses of its batch is divided by.
+pub(super) fn totals<C: Compute>(members: &[Member<'_, C>], micro_batches: &[Vec<Vec<usize>>]) -> Vec<f64> {
+    let total = |(Member { trial, .. }, batch): (&Member<'_, C>, &Vec<Vec<usize>>)| {
+        trial.objective.total(batch.iter().flatten().map(|&document| trial.corpus.train.label(document)))
+    };
+    members.iter().zip(micro_batches).map(total).collect()
 }
 
 fn chunk_count(input: FrozenInput<'_>, documents: &[usize]) -> usize {
@@ -138,19 +146,17 @@ fn drop<C: Compute>(tensor: Tensor<C, 3>, masks: &[Masks], lengths: &[usize]) ->
 #[expect(clippy::cast_possible_truncation, reason = "losses are f32")]
 fn targets<C: Compute>(
     members: &[Member<'_, C>],
-    micro_batches: &[Vec<Vec<usize>>],
+    totals: &[f64],
     pass: &Pass<'_>,
     [_, documents, classes]: [usize; 3],
 ) -> Vec<f32> {
-    let mut all = vec![0.0; members.len() * documents * classes];
-    for (trial, (Member { trial: running, .. }, slab)) in
-        members.iter().zip(all.chunks_exact_mut(documents * classes)).enumerate()
-    {
-        let label = |&document: &usize| running.corpus.train.label(document);
-        let total = running.objective.total(micro_batches[trial].iter().flatten().map(label));
-        let labels: Vec<usize> = pass.documents[trial].iter().map(label).collect();
-        let share = 1.0 / total as f32;
-        for (own, target) in slab.iter_mut().zip(running.objective.targets(&labels)) {
+    let mut all = vec![0.0; pass.parts.len() * documents * classes];
+    for (part, slab) in pass.parts.iter().zip(all.chunks_exact_mut(documents * classes)) {
+        let Member { trial, .. } = &members[part.trial];
+        let labels: Vec<usize> =
+            part.documents.iter().map(|&document| trial.corpus.train.label(document)).collect();
+        let share = 1.0 / totals[part.trial] as f32;
+        for (own, target) in slab.iter_mut().zip(trial.objective.targets(&labels)) {
             *own = share * target;
         }
     }
