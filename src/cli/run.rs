@@ -179,7 +179,7 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, plan.policy.keep);
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, &plan.policy);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

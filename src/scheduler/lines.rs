@@ -9,7 +9,7 @@ use crate::{
     event::{Event, Outcome},
     metrics::Scores,
     protocol::{PROTOCOL_VERSION, WorkerLine},
-    trial::TrialId,
+    trial::{Failure, TrialId},
 };
 
 impl Scheduler {
@@ -54,22 +54,7 @@ impl Scheduler {
             WorkerLine::DiskFreed(_) => self.not_full(slot, out),
             WorkerLine::Event(trial, event) => self.on_event(slot, trial, event, out),
             WorkerLine::Finished(trial, outcome) => self.finished(slot, trial, outcome, out),
-            WorkerLine::Failed(trial, failure)
-                if failure.kind.is_of_trial_alone() && self.slots.trials(slot).len() > 1 =>
-            {
-                self.not_full(slot, out);
-                // Its worker is done with it, and goes on with the others.
-                if self.fail(slot, trial, failure, out).is_some() {
-                    self.queue.push_back(trial);
-                }
-                self.slots.done_with(slot, trial);
-            }
-            WorkerLine::Failed(trial, failure) => {
-                self.not_full(slot, out);
-                let after = self.fail_one(slot, trial, failure, out);
-                self.slots.set_state(slot, SlotState::Ending(after));
-                out.push(Action::Leave(slot));
-            }
+            WorkerLine::Failed(trial, failure) => self.failed(slot, trial, failure, out),
             WorkerLine::Stopped(trial) if self.interrupts > 0 => {
                 self.not_full(slot, out);
                 self.put_back(trial, out);
@@ -81,6 +66,21 @@ impl Scheduler {
                 let message = format!("unexpected {}", describe(&line));
                 self.protocol(slot, message, out);
             }
+        }
+    }
+
+    fn failed(&mut self, slot: Slot, trial: TrialId, failure: Failure, out: &mut Vec<Action>) {
+        self.not_full(slot, out);
+        if failure.kind.is_of_trial_alone() && self.slots.trials(slot).len() > 1 {
+            // Its worker is done with it, and goes on with the others.
+            if self.fail(slot, trial, failure, out).is_some() {
+                self.queue.push_back(trial);
+            }
+            self.slots.done_with(slot, trial);
+        } else {
+            let after = self.fail_one(slot, trial, failure, out);
+            self.slots.set_state(slot, SlotState::Ending(after));
+            out.push(Action::Leave(slot));
         }
     }
 

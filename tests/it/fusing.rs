@@ -5,6 +5,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::LazyLock,
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Signal, kill_process};
@@ -21,6 +23,8 @@ use crate::common::{
 };
 
 const TRIALS: u32 = 6;
+/// Evaluations in the log of a sweep that is in the midst: two or three of each trial, or some of the first.
+const EVALUATIONS: usize = 16;
 const ALONE: [&str; 4] = ["--devices", "cpu:1", "--fuse", "off"];
 const TOGETHER: [&str; 4] = ["--devices", "cpu:1", "--fuse", "16"];
 
@@ -100,10 +104,15 @@ fn outcomes(place: &Place) -> BTreeMap<u32, Outcome> {
     records.filter_map(outcome).collect()
 }
 
-/// Runs the sweep until a trial has been evaluated a few times.
+/// Starts the sweep, and waits until its log has so many evaluations.
 fn begin(place: &Place, arguments: &[&str]) -> Running {
-    let mut running = Running::start(&mut place.run_command(arguments));
-    running.wait_for(" epoch 3:");
+    let running = Running::start(&mut place.run_command(arguments));
+    let log = place.results().log();
+    while !fs::read_to_string(log.path()).is_ok_and(|log| log.matches("\"evaluated\"").count() >= EVALUATIONS)
+    {
+        assert!(running.is_alive(), "it ended before it had made {EVALUATIONS} evaluations");
+        thread::sleep(Duration::from_millis(2));
+    }
     running
 }
 

@@ -165,3 +165,17 @@ fn settings_cannot_speak_to_the_terminal() {
     trial.trial.params = Params(vec![("checkpoint".to_owned(), Value::Text("a\u{1b}[2J\nb".to_owned()))]);
     assert!(!complete_line(&trial, 139).contains(|c: char| c.is_control()));
 }
+
+#[test]
+fn of_many_running_trials_the_first_have_a_line_and_the_others_are_counted() {
+    let (mut study, begun) = (Study::new(&samples::plan(40)), Instant::now());
+    let mut screen = Screen::new(&study, begun);
+    let device = Device::Cpu { slot: 0, threads: 1 };
+    for id in 1..=40 {
+        let started =
+            Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new() };
+        logged(&mut screen, &mut study, id, started, begun);
+    }
+    let lines = screen.lines(begun, 79, false);
+    assert_eq!((lines.len(), lines.last().map(String::as_str)), (18, Some("  and 24 more")));
+}

@@ -116,6 +116,6 @@ impl<C: Compute> RunningTrial<'_, C> {
 /// The factor that brings gradients of this norm to at most `norm_max`; 1 when `norm_max` is 0.
 // As `torch.nn.utils.clip_grad_norm_`: min(1, norm_max / (norm + 1e-6)) (Pascanu, Mikolov and Bengio 2013, arXiv
 // 1211.5063). The optimiser applies the factor as it reads the gradients, so they are not written once more.
-pub(super) fn clipping_factor(norm: f64, norm_max: f64) -> f64 {
+fn clipping_factor(norm: f64, norm_max: f64) -> f64 {
     if norm_max > 0.0 { (norm_max / (norm + 1e-6)).min(1.0) } else { 1.0 }
 }

@@ -15,11 +15,11 @@ use super::{
     step::totals,
 };
 use crate::train::{
-    backend::Compute,
-    learning::adamw::stacked::StackedUpdate,
-    recipe::step::{StepLoss, clipping_factor},
-    tensors::values,
+    backend::Compute, learning::adamw::stacked::StackedUpdate, recipe::step::StepLoss, tensors::values,
 };
+
+/// The gradients of each parameter, `[trials, rows, columns]`, by its path.
+type StackedGradients<B> = BTreeMap<&'static str, Tensor<B, 3>>;
 
 impl<'a, C: Compute> Group<'a, C> {
     /// A step of trials whose parameters live in `resident`.
@@ -29,8 +29,7 @@ impl<'a, C: Compute> Group<'a, C> {
         mut members: Vec<Member<'a, C>>,
         micro_batches: &[Vec<Vec<usize>>],
     ) -> Vec<Stepped<'a, C>> {
-        let mut gradients: BTreeMap<&'static str, Tensor<C::InnerBackend, 3>> = BTreeMap::new();
-        let (mut logits, mut passes) = (Vec::new(), Vec::new());
+        let (mut gradients, mut logits, mut passes) = (StackedGradients::new(), Vec::new(), Vec::new());
         let totals = totals(&members, micro_batches);
         for pass in Pass::all(micro_batches) {
             let stack =
@@ -49,20 +48,7 @@ impl<'a, C: Compute> Group<'a, C> {
             passes.push(pass);
         }
         let squares = squares(&gradients);
-        let scales = self.scales(&members, squares.clone());
-        let update = StackedUpdate::next(
-            members.iter_mut().map(|member| {
-                let rate = member.rate.at(member.learner.step);
-                (&mut member.learner.optimizer, rate)
-            }),
-            scales,
-            self.device,
-        );
-        let stack = resident.stack.copy();
-        resident.stack = stack.map(&mut |name, value| match gradients.remove(name) {
-            Some(gradient) => resident.moments.step(name, value, gradient, &update),
-            None => value,
-        });
+        self.update(resident, &mut members, gradients, squares.clone());
         let (losses, norms) = read(logits, squares, &members, &passes);
         let steps = members.into_iter().zip(losses).zip(norms).zip(micro_batches);
         steps
@@ -73,9 +59,30 @@ impl<'a, C: Compute> Group<'a, C> {
             .collect()
     }
 
+    /// Updates all parameters, with gradients that are clipped. `squares`: of the norms, `[trials, 1, 1]`.
+    fn update(
+        &self,
+        resident: &mut Resident<C>,
+        members: &mut [Member<'a, C>],
+        mut gradients: StackedGradients<C::InnerBackend>,
+        squares: Tensor<C::InnerBackend, 3>,
+    ) {
+        let scales = self.scales(members, squares);
+        let optimizers = members.iter_mut().map(|member| {
+            let rate = member.rate.at(member.learner.step);
+            (&mut member.learner.optimizer, rate)
+        });
+        let update = StackedUpdate::next(optimizers, scales, self.device);
+        let Resident { stack, moments, .. } = resident;
+        *stack = stack.copy().map(&mut |name, value| match gradients.remove(name) {
+            Some(gradient) => moments.step(name, value, gradient, &update),
+            None => value,
+        });
+    }
+
     /// The factor of clipping of each trial, `[trials, 1, 1]`, from the squares of the norms of its gradients.
     //
-    // As `clipping_factor`: min(1, norm_max / (norm + 1e-6)). Without clipping norm_max is infinite.
+    // As for a trial alone: min(1, norm_max / (norm + 1e-6)). Without clipping norm_max is infinite.
     #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
     fn scales(
         &self,
@@ -83,7 +90,7 @@ impl<'a, C: Compute> Group<'a, C> {
         squares: Tensor<C::InnerBackend, 3>,
     ) -> Option<Tensor<C::InnerBackend, 3>> {
         let clip = |member: &Member<'a, C>| member.trial.settings().gradient_clip;
-        if members.iter().all(|member| clipping_factor(f64::MAX, clip(member)) >= 1.0) {
+        if members.iter().all(|member| clip(member) <= 0.0) {
             return None;
         }
         let norm_max = |member| if clip(member) > 0.0 { clip(member) as f32 } else { f32::MAX };
