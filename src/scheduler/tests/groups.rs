@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::*;
+use crate::system::device::GpuBackend;
 
 const T3: TrialId = TrialId(3);
 const T4: TrialId = TrialId(4);
@@ -80,7 +81,7 @@ fn by_itself_only_a_gpu_is_given_several_trials() {
     let all = [T1, T2].map(|trial| of_shape(trial, 0));
     let auto = || Terms { fuse: Fuse::Auto, ..terms(2) };
     assert_eq!(shares(&mut begun(cpu(1), &all, auto()), 1), [[T1]]);
-    let gpu = vec![Device::Cuda { index: 0 }];
+    let gpu = vec![Device::gpu(GpuBackend::Cuda, 0)];
     assert_eq!(shares(&mut begun(gpu, &all, auto()), 1), [[T1, T2]]);
 }
 

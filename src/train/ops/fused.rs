@@ -78,3 +78,7 @@ impl Fused for burn::backend::Autodiff<burn::backend::NdArray> {}
 impl Fused for burn::backend::Cuda {}
 #[cfg(feature = "cuda")]
 impl Fused for burn::backend::Autodiff<burn::backend::Cuda> {}
+#[cfg(feature = "wgpu")]
+impl Fused for burn::backend::Wgpu {}
+#[cfg(feature = "wgpu")]
+impl Fused for burn::backend::Autodiff<burn::backend::Wgpu> {}
