@@ -6,9 +6,9 @@
 //!
 //! One session trains 1, 4 and 16 trials of `builtin:reviews` that differ in learning rate and dropout: one
 //! after another, and together, in turn for each round. A trial before them fills what they share. Prints,
-//! as medians, the time of a trial from its job to its outcome, and that of a step (without evaluations
-//! and checkpoints, and for the trials together over their number); and how far the predictions
-//! and best steps of both are apart. Set `GLIBC_TUNABLES` as in PROFILE.md: workers have it.
+//! as medians, the time of a trial from its job to its outcome, on the clock and of the processor, and that of a step
+//! (without evaluations and checkpoints, and for the trials together over their number); and how far the
+//! predictions and best steps of both are apart. Set `GLIBC_TUNABLES` as in PROFILE.md: workers have it.
 
 #![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 
@@ -70,6 +70,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// What the trials of a run came to.
 struct Run {
     wall: Duration,
+    /// Of the processor.
+    processor: Duration,
     /// Of all steps that follow a step directly, and their number over all trials.
     steps: Duration,
     step_count: u32,
@@ -117,14 +119,14 @@ fn train(session: &mut Session, jobs: &[Job], is_fused: bool) -> Result<Run, Box
     for job in jobs {
         fs::create_dir(folder(job))?;
     }
-    let places: Vec<Place> = jobs.iter().map(|job| Place::named(&folder(job))).collect();
+    let places: Vec<Place> = jobs.iter().map(|job| Place::named(folder(job))).collect();
     let attempt = Attempt::default();
     let entrants: Vec<Entrant<'_>> =
         jobs.iter().zip(&places).map(|(job, folder)| Entrant { job, attempt, folder }).collect();
     let together = if is_fused { u32::try_from(jobs.len())? } else { 1 };
     let outcomes = vec![None; jobs.len()];
     let mut notes = Notes { outcomes, together, last: None, steps: Duration::ZERO, step_count: 0 };
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), processor_time()?);
     if is_fused {
         session.run_together(&entrants, &mut notes)?;
     } else {
@@ -133,10 +135,10 @@ fn train(session: &mut Session, jobs: &[Job], is_fused: bool) -> Result<Run, Box
             notes.on_end(trial, ending);
         }
     }
-    let wall = begun.elapsed();
+    let (wall, processor) = (begun.elapsed(), processor_time()?.saturating_sub(before));
     let outcomes = notes.outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or("a trial is not complete")?;
     let probabilities = jobs.iter().map(|job| probabilities(&folder(job))).collect::<Result<_, _>>()?;
-    Ok(Run { wall, steps: notes.steps, step_count: notes.step_count, outcomes, probabilities })
+    Ok(Run { wall, processor, steps: notes.steps, step_count: notes.step_count, outcomes, probabilities })
 }
 
 fn probabilities(folder: &Path) -> Result<Vec<f64>, Box<dyn Error>> {
@@ -148,8 +150,9 @@ fn probabilities(folder: &Path) -> Result<Vec<f64>, Box<dyn Error>> {
 /// Medians of a trial and of a step.
 fn times(runs: &[Run], count: u32) -> String {
     let trial = median(runs.iter().map(|run| ms(run.wall) / f64::from(count)));
+    let processor = median(runs.iter().map(|run| ms(run.processor) / f64::from(count)));
     let step = median(runs.iter().map(|run| ms(run.steps) / f64::from(run.step_count)));
-    format!("{trial:.1} ms a trial, {:.0} µs a step", 1e3 * step)
+    format!("{trial:.1} ms a trial ({processor:.1} ms of the processor), {:.0} µs a step", 1e3 * step)
 }
 
 fn differences(apart: &Run, fused: &Run) -> Result<String, Box<dyn Error>> {
@@ -198,6 +201,16 @@ fn jobs(count: u32, model: &str, pooling: Pooling) -> Vec<Job> {
         }
     };
     (1..=count).map(job).collect()
+}
+
+/// What the threads of this process have had of the processor.
+fn processor_time() -> Result<Duration, Box<dyn Error>> {
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir("/proc/self/task")? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += text.split(' ').next().unwrap_or("0").parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 fn ms(time: Duration) -> f64 {

@@ -79,13 +79,17 @@ impl WorkerLog {
         }
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { logs, tail } = &mut *open;
-        logs.iter_mut().for_each(|log| log.close(tail));
+        for log in logs {
+            log.close(tail);
+        }
     }
 }
 
 impl Open {
     fn write(&mut self, bytes: &[u8]) {
-        self.logs.iter_mut().for_each(|log| log.write(bytes));
+        for log in &mut self.logs {
+            log.write(bytes);
+        }
         let newest = bytes.get(bytes.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
         self.tail.extend_from_slice(newest);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL_MAX));

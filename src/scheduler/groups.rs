@@ -36,10 +36,12 @@ impl Scheduler {
             let others = self
                 .queue
                 .all(|trial| trial != first && self.may_use(trial, pool) && self.is_fusible(trial, shape));
-            let share = (others.len() + 1).div_ceil(takers.max(1)).min(count_max);
-            trials.extend(others.into_iter().take(share - 1));
+            let count = (others.len() + 1).div_ceil(takers.max(1)).min(count_max);
+            trials.extend(others.into_iter().take(count - 1));
         }
-        trials.iter().for_each(|trial| self.queue.take(*trial));
+        for trial in &trials {
+            self.queue.take(*trial);
+        }
         trials
     }
 

@@ -12,7 +12,9 @@ pub(super) struct Shapes(BTreeMap<TrialId, usize>);
 impl Shapes {
     pub(super) fn new(pending: &[PendingTrial]) -> Self {
         let mut shapes = Self::default();
-        pending.iter().for_each(|trial| shapes.add(trial));
+        for trial in pending {
+            shapes.add(trial);
+        }
         shapes
     }
 

@@ -315,7 +315,7 @@ fn pair() -> (tempfile::TempDir, String) {
     let trials = plan.trials.iter().map(|trial| {
         let folder = trial.id.to_string();
         std::fs::create_dir(root.path().join(&folder)).unwrap();
-        let place = Place::named(&root.path().join(&folder));
+        let place = Place::named(root.path().join(&folder));
         write_json(&TrialFolder::new(place).job(), &plan.job(trial)).unwrap();
         let (sweep, attempt, identity) = (root.path().to_owned(), Attempt::default(), None);
         Assignment { trial: trial.id, sweep, identity, folder: folder.into(), attempt }
@@ -363,17 +363,17 @@ fn not_finite() -> Result<Ending, TrainError> {
     Err(TrainError::NonFinite { step: 3, loss: f64::NAN })
 }
 
-fn complete() -> Result<Ending, TrainError> {
-    Ok(Ending::Complete(Box::new(outcome(0.5))))
+fn complete() -> Ending {
+    Ending::Complete(Box::new(outcome(0.5)))
 }
 
 #[test]
 fn of_trials_together_each_is_reported_by_its_own_number() {
     let (lines, left) = serve_pair(&mut |listener| {
         assert_eq!(listener.on_report(1, Report::Evaluated(evaluation(0.5))), Ok(()));
-        listener.on_end(1, complete());
+        listener.on_end(1, Ok(complete()));
         assert_eq!(listener.on_report(0, Report::Evaluated(evaluation(0.5))), Ok(()));
-        listener.on_end(0, complete());
+        listener.on_end(0, Ok(complete()));
         Ok(())
     });
     let evaluated = |trial| WorkerLine::Event(trial, Event::Evaluated(evaluation(0.5)));
@@ -387,7 +387,7 @@ fn a_loss_that_is_not_finite_fails_its_trial_and_no_other() {
     let (lines, left) = serve_pair(&mut |listener| {
         listener.on_end(0, not_finite());
         assert_eq!(listener.on_report(1, Report::Alive), Ok(()), "it goes on");
-        listener.on_end(1, complete());
+        listener.on_end(1, Ok(complete()));
         Ok(())
     });
     let [WorkerLine::Failed(ONE, failure), WorkerLine::Alive(TWO), WorkerLine::Finished(TWO, _)] = &lines[..]
@@ -400,7 +400,7 @@ fn a_loss_that_is_not_finite_fails_its_trial_and_no_other() {
 #[test]
 fn a_worker_whose_last_trial_fails_leaves() {
     let (lines, left) = serve_pair(&mut |listener| {
-        listener.on_end(0, complete());
+        listener.on_end(0, Ok(complete()));
         listener.on_end(1, not_finite());
         Ok(())
     });
@@ -420,26 +420,23 @@ fn after_any_other_failure_the_others_save_and_stop_unheard() {
     assert_eq!(left, Left::AfterFailure);
 }
 
+/// Panics while it trains trials together.
+struct Panicking;
+
+impl Train for Panicking {
+    fn alone(&mut self, _: &Job, _: Attempt, _: &Place, _: &mut Observe<'_>) -> Result<Ending, TrainError> {
+        unreachable!("they are trained together")
+    }
+    fn together(&mut self, _: &[Entrant<'_>], listener: &mut dyn Listener) -> Result<(), TrainError> {
+        let _ = listener.on_report(0, Report::Alive);
+        // Unwinds without the hook, which would print into the test's output.
+        std::panic::resume_unwind(Box::new(()))
+    }
+}
+
 #[test]
 fn a_panic_among_trials_together_is_a_failure_of_all_of_them() {
-    // Unwinds without the hook, which would print into the test's output.
     let (_root, request) = pair();
-    struct Panicking;
-    impl Train for Panicking {
-        fn alone(
-            &mut self,
-            _: &Job,
-            _: Attempt,
-            _: &Place,
-            _: &mut Observe<'_>,
-        ) -> Result<Ending, TrainError> {
-            unreachable!("they are trained together")
-        }
-        fn together(&mut self, _: &[Entrant<'_>], listener: &mut dyn Listener) -> Result<(), TrainError> {
-            let _ = listener.on_report(0, Report::Alive);
-            std::panic::resume_unwind(Box::new(()))
-        }
-    }
     let (lines, left) = serve_by(io::Cursor::new(request), &mut Panicking);
     let failure = Failure { kind: FailureKind::Panic, message: "panicked at somewhere".to_owned() };
     assert_eq!(lines, [WorkerLine::Alive(ONE), WorkerLine::AllFailed(failure)]);
@@ -454,7 +451,7 @@ fn one_of_several_trials_together_can_be_stopped() {
     let input = Held { first: io::Cursor::new(request), release: Some(release), rest: io::Cursor::new(rest) };
     let (lines, _) = serve(input, &mut |job, _, _, observe| {
         if job.trial.id == ONE {
-            return complete();
+            return Ok(complete());
         }
         let _ = sender.send(());
         while observe(Report::Progress(progress(2))) == Ok(()) {

@@ -30,13 +30,13 @@ const TOGETHER: [&str; 4] = ["--devices", "cpu:1", "--fuse", "16"];
 
 /// Heads over frozen encoders. Steps are so quick that many are needed to interrupt them on the way.
 static SPEC: LazyLock<String> = LazyLock::new(|| {
-    TINY_SPEC.replace("epochs = 2", "epochs = 60\nschedule = \"constant\"\nwarmup_ratio = 0")
+    TINY_SPEC.replace("epochs = 2", "epochs = 30\nschedule = \"constant\"\nwarmup_ratio = 0")
         + "[model]
 freeze = \"encoder\"
 [early_stopping]
-patience = 12
+patience = 6
 [run]
-checkpoint_every = 7
+checkpoint_every = 20
 [search.space]
 learning_rate = { grid = [1e-4, 2e-3, 8e-2] }
 dropout = { grid = [0.0, 0.2] }

@@ -139,7 +139,7 @@ impl World {
         let fuse = Fuse::Groups(NonZeroUsize::new(together_max).unwrap());
         let retries = Retries { non_finite: 1, ..terms(trials).retries };
         let mut world = Self {
-            scheduler: with_slots(devices(slots), &all, Terms { fuse, retries, ..terms(trials) }),
+            scheduler: with_slots(devices(slots), &all, Terms { retries, fuse, ..terms(trials) }),
             processes: vec![None; slots],
             doomed: BTreeSet::new(),
             full: BTreeSet::new(),

@@ -41,14 +41,16 @@ impl<'a, C: Compute> Group<'a, C> {
         });
         loop {
             // What is done in one round takes the time of all that are there when it begins.
-            members.iter().for_each(|member| member.trial.clock.share(members.len()));
+            for member in &members {
+                member.trial.clock.share(members.len());
+            }
             members = self.evaluate(members);
             members = self.conclude(members);
             let Some(step) = members.iter().map(|member| member.learner.step).min() else { return };
             let (behind, mut others): (Vec<_>, Vec<_>) =
                 members.into_iter().partition(|member| member.learner.step == step);
             let stepped = self.step(behind);
-            others.extend(self.each(stepped, |group, member| group.after_step(member)));
+            others.extend(self.each(stepped, Self::after_step));
             others.sort_by_key(|member| member.place);
             members = others;
         }
@@ -72,7 +74,9 @@ impl<'a, C: Compute> Group<'a, C> {
     fn evaluate(&mut self, members: Vec<Member<'a, C>>) -> Vec<Member<'a, C>> {
         let is_due = |member: &Member<'a, C>| member.trial.is_evaluation_due(&member.learner, member.planned);
         let (mut due, mut others): (Vec<_>, Vec<_>) = members.into_iter().partition(is_due);
-        due.iter_mut().for_each(|member| self.parameters.bring_home(member));
+        for member in &mut due {
+            self.parameters.bring_home(member);
+        }
         let measured = self.measure(&due, SplitName::Validation);
         let mut scores = measured.into_iter().map(|measured| measured.scores);
         others.extend(self.each(due, |group, member| {

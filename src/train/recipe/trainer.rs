@@ -169,7 +169,9 @@ impl<C: Compute> Trainer<C> {
         listener: &mut dyn Listener,
     ) -> Vec<Prepared<'a, C>> {
         let clocks: Vec<Clock> = entrants.iter().map(|_| Clock::start()).collect();
-        clocks.iter().for_each(|clock| clock.share(entrants.len()));
+        for clock in &clocks {
+            clock.share(entrants.len());
+        }
         let mut prepared: Vec<Prepared<'a, C>> = Vec::with_capacity(entrants.len());
         for ((place, &entrant), clock) in entrants.iter().enumerate().zip(clocks) {
             let go_on = &mut || listener.on_report(place, Report::Alive);

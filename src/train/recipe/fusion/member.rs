@@ -43,11 +43,11 @@ impl<'a, C: Compute> Member<'a, C> {
     pub(super) fn with_learner(
         self,
         change: impl FnOnce(&RunningTrial<'a, C>, Learner<C>) -> Result<Learner<C>, TrainError>,
-    ) -> Result<Self, (usize, TrainError)> {
+    ) -> Result<Self, Box<(usize, TrainError)>> {
         let Self { place, trial, learner, planned, rate, batches } = self;
         match change(&trial, learner) {
             Ok(learner) => Ok(Self { place, trial, learner, planned, rate, batches }),
-            Err(error) => Err((place, error)),
+            Err(error) => Err(Box::new((place, error))),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::member::Member;
 use crate::train::{backend::Compute, error::TrainError, learning::loss::cross_entropy};
 
 /// A member after a step, or the place and the error of one that cannot go on.
-pub(super) type Stepped<'a, C> = Result<Member<'a, C>, (usize, TrainError)>;
+pub(super) type Stepped<'a, C> = Result<Member<'a, C>, Box<(usize, TrainError)>>;
 
 /// The documents of one pass of a step: of each trial, those of its micro-batch with the same number.
 pub(super) struct Pass<'a> {

@@ -31,7 +31,9 @@ impl<C: Compute> Resident<C> {
             if last.places == places {
                 return last;
             }
-            members.iter_mut().for_each(|member| last.bring_home(member));
+            for member in members.iter_mut() {
+                last.bring_home(member);
+            }
         }
         let models: Vec<_> = members.iter().map(|member| member.learner.model.valid()).collect();
         let stack = StackedHead::of(&models.iter().collect::<Vec<_>>());

@@ -93,10 +93,10 @@ impl<'a, C: Compute> Group<'a, C> {
         if members.iter().all(|member| clip(member) <= 0.0) {
             return None;
         }
-        let norm_max = |member| if clip(member) > 0.0 { clip(member) as f32 } else { f32::MAX };
-        let norms_max: Vec<f32> = members.iter().map(norm_max).collect();
-        let norms_max = Tensor::from_data(TensorData::new(norms_max, [members.len(), 1, 1]), self.device);
-        Some((norms_max / (squares.sqrt() + 1e-6)).clamp_max(1.0))
+        let bound = |member| if clip(member) > 0.0 { clip(member) as f32 } else { f32::MAX };
+        let bounds: Vec<f32> = members.iter().map(bound).collect();
+        let bounds = Tensor::from_data(TensorData::new(bounds, [members.len(), 1, 1]), self.device);
+        Some((bounds / (squares.sqrt() + 1e-6)).clamp_max(1.0))
     }
 }
 

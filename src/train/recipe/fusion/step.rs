@@ -40,7 +40,10 @@ impl<'a, C: Compute> Group<'a, C> {
         for member in stepped {
             match member {
                 Ok(member) => left.push(member),
-                Err((place, error)) => self.leave(place, error.into()),
+                Err(failed) => {
+                    let (place, error) = *failed;
+                    self.leave(place, error.into());
+                }
             }
         }
         left

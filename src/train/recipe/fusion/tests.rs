@@ -44,8 +44,8 @@ fn jobs(change: impl Fn(&mut Settings)) -> Vec<Job> {
         |_| {},
         |own| (own.learning_rate, own.dropout, own.gradient_clip) = (3e-2, 0.5, 0.0),
         |own| {
-            (own.weight_decay, own.dropout, own.schedule, own.warmup_ratio) =
-                (0.3, 0.0, Schedule::Constant, 0.0)
+            (own.weight_decay, own.dropout) = (0.3, 0.0);
+            (own.schedule, own.warmup_ratio) = (Schedule::Constant, 0.0);
         },
         |own| {
             (own.label_smoothing, own.class_weights) = (0.2, ClassWeights::Balanced);
@@ -81,7 +81,9 @@ struct Folders(tempfile::TempDir);
 impl Folders {
     fn new(jobs: &[Job]) -> Self {
         let root = tempfile::tempdir().unwrap();
-        jobs.iter().for_each(|job| fs::create_dir(root.path().join(job.trial.id.to_string())).unwrap());
+        for job in jobs {
+            fs::create_dir(root.path().join(job.trial.id.to_string())).unwrap();
+        }
         Self(root)
     }
 
@@ -297,7 +299,9 @@ fn a_checkpoint_of_trials_together_is_resumed_alone_to_the_same_bytes() {
     let mut notes = Notes { stops: [(0, 3), (1, 5), (2, 7), (3, 12)].into(), ..Notes::default() };
     together(&jobs, &folders, Parameters::ByTrial, &mut notes);
     assert!(notes.endings.iter().all(|(_, ending)| matches!(ending, Ok(Ending::Stopped))));
-    jobs.iter().for_each(|job| drop(alone(job, &folders)));
+    for job in &jobs {
+        alone(job, &folders);
+    }
     assert_same_files(&jobs, &apart, &folders, "resumed alone");
 }
 
