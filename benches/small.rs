@@ -166,7 +166,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         retries: Retries::default(),
         arithmetic: String::new(),
         notes: Vec::new(),
-        trials_per_worker: 1,
+        fuse: Fuse::Off,
         has_cache: true,
     };
     let mut scheduler = Scheduler::new(&pending, terms);
