@@ -1,16 +1,18 @@
-//! The encoder's own operations: one form in plain tensor operations, one fused for the CPU.
+//! The encoder's own operations: one form in plain tensor operations, one fused for the CPU, one for GPUs.
 //!
 //! Hidden states are packed: the tokens of all sequences of a batch one after
 //! another, `[tokens, width]`, no padding. [`fused::Fused`] is the interface. A backend
-//! takes the plain form (`plain`) or overrides it (`flex`). The loops and hand-written
+//! takes the plain form (`plain`) or overrides it (`flex`, `cube`). The loops and hand-written
 //! gradients of `flex` stand in `kernels`, `attention` and `cls_attention`; `gemm` has the
-//! large products, `product` the small ones. Both forms draw the same dropout masks on
-//! the CPU, and tests compare them.
+//! large products, `product` the small ones. `cube` has the kernels for CUDA and wgpu. All forms
+//! draw the same dropout masks, and tests compare them.
 
 #[cfg(feature = "flex")]
 mod attention;
 #[cfg(feature = "flex")]
 mod cls_attention;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 pub(super) mod fused;

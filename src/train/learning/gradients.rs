@@ -11,11 +11,17 @@ use burn::{
 
 #[cfg(test)]
 use super::parameters::WORDS;
-use super::{flat_tensor::FlatTensor, parameters::ParameterPath};
+use super::{
+    flat_tensor::{DeviceTensor, FlatTensor},
+    parameters::ParameterPath,
+};
 #[cfg(test)]
 use crate::train::encoder::weights::Weights;
 use crate::train::{
-    backend::Compute, encoder::model::classifier::Classifier, ops::row_sink::RowSink, tensors::values,
+    backend::Compute,
+    encoder::model::classifier::Classifier,
+    ops::{fused::Fused as _, row_sink::RowSink},
+    tensors::values,
 };
 
 /// Gradients summed over the micro-batches of one step, by the path of their parameter.
@@ -79,6 +85,20 @@ impl<B: Compute> Gradients<B> {
         }
         // A model whose parameters are the gradients has the gradients under Hugging Face's names.
         model.clone().map(&mut Replace(ParameterPath::default(), self)).weights()
+    }
+
+    /// The norm of all gradients, and the factor that brings it to at most `norm_max`, `[2]`, on the device, where no
+    /// gradient is in this process's memory. `None` otherwise, or without gradients. Nothing waits for the device.
+    pub(crate) fn clipping_on_device(&self, norm_max: f64) -> Option<DeviceTensor<B>> {
+        let mut names: Vec<&String> = self.by_name.keys().collect();
+        // In a fixed order, as below.
+        names.sort();
+        let on_device = |name: &String| match &self.by_name[name] {
+            FlatTensor::Host(_) => None,
+            FlatTensor::Device(tensor) => Some(tensor.clone()),
+        };
+        let gradients: Option<Vec<_>> = names.into_iter().map(on_device).collect();
+        B::InnerBackend::clipping(gradients?, norm_max)
     }
 
     /// The Euclidean norm of all gradients as one vector, as in `torch.nn.utils.clip_grad_norm_`.

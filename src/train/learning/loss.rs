@@ -65,6 +65,15 @@ pub(crate) fn cross_entropy(logits: &[f32], labels: &[usize]) -> f64 {
     logits.chunks_exact(classes.max(1)).zip(labels).map(|(row, &label)| -log_softmax(row)[label]).sum()
 }
 
+/// As [`cross_entropy`], on the device, `[1]`. Nothing waits for it.
+pub(crate) fn cross_entropy_on_device<B: Backend>(logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
+    let [documents, classes] = logits.dims();
+    let mut own = vec![0.0_f32; documents * classes];
+    labels.iter().enumerate().for_each(|(row, &label)| own[row * classes + label] = -1.0);
+    let own = Tensor::from_data(TensorData::new(own, [documents, classes]), &logits.device());
+    (activation::log_softmax(logits, 1) * own).sum()
+}
+
 /// log p = z − max − log Σ exp(z − max), in f64. Subtracting the maximum keeps the exponentials finite.
 fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -1,13 +1,13 @@
 //! The interface of the operations, with the plain form as the default.
 
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
-    inputs::{Attention, Norm},
+    inputs::{AdamWNumbers, AdamWTensors, Attention, Norm, RowIds},
     plain,
     row_sink::RowSink,
 };
-use crate::settings::MatmulPrecision;
+use crate::{settings::MatmulPrecision, train::masks::Dropout};
 
 /// The encoder's operations. Elements of dropout masks are numbered row-major, unless an operation tells otherwise.
 pub(crate) trait Fused: Backend {
@@ -29,11 +29,16 @@ pub(crate) trait Fused: Backend {
     /// goes to `sink` row by row, and the table has no gradient of its own.
     fn embedding_rows(
         table: Tensor<Self, 2>,
-        ids: Tensor<Self, 1, Int>,
+        ids: &RowIds<Self>,
         sink: Option<&RowSink>,
     ) -> Tensor<Self, 2> {
         let _ = sink;
-        table.select(0, ids)
+        table.select(0, ids.on_device.clone())
+    }
+
+    /// The dropout of a matrix, elements numbered row-major.
+    fn dropout(input: Tensor<Self, 2>, drop: Dropout) -> Tensor<Self, 2> {
+        drop.apply(input)
     }
 
     /// GELU(input + bias), exact; `[rows, width]`, `[width]`.
@@ -68,13 +73,25 @@ pub(crate) trait Fused: Backend {
     ) -> Tensor<Self, 2> {
         plain::cls_attention(hidden, projected_queries, attention)
     }
+
+    /// The norm of all `gradients` as one vector, and the factor that brings it to at most `norm_max`, `[2]`; the factor
+    /// is 1 where `norm_max` is 0. `None` without gradients. Nothing waits for the device.
+    fn clipping(gradients: Vec<Tensor<Self, 1>>, norm_max: f64) -> Option<Tensor<Self, 1>> {
+        plain::clipping(gradients, norm_max)
+    }
+
+    /// The update of one parameter by AdamW. `clipping`: what [`Self::clipping`] has returned. The gradient comes back
+    /// as it was.
+    fn adamw(
+        tensors: AdamWTensors<Tensor<Self, 1>>,
+        clipping: Tensor<Self, 1>,
+        numbers: AdamWNumbers,
+    ) -> AdamWTensors<Tensor<Self, 1>> {
+        plain::adamw(tensors, clipping, numbers)
+    }
 }
 
 #[cfg(feature = "ndarray")]
 impl Fused for burn::backend::NdArray {}
 #[cfg(feature = "ndarray")]
 impl Fused for burn::backend::Autodiff<burn::backend::NdArray> {}
-#[cfg(feature = "cuda")]
-impl Fused for burn::backend::Cuda {}
-#[cfg(feature = "cuda")]
-impl Fused for burn::backend::Autodiff<burn::backend::Cuda> {}

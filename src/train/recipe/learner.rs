@@ -14,6 +14,7 @@ use crate::{
     train::{
         backend::Compute,
         encoder::model::classifier::Classifier,
+        error::TrainError,
         learning::{
             adamw::AdamW,
             early_stopping::EarlyStopping,
@@ -122,6 +123,19 @@ impl<C: Compute> Learner<C> {
             loss: LossSum::default(),
             saved: SaveRecord::default(),
         }
+    }
+
+    /// Adds a step's loss, summed over `documents`.
+    ///
+    /// # Errors
+    /// When the loss or the norm of the gradients is no number.
+    pub(super) fn take_loss(&mut self, loss: f64, norm: f64, documents: usize) -> Result<(), TrainError> {
+        if !loss.is_finite() || !norm.is_finite() {
+            let loss = if loss.is_finite() { norm } else { loss / count(documents) };
+            return Err(TrainError::NonFinite { step: self.step, loss });
+        }
+        self.loss.add(loss, documents);
+        Ok(())
     }
 
     /// Whether the losses of all evaluations are finite.

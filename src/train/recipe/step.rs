@@ -1,13 +1,19 @@
 //! One optimiser step.
 
+use burn::tensor::Tensor;
+
 use super::{frozen::ForwardPass, learner::Learner, running_trial::RunningTrial};
 use crate::{
     data::SplitName,
-    numbers::count,
     train::{
         backend::Compute,
         error::TrainError,
-        learning::{aggregate::aggregate, gradients::Gradients, loss::cross_entropy},
+        learning::{
+            adamw::Clipping,
+            aggregate::aggregate,
+            gradients::Gradients,
+            loss::{cross_entropy, cross_entropy_on_device},
+        },
         masks::{self, Masks},
         ops::row_sink::RowSink,
         tensors::values,
@@ -30,17 +36,17 @@ impl<C: Compute> RunningTrial<'_, C> {
         let micro_batches = self.micro_batches(&mut learner, batch);
         let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
         let mut gradients = Gradients::new();
-        let mut loss = 0.0;
+        let mut loss = StepLoss::<C>::Host(0.0);
         for (micro, documents) in micro_batches.iter().enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
-            let masks = Masks::new(self.settings().dropout, key, C::ON_HOST);
+            let masks = Masks::new(self.settings().dropout, key);
             let sink = RowSink::default();
             let pass = ForwardPass { masks: &masks, sink: &sink };
             let input = self.frozen.input(self.corpus, SplitName::Train);
             let logits = input.logits(&learner.model, documents, pass, self.device);
             let logits = aggregate(logits, &train.chunk_ranges(documents), self.settings().aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
-            loss += cross_entropy(&values(logits.clone().inner()), &labels);
+            loss = loss.with(logits.clone().inner(), &labels);
             // Divided by the total of the whole batch: micro-batches then add up to the mean over the batch, whatever
             // their sizes.
             let backward = (self.objective.sum(logits, &labels) / total).backward();
@@ -48,15 +54,26 @@ impl<C: Compute> RunningTrial<'_, C> {
             gradients.add_rows(&sink);
         }
         learner.step += 1;
-        let norm = gradients.norm();
-        if !loss.is_finite() || !norm.is_finite() {
-            let loss = if loss.is_finite() { norm } else { loss / count(batch.len()) };
-            return Err(TrainError::NonFinite { step: learner.step, loss });
+        let norm_max = self.settings().gradient_clip;
+        let on_device = gradients.clipping_on_device(norm_max);
+        match (loss, on_device) {
+            (StepLoss::Device(loss), Some(clipping)) => {
+                let read = Tensor::cat(vec![loss, clipping.clone()], 0);
+                learner.model =
+                    learner.optimizer.step(learner.model, gradients, rate, Clipping::Device(clipping));
+                // The only time in a step that this process waits for the device. All work is launched by then, and
+                // what a step without a number has made of the parameters is dropped with the learner.
+                let read = values(read);
+                learner.take_loss(f64::from(read[0]), f64::from(read[1]), batch.len())?;
+            }
+            (loss, _) => {
+                let norm = gradients.norm();
+                learner.take_loss(loss.on_host(), norm, batch.len())?;
+                let clipping = Clipping::Host(clipping_factor(norm, norm_max));
+                // By value: parameters that nothing else holds are updated in place.
+                learner.model = learner.optimizer.step(learner.model, gradients, rate, clipping);
+            }
         }
-        learner.loss.add(loss, batch.len());
-        let scale = clipping_factor(norm, self.settings().gradient_clip);
-        // By value: parameters that nothing else holds are updated in place.
-        learner.model = learner.optimizer.step(learner.model, gradients, rate, scale);
         Ok(learner)
     }
 
@@ -67,6 +84,31 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.saved.is_cut |= documents_max < planned;
         let parts = batch.chunks(documents_max);
         parts.flat_map(|part| self.corpus.train.groups(part, MICRO_BATCH_TOKENS_MAX)).collect()
+    }
+}
+
+/// The training loss of a step that is shown, summed over documents.
+enum StepLoss<C: Compute> {
+    Host(f64),
+    /// `[1]`
+    Device(Tensor<C::InnerBackend, 1>),
+}
+
+impl<C: Compute> StepLoss<C> {
+    /// Adds the loss of `logits`, `[documents, classes]`.
+    fn with(self, logits: Tensor<C::InnerBackend, 2>, labels: &[usize]) -> Self {
+        match self {
+            Self::Host(sum) if C::ON_HOST => Self::Host(sum + cross_entropy(&values(logits), labels)),
+            Self::Host(_) => Self::Device(cross_entropy_on_device(logits, labels)),
+            Self::Device(sum) => Self::Device(sum + cross_entropy_on_device(logits, labels)),
+        }
+    }
+
+    fn on_host(self) -> f64 {
+        match self {
+            Self::Host(sum) => sum,
+            Self::Device(sum) => f64::from(values(sum)[0]),
+        }
     }
 }
 

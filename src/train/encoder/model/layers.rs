@@ -110,17 +110,18 @@ impl<B: Fused> Layer<B> {
         // must also agree: rounding to bf16 would enlarge the difference in the last bits of their results.
         let precision = if queries == Queries::All { self.precision } else { MatmulPrecision::F32 };
         let attention = Attention { packing: batch.packing.clone(), heads: self.heads, drop: masks.next() };
+        let firsts = |rows: Tensor<B, 2>| B::embedding_rows(rows, &batch.first_rows(), None);
         let (attended, residual) = match queries {
             Queries::All | Queries::FirstEach => {
                 let projected = self.projections.of(hidden.clone(), precision);
                 let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
                 match queries {
                     Queries::All => (attended, hidden),
-                    _ => (attended.select(0, batch.first_rows()), hidden.select(0, batch.first_rows())),
+                    _ => (firsts(attended), firsts(hidden)),
                 }
             }
             Queries::First => {
-                let firsts = hidden.clone().select(0, batch.first_rows());
+                let firsts = firsts(hidden.clone());
                 (self.attend_first(hidden, firsts.clone(), &attention), firsts)
             }
         };

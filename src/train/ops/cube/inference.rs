@@ -1,0 +1,186 @@
+//! The operations without gradients, and the optimiser's.
+
+use burn::tensor::{DType, Tensor};
+use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, tensor::CubeTensor};
+
+use super::{
+    attention::{Layout, Rows, Sizes, pack, pad, softmax, split},
+    launch::{flat, primitive, reshaped, tensor},
+    optimizer,
+    rows::{self, NormInput},
+};
+use crate::{
+    numbers::count,
+    settings::MatmulPrecision,
+    train::{
+        masks::Dropout,
+        ops::{
+            fused::Fused,
+            inputs::{AdamWNumbers, AdamWTensors, Attention, Norm},
+        },
+    },
+};
+
+/// The backend of `R`, with the kinds of numbers that this program uses.
+pub(super) type Plain<R, BT> = CubeBackend<R, f32, i32, BT>;
+
+impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
+    const HAS_BF16: bool = true;
+
+    fn product(
+        input: Tensor<Self, 2>,
+        weight: Tensor<Self, 2>,
+        precision: MatmulPrecision,
+    ) -> Tensor<Self, 2> {
+        product(input, weight, precision)
+    }
+
+    fn dropout(input: Tensor<Self, 2>, drop: Dropout) -> Tensor<Self, 2> {
+        if drop.is_off() { input } else { tensor(rows::dropout(primitive(input), drop)) }
+    }
+
+    fn bias_gelu(input: Tensor<Self, 2>, bias: Tensor<Self, 1>) -> Tensor<Self, 2> {
+        tensor(rows::gelu(flat(primitive(input)), flat(primitive(bias))))
+    }
+
+    fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
+        let [output, ..] = rows::norm(NormInput {
+            input: flat(primitive(norm.input)),
+            bias: flat(primitive(norm.bias)),
+            residual: flat(primitive(norm.residual)),
+            gamma: flat(primitive(norm.gamma)),
+            beta: flat(primitive(norm.beta)),
+            epsilon: epsilon(norm.epsilon),
+            drops: [norm.before, norm.after],
+        });
+        tensor(output)
+    }
+
+    fn packed_attention(
+        projected: Tensor<Self, 2>,
+        bias: Tensor<Self, 1>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        let (projected, bias) = (flat(primitive(projected)), flat(primitive(bias)));
+        tensor(attend::<R, BT>(projected, bias, attention).output)
+    }
+
+    fn cls_attention(
+        hidden: Tensor<Self, 2>,
+        projected_queries: Tensor<Self, 2>,
+        attention: &Attention,
+    ) -> Tensor<Self, 2> {
+        let (hidden, queries) = (flat(primitive(hidden)), flat(primitive(projected_queries)));
+        tensor(attend_first::<R, BT>(hidden, queries, attention).output)
+    }
+
+    fn clipping(gradients: Vec<Tensor<Self, 1>>, norm_max: f64) -> Option<Tensor<Self, 1>> {
+        let gradients = gradients.into_iter().map(primitive).collect();
+        optimizer::clipping(gradients, epsilon(norm_max)).map(tensor)
+    }
+
+    fn adamw(
+        tensors: AdamWTensors<Tensor<Self, 1>>,
+        clipping: Tensor<Self, 1>,
+        numbers: AdamWNumbers,
+    ) -> AdamWTensors<Tensor<Self, 1>> {
+        optimizer::adamw(tensors.map(primitive), flat(primitive(clipping)), numbers).map(tensor)
+    }
+}
+
+/// As [`Fused::product`].
+pub(super) fn product<B: burn::tensor::backend::Backend>(
+    input: Tensor<B, 2>,
+    weight: Tensor<B, 2>,
+    precision: MatmulPrecision,
+) -> Tensor<B, 2> {
+    match precision {
+        MatmulPrecision::F32 => input.matmul(weight),
+        MatmulPrecision::Bf16 => {
+            let [input, weight] = [input, weight].map(|factor| factor.cast(DType::BF16));
+            input.matmul(weight).cast(DType::F32)
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+pub(super) const fn epsilon(value: f64) -> f32 {
+    value as f32
+}
+
+/// The product of two stacks of matrices.
+pub(super) fn batched<R: CubeRuntime, BT: BoolElement>(
+    a: Tensor<Plain<R, BT>, 4>,
+    b: Tensor<Plain<R, BT>, 4>,
+) -> CubeTensor<R> {
+    primitive(a.matmul(b))
+}
+
+/// The result of attention, and what its gradient needs.
+pub(super) struct Attended<R: CubeRuntime> {
+    /// `[rows, width]`
+    pub(super) output: CubeTensor<R>,
+    /// Scaled queries, keys, values, `[sequences, heads, longest, size]`, and probabilities,
+    /// `[sequences, heads, longest, longest]`.
+    pub(super) parts: [CubeTensor<R>; 4],
+    pub(super) layout: Layout<R>,
+}
+
+/// The sizes and the factor of attention over `columns` = 3 · width columns.
+pub(super) fn sizes(columns: usize, heads: usize) -> (Sizes, f32) {
+    let size = columns / 3 / heads;
+    (Sizes { heads, size }, epsilon(1.0 / count(size).sqrt()))
+}
+
+/// See [`Fused::packed_attention`].
+pub(super) fn attend<R: CubeRuntime, BT: BoolElement>(
+    projected: CubeTensor<R>,
+    bias: CubeTensor<R>,
+    attention: &Attention,
+) -> Attended<R> {
+    let layout = Layout::of(attention, &projected);
+    let (sizes, scale) = sizes(bias.meta.num_elements(), attention.heads);
+    let [queries, keys, values] = split(projected, bias, &layout, sizes, scale);
+    let turned = tensor::<Plain<R, BT>, 4>(keys.clone()).swap_dims(2, 3);
+    let scores = batched(tensor::<Plain<R, BT>, 4>(queries.clone()), turned);
+    let rows = Rows { heads: attention.heads, only_first: false, drop: attention.drop };
+    let [probabilities, weights] = softmax(scores, &layout, rows);
+    let attended = batched(tensor::<Plain<R, BT>, 4>(weights), tensor(values.clone()));
+    let output = pack(attended, &layout, sizes);
+    Attended { output, parts: [queries, keys, values, probabilities], layout }
+}
+
+/// The result of attention with one query for each sequence, and what its gradient needs.
+pub(super) struct AttendedFirst<R: CubeRuntime> {
+    /// `[heads · sequences, width + 1]`
+    pub(super) output: CubeTensor<R>,
+    /// Hidden states, `[sequences, 1, longest, width]`, projected queries, `[sequences, 1, heads, width]`, and
+    /// probabilities, `[sequences, 1, heads, longest]`.
+    pub(super) parts: [CubeTensor<R>; 3],
+    pub(super) layout: Layout<R>,
+}
+
+/// See [`Fused::cls_attention`].
+pub(super) fn attend_first<R: CubeRuntime, BT: BoolElement>(
+    hidden: CubeTensor<R>,
+    queries: CubeTensor<R>,
+    attention: &Attention,
+) -> AttendedFirst<R> {
+    let layout = Layout::of(attention, &hidden);
+    let (heads, sequences, longest) = (attention.heads, layout.sequences, layout.longest);
+    let width = queries.meta.num_elements() / (heads * sequences);
+    let hidden = pad(hidden, &layout, Sizes { heads: 1, size: width });
+    let queries = tensor::<Plain<R, BT>, 3>(reshaped(queries, [heads, sequences, width])).swap_dims(0, 1);
+    let queries = reshaped(primitive(queries), [sequences, 1, heads, width]);
+    let turned = tensor::<Plain<R, BT>, 4>(hidden.clone()).swap_dims(2, 3);
+    let scores = batched(tensor::<Plain<R, BT>, 4>(queries.clone()), turned);
+    let rows = Rows { heads, only_first: true, drop: attention.drop };
+    let [probabilities, weights] = softmax(scores, &layout, rows);
+    let weights = tensor::<Plain<R, BT>, 4>(weights);
+    let sums = weights.clone().sum_dim(3);
+    let attended = tensor::<Plain<R, BT>, 4>(batched(weights, tensor(hidden.clone())));
+    let all = Tensor::cat(vec![attended, sums], 3).reshape([sequences, heads, width + 1]).swap_dims(0, 1);
+    let output = reshaped(primitive(all), [heads * sequences, width + 1]);
+    debug_assert_eq!(longest, layout.longest);
+    AttendedFirst { output, parts: [hidden, queries, probabilities], layout }
+}
