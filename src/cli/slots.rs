@@ -86,7 +86,7 @@ impl ChosenSlots {
         let describe = |device: &Device| match device {
             Device::Cpu { threads: 1, .. } => format!("{device} (1 thread)"),
             Device::Cpu { threads, .. } => format!("{device} ({threads} threads)"),
-            Device::Cuda { .. } => device.to_string(),
+            Device::Gpu { .. } => device.to_string(),
         };
         let names = self.devices.iter().map(describe).collect::<Vec<_>>().join(", ");
         self.why.iter().fold(names, |names, why| format!("{names}: {why}"))
@@ -96,7 +96,7 @@ impl ChosenSlots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples;
+    use crate::{samples, system::device::GpuBackend};
 
     const SMALL: Load = Load { trials: 12, parameters: 1_000_000 };
 
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn products_of_bf16_are_refused_where_a_device_has_none() {
         let mut plan = samples::plan(2);
-        let cuda = [Device::Cpu { slot: 0, threads: 1 }, Device::Cuda { index: 1 }];
+        let cuda = [Device::Cpu { slot: 0, threads: 1 }, Device::gpu(GpuBackend::Cuda, 1)];
         assert_eq!(check_precision(&plan, &cuda).unwrap(), None);
         plan.trials[1].settings.matmul_precision = MatmulPrecision::Bf16;
         let refusal = check_precision(&plan, &cuda).unwrap_err().message;

@@ -4,13 +4,16 @@ use clap::Args;
 
 use super::exit::{Exit, Stop};
 use crate::{
-    system::{device::Device, machine},
+    system::{
+        device::{Device, GpuBackend},
+        machine,
+    },
     worker,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
-    /// cpu:SLOT or cuda:INDEX
+    /// cpu:SLOT, cuda:INDEX or wgpu:INDEX
     #[arg(long)]
     device: String,
     /// Threads that training may use
@@ -22,8 +25,10 @@ pub(super) fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
     let number = |text: &str| text.parse::<usize>().ok();
     let device = match args.device.split_once(':') {
         Some(("cpu", slot)) => number(slot).map(|slot| Device::Cpu { slot, threads: args.threads.into() }),
-        Some(("cuda", index)) => number(index).map(|index| Device::Cuda { index }),
-        Some(_) | None => None,
+        Some((backend, index)) => GpuBackend::of_name(backend)
+            .zip(number(index))
+            .map(|(backend, index)| Device::gpu(backend, index)),
+        None => None,
     };
     let device = device.ok_or_else(|| Stop::usage(format!("unknown device `{}`", args.device)))?;
     machine::name_process();

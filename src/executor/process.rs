@@ -27,7 +27,7 @@ use crate::{
     protocol::WorkerRequest,
     scheduler::WorkerExit,
     system::{
-        device::Device,
+        device::{Device, GpuBackend},
         machine::visible_gpu,
         memory::{self, Memory},
         oom_kills::OomKills,
@@ -172,12 +172,16 @@ fn command(program: &Program, device: Device) -> Command {
             command.arg(format!("cpu:{slot}")).args(["--threads", &threads]);
             command.env("RAYON_NUM_THREADS", threads).env("CUDA_VISIBLE_DEVICES", "");
         }
-        Device::Cuda { index } => {
+        Device::Gpu { backend: GpuBackend::Cuda, index } => {
             let inherited = std::env::var("CUDA_VISIBLE_DEVICES").ok();
             command.env("CUDA_VISIBLE_DEVICES", visible_gpu(index, inherited.as_deref()));
             command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
             // The only GPU that a process sees is its first.
             command.args(["cuda:0", "--threads", "1"]);
+        }
+        Device::Gpu { backend: GpuBackend::Wgpu, .. } => {
+            command.arg(device.to_string()).args(["--threads", "1"]);
+            command.env("CUDA_VISIBLE_DEVICES", "");
         }
     }
     if std::env::var_os("GLIBC_TUNABLES").is_none() {

@@ -125,7 +125,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{samples::plan, settings::Value, trial::FailureKind};
+    use crate::{samples::plan, settings::Value, system::device::GpuBackend, trial::FailureKind};
 
     fn record(trial: u32, event: Event) -> Record {
         Record { v: 1, seq: 1, at: String::new(), trial: Some(TrialId(trial)), event }
@@ -147,7 +147,7 @@ mod tests {
 
     /// The line of an attempt that starts on the second GPU.
     fn started(study: &Study, attempt: u32, micro_batch: Option<usize>, alone: bool) -> String {
-        let event = Event::Started { attempt, device: Device::Cuda { index: 1 }, micro_batch, alone };
+        let event = Event::Started { attempt, device: Device::gpu(GpuBackend::Cuda, 1), micro_batch, alone };
         of(&record(1, event), study).unwrap()
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::messages::Slot;
-use crate::{system::device::Device, trial::TrialId};
+use crate::{
+    system::device::{Device, GpuBackend},
+    trial::TrialId,
+};
 
 /// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +38,15 @@ pub(super) enum AfterExit {
 pub(super) enum MemoryPool {
     /// The machine's.
     Host,
-    /// That of the GPU with this index.
-    Gpu(usize),
+    /// That of this GPU.
+    Gpu(GpuBackend, usize),
 }
 
 impl MemoryPool {
     pub(super) const fn of(device: Device) -> Self {
         match device {
             Device::Cpu { .. } => Self::Host,
-            Device::Cuda { index } => Self::Gpu(index),
+            Device::Gpu { backend, index } => Self::Gpu(backend, index),
         }
     }
 }

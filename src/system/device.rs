@@ -1,4 +1,4 @@
-//! What trials run on: CPU slots and CUDA GPUs.
+//! What trials run on: CPU slots and GPUs.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::files::named;
 
 /// A device slot, which runs one trial at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "WrittenDevice", into = "WrittenDevice")]
 pub enum Device {
     /// Some threads of the processor.
     Cpu {
@@ -17,18 +17,95 @@ pub enum Device {
         /// Threads that the slot's worker may use, at least 1.
         threads: usize,
     },
-    /// The GPU with this index, in PCI bus order.
-    Cuda {
-        /// Index of the GPU, from 0.
+    /// A GPU.
+    Gpu {
+        /// What reaches it.
+        backend: GpuBackend,
+        /// Its number among the backend's GPUs, from 0.
         index: usize,
     },
+}
+
+/// What reaches a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GpuBackend {
+    /// CUDA, for NVIDIA's GPUs, which it numbers in PCI bus order.
+    Cuda,
+    /// wgpu, for GPUs of all makers: Vulkan, Metal or DirectX 12.
+    Wgpu,
+}
+
+impl GpuBackend {
+    /// All backends.
+    pub const ALL: [Self; 2] = [Self::Cuda, Self::Wgpu];
+
+    /// Its name before the colon in `cuda:0`; also the name of the package's feature.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Wgpu => "wgpu",
+        }
+    }
+
+    /// The backend of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|backend| backend.name() == name)
+    }
+
+    /// Whether this program was built with it.
+    #[must_use]
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Cuda => cfg!(feature = "cuda"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+        }
+    }
+}
+
+impl Device {
+    /// The GPU with this number.
+    #[must_use]
+    pub const fn gpu(backend: GpuBackend, index: usize) -> Self {
+        Self::Gpu { backend, index }
+    }
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu { slot, .. } => write!(f, "cpu:{slot}"),
-            Self::Cuda { index } => write!(f, "cuda:{index}"),
+            Self::Gpu { backend, index } => write!(f, "{}:{index}", backend.name()),
+        }
+    }
+}
+
+/// A device as logs have it. Each backend has a form of its own: logs had one for CUDA before there were others.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Device", rename_all = "snake_case")]
+enum WrittenDevice {
+    Cpu { slot: usize, threads: usize },
+    Cuda { index: usize },
+    Wgpu { index: usize },
+}
+
+impl From<WrittenDevice> for Device {
+    fn from(written: WrittenDevice) -> Self {
+        match written {
+            WrittenDevice::Cpu { slot, threads } => Self::Cpu { slot, threads },
+            WrittenDevice::Cuda { index } => Self::gpu(GpuBackend::Cuda, index),
+            WrittenDevice::Wgpu { index } => Self::gpu(GpuBackend::Wgpu, index),
+        }
+    }
+}
+
+impl From<Device> for WrittenDevice {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Cpu { slot, threads } => Self::Cpu { slot, threads },
+            Device::Gpu { backend: GpuBackend::Cuda, index } => Self::Cuda { index },
+            Device::Gpu { backend: GpuBackend::Wgpu, index } => Self::Wgpu { index },
         }
     }
 }
@@ -37,4 +114,21 @@ impl fmt::Display for Device {
 #[must_use]
 pub fn cuda_driver_present() -> bool {
     named::exists(std::path::Path::new("/proc/driver/nvidia/version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_written_as_in_older_logs() {
+        for (device, text) in [
+            (Device::Cpu { slot: 1, threads: 2 }, r#"{"cpu":{"slot":1,"threads":2}}"#),
+            (Device::gpu(GpuBackend::Cuda, 3), r#"{"cuda":{"index":3}}"#),
+            (Device::gpu(GpuBackend::Wgpu, 0), r#"{"wgpu":{"index":0}}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&device).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Device>(text).unwrap(), device);
+        }
+    }
 }

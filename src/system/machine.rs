@@ -10,7 +10,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::{device::Device, files::named};
+use super::{
+    device::{Device, GpuBackend},
+    files::named,
+};
 
 /// Why the devices of a run cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,7 +114,7 @@ impl Machine {
     /// When a device is unknown, stands twice, or is not there.
     pub fn slots(&self, choice: &str) -> Result<Vec<Device>, DeviceError> {
         if choice.trim() == "auto" {
-            let gpus = self.gpus.iter().map(|gpu| Device::Cuda { index: gpu.index });
+            let gpus = self.gpus.iter().map(|gpu| Device::gpu(GpuBackend::Cuda, gpu.index));
             let gpus: Vec<Device> = if self.cuda_build { gpus.collect() } else { Vec::new() };
             return Ok(if gpus.is_empty() { self.cpu(self.cores) } else { gpus });
         }
@@ -164,7 +167,7 @@ impl Machine {
         if index >= self.gpus.len() {
             return Err(DeviceError::NoGpu { index, found: self.gpus.len() });
         }
-        Ok(Device::Cuda { index })
+        Ok(Device::gpu(GpuBackend::Cuda, index))
     }
 }
 
@@ -303,7 +306,7 @@ mod tests {
             .iter()
             .map(|device| match device {
                 Device::Cpu { threads, .. } => *threads,
-                Device::Cuda { .. } => 0,
+                Device::Gpu { .. } => 0,
             })
             .collect()
     }
@@ -315,7 +318,7 @@ mod tests {
 
     #[test]
     fn auto_takes_gpus_only_when_this_build_can_use_them() {
-        let gpus = [Device::Cuda { index: 0 }, Device::Cuda { index: 1 }];
+        let gpus = [0, 1].map(|index| Device::gpu(GpuBackend::Cuda, index));
         assert_eq!(machine(1, 2, true).slots("auto").unwrap(), gpus);
         assert_eq!(threads(&machine(1, 2, false).slots("auto").unwrap()), [1]);
     }

@@ -40,6 +40,11 @@ impl Compute for Autodiff<burn::backend::Cuda> {
     const ON_HOST: bool = false;
 }
 
+#[cfg(feature = "wgpu")]
+impl Compute for Autodiff<burn::backend::Wgpu> {
+    const ON_HOST: bool = false;
+}
+
 /// What a session asks of its device's backend, whichever backend that is.
 pub(crate) trait Engine {
     /// Runs a trial; see [`super::Session::run`].
@@ -59,6 +64,6 @@ pub(crate) trait Engine {
 pub(crate) const fn takes_bf16(device: Device) -> bool {
     match device {
         Device::Cpu { .. } => cfg!(feature = "flex"),
-        Device::Cuda { .. } => false,
+        Device::Gpu { .. } => false,
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     job::{Attempt, Job},
-    system::device::Device,
+    system::device::{Device, GpuBackend},
     system::files::Place,
 };
 
@@ -29,7 +29,8 @@ impl Session {
     pub fn open(device: Device) -> Result<Self, TrainError> {
         let engine = match device {
             Device::Cpu { .. } => cpu(),
-            Device::Cuda { index } => cuda(index),
+            Device::Gpu { backend: GpuBackend::Cuda, index } => cuda(index),
+            Device::Gpu { backend: GpuBackend::Wgpu, index } => wgpu(index),
         };
         Ok(Self { engine: engine? })
     }
@@ -102,4 +103,17 @@ fn cuda(index: usize) -> Result<Box<dyn Engine>, TrainError> {
 #[cfg(not(feature = "cuda"))]
 fn cuda(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
     Err(TrainError::NoBackend { device: "cuda", feature: "cuda" })
+}
+
+#[cfg(feature = "wgpu")]
+#[expect(clippy::unnecessary_wraps, reason = "other builds have no such backend")]
+fn wgpu(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
+    Ok(Box::new(Trainer::<Autodiff<burn::backend::Wgpu>>::new(
+        burn::backend::wgpu::WgpuDevice::DefaultDevice,
+    )))
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
+    Err(TrainError::NoBackend { device: "wgpu", feature: "wgpu" })
 }

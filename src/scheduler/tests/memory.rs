@@ -1,7 +1,7 @@
 //! What follows when memory runs out, by example.
 
 use super::*;
-use crate::system::memory::Memory;
+use crate::system::{device::GpuBackend, memory::Memory};
 
 const T3: TrialId = TrialId(3);
 const DIED: WorkerExit = WorkerExit::OutOfMemory(Memory::Host);
@@ -107,7 +107,11 @@ fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests(
 
 #[test]
 fn other_devices_go_on_while_one_is_kept_for_a_trial() {
-    let devices = vec![Device::Cuda { index: 0 }, Device::Cuda { index: 0 }, Device::Cuda { index: 1 }];
+    let devices = vec![
+        Device::gpu(GpuBackend::Cuda, 0),
+        Device::gpu(GpuBackend::Cuda, 0),
+        Device::gpu(GpuBackend::Cuda, 1),
+    ];
     let all: Vec<PendingTrial> =
         (1..=5).map(|id| PendingTrial { pass_examples: 1, ..pending(TrialId(id)) }).collect();
     let mut scheduler = with_slots(devices, &all, terms(5));
@@ -127,7 +131,7 @@ fn other_devices_go_on_while_one_is_kept_for_a_trial() {
 
 #[test]
 fn an_interrupted_run_is_taken_up_with_the_size_that_fits() {
-    let gpu = Device::Cuda { index: 3 };
+    let gpu = Device::gpu(GpuBackend::Cuda, 3);
     let all = [PendingTrial { micro_batch: Some(2), alone: Some(gpu), ..pending(T1) }];
     let mut scheduler = with_slots(cpu(2), &all, terms(1));
     assert_eq!(starts(&step(&mut scheduler, Input::Begin)), [(T1, Some(2), false)], "that GPU is not here");

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{event::Progress, system::memory::Memory};
+use crate::{
+    event::Progress,
+    system::{device::GpuBackend, memory::Memory},
+};
 
 /// Examples of one pass; halved twice until one is left.
 const BATCH: usize = 4;
@@ -370,7 +373,7 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
 /// Processor slots, and two that share a GPU.
 fn devices(slots: usize) -> Vec<Device> {
     let mut devices = cpu(slots);
-    devices.iter_mut().skip(2).for_each(|device| *device = Device::Cuda { index: 0 });
+    devices.iter_mut().skip(2).for_each(|device| *device = Device::gpu(GpuBackend::Cuda, 0));
     devices
 }
 

@@ -15,6 +15,7 @@ pub(crate) struct Packing {
     /// The first row of each sequence, and at the end the number of rows.
     pub(crate) starts: Vec<usize>,
     /// What a backend keeps in its device's memory of this; it is made and read by that backend alone.
+    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "only GPUs keep something"))]
     pub(super) on_device: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
