@@ -68,7 +68,7 @@ impl<B: Compute> Gradients<B> {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
                 let name = self.0.name();
                 let values = match self.1.by_name.get(&name) {
-                    Some(FlatTensor::Host(values)) => values.clone(),
+                    Some(gradient) => gradient.on_host().into_owned(),
                     _ if name == WORDS => {
                         let [_, width] = param.val().dims()[..] else { return param };
                         let mut values = vec![0.0; param.val().shape().num_elements()];

@@ -348,6 +348,7 @@ fn softmax_kernel(
     weights: &mut Array<f32>,
     mask: &MaskNumbers,
     heads: u32,
+    queries: u32,
     longest: u32,
     #[comptime] only_first: bool,
     #[comptime] masked: bool,
@@ -356,7 +357,6 @@ fn softmax_kernel(
     let row = CUBE_POS as u32;
     let rows = probabilities.len() as u32 / longest;
     if row < rows {
-        let queries = if comptime!(only_first) { 1u32 } else { longest };
         let place = QueryPlace {
             sequence: row / (queries * heads),
             head: (row / queries) % heads,
@@ -436,6 +436,7 @@ pub(super) fn softmax<R: CubeRuntime>(
     let scores = flat(scores);
     let probabilities = empty(&scores, scores.meta.shape().clone());
     let masked = !drop.is_off();
+    let queries = if only_first { 1 } else { word(layout.longest) };
     let weights = if masked { empty(&scores, scores.meta.shape().clone()) } else { probabilities.clone() };
     let client = scores.client.clone();
     // Without dropout nothing is written to the weights, and no second buffer is needed.
@@ -451,6 +452,7 @@ pub(super) fn softmax<R: CubeRuntime>(
         room.into_array_arg(),
         argument(drop),
         word(heads),
+        queries,
         word(layout.longest),
         only_first,
         masked,
@@ -473,6 +475,7 @@ fn softmax_backward_kernel(
     weights: &mut Array<f32>,
     mask: &MaskNumbers,
     heads: u32,
+    queries: u32,
     longest: u32,
     #[comptime] only_first: bool,
     #[comptime] masked: bool,
@@ -481,7 +484,6 @@ fn softmax_backward_kernel(
     let row = CUBE_POS as u32;
     let rows = probabilities.len() as u32 / longest;
     if row < rows {
-        let queries = if comptime!(only_first) { 1u32 } else { longest };
         let place = QueryPlace {
             sequence: row / (queries * heads),
             head: (row / queries) % heads,
@@ -524,6 +526,7 @@ pub(super) fn softmax_backward<R: CubeRuntime>(
 ) -> [CubeTensor<R>; 2] {
     let by_scores = empty(&probabilities, probabilities.meta.shape().clone());
     let masked = !drop.is_off();
+    let queries = if only_first { 1 } else { word(layout.longest) };
     let room = if masked {
         empty(&probabilities, probabilities.meta.shape().clone())
     } else {
@@ -542,6 +545,7 @@ pub(super) fn softmax_backward<R: CubeRuntime>(
         room.into_array_arg(),
         argument(drop),
         word(heads),
+        queries,
         word(layout.longest),
         only_first,
         masked,

@@ -25,6 +25,7 @@ fn rows_kernel(
     if place < rows.len() {
         let first = firsts[place];
         let end = firsts[place + 1];
+        let row = rows[place];
         let mut column = UNIT_POS;
         while column < width {
             let mut sum = f32::new(0.0);
@@ -33,7 +34,7 @@ fn rows_kernel(
                 sum += gradient[(tokens[index as usize] * width + column) as usize];
                 index += 1u32;
             }
-            table[(rows[place] * width + column) as usize] = sum;
+            table[(row * width + column) as usize] = sum;
             column += units;
         }
     }

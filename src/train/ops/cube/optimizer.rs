@@ -64,7 +64,8 @@ fn norm_kernel(sums: &Array<f32>, result: &mut Array<f32>, norm_max: f32, #[comp
 /// where `norm_max` is 0. `None` without gradients.
 pub(super) fn clipping<R: CubeRuntime>(gradients: Vec<CubeTensor<R>>, norm_max: f32) -> Option<CubeTensor<R>> {
     let blocks = |gradient: &CubeTensor<R>| gradient.meta.num_elements().div_ceil(BLOCK);
-    let sums = empty(gradients.first()?, [gradients.iter().map(blocks).sum()]);
+    let all: usize = gradients.iter().map(blocks).sum();
+    let sums = empty(gradients.first()?, [all]);
     let mut offset = 0;
     for gradient in gradients {
         let own = blocks(&gradient);

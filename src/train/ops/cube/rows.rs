@@ -39,7 +39,7 @@ pub(super) fn cube_sum(value: f32, #[comptime] units: u32) -> f32 {
 /// Φ(x), the cumulative normal distribution.
 #[cube]
 fn normal(x: f32) -> f32 {
-    0.5f32 * (1.0f32 + f32::erf(x * 0.707_106_77f32))
+    0.5f32 * (1.0f32 + Erf::erf(x * 0.707_106_77f32))
 }
 
 #[cube(launch)]
