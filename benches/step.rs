@@ -1,10 +1,11 @@
-//! Seconds of one training step on the CPU: what `compare.sh` sets beside `step_peer.py`.
+//! Seconds of one training step: what `compare.sh` sets beside `step_peer.py`.
 //!
 //! ```text
 //! RAYON_NUM_THREADS=1 cargo bench --bench step -- MODEL_DIR TEXTS.tsv full|real cls|mean STEPS [f32|bf16]
 //! ```
 //! `full`: every text fills 128 tokens; `real`: the texts as they are, cut at 128 tokens. Batches of 32,
-//! dropout 0.1, AdamW, `matmul_precision` as said. Prints JSON: seconds of each step but the first.
+//! dropout 0.1, AdamW, `matmul_precision` as said. Prints JSON: seconds of each step but the first, and
+//! each step's loss. `SWEEP_DEVICE=cuda:0` or `wgpu:0` trains on a GPU, which this build must have.
 
 #![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 
@@ -22,7 +23,7 @@ use sweep::{
     job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
-    system::device::Device,
+    system::device::{Device, GpuBackend},
     train::{Report, Session, Stopped},
     trial::{Params, Trial, TrialId},
 };
@@ -63,24 +64,35 @@ fn main() -> Result<(), Box<dyn Error>> {
         checkpoint_digest: None,
         cache: None,
     };
-    let mut times = Vec::new();
+    let (mut times, mut losses) = (Vec::new(), Vec::new());
     let mut observe = |report: Report| match report {
-        Report::Progress(_) => {
+        Report::Progress(progress) => {
             times.push(Instant::now());
+            losses.push(progress.train_loss);
             // No evaluation: it is not a step.
             if times.len() == steps { Err(Stopped) } else { Ok(()) }
         }
         _ => Ok(()),
     };
-    Session::open(Device::Cpu { slot: 0, threads: 1 })?.run(
+    Session::open(device()?)?.run(
         &job,
         Attempt::default(),
         &sweep::system::files::Place::named(folder.path()),
         &mut observe,
     )?;
     let seconds: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
-    say(&serde_json::json!({ "seconds": seconds }).to_string());
+    say(&serde_json::json!({ "seconds": seconds, "losses": losses }).to_string());
     Ok(())
+}
+
+fn device() -> Result<Device, Box<dyn Error>> {
+    let Ok(name) = std::env::var("SWEEP_DEVICE") else { return Ok(Device::Cpu { slot: 0, threads: 1 }) };
+    let (backend, index) = match name.split_once(':') {
+        Some(("cuda", index)) => (GpuBackend::Cuda, index),
+        Some(("wgpu", index)) => (GpuBackend::Wgpu, index),
+        _ => return Err(format!("SWEEP_DEVICE={name}: write cuda:0 or wgpu:0").into()),
+    };
+    Ok(Device::Gpu { backend, index: index.parse()? })
 }
 
 #[expect(clippy::print_stdout, reason = "what a bench is for")]

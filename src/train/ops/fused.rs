@@ -27,11 +27,7 @@ pub(crate) trait Fused: Backend {
 
     /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`: `[tokens, width]`. Where the backend can, the gradient
     /// goes to `sink` row by row, and the table has no gradient of its own.
-    fn embedding_rows(
-        table: Tensor<Self, 2>,
-        ids: &RowIds<Self>,
-        sink: Option<&RowSink>,
-    ) -> Tensor<Self, 2> {
+    fn embedding_rows(table: Tensor<Self, 2>, ids: &RowIds<Self>, sink: Option<&RowSink>) -> Tensor<Self, 2> {
         let _ = sink;
         table.select(0, ids.on_device.clone())
     }

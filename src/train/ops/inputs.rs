@@ -15,7 +15,10 @@ pub(crate) struct Packing {
     /// The first row of each sequence, and at the end the number of rows.
     pub(crate) starts: Vec<usize>,
     /// What a backend keeps in its device's memory of this; it is made and read by that backend alone.
-    #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), expect(dead_code, reason = "only GPUs keep something"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "only GPUs keep something")
+    )]
     pub(super) on_device: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -56,7 +59,10 @@ pub(crate) struct RowIds<B: Backend> {
 impl<B: Backend> RowIds<B> {
     pub(crate) fn new(ids: Vec<u32>, device: &B::Device) -> Self {
         let signed: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
-        Self { on_device: Tensor::from_data(TensorData::from(signed.as_slice()), device), on_host: ids.into() }
+        Self {
+            on_device: Tensor::from_data(TensorData::from(signed.as_slice()), device),
+            on_host: ids.into(),
+        }
     }
 }
 

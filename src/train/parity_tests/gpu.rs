@@ -1,12 +1,20 @@
 //! The same comparisons on a GPU through wgpu, or on a Vulkan driver in software.
 
+use std::path::Path;
+
 use burn::backend::{Autodiff, Wgpu};
 
 use super::{FIXTURES, batch, folder, logits, loss, read, reference, relative_error, tiny};
 use crate::{
+    checkpoint::Checkpoint,
+    data::{DataSpec, Duplicates, Limit, Shares, Source},
+    event::{Evaluation, Outcome},
+    job::{Attempt, Job},
+    samples,
     settings::Settings,
+    system::files::Place,
     train::{
-        backend::Compute as _,
+        backend::{Compute, Engine as _},
         encoder::model::classifier::Queries,
         graph_lock::graph_lock,
         learning::{
@@ -16,7 +24,9 @@ use crate::{
             schedule::LearningRate,
         },
         masks::Masks,
+        observe::Report,
         ops::has_vulkan,
+        recipe::trainer::Trainer,
         tensors::values,
     },
 };
@@ -104,4 +114,68 @@ fn steps(fixture: &str) -> f32 {
         model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
     }
     worst as f32
+}
+
+/// A small trial with dropout, over the built-in data and the tiny BERT.
+fn job(root: &Path) -> Job {
+    let checkpoint = root.join("checkpoint");
+    std::fs::create_dir(&checkpoint).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(folder("tiny-bert").join(file), checkpoint.join(file)).unwrap();
+    }
+    std::fs::write(checkpoint.join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n很\n好\n的\n差\n")
+        .unwrap();
+    let mut plan = samples::plan(1);
+    plan.data = DataSpec {
+        duplicates: Duplicates::Keep,
+        limit: Limit { train: Some(24), validation: Some(12), test: Some(12) },
+        ..samples::data_spec(Source::Reviews { split: Shares::default() })
+    };
+    plan.trials[0].settings = Settings {
+        checkpoint: Checkpoint::Folder(checkpoint),
+        dropout: 0.2,
+        learning_rate: 1e-3,
+        epochs: 2,
+        batch_size: 8,
+        chunk_length: 16,
+        chunk_stride: 4,
+        ..Settings::default()
+    };
+    plan.job(&plan.trials[0])
+}
+
+/// Runs `job` on `B`'s default device, and returns the evaluations and the outcome.
+fn run<B: Compute>(job: &Job, folder: &Path) -> (Vec<Evaluation>, Outcome) {
+    let mut evaluations = Vec::new();
+    let mut trainer = Trainer::<B>::new(B::Device::default());
+    let outcome = trainer.run(job, Attempt::default(), &Place::named(folder), &mut |report| {
+        if let Report::Evaluated(evaluation) = report {
+            evaluations.push(evaluation);
+        }
+        Ok(())
+    });
+    (evaluations, outcome.unwrap())
+}
+
+#[test]
+fn a_trial_on_a_gpu_has_the_figures_of_the_cpu_dropout_included() {
+    if !has_vulkan() {
+        eprintln!(
+            "SKIPPED a trial on a GPU: this machine has no Vulkan driver (Debian: mesa-vulkan-drivers)"
+        );
+        return;
+    }
+    let _alone = graph_lock();
+    let root = tempfile::tempdir().unwrap();
+    let job = job(root.path());
+    let (expected, on_cpu) = run::<super::Backend>(&job, &root.path().join("cpu"));
+    let (found, on_gpu) = run::<Gpu>(&job, &root.path().join("gpu"));
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        let near = |a: f64, b: f64| assert!((a - b).abs() < f64::from(TOLERANCE), "{found:?} {expected:?}");
+        near(found.train_loss, expected.train_loss);
+        near(found.validation.loss, expected.validation.loss);
+    }
+    assert!((on_gpu.test.loss - on_cpu.test.loss).abs() < f64::from(TOLERANCE));
+    assert_eq!(on_gpu.test.confusion, on_cpu.test.confusion);
 }

@@ -77,8 +77,14 @@ fn check(models: &Path, name: &str) {
     wave(&mut weights, "classifier.weight", &[3, width], 3.0);
     wave(&mut weights, "classifier.bias", &[3], 4.0);
     let source = pretrained(&weights, config.family());
-    let mut model =
-        Classifier::<Backend>::build(&config, Pooling::Cls.into(), 3, &source, &burn::backend::flex::FlexDevice).unwrap();
+    let mut model = Classifier::<Backend>::build(
+        &config,
+        Pooling::Cls.into(),
+        3,
+        &source,
+        &burn::backend::flex::FlexDevice,
+    )
+    .unwrap();
 
     let states = model.encode(&batch(&chunks), &Masks::off(), Queries::All);
     let hidden = hidden.error(&values(states));

@@ -4,7 +4,10 @@
 //! one sequence after the other, are brought to `[sequences, heads, longest, size]`, with zeros
 //! for padding, and back again. Each of the two is the other's gradient.
 
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "the kernels' language passes structures by reference")]
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the kernels' language passes structures by reference"
+)]
 
 use std::sync::Arc;
 
@@ -405,15 +408,15 @@ fn cube_max(value: f32, #[comptime] units: u32) -> f32 {
     let mut shared = SharedMemory::<f32>::new(comptime!(units as usize));
     shared[UNIT_POS as usize] = value;
     sync_cube();
-    let mut half = units / 2;
-    while half > 0 {
+    #[unroll]
+    for level in 0..comptime!(units.ilog2()) {
+        let half = comptime!(units >> (level + 1));
         if UNIT_POS < half {
             let other = shared[(UNIT_POS + half) as usize];
             let own = shared[UNIT_POS as usize];
             shared[UNIT_POS as usize] = f32::max(own, other);
         }
         sync_cube();
-        half /= 2;
     }
     shared[0]
 }

@@ -214,7 +214,8 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 5> for NormOp {
         let (tensors, drops) = ops.state;
         let [by_input, by_residual, sums] = rows::norm_backward(NormState { tensors, drops }, gradient);
         let width = sums.meta.num_elements() / 3;
-        let part = |index: usize| primitive(tensor::<Plain<R, BT>, 1>(sums.clone()).narrow(0, index * width, width));
+        let part =
+            |index: usize| primitive(tensor::<Plain<R, BT>, 1>(sums.clone()).narrow(0, index * width, width));
         let found = [by_input, part(0), by_residual, part(1), part(2)];
         register::<R, BT, 5>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
@@ -285,8 +286,8 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for ClsAttention
         let rows = Rows { heads, only_first: true, drop: attention.drop };
         let [by_scores, weights] = softmax_backward(probabilities, primitive(by_weights), &layout, rows);
         let [by_scores, weights] = [by_scores, weights].map(tensor::<Plain<R, BT>, 4>);
-        let by_hidden = weights.swap_dims(2, 3).matmul(by_attended)
-            + by_scores.clone().swap_dims(2, 3).matmul(queries);
+        let by_hidden =
+            weights.swap_dims(2, 3).matmul(by_attended) + by_scores.clone().swap_dims(2, 3).matmul(queries);
         let one = super::attention::Sizes { heads: 1, size: width };
         let by_hidden = pack(primitive(by_hidden), &layout, one);
         let by_queries = by_scores.matmul(hidden).reshape([sequences, heads, width]).swap_dims(0, 1);

@@ -3,7 +3,10 @@
 //! WGSL has no whole numbers of 64 bits on many devices, so a number is a low and a high word.
 
 // The macro makes a second form of each function, in which a reference says who owns a value on the device.
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "the kernels' language passes structures by reference")]
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the kernels' language passes structures by reference"
+)]
 
 use cubecl::prelude::*;
 
@@ -39,14 +42,12 @@ pub(super) fn factor(mask: &MaskNumbers, number: u32) -> f32 {
     let low_1 = low ^ ((low >> 30u32) | (high << 2u32));
     let high_1 = high ^ (high >> 30u32);
     let low_2 = low_1 * 0x1CE4_E5B9u32;
-    let high_2 =
-        u32::mul_hi(low_1, 0x1CE4_E5B9u32) + low_1 * 0xBF58_476Du32 + high_1 * 0x1CE4_E5B9u32;
+    let high_2 = u32::mul_hi(low_1, 0x1CE4_E5B9u32) + low_1 * 0xBF58_476Du32 + high_1 * 0x1CE4_E5B9u32;
     // value ^ (value >> 27), times 0x94D049BB133111EB
     let low_3 = low_2 ^ ((low_2 >> 27u32) | (high_2 << 5u32));
     let high_3 = high_2 ^ (high_2 >> 27u32);
     let low_4 = low_3 * 0x1331_11EBu32;
-    let high_4 =
-        u32::mul_hi(low_3, 0x1331_11EBu32) + low_3 * 0x94D0_49BBu32 + high_3 * 0x1331_11EBu32;
+    let high_4 = u32::mul_hi(low_3, 0x1331_11EBu32) + low_3 * 0x94D0_49BBu32 + high_3 * 0x1331_11EBu32;
     // value ^ (value >> 31)
     let low_5 = low_4 ^ ((low_4 >> 31u32) | (high_4 << 1u32));
     let high_5 = high_4 ^ (high_4 >> 31u32);

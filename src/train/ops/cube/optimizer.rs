@@ -62,7 +62,10 @@ fn norm_kernel(sums: &Array<f32>, result: &mut Array<f32>, norm_max: f32, #[comp
 
 /// The norm of all `gradients` as one vector, and the factor that brings it to at most `norm_max`, `[2]`; the factor is 1
 /// where `norm_max` is 0. `None` without gradients.
-pub(super) fn clipping<R: CubeRuntime>(gradients: Vec<CubeTensor<R>>, norm_max: f32) -> Option<CubeTensor<R>> {
+pub(super) fn clipping<R: CubeRuntime>(
+    gradients: Vec<CubeTensor<R>>,
+    norm_max: f32,
+) -> Option<CubeTensor<R>> {
     let blocks = |gradient: &CubeTensor<R>| gradient.meta.num_elements().div_ceil(BLOCK);
     let all: usize = gradients.iter().map(blocks).sum();
     let sums = empty(gradients.first()?, [all]);

@@ -4,7 +4,10 @@
 //! columns, and a second kernel adds up what the cubes have found, in order: the result is the
 //! same in each run.
 
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "the kernels' language passes structures by reference")]
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the kernels' language passes structures by reference"
+)]
 
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::prelude::*;
@@ -24,14 +27,14 @@ pub(super) fn cube_sum(value: f32, #[comptime] units: u32) -> f32 {
     let mut shared = SharedMemory::<f32>::new(comptime!(units as usize));
     shared[UNIT_POS as usize] = value;
     sync_cube();
-    let mut half = units / 2;
-    while half > 0 {
+    #[unroll]
+    for level in 0..comptime!(units.ilog2()) {
+        let half = comptime!(units >> (level + 1));
         if UNIT_POS < half {
             let other = shared[(UNIT_POS + half) as usize];
             shared[UNIT_POS as usize] += other;
         }
         sync_cube();
-        half /= 2;
     }
     shared[0]
 }

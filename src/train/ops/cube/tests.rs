@@ -167,7 +167,8 @@ struct AttendFirst(f64);
 
 impl Computation for AttendFirst {
     fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
-        let (x, queries) = (inputs.matrix(14, [44, WIDTH]), inputs.matrix(15, [HEADS * LENGTHS.len(), WIDTH]));
+        let (x, queries) =
+            (inputs.matrix(14, [44, WIDTH]), inputs.matrix(15, [HEADS * LENGTHS.len(), WIDTH]));
         inputs.found(B::cls_attention(x.clone(), queries.clone(), &attention(self.0)), &[&x, &queries], &[])
     }
 }

@@ -59,11 +59,7 @@ impl Fused for Tracked {
         })
     }
 
-    fn embedding_rows(
-        table: Tensor<Self, 2>,
-        ids: &RowIds<Self>,
-        sink: Option<&RowSink>,
-    ) -> Tensor<Self, 2> {
+    fn embedding_rows(table: Tensor<Self, 2>, ids: &RowIds<Self>, sink: Option<&RowSink>) -> Tensor<Self, 2> {
         let on_device = ids.on_device.clone();
         let Some(sink) = sink else { return table.select(0, on_device) };
         let table = primitive(table);
