@@ -16,6 +16,7 @@ mod inference;
 mod launch;
 mod masks;
 mod optimizer;
+mod product;
 mod rows;
 #[cfg(all(test, feature = "wgpu"))]
 mod tests;

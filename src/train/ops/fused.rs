@@ -1,6 +1,9 @@
 //! The interface of the operations, with the plain form as the default.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::{
+    nn::Linear,
+    tensor::{Tensor, backend::Backend},
+};
 
 use super::{
     inputs::{AdamWNumbers, AdamWTensors, Attention, Norm, RowIds},
@@ -11,11 +14,8 @@ use crate::{settings::MatmulPrecision, train::masks::Dropout};
 
 /// The encoder's operations. Elements of dropout masks are numbered row-major, unless an operation tells otherwise.
 pub(crate) trait Fused: Backend {
-    /// Whether [`Self::product`] heeds [`MatmulPrecision::Bf16`].
-    const HAS_BF16: bool = false;
-
     /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`. The products of the gradients have the same
-    /// precision. A backend without bf16 computes in f32.
+    /// precision. A backend without it computes in f32.
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
@@ -23,6 +23,16 @@ pub(crate) trait Fused: Backend {
     ) -> Tensor<Self, 2> {
         let _ = precision;
         input.matmul(weight)
+    }
+
+    /// `a`, `[…, m, k]`, times `b`, `[…, k, n]`, in f32. The dimensions before the last two are equal.
+    fn multiply<const D: usize>(a: Tensor<Self, D>, b: Tensor<Self, D>) -> Tensor<Self, D> {
+        a.matmul(b)
+    }
+
+    /// `input`, `[rows, inputs]`, times the weight of `layer`, plus its bias.
+    fn dense(layer: &Linear<Self>, input: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        layer.forward(input)
     }
 
     /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`: `[tokens, width]`. Where the backend can, the gradient

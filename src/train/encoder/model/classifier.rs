@@ -69,7 +69,7 @@ impl<B: Fused> Classifier<B> {
         match &self.pooler {
             // Only the rows of first tokens are read from the last layer, so only they are computed.
             Some(_) => self.encode(batch, masks, Queries::First),
-            None => batch.mean_matrix().matmul(self.encode(batch, masks, Queries::All)),
+            None => B::multiply(batch.mean_matrix(), self.encode(batch, masks, Queries::All)),
         }
     }
 
@@ -79,7 +79,7 @@ impl<B: Fused> Classifier<B> {
         let chunks = match &self.pooler {
             Some(pooler) => {
                 let chunks = if head.dropout_first { B::dropout(chunks, masks.next()) } else { chunks };
-                let dense = pooler.forward(chunks);
+                let dense = B::dense(pooler, chunks);
                 match head.activation {
                     HeadActivation::Tanh => dense.tanh(),
                     HeadActivation::Relu => relu(dense),
@@ -87,7 +87,7 @@ impl<B: Fused> Classifier<B> {
             }
             None => chunks,
         };
-        self.head.forward(B::dropout(chunks, masks.next()))
+        B::dense(&self.head, B::dropout(chunks, masks.next()))
     }
 
     /// The encoder's output for each chunk, `[chunks, width]`, without dropout and without gradients. A chunk's row

@@ -10,6 +10,7 @@ use burn::{
             ops::{Backward, Ops, OpsKind},
         },
     },
+    nn::Linear,
     tensor::{Int, Tensor},
 };
 use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
@@ -17,8 +18,9 @@ use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 use super::{
     attention::{Layout, Rows, join, pack, pad, softmax_backward},
     embedding::rows_gradient,
-    inference::{Attended, AttendedFirst, Plain, attend, attend_first, batched, epsilon, product, sizes},
+    inference::{Attended, AttendedFirst, Plain, attend, attend_first, epsilon, linear, sizes},
     launch::{flat, primitive, reshaped, tensor},
+    product::{batched, multiply, multiply_backward},
     rows::{self, NormInput, NormState, column_sums},
 };
 use crate::{
@@ -36,14 +38,20 @@ use crate::{
 type Tracked<R, BT> = Autodiff<Plain<R, BT>>;
 
 impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
-    const HAS_BF16: bool = true;
-
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
         precision: MatmulPrecision,
     ) -> Tensor<Self, 2> {
         product(input, weight, precision)
+    }
+
+    fn multiply<const D: usize>(a: Tensor<Self, D>, b: Tensor<Self, D>) -> Tensor<Self, D> {
+        product(a, b, MatmulPrecision::F32)
+    }
+
+    fn dense(layer: &Linear<Self>, input: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        linear(layer, input)
     }
 
     fn embedding_rows(
@@ -156,6 +164,45 @@ fn register<R: CubeRuntime, BT: BoolElement, const N: usize>(
     for (node, gradient) in nodes.into_iter().zip(found) {
         if let Some(node) = node {
             gradients.register::<Plain<R, BT>>(node, gradient);
+        }
+    }
+}
+
+/// See [`Fused::product`] and [`Fused::multiply`].
+fn product<R: CubeRuntime, BT: BoolElement, const D: usize>(
+    a: Tensor<Tracked<R, BT>, D>,
+    b: Tensor<Tracked<R, BT>, D>,
+    precision: MatmulPrecision,
+) -> Tensor<Tracked<R, BT>, D> {
+    let inputs = [a, b].map(primitive);
+    let nodes = inputs.each_ref().map(|input| input.node.clone());
+    let [a, b] = inputs.map(|input| input.primitive);
+    let output = multiply(a.clone(), b.clone(), precision);
+    let prepared = Backward::<Plain<R, BT>, 2>::prepare::<NoCheckpointing>(ProductOp::<D>, nodes);
+    tensor(match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(([a, b], precision), output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    })
+}
+
+/// A product of stacks of matrices with `D` dimensions in all.
+#[derive(Debug)]
+struct ProductOp<const D: usize>;
+
+impl<R: CubeRuntime, BT: BoolElement, const D: usize> Backward<Plain<R, BT>, 2> for ProductOp<D> {
+    /// The factors, and the precision of their product.
+    type State = ([CubeTensor<R>; 2], MatmulPrecision);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<Plain<R, BT>>(&ops.node);
+        let (factors, precision) = ops.state;
+        let nodes = ops.parents.map(|node| node.map(|node| node.id));
+        let wanted = nodes.map(|node| node.is_some());
+        let found = multiply_backward::<R, BT, D>(factors, gradient, precision, wanted);
+        for (node, gradient) in nodes.into_iter().zip(found) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                gradients.register::<Plain<R, BT>>(node, gradient);
+            }
         }
     }
 }
@@ -282,15 +329,21 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for ClsAttention
         let gradient = gradient.swap_dims(0, 1).reshape([sequences, 1, heads, width + 1]);
         let by_attended = gradient.clone().narrow(3, 0, width);
         let by_sums = gradient.narrow(3, width, 1);
-        let by_weights = by_attended.clone().matmul(hidden.clone().swap_dims(2, 3)) + by_sums;
+        let by_weights = tensor::<Plain<R, BT>, 4>(batched(by_attended.clone(), hidden.clone().swap_dims(2, 3)));
+        let by_weights = by_weights + by_sums;
         let rows = Rows { heads, only_first: true, drop: attention.drop };
         let [by_scores, weights] = softmax_backward(probabilities, primitive(by_weights), &layout, rows);
         let [by_scores, weights] = [by_scores, weights].map(tensor::<Plain<R, BT>, 4>);
-        let by_hidden =
-            weights.swap_dims(2, 3).matmul(by_attended) + by_scores.clone().swap_dims(2, 3).matmul(queries);
+        let by_hidden = [
+            batched(weights.swap_dims(2, 3), by_attended),
+            batched(by_scores.clone().swap_dims(2, 3), queries),
+        ];
+        let [first, second] = by_hidden.map(tensor::<Plain<R, BT>, 4>);
+        let by_hidden = first + second;
         let one = super::attention::Sizes { heads: 1, size: width };
         let by_hidden = pack(primitive(by_hidden), &layout, one);
-        let by_queries = by_scores.matmul(hidden).reshape([sequences, heads, width]).swap_dims(0, 1);
+        let by_queries = tensor::<Plain<R, BT>, 4>(batched(by_scores, hidden));
+        let by_queries = by_queries.reshape([sequences, heads, width]).swap_dims(0, 1);
         let by_queries = reshaped(primitive(by_queries), [heads * sequences, width]);
         let found = [by_hidden, by_queries];
         register::<R, BT, 2>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);

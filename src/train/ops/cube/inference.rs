@@ -1,12 +1,13 @@
 //! The operations without gradients, and the optimiser's.
 
-use burn::tensor::{DType, Tensor};
+use burn::{nn::Linear, tensor::Tensor};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, tensor::CubeTensor};
 
 use super::{
     attention::{Layout, Rows, Sizes, pack, pad, softmax, split},
     launch::{flat, primitive, reshaped, tensor},
     optimizer,
+    product::{batched, multiply},
     rows::{self, NormInput},
 };
 use crate::{
@@ -25,14 +26,20 @@ use crate::{
 pub(super) type Plain<R, BT> = CubeBackend<R, f32, i32, BT>;
 
 impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
-    const HAS_BF16: bool = true;
-
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
         precision: MatmulPrecision,
     ) -> Tensor<Self, 2> {
-        product(input, weight, precision)
+        tensor(multiply(primitive(input), primitive(weight), precision))
+    }
+
+    fn multiply<const D: usize>(a: Tensor<Self, D>, b: Tensor<Self, D>) -> Tensor<Self, D> {
+        tensor(multiply(primitive(a), primitive(b), MatmulPrecision::F32))
+    }
+
+    fn dense(layer: &Linear<Self>, input: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        linear(layer, input)
     }
 
     fn dropout(input: Tensor<Self, 2>, drop: Dropout) -> Tensor<Self, 2> {
@@ -88,32 +95,18 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
     }
 }
 
-/// As [`Fused::product`].
-pub(super) fn product<B: burn::tensor::backend::Backend>(
-    input: Tensor<B, 2>,
-    weight: Tensor<B, 2>,
-    precision: MatmulPrecision,
-) -> Tensor<B, 2> {
-    match precision {
-        MatmulPrecision::F32 => input.matmul(weight),
-        MatmulPrecision::Bf16 => {
-            let [input, weight] = [input, weight].map(|factor| factor.cast(DType::BF16));
-            input.matmul(weight).cast(DType::F32)
-        }
+/// As [`Fused::dense`].
+pub(super) fn linear<B: Fused>(layer: &Linear<B>, input: Tensor<B, 2>) -> Tensor<B, 2> {
+    let output = B::product(input, layer.weight.val(), MatmulPrecision::F32);
+    match &layer.bias {
+        Some(bias) => output + bias.val().unsqueeze(),
+        None => output,
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
 pub(super) const fn epsilon(value: f64) -> f32 {
     value as f32
-}
-
-/// The product of two stacks of matrices.
-pub(super) fn batched<R: CubeRuntime, BT: BoolElement>(
-    a: Tensor<Plain<R, BT>, 4>,
-    b: Tensor<Plain<R, BT>, 4>,
-) -> CubeTensor<R> {
-    primitive(a.matmul(b))
 }
 
 /// The result of attention, and what its gradient needs.

@@ -42,8 +42,6 @@ use crate::{
 type Tracked = Autodiff<Flex>;
 
 impl Fused for Tracked {
-    const HAS_BF16: bool = true;
-
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
