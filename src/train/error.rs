@@ -226,4 +226,3 @@ const fn devices_with(precision: MatmulPrecision) -> &'static str {
         MatmulPrecision::Bf16 => "CPU devices of a build with the feature flex, and NVIDIA GPUs",
     }
 }
-

@@ -58,17 +58,15 @@ impl<C: Compute> RunningTrial<'_, C> {
         let on_device = gradients.clipping_on_device(norm_max);
         match (loss, on_device) {
             (StepLoss::Device(loss), Some(clipping)) => {
-                let read = Tensor::cat(vec![loss, clipping.clone()], 0);
+                let sums = Tensor::cat(vec![loss, clipping.clone()], 0);
                 learner.model =
                     learner.optimizer.step(learner.model, gradients, rate, Clipping::Device(clipping));
-                // The only time in a step that this process waits for the device. All work is launched by then, and
-                // what a step without a number has made of the parameters is dropped with the learner.
-                let read = values(read);
-                learner.take_loss(f64::from(read[0]), f64::from(read[1]), batch.len())?;
+                // What a step without a number has made of the parameters is dropped with the learner.
+                learner.take_loss_later(sums, batch.len())?;
             }
             (loss, _) => {
                 let norm = gradients.norm();
-                learner.take_loss(loss.on_host(), norm, batch.len())?;
+                learner.take_loss(learner.step, loss.on_host(), norm, batch.len())?;
                 let clipping = Clipping::Host(clipping_factor(norm, norm_max));
                 // By value: parameters that nothing else holds are updated in place.
                 learner.model = learner.optimizer.step(learner.model, gradients, rate, clipping);

@@ -329,7 +329,8 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for ClsAttention
         let gradient = gradient.swap_dims(0, 1).reshape([sequences, 1, heads, width + 1]);
         let by_attended = gradient.clone().narrow(3, 0, width);
         let by_sums = gradient.narrow(3, width, 1);
-        let by_weights = tensor::<Plain<R, BT>, 4>(batched(by_attended.clone(), hidden.clone().swap_dims(2, 3)));
+        let by_weights =
+            tensor::<Plain<R, BT>, 4>(batched(by_attended.clone(), hidden.clone().swap_dims(2, 3)));
         let by_weights = by_weights + by_sums;
         let rows = Rows { heads, only_first: true, drop: attention.drop };
         let [by_scores, weights] = softmax_backward(probabilities, primitive(by_weights), &layout, rows);

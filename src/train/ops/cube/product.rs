@@ -39,8 +39,7 @@ pub(super) fn multiply<R: CubeRuntime>(
         MatmulPrecision::Bf16 => (DType::BF16, Strategy::Auto),
     };
     let [a, b] = [a, b].map(|matrix| if matrix.dtype == factor { matrix } else { cast(matrix, factor) });
-    let elements =
-        MatmulGlobalElems { lhs: factor.into(), rhs: factor.into(), out: output.dtype.into() };
+    let elements = MatmulGlobalElems { lhs: factor.into(), rhs: factor.into(), out: output.dtype.into() };
     let launched = launch_ref(
         &strategy,
         &output.client,
@@ -49,7 +48,8 @@ pub(super) fn multiply<R: CubeRuntime>(
         output.clone().binding(),
         &mut MatmulElems::from_globals(&elements),
     );
-    launched.unwrap_or_else(|error| panic!("this device has no kernel for a product of {factor:?}: {error:?}"));
+    launched
+        .unwrap_or_else(|error| panic!("this device has no kernel for a product of {factor:?}: {error:?}"));
     output
 }
 
