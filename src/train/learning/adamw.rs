@@ -98,7 +98,7 @@ impl<B: Compute> AdamW<B> {
 pub(crate) enum Clipping<B: AutodiffBackend> {
     /// The factor.
     Host(f64),
-    /// The norm and the factor, `[2]`; the norm is not read here.
+    /// The norm, the factor and another number; see [`crate::train::ops::fused::Fused::clipping`].
     Device(DeviceTensor<B>),
 }
 
@@ -113,7 +113,7 @@ impl<B: AutodiffBackend> Clipping<B> {
     #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
     fn on_device(&self, device: &B::Device) -> DeviceTensor<B> {
         match self {
-            Self::Host(factor) => Tensor::from_data([0.0, *factor as f32], device),
+            Self::Host(factor) => Tensor::from_data([0.0, *factor as f32, 0.0], device),
             Self::Device(tensor) => tensor.clone(),
         }
     }

@@ -87,9 +87,13 @@ impl<B: Compute> Gradients<B> {
         model.clone().map(&mut Replace(ParameterPath::default(), self)).weights()
     }
 
-    /// The norm of all gradients, and the factor that brings it to at most `norm_max`, `[2]`, on the device, where no
-    /// gradient is in this process's memory. `None` otherwise, or without gradients. Nothing waits for the device.
-    pub(crate) fn clipping_on_device(&self, norm_max: f64) -> Option<DeviceTensor<B>> {
+    /// See [`crate::train::ops::fused::Fused::clipping`]. `None` where a gradient is in this process's memory, or without
+    /// gradients.
+    pub(crate) fn clipping_on_device(
+        &self,
+        beside: DeviceTensor<B>,
+        norm_max: f64,
+    ) -> Option<DeviceTensor<B>> {
         let mut names: Vec<&String> = self.by_name.keys().collect();
         // In a fixed order, as below.
         names.sort();
@@ -98,7 +102,7 @@ impl<B: Compute> Gradients<B> {
             FlatTensor::Device(tensor) => Some(tensor.clone()),
         };
         let gradients: Option<Vec<_>> = names.into_iter().map(on_device).collect();
-        B::InnerBackend::clipping(gradients?, norm_max)
+        B::InnerBackend::clipping(gradients?, beside, norm_max)
     }
 
     /// The Euclidean norm of all gradients as one vector, as in `torch.nn.utils.clip_grad_norm_`.

@@ -42,6 +42,12 @@ impl Objective {
 
     /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
     pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
+        let targets = self.targets(&logits, labels);
+        (activation::log_softmax(logits, 1) * targets).sum()
+    }
+
+    /// What ln p is multiplied by in the loss, `[documents, classes]`, on the device of `logits`.
+    pub(crate) fn targets<B: Backend>(&self, logits: &Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 2> {
         let [documents, classes] = logits.dims();
         let spread = self.smoothing / small_count(classes);
         let mut targets = Vec::with_capacity(documents * classes);
@@ -51,8 +57,7 @@ impl Objective {
                 -weight * (own + spread)
             }));
         }
-        let targets = Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device());
-        (activation::log_softmax(logits, 1) * targets).sum()
+        Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device())
     }
 }
 
@@ -63,15 +68,6 @@ impl Objective {
 pub(crate) fn cross_entropy(logits: &[f32], labels: &[usize]) -> f64 {
     let classes = logits.len() / labels.len().max(1);
     logits.chunks_exact(classes.max(1)).zip(labels).map(|(row, &label)| -log_softmax(row)[label]).sum()
-}
-
-/// As [`cross_entropy`], on the device, `[1]`. Nothing waits for it.
-pub(crate) fn cross_entropy_on_device<B: Backend>(logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
-    let [documents, classes] = logits.dims();
-    let mut own = vec![0.0_f32; documents * classes];
-    labels.iter().enumerate().for_each(|(row, &label)| own[row * classes + label] = -1.0);
-    let own = Tensor::from_data(TensorData::new(own, [documents, classes]), &logits.device());
-    (activation::log_softmax(logits, 1) * own).sum()
 }
 
 /// log p = z − max − log Σ exp(z − max), in f64. Subtracting the maximum keeps the exponentials finite.

@@ -14,6 +14,7 @@ mod autodiff;
 mod embedding;
 mod inference;
 mod launch;
+mod loss;
 mod masks;
 mod optimizer;
 mod product;

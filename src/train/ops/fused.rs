@@ -80,10 +80,21 @@ pub(crate) trait Fused: Backend {
         plain::cls_attention(hidden, projected_queries, attention)
     }
 
-    /// The norm of all `gradients` as one vector, and the factor that brings it to at most `norm_max`, `[2]`; the factor
-    /// is 1 where `norm_max` is 0. `None` without gradients. Nothing waits for the device.
-    fn clipping(gradients: Vec<Tensor<Self, 1>>, norm_max: f64) -> Option<Tensor<Self, 1>> {
-        plain::clipping(gradients, norm_max)
+    /// Two losses of `logits`, `[documents, classes]`, `[1]` each: Σ `targets` · ln p over documents and classes, which
+    /// has a gradient, and Σ −ln p of the documents' own classes, which has none.
+    fn losses(logits: Tensor<Self, 2>, targets: Tensor<Self, 2>, labels: &[usize]) -> [Tensor<Self, 1>; 2] {
+        plain::losses(logits, targets, labels)
+    }
+
+    /// The norm of all `gradients` as one vector, the factor that brings it to at most `norm_max`, which is 1 where
+    /// `norm_max` is 0, and the value of `beside`, which is read with them: `[3]`. `None` without gradients. Nothing
+    /// waits for the device.
+    fn clipping(
+        gradients: Vec<Tensor<Self, 1>>,
+        beside: Tensor<Self, 1>,
+        norm_max: f64,
+    ) -> Option<Tensor<Self, 1>> {
+        plain::clipping(gradients, beside, norm_max)
     }
 
     /// The update of one parameter by AdamW. `clipping`: what [`Self::clipping`] has returned. The gradient comes back

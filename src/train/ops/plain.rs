@@ -81,8 +81,26 @@ pub(super) fn cls_attention<B: Backend>(
     sums.swap_dims(0, 1).reshape([heads * sequences, width + 1])
 }
 
+/// See [`super::fused::Fused::losses`].
+pub(super) fn losses<B: Backend>(
+    logits: Tensor<B, 2>,
+    targets: Tensor<B, 2>,
+    labels: &[usize],
+) -> [Tensor<B, 1>; 2] {
+    let [documents, classes] = logits.dims();
+    let mut own = vec![0.0_f32; documents * classes];
+    labels.iter().enumerate().for_each(|(row, &label)| own[row * classes + label] = -1.0);
+    let own = Tensor::from_data(TensorData::new(own, [documents, classes]), &logits.device());
+    let shown = (activation::log_softmax(logits.clone().detach(), 1) * own).sum();
+    [(activation::log_softmax(logits, 1) * targets).sum(), shown]
+}
+
 /// See [`super::fused::Fused::clipping`].
-pub(super) fn clipping<B: Backend>(gradients: Vec<Tensor<B, 1>>, norm_max: f64) -> Option<Tensor<B, 1>> {
+pub(super) fn clipping<B: Backend>(
+    gradients: Vec<Tensor<B, 1>>,
+    beside: Tensor<B, 1>,
+    norm_max: f64,
+) -> Option<Tensor<B, 1>> {
     let squares: Vec<Tensor<B, 1>> =
         gradients.into_iter().map(|gradient| gradient.powi_scalar(2).sum()).collect();
     if squares.is_empty() {
@@ -94,7 +112,7 @@ pub(super) fn clipping<B: Backend>(gradients: Vec<Tensor<B, 1>>, norm_max: f64) 
     } else {
         norm.ones_like()
     };
-    Some(Tensor::cat(vec![norm, factor], 0))
+    Some(Tensor::cat(vec![norm, factor, beside], 0))
 }
 
 /// See [`super::fused::Fused::adamw`].

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use burn::backend::{Autodiff, Wgpu};
+use burn::{
+    backend::{Autodiff, Wgpu, wgpu::WgpuDevice},
+    tensor::Tensor,
+};
 
 use super::{FIXTURES, batch, folder, logits, loss, read, reference, relative_error, tiny};
 use crate::{
@@ -96,7 +99,7 @@ fn gradient(fixture: &str) -> f32 {
 #[expect(clippy::cast_possible_truncation, reason = "a difference, for a comparison")]
 fn steps(fixture: &str) -> f32 {
     let (_, mut model) = tiny::<Gpu>(fixture);
-    let reference = reference(fixture);
+    let (reference, device) = (reference(fixture), WgpuDevice::default());
     let settings = Settings {
         learning_rate: reference.learning_rate,
         warmup_ratio: reference.warmup_ratio,
@@ -110,7 +113,8 @@ fn steps(fixture: &str) -> f32 {
         worst = worst.max((f64::from(loss.clone().into_scalar()) - expected).abs());
         let mut gradients = Gradients::new();
         gradients.add(&model, loss.backward());
-        let clipping = Clipping::Device(gradients.clipping_on_device(1.0).unwrap());
+        let clipping = gradients.clipping_on_device(Tensor::zeros([1], &device), 1.0);
+        let clipping = Clipping::Device(clipping.unwrap());
         model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
     }
     worst as f32

@@ -49,7 +49,7 @@ struct StepSums<C: Compute> {
     /// The step's number, from 1.
     step: u64,
     documents: usize,
-    /// The loss, summed over documents, the norm of the gradients, and the factor of clipping, `[3]`.
+    /// The norm of the gradients, the factor of clipping, and the loss, summed over documents, `[3]`.
     sums: Tensor<C::InnerBackend, 1>,
 }
 
@@ -161,7 +161,7 @@ impl<C: Compute> Learner<C> {
         Ok(())
     }
 
-    /// As [`Self::take_loss`] for the latest step, whose loss, norm and factor of clipping, `[3]`, are on the device.
+    /// As [`Self::take_loss`] for the latest step, whose norm, factor of clipping and loss, `[3]`, are on the device.
     /// They are read by and by, at last in [`Self::read_losses`].
     ///
     /// # Errors
@@ -187,7 +187,7 @@ impl<C: Compute> Learner<C> {
         let all = unread.iter().map(|step| step.sums.clone()).collect();
         let read = values(Tensor::cat(all, 0));
         for (StepSums { step, documents, .. }, sums) in unread.into_iter().zip(read.chunks_exact(3)) {
-            self.take_loss(step, f64::from(sums[0]), f64::from(sums[1]), documents)?;
+            self.take_loss(step, f64::from(sums[2]), f64::from(sums[0]), documents)?;
         }
         Ok(())
     }

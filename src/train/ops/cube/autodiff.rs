@@ -20,6 +20,7 @@ use super::{
     embedding::rows_gradient,
     inference::{Attended, AttendedFirst, Plain, attend, attend_first, epsilon, linear, sizes},
     launch::{flat, primitive, reshaped, tensor},
+    loss::losses,
     product::{batched, multiply, multiply_backward},
     rows::{self, NormInput, NormState, column_sums},
 };
@@ -116,6 +117,19 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
             OpsKind::Tracked(prepared) => prepared.finish(([gamma, normal, inverse], drops), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
+    }
+
+    fn losses(logits: Tensor<Self, 2>, targets: Tensor<Self, 2>, labels: &[usize]) -> [Tensor<Self, 1>; 2] {
+        let logits = primitive(logits);
+        let [sums, by_logits] = losses(logits.primitive, primitive(targets).primitive, labels);
+        let sums = tensor::<Plain<R, BT>, 1>(sums);
+        let [objective, shown] = [0, 1].map(|index| sums.clone().narrow(0, index, 1));
+        let prepared = Backward::<Plain<R, BT>, 1>::prepare::<NoCheckpointing>(LossOp, [logits.node]);
+        let objective = tensor(match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(by_logits, primitive(objective)),
+            OpsKind::UnTracked(prepared) => prepared.finish(primitive(objective)),
+        });
+        [objective, Tensor::from_inner(shown)]
     }
 
     fn packed_attention(
@@ -246,6 +260,21 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for GeluOp {
         let [input, bias] = ops.state;
         let found = rows::gelu_backward(input, bias, gradient);
         register::<R, BT, 2>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
+    }
+}
+
+#[derive(Debug)]
+struct LossOp;
+
+impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for LossOp {
+    /// The gradient by the logits where the one by the loss is 1.
+    type State = CubeTensor<R>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = tensor::<Plain<R, BT>, 1>(gradients.consume::<Plain<R, BT>>(&ops.node));
+        let by_logits = tensor::<Plain<R, BT>, 2>(ops.state) * gradient.unsqueeze();
+        let found = [primitive(by_logits)];
+        register::<R, BT, 1>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
 

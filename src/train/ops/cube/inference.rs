@@ -81,9 +81,13 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
         tensor(attend_first::<R, BT>(hidden, queries, attention).output)
     }
 
-    fn clipping(gradients: Vec<Tensor<Self, 1>>, norm_max: f64) -> Option<Tensor<Self, 1>> {
+    fn clipping(
+        gradients: Vec<Tensor<Self, 1>>,
+        beside: Tensor<Self, 1>,
+        norm_max: f64,
+    ) -> Option<Tensor<Self, 1>> {
         let gradients = gradients.into_iter().map(primitive).collect();
-        optimizer::clipping(gradients, epsilon(norm_max)).map(tensor)
+        optimizer::clipping(gradients, flat(primitive(beside)), epsilon(norm_max)).map(tensor)
     }
 
     fn adamw(

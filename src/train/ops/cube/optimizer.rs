@@ -42,7 +42,13 @@ fn squares_kernel(
 }
 
 #[cube(launch)]
-fn norm_kernel(sums: &Array<f32>, result: &mut Array<f32>, norm_max: f32, #[comptime] units: u32) {
+fn norm_kernel(
+    sums: &Array<f32>,
+    beside: &Array<f32>,
+    result: &mut Array<f32>,
+    norm_max: f32,
+    #[comptime] units: u32,
+) {
     let mut sum = f32::new(0.0);
     let mut index = UNIT_POS;
     while index < sums.len() as u32 {
@@ -57,13 +63,14 @@ fn norm_kernel(sums: &Array<f32>, result: &mut Array<f32>, norm_max: f32, #[comp
             factor = f32::min(norm_max / (norm + 1e-6f32), 1.0f32);
         }
         result[1] = factor;
+        result[2] = beside[0];
     }
 }
 
-/// The norm of all `gradients` as one vector, and the factor that brings it to at most `norm_max`, `[2]`; the factor is 1
-/// where `norm_max` is 0. `None` without gradients.
+/// See [`crate::train::ops::fused::Fused::clipping`].
 pub(super) fn clipping<R: CubeRuntime>(
     gradients: Vec<CubeTensor<R>>,
+    beside: CubeTensor<R>,
     norm_max: f32,
 ) -> Option<CubeTensor<R>> {
     let blocks = |gradient: &CubeTensor<R>| gradient.meta.num_elements().div_ceil(BLOCK);
@@ -85,10 +92,10 @@ pub(super) fn clipping<R: CubeRuntime>(
         );
         offset += own;
     }
-    let result = empty(&sums, [2]);
+    let result = empty(&sums, [3]);
     let client = sums.client.clone();
-    let (input, output) = (sums.into_array_arg(), result.clone().into_array_arg());
-    norm_kernel::launch(&client, cubes(1), units(), input, output, norm_max, UNITS);
+    let [input, beside, output] = [sums, beside, result.clone()].map(CubeTensor::into_array_arg);
+    norm_kernel::launch(&client, cubes(1), units(), input, beside, output, norm_max, UNITS);
     Some(result)
 }
 

@@ -219,7 +219,8 @@ impl Computation for Update {
         let [gradient, value, first, second] =
             [21, 22, 23, 24].map(|seed| inputs.vector(seed, 20_000).inner());
         let others = inputs.vector(25, 7).inner();
-        let clipping = B::InnerBackend::clipping(vec![gradient.clone(), others], self.0).unwrap();
+        let beside = inputs.vector(26, 1).inner();
+        let clipping = B::InnerBackend::clipping(vec![gradient.clone(), others], beside, self.0).unwrap();
         let tensors = AdamWTensors { value, gradient, moments: [first, second.clone() * second] };
         let numbers = AdamWNumbers { keep: 0.99, step_size: 0.02, root: 0.4 };
         let updated = B::InnerBackend::adamw(tensors, clipping.clone(), numbers);
@@ -233,4 +234,23 @@ fn clipping_and_adamw_are_those_of_the_cpu() {
     for norm_max in [0.0, 1.0, 1e6] {
         compare(1e-5, &Update(norm_max));
     }
+}
+
+struct Losses;
+
+impl Computation for Losses {
+    fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
+        // More documents than a cube has units.
+        let (logits, targets) = (inputs.matrix(31, [150, 3]), inputs.matrix(32, [150, 3]).detach());
+        let labels: Vec<usize> = (0..150).map(|document| document % 3).collect();
+        let [learnt, shown] = B::losses(logits.clone(), targets, &labels);
+        let mut all = inputs.found(learnt.unsqueeze(), &[&logits], &[]);
+        all.push(values(shown.inner()));
+        all
+    }
+}
+
+#[test]
+fn losses_and_their_gradient_are_those_of_the_cpu() {
+    compare(1e-5, &Losses);
 }
