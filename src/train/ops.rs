@@ -43,5 +43,5 @@ pub(super) fn has_vulkan() -> bool {
     let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
     let is_filled =
         |folder: &&str| std::path::Path::new(folder).read_dir().is_ok_and(|mut files| files.next().is_some());
-    folders.iter().any(|folder| is_filled(&folder))
+    folders.iter().any(is_filled)
 }

@@ -6,18 +6,23 @@
 //! gradients, the clipping and the optimiser's update stay on the device.
 //!
 //! What autodiff makes of `select` is a loop over all indices in a few threads (burn-cubecl
-//! 0.21, `select_assign`). Packing and padding are each other's gradient (`attention`), and
+//! 0.21, `select_assign`). Packing and padding are each other's gradient (`packing`), and
 //! the rows of a table are added up by `embedding`.
 
-mod attention;
+#![expect(clippy::cast_possible_truncation, reason = "kernels count in words of 32 bits; see `launch::word`")]
+
 mod autodiff;
 mod embedding;
 mod inference;
 mod launch;
 mod loss;
 mod masks;
+mod norm;
 mod optimizer;
+mod packing;
 mod product;
+mod reduction;
 mod rows;
+mod softmax;
 #[cfg(all(test, feature = "wgpu"))]
 mod tests;

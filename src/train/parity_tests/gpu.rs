@@ -172,14 +172,14 @@ fn a_trial_on_a_gpu_has_the_figures_of_the_cpu_dropout_included() {
     let _alone = graph_lock();
     let root = tempfile::tempdir().unwrap();
     let job = job(root.path());
-    let (expected, on_cpu) = run::<super::Backend>(&job, &root.path().join("cpu"));
-    let (found, on_gpu) = run::<Gpu>(&job, &root.path().join("gpu"));
+    let (expected, reference) = run::<super::Backend>(&job, &root.path().join("cpu"));
+    let (found, outcome) = run::<Gpu>(&job, &root.path().join("gpu"));
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
         let near = |a: f64, b: f64| assert!((a - b).abs() < f64::from(TOLERANCE), "{found:?} {expected:?}");
         near(found.train_loss, expected.train_loss);
         near(found.validation.loss, expected.validation.loss);
     }
-    assert!((on_gpu.test.loss - on_cpu.test.loss).abs() < f64::from(TOLERANCE));
-    assert_eq!(on_gpu.test.confusion, on_cpu.test.confusion);
+    assert!((outcome.test.loss - reference.test.loss).abs() < f64::from(TOLERANCE));
+    assert_eq!(outcome.test.confusion, reference.test.confusion);
 }

@@ -16,13 +16,15 @@ use burn::{
 use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 
 use super::{
-    attention::{Layout, Rows, join, pack, pad, softmax_backward},
     embedding::rows_gradient,
     inference::{Attended, AttendedFirst, Plain, attend, attend_first, epsilon, linear, sizes},
     launch::{flat, primitive, reshaped, tensor},
     loss::losses,
+    norm::{self, NormInput, NormState},
+    packing::{Layout, Sizes, join, pack, pad},
     product::{batched, multiply, multiply_backward},
-    rows::{self, NormInput, NormState, column_sums},
+    rows::{self, column_sums},
+    softmax::{Rows, softmax_backward},
 };
 use crate::{
     settings::MatmulPrecision,
@@ -97,19 +99,19 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
         })
     }
 
-    fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
-        let drops = [norm.before, norm.after];
-        let [input, residual] = [norm.input, norm.residual].map(primitive);
-        let [bias, gamma, beta] = [norm.bias, norm.gamma, norm.beta].map(primitive);
+    fn residual_norm(inputs: Norm<Self>) -> Tensor<Self, 2> {
+        let drops = [inputs.before, inputs.after];
+        let [input, residual] = [inputs.input, inputs.residual].map(primitive);
+        let [bias, gamma, beta] = [inputs.bias, inputs.gamma, inputs.beta].map(primitive);
         let nodes = [&input, &bias, &residual, &gamma, &beta].map(|part| part.node.clone());
         let gamma = flat(gamma.primitive);
-        let [output, normal, inverse] = rows::norm(NormInput {
+        let [output, normal, inverse] = norm::norm(NormInput {
             input: flat(input.primitive),
             bias: flat(bias.primitive),
             residual: flat(residual.primitive),
             gamma: gamma.clone(),
             beta: flat(beta.primitive),
-            epsilon: epsilon(norm.epsilon),
+            epsilon: epsilon(inputs.epsilon),
             drops,
         });
         let prepared = Backward::<Plain<R, BT>, 5>::prepare::<NoCheckpointing>(NormOp, nodes);
@@ -288,7 +290,7 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 5> for NormOp {
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Plain<R, BT>>(&ops.node);
         let (tensors, drops) = ops.state;
-        let [by_input, by_residual, sums] = rows::norm_backward(NormState { tensors, drops }, gradient);
+        let [by_input, by_residual, sums] = norm::norm_backward(NormState { tensors, drops }, gradient);
         let width = sums.meta.num_elements() / 3;
         let part =
             |index: usize| primitive(tensor::<Plain<R, BT>, 1>(sums.clone()).narrow(0, index * width, width));
@@ -370,7 +372,7 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for ClsAttention
         ];
         let [first, second] = by_hidden.map(tensor::<Plain<R, BT>, 4>);
         let by_hidden = first + second;
-        let one = super::attention::Sizes { heads: 1, size: width };
+        let one = Sizes { heads: 1, size: width };
         let by_hidden = pack(primitive(by_hidden), &layout, one);
         let by_queries = tensor::<Plain<R, BT>, 4>(batched(by_scores, hidden));
         let by_queries = by_queries.reshape([sequences, heads, width]).swap_dims(0, 1);

@@ -6,8 +6,8 @@ use burn_cubecl::{CubeRuntime, ops::numeric::zeros, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 use super::{
-    attention::upload,
     launch::{UNITS, cubes, flat, units, word},
+    packing::upload,
 };
 
 /// A cube has one row of the table, and adds up the gradients of the tokens that read it.

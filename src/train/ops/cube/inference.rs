@@ -4,11 +4,13 @@ use burn::{nn::Linear, tensor::Tensor};
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, tensor::CubeTensor};
 
 use super::{
-    attention::{Layout, Rows, Sizes, pack, pad, softmax, split},
     launch::{flat, primitive, reshaped, tensor},
+    norm::{self, NormInput},
     optimizer,
+    packing::{Layout, Sizes, pack, pad, split},
     product::{batched, multiply},
-    rows::{self, NormInput},
+    rows,
+    softmax::{Rows, softmax},
 };
 use crate::{
     numbers::count,
@@ -50,15 +52,15 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
         tensor(rows::gelu(flat(primitive(input)), flat(primitive(bias))))
     }
 
-    fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
-        let [output, ..] = rows::norm(NormInput {
-            input: flat(primitive(norm.input)),
-            bias: flat(primitive(norm.bias)),
-            residual: flat(primitive(norm.residual)),
-            gamma: flat(primitive(norm.gamma)),
-            beta: flat(primitive(norm.beta)),
-            epsilon: epsilon(norm.epsilon),
-            drops: [norm.before, norm.after],
+    fn residual_norm(inputs: Norm<Self>) -> Tensor<Self, 2> {
+        let [output, ..] = norm::norm(NormInput {
+            input: flat(primitive(inputs.input)),
+            bias: flat(primitive(inputs.bias)),
+            residual: flat(primitive(inputs.residual)),
+            gamma: flat(primitive(inputs.gamma)),
+            beta: flat(primitive(inputs.beta)),
+            epsilon: epsilon(inputs.epsilon),
+            drops: [inputs.before, inputs.after],
         });
         tensor(output)
     }

@@ -4,9 +4,9 @@ use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 use super::{
-    attention::upload,
     launch::{UNITS, cubes, empty, flat, matrix, units, word},
-    rows::cube_sum,
+    packing::upload,
+    reduction::cube_sum,
 };
 
 /// One cube has all documents; a unit has the documents `unit`, `unit + units`, …

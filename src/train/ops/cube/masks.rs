@@ -2,12 +2,6 @@
 //!
 //! WGSL has no whole numbers of 64 bits on many devices, so a number is a low and a high word.
 
-// The macro makes a second form of each function, in which a reference says who owns a value on the device.
-#![expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the kernels' language passes structures by reference"
-)]
-
 use cubecl::prelude::*;
 
 use crate::train::masks::Dropout;
@@ -51,6 +45,6 @@ pub(super) fn factor(mask: &MaskNumbers, number: u32) -> f32 {
     // value ^ (value >> 31)
     let low_5 = low_4 ^ ((low_4 >> 31u32) | (high_4 << 1u32));
     let high_5 = high_4 ^ (high_4 >> 31u32);
-    let bits = select(number % 2 == 0, low_5, high_5);
+    let bits = select((number & 1u32) == 0u32, low_5, high_5);
     select(bits < mask.threshold, 0.0f32, mask.scale)
 }

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::{
     launch::{UNITS, cubes, elements, empty, flat, units, word},
-    rows::cube_sum,
+    reduction::cube_sum,
 };
 use crate::train::ops::inputs::{AdamWNumbers, AdamWTensors};
 

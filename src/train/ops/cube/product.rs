@@ -10,6 +10,7 @@ use cubek::{
     matmul::{
         definition::{MatmulElems, MatmulGlobalElems},
         launch::{Strategy, launch_ref},
+        routines::BlueprintStrategy,
     },
     std::InputBinding,
 };
@@ -34,7 +35,7 @@ pub(super) fn multiply<R: CubeRuntime>(
     shape[last] = b.meta.shape()[last];
     let output = empty(&a, shape);
     let (factor, strategy) = match precision {
-        MatmulPrecision::F32 => (DType::F32, Strategy::SimpleUnit(Default::default())),
+        MatmulPrecision::F32 => (DType::F32, Strategy::SimpleUnit(BlueprintStrategy::default())),
         MatmulPrecision::Tf32 => (DType::F32, Strategy::Auto),
         MatmulPrecision::Bf16 => (DType::BF16, Strategy::Auto),
     };
