@@ -14,24 +14,25 @@ use super::{
 #[cube(launch)]
 fn rows_kernel(
     gradient: &Array<f32>,
-    rows: &Array<u32>,
-    firsts: &Array<u32>,
-    tokens: &Array<u32>,
+    readers: &Array<u32>,
     table: &mut Array<f32>,
+    rows: u32,
     width: u32,
     #[comptime] units: u32,
 ) {
-    let place = CUBE_POS;
-    if place < rows.len() {
-        let first = firsts[place];
-        let end = firsts[place + 1];
-        let row = rows[place];
+    let place = CUBE_POS as u32;
+    if place < rows {
+        let row = readers[place as usize];
+        let first = readers[(rows + place) as usize];
+        let end = readers[(rows + place + 1u32) as usize];
+        // The tokens stand behind the rows and the first places.
+        let tokens = 2u32 * rows + 1u32;
         let mut column = UNIT_POS;
         while column < width {
             let mut sum = f32::new(0.0);
             let mut index = first;
             while index < end {
-                sum += gradient[(tokens[index as usize] * width + column) as usize];
+                sum += gradient[(readers[(tokens + index) as usize] * width + column) as usize];
                 index += 1u32;
             }
             table[(row * width + column) as usize] = sum;
@@ -54,25 +55,25 @@ pub(super) fn rows_gradient<R: CubeRuntime>(
         readers.entry(id).or_default().push(word(token));
     }
     let table = zeros(gradient.device.clone(), [entries, width].into(), gradient.dtype);
-    let rows: Vec<u32> = readers.keys().copied().collect();
-    let mut firsts = vec![0];
-    let mut tokens = Vec::with_capacity(ids.len());
-    for list in readers.into_values() {
-        tokens.extend(list);
-        firsts.push(word(tokens.len()));
-    }
+    let rows = readers.len();
+    // One upload: the rows, where the tokens of each begin and the last ones end, and the tokens.
+    let mut all: Vec<u32> = readers.keys().copied().collect();
+    let mut first = 0;
+    all.push(first);
+    all.extend(readers.values().map(|tokens| {
+        first += word(tokens.len());
+        first
+    }));
+    all.extend(readers.into_values().flatten());
     let table = flat(table);
-    let [rows_arg, firsts, tokens] =
-        [&rows, &firsts, &tokens].map(|values| upload(&gradient, values).into_array_arg());
     rows_kernel::launch(
         &table.client,
-        cubes(rows.len()),
+        cubes(rows),
         units(),
-        flat(gradient).into_array_arg(),
-        rows_arg,
-        firsts,
-        tokens,
+        flat(gradient.clone()).into_array_arg(),
+        upload(&gradient, &all).into_array_arg(),
         table.clone().into_array_arg(),
+        word(rows),
         word(width),
         UNITS,
     );
