@@ -17,8 +17,8 @@ use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 
 use super::{
     embedding::rows_gradient,
-    inference::{Attended, AttendedFirst, Plain, attend, attend_first, epsilon, linear, sizes},
-    launch::{flat, primitive, reshaped, tensor},
+    inference::{Attended, AttendedFirst, attend, attend_first, epsilon, linear, sizes},
+    launch::{Plain, flat, primitive, reshaped, tensor},
     loss::losses,
     norm::{self, NormInput, NormState},
     packing::{Layout, Sizes, join, pack, pad},
@@ -233,7 +233,7 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for RowsOp {
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Plain<R, BT>>(&ops.node);
         let (ids, shape) = ops.state;
-        let found = [rows_gradient(gradient, &ids, shape)];
+        let found = [rows_gradient(&gradient, &ids, shape)];
         register::<R, BT, 1>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }

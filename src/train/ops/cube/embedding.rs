@@ -46,7 +46,7 @@ fn rows_kernel(
 // A row that several tokens read is added up by one cube, in the order of the tokens: no atomic additions, so that the
 // result is the same in each run.
 pub(super) fn rows_gradient<R: CubeRuntime>(
-    gradient: CubeTensor<R>,
+    gradient: &CubeTensor<R>,
     ids: &[u32],
     [entries, width]: [usize; 2],
 ) -> CubeTensor<R> {
@@ -71,7 +71,7 @@ pub(super) fn rows_gradient<R: CubeRuntime>(
         cubes(rows),
         units(),
         flat(gradient.clone()).into_array_arg(),
-        upload(&gradient, &all).into_array_arg(),
+        upload(gradient, &all).into_array_arg(),
         table.clone().into_array_arg(),
         word(rows),
         word(width),

@@ -1,10 +1,10 @@
 //! The operations without gradients, and the optimiser's.
 
 use burn::{nn::Linear, tensor::Tensor};
-use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, tensor::CubeTensor};
+use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 
 use super::{
-    launch::{flat, primitive, reshaped, tensor},
+    launch::{Plain, flat, primitive, reshaped, tensor},
     norm::{self, NormInput},
     optimizer,
     packing::{Layout, Sizes, pack, pad, split},
@@ -23,9 +23,6 @@ use crate::{
         },
     },
 };
-
-/// The backend of `R`, with the kinds of numbers that this program uses.
-pub(super) type Plain<R, BT> = CubeBackend<R, f32, i32, BT>;
 
 impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
     fn product(
@@ -166,7 +163,7 @@ pub(super) fn attend_first<R: CubeRuntime, BT: BoolElement>(
     attention: &Attention,
 ) -> AttendedFirst<R> {
     let layout = Layout::of(attention, &hidden);
-    let (heads, sequences, longest) = (attention.heads, layout.sequences, layout.longest);
+    let (heads, sequences) = (attention.heads, layout.sequences);
     let width = queries.meta.num_elements() / (heads * sequences);
     let hidden = pad(hidden, &layout, Sizes { heads: 1, size: width });
     let queries = tensor::<Plain<R, BT>, 3>(reshaped(queries, [heads, sequences, width])).swap_dims(0, 1);
@@ -180,6 +177,5 @@ pub(super) fn attend_first<R: CubeRuntime, BT: BoolElement>(
     let attended = tensor::<Plain<R, BT>, 4>(batched(weights, tensor(hidden.clone())));
     let all = Tensor::cat(vec![attended, sums], 3).reshape([sequences, heads, width + 1]).swap_dims(0, 1);
     let output = reshaped(primitive(all), [heads * sequences, width + 1]);
-    debug_assert_eq!(longest, layout.longest);
     AttendedFirst { output, parts: [hidden, queries, probabilities], layout }
 }

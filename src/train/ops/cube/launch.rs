@@ -1,8 +1,11 @@
 //! Tensors on a device as the kernels take them, and the sizes of launches.
 
 use burn::tensor::{DType, Shape, Tensor, TensorPrimitive, backend::Backend, ops::FloatTensor};
-use burn_cubecl::{CubeRuntime, kernel::into_contiguous, tensor::CubeTensor};
+use burn_cubecl::{CubeBackend, CubeRuntime, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::prelude::*;
+
+/// The backend of `R`, with the kinds of numbers that this program uses.
+pub(super) type Plain<R, BT> = CubeBackend<R, f32, i32, BT>;
 
 /// The units of a cube that work on one row together, or on elements side by side.
 pub(super) const UNITS: u32 = 128;

@@ -14,6 +14,51 @@ use super::{
 };
 use crate::train::masks::Dropout;
 
+/// Reads a unit's columns of `before(input + bias) + residual` of a row into `values`, and returns their sum.
+#[cube]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn read_row(
+    input: &Array<f32>,
+    bias: &Array<f32>,
+    residual: &Array<f32>,
+    before: &MaskNumbers,
+    values: &mut Array<f32>,
+    row: u32,
+    #[comptime] width: u32,
+    #[comptime] is_masked: bool,
+    #[comptime] units: u32,
+) -> f32 {
+    let mut sum = f32::new(0.0);
+    for part in 0..comptime!(width.div_ceil(units)) {
+        let column = part * units + UNIT_POS;
+        if column < width {
+            let number = row * width + column;
+            let mut value = input[number as usize] + bias[column as usize];
+            if comptime!(is_masked) {
+                value *= factor(before, number);
+            }
+            value += residual[number as usize];
+            values[part as usize] = value;
+            sum += value;
+        }
+    }
+    sum
+}
+
+/// Takes `mean` from a unit's columns of a row, and returns the sum of their squares.
+#[cube]
+fn centre(values: &mut Array<f32>, mean: f32, #[comptime] width: u32, #[comptime] units: u32) -> f32 {
+    let mut squares = f32::new(0.0);
+    for part in 0..comptime!(width.div_ceil(units)) {
+        if part * units + UNIT_POS < width {
+            let centred = values[part as usize] - mean;
+            values[part as usize] = centred;
+            squares += centred * centred;
+        }
+    }
+    squares
+}
+
 /// A cube has one row. A unit has the columns `unit`, `unit + units`, …
 #[cube(launch)]
 #[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
@@ -35,34 +80,13 @@ fn norm_kernel(
 ) {
     let row = CUBE_POS as u32;
     if row < inverse.len() as u32 {
-        let columns = comptime!(width.div_ceil(units));
-        let mut values = Array::<f32>::new(comptime!(columns as usize));
-        let mut sum = f32::new(0.0);
-        for part in 0..columns {
-            let column = part * units + UNIT_POS;
-            if column < width {
-                let number = row * width + column;
-                let mut value = input[number as usize] + bias[column as usize];
-                if comptime!(masked[0]) {
-                    value *= factor(before, number);
-                }
-                value += residual[number as usize];
-                values[part as usize] = value;
-                sum += value;
-            }
-        }
+        let mut values = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
+        let sum =
+            read_row(input, bias, residual, before, &mut values, row, width, comptime!(masked[0]), units);
         let mean = cube_sum(sum, units) / f32::cast_from(width);
-        let mut squares = f32::new(0.0);
-        for part in 0..columns {
-            if part * units + UNIT_POS < width {
-                let centred = values[part as usize] - mean;
-                values[part as usize] = centred;
-                squares += centred * centred;
-            }
-        }
-        let variance = cube_sum(squares, units) / f32::cast_from(width);
-        let scale = 1.0f32 / f32::sqrt(variance + epsilon);
-        for part in 0..columns {
+        let squares = centre(&mut values, mean, width, units);
+        let scale = 1.0f32 / f32::sqrt(cube_sum(squares, units) / f32::cast_from(width) + epsilon);
+        for part in 0..comptime!(width.div_ceil(units)) {
             let column = part * units + UNIT_POS;
             if column < width {
                 let number = row * width + column;
@@ -123,6 +147,81 @@ pub(super) fn norm<R: CubeRuntime>(norm: NormInput<R>) -> [CubeTensor<R>; 3] {
     [output, normal, inverse]
 }
 
+/// A unit's sums over the rows of a block, by part: of the gradients by bias, gamma and beta.
+#[derive(CubeType)]
+struct BlockSums {
+    bias: Array<f32>,
+    gamma: Array<f32>,
+    beta: Array<f32>,
+}
+
+#[cube]
+impl BlockSums {
+    fn zero(#[comptime] parts: u32) -> BlockSums {
+        let mut bias = Array::<f32>::new(comptime!(parts as usize));
+        let mut gamma = Array::<f32>::new(comptime!(parts as usize));
+        let mut beta = Array::<f32>::new(comptime!(parts as usize));
+        for part in 0..parts {
+            bias[part as usize] = 0.0f32;
+            gamma[part as usize] = 0.0f32;
+            beta[part as usize] = 0.0f32;
+        }
+        BlockSums { bias, gamma, beta }
+    }
+
+    /// Writes the sums of a cube's units side by side: bias, gamma, beta.
+    fn write(&self, sums: &mut Array<f32>, #[comptime] width: u32, #[comptime] units: u32) {
+        for part in 0..comptime!(width.div_ceil(units)) {
+            let column = part * units + UNIT_POS;
+            if column < width {
+                let place = CUBE_POS as u32 * (3u32 * width) + column;
+                sums[place as usize] = self.bias[part as usize];
+                sums[(place + width) as usize] = self.gamma[part as usize];
+                sums[(place + 2u32 * width) as usize] = self.beta[part as usize];
+            }
+        }
+    }
+}
+
+/// Writes a unit's columns of g = D · after · γ of a row into `scaled`, adds to the sums by gamma and beta, and returns
+/// the unit's parts of Σ g and Σ g · n.
+#[cube]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn scale_row(
+    gamma: &Array<f32>,
+    normal: &Array<f32>,
+    gradient: &Array<f32>,
+    after: &MaskNumbers,
+    scaled: &mut Array<f32>,
+    sums: &mut BlockSums,
+    row: u32,
+    rows: u32,
+    #[comptime] width: u32,
+    #[comptime] is_masked: bool,
+    #[comptime] units: u32,
+) -> (f32, f32) {
+    let mut sum = f32::new(0.0);
+    let mut along = f32::new(0.0);
+    for part in 0..comptime!(width.div_ceil(units)) {
+        let column = part * units + UNIT_POS;
+        if column < width && row < rows {
+            let number = row * width + column;
+            let mut value = gradient[number as usize];
+            if comptime!(is_masked) {
+                value *= factor(after, number);
+            }
+            let n = normal[number as usize];
+            sums.gamma[part as usize] += value * n;
+            sums.beta[part as usize] += value;
+            let value = value * gamma[column as usize];
+            scaled[part as usize] = value;
+            sum += value;
+            along += value * n;
+        }
+    }
+    (sum, along)
+}
+
 /// A cube has a block of rows, one after another. `sums` gets the cube's sums of the gradients by bias, gamma and beta.
 // For one row, with n the normalised row and D the gradient by the result:
 //   by β: D · after     by γ: D · after · n     g = D · after · γ
@@ -147,67 +246,45 @@ fn norm_backward_kernel(
     let rows = inverse.len() as u32;
     let first = CUBE_POS as u32 * block;
     if first < rows {
-        let columns = comptime!(width.div_ceil(units));
-        let mut scaled = Array::<f32>::new(comptime!(columns as usize));
-        let mut bias_sums = Array::<f32>::new(comptime!(columns as usize));
-        let mut gamma_sums = Array::<f32>::new(comptime!(columns as usize));
-        let mut beta_sums = Array::<f32>::new(comptime!(columns as usize));
-        for part in 0..columns {
-            bias_sums[part as usize] = 0.0f32;
-            gamma_sums[part as usize] = 0.0f32;
-            beta_sums[part as usize] = 0.0f32;
-        }
+        let mut scaled = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
+        let mut own = BlockSums::zero(comptime!(width.div_ceil(units)));
         for offset in 0..block {
-            let row = first + offset;
             // Rows that are not there have gradients of 0; all units must reach the sums.
-            let mut sum = f32::new(0.0);
-            let mut along = f32::new(0.0);
-            for part in 0..columns {
-                let column = part * units + UNIT_POS;
-                if column < width && row < rows {
-                    let number = row * width + column;
-                    let mut value = gradient[number as usize];
-                    if comptime!(masked[1]) {
-                        value *= factor(after, number);
-                    }
-                    let n = normal[number as usize];
-                    gamma_sums[part as usize] += value * n;
-                    beta_sums[part as usize] += value;
-                    let value = value * gamma[column as usize];
-                    scaled[part as usize] = value;
-                    sum += value;
-                    along += value * n;
-                }
-            }
+            let row = first + offset;
+            let after_masked = comptime!(masked[1]);
+            let (sum, along) = scale_row(
+                gamma,
+                normal,
+                gradient,
+                after,
+                &mut scaled,
+                &mut own,
+                row,
+                rows,
+                width,
+                after_masked,
+                units,
+            );
             let mean = cube_sum(sum, units) / f32::cast_from(width);
             sync_cube();
             let slope = cube_sum(along, units) / f32::cast_from(width);
             sync_cube();
-            for part in 0..columns {
+            for part in 0..comptime!(width.div_ceil(units)) {
                 let column = part * units + UNIT_POS;
                 if column < width && row < rows {
                     let number = row * width + column;
-                    let centred = scaled[part as usize] - mean - normal[number as usize] * slope;
-                    let value = inverse[row as usize] * centred;
+                    let mut value = scaled[part as usize] - mean - normal[number as usize] * slope;
+                    value *= inverse[row as usize];
                     by_residual[number as usize] = value;
-                    let mut masked_value = value;
                     if comptime!(masked[0]) {
-                        masked_value = value * factor(before, number);
+                        value *= factor(before, number);
                     }
-                    by_input[number as usize] = masked_value;
-                    bias_sums[part as usize] += masked_value;
+                    by_input[number as usize] = value;
+                    own.bias[part as usize] += value;
                 }
             }
         }
-        for part in 0..columns {
-            let column = part * units + UNIT_POS;
-            if column < width {
-                let place = CUBE_POS as u32 * (3u32 * width) + column;
-                sums[place as usize] = bias_sums[part as usize];
-                sums[(place + width) as usize] = gamma_sums[part as usize];
-                sums[(place + 2u32 * width) as usize] = beta_sums[part as usize];
-            }
-        }
+        own.write(sums, width, units);
     }
 }
 

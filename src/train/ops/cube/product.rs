@@ -15,10 +15,7 @@ use cubek::{
     std::InputBinding,
 };
 
-use super::{
-    inference::Plain,
-    launch::{empty, primitive, tensor},
-};
+use super::launch::{Plain, empty, primitive, tensor};
 use crate::settings::MatmulPrecision;
 
 /// `a`, `[…, m, k]`, times `b`, `[…, k, n]`: f32, `[…, m, n]`. The dimensions before the last two are equal.

@@ -39,6 +39,31 @@ struct QueryPlace {
     query: u32,
 }
 
+/// The place of the query that a cube has.
+#[cube]
+fn query_place(row: u32, queries: u32, heads: u32) -> QueryPlace {
+    QueryPlace { sequence: row / (queries * heads), head: (row / queries) % heads, query: row % queries }
+}
+
+/// The largest of `length` scores from `first` on, and the sum of their exponentials over it.
+#[cube]
+fn normalisers(scores: &Array<f32>, first: u32, length: u32, #[comptime] units: u32) -> (f32, f32) {
+    let mut highest = f32::new(-3.0e38);
+    let mut key = UNIT_POS;
+    while key < length {
+        highest = f32::max(highest, scores[(first + key) as usize]);
+        key += units;
+    }
+    let highest = cube_max(highest, units);
+    let mut sum = f32::new(0.0);
+    let mut key = UNIT_POS;
+    while key < length {
+        sum += f32::exp(scores[(first + key) as usize] - highest);
+        key += units;
+    }
+    (highest, cube_sum(sum, units))
+}
+
 /// A cube has the scores of one query, over the keys of its sequence.
 #[cube(launch)]
 #[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
@@ -57,35 +82,16 @@ fn softmax_kernel(
     #[comptime] units: u32,
 ) {
     let row = CUBE_POS as u32;
-    let rows = probabilities.len() as u32 / longest;
-    if row < rows {
-        let place = QueryPlace {
-            sequence: row / (queries * heads),
-            head: (row / queries) % heads,
-            query: row % queries,
-        };
-        let start = starts[place.sequence as usize];
-        let mut length = starts[(place.sequence + 1u32) as usize] - start;
+    if row < probabilities.len() as u32 / longest {
+        let place = query_place(row, queries, heads);
+        let mut length = starts[(place.sequence + 1u32) as usize] - starts[place.sequence as usize];
         let number = first_number(starts, squares, &place, heads, only_first);
         if place.query >= length {
             // The query is padding.
             length = 0u32;
         }
         let first = row * longest;
-        let mut highest = f32::new(-3.0e38);
-        let mut key = UNIT_POS;
-        while key < length {
-            highest = f32::max(highest, scores[(first + key) as usize]);
-            key += units;
-        }
-        let highest = cube_max(highest, units);
-        let mut sum = f32::new(0.0);
-        let mut key = UNIT_POS;
-        while key < length {
-            sum += f32::exp(scores[(first + key) as usize] - highest);
-            key += units;
-        }
-        let total = cube_sum(sum, units);
+        let (highest, total) = normalisers(scores, first, length, units);
         let mut key = UNIT_POS;
         while key < longest {
             let mut probability = f32::new(0.0);
@@ -165,13 +171,8 @@ fn softmax_backward_kernel(
     #[comptime] units: u32,
 ) {
     let row = CUBE_POS as u32;
-    let rows = probabilities.len() as u32 / longest;
-    if row < rows {
-        let place = QueryPlace {
-            sequence: row / (queries * heads),
-            head: (row / queries) % heads,
-            query: row % queries,
-        };
+    if row < probabilities.len() as u32 / longest {
+        let place = query_place(row, queries, heads);
         let number = first_number(starts, squares, &place, heads, only_first);
         let first = row * longest;
         let mut along = f32::new(0.0);
