@@ -14,6 +14,7 @@ use crate::{
     data::DataError,
     display::plain,
     fingerprint::FingerprintError,
+    settings::MatmulPrecision,
     system::files,
     trial::{FailureKind, TrialId},
 };
@@ -132,9 +133,9 @@ pub enum TrainError {
         /// The feature of the package.
         feature: &'static str,
     },
-    /// The backend has no products of bf16.
-    #[error("`matmul_precision = \"bf16\"` is for CPU devices of a build with the feature flex")]
-    NoBf16,
+    /// The backend has no products of this precision.
+    #[error("`matmul_precision = \"{}\"` is for {}", .0.as_str(), devices_with(*.0))]
+    Precision(MatmulPrecision),
     /// Trials that were to be trained together are not of one shape.
     #[error("trials {first} and {trial} cannot be trained together: their jobs do not have the same shape")]
     NotTogether {
@@ -192,7 +193,7 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver | Self::NotTogether { .. } => {
+            Self::NoBackend { .. } | Self::Precision(_) | Self::NoDriver | Self::NotTogether { .. } => {
                 FailureKind::Spawn
             }
         }
@@ -230,5 +231,13 @@ pub(crate) fn stop_later(result: Result<(), Unfinished>) -> Result<Result<(), St
         Ok(()) => Ok(Ok(())),
         Err(Unfinished::Stopped) => Ok(Err(Stopped)),
         Err(Unfinished::Failed(error)) => Err(error),
+    }
+}
+/// The devices that have products of this precision, in the words of an error.
+const fn devices_with(precision: MatmulPrecision) -> &'static str {
+    match precision {
+        MatmulPrecision::F32 => "all devices",
+        MatmulPrecision::Tf32 => "NVIDIA GPUs",
+        MatmulPrecision::Bf16 => "CPU devices of a build with the feature flex, and NVIDIA GPUs",
     }
 }

@@ -411,7 +411,7 @@ fn a_worker_whose_last_trial_fails_leaves() {
 #[test]
 fn after_any_other_failure_the_others_save_and_stop_unheard() {
     let (lines, left) = serve_pair(&mut |listener| {
-        listener.on_end(0, Err(TrainError::NoBf16));
+        listener.on_end(0, Err(TrainError::NoDriver));
         assert_eq!(listener.on_report(1, Report::Progress(progress(1))), Err(Stopped));
         listener.on_end(1, Ok(Ending::Stopped));
         Ok(())

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::{numbers::small_count, settings::Aggregate};
+use crate::{numbers::small_count, settings::Aggregate, train::ops::fused::Fused};
 
 /// Computes the logits of each document, `[documents, classes]`, from the logits of chunks, `[chunks, classes]`.
 ///
 /// `documents`: the range of each document's chunks. The ranges are in order, cover all chunks, and none is empty.
-pub(crate) fn aggregate<B: Backend>(
+pub(crate) fn aggregate<B: Fused>(
     logits: Tensor<B, 2>,
     documents: &[Range<usize>],
     aggregate: Aggregate,
@@ -29,7 +29,7 @@ pub(crate) fn aggregate<B: Backend>(
             }
             let shares =
                 Tensor::<B, 2>::from_data(TensorData::new(shares, [documents.len(), chunks]), &device);
-            shares.matmul(logits)
+            B::multiply(shares, logits)
         }
         Aggregate::Max => {
             let longest = documents.iter().map(Range::len).max().unwrap_or(0);
@@ -54,7 +54,7 @@ pub(crate) fn aggregate<B: Backend>(
 ///
 /// `trials`: by trial the ranges of its documents' chunks; one list where all trials have the same. A trial may have
 /// fewer chunks and documents than others: what stands in the place of its missing documents means nothing.
-pub(crate) fn aggregate_stacked<B: Backend>(
+pub(crate) fn aggregate_stacked<B: Fused>(
     logits: Tensor<B, 3>,
     trials: &[Vec<Range<usize>>],
     aggregate: Aggregate,
@@ -76,7 +76,9 @@ pub(crate) fn aggregate_stacked<B: Backend>(
                 }
             }
             let shares = TensorData::new(shares, [trials.len(), documents, chunks]);
-            Tensor::<B, 3>::from_data(shares, &device).matmul(logits)
+            let shares = Tensor::<B, 3>::from_data(shares, &device);
+            let shares = if trials.len() < stack { shares.repeat_dim(0, stack) } else { shares };
+            B::multiply(shares, logits)
         }
         Aggregate::Max => {
             let longest = trials.iter().flatten().map(Range::len).max().unwrap_or(0);

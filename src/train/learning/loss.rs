@@ -40,9 +40,20 @@ impl Objective {
         labels.map(|label| f64::from(self.weights[label])).sum()
     }
 
-    /// What the logarithms of the probabilities are multiplied by, `[documents · classes]` row by row: the sum of the
-    /// products is the loss of documents with these labels.
-    pub(crate) fn targets(&self, labels: &[usize]) -> Vec<f32> {
+    /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
+    pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
+        let targets = self.targets(&logits, labels);
+        (activation::log_softmax(logits, 1) * targets).sum()
+    }
+
+    /// What ln p is multiplied by in the loss, `[documents, classes]`, on the device of `logits`.
+    pub(crate) fn targets<B: Backend>(&self, logits: &Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 2> {
+        let targets = TensorData::new(self.target_values(labels), logits.dims());
+        Tensor::from_data(targets, &logits.device())
+    }
+
+    /// The same, `[documents · classes]` row by row, in this process's memory.
+    pub(crate) fn target_values(&self, labels: &[usize]) -> Vec<f32> {
         let spread = self.smoothing / small_count(self.weights.len());
         let mut targets = Vec::with_capacity(labels.len() * self.weights.len());
         for &label in labels {
@@ -52,13 +63,6 @@ impl Objective {
             }));
         }
         targets
-    }
-
-    /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
-    pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
-        let targets = TensorData::new(self.targets(labels), logits.dims());
-        let targets = Tensor::from_data(targets, &logits.device());
-        (activation::log_softmax(logits, 1) * targets).sum()
     }
 }
 

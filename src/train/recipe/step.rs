@@ -1,17 +1,19 @@
 //! One optimiser step.
 
-use super::{
-    frozen::{ForwardPass, FrozenPart},
-    learner::Learner,
-    running_trial::RunningTrial,
-};
+use burn::tensor::Tensor;
+
+use super::{frozen::ForwardPass, learner::Learner, running_trial::RunningTrial};
 use crate::{
     data::SplitName,
-    numbers::count,
     train::{
         backend::Compute,
         error::TrainError,
-        learning::{aggregate::aggregate, gradients::Gradients, loss::cross_entropy},
+        learning::{
+            adamw::Clipping,
+            aggregate::aggregate,
+            gradients::Gradients,
+            loss::{Objective, cross_entropy},
+        },
         masks::{self, Masks},
         ops::row_sink::RowSink,
         tensors::values,
@@ -21,31 +23,6 @@ use crate::{
 /// The largest number of padded tokens in one forward and backward pass. A larger batch is cut into micro-batches, whose
 /// gradients add up to those of the same step.
 const MICRO_BATCH_TOKENS_MAX: usize = 16_384;
-
-/// The training loss of one step.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StepLoss {
-    /// Summed over documents.
-    pub(super) sum: f64,
-    pub(super) documents: usize,
-}
-
-impl<C: Compute> Learner<C> {
-    /// Counts a step with this loss, whose gradients have the norm `norm`.
-    ///
-    /// # Errors
-    /// When one of them is not finite: nothing that comes of the step is of use.
-    pub(super) fn count_step(&mut self, loss: StepLoss, norm: f64) -> Result<(), TrainError> {
-        let StepLoss { sum, documents } = loss;
-        self.step += 1;
-        if !sum.is_finite() || !norm.is_finite() {
-            let loss = if sum.is_finite() { norm } else { sum / count(documents) };
-            return Err(TrainError::NonFinite { step: self.step, loss });
-        }
-        self.loss.add(sum, documents);
-        Ok(())
-    }
-}
 
 impl<C: Compute> RunningTrial<'_, C> {
     /// Makes one optimiser step over the documents of `batch`, at the learning rate `rate`.
@@ -59,7 +36,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         let micro_batches = self.micro_batches(&mut learner, batch);
         let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
         let mut gradients = Gradients::new();
-        let mut loss = 0.0;
+        let mut loss = StepLoss::<C>::default();
         for (micro, documents) in micro_batches.iter().enumerate() {
             let masks = self.masks(learner.step, micro);
             let sink = RowSink::default();
@@ -68,39 +45,49 @@ impl<C: Compute> RunningTrial<'_, C> {
             let logits = input.logits(&learner.model, documents, pass, self.device);
             let logits = aggregate(logits, &train.chunk_ranges(documents), self.settings().aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
-            loss += cross_entropy(&values(logits.clone().inner()), &labels);
+            let objective = loss.add(&self.objective, logits, &labels);
             // Divided by the total of the whole batch: micro-batches then add up to the mean over the batch, whatever
             // their sizes.
-            let backward = (self.objective.sum(logits, &labels) / total).backward();
+            let backward = (objective / total).backward();
             gradients.add(&learner.model, backward);
             gradients.add_rows(&sink);
         }
-        self.update(learner, gradients, StepLoss { sum: loss, documents: batch.len() }, rate)
+        let norm_max = self.settings().gradient_clip;
+        let on_device = loss.on_device.and_then(|loss| gradients.clipping_on_device(loss, norm_max));
+        let Some(clipping) = on_device else {
+            return self.update(learner, gradients, loss.on_host, batch.len(), rate);
+        };
+        learner.step += 1;
+        let factor = Clipping::Device(clipping.clone());
+        learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
+        // What a step without a number has made of the parameters is dropped with the learner.
+        learner.take_loss_later(clipping, batch.len())?;
+        Ok(learner)
     }
 
-    /// Ends a step whose loss is `loss`: updates the parameters by `gradients`, clipped, at the learning rate `rate`.
+    /// Ends a step whose loss, summed over `documents`, is in this process's memory: updates the parameters by
+    /// `gradients`, clipped, at the learning rate `rate`.
     pub(super) fn update(
         &self,
         mut learner: Learner<C>,
         gradients: Gradients<C>,
-        loss: StepLoss,
+        loss: f64,
+        documents: usize,
         rate: f64,
     ) -> Result<Learner<C>, TrainError> {
+        learner.step += 1;
         let norm = gradients.norm();
-        learner.count_step(loss, norm)?;
-        let scale = clipping_factor(norm, self.settings().gradient_clip);
+        learner.take_loss(learner.step, loss, norm, documents)?;
+        let factor = Clipping::Host(clipping_factor(norm, self.settings().gradient_clip));
         // By value: parameters that nothing else holds are updated in place.
-        learner.model = learner.optimizer.step(learner.model, gradients, rate, scale);
+        learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
         Ok(learner)
     }
 
     /// The dropout of the pass over one micro-batch of a step.
     pub(super) fn masks(&self, step: u64, micro: usize) -> Masks {
         let key = masks::key(&[self.job.trial.seed, 0xD809, step, micro as u64]);
-        // Over a frozen encoder dropout is applied to one row for each chunk. Its masks are made in this process on any
-        // device, so that they are the same for a trial alone and together with others.
-        let on_host = C::ON_HOST || self.frozen.part == FrozenPart::Whole;
-        Masks::new(self.settings().dropout, key, on_host)
+        Masks::new(self.settings().dropout, key)
     }
 
     /// Cuts `batch` as the settings ask, further where memory has run out before, and further where documents are long.
@@ -110,6 +97,37 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.saved.is_cut |= documents_max < planned;
         let parts = batch.chunks(documents_max);
         parts.flat_map(|part| self.corpus.train.groups(part, MICRO_BATCH_TOKENS_MAX)).collect()
+    }
+}
+
+/// The training loss of a step that is shown, summed over documents; it lies where the gradients lie.
+struct StepLoss<C: Compute> {
+    on_host: f64,
+    /// `[1]`
+    on_device: Option<Tensor<C::InnerBackend, 1>>,
+}
+
+impl<C: Compute> Default for StepLoss<C> {
+    fn default() -> Self {
+        Self { on_host: 0.0, on_device: None }
+    }
+}
+
+impl<C: Compute> StepLoss<C> {
+    /// Adds the loss of `logits`, `[documents, classes]`, and returns the one that is learnt from.
+    fn add(&mut self, objective: &Objective, logits: Tensor<C, 2>, labels: &[usize]) -> Tensor<C, 1> {
+        if C::ON_HOST {
+            self.on_host += cross_entropy(&values(logits.clone().inner()), labels);
+            return objective.sum(logits, labels);
+        }
+        let targets = objective.targets(&logits, labels);
+        let [learnt, shown] = C::losses(logits, targets, labels);
+        let shown = shown.inner();
+        self.on_device = Some(match self.on_device.take() {
+            Some(sum) => sum + shown,
+            None => shown,
+        });
+        learnt
     }
 }
 

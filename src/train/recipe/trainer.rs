@@ -17,7 +17,7 @@ use crate::{
     checkpoint::Checkpoint,
     event::Outcome,
     job::{Attempt, Job},
-    settings::{MatmulPrecision, Settings},
+    settings::Settings,
     system::files::Place,
     train::{
         backend::{Compute, Engine},
@@ -262,8 +262,8 @@ fn check_settings<C: Compute>(settings: &Settings, config: &EncoderConfig) -> Re
     if length > window {
         return Err(TrainError::Window { length, window });
     }
-    if settings.matmul_precision == MatmulPrecision::Bf16 && !C::HAS_BF16 {
-        return Err(TrainError::NoBf16);
+    if !C::PRECISIONS.contains(&settings.matmul_precision) {
+        return Err(TrainError::Precision(settings.matmul_precision));
     }
     Ok(())
 }

@@ -140,6 +140,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
+        learner.read_losses()?;
         let Measured { scores, .. } = self.measure(&learner.model.valid(), SplitName::Validation, observe);
         self.judge(learner, scores, learning_rate, planned, observe)
     }

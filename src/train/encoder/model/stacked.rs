@@ -53,10 +53,6 @@ impl<B: Backend> StackedLinear<B> {
         StackedLinear { weight: change(weight, self.weight), bias: change(bias, self.bias) }
     }
 
-    fn forward(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
-        rows.matmul(self.weight.clone()) + self.bias.clone()
-    }
-
     /// The layer of the trial at `place`, with the parameters that are updated from now on as those of `layer` were.
     fn write_to(&self, place: usize, layer: Linear<B>) -> Linear<B> {
         let of = |stack: &Tensor<B, 3>| stack.clone().narrow(0, place, 1);
@@ -64,6 +60,15 @@ impl<B: Backend> StackedLinear<B> {
         let weight = of(&self.weight).reshape([inputs, outputs]);
         let bias = layer.bias.map(|bias| replaced(bias, of(&self.bias).reshape([outputs])));
         Linear { weight: replaced(layer.weight, weight), bias }
+    }
+}
+
+impl<B: Fused> StackedLinear<B> {
+    /// `rows`, `[trials, rows, inputs]`, or `[1, rows, inputs]` for all trials, through each trial's layer.
+    fn forward(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
+        let ([trials, ..], [given, ..]) = (self.weight.dims(), rows.dims());
+        let rows = if given < trials { rows.repeat_dim(0, trials) } else { rows };
+        B::multiply(rows, self.weight.clone()) + self.bias.clone()
     }
 }
 
@@ -112,7 +117,9 @@ impl<B: Backend> StackedHead<B> {
         });
         all
     }
+}
 
+impl<B: Fused> StackedHead<B> {
     /// Logits, `[trials, chunks, classes]`, from the encoder's output for each chunk, `[trials, chunks, width]`, or
     /// `[1, chunks, width]` where all trials have the same. `drop` applies each trial's dropout at the next place.
     pub(crate) fn classify(

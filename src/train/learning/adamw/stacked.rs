@@ -42,7 +42,7 @@ impl<B: Backend> StackedUpdate<B> {
         let (mut roots, mut sizes, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for (optimizer, rate) in optimizers {
             optimizer.steps += 1;
-            let own = Update::new(rate * optimizer.rates.of(HEAD), 1.0, optimizer.steps);
+            let own = Update::new(rate * optimizer.rates.of(HEAD), optimizer.steps);
             roots.push(own.correction_2.sqrt() as f32);
             sizes.push((own.rate / own.correction_1) as f32);
             kept.push((1.0 - own.rate * optimizer.weight_decay) as f32);

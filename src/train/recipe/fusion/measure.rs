@@ -15,6 +15,7 @@ use crate::{
         encoder::model::{classifier::Classifier, stacked::StackedHead},
         learning::{aggregate::aggregate_stacked, loss::probabilities},
         observe::Report,
+        ops::fused::Fused,
         recipe::trial::Measured,
         tensors::values,
         text::corpus::TokenizedSplit,
@@ -85,7 +86,7 @@ impl<'a, C: Compute> Group<'a, C> {
     fn passes(&self, split: &TokenizedSplit) -> Vec<Vec<usize>> {
         match self.parameters {
             // As for a trial alone, so that products have the same shapes, and sums the same order.
-            Parameters::ByTrial => split.forward_groups(),
+            Parameters::ByTrial => split.forward_groups(C::InnerBackend::FORWARD_TOKENS_MAX),
             Parameters::Resident(_) => groups_of_chunks(split),
         }
     }

@@ -14,9 +14,7 @@ use super::{
     resident::Resident,
     step::totals,
 };
-use crate::train::{
-    backend::Compute, learning::adamw::stacked::StackedUpdate, recipe::step::StepLoss, tensors::values,
-};
+use crate::train::{backend::Compute, learning::adamw::stacked::StackedUpdate, tensors::values};
 
 /// The gradients of each parameter, `[trials, rows, columns]`, by its path.
 type StackedGradients<B> = BTreeMap<&'static str, Tensor<B, 3>>;
@@ -52,9 +50,13 @@ impl<'a, C: Compute> Group<'a, C> {
         let (losses, norms) = read(logits, squares, &members, &passes);
         let steps = members.into_iter().zip(losses).zip(norms).zip(micro_batches);
         steps
-            .map(|(((member, sum), norm), batch)| {
-                let loss = StepLoss { sum, documents: batch.iter().map(Vec::len).sum() };
-                member.with_learner(|_, mut learner| learner.count_step(loss, norm).map(|()| learner))
+            .map(|(((member, loss), norm), batch)| {
+                let documents = batch.iter().map(Vec::len).sum();
+                member.with_learner(|_, mut learner| {
+                    learner.step += 1;
+                    learner.take_loss(learner.step, loss, norm, documents)?;
+                    Ok(learner)
+                })
             })
             .collect()
     }

@@ -19,7 +19,7 @@ use crate::{
         encoder::model::{classifier::Classifier, stacked::StackedHead},
         learning::{aggregate::aggregate_stacked, gradients::Gradients},
         masks::{Dropout, Masks},
-        recipe::{frozen::FrozenInput, step::StepLoss},
+        recipe::frozen::FrozenInput,
         tensors::values,
     },
 };
@@ -73,10 +73,10 @@ impl<'a, C: Compute> Group<'a, C> {
         }
         let steps = members.into_iter().zip(gradients).zip(losses).zip(micro_batches);
         steps
-            .map(|(((member, gradients), sum), batch)| {
-                let loss = StepLoss { sum, documents: batch.iter().map(Vec::len).sum() };
+            .map(|(((member, gradients), loss), batch)| {
+                let documents = batch.iter().map(Vec::len).sum();
                 let rate = member.rate.at(member.learner.step);
-                member.with_learner(|trial, learner| trial.update(learner, gradients, loss, rate))
+                member.with_learner(|trial, learner| trial.update(learner, gradients, loss, documents, rate))
             })
             .collect()
     }
@@ -159,7 +159,7 @@ fn targets<C: Compute>(
         let labels: Vec<usize> =
             part.documents.iter().map(|&document| trial.corpus.train.label(document)).collect();
         let share = 1.0 / totals[part.trial] as f32;
-        for (own, target) in slab.iter_mut().zip(trial.objective.targets(&labels)) {
+        for (own, target) in slab.iter_mut().zip(trial.objective.target_values(&labels)) {
             *own = share * target;
         }
     }
