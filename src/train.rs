@@ -29,6 +29,7 @@ mod ops;
 mod own_head;
 #[cfg(all(test, feature = "flex"))]
 mod parity_tests;
+mod preflight;
 mod recipe;
 mod session;
 mod shape;
@@ -39,7 +40,7 @@ pub(crate) mod wall;
 
 #[doc(hidden)]
 pub use self::state::probe_state;
-pub(crate) use self::{backend::takes_bf16, encoder::layout::listed, ops::has_bf16};
+pub(crate) use self::{backend::takes_bf16, encoder::layout::listed, ops::has_bf16, preflight::attempt};
 pub use self::{
     caution::{Caution, Circumstances, cautions},
     checkpoint::{Catalog, CheckpointError, PickleError},

@@ -14,7 +14,7 @@ use crate::{
     results::ResultsError,
     spec::SpecError,
     study::{Counts, StudyError},
-    system::{disk::Lack, machine::DeviceError, shortage::Shortage},
+    system::{disk::Lack, selection::DeviceError, shortage::Shortage},
 };
 
 /// The end of `sweep --help`.

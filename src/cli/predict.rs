@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Stop},
+    gpus,
     terminal::{eprint_lossy, terminal_width},
     tokenizer,
 };
@@ -18,7 +19,7 @@ use crate::{
     display::{plain, shell_word},
     error_chain::chain,
     predict::{self, CsvCells, PredictError, PredictionFormat, Texts},
-    system::{device::Device, files::named, machine::Machine, threads},
+    system::{device::Device, files::named, threads},
     train::{Exported, ExportedError, Session, TrainError},
 };
 
@@ -100,8 +101,10 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     tokenizer::guard(&Checkpoint::Folder(args.model.clone())).map_err(|error| usage(&error))?;
     let output = output_format(args)?;
     let texts = texts(args)?;
-    let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
+    let machine = gpus::machine_for(&args.device);
+    let device = machine.slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
+    gpus::check(&machine, &[device], 0)?;
     threads::ensure_pool().map_err(|error| Stop::internal(&error))?;
     let (model, mut session) = whole_model(&args.model, device)?;
     match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {

@@ -19,7 +19,7 @@ use super::{
     observing::ProgressObserver,
     open::{Replayed, replay},
     prepare, reopening, show,
-    slots::{self, Load},
+    slots::{self, ChosenSlots, Load},
     terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
 use crate::{
@@ -95,7 +95,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     }
     // The documents are not needed any more, and may be many millions.
     let Reading { spec, checkpoints: facts, .. } = reading;
-    PlannedRun { args, folder, checkpoints, spec, facts, devices: slots.devices }.start(plan)
+    PlannedRun { args, folder, checkpoints, spec, facts, slots }.start(plan)
 }
 
 /// A run whose spec is checked.
@@ -106,13 +106,13 @@ struct PlannedRun<'a> {
     spec: Spec,
     /// Facts of the checkpoints.
     facts: BTreeMap<Checkpoint, CheckpointFacts>,
-    devices: Vec<Device>,
+    slots: ChosenSlots,
 }
 
 impl PlannedRun<'_> {
     /// Runs the trials of `plan` that are not over, and concludes the run.
     fn start(mut self, mut plan: Plan) -> Result<Exit, Stop> {
-        let workers = workers()?;
+        let workers = Workers { visible: std::mem::take(&mut self.slots.visible), ..workers()? };
         prepare::take_fingerprints(&mut plan)?;
         if self.args.fresh || !self.folder.plan().exists() {
             // An error in the weights is found before anything is removed or created.
@@ -140,7 +140,7 @@ impl PlannedRun<'_> {
         self.checkpoints.fetch_weights(&study)?;
         self.warn_of_full_disk(&study, &plan);
         let folder = self.folder;
-        let devices = self.devices;
+        let devices = self.slots.devices;
         let ended = Execution { folder: &folder, plan, study, again, devices, workers }.run()?;
         folder.check()?;
         let exit = conclude(&folder, &ended)?;
@@ -174,7 +174,7 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, plan.policy.keep);
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.slots.devices, plan.policy.keep);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

@@ -1,10 +1,13 @@
 //! The choice of a run's device slots, with its reason.
 
-use super::exit::Stop;
+use super::{exit::Stop, gpus};
 use crate::{
     plan::{Plan, size},
     settings::MatmulPrecision,
-    system::{device::Device, machine::Machine},
+    system::{
+        device::{Device, has_nvidia_driver},
+        machine::Machine,
+    },
     train::{self, TrainError},
 };
 
@@ -20,6 +23,8 @@ pub(super) struct ChosenSlots {
     pub(super) devices: Vec<Device>,
     /// The reason for their number, for people; `None` if the user chose them.
     why: Option<String>,
+    /// What `CUDA_VISIBLE_DEVICES` calls each of NVIDIA's GPUs.
+    pub(super) visible: Vec<String>,
 }
 
 /// The work of a run, on which the number of slots depends.
@@ -33,15 +38,18 @@ pub(super) struct Load {
 
 /// The slots that `choice` names. With `auto` on a CPU, their number depends on the load.
 pub(super) fn choose(choice: &str, load: Load) -> Result<ChosenSlots, Stop> {
-    let with_gpus = cfg!(feature = "cuda") && (choice.trim() == "auto" || choice.contains("cuda"));
-    let machine = Machine::detect(with_gpus);
+    let machine = gpus::machine_for(choice);
     let devices = machine.slots(choice)?;
+    gpus::check(&machine, &devices, load.parameters)?;
+    let visible = machine.visible_names();
     let on_cpu = devices.iter().all(|device| matches!(device, Device::Cpu { .. }));
     if choice.trim() != "auto" || !on_cpu {
-        return Ok(ChosenSlots { devices, why: None });
+        return Ok(ChosenSlots { devices, why: None, visible });
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
-    Ok(ChosenSlots { devices: machine.slots(&format!("cpu:{slots}"))?, why })
+    let why = why.into_iter().chain(unused_gpus(&machine)).collect::<Vec<_>>();
+    let why = (!why.is_empty()).then(|| why.join("; "));
+    Ok(ChosenSlots { devices: machine.slots(&format!("cpu:{slots}"))?, why, visible })
 }
 
 /// Checks that the devices have the matrix products of these trials. Returns a note for people, if need be.
@@ -59,6 +67,15 @@ pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<
     let note = "note: this processor has no AVX-512 BF16, so that `matmul_precision = \"bf16\"` is no faster than \
                 \"f32\"";
     Ok((!train::has_bf16()).then(|| note.to_owned()))
+}
+
+/// What is said where this build runs on the processor although the machine has NVIDIA's driver.
+fn unused_gpus(machine: &Machine) -> Option<String> {
+    let is_unused = !machine.cuda_build && has_nvidia_driver();
+    is_unused.then(|| {
+        "this machine has NVIDIA's driver, but this build cannot use its GPUs: cargo build --release --features cuda"
+            .to_owned()
+    })
 }
 
 /// The number of slots on this many cores, with `free` bytes of memory, and the reason.
@@ -103,7 +120,7 @@ mod tests {
     #[test]
     fn devices_are_named_with_their_threads_before_the_reason() {
         let devices = vec![Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
-        let slots = ChosenSlots { devices, why: Some("so".to_owned()) };
+        let slots = ChosenSlots { devices, why: Some("so".to_owned()), visible: Vec::new() };
         assert_eq!(slots.line(), "cpu:0 (1 thread), cpu:1 (2 threads): so");
     }
 

@@ -225,7 +225,7 @@ impl Loop<'_> {
         };
         let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy);
         let post = Post { slot, device, inbox: self.inbox.clone(), oom_kills: self.oom_kills.clone() };
-        match Worker::start(&self.run.workers.program, limits, post) {
+        match Worker::start(&self.run.workers, limits, post) {
             Ok(worker) => {
                 // Its attempt begins once the worker is ready.
                 worker.log_to(&folder.worker_log(), &title(trial, self.attempts(trial) + 1, device));

@@ -55,6 +55,8 @@ pub struct Workers {
     pub space: Duration,
     /// How long it is tried to start one.
     pub start: StartLimits,
+    /// What `CUDA_VISIBLE_DEVICES` calls `cuda:0`, `cuda:1` and so on. A GPU without a name is called by its number.
+    pub visible: Vec<String>,
 }
 
 impl Workers {
@@ -64,7 +66,8 @@ impl Workers {
     /// When the system does not tell where the program is.
     pub fn of_this_program() -> io::Result<Self> {
         let (leave, space) = (Duration::from_secs(10), Duration::from_secs(3));
-        Ok(Self { program: Program::running()?, leave, space, start: StartLimits::default() })
+        let (start, visible) = (StartLimits::default(), Vec::new());
+        Ok(Self { program: Program::running()?, leave, space, start, visible })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What trials run on: CPU slots and GPUs.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,13 @@ impl Device {
     pub const fn gpu(backend: GpuBackend, index: usize) -> Self {
         Self::Gpu { backend, index }
     }
+
+    /// The GPU of this name, such as `cuda:0`.
+    #[must_use]
+    pub fn gpu_of_name(name: &str) -> Option<Self> {
+        let (backend, index) = name.split_once(':')?;
+        Some(Self::gpu(GpuBackend::of_name(backend)?, index.parse().ok()?))
+    }
 }
 
 impl fmt::Display for Device {
@@ -110,10 +117,10 @@ impl From<Device> for WrittenDevice {
     }
 }
 
-/// Whether NVIDIA's driver library can be found, which `burn-cuda` needs at run time.
+/// Whether the kernel has NVIDIA's driver, as far as can be told without loading any of it.
 #[must_use]
-pub fn cuda_driver_present() -> bool {
-    named::exists(std::path::Path::new("/proc/driver/nvidia/version"))
+pub fn has_nvidia_driver() -> bool {
+    named::exists(Path::new("/proc/driver/nvidia/version"))
 }
 
 #[cfg(test)]

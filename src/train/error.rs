@@ -131,9 +131,14 @@ pub enum TrainError {
     /// The backend has no products of bf16.
     #[error("`matmul_precision = \"bf16\"` is for CPU devices of a build with the feature flex")]
     NoBf16,
-    /// There is no NVIDIA driver.
-    #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
-    NoDriver,
+    /// wgpu reaches no such device.
+    #[error("`wgpu:{index}` is not there: wgpu reaches {found} device{}", if *found == 1 { "" } else { "s" })]
+    NoAdapter {
+        /// The number that was asked for.
+        index: usize,
+        /// Number of devices that were found.
+        found: usize,
+    },
 }
 
 impl From<TokenizerError> for TrainError {
@@ -180,7 +185,7 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::NoBf16 | Self::NoDriver => FailureKind::Spawn,
+            Self::NoBackend { .. } | Self::NoBf16 | Self::NoAdapter { .. } => FailureKind::Spawn,
         }
     }
 }
