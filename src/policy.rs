@@ -2,7 +2,7 @@
 //!
 //! They are written as in a spec's `[run]`.
 
-use std::{fmt, num::NonZeroUsize, time::Duration};
+use std::{fmt, num::NonZeroUsize, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -12,8 +12,17 @@ use crate::{
 };
 
 /// Keys of `[run]`.
-pub const KEYS: [&str; 8] =
-    ["checkpoint_every", "keep", "reuse", "cache", "start_up_limit", "stall_limit", "time_limit", "retries"];
+pub const KEYS: [&str; 9] = [
+    "checkpoint_every",
+    "keep",
+    "reuse",
+    "cache",
+    "trials_per_gpu",
+    "start_up_limit",
+    "stall_limit",
+    "time_limit",
+    "retries",
+];
 /// The longest time that a limit may be: adding it to a clock cannot overflow.
 pub const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// The shortest.
@@ -34,6 +43,8 @@ pub struct Policy {
     /// The largest size of the cache that trials share; `None`: no cache.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
+    /// Trials that a GPU has at once, each in a process of its own.
+    pub trials_per_gpu: TrialsPerGpu,
     /// From the start of a worker's process to its report that it is ready.
     #[serde(with = "time")]
     pub start_up_limit: Duration,
@@ -54,6 +65,7 @@ impl Default for Policy {
             keep: Keep::All,
             reuse: false,
             cache: Some(ByteSize(4_000_000_000)),
+            trials_per_gpu: TrialsPerGpu::default(),
             start_up_limit: Duration::from_mins(1),
             stall_limit: Duration::from_mins(10),
             time_limit: None,
@@ -93,6 +105,45 @@ impl Keep {
     pub const ALL: &'static str = "all";
     /// The word for [`Self::BestOfSweep`].
     pub const BEST_OF_SWEEP: &'static str = "best-of-sweep";
+}
+
+/// How many trials a GPU has at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrialsPerGpu {
+    /// This number, from 1 to [`TrialsPerGpu::MAX`].
+    Count(NonZeroUsize),
+    /// As many as fit into its memory, as its first trial shows.
+    Auto,
+}
+
+impl TrialsPerGpu {
+    /// The word for [`Self::Auto`].
+    pub const AUTO: &'static str = "auto";
+    /// The largest number.
+    pub const MAX: usize = 64;
+
+    /// The number, if it lies within the bounds.
+    #[must_use]
+    pub fn count(number: u64) -> Option<Self> {
+        let number = usize::try_from(number).ok().filter(|number| *number <= Self::MAX)?;
+        NonZeroUsize::new(number).map(Self::Count)
+    }
+}
+
+impl Default for TrialsPerGpu {
+    fn default() -> Self {
+        Self::Count(NonZeroUsize::MIN)
+    }
+}
+
+impl FromStr for TrialsPerGpu {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = || text.parse().ok().and_then(Self::count);
+        let found = if text == Self::AUTO { Some(Self::Auto) } else { number() };
+        found.ok_or_else(|| format!("neither \"{}\" nor a number from 1 to {}", Self::AUTO, Self::MAX))
+    }
 }
 
 /// Further attempts at a trial in one run, by the kind of failure; the log uses the same names.
@@ -157,7 +208,8 @@ impl Retries {
     /// Further attempts after failures of a kind.
     #[must_use]
     pub fn of(mut self, kind: &FailureKind) -> u32 {
-        // A full disk and a shortage are waited out, and after a changed cache entry the cache is left out: none counts.
+        // A full disk and a shortage are waited out, after a changed cache entry the cache is left out, and a lost GPU
+        // is set aside: none counts.
         self.entry(kind.name()).map_or(u32::MAX, |number| *number)
     }
 
@@ -227,6 +279,25 @@ impl Serialize for Keep {
             Self::BestOfSweep => serializer.serialize_str(Self::BEST_OF_SWEEP),
             Self::Best(count) => serializer.serialize_u64(count.get() as u64),
         }
+    }
+}
+
+impl Serialize for TrialsPerGpu {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str(Self::AUTO),
+            Self::Count(count) => serializer.serialize_u64(count.get() as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TrialsPerGpu {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match Word::deserialize(deserializer)? {
+            Word::Text(text) => text,
+            Word::Number(number) => number.to_string(),
+        };
+        text.parse().map_err(de::Error::custom)
     }
 }
 
@@ -330,18 +401,20 @@ mod tests {
             checkpoint_every: CheckpointEvery::Steps(500),
             keep: Keep::Best(NonZeroUsize::MIN),
             cache: None,
+            trials_per_gpu: TrialsPerGpu::Auto,
             stall_limit: Duration::from_millis(1500),
             time_limit: Some(Duration::from_secs(90)),
             ..Policy::default()
         };
         let json = serde_json::to_value(policy).unwrap();
         assert_eq!((&json["checkpoint_every"], &json["keep"]), (&500.into(), &1.into()));
+        assert_eq!(json["trials_per_gpu"], "auto");
         assert_eq!((&json["stall_limit"], &json["time_limit"]), (&"1500ms".into(), &"90s".into()));
         assert_eq!(serde_json::from_value::<Policy>(json).unwrap(), policy);
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
             json.starts_with(
-                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","start_up_limit":"1min""#
+                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","trials_per_gpu":1,"start_up_limit":"1min""#
             ),
             "{json}"
         );
@@ -356,6 +429,9 @@ mod tests {
             r#"{"keep":"best"}"#,
             r#"{"checkpoint_every":0}"#,
             r#"{"cache":"all"}"#,
+            r#"{"trials_per_gpu":0}"#,
+            r#"{"trials_per_gpu":65}"#,
+            r#"{"trials_per_gpu":"many"}"#,
             r#"{"stall_limit":"soon"}"#,
             r#"{"time_limit":"9999999y"}"#,
         ] {

@@ -103,8 +103,7 @@ fn missing_builds(machine: &Machine) -> impl Iterator<Item = String> {
 fn gpu(gpu: &Gpu) -> String {
     let free = gpu.memory_free_bytes.map_or_else(String::new, |bytes| format!(" ({} free)", size(bytes)));
     let memory = gpu.memory_bytes.map_or_else(String::new, |bytes| format!(", {}{free}", size(bytes)));
-    let rest = [&gpu.bus, &gpu.uuid].into_iter().filter(|text| !text.is_empty());
-    let rest: String = rest.map(|text| format!(", {text}")).collect();
+    let rest = listed(&[&gpu.bus, &gpu.uuid]);
     let users = match gpu.processes.len() {
         0 => String::new(),
         1 => ", used by one process".to_owned(),
@@ -114,11 +113,16 @@ fn gpu(gpu: &Gpu) -> String {
     format!("cuda:{:<3} {}{memory}{rest}{users}{fault}", gpu.index, gpu.name)
 }
 
+/// The texts that are not empty, each behind a comma.
+fn listed(texts: &[&str]) -> String {
+    let texts = texts.iter().filter(|text| !text.is_empty());
+    texts.fold(String::new(), |listed, text| listed + ", " + text)
+}
+
 /// The line of a device that wgpu reaches.
 fn adapter(adapter: &Adapter) -> String {
     let Adapter { index, name, api, kind, bus, driver, .. } = adapter;
-    let rest: String =
-        [bus, driver].into_iter().filter(|text| !text.is_empty()).map(|text| format!(", {text}")).collect();
+    let rest = listed(&[bus, driver]);
     format!("wgpu:{index:<3} {name}, {}, {api}{rest}", kind.as_str())
 }
 

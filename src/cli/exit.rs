@@ -152,7 +152,7 @@ impl From<ExecutorError> for Stop {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Full { .. } => Self::new(Exit::Interrupted, &error.to_string()),
-            ExecutorError::NoWorker { .. } => Self::internal(&error),
+            ExecutorError::NoWorker { .. } | ExecutorError::NoDeviceLeft { .. } => Self::internal(&error),
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
                 Self::results(&with_causes(&error))
             }

@@ -104,7 +104,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     let machine = gpus::machine_for(&args.device);
     let device = machine.slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
-    gpus::check(&machine, &[device], 0)?;
+    gpus::check(&machine, &[device], gpus::Need { parameters: 0, workers: 1 })?;
     threads::ensure_pool().map_err(|error| Stop::internal(&error))?;
     let (model, mut session) = whole_model(&args.model, device)?;
     match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {

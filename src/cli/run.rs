@@ -29,6 +29,7 @@ use crate::{
     executor::{self, Ended, Observer, Painter, Run, Workers},
     leaderboard::{Leaderboard, RankBy},
     plan::Plan,
+    policy::TrialsPerGpu,
     progress::{self, Display},
     report,
     results::{Lock, Results, ResultsError, SweepFolder},
@@ -53,9 +54,12 @@ pub(super) struct RunArgs {
     /// Set a key of the spec, such as train.epochs=3; may be given many times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// auto, cpu, cpu:N (slots), or a list such as cuda:0,cuda:1
+    /// auto, cpu, cpu:N (slots), cuda or wgpu (all GPUs), or a list such as cuda:0,cuda:2-3
     #[arg(long, default_value = "auto")]
     devices: String,
+    /// Trials that a GPU has at once: a number, or auto for as many as fit; instead of the spec's
+    #[arg(long, value_name = "N")]
+    trials_per_gpu: Option<TrialsPerGpu>,
     /// Print the plan and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -76,9 +80,14 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
     }
-    let plan = Plan::new(&reading.spec, &reading.dataset);
+    let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    plan.policy.trials_per_gpu = args.trials_per_gpu.unwrap_or(plan.policy.trials_per_gpu);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
-    let slots = slots::choose(&args.devices, Load { trials: plan.trials.len(), parameters })?;
+    let slots = slots::choose(
+        &args.devices,
+        Load { trials: plan.trials.len(), parameters },
+        plan.policy.trials_per_gpu,
+    )?;
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
@@ -112,7 +121,8 @@ struct PlannedRun<'a> {
 impl PlannedRun<'_> {
     /// Runs the trials of `plan` that are not over, and concludes the run.
     fn start(mut self, mut plan: Plan) -> Result<Exit, Stop> {
-        let workers = Workers { visible: std::mem::take(&mut self.slots.visible), ..workers()? };
+        let (visible, packing) = (self.slots.visible.clone(), self.slots.packing.clone());
+        let workers = Workers { visible, packing, ..workers()? };
         prepare::take_fingerprints(&mut plan)?;
         if self.args.fresh || !self.folder.plan().exists() {
             // An error in the weights is found before anything is removed or created.

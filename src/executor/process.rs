@@ -154,10 +154,10 @@ impl Process {
             Some((None, Some(KILLED))) if !self.is_killed && self.oom_kills.claim() => {
                 WorkerExit::OutOfMemory(Memory::Host)
             }
-            Some((None, Some(signal))) => match memory::ran_out(&self.log.tail()) {
-                Some(memory) if signal == ABORTED => WorkerExit::OutOfMemory(memory),
-                _ => WorkerExit::Signal(signal),
-            },
+            Some((None, Some(signal))) => {
+                let is_out = signal == ABORTED && memory::ran_out(&self.log.tail());
+                if is_out { WorkerExit::OutOfMemory(Memory::Host) } else { WorkerExit::Signal(signal) }
+            }
             Some((None, None)) | None => WorkerExit::Code(-1),
         }
     }

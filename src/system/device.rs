@@ -71,6 +71,16 @@ impl Device {
         Self::Gpu { backend, index }
     }
 
+    /// Whether both compute with the same code: on the processor, or through the same backend.
+    #[must_use]
+    pub fn is_of_kind(self, other: Self) -> bool {
+        let backend = |device: Self| match device {
+            Self::Cpu { .. } => None,
+            Self::Gpu { backend, .. } => Some(backend),
+        };
+        backend(self) == backend(other)
+    }
+
     /// The GPU of this name, such as `cuda:0`.
     #[must_use]
     pub fn gpu_of_name(name: &str) -> Option<Self> {
@@ -126,6 +136,14 @@ pub fn has_nvidia_driver() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpus_of_two_backends_are_of_two_kinds() {
+        let [cuda, wgpu] = GpuBackend::ALL.map(|backend| Device::gpu(backend, 0));
+        assert!(cuda.is_of_kind(Device::gpu(GpuBackend::Cuda, 7)) && !cuda.is_of_kind(wgpu));
+        let cpu = Device::Cpu { slot: 0, threads: 1 };
+        assert!(cpu.is_of_kind(Device::Cpu { slot: 3, threads: 2 }) && !cpu.is_of_kind(cuda));
+    }
 
     #[test]
     fn devices_are_written_as_in_older_logs() {

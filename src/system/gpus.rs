@@ -7,6 +7,7 @@
 mod adapters;
 pub mod child;
 mod nvml;
+pub(crate) mod trouble;
 pub mod visible;
 
 use serde::{Deserialize, Serialize};

@@ -25,18 +25,14 @@ pub fn visible(all: &[Gpu], list: Option<&str>) -> Visible {
     let mut found = Visible::default();
     for entry in list.split(',').map(str::trim) {
         let is_new = |gpu: &&Gpu| found.gpus.iter().all(|other| !is_same(gpu, other));
-        match entry_of(all, entry).filter(is_new) {
-            Some(gpu) => {
-                let index = found.gpus.len();
-                found.gpus.push(Gpu { index, ..gpu.clone() });
-            }
-            None => {
-                // An empty list, or -1, is how nothing is named on purpose.
-                let is_meant = entry.is_empty() || entry == "-1";
-                found.unknown = (!is_meant).then(|| entry.to_owned());
-                break;
-            }
-        }
+        let Some(gpu) = entry_of(all, entry).filter(is_new) else {
+            // An empty list, or -1, is how nothing is named on purpose.
+            let is_meant = entry.is_empty() || entry == "-1";
+            found.unknown = (!is_meant).then(|| entry.to_owned());
+            break;
+        };
+        let index = found.gpus.len();
+        found.gpus.push(Gpu { index, ..gpu.clone() });
     }
     found
 }
