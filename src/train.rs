@@ -21,6 +21,8 @@ mod error;
 mod exported;
 mod graph_lock;
 mod inspect;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod kernels;
 mod learning;
 mod masks;
 mod model_file;

@@ -55,7 +55,10 @@ pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<
     let on_cpu = devices.iter().all(|device| matches!(device, Device::Cpu { .. }));
     if choice.trim() != "auto" || !on_cpu {
         let packing = if is_auto { gpus::packing(&machine, &devices) } else { Packing::default() };
-        return Ok(ChosenSlots { devices: repeated(&devices, count), why: None, visible, packing });
+        let why = (is_auto && !on_cpu && packing.room.is_empty()).then(|| {
+            "one trial on each GPU, since its driver does not tell how much memory is free".to_owned()
+        });
+        return Ok(ChosenSlots { devices: repeated(&devices, count), why, visible, packing });
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
     let why = why.into_iter().chain(unused_gpus(&machine)).collect::<Vec<_>>();

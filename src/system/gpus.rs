@@ -12,6 +12,8 @@ pub mod visible;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(crate) use self::nvml::model;
 pub(crate) use self::{
     adapters::adapters,
     nvml::{own_memory, report as nvidia_report},

@@ -27,6 +27,8 @@ impl Session {
     /// # Errors
     /// When this build or this machine does not have it.
     pub fn open(device: Device) -> Result<Self, TrainError> {
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        super::kernels::keep(device);
         let engine = match device {
             Device::Cpu { .. } => cpu(),
             Device::Gpu { backend: GpuBackend::Cuda, index } => cuda(index),

@@ -129,3 +129,12 @@ pub(crate) fn own_memory(uuid: &str) -> Option<u64> {
     let own = processes.iter().find(|process| process.pid == std::process::id())?;
     process(own).memory_bytes
 }
+
+/// The model of the GPU of this name, with the CUDA version that its driver serves.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(crate) fn model(uuid: &str) -> Option<String> {
+    let nvml = Nvml::init().ok()?;
+    let cuda = u32::try_from(nvml.sys_cuda_driver_version().ok()?).ok()?;
+    let name = nvml.device_by_uuid(uuid).ok()?.name().ok()?;
+    Some(format!("{name} CUDA {}", super::cuda_version(cuda)))
+}
