@@ -1,7 +1,9 @@
 //! Libraries that play NVIDIA's on machines without a GPU: `tests/gpu/stand_in/`.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
@@ -53,15 +55,14 @@ pub(crate) fn machine<'a>(command: &'a mut Command, facts: &[(&str, &str)]) -> &
 pub(crate) fn program(place: &Place, facts: &[(&str, &str)]) -> PathBuf {
     let mut command = program::sweep(&[]);
     machine(&mut command, facts);
-    let mut script = "#!/bin/sh\n".to_owned();
-    for (name, value) in command.get_envs() {
-        let name = name.to_str().unwrap();
-        script += &match value {
-            Some(value) => format!("export {name}='{}'\n", value.to_str().unwrap()),
-            None => format!("unset {name}\n"),
-        };
-    }
-    script += &format!("exec '{}' \"$@\"\n", command.get_program().to_str().unwrap());
+    let line = |(name, value): (&OsStr, Option<&OsStr>)| match (name.to_str().unwrap(), value) {
+        (name, Some(value)) => format!("export {name}='{}'", value.to_str().unwrap()),
+        (name, None) => format!("unset {name}"),
+    };
+    let mut lines = vec!["#!/bin/sh".to_owned()];
+    lines.extend(command.get_envs().map(line));
+    lines.push(format!("exec '{}' \"$@\"\n", command.get_program().to_str().unwrap()));
+    let script = lines.join("\n");
     place.write("sweep-with-gpus", script);
     let path = place.path("sweep-with-gpus");
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
