@@ -2,10 +2,13 @@
 //!
 //! They are written as in a spec's `[run]`.
 
-use std::{fmt, num::NonZeroUsize, str::FromStr, time::Duration};
+mod trials_per_gpu;
+
+use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::trials_per_gpu::TrialsPerGpu;
 use crate::{
     byte_size::{self, ByteSize},
     trial::FailureKind,
@@ -43,7 +46,8 @@ pub struct Policy {
     /// The largest size of the cache that trials share; `None`: no cache.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
-    /// Trials that a GPU has at once, each in a process of its own.
+    /// Trials that a GPU has at once, each in a process of its own. Older plans lack it.
+    #[serde(skip_serializing_if = "TrialsPerGpu::is_default")]
     pub trials_per_gpu: TrialsPerGpu,
     /// From the start of a worker's process to its report that it is ready.
     #[serde(with = "time")]
@@ -105,45 +109,6 @@ impl Keep {
     pub const ALL: &'static str = "all";
     /// The word for [`Self::BestOfSweep`].
     pub const BEST_OF_SWEEP: &'static str = "best-of-sweep";
-}
-
-/// How many trials a GPU has at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrialsPerGpu {
-    /// This number, from 1 to [`TrialsPerGpu::MAX`].
-    Count(NonZeroUsize),
-    /// As many as fit into its memory, as its first trial shows.
-    Auto,
-}
-
-impl TrialsPerGpu {
-    /// The word for [`Self::Auto`].
-    pub const AUTO: &'static str = "auto";
-    /// The largest number.
-    pub const MAX: usize = 64;
-
-    /// The number, if it lies within the bounds.
-    #[must_use]
-    pub fn count(number: u64) -> Option<Self> {
-        let number = usize::try_from(number).ok().filter(|number| *number <= Self::MAX)?;
-        NonZeroUsize::new(number).map(Self::Count)
-    }
-}
-
-impl Default for TrialsPerGpu {
-    fn default() -> Self {
-        Self::Count(NonZeroUsize::MIN)
-    }
-}
-
-impl FromStr for TrialsPerGpu {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = || text.parse().ok().and_then(Self::count);
-        let found = if text == Self::AUTO { Some(Self::Auto) } else { number() };
-        found.ok_or_else(|| format!("neither \"{}\" nor a number from 1 to {}", Self::AUTO, Self::MAX))
-    }
 }
 
 /// Further attempts at a trial in one run, by the kind of failure; the log uses the same names.
@@ -282,25 +247,6 @@ impl Serialize for Keep {
     }
 }
 
-impl Serialize for TrialsPerGpu {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str(Self::AUTO),
-            Self::Count(count) => serializer.serialize_u64(count.get() as u64),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for TrialsPerGpu {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match Word::deserialize(deserializer)? {
-            Word::Text(text) => text,
-            Word::Number(number) => number.to_string(),
-        };
-        text.parse().map_err(de::Error::custom)
-    }
-}
-
 /// A text or a whole number, as both may stand in a spec.
 enum Word {
     Text(String),
@@ -414,7 +360,7 @@ mod tests {
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
             json.starts_with(
-                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","trials_per_gpu":1,"start_up_limit":"1min""#
+                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","start_up_limit":"1min""#
             ),
             "{json}"
         );

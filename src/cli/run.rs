@@ -99,7 +99,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         let is_fresh = args.fresh;
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
-    for note in plan.notes.iter().cloned().chain(precision_note) {
+    for note in plan.notes.iter().cloned().chain(precision_note).chain(slots.note.clone()) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
     // The documents are not needed any more, and may be many millions.

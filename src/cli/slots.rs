@@ -25,6 +25,8 @@ pub(super) struct ChosenSlots {
     pub(super) devices: Vec<Device>,
     /// The reason for their number, for people; `None` if the user chose them.
     why: Option<String>,
+    /// What the user should know who did not choose the devices.
+    pub(super) note: Option<String>,
     /// What `CUDA_VISIBLE_DEVICES` calls each of NVIDIA's GPUs.
     pub(super) visible: Vec<String>,
     /// How GPUs get further slots.
@@ -58,13 +60,11 @@ pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<
         let why = (is_auto && !on_cpu && packing.room.is_empty()).then(|| {
             "one trial on each GPU, since its driver does not tell how much memory is free".to_owned()
         });
-        return Ok(ChosenSlots { devices: repeated(&devices, count), why, visible, packing });
+        return Ok(ChosenSlots { devices: repeated(&devices, count), why, note: None, visible, packing });
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
-    let why = why.into_iter().chain(unused_gpus(&machine)).collect::<Vec<_>>();
-    let why = (!why.is_empty()).then(|| why.join("; "));
-    let packing = Packing::default();
-    Ok(ChosenSlots { devices: machine.slots(&format!("cpu:{slots}"))?, why, visible, packing })
+    let (devices, packing) = (machine.slots(&format!("cpu:{slots}"))?, Packing::default());
+    Ok(ChosenSlots { devices, why, note: unused_gpus(&machine), visible, packing })
 }
 
 /// Checks that the devices have the matrix products of these trials. Returns a note for people, if need be.
@@ -94,7 +94,8 @@ fn repeated(devices: &[Device], count: usize) -> Vec<Device> {
 fn unused_gpus(machine: &Machine) -> Option<String> {
     let is_unused = !machine.cuda_build && has_nvidia_driver();
     is_unused.then(|| {
-        "this machine has NVIDIA's driver, but this build cannot use its GPUs: cargo build --release --features cuda"
+        "note: this machine has NVIDIA's driver, but this build cannot use its GPUs: cargo build --release --features \
+         cuda"
             .to_owned()
     })
 }
@@ -144,6 +145,7 @@ mod tests {
         let slots = ChosenSlots {
             devices,
             why: Some("so".to_owned()),
+            note: None,
             visible: Vec::new(),
             packing: Packing::default(),
         };

@@ -3,7 +3,7 @@
 //! wgpu's own order is that of the drivers. Ours puts the kinds one after another, as cubecl names them: a worker
 //! that is given `wgpu:2` asks anew and finds the adapter that the user saw under this number.
 
-use super::Adapter;
+use super::report::Adapter;
 
 /// The devices that wgpu reaches; none without the feature.
 #[cfg(not(feature = "wgpu"))]
@@ -29,7 +29,7 @@ pub(crate) fn adapters() -> Vec<Adapter> {
 
 #[cfg(feature = "wgpu")]
 fn described(info: &wgpu::AdapterInfo) -> Option<Adapter> {
-    use super::AdapterKind;
+    use super::report::AdapterKind;
 
     let kind = match info.device_type {
         wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
@@ -69,7 +69,7 @@ fn numbered(mut adapters: Vec<Adapter>) -> Vec<Adapter> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::AdapterKind, *};
+    use super::{super::report::AdapterKind, *};
 
     #[test]
     fn adapters_are_numbered_by_kind_in_the_order_of_the_drivers() {

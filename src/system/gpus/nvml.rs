@@ -9,7 +9,7 @@ use nvml_wrapper::{
     struct_wrappers::device::ProcessInfo,
 };
 
-use super::{Gpu, GpuProcess, NvidiaReport};
+use super::report::{Gpu, GpuProcess, NvidiaReport};
 use crate::system::files::named;
 
 /// Asks NVML for all GPUs.
@@ -136,5 +136,5 @@ pub(crate) fn model(uuid: &str) -> Option<String> {
     let nvml = Nvml::init().ok()?;
     let cuda = u32::try_from(nvml.sys_cuda_driver_version().ok()?).ok()?;
     let name = nvml.device_by_uuid(uuid).ok()?.name().ok()?;
-    Some(format!("{name} CUDA {}", super::cuda_version(cuda)))
+    Some(format!("{name} CUDA {}", super::report::cuda_version(cuda)))
 }

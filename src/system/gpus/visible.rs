@@ -1,6 +1,6 @@
 //! `CUDA_VISIBLE_DEVICES`: which of NVIDIA's GPUs may be used, and how one of them is named to a worker.
 
-use super::Gpu;
+use super::report::Gpu;
 
 /// The variable.
 pub const VARIABLE: &str = "CUDA_VISIBLE_DEVICES";
