@@ -30,15 +30,15 @@ pub(super) fn note(folder: &Path) {
 pub(super) fn obey(deed: &str, trial: TrialId) -> Option<bool> {
     let (deed, argument) = deed.split_once(' ')?;
     match deed {
-        "gathers" => gather(trial, argument.parse().expect("a number of workers")),
-        "occupies" => occupy(trial, argument.parse().expect("a number of trials")),
+        "gathers" => Some(gather(trial, argument.parse().expect("a number of workers"))),
+        "occupies" => Some(occupy(trial, argument.parse().expect("a number of trials"))),
         "takes-gpu-memory" => {
             say(&WorkerLine::GpuMemory(trial, argument.parse().expect("a number of bytes")));
             complete(trial);
             Some(true)
         }
         "lost-on" if argument == own() => {
-            fail(trial, FailureKind::DeviceLost, "CUDA_ERROR_ECC_UNCORRECTABLE")
+            Some(fail(trial, FailureKind::DeviceLost, "CUDA_ERROR_ECC_UNCORRECTABLE"))
         }
         "lost-on" => {
             complete(trial);
@@ -48,9 +48,9 @@ pub(super) fn obey(deed: &str, trial: TrialId) -> Option<bool> {
     }
 }
 
-fn fail(trial: TrialId, kind: FailureKind, message: &str) -> Option<bool> {
+fn fail(trial: TrialId, kind: FailureKind, message: &str) -> bool {
     say(&WorkerLine::Failed(trial, Failure { kind, message: message.to_owned() }));
-    Some(false)
+    false
 }
 
 /// Where workers of one program leave notes for each other.
@@ -61,13 +61,13 @@ fn notes() -> String {
 }
 
 /// Waits until so many workers do the same at once.
-fn gather(trial: TrialId, all: usize) -> Option<bool> {
+fn gather(trial: TrialId, all: usize) -> bool {
     let folder = notes();
     fs::write(format!("{folder}/{}", std::process::id()), own()).expect("the folder is writable");
     for _ in 0..LOOKS {
         if fs::read_dir(&folder).expect("the folder is readable").count() >= all {
             complete(trial);
-            return Some(true);
+            return true;
         }
         say(&WorkerLine::Alive(trial));
         thread::sleep(LOOK_EVERY);
@@ -76,7 +76,7 @@ fn gather(trial: TrialId, all: usize) -> Option<bool> {
 }
 
 /// Takes one of so many places on its GPU for the time of the trial; there must be one.
-fn occupy(trial: TrialId, places: usize) -> Option<bool> {
+fn occupy(trial: TrialId, places: usize) -> bool {
     let folder = notes();
     let taken = (0..places).find_map(|place| {
         let path = format!("{folder}/{}-{place}", own());
@@ -87,5 +87,5 @@ fn occupy(trial: TrialId, places: usize) -> Option<bool> {
     // Before the end is told: the next worker may be started at once.
     fs::remove_file(place).expect("the place is this trial's own");
     complete(trial);
-    Some(true)
+    true
 }
