@@ -179,7 +179,7 @@ impl Scheduler {
             out.push(Action::AwaitSpace(trial));
         }
         if is_lost {
-            self.note_loss(slot, &why, out);
+            self.note_loss(slot, trial, &why, out);
         }
         match (retry, is_waited_out) {
             (true, true) => Some(AfterExit::Resume(trial)),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     system::device::Device,
-    trial::{Failure, FailureKind},
+    trial::{Failure, FailureKind, TrialId},
 };
 
 /// How often in a row a GPU may be lost before it is set aside. Once may be the fault of a process; a fresh process on a
@@ -34,9 +34,13 @@ impl Scheduler {
         }
     }
 
-    /// Counts that a slot's device was lost, and sets the device aside if that was once too often.
-    pub(super) fn note_loss(&mut self, slot: Slot, why: &str, out: &mut Vec<Action>) {
+    /// Counts that a slot's device was lost under a trial, and sets the device aside if that was once too often. For
+    /// several trials of one process it counts once.
+    pub(super) fn note_loss(&mut self, slot: Slot, trial: TrialId, why: &str, out: &mut Vec<Action>) {
         let Some(device) = self.slots.device(slot) else { return };
+        if self.slots.trials(slot).first() != Some(&trial) {
+            return;
+        }
         let losses = self.losses.entry(device).or_default();
         *losses += 1;
         // The other workers of a device that is set aside report their own loss.
