@@ -49,7 +49,7 @@ pub(super) struct PredictArgs {
     /// With --format csv: an apostrophe before texts that a spreadsheet would take for formulas
     #[arg(long)]
     safe_csv: bool,
-    /// Where the model runs: cpu or cuda:0
+    /// Where the model runs: cpu, cuda:0 or wgpu:0
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Texts to classify; without any, they are read from --input or standard input

@@ -53,7 +53,10 @@ fn no_nvml(error: &NvmlError) -> String {
 
 fn all(nvml: &Nvml, count: u32) -> Vec<Gpu> {
     let mut whole: Vec<(Gpu, Option<NvmlDevice<'_>>)> = (0..count).map(|index| whole(nvml, index)).collect();
-    whole.sort_by(|(one, _), (other, _)| one.bus.cmp(&other.bus));
+    // Those without an address last.
+    whole.sort_by(|(one, _), (other, _)| {
+        (one.bus.is_empty(), &one.bus).cmp(&(other.bus.is_empty(), &other.bus))
+    });
     let mut gpus = Vec::new();
     for (physical, (gpu, device)) in whole.into_iter().enumerate() {
         let instances = device.as_ref().and_then(instances).unwrap_or_default();
@@ -76,9 +79,7 @@ fn whole(nvml: &Nvml, index: u32) -> (Gpu, Option<NvmlDevice<'_>>) {
         Ok(device) => (of(&device), Some(device)),
         Err(error) => {
             let (name, fault) = ("NVIDIA GPU".to_owned(), Some(format!("it cannot be reached: {error}")));
-            // Behind all that have an address.
-            let bus = format!("unknown {index:03}");
-            (Gpu { name, bus, fault, ..Gpu::default() }, None)
+            (Gpu { name, fault, ..Gpu::default() }, None)
         }
     }
 }
