@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+#[cfg(not(feature = "cuda"))]
+use crate::common::place::Place;
 use crate::common::{
-    place::Place,
     program::{Written, sweep},
     stand_in,
 };
