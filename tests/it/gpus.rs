@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-#[cfg(not(feature = "cuda"))]
+#[cfg(any(not(feature = "cuda"), feature = "wgpu"))]
 use crate::common::place::Place;
 use crate::common::{
     program::{Written, sweep},
@@ -153,4 +153,24 @@ fn a_build_without_cuda_refuses_nvidias_gpus_and_says_which_build_takes_them() {
     let told = "`cuda:0` needs a build with the cuda feature: cargo build --release --features cuda";
     assert!(written.stderr.contains(told), "{}", written.stderr);
     assert!(!place.has_results());
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn what_wgpu_reaches_first_computes() {
+    let listing = Written::by(&mut sweep(&["devices"])).succeeded().stdout;
+    if !listing.contains("wgpu:0") {
+        eprintln!("SKIPPED: wgpu reaches no device here; mesa-vulkan-drivers has one in software");
+        return;
+    }
+    let written = Written::by(&mut sweep(&["probe", "works", "--device", "wgpu:0"])).succeeded();
+    assert_eq!(written.stdout, "null\n");
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_device_that_wgpu_does_not_reach_is_refused_with_what_there_is() {
+    let place = Place::new("small", SPEC);
+    let written = place.run(&["--devices", "wgpu:99"]).with_code(2);
+    assert!(written.stderr.contains("`wgpu:99` is not there: this machine has"), "{}", written.stderr);
 }
