@@ -370,7 +370,7 @@ fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
 
 /// The line for a trial that a panic ended.
 fn failed_by(trial: TrialId, panicked: &Panicked) -> WorkerLine {
-    WorkerLine::Failed(trial, Failure { kind: panicked.kind(), message: one_line(&panicked.text) })
+    WorkerLine::Failed(trial, Failure { kind: panicked.kind(), message: one_line(&panicked.message()) })
 }
 
 /// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.

@@ -24,6 +24,16 @@ pub(super) struct Panicked {
 }
 
 impl Panicked {
+    /// What is said of it, beginning with what it means for a GPU.
+    pub(super) fn message(&self) -> String {
+        let begin = match trouble::of_panic(&self.text, &self.file) {
+            Some(GpuTrouble::OutOfMemory) => "the GPU's memory ran out: ",
+            Some(GpuTrouble::Lost) => "the GPU is lost: ",
+            None => "",
+        };
+        format!("{begin}{}", self.text)
+    }
+
     /// The failure of a trial that it ended.
     pub(super) fn kind(&self) -> FailureKind {
         match trouble::of_panic(&self.text, &self.file) {
@@ -107,6 +117,17 @@ mod tests {
             FailureKind::OutOfMemory(Memory::Host)
         );
         assert_eq!(kind("index out of bounds", cubecl), FailureKind::Panic);
+    }
+
+    #[test]
+    fn a_panic_about_a_gpu_says_what_it_means() {
+        let message = |text: &str| {
+            let file = "/registry/wgpu-29.0.4/src/api/device.rs".to_owned();
+            Panicked { text: text.to_owned(), file }.message()
+        };
+        assert_eq!(message("Not enough memory left."), "the GPU's memory ran out: Not enough memory left.");
+        assert_eq!(message("Parent device is lost"), "the GPU is lost: Parent device is lost");
+        assert_eq!(message("a bug"), "a bug");
     }
 
     #[test]
