@@ -42,7 +42,7 @@ pub(crate) mod wall;
 
 #[doc(hidden)]
 pub use self::state::probe_state;
-pub(crate) use self::{backend::takes_bf16, encoder::layout::listed, ops::has_bf16, preflight::attempt};
+pub(crate) use self::{backend::takes, encoder::layout::listed, ops::has_bf16, preflight::attempt};
 pub use self::{
     caution::{Caution, Circumstances, cautions},
     checkpoint::{Catalog, CheckpointError, PickleError},

@@ -72,12 +72,16 @@ pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<
 /// # Errors
 /// When a device has no products of the precision that a trial asks for.
 pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<String>, Stop> {
-    let is_bf16 = plan.trials.iter().any(|trial| trial.settings.matmul_precision == MatmulPrecision::Bf16);
-    if !is_bf16 {
-        return Ok(None);
+    let precisions = || plan.trials.iter().map(|trial| trial.settings.matmul_precision);
+    for precision in precisions() {
+        if let Some(device) = devices.iter().find(|device| !train::takes(**device, precision)) {
+            let refusal = TrainError::Precision(precision);
+            return Err(Stop::usage(format!("{refusal}, not for {device}; take \"f32\"")));
+        }
     }
-    if let Some(device) = devices.iter().find(|device| !train::takes_bf16(**device)) {
-        return Err(Stop::usage(format!("{}, not for {device}; take \"f32\"", TrainError::NoBf16)));
+    let on_cpu = devices.iter().any(|device| matches!(device, Device::Cpu { .. }));
+    if !on_cpu || precisions().all(|precision| precision != MatmulPrecision::Bf16) {
+        return Ok(None);
     }
     let note = "note: this processor has no AVX-512 BF16, so that `matmul_precision = \"bf16\"` is no faster than \
                 \"f32\"";
@@ -160,15 +164,24 @@ mod tests {
     }
 
     #[test]
-    fn products_of_bf16_are_refused_where_a_device_has_none() {
+    fn precisions_are_refused_where_a_device_lacks_them() {
         let mut plan = samples::plan(2);
-        let cuda = [Device::Cpu { slot: 0, threads: 1 }, Device::gpu(GpuBackend::Cuda, 1)];
-        assert_eq!(check_precision(&plan, &cuda).unwrap(), None);
+        let [cpu, cuda, wgpu] = [
+            Device::Cpu { slot: 0, threads: 1 },
+            Device::gpu(GpuBackend::Cuda, 1),
+            Device::gpu(GpuBackend::Wgpu, 0),
+        ];
+        assert_eq!(check_precision(&plan, &[cpu, cuda, wgpu]).unwrap(), None);
         plan.trials[1].settings.matmul_precision = MatmulPrecision::Bf16;
-        let refusal = check_precision(&plan, &cuda).unwrap_err().message;
-        assert!(refusal.contains("is for CPU devices") && refusal.contains("cuda:1"), "{refusal}");
+        let refusal = check_precision(&plan, &[cuda, wgpu]).unwrap_err().message;
+        assert!(refusal.contains("\"bf16\"` is for CPU devices") && refusal.contains("wgpu:0"), "{refusal}");
+        assert_eq!(check_precision(&plan, &[cuda]).unwrap(), None);
         #[cfg(feature = "flex")]
-        assert_eq!(check_precision(&plan, &cuda[..1]).unwrap().is_some(), !train::has_bf16());
+        assert_eq!(check_precision(&plan, &[cpu]).unwrap().is_some(), !train::has_bf16());
+        plan.trials[1].settings.matmul_precision = MatmulPrecision::Tf32;
+        let refusal = check_precision(&plan, &[cuda, cpu]).unwrap_err().message;
+        assert!(refusal.contains("\"tf32\"` is for NVIDIA GPUs, not for cpu:0"), "{refusal}");
+        assert_eq!(check_precision(&plan, &[cuda]).unwrap(), None);
     }
 
     #[test]

@@ -104,6 +104,8 @@ choice! {
     MatmulPrecision {
         /// f32, unchanged.
         F32 = "f32",
+        /// Rounded to tf32, on the tensor cores of NVIDIA GPUs; sums and everything else stay f32.
+        Tf32 = "tf32",
         /// Rounded to bf16; sums and everything else stay f32.
         Bf16 = "bf16",
     }

@@ -131,7 +131,7 @@ pub static KEYS: &[SettingKey] = &[
         Train,
         matmul_precision,
         MatmulPrecision,
-        "factors of the encoder's matrix products on the CPU: as they are, or rounded to bf16 (sums stay f32)"
+        "factors of the encoder's matrix products: as they are, or rounded to tf32 (NVIDIA GPUs) or bf16 (sums stay f32)"
     ),
     key!(EarlyStopping, monitor, Monitor, "the validation figure that decides"),
     key!(EarlyStopping, patience, size 1..=1_000_000, "evaluations without improvement before a trial stops"),

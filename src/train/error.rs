@@ -10,8 +10,8 @@ use super::{
     text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
-    cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError, system::files,
-    trial::FailureKind,
+    cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError,
+    settings::MatmulPrecision, system::files, trial::FailureKind,
 };
 
 /// Why a trial failed.
@@ -128,9 +128,9 @@ pub enum TrainError {
         /// The feature of the package.
         feature: &'static str,
     },
-    /// The backend has no products of bf16.
-    #[error("`matmul_precision = \"bf16\"` is for CPU devices of a build with the feature flex")]
-    NoBf16,
+    /// The backend has no products of this precision.
+    #[error("`matmul_precision = \"{}\"` is for {}", .0.as_str(), devices_with(*.0))]
+    Precision(MatmulPrecision),
     /// wgpu reaches no such device.
     #[error("`wgpu:{index}` is not there: wgpu reaches {found} device{}", if *found == 1 { "" } else { "s" })]
     NoAdapter {
@@ -185,7 +185,7 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::NoBf16 | Self::NoAdapter { .. } => FailureKind::Spawn,
+            Self::NoBackend { .. } | Self::Precision(_) | Self::NoAdapter { .. } => FailureKind::Spawn,
         }
     }
 }
@@ -221,5 +221,13 @@ pub(crate) fn stop_later(result: Result<(), Unfinished>) -> Result<Result<(), St
         Ok(()) => Ok(Ok(())),
         Err(Unfinished::Stopped) => Ok(Err(Stopped)),
         Err(Unfinished::Failed(error)) => Err(error),
+    }
+}
+/// The devices that have products of this precision, in the words of an error.
+const fn devices_with(precision: MatmulPrecision) -> &'static str {
+    match precision {
+        MatmulPrecision::F32 => "all devices",
+        MatmulPrecision::Tf32 => "NVIDIA GPUs",
+        MatmulPrecision::Bf16 => "CPU devices of a build with the feature flex, and NVIDIA GPUs",
     }
 }

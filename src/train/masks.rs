@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use burn::tensor::{Distribution, Shape, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 /// The increment of the Weyl sequence in `SplitMix64`, 2⁶⁴ over the golden ratio, made odd (Steele, Lea and Flood,
 /// "Fast splittable pseudorandom number generators", OOPSLA 2014).
@@ -17,7 +17,6 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 pub(crate) struct Masks {
     rate: f64,
     key: u64,
-    on_host: bool,
     /// The number of the next place.
     place: Cell<u64>,
 }
@@ -30,7 +29,18 @@ pub(crate) struct Masks {
 pub(crate) struct Dropout {
     rate: f64,
     key: u64,
-    on_host: bool,
+}
+
+/// The numbers that a device computes a mask from, in words of 32 bits.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeviceMask {
+    pub(crate) key_low: u32,
+    pub(crate) key_high: u32,
+    /// An element whose random bits are below this number is dropped.
+    pub(crate) threshold: u32,
+    /// The factor of the others.
+    pub(crate) scale: f32,
 }
 
 /// The output function of `SplitMix64`: a bijection whose output bits each depend on all input bits.
@@ -48,25 +58,25 @@ pub(crate) fn key(parts: &[u64]) -> u64 {
 impl Masks {
     /// No dropout: inference.
     pub(crate) const fn off() -> Self {
-        Self { rate: 0.0, key: 0, on_host: true, place: Cell::new(0) }
+        Self { rate: 0.0, key: 0, place: Cell::new(0) }
     }
 
-    /// Dropout at `rate`, in \[0, 1), with masks from `key`. `on_host`: whether tensors live in this process's memory.
-    pub(crate) const fn new(rate: f64, key: u64, on_host: bool) -> Self {
-        Self { rate, key, on_host, place: Cell::new(0) }
+    /// Dropout at `rate`, in \[0, 1), with masks from `key`.
+    pub(crate) const fn new(rate: f64, key: u64) -> Self {
+        Self { rate, key, place: Cell::new(0) }
     }
 
     /// The dropout at the next place.
     pub(crate) fn next(&self) -> Dropout {
         let place = self.place.replace(self.place.get() + 1);
-        Dropout { rate: self.rate, key: key(&[self.key, place]), on_host: self.on_host }
+        Dropout { rate: self.rate, key: key(&[self.key, place]) }
     }
 }
 
 impl Dropout {
     /// No dropout.
     pub(crate) const fn off() -> Self {
-        Self { rate: 0.0, key: 0, on_host: true }
+        Self { rate: 0.0, key: 0 }
     }
 
     /// Whether the dropout changes no element.
@@ -80,16 +90,12 @@ impl Dropout {
             return tensor;
         }
         let (shape, device) = (tensor.shape(), tensor.device());
-        if !self.on_host {
-            return tensor.mul(self.on_device(shape, &device));
-        }
         let mut mask = vec![0.0; shape.num_elements()];
         self.fill(&mut mask, 0);
         tensor.mul(Tensor::from_data(TensorData::new(mask, shape), &device))
     }
 
-    /// Applies the dropout to a tensor. `number` returns the number of an element from its indices. A device with its own
-    /// memory draws its own masks, for which the numbers mean nothing.
+    /// Applies the dropout to a tensor. `number` returns the number of an element from its indices.
     pub(crate) fn apply_numbered<B: Backend>(
         self,
         tensor: Tensor<B, 4>,
@@ -99,9 +105,6 @@ impl Dropout {
             return tensor;
         }
         let (shape, device) = (tensor.shape(), tensor.device());
-        if !self.on_host {
-            return tensor.mul(self.on_device(shape, &device));
-        }
         let [first, second, third, fourth] = tensor.dims();
         let mut mask = Vec::with_capacity(first * second * third * fourth);
         for a in 0..first {
@@ -114,10 +117,16 @@ impl Dropout {
         tensor.mul(Tensor::from_data(TensorData::new(mask, shape), &device))
     }
 
-    fn on_device<B: Backend, const D: usize>(self, shape: Shape, device: &B::Device) -> Tensor<B, D> {
-        B::seed(device, self.key);
-        let kept: Tensor<B, D> = Tensor::random(shape, Distribution::Bernoulli(1.0 - self.rate), device);
-        kept.mul_scalar(1.0 / (1.0 - self.rate))
+    /// What a device computes the mask from.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    #[expect(clippy::cast_possible_truncation, reason = "the low word")]
+    pub(crate) fn device_mask(self) -> DeviceMask {
+        DeviceMask {
+            key_low: self.key as u32,
+            key_high: (self.key >> 32) as u32,
+            threshold: self.threshold(),
+            scale: self.scale(),
+        }
     }
 
     /// The number below which an element's 32 random bits zero the element: `rate` times 2³², rounded down.
@@ -185,13 +194,13 @@ mod tests {
 
     fn values(rate: f64, key: u64, elements: usize) -> Vec<f32> {
         let mut mask = vec![0.0; elements];
-        Dropout { rate, key, on_host: true }.fill(&mut mask, 0);
+        Dropout { rate, key }.fill(&mut mask, 0);
         mask
     }
 
     #[test]
     fn a_mask_in_pieces_is_the_mask_as_a_whole() {
-        let drop = Dropout { rate: 0.4, key: 5, on_host: true };
+        let drop = Dropout { rate: 0.4, key: 5 };
         let whole = values(0.4, 5, 40);
         for (first, length) in [(0, 0), (0, 7), (3, 8), (5, 1), (11, 20), (39, 1)] {
             let mut piece = vec![9.0; length];

@@ -1,16 +1,18 @@
-//! The encoder's own operations: one form in plain tensor operations, one fused for the CPU.
+//! The encoder's own operations: one form in plain tensor operations, one fused for the CPU, one for GPUs.
 //!
 //! Hidden states are packed: the tokens of all sequences of a batch one after
 //! another, `[tokens, width]`, no padding. [`fused::Fused`] is the interface. A backend
-//! takes the plain form (`plain`) or overrides it (`flex`). The loops and hand-written
+//! takes the plain form (`plain`) or overrides it (`flex`, `cube`). The loops and hand-written
 //! gradients of `flex` stand in `kernels`, `attention` and `cls_attention`; `gemm` has the
-//! large products, `product` the small ones. Both forms draw the same dropout masks on
-//! the CPU, and tests compare them.
+//! large products, `product` the small ones. `cube` has the kernels for CUDA and wgpu. All forms
+//! draw the same dropout masks, and tests compare them.
 
 #[cfg(feature = "flex")]
 mod attention;
 #[cfg(feature = "flex")]
 mod cls_attention;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 pub(super) mod fused;
@@ -33,4 +35,13 @@ pub(crate) fn has_bf16() -> bool {
     return gemm::has_bf16();
     #[cfg(not(feature = "flex"))]
     false
+}
+
+/// Whether this machine has a Vulkan driver, in software perhaps.
+#[cfg(all(test, feature = "wgpu"))]
+pub(super) fn has_vulkan() -> bool {
+    let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    let is_filled =
+        |folder: &&str| std::path::Path::new(folder).read_dir().is_ok_and(|mut files| files.next().is_some());
+    folders.iter().any(is_filled)
 }

@@ -10,12 +10,13 @@ use std::{
 };
 
 use burn::{
-    backend::{Autodiff, Flex, flex::FlexDevice},
+    backend::{Autodiff, Flex},
     tensor::Tensor,
 };
 use serde::Deserialize;
 
 use super::{
+    backend::Compute,
     checkpoint::Catalog,
     encoder::{
         EncoderConfig, Family, Precision, Weights, layout,
@@ -27,7 +28,11 @@ use super::{
     },
     graph_lock::graph_lock,
     learning::{
-        adamw::AdamW, gradients::Gradients, loss::Objective, parameters::RateFactors, schedule::LearningRate,
+        adamw::{AdamW, Clipping},
+        gradients::Gradients,
+        loss::Objective,
+        parameters::RateFactors,
+        schedule::LearningRate,
     },
     masks::Masks,
     tensors::values,
@@ -37,6 +42,8 @@ use crate::{
     settings::{Pooling, Settings},
 };
 
+#[cfg(feature = "wgpu")]
+mod gpu;
 mod real;
 
 type Backend = Autodiff<Flex>;
@@ -74,17 +81,17 @@ const fn pretrained<'a>(weights: &'a Weights, family: &'static Family) -> Pretra
     Pretrained { weights, family, seed: 0, reinitialised: Vec::new(), complete: true }
 }
 
-fn tiny(fixture: &str) -> (EncoderConfig, Classifier<Backend>) {
+fn tiny<B: Compute>(fixture: &str) -> (EncoderConfig, Classifier<B>) {
     let config = EncoderConfig::read(&folder(fixture)).unwrap();
     let weights = read(&folder(fixture).join("model.safetensors"));
     let source = pretrained(&weights, config.family());
-    let model = Classifier::build(&config, Pooling::Cls.into(), 3, &source, &FlexDevice).unwrap();
+    let model = Classifier::build(&config, Pooling::Cls.into(), 3, &source, &B::Device::default()).unwrap();
     (config, model)
 }
 
-fn batch<B: burn::tensor::backend::Backend<Device = FlexDevice>>(chunks: &[Vec<u32>]) -> Batch<B> {
+fn batch<B: burn::tensor::backend::Backend>(chunks: &[Vec<u32>]) -> Batch<B> {
     let chunks: Vec<&[u32]> = chunks.iter().map(Vec::as_slice).collect();
-    Batch::new(&chunks, &FlexDevice)
+    Batch::new(&chunks, &B::Device::default())
 }
 
 /// The largest difference as a share of the largest expected value. What is below 1e-3 counts as
@@ -95,11 +102,11 @@ fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
     found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale
 }
 
-fn logits(model: &Classifier<Backend>, chunks: &[Vec<u32>]) -> Tensor<Backend, 2> {
+fn logits<B: Compute>(model: &Classifier<B>, chunks: &[Vec<u32>]) -> Tensor<B, 2> {
     model.forward(&batch(chunks), &Masks::off())
 }
 
-fn loss(model: &Classifier<Backend>, reference: &Reference) -> Tensor<Backend, 1> {
+fn loss<B: Compute>(model: &Classifier<B>, reference: &Reference) -> Tensor<B, 1> {
     let objective = Objective::new(&Settings::default(), &[3, 3, 2]);
     objective.sum(logits(model, &reference.chunks), &reference.labels) / 8.0
 }
@@ -108,7 +115,7 @@ fn loss(model: &Classifier<Backend>, reference: &Reference) -> Tensor<Backend, 1
 fn logits_are_those_of_transformers_padded_or_alone() {
     let _alone = graph_lock();
     for fixture in FIXTURES {
-        let (_, model) = tiny(fixture);
+        let (_, model) = tiny::<Backend>(fixture);
         let reference = reference(fixture);
         let expected = reference.logits.concat();
         let found = values(logits(&model, &reference.chunks));
@@ -124,7 +131,7 @@ fn logits_are_those_of_transformers_padded_or_alone() {
 fn the_last_hidden_states_are_those_of_transformers() {
     let _alone = graph_lock();
     for fixture in FIXTURES {
-        let (config, model) = tiny(fixture);
+        let (config, model) = tiny::<Backend>(fixture);
         let reference = reference(fixture);
         let stored = read(&folder(fixture).join("reference.safetensors"));
         let expected = stored.get("hidden").unwrap();
@@ -145,7 +152,7 @@ fn the_last_hidden_states_are_those_of_transformers() {
 fn the_gradient_of_every_parameter_is_that_of_pytorch() {
     let _alone = graph_lock();
     for fixture in FIXTURES {
-        let (_, model) = tiny(fixture);
+        let (_, model) = tiny::<Backend>(fixture);
         let reference = reference(fixture);
         let loss = loss(&model, &reference);
         assert!((f64::from(loss.clone().into_scalar()) - reference.loss).abs() < 1e-5, "{fixture}");
@@ -169,7 +176,7 @@ fn the_gradient_of_every_parameter_is_that_of_pytorch() {
 fn thirty_steps_of_adamw_follow_pytorch() {
     let _alone = graph_lock();
     for fixture in FIXTURES {
-        let (_, mut model) = tiny(fixture);
+        let (_, mut model) = tiny::<Backend>(fixture);
         let reference = reference(fixture);
         let settings = Settings {
             learning_rate: reference.learning_rate,
@@ -184,8 +191,8 @@ fn thirty_steps_of_adamw_follow_pytorch() {
             assert!((found - expected).abs() < 1e-3, "{fixture} step {step}: {found} {expected}");
             let mut gradients = Gradients::new();
             gradients.add(&model, loss.backward());
-            let scale = (1.0 / (gradients.norm() + 1e-6)).min(1.0);
-            model = optimizer.step(model, gradients, rate.at(step as u64), scale);
+            let clipping = Clipping::Host((1.0 / (gradients.norm() + 1e-6)).min(1.0));
+            model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
         }
     }
 }
@@ -193,7 +200,7 @@ fn thirty_steps_of_adamw_follow_pytorch() {
 #[test]
 fn parameters_are_written_as_they_were_read() {
     for fixture in FIXTURES {
-        let (_, model) = tiny(fixture);
+        let (_, model) = tiny::<Backend>(fixture);
         let written = tempfile::tempdir().unwrap();
         let path = written.path().join("best").join("model.safetensors");
         model.weights().write(&crate::system::files::Place::of(&path), Precision::F32).unwrap();

@@ -24,11 +24,19 @@ use burn::{
 };
 
 use super::{
-    flat_tensor::FlatTensor,
+    flat_tensor::{DeviceTensor, FlatTensor},
     gradients::Gradients,
     parameters::{ParameterPath, RateFactors, WORDS, decays},
 };
-use crate::train::{backend::Compute, encoder::model::classifier::Classifier, tensors::values};
+use crate::train::{
+    backend::Compute,
+    encoder::model::classifier::Classifier,
+    ops::{
+        fused::Fused as _,
+        inputs::{AdamWNumbers, AdamWTensors},
+    },
+    tensors::values,
+};
 
 /// β₁
 const BETA_1: f64 = 0.9;
@@ -72,17 +80,42 @@ impl<B: Compute> AdamW<B> {
         self.moments = moments.into_iter().map(|(name, pair)| (name.into_owned(), pair.map(flat))).collect();
     }
 
-    /// Makes one step at the learning rate `rate`, with `gradients` times `scale`, the factor of clipping.
+    /// Makes one step at the learning rate `rate`, with `gradients` times the factor of `clipping`.
     pub(crate) fn step(
         &mut self,
         model: Classifier<B>,
         gradients: Gradients<B>,
         rate: f64,
-        scale: f64,
+        clipping: Clipping<B>,
     ) -> Classifier<B> {
         self.steps += 1;
-        let update = Update::new(rate, scale, self.steps);
-        model.map(&mut Apply { path: ParameterPath::default(), optimizer: self, gradients, update })
+        let update = Update::new(rate, self.steps);
+        model.map(&mut Apply { path: ParameterPath::default(), optimizer: self, gradients, clipping, update })
+    }
+}
+
+/// What the gradients of a step are multiplied by.
+pub(crate) enum Clipping<B: AutodiffBackend> {
+    /// The factor.
+    Host(f64),
+    /// The norm, the factor and another number; see [`crate::train::ops::fused::Fused::clipping`].
+    Device(DeviceTensor<B>),
+}
+
+impl<B: AutodiffBackend> Clipping<B> {
+    fn on_host(&self) -> f64 {
+        match self {
+            Self::Host(factor) => *factor,
+            Self::Device(tensor) => f64::from(values(tensor.clone())[1]),
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+    fn on_device(&self, device: &B::Device) -> DeviceTensor<B> {
+        match self {
+            Self::Host(factor) => Tensor::from_data([0.0, *factor as f32, 0.0], device),
+            Self::Device(tensor) => tensor.clone(),
+        }
     }
 }
 
@@ -91,8 +124,6 @@ impl<B: Compute> AdamW<B> {
 struct Update {
     /// The learning rate η.
     rate: f64,
-    /// The factor of clipping.
-    scale: f64,
     /// 1 − β₁ᵗ
     correction_1: f64,
     /// 1 − β₂ᵗ
@@ -103,9 +134,19 @@ struct Update {
 
 impl Update {
     /// The update with the number `step`, counted from 1, without decay.
-    fn new(rate: f64, scale: f64, step: i32) -> Self {
+    fn new(rate: f64, step: i32) -> Self {
         let (correction_1, correction_2) = (1.0 - BETA_1.powi(step), 1.0 - BETA_2.powi(step));
-        Self { rate, scale, correction_1, correction_2, decay: 0.0 }
+        Self { rate, correction_1, correction_2, decay: 0.0 }
+    }
+
+    // The scalars are computed in f64 and rounded once.
+    #[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
+    fn numbers(self) -> AdamWNumbers {
+        AdamWNumbers {
+            keep: (1.0 - self.decay) as f32,
+            step_size: (self.rate / self.correction_1) as f32,
+            root: self.correction_2.sqrt() as f32,
+        }
     }
 }
 
@@ -114,6 +155,7 @@ struct Apply<'a, B: AutodiffBackend> {
     path: ParameterPath,
     optimizer: &'a mut AdamW<B>,
     gradients: Gradients<B>,
+    clipping: Clipping<B>,
     update: Update,
 }
 
@@ -133,7 +175,7 @@ impl<B: Compute> Apply<'_, B> {
         gradient: &[f32],
         rows: &BTreeMap<u32, Vec<f32>>,
     ) {
-        let update = self.update(&name);
+        let (update, scale) = (self.update(&name), self.clipping.on_host());
         let touched = &mut self.optimizer.touched;
         let moments = self.optimizer.moments.entry(name).or_insert_with(|| {
             if let Some(row) = rows.values().next() {
@@ -143,10 +185,11 @@ impl<B: Compute> Apply<'_, B> {
         });
         if let [FlatTensor::Host(first), FlatTensor::Host(second)] = moments {
             let moments = HostMoments { first, second };
+            let step = HostStep { update, scale };
             if rows.is_empty() {
-                on_host(values, gradient, moments, update);
+                on_host(values, gradient, moments, step);
             } else {
-                by_rows(values, rows, touched, moments, update);
+                by_rows(values, rows, touched, moments, step);
             }
         }
     }
@@ -158,15 +201,17 @@ impl<B: Compute> Apply<'_, B> {
         value: DeviceTensor<B>,
         gradient: DeviceTensor<B>,
     ) -> DeviceTensor<B> {
-        let update = self.update(&name);
-        let moments = self
-            .optimizer
-            .moments
-            .remove(&name)
-            .unwrap_or_else(|| [0, 1].map(|_| FlatTensor::Device(gradient.zeros_like())));
-        let (updated, moments) = on_device(value, gradient, moments, update);
-        self.optimizer.moments.insert(name, moments);
-        updated
+        let (numbers, device) = (self.update(&name).numbers(), value.device());
+        let moments = self.optimizer.moments.remove(&name);
+        let moments = moments.unwrap_or_else(|| [0, 1].map(|_| FlatTensor::Device(gradient.zeros_like())));
+        let moments = moments.map(|moment| match moment {
+            FlatTensor::Device(tensor) => tensor,
+            FlatTensor::Host(values) => Tensor::from_data(TensorData::from(values.as_slice()), &device),
+        });
+        let tensors = AdamWTensors { value, gradient, moments };
+        let updated = B::InnerBackend::adamw(tensors, self.clipping.on_device(&device), numbers);
+        self.optimizer.moments.insert(name, updated.moments.map(FlatTensor::Device));
+        updated.value
     }
 }
 
@@ -211,17 +256,22 @@ struct HostMoments<'a> {
     second: &'a mut [f32],
 }
 
+/// An update in this process's memory, with the factor of clipping.
+#[derive(Clone, Copy)]
+struct HostStep {
+    update: Update,
+    scale: f64,
+}
+
 vectorised! {
     /// Updates `values` and `moments` by `gradient`, element by element.
-    // In f32 and in the order of PyTorch's single-tensor form. The scalars are computed in f64 and rounded once.
+    // In f32 and in the order of PyTorch's single-tensor form.
     #[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
-    fn on_host<'a>(values: &'a mut [f32], gradient: &'a [f32], moments: HostMoments<'a>, update: Update) {
+    fn on_host<'a>(values: &'a mut [f32], gradient: &'a [f32], moments: HostMoments<'a>, step: HostStep) {
         let (beta_1, beta_2, epsilon) = (BETA_1 as f32, BETA_2 as f32, EPSILON as f32);
         let (rest_1, rest_2) = ((1.0 - BETA_1) as f32, (1.0 - BETA_2) as f32);
-        let keep = (1.0 - update.decay) as f32;
-        let scale = update.scale as f32;
-        let step_size = (update.rate / update.correction_1) as f32;
-        let root = update.correction_2.sqrt() as f32;
+        let AdamWNumbers { keep, step_size, root } = step.update.numbers();
+        let scale = step.scale as f32;
         let HostMoments { first, second } = moments;
         let moments = first.iter_mut().zip(second.iter_mut());
         for ((value, &gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
@@ -239,13 +289,12 @@ vectorised! {
 // A batch reads a small share of the word embeddings, and the other rows of the gradient are zero. A row that has had a
 // gradient before still moves by its moments. For a row that never had one m = v = 0, and the rule becomes θ ← (1 − η λ)
 // θ − 0: such a row only decays, to the same bits, and its moments need neither be read nor written.
-#[expect(clippy::cast_possible_truncation, reason = "parameters are f32, as in PyTorch")]
 fn by_rows(
     values: &mut [f32],
     rows: &BTreeMap<u32, Vec<f32>>,
     touched: &mut Vec<bool>,
     moments: HostMoments<'_>,
-    update: Update,
+    step: HostStep,
 ) {
     let Some(width) = rows.values().next().map(Vec::len) else { return };
     let HostMoments { first, second } = moments;
@@ -256,7 +305,7 @@ fn by_rows(
         let known = first.chunks_exact(width).zip(second.chunks_exact(width));
         *touched = known.map(|(first, second)| !is_zero(first) || !is_zero(second)).collect();
     }
-    let (keep, no_gradient) = ((1.0 - update.decay) as f32, vec![0.0; width]);
+    let (keep, no_gradient) = (step.update.numbers().keep, vec![0.0; width]);
     let moments = first.chunks_exact_mut(width).zip(second.chunks_exact_mut(width));
     let mut gradients = rows.iter().peekable();
     for (row, ((values, (first, second)), touched)) in
@@ -265,34 +314,13 @@ fn by_rows(
         let gradient = gradients.next_if(|(next, _)| **next as usize == row).map(|(_, gradient)| gradient);
         *touched |= gradient.is_some();
         if *touched {
-            on_host(values, gradient.unwrap_or(&no_gradient), HostMoments { first, second }, update);
-        } else if update.decay > 0.0 {
+            on_host(values, gradient.unwrap_or(&no_gradient), HostMoments { first, second }, step);
+        } else if step.update.decay > 0.0 {
             for value in values {
                 *value *= keep;
             }
         }
     }
-}
-
-type DeviceTensor<B> = Tensor<<B as AutodiffBackend>::InnerBackend, 1>;
-
-/// As [`on_host`], in tensor operations. Returns the updated parameter and its moments.
-fn on_device<B: Compute>(
-    value: DeviceTensor<B>,
-    gradient: DeviceTensor<B>,
-    moments: [FlatTensor<B>; 2],
-    update: Update,
-) -> (DeviceTensor<B>, [FlatTensor<B>; 2]) {
-    let gradient = gradient * update.scale;
-    let [first, second] = moments.map(|moment| match moment {
-        FlatTensor::Device(tensor) => tensor,
-        FlatTensor::Host(values) => Tensor::from_data(TensorData::from(values.as_slice()), &value.device()),
-    });
-    let first = first * BETA_1 + gradient.clone() * (1.0 - BETA_1);
-    let second = second * BETA_2 + gradient.clone() * gradient * (1.0 - BETA_2);
-    let root = second.clone().sqrt() / update.correction_2.sqrt() + EPSILON;
-    let value = value * (1.0 - update.decay) - first.clone() / root * (update.rate / update.correction_1);
-    (value, [FlatTensor::Device(first), FlatTensor::Device(second)])
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::{numbers::small_count, settings::Aggregate};
+use crate::{numbers::small_count, settings::Aggregate, train::ops::fused::Fused};
 
 /// Computes the logits of each document, `[documents, classes]`, from the logits of chunks, `[chunks, classes]`.
 ///
 /// `documents`: the range of each document's chunks. The ranges are in order, cover all chunks, and none is empty.
-pub(crate) fn aggregate<B: Backend>(
+pub(crate) fn aggregate<B: Fused>(
     logits: Tensor<B, 2>,
     documents: &[Range<usize>],
     aggregate: Aggregate,
@@ -29,7 +29,7 @@ pub(crate) fn aggregate<B: Backend>(
             }
             let shares =
                 Tensor::<B, 2>::from_data(TensorData::new(shares, [documents.len(), chunks]), &device);
-            shares.matmul(logits)
+            B::multiply(shares, logits)
         }
         Aggregate::Max => {
             let longest = documents.iter().map(Range::len).max().unwrap_or(0);

@@ -6,12 +6,15 @@ use burn::tensor::{Tensor, backend::AutodiffBackend};
 
 use crate::train::tensors::values;
 
+/// The values of one parameter on the device, flat.
+pub(crate) type DeviceTensor<B> = Tensor<<B as AutodiffBackend>::InnerBackend, 1>;
+
 /// A gradient or moment of one parameter, flat.
 pub(crate) enum FlatTensor<B: AutodiffBackend> {
     /// In this process's memory.
     Host(Vec<f32>),
     /// In the device's memory.
-    Device(Tensor<B::InnerBackend, 1>),
+    Device(DeviceTensor<B>),
 }
 
 impl<B: AutodiffBackend> FlatTensor<B> {

@@ -11,11 +11,17 @@ use burn::{
 
 #[cfg(test)]
 use super::parameters::WORDS;
-use super::{flat_tensor::FlatTensor, parameters::ParameterPath};
+use super::{
+    flat_tensor::{DeviceTensor, FlatTensor},
+    parameters::ParameterPath,
+};
 #[cfg(test)]
 use crate::train::encoder::weights::Weights;
 use crate::train::{
-    backend::Compute, encoder::model::classifier::Classifier, ops::row_sink::RowSink, tensors::values,
+    backend::Compute,
+    encoder::model::classifier::Classifier,
+    ops::{fused::Fused as _, row_sink::RowSink},
+    tensors::values,
 };
 
 /// Gradients summed over the micro-batches of one step, by the path of their parameter.
@@ -62,7 +68,7 @@ impl<B: Compute> Gradients<B> {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
                 let name = self.0.name();
                 let values = match self.1.by_name.get(&name) {
-                    Some(FlatTensor::Host(values)) => values.clone(),
+                    Some(gradient) => gradient.on_host().into_owned(),
                     _ if name == WORDS => {
                         let [_, width] = param.val().dims()[..] else { return param };
                         let mut values = vec![0.0; param.val().shape().num_elements()];
@@ -79,6 +85,24 @@ impl<B: Compute> Gradients<B> {
         }
         // A model whose parameters are the gradients has the gradients under Hugging Face's names.
         model.clone().map(&mut Replace(ParameterPath::default(), self)).weights()
+    }
+
+    /// See [`crate::train::ops::fused::Fused::clipping`]. `None` where a gradient is in this process's memory, or without
+    /// gradients.
+    pub(crate) fn clipping_on_device(
+        &self,
+        beside: DeviceTensor<B>,
+        norm_max: f64,
+    ) -> Option<DeviceTensor<B>> {
+        let mut names: Vec<&String> = self.by_name.keys().collect();
+        // In a fixed order, as below.
+        names.sort();
+        let on_device = |name: &String| match &self.by_name[name] {
+            FlatTensor::Host(_) => None,
+            FlatTensor::Device(tensor) => Some(tensor.clone()),
+        };
+        let gradients: Option<Vec<_>> = names.into_iter().map(on_device).collect();
+        B::InnerBackend::clipping(gradients?, beside, norm_max)
     }
 
     /// The Euclidean norm of all gradients as one vector, as in `torch.nn.utils.clip_grad_norm_`.

@@ -42,6 +42,12 @@ impl Objective {
 
     /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
     pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
+        let targets = self.targets(&logits, labels);
+        (activation::log_softmax(logits, 1) * targets).sum()
+    }
+
+    /// What ln p is multiplied by in the loss, `[documents, classes]`, on the device of `logits`.
+    pub(crate) fn targets<B: Backend>(&self, logits: &Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 2> {
         let [documents, classes] = logits.dims();
         let spread = self.smoothing / small_count(classes);
         let mut targets = Vec::with_capacity(documents * classes);
@@ -51,8 +57,7 @@ impl Objective {
                 -weight * (own + spread)
             }));
         }
-        let targets = Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device());
-        (activation::log_softmax(logits, 1) * targets).sum()
+        Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device())
     }
 }
 

@@ -1,21 +1,21 @@
 //! The interface of the operations, with the plain form as the default.
 
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::{
+    nn::Linear,
+    tensor::{Tensor, backend::Backend},
+};
 
 use super::{
-    inputs::{Attention, Norm},
+    inputs::{AdamWNumbers, AdamWTensors, Attention, Norm, RowIds},
     plain,
     row_sink::RowSink,
 };
-use crate::settings::MatmulPrecision;
+use crate::{settings::MatmulPrecision, train::masks::Dropout};
 
 /// The encoder's operations. Elements of dropout masks are numbered row-major, unless an operation tells otherwise.
 pub(crate) trait Fused: Backend {
-    /// Whether [`Self::product`] heeds [`MatmulPrecision::Bf16`].
-    const HAS_BF16: bool = false;
-
     /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`. The products of the gradients have the same
-    /// precision. A backend without bf16 computes in f32.
+    /// precision. A backend without it computes in f32.
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
@@ -25,15 +25,26 @@ pub(crate) trait Fused: Backend {
         input.matmul(weight)
     }
 
+    /// `a`, `[…, m, k]`, times `b`, `[…, k, n]`, in f32. The dimensions before the last two are equal.
+    fn multiply<const D: usize>(a: Tensor<Self, D>, b: Tensor<Self, D>) -> Tensor<Self, D> {
+        a.matmul(b)
+    }
+
+    /// `input`, `[rows, inputs]`, times the weight of `layer`, plus its bias.
+    fn dense(layer: &Linear<Self>, input: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        layer.forward(input)
+    }
+
     /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`: `[tokens, width]`. Where the backend can, the gradient
     /// goes to `sink` row by row, and the table has no gradient of its own.
-    fn embedding_rows(
-        table: Tensor<Self, 2>,
-        ids: Tensor<Self, 1, Int>,
-        sink: Option<&RowSink>,
-    ) -> Tensor<Self, 2> {
+    fn embedding_rows(table: Tensor<Self, 2>, ids: &RowIds<Self>, sink: Option<&RowSink>) -> Tensor<Self, 2> {
         let _ = sink;
-        table.select(0, ids)
+        table.select(0, ids.on_device.clone())
+    }
+
+    /// The dropout of a matrix, elements numbered row-major.
+    fn dropout(input: Tensor<Self, 2>, drop: Dropout) -> Tensor<Self, 2> {
+        drop.apply(input)
     }
 
     /// GELU(input + bias), exact; `[rows, width]`, `[width]`.
@@ -68,17 +79,36 @@ pub(crate) trait Fused: Backend {
     ) -> Tensor<Self, 2> {
         plain::cls_attention(hidden, projected_queries, attention)
     }
+
+    /// Two losses of `logits`, `[documents, classes]`, `[1]` each: Σ `targets` · ln p over documents and classes, which
+    /// has a gradient, and Σ −ln p of the documents' own classes, which has none.
+    fn losses(logits: Tensor<Self, 2>, targets: Tensor<Self, 2>, labels: &[usize]) -> [Tensor<Self, 1>; 2] {
+        plain::losses(logits, targets, labels)
+    }
+
+    /// The norm of all `gradients` as one vector, the factor that brings it to at most `norm_max`, which is 1 where
+    /// `norm_max` is 0, and the value of `beside`, which is read with them: `[3]`. `None` without gradients. Nothing
+    /// waits for the device.
+    fn clipping(
+        gradients: Vec<Tensor<Self, 1>>,
+        beside: Tensor<Self, 1>,
+        norm_max: f64,
+    ) -> Option<Tensor<Self, 1>> {
+        plain::clipping(gradients, beside, norm_max)
+    }
+
+    /// The update of one parameter by AdamW. `clipping`: what [`Self::clipping`] has returned. The gradient comes back
+    /// as it was.
+    fn adamw(
+        tensors: AdamWTensors<Tensor<Self, 1>>,
+        clipping: Tensor<Self, 1>,
+        numbers: AdamWNumbers,
+    ) -> AdamWTensors<Tensor<Self, 1>> {
+        plain::adamw(tensors, clipping, numbers)
+    }
 }
 
 #[cfg(feature = "ndarray")]
 impl Fused for burn::backend::NdArray {}
 #[cfg(feature = "ndarray")]
 impl Fused for burn::backend::Autodiff<burn::backend::NdArray> {}
-#[cfg(feature = "cuda")]
-impl Fused for burn::backend::Cuda {}
-#[cfg(feature = "cuda")]
-impl Fused for burn::backend::Autodiff<burn::backend::Cuda> {}
-#[cfg(feature = "wgpu")]
-impl Fused for burn::backend::Wgpu {}
-#[cfg(feature = "wgpu")]
-impl Fused for burn::backend::Autodiff<burn::backend::Wgpu> {}

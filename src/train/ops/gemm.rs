@@ -41,7 +41,8 @@ pub(super) fn product(a: View<'_>, b: View<'_>, precision: MatmulPrecision) -> V
     }
     let is_shared = rows.saturating_mul(columns).saturating_mul(depth) >= SHARED_MIN;
     match precision {
-        MatmulPrecision::F32 => product_f32(a, b, is_shared),
+        // tf32 is refused before: a processor has no such numbers.
+        MatmulPrecision::F32 | MatmulPrecision::Tf32 => product_f32(a, b, is_shared),
         #[cfg(target_arch = "x86_64")]
         MatmulPrecision::Bf16 if bf16::is_supported() => bf16::product(a, b, is_shared),
         MatmulPrecision::Bf16 => {

@@ -1,8 +1,11 @@
 //! What the operations take besides plain tensors.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use crate::train::masks::Dropout;
 
@@ -11,9 +14,19 @@ use crate::train::masks::Dropout;
 pub(crate) struct Packing {
     /// The first row of each sequence, and at the end the number of rows.
     pub(crate) starts: Vec<usize>,
+    /// What a backend keeps in its device's memory of this; it is made and read by that backend alone.
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "only GPUs keep something")
+    )]
+    pub(super) on_device: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Packing {
+    pub(crate) const fn new(starts: Vec<usize>) -> Self {
+        Self { starts, on_device: OnceLock::new() }
+    }
+
     /// Number of sequences.
     pub(crate) fn sequences(&self) -> usize {
         self.starts.len() - 1
@@ -32,6 +45,24 @@ impl Packing {
     /// The length of the longest sequence.
     pub(crate) fn longest(&self) -> usize {
         (0..self.sequences()).map(|index| self.sequence(index).1).max().unwrap_or(0)
+    }
+}
+
+/// The rows that are read from a table, here and on the device.
+#[derive(Clone, Debug)]
+pub(crate) struct RowIds<B: Backend> {
+    /// `[tokens]`
+    pub(crate) on_device: Tensor<B, 1, Int>,
+    pub(crate) on_host: Arc<[u32]>,
+}
+
+impl<B: Backend> RowIds<B> {
+    pub(crate) fn new(ids: Vec<u32>, device: &B::Device) -> Self {
+        let signed: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
+        Self {
+            on_device: Tensor::from_data(TensorData::from(signed.as_slice()), device),
+            on_host: ids.into(),
+        }
     }
 }
 
@@ -82,4 +113,31 @@ pub(crate) struct Norm<B: Backend> {
     pub(crate) before: Dropout,
     /// Dropout on the result.
     pub(crate) after: Dropout,
+}
+
+/// A parameter with its gradient and its two moments, flat.
+pub(crate) struct AdamWTensors<T> {
+    pub(crate) value: T,
+    pub(crate) gradient: T,
+    pub(crate) moments: [T; 2],
+}
+
+impl<T> AdamWTensors<T> {
+    /// The same of another kind of tensor.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(super) fn map<U>(self, change: impl Fn(T) -> U) -> AdamWTensors<U> {
+        let Self { value, gradient, moments } = self;
+        AdamWTensors { value: change(value), gradient: change(gradient), moments: moments.map(change) }
+    }
+}
+
+/// The numbers of one update of one parameter, as [`crate::train::learning::adamw`] names them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdamWNumbers {
+    /// 1 − η λ
+    pub(crate) keep: f32,
+    /// η / (1 − β₁ᵗ)
+    pub(crate) step_size: f32,
+    /// √(1 − β₂ᵗ)
+    pub(crate) root: f32,
 }

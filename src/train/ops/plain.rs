@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
-use super::inputs::{Attention, Norm, Packing};
+use super::inputs::{AdamWNumbers, AdamWTensors, Attention, Norm, Packing};
 use crate::numbers::count;
 
 /// Added to the scores of padding. The exponential of such a score underflows, so that its probability is exactly 0.
@@ -79,6 +79,54 @@ pub(super) fn cls_attention<B: Backend>(
     let sums = probabilities.clone().sum_dim(2);
     let sums = Tensor::cat(vec![probabilities.matmul(padded), sums], 2);
     sums.swap_dims(0, 1).reshape([heads * sequences, width + 1])
+}
+
+/// See [`super::fused::Fused::losses`].
+pub(super) fn losses<B: Backend>(
+    logits: Tensor<B, 2>,
+    targets: Tensor<B, 2>,
+    labels: &[usize],
+) -> [Tensor<B, 1>; 2] {
+    let [documents, classes] = logits.dims();
+    let mut own = vec![0.0_f32; documents * classes];
+    labels.iter().enumerate().for_each(|(row, &label)| own[row * classes + label] = -1.0);
+    let own = Tensor::from_data(TensorData::new(own, [documents, classes]), &logits.device());
+    let shown = (activation::log_softmax(logits.clone().detach(), 1) * own).sum();
+    [(activation::log_softmax(logits, 1) * targets).sum(), shown]
+}
+
+/// See [`super::fused::Fused::clipping`].
+pub(super) fn clipping<B: Backend>(
+    gradients: Vec<Tensor<B, 1>>,
+    beside: Tensor<B, 1>,
+    norm_max: f64,
+) -> Option<Tensor<B, 1>> {
+    let squares: Vec<Tensor<B, 1>> =
+        gradients.into_iter().map(|gradient| gradient.powi_scalar(2).sum()).collect();
+    if squares.is_empty() {
+        return None;
+    }
+    let norm = Tensor::cat(squares, 0).sum().sqrt();
+    let factor = if norm_max > 0.0 {
+        ((norm.clone() + 1e-6).recip() * norm_max).clamp_max(1.0)
+    } else {
+        norm.ones_like()
+    };
+    Some(Tensor::cat(vec![norm, factor, beside], 0))
+}
+
+/// See [`super::fused::Fused::adamw`].
+pub(super) fn adamw<B: Backend>(
+    tensors: AdamWTensors<Tensor<B, 1>>,
+    clipping: Tensor<B, 1>,
+    AdamWNumbers { keep, step_size, root }: AdamWNumbers,
+) -> AdamWTensors<Tensor<B, 1>> {
+    let AdamWTensors { value, gradient, moments: [first, second] } = tensors;
+    let clipped = gradient.clone() * clipping.narrow(0, 1, 1);
+    let first = first * 0.9 + clipped.clone() * 0.1;
+    let second = second * 0.999 + clipped.clone() * clipped * 0.001;
+    let slope = first.clone() / (second.clone().sqrt() / root + 1e-8);
+    AdamWTensors { value: value * keep - slope * step_size, gradient, moments: [first, second] }
 }
 
 fn indices<B: Backend>(rows: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {

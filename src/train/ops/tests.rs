@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     fused::Fused,
-    inputs::{Attention, Norm, Packing},
+    inputs::{Attention, Norm, Packing, RowIds},
     plain,
     row_sink::{RowGradients, RowSink},
 };
@@ -56,8 +56,8 @@ fn attention_of(rate: f64) -> Attention {
     for length in LENGTHS {
         starts.push(starts.last().unwrap() + length);
     }
-    let drop = Masks::new(rate, 9, true).next();
-    Attention { packing: Arc::new(Packing { starts }), heads: 3, drop }
+    let drop = Masks::new(rate, 9).next();
+    Attention { packing: Arc::new(Packing::new(starts)), heads: 3, drop }
 }
 
 fn close(found: &[f32], expected: &[f32], tolerance: f32) {
@@ -118,10 +118,10 @@ fn a_product_of_bf16_and_its_gradients_take_rounded_factors() {
 fn the_gradients_of_embedding_rows_add_up_to_that_of_the_table() {
     let _alone = graph_lock();
     let table = draw().matrix(9, WIDTH);
-    let ids = Tensor::from_data(TensorData::from([3, 0, 3, 8]), &FlexDevice);
-    let plain = gradients(table.clone().select(0, ids.clone()), &[&table], &[]);
+    let ids = RowIds::new(vec![3, 0, 3, 8], &FlexDevice);
+    let plain = gradients(table.clone().select(0, ids.on_device.clone()), &[&table], &[]);
     let sink = RowSink::default();
-    let found = Backend::embedding_rows(table.clone(), ids, Some(&sink));
+    let found = Backend::embedding_rows(table.clone(), &ids, Some(&sink));
     close(&values(found.clone().inner()), &plain[0], 0.0);
     let weights = Draw(ChaCha8Rng::seed_from_u64(77)).matrix(4, WIDTH).detach();
     let left = (found * weights).sum().backward();
@@ -156,7 +156,7 @@ fn fused_norm_equals_the_plain_one_with_its_gradients_and_masks() {
         let make = || {
             let [input, residual] = matrices.clone();
             let [bias, gamma, beta] = vectors.clone();
-            let (before, after) = (Masks::new(before, 1, true).next(), Masks::new(after, 2, true).next());
+            let (before, after) = (Masks::new(before, 1).next(), Masks::new(after, 2).next());
             Norm { input, bias, residual, gamma, beta, epsilon: 1e-12, before, after }
         };
         let run = |output: Matrix| gradients(output, &matrices.each_ref(), &vectors.each_ref());
@@ -236,7 +236,7 @@ fn the_gradient_of_a_norm_is_its_slope_with_dropout_on() {
     let (gamma, beta) = (draw.vector(WIDTH), draw.vector(WIDTH));
     along_a_direction(90 * WIDTH, |point| {
         let input = matrix(point, WIDTH);
-        let (before, after) = (Masks::new(0.2, 3, true).next(), Masks::new(0.2, 4, true).next());
+        let (before, after) = (Masks::new(0.2, 3).next(), Masks::new(0.2, 4).next());
         let norm = Norm {
             input: input.clone(),
             bias: bias.clone(),

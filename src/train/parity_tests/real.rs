@@ -77,8 +77,14 @@ fn check(models: &Path, name: &str) {
     wave(&mut weights, "classifier.weight", &[3, width], 3.0);
     wave(&mut weights, "classifier.bias", &[3], 4.0);
     let source = pretrained(&weights, config.family());
-    let mut model =
-        Classifier::<Backend>::build(&config, Pooling::Cls.into(), 3, &source, &FlexDevice).unwrap();
+    let mut model = Classifier::<Backend>::build(
+        &config,
+        Pooling::Cls.into(),
+        3,
+        &source,
+        &burn::backend::flex::FlexDevice,
+    )
+    .unwrap();
 
     let states = model.encode(&batch(&chunks), &Masks::off(), Queries::All);
     let hidden = hidden.error(&values(states));
@@ -116,8 +122,8 @@ fn check(models: &Path, name: &str) {
         steps = steps.max((f64::from(loss.clone().into_scalar()) - expected).abs());
         let mut gradients = Gradients::new();
         gradients.add(&model, loss.backward());
-        let scale = (1.0 / (gradients.norm() + 1e-6)).min(1.0);
-        model = optimizer.step(model, gradients, rate.at(step as u64), scale);
+        let clipping = Clipping::Host((1.0 / (gradients.norm() + 1e-6)).min(1.0));
+        model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
     }
     say(&format!(
         "{name:<10} hidden states {hidden:.1e}  logits {logits_error:.1e} (alone {alone:.1e})  \

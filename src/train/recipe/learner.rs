@@ -14,12 +14,14 @@ use crate::{
     train::{
         backend::Compute,
         encoder::model::classifier::Classifier,
+        error::TrainError,
         learning::{
             adamw::AdamW,
             early_stopping::EarlyStopping,
             parameters::{Freezer, RateFactors},
         },
         state::position::{Position, Prefix},
+        tensors::values,
     },
 };
 
@@ -37,8 +39,23 @@ pub(super) struct Learner<C: Compute> {
     pub(super) over: bool,
     /// The training loss since the last evaluation.
     pub(super) loss: LossSum,
+    /// The sums of the latest steps that are still on the device.
+    unread: Vec<StepSums<C>>,
     pub(super) saved: SaveRecord,
 }
+
+/// What a step on a device leaves there for this process.
+struct StepSums<C: Compute> {
+    /// The step's number, from 1.
+    step: u64,
+    documents: usize,
+    /// The norm of the gradients, the factor of clipping, and the loss, summed over documents, `[3]`.
+    sums: Tensor<C::InnerBackend, 1>,
+}
+
+/// The steps whose sums are read together. Each reading waits for the device; in between, the next steps are launched
+/// while it works. A step without a number is noticed so many steps later, and before anything is saved or measured.
+const STEPS_READ_TOGETHER: usize = 16;
 
 /// A training loss, summed over documents.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,8 +137,59 @@ impl<C: Compute> Learner<C> {
             step: 0,
             over: false,
             loss: LossSum::default(),
+            unread: Vec::new(),
             saved: SaveRecord::default(),
         }
+    }
+
+    /// Adds the loss of the step with this number, summed over `documents`.
+    ///
+    /// # Errors
+    /// When the loss or the norm of the gradients is no number.
+    pub(super) fn take_loss(
+        &mut self,
+        step: u64,
+        loss: f64,
+        norm: f64,
+        documents: usize,
+    ) -> Result<(), TrainError> {
+        if !loss.is_finite() || !norm.is_finite() {
+            let loss = if loss.is_finite() { norm } else { loss / count(documents) };
+            return Err(TrainError::NonFinite { step, loss });
+        }
+        self.loss.add(loss, documents);
+        Ok(())
+    }
+
+    /// As [`Self::take_loss`] for the latest step, whose norm, factor of clipping and loss, `[3]`, are on the device.
+    /// They are read by and by, at last in [`Self::read_losses`].
+    ///
+    /// # Errors
+    /// When the loss or the norm of a step that is read now is no number.
+    pub(super) fn take_loss_later(
+        &mut self,
+        sums: Tensor<C::InnerBackend, 1>,
+        documents: usize,
+    ) -> Result<(), TrainError> {
+        self.unread.push(StepSums { step: self.step, documents, sums });
+        if self.unread.len() < STEPS_READ_TOGETHER { Ok(()) } else { self.read_losses() }
+    }
+
+    /// Adds the losses that are still on the device.
+    ///
+    /// # Errors
+    /// When the loss or the norm of one of these steps is no number.
+    pub(super) fn read_losses(&mut self) -> Result<(), TrainError> {
+        let unread = std::mem::take(&mut self.unread);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let all = unread.iter().map(|step| step.sums.clone()).collect();
+        let read = values(Tensor::cat(all, 0));
+        for (StepSums { step, documents, .. }, sums) in unread.into_iter().zip(read.chunks_exact(3)) {
+            self.take_loss(step, f64::from(sums[2]), f64::from(sums[0]), documents)?;
+        }
+        Ok(())
     }
 
     /// Whether the losses of all evaluations are finite.

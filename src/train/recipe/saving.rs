@@ -68,6 +68,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         is_best: bool,
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
+        learner.read_losses()?;
         if !learner.has_finite_losses() {
             // The trial is about to fail for this evaluation, and JSON cannot express its loss.
             return Ok(());

@@ -1,13 +1,19 @@
 //! One optimiser step.
 
+use burn::tensor::Tensor;
+
 use super::{frozen::ForwardPass, learner::Learner, running_trial::RunningTrial};
 use crate::{
     data::SplitName,
-    numbers::count,
     train::{
         backend::Compute,
         error::TrainError,
-        learning::{aggregate::aggregate, gradients::Gradients, loss::cross_entropy},
+        learning::{
+            adamw::Clipping,
+            aggregate::aggregate,
+            gradients::Gradients,
+            loss::{Objective, cross_entropy},
+        },
         masks::{self, Masks},
         ops::row_sink::RowSink,
         tensors::values,
@@ -30,33 +36,38 @@ impl<C: Compute> RunningTrial<'_, C> {
         let micro_batches = self.micro_batches(&mut learner, batch);
         let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
         let mut gradients = Gradients::new();
-        let mut loss = 0.0;
+        let mut loss = StepLoss::<C>::default();
         for (micro, documents) in micro_batches.iter().enumerate() {
             let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
-            let masks = Masks::new(self.settings().dropout, key, C::ON_HOST);
+            let masks = Masks::new(self.settings().dropout, key);
             let sink = RowSink::default();
             let pass = ForwardPass { masks: &masks, sink: &sink };
             let input = self.frozen.input(self.corpus, SplitName::Train);
             let logits = input.logits(&learner.model, documents, pass, self.device);
             let logits = aggregate(logits, &train.chunk_ranges(documents), self.settings().aggregate);
             let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
-            loss += cross_entropy(&values(logits.clone().inner()), &labels);
+            let objective = loss.add(&self.objective, logits, &labels);
             // Divided by the total of the whole batch: micro-batches then add up to the mean over the batch, whatever
             // their sizes.
-            let backward = (self.objective.sum(logits, &labels) / total).backward();
+            let backward = (objective / total).backward();
             gradients.add(&learner.model, backward);
             gradients.add_rows(&sink);
         }
         learner.step += 1;
-        let norm = gradients.norm();
-        if !loss.is_finite() || !norm.is_finite() {
-            let loss = if loss.is_finite() { norm } else { loss / count(batch.len()) };
-            return Err(TrainError::NonFinite { step: learner.step, loss });
+        let norm_max = self.settings().gradient_clip;
+        let on_device = loss.on_device.and_then(|loss| gradients.clipping_on_device(loss, norm_max));
+        if let Some(clipping) = on_device {
+            let factor = Clipping::Device(clipping.clone());
+            learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
+            // What a step without a number has made of the parameters is dropped with the learner.
+            learner.take_loss_later(clipping, batch.len())?;
+        } else {
+            let norm = gradients.norm();
+            learner.take_loss(learner.step, loss.on_host, norm, batch.len())?;
+            let factor = Clipping::Host(clipping_factor(norm, norm_max));
+            // By value: parameters that nothing else holds are updated in place.
+            learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
         }
-        learner.loss.add(loss, batch.len());
-        let scale = clipping_factor(norm, self.settings().gradient_clip);
-        // By value: parameters that nothing else holds are updated in place.
-        learner.model = learner.optimizer.step(learner.model, gradients, rate, scale);
         Ok(learner)
     }
 
@@ -67,6 +78,37 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.saved.is_cut |= documents_max < planned;
         let parts = batch.chunks(documents_max);
         parts.flat_map(|part| self.corpus.train.groups(part, MICRO_BATCH_TOKENS_MAX)).collect()
+    }
+}
+
+/// The training loss of a step that is shown, summed over documents; it lies where the gradients lie.
+struct StepLoss<C: Compute> {
+    on_host: f64,
+    /// `[1]`
+    on_device: Option<Tensor<C::InnerBackend, 1>>,
+}
+
+impl<C: Compute> Default for StepLoss<C> {
+    fn default() -> Self {
+        Self { on_host: 0.0, on_device: None }
+    }
+}
+
+impl<C: Compute> StepLoss<C> {
+    /// Adds the loss of `logits`, `[documents, classes]`, and returns the one that is learnt from.
+    fn add(&mut self, objective: &Objective, logits: Tensor<C, 2>, labels: &[usize]) -> Tensor<C, 1> {
+        if C::ON_HOST {
+            self.on_host += cross_entropy(&values(logits.clone().inner()), labels);
+            return objective.sum(logits, labels);
+        }
+        let targets = objective.targets(&logits, labels);
+        let [learnt, shown] = C::losses(logits, targets, labels);
+        let shown = shown.inner();
+        self.on_device = Some(match self.on_device.take() {
+            Some(sum) => sum + shown,
+            None => shown,
+        });
+        learnt
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     cache::{Cache, CopyRoom},
     event::Outcome,
     job::{Attempt, Job},
-    settings::{MatmulPrecision, Settings},
+    settings::Settings,
     system::files::Place,
     train::{
         backend::{Compute, Engine},
@@ -112,8 +112,8 @@ fn check_settings<C: Compute>(settings: &Settings, config: &EncoderConfig) -> Re
     if length > window {
         return Err(TrainError::Window { length, window });
     }
-    if settings.matmul_precision == MatmulPrecision::Bf16 && !C::HAS_BF16 {
-        return Err(TrainError::NoBf16);
+    if !C::PRECISIONS.contains(&settings.matmul_precision) {
+        return Err(TrainError::Precision(settings.matmul_precision));
     }
     Ok(())
 }

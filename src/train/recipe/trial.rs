@@ -121,6 +121,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
+        learner.read_losses()?;
         let model = learner.model.valid();
         let (validation, _) = self.measure(&model, SplitName::Validation, observe);
         let judgement = learner.stopping.judge(&validation);

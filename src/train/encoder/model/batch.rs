@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use crate::{
     numbers::small_count,
     train::{
         encoder::config::Positions,
-        ops::{inputs::Packing, row_sink::RowSink},
+        ops::{
+            inputs::{Packing, RowIds},
+            row_sink::RowSink,
+        },
     },
 };
 
@@ -24,9 +27,7 @@ pub(super) struct LowerLayers<B: Backend> {
 /// Packed chunks: the tokens of all chunks, one chunk after another.
 pub(crate) struct Batch<B: Backend> {
     /// Token ids, `[tokens]`.
-    pub(super) ids: Tensor<B, 1, Int>,
-    /// Token ids in this process's memory, from which positions are computed.
-    tokens: Vec<u32>,
+    pub(super) ids: RowIds<B>,
     pub(super) packing: Arc<Packing>,
     /// The hidden states of the lowest layers, where they are known and need not be computed.
     pub(super) lower: Option<LowerLayers<B>>,
@@ -44,9 +45,8 @@ impl<B: Backend> Batch<B> {
             starts.push(tokens.len());
         }
         Self {
-            ids: indices(tokens.iter().map(|id| id.cast_signed()).collect(), device),
-            tokens,
-            packing: Arc::new(Packing { starts }),
+            ids: RowIds::new(tokens, device),
+            packing: Arc::new(Packing::new(starts)),
             lower: None,
             sink: None,
         }
@@ -63,19 +63,19 @@ impl<B: Backend> Batch<B> {
     }
 
     /// Each token's row in the position embeddings, `[tokens]`.
-    pub(super) fn position_rows(&self, positions: Positions) -> Tensor<B, 1, Int> {
+    pub(super) fn position_rows(&self, positions: Positions) -> RowIds<B> {
         let rows = (0..self.packing.sequences()).flat_map(|chunk| {
             let (start, length) = self.packing.sequence(chunk);
-            positions.rows(&self.tokens[start..][..length])
+            positions.rows(&self.ids.on_host[start..][..length])
         });
-        indices(rows.collect(), &self.ids.device())
+        RowIds::new(rows.map(i32::cast_unsigned).collect(), &self.ids.on_device.device())
     }
 
     /// The row of each chunk's first token, `[chunks]`.
-    pub(super) fn first_rows(&self) -> Tensor<B, 1, Int> {
+    pub(super) fn first_rows(&self) -> RowIds<B> {
         let starts = &self.packing.starts[..self.packing.sequences()];
-        let rows = starts.iter().map(|&row| i32::try_from(row).unwrap_or(i32::MAX)).collect();
-        indices(rows, &self.ids.device())
+        let rows = starts.iter().map(|&row| u32::try_from(row).unwrap_or(u32::MAX)).collect();
+        RowIds::new(rows, &self.ids.on_device.device())
     }
 
     /// The matrix `[chunks, tokens]` whose product with hidden states is each chunk's mean: the element of a chunk
@@ -87,11 +87,6 @@ impl<B: Backend> Batch<B> {
             let (start, length) = self.packing.sequence(chunk);
             shares[chunk * rows + start..][..length].fill(1.0 / small_count(length));
         }
-        Tensor::from_data(TensorData::new(shares, [chunks, rows]), &self.ids.device())
+        Tensor::from_data(TensorData::new(shares, [chunks, rows]), &self.ids.on_device.device())
     }
-}
-
-fn indices<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), device)
 }

@@ -69,7 +69,7 @@ impl<B: Fused> Classifier<B> {
         match &self.pooler {
             // Only the rows of first tokens are read from the last layer, so only they are computed.
             Some(_) => self.encode(batch, masks, Queries::First),
-            None => batch.mean_matrix().matmul(self.encode(batch, masks, Queries::All)),
+            None => B::multiply(batch.mean_matrix(), self.encode(batch, masks, Queries::All)),
         }
     }
 
@@ -78,8 +78,8 @@ impl<B: Fused> Classifier<B> {
         let head = &self.family.head;
         let chunks = match &self.pooler {
             Some(pooler) => {
-                let chunks = if head.dropout_first { masks.next().apply(chunks) } else { chunks };
-                let dense = pooler.forward(chunks);
+                let chunks = if head.dropout_first { B::dropout(chunks, masks.next()) } else { chunks };
+                let dense = B::dense(pooler, chunks);
                 match head.activation {
                     HeadActivation::Tanh => dense.tanh(),
                     HeadActivation::Relu => relu(dense),
@@ -87,7 +87,7 @@ impl<B: Fused> Classifier<B> {
             }
             None => chunks,
         };
-        self.head.forward(masks.next().apply(chunks))
+        B::dense(&self.head, B::dropout(chunks, masks.next()))
     }
 
     /// The encoder's output for each chunk, `[chunks, width]`, without dropout and without gradients. A chunk's row
@@ -131,8 +131,9 @@ impl<B: Fused> Classifier<B> {
     /// The embeddings, `[tokens, width]`.
     fn embed(&self, batch: &Batch<B>, masks: &Masks) -> Tensor<B, 2> {
         let encoder = &self.encoder;
-        let words = B::embedding_rows(encoder.words.weight.val(), batch.ids.clone(), batch.sink.as_ref());
-        let positions = encoder.positions.weight.val().select(0, batch.position_rows(self.positions));
+        let words = B::embedding_rows(encoder.words.weight.val(), &batch.ids, batch.sink.as_ref());
+        let rows = batch.position_rows(self.positions);
+        let positions = B::embedding_rows(encoder.positions.weight.val(), &rows, None);
         let [_, width] = words.dims();
         let token_type = match &encoder.token_types {
             Some(rows) => rows.weight.val().narrow(0, 0, 1).reshape([width]),

@@ -110,17 +110,18 @@ impl<B: Fused> Layer<B> {
         // must also agree: rounding to bf16 would enlarge the difference in the last bits of their results.
         let precision = if queries == Queries::All { self.precision } else { MatmulPrecision::F32 };
         let attention = Attention { packing: batch.packing.clone(), heads: self.heads, drop: masks.next() };
+        let firsts = |rows: Tensor<B, 2>| B::embedding_rows(rows, &batch.first_rows(), None);
         let (attended, residual) = match queries {
             Queries::All | Queries::FirstEach => {
                 let projected = self.projections.of(hidden.clone(), precision);
                 let attended = B::packed_attention(projected, self.projections.bias.val(), &attention);
                 match queries {
                     Queries::All => (attended, hidden),
-                    _ => (attended.select(0, batch.first_rows()), hidden.select(0, batch.first_rows())),
+                    _ => (firsts(attended), firsts(hidden)),
                 }
             }
             Queries::First => {
-                let firsts = hidden.clone().select(0, batch.first_rows());
+                let firsts = firsts(hidden.clone());
                 (self.attend_first(hidden, firsts.clone(), &attention), firsts)
             }
         };
@@ -157,14 +158,14 @@ impl<B: Fused> Layer<B> {
         let matrix = |part: usize| weight.clone().narrow(1, part * width, width);
         let bias = |part: usize| bias.clone().narrow(0, part * width, width);
         let scale = 1.0 / count(size).sqrt();
-        let queries = (firsts.matmul(matrix(0)) + bias(0).unsqueeze()).mul_scalar(scale);
+        let queries = (B::multiply(firsts, matrix(0)) + bias(0).unsqueeze()).mul_scalar(scale);
         let queries = queries.reshape([chunks, heads, size]).swap_dims(0, 1);
         let keys = matrix(1).reshape([width, heads, size]).permute([1, 2, 0]);
-        let projected_queries = queries.matmul(keys).reshape([heads * chunks, width]);
+        let projected_queries = B::multiply(queries, keys).reshape([heads * chunks, width]);
         let sums = B::cls_attention(hidden, projected_queries, attention);
         let sums = sums.reshape([heads, chunks, width + 1]);
         let values = matrix(2).reshape([width, heads, size]).swap_dims(0, 1);
-        let attended = sums.clone().narrow(2, 0, width).matmul(values);
+        let attended = B::multiply(sums.clone().narrow(2, 0, width), values);
         let shift = sums.narrow(2, width, 1).mul(bias(2).reshape([heads, 1, size]));
         (attended + shift).swap_dims(0, 1).reshape([chunks, width])
     }

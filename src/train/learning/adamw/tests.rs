@@ -13,7 +13,8 @@ fn an_update_by_rows_is_the_update_of_the_whole_matrix_to_the_bit() {
             let [mut first, mut second, mut row_first, mut row_second] = [0; 4].map(|_| vec![0.0; 20]);
             let mut touched = Vec::new();
             for (step, rows) in steps.iter().enumerate() {
-                let update = Update { decay, ..Update::new(0.1, 0.7, i32::try_from(step + 1).unwrap()) };
+                let update = Update { decay, ..Update::new(0.1, i32::try_from(step + 1).unwrap()) };
+                let update = HostStep { update, scale: 0.7 };
                 let mut gradient = vec![0.0; 20];
                 let rows: BTreeMap<u32, Vec<f32>> =
                     rows.iter().map(|&(row, value)| (row, vec![value; width])).collect();
@@ -38,7 +39,8 @@ fn two_steps_are_those_of_pytorch() {
     // torch.optim.AdamW([p], lr=0.1, weight_decay=0.1), gradients [1, -2] then [0.5, 0.5], p = [1, 2].
     let (mut values, mut first, mut second) = (vec![1.0, 2.0], vec![0.0; 2], vec![0.0; 2]);
     for (step, gradient) in [[1.0, -2.0], [0.5, 0.5]].iter().enumerate() {
-        let update = Update { decay: 0.01, ..Update::new(0.1, 1.0, i32::try_from(step + 1).unwrap()) };
+        let update = Update { decay: 0.01, ..Update::new(0.1, i32::try_from(step + 1).unwrap()) };
+        let update = HostStep { update, scale: 1.0 };
         let moments = HostMoments { first: &mut first, second: &mut second };
         on_host(&mut values, gradient, moments, update);
     }

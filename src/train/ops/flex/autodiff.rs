@@ -4,6 +4,8 @@
 //! tensors that its gradient needs; the backward pass hands the state and the gradient by
 //! the result to `backward`, which registers a gradient for each input that learns.
 
+use std::sync::Arc;
+
 use burn::{
     backend::{
         Autodiff, Flex,
@@ -15,7 +17,7 @@ use burn::{
         },
         flex::FlexTensor,
     },
-    tensor::{Int, Tensor},
+    tensor::Tensor,
 };
 
 use super::convert::{
@@ -30,7 +32,7 @@ use crate::{
             cls_attention::{self, ClsOutput},
             fused::Fused,
             gemm,
-            inputs::{Attention, Norm},
+            inputs::{Attention, Norm, RowIds},
             kernels::{self, NormOutput, NormState},
             row_sink::{RowGradients, RowSink},
         },
@@ -40,8 +42,6 @@ use crate::{
 type Tracked = Autodiff<Flex>;
 
 impl Fused for Tracked {
-    const HAS_BF16: bool = true;
-
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
@@ -57,21 +57,15 @@ impl Fused for Tracked {
         })
     }
 
-    fn embedding_rows(
-        table: Tensor<Self, 2>,
-        ids: Tensor<Self, 1, Int>,
-        sink: Option<&RowSink>,
-    ) -> Tensor<Self, 2> {
-        let Some(sink) = sink else { return table.select(0, ids) };
-        let read = ids.clone().into_data().convert::<i32>();
-        let read = read.as_slice::<i32>().unwrap_or_else(|error| unreachable!("converted: {error:?}"));
-        let read = read.iter().map(|id| id.cast_unsigned()).collect();
+    fn embedding_rows(table: Tensor<Self, 2>, ids: &RowIds<Self>, sink: Option<&RowSink>) -> Tensor<Self, 2> {
+        let on_device = ids.on_device.clone();
+        let Some(sink) = sink else { return table.select(0, on_device) };
         let table = primitive(table);
         let output = primitive(
-            tensor::<Flex, 2>(table.primitive).select(0, Tensor::from_primitive(ids.into_primitive())),
+            tensor::<Flex, 2>(table.primitive).select(0, Tensor::from_primitive(on_device.into_primitive())),
         );
         tensor(match EmbeddingOp.prepare::<NoCheckpointing>([table.node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((read, sink.clone()), output),
+            OpsKind::Tracked(prepared) => prepared.finish((ids.on_host.clone(), sink.clone()), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
     }
@@ -187,12 +181,12 @@ struct EmbeddingOp;
 
 impl Backward<Flex, 1> for EmbeddingOp {
     /// The indices of the rows that were read, and where their gradients go.
-    type State = (Vec<u32>, RowSink);
+    type State = (Arc<[u32]>, RowSink);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let values = owned(gradients.consume::<Flex>(&ops.node));
         let (rows, sink) = ops.state;
-        sink.put(RowGradients { rows, values });
+        sink.put(RowGradients { rows: rows.to_vec(), values });
     }
 }
 

@@ -16,8 +16,6 @@ use crate::{
 };
 
 impl Fused for Flex {
-    const HAS_BF16: bool = true;
-
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,

@@ -1,0 +1,91 @@
+//! The losses of a batch with their gradient, in one kernel.
+
+use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
+use cubecl::prelude::*;
+
+use super::{
+    launch::{UNITS, cubes, empty, flat, matrix, units, word},
+    packing::upload,
+    reduction::cube_sum,
+};
+
+/// One cube has all documents; a unit has the documents `unit`, `unit + units`, …
+// With p = softmax(z): the losses are Σ t · ln p over the classes and −ln p of the own class, and the gradient of the
+// first one by z is t − p · Σ t.
+#[cube(launch)]
+fn losses_kernel(
+    logits: &Array<f32>,
+    targets: &Array<f32>,
+    labels: &Array<u32>,
+    sums: &mut Array<f32>,
+    by_logits: &mut Array<f32>,
+    documents: u32,
+    classes: u32,
+    #[comptime] units: u32,
+) {
+    let mut objective = f32::new(0.0);
+    let mut shown = f32::new(0.0);
+    let mut document = UNIT_POS;
+    while document < documents {
+        let first = document * classes;
+        let mut highest = f32::new(-3.0e38);
+        let mut class = 0u32;
+        while class < classes {
+            highest = f32::max(highest, logits[(first + class) as usize]);
+            class += 1u32;
+        }
+        let mut sum = f32::new(0.0);
+        let mut all = f32::new(0.0);
+        let mut class = 0u32;
+        while class < classes {
+            sum += f32::exp(logits[(first + class) as usize] - highest);
+            all += targets[(first + class) as usize];
+            class += 1u32;
+        }
+        let logarithm = f32::ln(sum);
+        let mut class = 0u32;
+        while class < classes {
+            let shifted = logits[(first + class) as usize] - highest;
+            let target = targets[(first + class) as usize];
+            objective += target * (shifted - logarithm);
+            by_logits[(first + class) as usize] = target - f32::exp(shifted) / sum * all;
+            class += 1u32;
+        }
+        let own = first + labels[document as usize];
+        shown += logarithm - (logits[own as usize] - highest);
+        document += units;
+    }
+    let objective = cube_sum(objective, units);
+    let shown = cube_sum(shown, units);
+    if UNIT_POS == 0 {
+        sums[0] = objective;
+        sums[1] = shown;
+    }
+}
+
+/// Both losses, `[2]`, and the gradient of the first one by `logits`, `[documents, classes]`; see
+/// [`crate::train::ops::fused::Fused::losses`].
+pub(super) fn losses<R: CubeRuntime>(
+    logits: CubeTensor<R>,
+    targets: CubeTensor<R>,
+    labels: &[usize],
+) -> [CubeTensor<R>; 2] {
+    let [documents, classes] = matrix(&logits);
+    let labels: Vec<u32> = labels.iter().map(|&label| word(label)).collect();
+    let (sums, by_logits) = (empty(&logits, [2]), empty(&logits, [documents, classes]));
+    let labels = upload(&logits, &labels).into_array_arg();
+    losses_kernel::launch(
+        &sums.client,
+        cubes(1),
+        units(),
+        flat(logits).into_array_arg(),
+        flat(targets).into_array_arg(),
+        labels,
+        sums.clone().into_array_arg(),
+        by_logits.clone().into_array_arg(),
+        word(documents),
+        word(classes),
+        UNITS,
+    );
+    [sums, by_logits]
+}

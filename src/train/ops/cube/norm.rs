@@ -1,0 +1,330 @@
+//! `LayerNorm` after a sum, with dropout before and behind, and its gradient: one kernel each.
+//!
+//! The gradients of bias, gamma and beta are sums over rows. A cube adds up a block of rows, and
+//! [`column_sums`] adds up the blocks, in order: the result is the same in each run.
+
+use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
+use cubecl::prelude::*;
+
+use super::{
+    launch::{UNITS, cubes, empty, flat, matrix, units, word},
+    masks::{MaskNumbers, argument, factor},
+    reduction::cube_sum,
+    rows::{BLOCK, column_sums},
+};
+use crate::train::masks::Dropout;
+
+/// Reads a unit's columns of `before(input + bias) + residual` of a row into `values`, and returns their sum.
+#[cube]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn read_row(
+    input: &Array<f32>,
+    bias: &Array<f32>,
+    residual: &Array<f32>,
+    before: &MaskNumbers,
+    values: &mut Array<f32>,
+    row: u32,
+    #[comptime] width: u32,
+    #[comptime] is_masked: bool,
+    #[comptime] units: u32,
+) -> f32 {
+    let mut sum = f32::new(0.0);
+    for part in 0..comptime!(width.div_ceil(units)) {
+        let column = part * units + UNIT_POS;
+        if column < width {
+            let number = row * width + column;
+            let mut value = input[number as usize] + bias[column as usize];
+            if comptime!(is_masked) {
+                value *= factor(before, number);
+            }
+            value += residual[number as usize];
+            values[part as usize] = value;
+            sum += value;
+        }
+    }
+    sum
+}
+
+/// Takes `mean` from a unit's columns of a row, and returns the sum of their squares.
+#[cube]
+fn centre(values: &mut Array<f32>, mean: f32, #[comptime] width: u32, #[comptime] units: u32) -> f32 {
+    let mut squares = f32::new(0.0);
+    for part in 0..comptime!(width.div_ceil(units)) {
+        if part * units + UNIT_POS < width {
+            let centred = values[part as usize] - mean;
+            values[part as usize] = centred;
+            squares += centred * centred;
+        }
+    }
+    squares
+}
+
+/// A cube has one row. A unit has the columns `unit`, `unit + units`, …
+#[cube(launch)]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn norm_kernel(
+    input: &Array<f32>,
+    bias: &Array<f32>,
+    residual: &Array<f32>,
+    gamma: &Array<f32>,
+    beta: &Array<f32>,
+    output: &mut Array<f32>,
+    normal: &mut Array<f32>,
+    inverse: &mut Array<f32>,
+    before: &MaskNumbers,
+    after: &MaskNumbers,
+    epsilon: f32,
+    #[comptime] width: u32,
+    #[comptime] masked: [bool; 2],
+    #[comptime] units: u32,
+) {
+    let row = CUBE_POS as u32;
+    if row < inverse.len() as u32 {
+        let mut values = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
+        let sum =
+            read_row(input, bias, residual, before, &mut values, row, width, comptime!(masked[0]), units);
+        let mean = cube_sum(sum, units) / f32::cast_from(width);
+        let squares = centre(&mut values, mean, width, units);
+        let scale = 1.0f32 / f32::sqrt(cube_sum(squares, units) / f32::cast_from(width) + epsilon);
+        for part in 0..comptime!(width.div_ceil(units)) {
+            let column = part * units + UNIT_POS;
+            if column < width {
+                let number = row * width + column;
+                let value = values[part as usize] * scale;
+                normal[number as usize] = value;
+                let mut result = value * gamma[column as usize] + beta[column as usize];
+                if comptime!(masked[1]) {
+                    result *= factor(after, number);
+                }
+                output[number as usize] = result;
+            }
+        }
+        if UNIT_POS == 0 {
+            inverse[row as usize] = scale;
+        }
+    }
+}
+
+/// The tensors and numbers of a norm; see [`crate::train::ops::inputs::Norm`].
+pub(super) struct NormInput<R: CubeRuntime> {
+    pub(super) input: CubeTensor<R>,
+    pub(super) bias: CubeTensor<R>,
+    pub(super) residual: CubeTensor<R>,
+    pub(super) gamma: CubeTensor<R>,
+    pub(super) beta: CubeTensor<R>,
+    pub(super) epsilon: f32,
+    pub(super) drops: [Dropout; 2],
+}
+
+/// The result, `[rows, width]`, and what its gradient needs: the normalised rows, `[rows, width]`, and 1 / the standard
+/// deviation of each row, `[rows]`.
+pub(super) fn norm<R: CubeRuntime>(norm: NormInput<R>) -> [CubeTensor<R>; 3] {
+    let NormInput { input, bias, residual, gamma, beta, epsilon, drops } = norm;
+    let [rows, width] = matrix(&input);
+    let (output, normal) = (empty(&input, [rows, width]), empty(&input, [rows, width]));
+    let inverse = empty(&input, [rows]);
+    let client = input.client.clone();
+    let [before, after] = drops.map(argument);
+    norm_kernel::launch(
+        &client,
+        cubes(rows),
+        units(),
+        input.into_array_arg(),
+        bias.into_array_arg(),
+        flat(residual).into_array_arg(),
+        gamma.into_array_arg(),
+        beta.into_array_arg(),
+        output.clone().into_array_arg(),
+        normal.clone().into_array_arg(),
+        inverse.clone().into_array_arg(),
+        before,
+        after,
+        epsilon,
+        word(width),
+        drops.map(|drop| !drop.is_off()),
+        UNITS,
+    );
+    [output, normal, inverse]
+}
+
+/// A unit's sums over the rows of a block, by part: of the gradients by bias, gamma and beta.
+#[derive(CubeType)]
+struct BlockSums {
+    bias: Array<f32>,
+    gamma: Array<f32>,
+    beta: Array<f32>,
+}
+
+#[cube]
+impl BlockSums {
+    fn zero(#[comptime] parts: u32) -> BlockSums {
+        let mut bias = Array::<f32>::new(comptime!(parts as usize));
+        let mut gamma = Array::<f32>::new(comptime!(parts as usize));
+        let mut beta = Array::<f32>::new(comptime!(parts as usize));
+        for part in 0..parts {
+            bias[part as usize] = 0.0f32;
+            gamma[part as usize] = 0.0f32;
+            beta[part as usize] = 0.0f32;
+        }
+        BlockSums { bias, gamma, beta }
+    }
+
+    /// Writes the sums of a cube's units side by side: bias, gamma, beta.
+    fn write(&self, sums: &mut Array<f32>, #[comptime] width: u32, #[comptime] units: u32) {
+        for part in 0..comptime!(width.div_ceil(units)) {
+            let column = part * units + UNIT_POS;
+            if column < width {
+                let place = CUBE_POS as u32 * (3u32 * width) + column;
+                sums[place as usize] = self.bias[part as usize];
+                sums[(place + width) as usize] = self.gamma[part as usize];
+                sums[(place + 2u32 * width) as usize] = self.beta[part as usize];
+            }
+        }
+    }
+}
+
+/// Writes a unit's columns of g = D · after · γ of a row into `scaled`, adds to the sums by gamma and beta, and returns
+/// the unit's parts of Σ g and Σ g · n.
+#[cube]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn scale_row(
+    gamma: &Array<f32>,
+    normal: &Array<f32>,
+    gradient: &Array<f32>,
+    after: &MaskNumbers,
+    scaled: &mut Array<f32>,
+    sums: &mut BlockSums,
+    row: u32,
+    rows: u32,
+    #[comptime] width: u32,
+    #[comptime] is_masked: bool,
+    #[comptime] units: u32,
+) -> (f32, f32) {
+    let mut sum = f32::new(0.0);
+    let mut along = f32::new(0.0);
+    for part in 0..comptime!(width.div_ceil(units)) {
+        let column = part * units + UNIT_POS;
+        if column < width && row < rows {
+            let number = row * width + column;
+            let mut value = gradient[number as usize];
+            if comptime!(is_masked) {
+                value *= factor(after, number);
+            }
+            let n = normal[number as usize];
+            sums.gamma[part as usize] += value * n;
+            sums.beta[part as usize] += value;
+            let value = value * gamma[column as usize];
+            scaled[part as usize] = value;
+            sum += value;
+            along += value * n;
+        }
+    }
+    (sum, along)
+}
+
+/// A cube has a block of rows, one after another. `sums` gets the cube's sums of the gradients by bias, gamma and beta.
+// For one row, with n the normalised row and D the gradient by the result:
+//   by β: D · after     by γ: D · after · n     g = D · after · γ
+//   by the residual: (g − mean(g) − n · mean(g · n)) / σ     by input and bias: that times `before`
+#[cube(launch)]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn norm_backward_kernel(
+    gamma: &Array<f32>,
+    normal: &Array<f32>,
+    inverse: &Array<f32>,
+    gradient: &Array<f32>,
+    by_input: &mut Array<f32>,
+    by_residual: &mut Array<f32>,
+    sums: &mut Array<f32>,
+    before: &MaskNumbers,
+    after: &MaskNumbers,
+    #[comptime] width: u32,
+    #[comptime] masked: [bool; 2],
+    #[comptime] units: u32,
+    #[comptime] block: u32,
+) {
+    let rows = inverse.len() as u32;
+    let first = CUBE_POS as u32 * block;
+    if first < rows {
+        let mut scaled = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
+        let mut own = BlockSums::zero(comptime!(width.div_ceil(units)));
+        for offset in 0..block {
+            // Rows that are not there have gradients of 0; all units must reach the sums.
+            let row = first + offset;
+            let after_masked = comptime!(masked[1]);
+            let (sum, along) = scale_row(
+                gamma,
+                normal,
+                gradient,
+                after,
+                &mut scaled,
+                &mut own,
+                row,
+                rows,
+                width,
+                after_masked,
+                units,
+            );
+            let mean = cube_sum(sum, units) / f32::cast_from(width);
+            sync_cube();
+            let slope = cube_sum(along, units) / f32::cast_from(width);
+            sync_cube();
+            for part in 0..comptime!(width.div_ceil(units)) {
+                let column = part * units + UNIT_POS;
+                if column < width && row < rows {
+                    let number = row * width + column;
+                    let mut value = scaled[part as usize] - mean - normal[number as usize] * slope;
+                    value *= inverse[row as usize];
+                    by_residual[number as usize] = value;
+                    if comptime!(masked[0]) {
+                        value *= factor(before, number);
+                    }
+                    by_input[number as usize] = value;
+                    own.bias[part as usize] += value;
+                }
+            }
+        }
+        own.write(sums, width, units);
+    }
+}
+
+/// What the gradient of a norm is computed from.
+pub(super) struct NormState<R: CubeRuntime> {
+    /// Gamma, `[width]`, the normalised rows, and 1 / the standard deviation of each row.
+    pub(super) tensors: [CubeTensor<R>; 3],
+    pub(super) drops: [Dropout; 2],
+}
+
+/// The gradients by input and residual, `[rows, width]`, and the sums by bias, gamma and beta side by side,
+/// `[3 · width]`.
+pub(super) fn norm_backward<R: CubeRuntime>(
+    state: NormState<R>,
+    gradient: CubeTensor<R>,
+) -> [CubeTensor<R>; 3] {
+    let NormState { tensors: [gamma, normal, inverse], drops } = state;
+    let [rows, width] = matrix(&normal);
+    let (by_input, by_residual) = (empty(&normal, [rows, width]), empty(&normal, [rows, width]));
+    let blocks = rows.div_ceil(BLOCK);
+    let sums = empty(&normal, [blocks, 3 * width]);
+    let client = normal.client.clone();
+    let [before, after] = drops.map(argument);
+    norm_backward_kernel::launch(
+        &client,
+        cubes(blocks),
+        units(),
+        gamma.into_array_arg(),
+        normal.into_array_arg(),
+        inverse.into_array_arg(),
+        flat(gradient).into_array_arg(),
+        by_input.clone().into_array_arg(),
+        by_residual.clone().into_array_arg(),
+        sums.clone().into_array_arg(),
+        before,
+        after,
+        word(width),
+        drops.map(|drop| !drop.is_off()),
+        UNITS,
+        word(BLOCK),
+    );
+    [by_input, by_residual, column_sums(sums)]
+}
