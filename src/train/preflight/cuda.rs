@@ -52,7 +52,7 @@ fn driver(driver_cuda: Option<u32>) -> Result<(), String> {
          its `compute` part"
             .to_owned()
     })?;
-    started.map_err(|error| start_fault(error))?;
+    started.map_err(start_fault)?;
     match driver_cuda {
         Some(driver) if driver / 1000 < built / 1000 => Err(format!(
             "NVIDIA's driver serves CUDA {} at most, and this program was built for CUDA {}; update the driver, or \
