@@ -3,7 +3,10 @@
 //! `SWEEP_TEST_CUDA` names a folder with `lib/` (libnvrtc.so) and `include/`, as the packages of pip have them
 //! (`nvidia/cu13` in their site-packages).
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use crate::common::{
     place::Place,
@@ -30,7 +33,7 @@ fn compiler() -> Option<PathBuf> {
 }
 
 /// Variables by which a compiler is found, and headers.
-fn found(compiler: &PathBuf, headers: &PathBuf) -> [(&'static str, String); 2] {
+fn found(compiler: &Path, headers: &Path) -> [(&'static str, String); 2] {
     let libraries = env::join_paths([stand_in::driver(), compiler.join("lib")]).unwrap();
     [
         ("LD_LIBRARY_PATH", libraries.into_string().unwrap()),
