@@ -14,6 +14,10 @@ use crate::{settings::MatmulPrecision, train::masks::Dropout};
 
 /// The encoder's operations. Elements of dropout masks are numbered row-major, unless an operation tells otherwise.
 pub(crate) trait Fused: Backend {
+    /// The largest number of padded tokens in one forward pass without gradients: few enough for the hidden states to
+    /// stay in a processor's cache.
+    const FORWARD_TOKENS_MAX: usize = 2_048;
+
     /// `input`, `[rows, inputs]`, times `weight`, `[inputs, outputs]`. The products of the gradients have the same
     /// precision. A backend without it computes in f32.
     fn product(

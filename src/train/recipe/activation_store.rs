@@ -75,7 +75,7 @@ impl<B: Fused> FrozenEncoder<B> {
         go_on: &mut GoOn<'_>,
         put: &mut dyn FnMut(usize, &[f32]) -> io::Result<()>,
     ) -> io::Result<()> {
-        for documents in split.forward_groups() {
+        for documents in split.forward_groups(B::FORWARD_TOKENS_MAX) {
             go_on().map_err(|Stopped| io::Error::from(io::ErrorKind::Interrupted))?;
             let chunks = split.chunks(&documents);
             let rows = values(self.part.run(&self.model, &chunks, &self.device));

@@ -30,7 +30,7 @@ pub(super) fn predict<B: Fused>(
     let split = input.split();
     let mut all = vec![Vec::new(); split.document_count()];
     let (masks, sink) = (Masks::off(), RowSink::default());
-    for documents in split.forward_groups() {
+    for documents in split.forward_groups(B::FORWARD_TOKENS_MAX) {
         on_batch();
         let pass = ForwardPass { masks: &masks, sink: &sink };
         let logits = input.logits(model, &documents, pass, device);

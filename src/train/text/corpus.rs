@@ -22,9 +22,6 @@ const SORTED_TOGETHER: usize = 50;
 /// The numbers in the last array of a split's cache entry: long documents, tokens, unknown tokens.
 const COUNTS: usize = 3;
 
-/// The largest number of padded tokens in one forward pass without gradients.
-pub(crate) const FORWARD_TOKENS_MAX: usize = 2_048;
-
 /// The chunks of one split, document by document.
 #[derive(Debug, Default)]
 pub(crate) struct TokenizedSplit {
@@ -329,11 +326,12 @@ impl TokenizedSplit {
         groups
     }
 
-    /// The groups of documents that are run together where no gradients are wanted, shortest documents first.
-    pub(crate) fn forward_groups(&self) -> Vec<Vec<usize>> {
+    /// The groups of documents that are run together where no gradients are wanted, shortest documents first, with at
+    /// most `tokens_max` padded tokens each, or one document.
+    pub(crate) fn forward_groups(&self, tokens_max: usize) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..self.document_count()).collect();
         order.sort_by_key(|&document| self.longest_chunk(document));
-        self.groups(&order, FORWARD_TOKENS_MAX)
+        self.groups(&order, tokens_max)
     }
 }
 

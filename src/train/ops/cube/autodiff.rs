@@ -18,7 +18,7 @@ use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 use super::{
     embedding::rows_gradient,
     inference::{Attended, AttendedFirst, attend, attend_first, epsilon, linear, sizes},
-    launch::{Plain, flat, primitive, reshaped, tensor},
+    launch::{FORWARD_TOKENS_MAX, Plain, flat, primitive, reshaped, tensor},
     loss::losses,
     norm::{self, NormInput, NormState},
     packing::{Layout, Sizes, join, pack, pad},
@@ -41,6 +41,8 @@ use crate::{
 type Tracked<R, BT> = Autodiff<Plain<R, BT>>;
 
 impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
+    const FORWARD_TOKENS_MAX: usize = FORWARD_TOKENS_MAX;
+
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,

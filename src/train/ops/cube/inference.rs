@@ -4,7 +4,7 @@ use burn::{nn::Linear, tensor::Tensor};
 use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 
 use super::{
-    launch::{Plain, flat, primitive, reshaped, tensor},
+    launch::{FORWARD_TOKENS_MAX, Plain, flat, primitive, reshaped, tensor},
     norm::{self, NormInput},
     optimizer,
     packing::{Layout, Sizes, pack, pad, split},
@@ -25,6 +25,8 @@ use crate::{
 };
 
 impl<R: CubeRuntime, BT: BoolElement> Fused for Plain<R, BT> {
+    const FORWARD_TOKENS_MAX: usize = FORWARD_TOKENS_MAX;
+
     fn product(
         input: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,

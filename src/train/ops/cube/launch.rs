@@ -7,6 +7,10 @@ use cubecl::prelude::*;
 /// The backend of `R`, with the kinds of numbers that this program uses.
 pub(super) type Plain<R, BT> = CubeBackend<R, f32, i32, BT>;
 
+/// The largest number of padded tokens in one forward pass without gradients: as many as in a training step, so that a
+/// GPU has work for all of its units, and the results of few passes are waited for.
+pub(super) const FORWARD_TOKENS_MAX: usize = 16_384;
+
 /// The units of a cube that work on one row together, or on elements side by side.
 pub(super) const UNITS: u32 = 128;
 /// The most cubes along one axis of a launch: wgpu's bound is 65,535.
