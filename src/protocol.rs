@@ -14,7 +14,7 @@ use crate::{
 
 /// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
 /// version alone.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub enum WorkerLine {
     DiskFreed(TrialId),
     /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
     Event(TrialId, Event),
+    /// Bytes of GPU memory that the worker has at the end of this trial, its first: what others like it will take.
+    GpuMemory(TrialId, u64),
     /// The trial is complete; the worker can take the next one.
     Finished(TrialId, Outcome),
     /// The trial failed; the worker leaves after this line.

@@ -4,6 +4,8 @@
 //! leaves when its input ends (its parent died, or has no more work), when its
 //! output is closed, and after any failure: only a fresh process has a clean state.
 
+mod panics;
+
 use std::{
     collections::BTreeSet,
     fs::{File, TryLockError},
@@ -14,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::panics::{Panicked, Panics};
 use crate::{
     error_chain::chain,
     event::{Event, Outcome},
@@ -22,7 +25,8 @@ use crate::{
     results::{TrialFolder, read_json},
     system::files::Place,
     system::{
-        device::Device,
+        device::{Device, GpuBackend},
+        gpus::{self, visible},
         memory::{self, Memory},
         shortage::Shortage,
     },
@@ -57,7 +61,7 @@ type Train<'a> = dyn FnMut(&Job, Attempt, &Place, &mut Observe<'_>) -> Result<En
 /// # Errors
 /// When a thread cannot be started. The worker has not reported ready then.
 pub fn run(device: Device) -> io::Result<Left> {
-    let last_panic = record_panics();
+    let panics = Panics::record();
     if let Device::Cpu { threads, .. } = device {
         compute_here(threads)?;
     }
@@ -77,7 +81,8 @@ pub fn run(device: Device) -> io::Result<Left> {
         std::process::exit(1);
     };
     let requests = Requests::listen(BufReader::new(io::stdin()), at_end)?;
-    Ok(Server { output: io::stdout(), requests, last_panic }.serve(&mut train))
+    let measure = Box::new(measuring(device));
+    Ok(Server { output: io::stdout(), requests, panics, measure }.serve(&mut train))
 }
 
 /// Makes this thread one of the `threads` that compute. Otherwise it would only wait for them, and hand
@@ -87,16 +92,16 @@ fn compute_here(threads: usize) -> io::Result<()> {
     built.map_err(|error| io::Error::other(format!("cannot start {threads} threads: {error}")))
 }
 
-/// Keeps the text of the latest panic, with its place, besides printing it.
-fn record_panics() -> Arc<Mutex<String>> {
-    let last = Arc::new(Mutex::new(String::new()));
-    let kept = Arc::clone(&last);
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string();
-        print(info);
-    }));
-    last
+/// Bytes of GPU memory that this process has, asked once: after its first trial, the peak is known.
+fn measuring(device: Device) -> impl FnMut() -> Option<u64> {
+    let mut is_asked = !matches!(device, Device::Gpu { backend: GpuBackend::Cuda, .. });
+    move || {
+        if std::mem::replace(&mut is_asked, true) {
+            return None;
+        }
+        // The name of this worker's one GPU.
+        gpus::own_memory(&std::env::var(visible::VARIABLE).ok()?)
+    }
 }
 
 /// Which trials are to stop.
@@ -160,7 +165,9 @@ impl Requests {
 struct Server<W> {
     output: W,
     requests: Requests,
-    last_panic: Arc<Mutex<String>>,
+    panics: Panics,
+    /// The GPU memory that this process has, when it is to be told.
+    measure: Box<dyn FnMut() -> Option<u64>>,
 }
 
 /// The output is closed: the orchestrator is gone.
@@ -241,6 +248,7 @@ impl<W: Write> Server<W> {
             trial: id,
             output: &mut self.output,
             stop: &self.requests.stop,
+            panics: &self.panics,
             sent: None,
             not_finite: None,
             is_closed: false,
@@ -252,14 +260,22 @@ impl<W: Write> Server<W> {
         if reporter.is_closed {
             return Err(Closed);
         }
+        if let Some(panicked) = self.panics.elsewhere() {
+            return Ok(failed_by(id, panicked));
+        }
         if let (Ok(Ok(_)), Some(step)) = (&ending, reporter.not_finite) {
             return Ok(loss_not_finite(id, step));
         }
         Ok(match ending {
-            Err(_) => panicked(id, &self.last_panic),
+            Err(_) => failed_by(id, &self.panics.last()),
             Ok(Err(error)) => failed(id, error.kind(), &chain(&error)),
             Ok(Ok(Ending::Stopped)) => WorkerLine::Stopped(id),
-            Ok(Ok(Ending::Complete(outcome))) => finished(id, *outcome),
+            Ok(Ok(Ending::Complete(outcome))) => {
+                if let Some(bytes) = (self.measure)() {
+                    send(&mut self.output, &WorkerLine::GpuMemory(id, bytes))?;
+                }
+                finished(id, *outcome)
+            }
         })
     }
 }
@@ -279,6 +295,7 @@ struct Reporter<'a, W> {
     trial: TrialId,
     output: &'a mut W,
     stop: &'a StopWishes,
+    panics: &'a Panics,
     /// When the latest line was sent.
     sent: Option<Instant>,
     /// The step of an evaluation whose loss is not finite.
@@ -326,7 +343,8 @@ impl<W: Write> Reporter<'_, W> {
         if let Some(line) = line {
             self.is_closed |= send(self.output, &line).is_err();
         }
-        if self.is_closed || self.stop.has(self.trial) { Err(Stopped) } else { Ok(()) }
+        let is_over = self.is_closed || self.panics.elsewhere().is_some();
+        if is_over || self.stop.has(self.trial) { Err(Stopped) } else { Ok(()) }
     }
 }
 
@@ -343,11 +361,6 @@ fn send(output: &mut impl Write, line: &WorkerLine) -> Result<(), Closed> {
 fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
     let message = one_line(message);
     let kind = match kind {
-        FailureKind::Panic => match memory::ran_out(&message) {
-            Some(memory) => FailureKind::OutOfMemory(memory),
-            None if Shortage::in_last_words(&message).is_some() => FailureKind::Shortage,
-            None => FailureKind::Panic,
-        },
         _ if Shortage::at_end(&message).is_some() => FailureKind::Shortage,
         _ if memory::is_refused(&message) => FailureKind::OutOfMemory(Memory::Host),
         kind => kind,
@@ -355,8 +368,9 @@ fn failed(trial: TrialId, kind: FailureKind, message: &str) -> WorkerLine {
     WorkerLine::Failed(trial, Failure { kind, message })
 }
 
-fn panicked(trial: TrialId, last_panic: &Mutex<String>) -> WorkerLine {
-    failed(trial, FailureKind::Panic, &last_panic.lock().unwrap_or_else(PoisonError::into_inner))
+/// The line for a trial that a panic ended.
+fn failed_by(trial: TrialId, panicked: &Panicked) -> WorkerLine {
+    WorkerLine::Failed(trial, Failure { kind: panicked.kind(), message: one_line(&panicked.message()) })
 }
 
 /// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.

@@ -160,14 +160,17 @@ impl Scheduler {
         let failure = Failure { message: shortened(failure.message), ..failure };
         let is_full = failure.kind == FailureKind::DiskFull;
         let is_short = failure.kind == FailureKind::Shortage;
+        let is_lost = failure.kind == FailureKind::DeviceLost;
+        let is_waited_out = is_full || is_short || is_lost;
         if is_short {
             self.slots.set_shortage(slot, failure.message.clone());
         }
         let was_alone = self.attempts.measures(trial).alone.is_some();
-        let retry = is_full || is_short || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
+        let retry = is_waited_out || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
         if !was_alone && self.attempts.measures(trial).alone.is_some() {
             self.slots.retire_beside(slot);
         }
+        let why = if is_lost { failure.message.clone() } else { String::new() };
         out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
         if !retry {
             self.queue.close(trial);
@@ -175,7 +178,10 @@ impl Scheduler {
         if is_full && !std::mem::replace(&mut self.awaits_space, true) {
             out.push(Action::AwaitSpace(trial));
         }
-        match (retry, is_full || is_short) {
+        if is_lost {
+            self.note_loss(slot, trial, &why, out);
+        }
+        match (retry, is_waited_out) {
             (true, true) => Some(AfterExit::Resume(trial)),
             (true, false) => Some(AfterExit::Retry(trial)),
             (false, _) => None,

@@ -2,6 +2,7 @@
 
 mod batches;
 mod cache;
+mod gpus;
 mod memory;
 mod orders;
 mod queue;
@@ -58,6 +59,7 @@ fn terms(planned: u32) -> Terms {
         notes: Vec::new(),
         trials_per_worker: 1,
         has_cache: true,
+        packing: Packing::default(),
     }
 }
 

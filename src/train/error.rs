@@ -131,9 +131,14 @@ pub enum TrainError {
     /// The backend has no products of this precision.
     #[error("`matmul_precision = \"{}\"` is for {}", .0.as_str(), devices_with(*.0))]
     Precision(MatmulPrecision),
-    /// There is no NVIDIA driver.
-    #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
-    NoDriver,
+    /// wgpu reaches no such device.
+    #[error("`wgpu:{index}` is not there: wgpu reaches {found} device{}", if *found == 1 { "" } else { "s" })]
+    NoAdapter {
+        /// The number that was asked for.
+        index: usize,
+        /// Number of devices that were found.
+        found: usize,
+    },
 }
 
 impl From<TokenizerError> for TrainError {
@@ -180,7 +185,7 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::Precision(_) | Self::NoDriver => FailureKind::Spawn,
+            Self::NoBackend { .. } | Self::Precision(_) | Self::NoAdapter { .. } => FailureKind::Spawn,
         }
     }
 }
