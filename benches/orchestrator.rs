@@ -26,6 +26,7 @@ use sweep::{
     progress::{Display, Look},
     results::Results,
     sampler::FixedPlan,
+    scheduler::Packing,
     study::Study,
     system::device::Device,
 };
@@ -155,11 +156,13 @@ fn orchestrate(root: &Path, trials: u32) {
             leave: Duration::from_mins(1),
             space: Duration::from_secs(2),
             start: StartLimits::default(),
+            visible: Vec::new(),
+            packing: Packing::default(),
         },
     };
     let mut watch = |notice: &Notice<'_>| match notice {
         Notice::Logged(record, study) => display.logged(record, study),
-        Notice::Progress(..) | Notice::Stopping(_) | Notice::Resolved(_) => {}
+        Notice::Progress(..) | Notice::Stopping(_) | Notice::Note(_) | Notice::Resolved(_) => {}
         Notice::Warning(text) => panic!("{text}"),
     };
     let mut painter = Painter::new(cli::drawing(folder.clone()));

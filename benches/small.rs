@@ -29,7 +29,7 @@ use sweep::{
     policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
     report,
-    scheduler::{Action, Input, PendingTrial, Scheduler, Slot, Terms, WorkerExit},
+    scheduler::{Action, Input, Packing, PendingTrial, Scheduler, Slot, Terms, WorkerExit},
     settings::Lowercase,
     study::Study,
     system::device::Device,
@@ -169,6 +169,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         notes: Vec::new(),
         fuse: Fuse::Off,
         has_cache: true,
+        packing: Packing::default(),
     };
     let mut scheduler = Scheduler::new(&pending, terms);
     let mut log = Vec::new();

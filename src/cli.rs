@@ -12,12 +12,14 @@ mod devices;
 mod dry_run;
 mod exit;
 mod export_best;
+mod gpus;
 mod list;
 mod listing;
 mod observing;
 mod open;
 mod predict;
 mod prepare;
+mod probe;
 mod reopening;
 mod run;
 mod shell;
@@ -39,7 +41,7 @@ use self::exit::Stop;
 pub use self::{exit::Exit, show::drawing};
 use crate::{
     results::Results,
-    system::{disk::Lack, signals},
+    system::{disk::Lack, gpus::child, signals},
     train,
 };
 
@@ -86,6 +88,9 @@ enum SweepCommand {
     /// Read the tokenizer of a checkpoint within bounds (started by `run` and `predict`)
     #[command(name = train::wall::COMMAND, hide = true)]
     Tokenizer(tokenizer::TokenizerArgs),
+    /// Ask drivers about their GPUs (started by `run`, `predict` and `devices`)
+    #[command(name = child::COMMAND, hide = true)]
+    Probe(probe::ProbeArgs),
 }
 
 /// Runs the program with its arguments.
@@ -135,6 +140,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Man(args) => shell::man(&args, Cli::command()),
         SweepCommand::Worker(args) => worker::serve(&args),
         SweepCommand::Tokenizer(args) => tokenizer::examine(&args),
+        SweepCommand::Probe(args) => probe::probe(&args),
     }
 }
 
@@ -150,6 +156,8 @@ mod tests {
     #[test]
     fn the_commands_of_child_processes_are_not_shown() {
         let help = Cli::command().render_long_help().to_string();
-        assert!(!help.contains("worker") && !help.contains(train::wall::COMMAND));
+        for hidden in ["worker", train::wall::COMMAND, child::COMMAND] {
+            assert!(!help.contains(hidden), "{hidden}");
+        }
     }
 }

@@ -26,6 +26,14 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     with_causes(error).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The text of a panic, on one line.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no word of why");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

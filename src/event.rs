@@ -11,7 +11,7 @@ use crate::{
 
 /// The version of the log's records. A reader understands every version up to its own, and refuses
 /// a later one.
-pub const LOG_VERSION: u32 = 3;
+pub const LOG_VERSION: u32 = 4;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

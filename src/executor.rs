@@ -9,6 +9,7 @@ mod cleaner;
 mod deadlines;
 mod error;
 mod event_loop;
+mod gpus;
 mod leftovers;
 mod observer;
 mod painter;

@@ -20,7 +20,7 @@ use crate::{
     policy::{Fuse, Retries},
     protocol::WorkerLine,
     report,
-    scheduler::{Input, PendingTrial, Scheduler, Slot, Terms},
+    scheduler::{Input, Packing, PendingTrial, Scheduler, Slot, Terms},
     settings::{Lowercase, Pooling},
     spec::{self, SpecText},
     study::Study,
@@ -98,6 +98,7 @@ pub fn worker_lines(bytes: &[u8]) {
         notes: Vec::new(),
         fuse: Fuse::Groups(NonZeroUsize::MIN.saturating_add(1)),
         has_cache: true,
+        packing: Packing::default(),
     };
     let mut scheduler = Scheduler::new(&[1, 2, 3].map(pending), terms);
     for slot in 0..2 {

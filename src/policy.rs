@@ -3,24 +3,26 @@
 //! They are written as in a spec's `[run]`.
 
 mod fuse;
+mod trials_per_gpu;
 
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use self::fuse::Fuse;
+pub use self::{fuse::Fuse, trials_per_gpu::TrialsPerGpu};
 use crate::{
     byte_size::{self, ByteSize},
     trial::FailureKind,
 };
 
 /// Keys of `[run]`.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 10] = [
     "checkpoint_every",
     "keep",
     "reuse",
     "cache",
     "fuse",
+    "trials_per_gpu",
     "start_up_limit",
     "stall_limit",
     "time_limit",
@@ -46,8 +48,12 @@ pub struct Policy {
     /// The largest size of the cache that trials share; `None`: no cache.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
-    /// How many trials are trained together, as one model.
+    /// How many trials are trained together, as one model. Older plans lack it.
+    #[serde(skip_serializing_if = "Fuse::is_default")]
     pub fuse: Fuse,
+    /// Trials that a GPU has at once, each in a process of its own. Older plans lack it.
+    #[serde(skip_serializing_if = "TrialsPerGpu::is_default")]
+    pub trials_per_gpu: TrialsPerGpu,
     /// From the start of a worker's process to its report that it is ready.
     #[serde(with = "time")]
     pub start_up_limit: Duration,
@@ -69,6 +75,7 @@ impl Default for Policy {
             reuse: false,
             cache: Some(ByteSize(4_000_000_000)),
             fuse: Fuse::Auto,
+            trials_per_gpu: TrialsPerGpu::default(),
             start_up_limit: Duration::from_mins(1),
             stall_limit: Duration::from_mins(10),
             time_limit: None,
@@ -172,7 +179,8 @@ impl Retries {
     /// Further attempts after failures of a kind.
     #[must_use]
     pub fn of(mut self, kind: &FailureKind) -> u32 {
-        // A full disk and a shortage are waited out, and after a changed cache entry the cache is left out: none counts.
+        // A full disk and a shortage are waited out, after a changed cache entry the cache is left out, and a lost GPU
+        // is set aside: none counts.
         self.entry(kind.name()).map_or(u32::MAX, |number| *number)
     }
 
@@ -346,18 +354,20 @@ mod tests {
             keep: Keep::Best(NonZeroUsize::MIN),
             cache: None,
             fuse: Fuse::Groups(NonZeroUsize::MIN),
+            trials_per_gpu: TrialsPerGpu::Auto,
             stall_limit: Duration::from_millis(1500),
             time_limit: Some(Duration::from_secs(90)),
             ..Policy::default()
         };
         let json = serde_json::to_value(policy).unwrap();
         assert_eq!((&json["checkpoint_every"], &json["keep"]), (&500.into(), &1.into()));
+        assert_eq!(json["trials_per_gpu"], "auto");
         assert_eq!((&json["stall_limit"], &json["time_limit"]), (&"1500ms".into(), &"90s".into()));
         assert_eq!(serde_json::from_value::<Policy>(json).unwrap(), policy);
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert!(
             json.starts_with(
-                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","fuse":"auto","start_up_limit":"1min""#
+                r#"{"checkpoint_every":"5min","keep":"all","reuse":false,"cache":"4GB","start_up_limit":"1min""#
             ),
             "{json}"
         );
@@ -374,6 +384,9 @@ mod tests {
             r#"{"cache":"all"}"#,
             r#"{"fuse":0}"#,
             r#"{"fuse":"on"}"#,
+            r#"{"trials_per_gpu":0}"#,
+            r#"{"trials_per_gpu":65}"#,
+            r#"{"trials_per_gpu":"many"}"#,
             r#"{"stall_limit":"soon"}"#,
             r#"{"time_limit":"9999999y"}"#,
         ] {

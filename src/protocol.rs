@@ -35,6 +35,8 @@ pub enum WorkerLine {
     DiskFreed(TrialId),
     /// Something to be logged: `prepared`, `evaluated`, `resumed`, `checkpoint_damaged`.
     Event(TrialId, Event),
+    /// Bytes of GPU memory that the worker has at the end of this trial, its first: what others like it will take.
+    GpuMemory(TrialId, u64),
     /// The trial is complete; the worker can take the next one.
     Finished(TrialId, Outcome),
     /// The trial failed. The worker leaves after this line, unless it trains others together with the trial

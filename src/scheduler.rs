@@ -11,13 +11,15 @@
 //! repeated in a fresh process, after the old one has been reaped, as often as the
 //! retries allow; after memory ran out, the attempt is repeated as it was, then
 //! with ever smaller passes, then alone; after entries of the cache changed under a
-//! trial, it goes on without the cache, and no failure counts; while the disk is full nothing is started;
+//! trial, it goes on without the cache, and no failure counts; a GPU that is lost twice in a row is set aside, and no
+//! failure counts; while the disk is full nothing is started;
 //! a trial that starts from another trial's final checkpoint waits until that trial
 //! is over, however it ends; trials that are trained together fail together where their process
 //! fails, which counts for none of them, and each is tried again in a process of its own; no trial is lost.
 
 mod attempts;
 mod failures;
+mod gpus;
 mod groups;
 mod lines;
 mod messages;
@@ -32,7 +34,7 @@ use self::{
     state::Phase,
 };
 pub use self::{
-    messages::{Action, GivenTrial, Input, PendingTrial, Slot, Terms, WorkerExit},
+    messages::{Action, GivenTrial, Input, Packing, PendingTrial, Slot, Terms, WorkerExit},
     state::Scheduler,
 };
 use crate::{
@@ -199,6 +201,7 @@ impl Scheduler {
         let is_over = self.queue.is_empty() || self.interrupts > 0 || self.slots.are_all_retired();
         if self.slots.are_empty() && is_over && self.phase != Phase::Ended {
             self.phase = Phase::Ended;
+            self.interrupted |= self.is_without_device();
             out.push(Action::Log(None, Event::SweepEnded { interrupted: self.interrupted }));
             out.push(Action::End);
         }

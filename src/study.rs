@@ -305,8 +305,7 @@ impl TrialRecord {
     fn start(&mut self, attempt: u32, device: Device) {
         self.state = State::Running;
         self.attempts = attempt;
-        let kind = |device: Device| std::mem::discriminant(&device);
-        self.mixed |= self.device.is_some_and(|before| kind(before) != kind(device));
+        self.mixed |= self.device.is_some_and(|before| !before.is_of_kind(device));
         self.device = Some(device);
         self.prepared = None;
         self.evaluations.clear();

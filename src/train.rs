@@ -21,6 +21,8 @@ mod error;
 mod exported;
 mod graph_lock;
 mod inspect;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod kernels;
 mod learning;
 mod masks;
 mod model_file;
@@ -29,6 +31,7 @@ mod ops;
 mod own_head;
 #[cfg(all(test, feature = "flex"))]
 mod parity_tests;
+mod preflight;
 mod recipe;
 mod session;
 mod shape;
@@ -40,7 +43,7 @@ pub(crate) mod wall;
 
 #[doc(hidden)]
 pub use self::state::probe_state;
-pub(crate) use self::{backend::takes, encoder::layout::listed, ops::has_bf16};
+pub(crate) use self::{backend::takes, encoder::layout::listed, ops::has_bf16, preflight::attempt};
 pub use self::{
     caution::{Caution, Circumstances, cautions},
     checkpoint::{Catalog, CheckpointError, PickleError},

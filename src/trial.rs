@@ -162,6 +162,9 @@ pub enum FailureKind {
     /// An entry of the cache changed, or lost pages, while the trial used it. The trial is tried again, in the
     /// end without the cache; no attempt counts as failed for it.
     Cache,
+    /// The GPU cannot be used any more, at least not by this process. No attempt counts as failed for it; a GPU that
+    /// does it again is set aside.
+    DeviceLost,
     /// A bug: the worker panicked.
     Panic,
 }
@@ -192,6 +195,7 @@ impl FailureKind {
             Self::DiskFull => "disk_full",
             Self::Shortage => "shortage",
             Self::Cache => "cache",
+            Self::DeviceLost => "device_lost",
             Self::Panic => "panic",
         }
     }
@@ -208,7 +212,7 @@ impl fmt::Display for FailureKind {
             Self::Stalled => f.write_str("worker stalled"),
             Self::Protocol => f.write_str("worker broke the protocol"),
             Self::OutOfMemory(Memory::Host) => f.write_str("out of memory"),
-            Self::OutOfMemory(Memory::Cuda) => f.write_str("out of GPU memory"),
+            Self::OutOfMemory(Memory::Gpu) => f.write_str("out of GPU memory"),
             Self::NonFinite { step } => write!(f, "loss not finite at step {step}"),
             Self::Data => f.write_str("data unusable"),
             Self::Checkpoint => f.write_str("checkpoint unusable"),
@@ -216,6 +220,7 @@ impl fmt::Display for FailureKind {
             Self::DiskFull => f.write_str("disk full"),
             Self::Shortage => f.write_str("no process or open file to spare"),
             Self::Cache => f.write_str("cache entry changed"),
+            Self::DeviceLost => f.write_str("GPU lost"),
             Self::Panic => f.write_str("worker panicked"),
         }
     }

@@ -6,6 +6,7 @@
 
 mod endings;
 mod output;
+mod panics;
 mod reporter;
 mod requests;
 mod server;
@@ -14,20 +15,23 @@ mod training;
 
 use std::{
     io::{self, BufReader, Write},
-    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use self::{
     output::Closed,
+    panics::Panics,
     requests::Requests,
     server::Server,
     training::{FirstUse, Train},
 };
 use crate::{
     protocol::{Assignment, PROTOCOL_VERSION, WorkerLine},
-    system::device::Device,
+    system::{
+        device::{Device, GpuBackend},
+        gpus::{self, visible},
+    },
 };
 
 /// Time from the end of the input to the end of the process, if training does not stop before.
@@ -47,7 +51,7 @@ pub enum Left {
 /// # Errors
 /// When a thread cannot be started. The worker has not reported ready then.
 pub fn run(device: Device) -> io::Result<Left> {
-    let last_panic = record_panics();
+    let panics = Panics::record();
     if let Device::Cpu { threads, .. } = device {
         compute_here(threads)?;
     }
@@ -59,7 +63,8 @@ pub fn run(device: Device) -> io::Result<Left> {
         std::process::exit(1);
     };
     let requests = Requests::listen(BufReader::new(io::stdin()), at_end)?;
-    Ok(Server { output: io::stdout(), requests, last_panic }.serve(&mut train))
+    let measure = Box::new(measuring(device));
+    Ok(Server { output: io::stdout(), requests, panics, measure }.serve(&mut train))
 }
 
 /// Makes this thread one of the `threads` that compute. Otherwise it would only wait for them, and hand
@@ -69,16 +74,16 @@ fn compute_here(threads: usize) -> io::Result<()> {
     built.map_err(|error| io::Error::other(format!("cannot start {threads} threads: {error}")))
 }
 
-/// Keeps the text of the latest panic, with its place, besides printing it.
-fn record_panics() -> Arc<Mutex<String>> {
-    let last = Arc::new(Mutex::new(String::new()));
-    let kept = Arc::clone(&last);
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string();
-        print(info);
-    }));
-    last
+/// Bytes of GPU memory that this process has, asked once: after its first trial, the peak is known.
+fn measuring(device: Device) -> impl FnMut() -> Option<u64> {
+    let mut is_asked = !matches!(device, Device::Gpu { backend: GpuBackend::Cuda, .. });
+    move || {
+        if std::mem::replace(&mut is_asked, true) {
+            return None;
+        }
+        // The name of this worker's one GPU.
+        gpus::own_memory(&std::env::var(visible::VARIABLE).ok()?)
+    }
 }
 
 impl<W: Write> Server<W> {

@@ -14,7 +14,7 @@ use crate::{
     results::ResultsError,
     spec::SpecError,
     study::{Counts, StudyError},
-    system::{disk::Lack, machine::DeviceError, shortage::Shortage},
+    system::{disk::Lack, selection::DeviceError, shortage::Shortage},
 };
 
 /// The end of `sweep --help`.
@@ -152,7 +152,7 @@ impl From<ExecutorError> for Stop {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Full { .. } => Self::new(Exit::Interrupted, &error.to_string()),
-            ExecutorError::NoWorker { .. } => Self::internal(&error),
+            ExecutorError::NoWorker { .. } | ExecutorError::NoDeviceLeft { .. } => Self::internal(&error),
             ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
                 Self::results(&with_causes(&error))
             }

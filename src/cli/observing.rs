@@ -16,7 +16,7 @@ impl Observer for ProgressObserver<'_> {
             Notice::Progress(trial, progress) => display.moved(*trial, progress),
             Notice::Stopping(times) => display.stopping(*times),
             Notice::Warning(text) => display.print(&format!("warning: {text}")),
-            Notice::Resolved(text) => display.print(text),
+            Notice::Note(text) | Notice::Resolved(text) => display.print(text),
         }
     }
 }

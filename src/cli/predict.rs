@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, Stop},
+    gpus,
     terminal::{eprint_lossy, terminal_width},
     tokenizer,
 };
@@ -18,7 +19,7 @@ use crate::{
     display::{plain, shell_word},
     error_chain::chain,
     predict::{self, CsvCells, PredictError, PredictionFormat, Texts},
-    system::{device::Device, files::named, machine::Machine, threads},
+    system::{device::Device, files::named, threads},
     train::{Exported, ExportedError, Session, TrainError},
 };
 
@@ -48,7 +49,7 @@ pub(super) struct PredictArgs {
     /// With --format csv: an apostrophe before texts that a spreadsheet would take for formulas
     #[arg(long)]
     safe_csv: bool,
-    /// Where the model runs: cpu or cuda:0
+    /// Where the model runs: cpu, cuda:0 or wgpu:0
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Texts to classify; without any, they are read from --input or standard input
@@ -100,8 +101,10 @@ pub(super) fn predict(args: &PredictArgs) -> Result<Exit, Stop> {
     tokenizer::guard(&Checkpoint::Folder(args.model.clone())).map_err(|error| usage(&error))?;
     let output = output_format(args)?;
     let texts = texts(args)?;
-    let device = Machine::detect(args.device.starts_with("cuda")).slots(&args.device)?;
+    let machine = gpus::machine_for(&args.device);
+    let device = machine.slots(&args.device)?;
     let device = device.first().copied().ok_or_else(|| Stop::usage("no device to predict on"))?;
+    gpus::check(&machine, &[device], gpus::Need { parameters: 0, workers: 1 })?;
     threads::ensure_pool().map_err(|error| Stop::internal(&error))?;
     let (model, mut session) = whole_model(&args.model, device)?;
     match predict::predict(&mut session, &model, texts, output, &mut io::stdout().lock()) {

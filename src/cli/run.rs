@@ -19,7 +19,7 @@ use super::{
     observing::ProgressObserver,
     open::{Replayed, replay},
     prepare, reopening, show,
-    slots::{self, Load},
+    slots::{self, ChosenSlots, Load},
     terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
     executor::{self, Ended, Observer, Painter, Run, Workers},
     leaderboard::{Leaderboard, RankBy},
     plan::Plan,
+    policy::TrialsPerGpu,
     progress::{self, Display},
     report,
     results::{Lock, Results, ResultsError, SweepFolder},
@@ -53,12 +54,15 @@ pub(super) struct RunArgs {
     /// Set a key of the spec, such as train.epochs=3; may be given many times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// auto, cpu, cpu:N (slots), or a list such as cuda:0,cuda:1
+    /// auto, cpu, cpu:N (slots), cuda or wgpu (all GPUs), or a list such as cuda:0,cuda:2-3
     #[arg(long, default_value = "auto")]
     devices: String,
     /// Train up to so many trials of one shape as one model: auto, off, or a number; sets run.fuse
     #[arg(long, value_name = "TRIALS")]
     fuse: Option<String>,
+    /// Trials that a GPU has at once: a number, or auto for as many as fit; instead of the spec's
+    #[arg(long, value_name = "N")]
+    trials_per_gpu: Option<TrialsPerGpu>,
     /// Print the plan and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -81,9 +85,14 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
     }
-    let plan = Plan::new(&reading.spec, &reading.dataset);
+    let mut plan = Plan::new(&reading.spec, &reading.dataset);
+    plan.policy.trials_per_gpu = args.trials_per_gpu.unwrap_or(plan.policy.trials_per_gpu);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
-    let slots = slots::choose(&args.devices, Load { trials: plan.trials.len(), parameters })?;
+    let slots = slots::choose(
+        &args.devices,
+        Load { trials: plan.trials.len(), parameters },
+        plan.policy.trials_per_gpu,
+    )?;
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     let folder = results.sweep(&plan.sweep);
@@ -95,12 +104,12 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         let is_fresh = args.fresh;
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
-    for note in plan.notes.iter().cloned().chain(precision_note) {
+    for note in plan.notes.iter().cloned().chain(precision_note).chain(slots.note.clone()) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
     // The documents are not needed any more, and may be many millions.
     let Reading { spec, checkpoints: facts, .. } = reading;
-    PlannedRun { args, folder, checkpoints, spec, facts, devices: slots.devices }.start(plan)
+    PlannedRun { args, folder, checkpoints, spec, facts, slots }.start(plan)
 }
 
 /// A run whose spec is checked.
@@ -111,13 +120,14 @@ struct PlannedRun<'a> {
     spec: Spec,
     /// Facts of the checkpoints.
     facts: BTreeMap<Checkpoint, CheckpointFacts>,
-    devices: Vec<Device>,
+    slots: ChosenSlots,
 }
 
 impl PlannedRun<'_> {
     /// Runs the trials of `plan` that are not over, and concludes the run.
     fn start(mut self, mut plan: Plan) -> Result<Exit, Stop> {
-        let workers = workers()?;
+        let (visible, packing) = (self.slots.visible.clone(), self.slots.packing.clone());
+        let workers = Workers { visible, packing, ..workers()? };
         prepare::take_fingerprints(&mut plan)?;
         if self.args.fresh || !self.folder.plan().exists() {
             // An error in the weights is found before anything is removed or created.
@@ -145,7 +155,7 @@ impl PlannedRun<'_> {
         self.checkpoints.fetch_weights(&study)?;
         self.warn_of_full_disk(&study, &plan);
         let folder = self.folder;
-        let devices = self.devices;
+        let devices = self.slots.devices;
         let ended = Execution { folder: &folder, plan, study, again, devices, workers }.run()?;
         folder.check()?;
         let exit = conclude(&folder, &ended)?;
@@ -179,7 +189,7 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast = prepare::forecast_disk(study, &self.facts, &self.devices, &plan.policy);
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.slots.devices, &plan.policy);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

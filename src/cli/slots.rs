@@ -1,10 +1,15 @@
 //! The choice of a run's device slots, with its reason.
 
-use super::exit::Stop;
+use super::{exit::Stop, gpus};
 use crate::{
     plan::{Plan, size},
+    policy::TrialsPerGpu,
+    scheduler::Packing,
     settings::MatmulPrecision,
-    system::{device::Device, machine::Machine},
+    system::{
+        device::{Device, has_nvidia_driver},
+        machine::Machine,
+    },
     train::{self, TrainError},
 };
 
@@ -20,6 +25,12 @@ pub(super) struct ChosenSlots {
     pub(super) devices: Vec<Device>,
     /// The reason for their number, for people; `None` if the user chose them.
     why: Option<String>,
+    /// What the user should know who did not choose the devices.
+    pub(super) note: Option<String>,
+    /// What `CUDA_VISIBLE_DEVICES` calls each of NVIDIA's GPUs.
+    pub(super) visible: Vec<String>,
+    /// How GPUs get further slots.
+    pub(super) packing: Packing,
 }
 
 /// The work of a run, on which the number of slots depends.
@@ -32,16 +43,28 @@ pub(super) struct Load {
 }
 
 /// The slots that `choice` names. With `auto` on a CPU, their number depends on the load.
-pub(super) fn choose(choice: &str, load: Load) -> Result<ChosenSlots, Stop> {
-    let with_gpus = cfg!(feature = "cuda") && (choice.trim() == "auto" || choice.contains("cuda"));
-    let machine = Machine::detect(with_gpus);
+///
+/// GPUs have as many slots as `per_gpu` says, all first slots before the second ones.
+pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<ChosenSlots, Stop> {
+    let machine = gpus::machine_for(choice);
     let devices = machine.slots(choice)?;
+    let (count, is_auto) = match per_gpu {
+        TrialsPerGpu::Count(count) => (count.get(), false),
+        TrialsPerGpu::Auto => (1, true),
+    };
+    gpus::check(&machine, &devices, gpus::Need { parameters: load.parameters, workers: count })?;
+    let visible = machine.visible_names();
     let on_cpu = devices.iter().all(|device| matches!(device, Device::Cpu { .. }));
     if choice.trim() != "auto" || !on_cpu {
-        return Ok(ChosenSlots { devices, why: None });
+        let packing = if is_auto { gpus::packing(&machine, &devices) } else { Packing::default() };
+        let why = (is_auto && !on_cpu && packing.room.is_empty()).then(|| {
+            "one trial on each GPU, since its driver does not tell how much memory is free".to_owned()
+        });
+        return Ok(ChosenSlots { devices: repeated(&devices, count), why, note: None, visible, packing });
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
-    Ok(ChosenSlots { devices: machine.slots(&format!("cpu:{slots}"))?, why })
+    let (devices, packing) = (machine.slots(&format!("cpu:{slots}"))?, Packing::default());
+    Ok(ChosenSlots { devices, why, note: unused_gpus(&machine), visible, packing })
 }
 
 /// Checks that the devices have the matrix products of these trials. Returns a note for people, if need be.
@@ -63,6 +86,22 @@ pub(super) fn check_precision(plan: &Plan, devices: &[Device]) -> Result<Option<
     let note = "note: this processor has no AVX-512 BF16, so that `matmul_precision = \"bf16\"` is no faster than \
                 \"f32\"";
     Ok((!train::has_bf16()).then(|| note.to_owned()))
+}
+
+/// The devices, with this number of slots for each GPU.
+fn repeated(devices: &[Device], count: usize) -> Vec<Device> {
+    let gpus = || devices.iter().copied().filter(|device| matches!(device, Device::Gpu { .. }));
+    devices.iter().copied().chain((1..count).flat_map(|_| gpus())).collect()
+}
+
+/// What is said where this build runs on the processor although the machine has NVIDIA's driver.
+fn unused_gpus(machine: &Machine) -> Option<String> {
+    let is_unused = !machine.cuda_build && has_nvidia_driver();
+    is_unused.then(|| {
+        "note: this machine has NVIDIA's driver, but this build cannot use its GPUs: cargo build --release --features \
+         cuda"
+            .to_owned()
+    })
 }
 
 /// The number of slots on this many cores, with `free` bytes of memory, and the reason.
@@ -107,8 +146,21 @@ mod tests {
     #[test]
     fn devices_are_named_with_their_threads_before_the_reason() {
         let devices = vec![Device::Cpu { slot: 0, threads: 1 }, Device::Cpu { slot: 1, threads: 2 }];
-        let slots = ChosenSlots { devices, why: Some("so".to_owned()) };
+        let slots = ChosenSlots {
+            devices,
+            why: Some("so".to_owned()),
+            note: None,
+            visible: Vec::new(),
+            packing: Packing::default(),
+        };
         assert_eq!(slots.line(), "cpu:0 (1 thread), cpu:1 (2 threads): so");
+    }
+
+    #[test]
+    fn each_gpu_has_its_number_of_slots_and_the_processor_its_own() {
+        let [zero, one] = [0, 1].map(|index| Device::gpu(GpuBackend::Cuda, index));
+        let cpu = Device::Cpu { slot: 0, threads: 1 };
+        assert_eq!(repeated(&[zero, cpu, one], 3), [zero, cpu, one, zero, one, zero, one]);
     }
 
     #[test]

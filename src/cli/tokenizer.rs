@@ -1,7 +1,7 @@
 //! The wall before foreign tokenizers (`train::wall`), as commands see it, and `sweep tokenizer`, which is its child:
 //! only this program starts it.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     checkpoint::Checkpoint,
+    system::machine::running_program,
     train::wall::{self, WallError},
 };
 
@@ -31,8 +32,5 @@ pub(super) fn examine(args: &TokenizerArgs) -> Result<Exit, Stop> {
 /// # Errors
 /// When the tokenizer cannot be used, or the process cannot be started.
 pub(super) fn guard(checkpoint: &Checkpoint) -> Result<(), WallError> {
-    // On Linux the running program itself, even where its file was replaced.
-    let own = cfg!(target_os = "linux").then(|| PathBuf::from("/proc/self/exe"));
-    let program = own.unwrap_or_else(|| env::current_exe().unwrap_or_default());
-    wall::guard(checkpoint, &program)
+    wall::guard(checkpoint, &running_program())
 }

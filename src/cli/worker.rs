@@ -4,10 +4,7 @@ use clap::Args;
 
 use super::exit::{Exit, Stop};
 use crate::{
-    system::{
-        device::{Device, GpuBackend},
-        machine,
-    },
+    system::{device::Device, machine},
     worker,
 };
 
@@ -25,10 +22,7 @@ pub(super) fn serve(args: &WorkerArgs) -> Result<Exit, Stop> {
     let number = |text: &str| text.parse::<usize>().ok();
     let device = match args.device.split_once(':') {
         Some(("cpu", slot)) => number(slot).map(|slot| Device::Cpu { slot, threads: args.threads.into() }),
-        Some((backend, index)) => GpuBackend::of_name(backend)
-            .zip(number(index))
-            .map(|(backend, index)| Device::gpu(backend, index)),
-        None => None,
+        Some(_) | None => Device::gpu_of_name(&args.device),
     };
     let device = device.ok_or_else(|| Stop::usage(format!("unknown device `{}`", args.device)))?;
     machine::name_process();

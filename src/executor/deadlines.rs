@@ -143,7 +143,8 @@ impl Deadlines {
             WorkerLine::Ready { .. }
             | WorkerLine::Progress(..)
             | WorkerLine::Alive(_)
-            | WorkerLine::Event(..) => {}
+            | WorkerLine::Event(..)
+            | WorkerLine::GpuMemory(..) => {}
         }
     }
 

@@ -47,6 +47,15 @@ pub enum ExecutorError {
         /// Why, and what can be done.
         why: String,
     },
+    /// Every device was set aside.
+    #[error(
+        "no device is left: {why}. No trial failed for that, and nothing is lost: once the GPU works again, or with \
+         other --devices, the same command goes on where the log ends"
+    )]
+    NoDeviceLeft {
+        /// What the last one did.
+        why: String,
+    },
     /// There is no device.
     #[error("no device to run trials on")]
     NoDevice,
@@ -63,6 +72,7 @@ impl ExecutorError {
             | Self::Study(_)
             | Self::Full { .. }
             | Self::NoWorker { .. }
+            | Self::NoDeviceLeft { .. }
             | Self::NoDevice => None,
         }
     }

@@ -68,6 +68,9 @@ pub async fn run<'a>(
         state.run.folder.check()?;
     }
     result?;
+    if state.scheduler.is_without_device() {
+        return Err(ExecutorError::NoDeviceLeft { why: state.lost.unwrap_or_default() });
+    }
     if let Some(why) = state.rests.given_up {
         return Err(ExecutorError::NoWorker { why });
     }
@@ -206,6 +209,8 @@ impl Loop<'_> {
             Action::AwaitSpace(trial) => self.await_space(trial),
             Action::ShowFull(trial, path) => self.show_full(trial, &path),
             Action::ShowFreed => self.show_freed(),
+            Action::Pack { device, slots, bytes } => return Ok(self.pack(device, slots, bytes)),
+            Action::ShowLost(device, why) => self.show_lost(device, &why),
             Action::End => self.has_ended = true,
         }
         Ok(Vec::new())
@@ -225,7 +230,7 @@ impl Loop<'_> {
         };
         let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy);
         let post = Post { slot, device, inbox: self.inbox.clone(), oom_kills: self.oom_kills.clone() };
-        match Worker::start(&self.run.workers.program, limits, post) {
+        match Worker::start(&self.run.workers, limits, post) {
             Ok(worker) => {
                 // Its attempt begins once the worker is ready.
                 worker.log_to(&[(folder.worker_log(), title(trial, self.attempts(trial) + 1, device))]);

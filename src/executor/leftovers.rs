@@ -61,6 +61,9 @@ impl Loop<'_> {
 
 /// Whether both devices compute the same numbers.
 fn is_same_kind(one: Option<Device>, other: Option<Device>) -> bool {
-    let kind = |device: Option<Device>| device.map(|device| std::mem::discriminant(&device));
-    kind(one) == kind(other)
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_of_kind(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }

@@ -22,6 +22,8 @@ pub enum Notice<'a> {
     Progress(TrialId, &'a Progress),
     /// The user asked to stop, for the first, second, … time.
     Stopping(u32),
+    /// Something that people may want to know.
+    Note(String),
     /// Something that people should know, and that does not end the run.
     Warning(String),
     /// What the last warning was about is over; the text says how.

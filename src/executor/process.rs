@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    setup::Program,
+    setup::Workers,
     worker_log::WorkerLog,
     worker_output::{OutputLines, WorkerOutput},
 };
@@ -28,7 +28,7 @@ use crate::{
     scheduler::WorkerExit,
     system::{
         device::{Device, GpuBackend},
-        machine::visible_gpu,
+        gpus::visible,
         memory::{self, Memory},
         oom_kills::OomKills,
     },
@@ -59,9 +59,9 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `program` as the worker of `device`.
-    pub(super) fn start(program: &Program, device: Device, oom_kills: OomKills) -> io::Result<Self> {
-        let mut child = command(program, device).spawn()?;
+    /// Starts the worker of `device`.
+    pub(super) fn start(workers: &Workers, device: Device, oom_kills: OomKills) -> io::Result<Self> {
+        let mut child = command(workers, device).spawn()?;
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
@@ -154,34 +154,34 @@ impl Process {
             Some((None, Some(KILLED))) if !self.is_killed && self.oom_kills.claim() => {
                 WorkerExit::OutOfMemory(Memory::Host)
             }
-            Some((None, Some(signal))) => match memory::ran_out(&self.log.tail()) {
-                Some(memory) if signal == ABORTED => WorkerExit::OutOfMemory(memory),
-                _ => WorkerExit::Signal(signal),
-            },
+            Some((None, Some(signal))) => {
+                let is_out = signal == ABORTED && memory::ran_out(&self.log.tail());
+                if is_out { WorkerExit::OutOfMemory(Memory::Host) } else { WorkerExit::Signal(signal) }
+            }
             Some((None, None)) | None => WorkerExit::Code(-1),
         }
     }
 }
 
-fn command(program: &Program, device: Device) -> Command {
+fn command(workers: &Workers, device: Device) -> Command {
+    let program = &workers.program;
     let mut command = Command::new(&program.file);
     command.arg0(&program.name).arg("worker").arg("--device");
     match device {
         Device::Cpu { slot, threads } => {
             let threads = threads.to_string();
             command.arg(format!("cpu:{slot}")).args(["--threads", &threads]);
-            command.env("RAYON_NUM_THREADS", threads).env("CUDA_VISIBLE_DEVICES", "");
+            command.env("RAYON_NUM_THREADS", threads).env(visible::VARIABLE, "");
         }
         Device::Gpu { backend: GpuBackend::Cuda, index } => {
-            let inherited = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-            command.env("CUDA_VISIBLE_DEVICES", visible_gpu(index, inherited.as_deref()));
-            command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+            let name = workers.visible.get(index).cloned().unwrap_or_else(|| index.to_string());
+            command.envs(visible::environment(&name));
             // The only GPU that a process sees is its first.
             command.args(["cuda:0", "--threads", "1"]);
         }
         Device::Gpu { backend: GpuBackend::Wgpu, .. } => {
             command.arg(device.to_string()).args(["--threads", "1"]);
-            command.env("CUDA_VISIBLE_DEVICES", "");
+            command.env(visible::VARIABLE, "");
         }
     }
     if std::env::var_os("GLIBC_TUNABLES").is_none() {

@@ -103,8 +103,8 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
 
 /// The outcome of a trial, if one of `devices` would compute the same and all its files were kept.
 fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
-    let kind = std::mem::discriminant(&record.device?);
-    let is_here = devices.iter().any(|device| std::mem::discriminant(device) == kind);
+    let device = record.device?;
+    let is_here = devices.iter().any(|other| other.is_of_kind(device));
     let is_own = record.inherited_from.as_ref().is_none_or(|origin| origin.sweep.is_none());
     let is_whole = record.state == State::Complete && !record.parameters_removed && !record.mixed;
     record.outcome.clone().filter(|_| is_here && is_own && is_whole)

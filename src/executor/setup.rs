@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::rests::StartLimits;
-use crate::{plan::Plan, results::SweepFolder, study::Study, system::device::Device, trial::TrialId};
+use crate::{
+    plan::Plan, results::SweepFolder, scheduler::Packing, study::Study, system::device::Device,
+    trial::TrialId,
+};
 
 /// What Linux calls the file of the running program. It is the program itself, even if its file has been
 /// replaced or removed since, and it needs no open file.
@@ -55,6 +58,10 @@ pub struct Workers {
     pub space: Duration,
     /// How long it is tried to start one.
     pub start: StartLimits,
+    /// What `CUDA_VISIBLE_DEVICES` calls `cuda:0`, `cuda:1` and so on. A GPU without a name is called by its number.
+    pub visible: Vec<String>,
+    /// How GPUs get further slots.
+    pub packing: Packing,
 }
 
 impl Workers {
@@ -64,7 +71,8 @@ impl Workers {
     /// When the system does not tell where the program is.
     pub fn of_this_program() -> io::Result<Self> {
         let (leave, space) = (Duration::from_secs(10), Duration::from_secs(3));
-        Ok(Self { program: Program::running()?, leave, space, start: StartLimits::default() })
+        let (start, packing) = (StartLimits::default(), Packing::default());
+        Ok(Self { program: Program::running()?, leave, space, start, visible: Vec::new(), packing })
     }
 }
 

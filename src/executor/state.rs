@@ -50,6 +50,8 @@ pub(super) struct Loop<'a> {
     pub(super) interrupts: mpsc::Receiver<()>,
     pub(super) has_ended: bool,
     pub(super) rests: Rests,
+    /// What the latest device that was set aside did.
+    pub(super) lost: Option<String>,
     /// The last look whether the sweep's folder is where it was.
     pub(super) looked_for_folder: Instant,
 }
@@ -103,6 +105,7 @@ impl<'a> Loop<'a> {
             interrupts,
             has_ended: false,
             rests,
+            lost: None,
             looked_for_folder: Instant::now(),
         };
         Ok((state, Channels { inputs, warnings }))
@@ -165,5 +168,6 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         notes: run.plan.notes.clone(),
         fuse: run.plan.policy.fuse,
         has_cache: run.plan.policy.cache.is_some(),
+        packing: run.workers.packing.clone(),
     }
 }

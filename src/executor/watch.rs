@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     deadlines::{Deadlines, Heartbeat, Limits},
     process::Process,
-    setup::Program,
+    setup::Workers,
     worker_log::WorkerLog,
     worker_output::WorkerOutput,
 };
@@ -56,10 +56,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process of `program` at `post`, and its task.
-    pub(super) fn start(program: &Program, limits: Limits, post: Post) -> io::Result<Self> {
+    /// Starts a process at `post`, and its task.
+    pub(super) fn start(workers: &Workers, limits: Limits, post: Post) -> io::Result<Self> {
         let Post { slot, device, inbox, oom_kills } = post;
-        let process = Process::start(program, device, oom_kills)?;
+        let process = Process::start(workers, device, oom_kills)?;
         let log = process.log();
         let (commands, orders) = mpsc::unbounded_channel();
         let now = Instant::now();

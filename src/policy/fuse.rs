@@ -5,9 +5,10 @@ use std::{fmt, num::NonZeroUsize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// How many trials of one shape a worker trains together, as one model with a leading axis of trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fuse {
     /// On a GPU up to [`Self::AUTO_MAX`], on the CPU one.
+    #[default]
     Auto,
     /// One: each trial is trained alone.
     Off,
@@ -31,6 +32,12 @@ impl Fuse {
             Self::Auto | Self::Off => 1,
             Self::Groups(count) => count.get(),
         }
+    }
+
+    /// Whether it is what holds where nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 
     /// What a spec's word stands for.

@@ -83,7 +83,18 @@ fn started_line(id: TrialId, event: &Event, study: &Study) -> Option<String> {
 fn begun(study: &Study, devices: &[Device]) -> String {
     let complete = study.counts().complete;
     let done = if complete > 0 { format!(", {complete} of them complete") } else { String::new() };
-    let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+    let mut slots: Vec<(&Device, usize)> = Vec::new();
+    for device in devices {
+        match slots.iter_mut().find(|(seen, _)| *seen == device) {
+            Some((_, count)) => *count += 1,
+            None => slots.push((device, 1)),
+        }
+    }
+    let named = |(device, count): (&Device, usize)| match count {
+        1 => device.to_string(),
+        count => format!("{device} ({count} at once)"),
+    };
+    let devices: Vec<String> = slots.into_iter().map(named).collect();
     format!(
         "sweep {}: {}{done}, on {}",
         study.sweep,
@@ -227,18 +238,24 @@ mod tests {
         assert_eq!(text, "interrupted: 1 of 1 trial waits; the same command goes on with it");
     }
 
+    /// The line at the start of a sweep of so many trials.
+    fn begun_with(trials: u32, devices: Vec<Device>) -> String {
+        let study = Study::new(&plan(trials));
+        let (version, notes) = (String::new(), Vec::new());
+        let begun = Event::SweepStarted { version, devices, trials, arithmetic: None, notes };
+        of(&sweep_record(begun), &study).unwrap()
+    }
+
     #[test]
     fn a_sweep_of_one_trial_begins_without_a_plural() {
-        let study = Study::new(&plan(1));
         let devices = vec![Device::Cpu { slot: 0, threads: 1 }];
-        let begun = Event::SweepStarted {
-            version: String::new(),
-            devices,
-            trials: 1,
-            arithmetic: None,
-            notes: vec![],
-        };
-        assert_eq!(of(&sweep_record(begun), &study).unwrap(), "sweep test: 1 trial, on cpu:0");
+        assert_eq!(begun_with(1, devices), "sweep test: 1 trial, on cpu:0");
+    }
+
+    #[test]
+    fn a_gpu_with_several_slots_is_named_once() {
+        let devices = [0, 1, 0].map(|index| Device::gpu(GpuBackend::Cuda, index)).to_vec();
+        assert_eq!(begun_with(4, devices), "sweep test: 4 trials, on cuda:0 (2 at once), cuda:1");
     }
 
     #[test]

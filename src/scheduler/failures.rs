@@ -173,7 +173,7 @@ impl Scheduler {
         out: &mut Vec<Action>,
     ) -> Option<AfterExit> {
         let failure = self.lost_pages(trial, &failure).unwrap_or(failure);
-        if matches!(failure.kind, FailureKind::DiskFull | FailureKind::Shortage) {
+        if matches!(failure.kind, FailureKind::DiskFull | FailureKind::Shortage | FailureKind::DeviceLost) {
             return Some(self.fail_uncounted(slot, trial, failure, out));
         }
         let was_alone = self.attempts.measures(trial).alone.is_some();
@@ -198,16 +198,25 @@ impl Scheduler {
         out: &mut Vec<Action>,
     ) -> AfterExit {
         let failure = Failure { message: shortened(failure.message), ..failure };
-        let is_full = failure.kind == FailureKind::DiskFull;
-        let is_short = failure.kind == FailureKind::Shortage;
-        if is_short {
-            self.slots.set_shortage(slot, failure.message.clone());
-        }
+        let (kind, why) = (failure.kind.clone(), failure.message.clone());
         out.push(Action::Log(Some(trial), Event::Failed { failure, retry: true }));
-        if is_full && !std::mem::replace(&mut self.awaits_space, true) {
-            out.push(Action::AwaitSpace(trial));
+        match kind {
+            FailureKind::DiskFull => {
+                if !std::mem::replace(&mut self.awaits_space, true) {
+                    out.push(Action::AwaitSpace(trial));
+                }
+                AfterExit::Resume(trial)
+            }
+            FailureKind::Shortage => {
+                self.slots.set_shortage(slot, why);
+                AfterExit::Resume(trial)
+            }
+            FailureKind::DeviceLost => {
+                self.note_loss(slot, trial, &why, out);
+                AfterExit::Resume(trial)
+            }
+            _ => AfterExit::Retry(trial),
         }
-        if is_full || is_short { AfterExit::Resume(trial) } else { AfterExit::Retry(trial) }
     }
 
     /// The failure of a trial whose worker was killed by SIGBUS while it used the cache: a mapped entry was cut, or its

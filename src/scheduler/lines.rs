@@ -53,6 +53,7 @@ impl Scheduler {
             }
             WorkerLine::DiskFreed(_) => self.not_full(slot, out),
             WorkerLine::Event(trial, event) => self.on_event(slot, trial, event, out),
+            WorkerLine::GpuMemory(_, bytes) => self.pack(slot, bytes, out),
             WorkerLine::Finished(trial, outcome) => self.finished(slot, trial, outcome, out),
             WorkerLine::Failed(trial, failure) => self.failed(slot, trial, failure, out),
             WorkerLine::Stopped(trial) if self.interrupts > 0 => {
@@ -120,6 +121,7 @@ impl Scheduler {
             return self.protocol(slot, "an outcome of another number of classes".to_owned(), out);
         }
         self.not_full(slot, out);
+        self.note_success(slot);
         out.push(Action::Log(Some(trial), Event::Finished(outcome)));
         self.queue.close(trial);
         if self.slots.done_with(slot, trial) {

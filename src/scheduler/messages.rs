@@ -1,6 +1,6 @@
 //! The scheduler's inputs and its actions.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     event::{Event, Progress},
@@ -53,6 +53,17 @@ pub struct Terms {
     pub fuse: Fuse,
     /// Whether workers use the cache.
     pub has_cache: bool,
+    /// How GPUs get further slots.
+    pub packing: Packing,
+}
+
+/// How GPUs get further slots once a trial has shown how much memory it takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// Bytes of memory of each GPU that this run may fill. A GPU that is not named keeps its slots.
+    pub room: BTreeMap<Device, u64>,
+    /// The most slots of one GPU.
+    pub slots_max: usize,
 }
 
 /// How a process ended.
@@ -160,6 +171,17 @@ pub enum Action {
     ShowFull(TrialId, PathBuf),
     /// Show that no worker waits for space any more.
     ShowFreed,
+    /// Let further slots of a device join, until it has this number: so many workers that take `bytes` of its memory fit.
+    Pack {
+        /// The GPU.
+        device: Device,
+        /// Its slots, with the one that it has.
+        slots: usize,
+        /// Bytes that a worker takes.
+        bytes: u64,
+    },
+    /// Show that a device is set aside; the text says what it did.
+    ShowLost(Device, String),
     /// The run is over: no process is left, and no trial that this run has to do.
     End,
 }
@@ -191,7 +213,7 @@ impl WorkerExit {
             Self::OutOfMemory(memory) => {
                 let whose = match memory {
                     Memory::Host => "memory",
-                    Memory::Cuda => "GPU memory",
+                    Memory::Gpu => "GPU memory",
                 };
                 (FailureKind::OutOfMemory(memory), format!("the worker ran out of {whose}"))
             }
@@ -217,6 +239,7 @@ pub(super) fn trial_of(line: &WorkerLine) -> Option<TrialId> {
         | WorkerLine::DiskFull(trial, _)
         | WorkerLine::DiskFreed(trial)
         | WorkerLine::Event(trial, _)
+        | WorkerLine::GpuMemory(trial, _)
         | WorkerLine::Finished(trial, _)
         | WorkerLine::Failed(trial, _)
         | WorkerLine::Stopped(trial) => Some(*trial),
@@ -232,6 +255,7 @@ pub(super) fn describe(line: &WorkerLine) -> String {
         WorkerLine::DiskFull(..) => "disk_full",
         WorkerLine::DiskFreed(_) => "disk_freed",
         WorkerLine::Event(..) => "event",
+        WorkerLine::GpuMemory(..) => "gpu_memory",
         WorkerLine::Finished(..) => "finished",
         WorkerLine::Failed(..) => "failed",
         WorkerLine::AllFailed(_) => "all_failed",

@@ -108,6 +108,16 @@ impl Slots {
         self.0.keys().copied().collect()
     }
 
+    /// The slots of a device.
+    pub(super) fn on(&self, device: Device) -> Vec<Slot> {
+        self.0.iter().filter(|(_, record)| record.device == device).map(|(slot, _)| *slot).collect()
+    }
+
+    /// Whether a slot of the device is given work.
+    pub(super) fn is_in_use(&self, device: Device) -> bool {
+        self.0.values().any(|record| record.device == device && !record.is_retired)
+    }
+
     /// Whether no slot is given any work.
     pub(super) fn are_all_retired(&self) -> bool {
         self.0.values().all(|record| record.is_retired)

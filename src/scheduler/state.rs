@@ -1,5 +1,7 @@
 //! The state of one run: what the scheduler remembers between two inputs.
 
+use std::collections::BTreeMap;
+
 use super::{
     attempts::Attempts,
     messages::{Action, PendingTrial, Slot, Terms},
@@ -7,7 +9,7 @@ use super::{
     shapes::Shapes,
     slots::Slots,
 };
-use crate::{event::Event, trial::TrialId};
+use crate::{event::Event, system::device::Device, trial::TrialId};
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Scheduler {
     pub(super) interrupts: u32,
     pub(super) interrupted: bool,
     pub(super) phase: Phase,
+    /// How often each device was lost since a trial on it finished.
+    pub(super) losses: BTreeMap<Device, u32>,
 }
 
 impl Scheduler {
@@ -49,6 +53,7 @@ impl Scheduler {
             interrupts: 0,
             interrupted: false,
             phase: Phase::Joining,
+            losses: BTreeMap::new(),
         }
     }
 
@@ -71,7 +76,13 @@ impl Scheduler {
         self.interrupts > 0
     }
 
-    /// Whether trials were left undone at the user's wish.
+    /// Whether trials are left and no slot to run them in.
+    #[must_use]
+    pub fn is_without_device(&self) -> bool {
+        self.interrupts == 0 && !self.queue.is_empty() && self.slots.are_all_retired()
+    }
+
+    /// Whether trials were left undone at the user's wish, or for want of a device.
     #[must_use]
     pub fn was_interrupted(&self) -> bool {
         self.interrupted

@@ -1,6 +1,7 @@
 //! Single decisions by example, the invariants over random orders of events.
 
 mod cache;
+mod gpus;
 mod groups;
 mod memory;
 mod orders;
@@ -59,6 +60,7 @@ fn terms(planned: u32) -> Terms {
         notes: Vec::new(),
         fuse: Fuse::Off,
         has_cache: true,
+        packing: Packing::default(),
     }
 }
 

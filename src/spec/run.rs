@@ -9,7 +9,7 @@ use super::{
 use crate::{
     byte_size::{self, ByteSize},
     nearest::nearest,
-    policy::{self, CheckpointEvery, Fuse, Keep, Policy, RETRIES_MAX, Retries, parse_time},
+    policy::{self, CheckpointEvery, Fuse, Keep, Policy, RETRIES_MAX, Retries, TrialsPerGpu, parse_time},
 };
 
 /// Reads the section; a wrong value is reported, and replaced by its default.
@@ -33,6 +33,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     }
     if let Some(fuse) = table.get("fuse").and_then(|entry| fuse(reader, entry)) {
         policy.fuse = fuse;
+    }
+    if let Some(number) = table.get("trials_per_gpu").and_then(|entry| trials_per_gpu(reader, entry)) {
+        policy.trials_per_gpu = number;
     }
     for (name, limit) in
         [("start_up_limit", &mut policy.start_up_limit), ("stall_limit", &mut policy.stall_limit)]
@@ -110,6 +113,22 @@ fn fuse(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Fuse> {
         reader.findings.error(entry.node.at, message, help);
     }
     fuse
+}
+
+/// Trials that a GPU has at once.
+fn trials_per_gpu(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<TrialsPerGpu> {
+    let number = match &entry.node.content {
+        Content::Text(text) if text == TrialsPerGpu::AUTO => Some(TrialsPerGpu::Auto),
+        Content::Int(number) => u64::try_from(*number).ok().and_then(TrialsPerGpu::count),
+        _ => None,
+    };
+    if number.is_none() {
+        let (max, found) = (TrialsPerGpu::MAX, found(&entry.node.content));
+        let message = format!("`trials_per_gpu` must be \"auto\", or a number from 1 to {max}, not {found}");
+        let help = "it is how many trials a GPU has at once; with \"auto\" as many as fit into its memory";
+        reader.findings.error(entry.node.at, message, help);
+    }
+    number
 }
 
 /// `true` or `false`.

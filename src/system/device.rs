@@ -1,6 +1,6 @@
 //! What trials run on: CPU slots and GPUs.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,23 @@ impl Device {
     pub const fn gpu(backend: GpuBackend, index: usize) -> Self {
         Self::Gpu { backend, index }
     }
+
+    /// Whether both compute with the same code: on the processor, or through the same backend.
+    #[must_use]
+    pub fn is_of_kind(self, other: Self) -> bool {
+        let backend = |device: Self| match device {
+            Self::Cpu { .. } => None,
+            Self::Gpu { backend, .. } => Some(backend),
+        };
+        backend(self) == backend(other)
+    }
+
+    /// The GPU of this name, such as `cuda:0`.
+    #[must_use]
+    pub fn gpu_of_name(name: &str) -> Option<Self> {
+        let (backend, index) = name.split_once(':')?;
+        Some(Self::gpu(GpuBackend::of_name(backend)?, index.parse().ok()?))
+    }
 }
 
 impl fmt::Display for Device {
@@ -110,15 +127,23 @@ impl From<Device> for WrittenDevice {
     }
 }
 
-/// Whether NVIDIA's driver library can be found, which `burn-cuda` needs at run time.
+/// Whether the kernel has NVIDIA's driver, as far as can be told without loading any of it.
 #[must_use]
-pub fn cuda_driver_present() -> bool {
-    named::exists(std::path::Path::new("/proc/driver/nvidia/version"))
+pub fn has_nvidia_driver() -> bool {
+    named::exists(Path::new("/proc/driver/nvidia/version"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpus_of_two_backends_are_of_two_kinds() {
+        let [cuda, wgpu] = GpuBackend::ALL.map(|backend| Device::gpu(backend, 0));
+        assert!(cuda.is_of_kind(Device::gpu(GpuBackend::Cuda, 7)) && !cuda.is_of_kind(wgpu));
+        let cpu = Device::Cpu { slot: 0, threads: 1 };
+        assert!(cpu.is_of_kind(Device::Cpu { slot: 3, threads: 2 }) && !cpu.is_of_kind(cuda));
+    }
 
     #[test]
     fn devices_are_written_as_in_older_logs() {

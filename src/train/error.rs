@@ -144,9 +144,14 @@ pub enum TrainError {
         /// The first of the trials.
         first: TrialId,
     },
-    /// There is no NVIDIA driver.
-    #[error("no NVIDIA driver was found (libcuda.so.1); use `--devices cpu`")]
-    NoDriver,
+    /// wgpu reaches no such device.
+    #[error("`wgpu:{index}` is not there: wgpu reaches {found} device{}", if *found == 1 { "" } else { "s" })]
+    NoAdapter {
+        /// The number that was asked for.
+        index: usize,
+        /// Number of devices that were found.
+        found: usize,
+    },
 }
 
 impl From<TokenizerError> for TrainError {
@@ -193,9 +198,10 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::Precision(_) | Self::NoDriver | Self::NotTogether { .. } => {
-                FailureKind::Spawn
-            }
+            Self::NoBackend { .. }
+            | Self::Precision(_)
+            | Self::NoAdapter { .. }
+            | Self::NotTogether { .. } => FailureKind::Spawn,
         }
     }
 }

@@ -28,6 +28,8 @@ impl Session {
     /// # Errors
     /// When this build or this machine does not have it.
     pub fn open(device: Device) -> Result<Self, TrainError> {
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        super::kernels::keep(device);
         let engine = match device {
             Device::Cpu { .. } => cpu(),
             Device::Gpu { backend: GpuBackend::Cuda, index } => cuda(index),
@@ -108,14 +110,9 @@ fn cpu() -> Result<Box<dyn Engine>, TrainError> {
 }
 
 #[cfg(feature = "cuda")]
+#[expect(clippy::unnecessary_wraps, reason = "other builds have no such backend")]
 fn cuda(index: usize) -> Result<Box<dyn Engine>, TrainError> {
-    // cudarc panics where the driver's library is missing.
-    if !crate::system::device::cuda_driver_present() {
-        return Err(TrainError::NoDriver);
-    }
-    // The worker sees its own GPU only, as number 0, unless it was started by hand.
-    let visible = if std::env::var_os("CUDA_VISIBLE_DEVICES").is_some() { 0 } else { index };
-    Ok(Box::new(Trainer::<Autodiff<burn::backend::Cuda>>::new(burn::backend::cuda::CudaDevice::new(visible))))
+    Ok(Box::new(Trainer::<Autodiff<burn::backend::Cuda>>::new(burn::backend::cuda::CudaDevice::new(index))))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -124,11 +121,28 @@ fn cuda(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
 }
 
 #[cfg(feature = "wgpu")]
-#[expect(clippy::unnecessary_wraps, reason = "other builds have no such backend")]
-fn wgpu(_index: usize) -> Result<Box<dyn Engine>, TrainError> {
-    Ok(Box::new(Trainer::<Autodiff<burn::backend::Wgpu>>::new(
-        burn::backend::wgpu::WgpuDevice::DefaultDevice,
-    )))
+fn wgpu(index: usize) -> Result<Box<dyn Engine>, TrainError> {
+    Ok(Box::new(Trainer::<Autodiff<burn::backend::Wgpu>>::new(wgpu_device(index)?)))
+}
+
+/// What burn calls the device that is `wgpu:INDEX` to the user.
+///
+/// # Errors
+/// When there is none.
+#[cfg(feature = "wgpu")]
+pub(super) fn wgpu_device(index: usize) -> Result<burn::backend::wgpu::WgpuDevice, TrainError> {
+    use burn::backend::wgpu::WgpuDevice;
+
+    use crate::system::gpus::{self, AdapterKind};
+
+    let adapters = gpus::adapters();
+    let adapter = adapters.get(index).ok_or(TrainError::NoAdapter { index, found: adapters.len() })?;
+    Ok(match adapter.kind {
+        AdapterKind::Discrete => WgpuDevice::DiscreteGpu(adapter.of_kind),
+        AdapterKind::Integrated => WgpuDevice::IntegratedGpu(adapter.of_kind),
+        AdapterKind::Virtual => WgpuDevice::VirtualGpu(adapter.of_kind),
+        AdapterKind::Software => WgpuDevice::Cpu,
+    })
 }
 
 #[cfg(not(feature = "wgpu"))]

@@ -1,7 +1,6 @@
 //! The lines that say how trials ended.
 
-use std::sync::{Mutex, PoisonError};
-
+use super::panics::Panicked;
 use crate::{
     error_chain::chain,
     event::Outcome,
@@ -39,11 +38,6 @@ pub(super) fn failed(trial: TrialId, kind: FailureKind, message: &str) -> Worker
 fn failure(kind: FailureKind, message: &str) -> Failure {
     let message = one_line(message);
     let kind = match kind {
-        FailureKind::Panic => match memory::ran_out(&message) {
-            Some(memory) => FailureKind::OutOfMemory(memory),
-            None if Shortage::in_last_words(&message).is_some() => FailureKind::Shortage,
-            None => FailureKind::Panic,
-        },
         _ if Shortage::at_end(&message).is_some() => FailureKind::Shortage,
         _ if memory::is_refused(&message) => FailureKind::OutOfMemory(Memory::Host),
         kind => kind,
@@ -51,9 +45,9 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure { kind, message }
 }
 
-/// The failure by a panic, whose text is in `last_panic`.
-pub(super) fn panicked(last_panic: &Mutex<String>) -> Failure {
-    failure(FailureKind::Panic, &last_panic.lock().unwrap_or_else(PoisonError::into_inner))
+/// The failure that a panic is.
+pub(super) fn panicked(panicked: &Panicked) -> Failure {
+    Failure { kind: panicked.kind(), message: one_line(&panicked.message()) }
 }
 
 /// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.

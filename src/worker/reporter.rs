@@ -8,6 +8,7 @@ use std::{
 use super::{
     endings::one_line,
     output::{Closed, send},
+    panics::Panics,
     requests::StopWishes,
 };
 use crate::{
@@ -24,6 +25,7 @@ pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub(super) struct Talk<'a, W> {
     output: &'a mut W,
     stop: &'a StopWishes,
+    pub(super) panics: &'a Panics,
     pub(super) is_closed: bool,
 }
 
@@ -37,8 +39,8 @@ pub(super) struct Reporter {
 }
 
 impl<'a, W: Write> Talk<'a, W> {
-    pub(super) fn new(output: &'a mut W, stop: &'a StopWishes) -> Self {
-        Self { output, stop, is_closed: false }
+    pub(super) fn new(output: &'a mut W, stop: &'a StopWishes, panics: &'a Panics) -> Self {
+        Self { output, stop, panics, is_closed: false }
     }
 
     /// Sends a line, unless the output is closed.
@@ -54,7 +56,8 @@ impl<'a, W: Write> Talk<'a, W> {
             // The answer to a closed output is below.
             let _ = self.send(&line);
         }
-        if self.is_closed || self.stop.has(reporter.trial) { Err(Stopped) } else { Ok(()) }
+        let is_over = self.is_closed || self.panics.elsewhere().is_some();
+        if is_over || self.stop.has(reporter.trial) { Err(Stopped) } else { Ok(()) }
     }
 }
 

@@ -4,7 +4,6 @@ use std::{
     fs::{File, TryLockError},
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -12,6 +11,7 @@ use std::{
 use super::{
     endings::{ended, failed, panicked},
     output::{Closed, send},
+    panics::Panics,
     reporter::{Reporter, Talk},
     requests::Requests,
     training::Train,
@@ -22,6 +22,7 @@ use crate::{
     protocol::{Assignment, WorkerLine},
     results::{TrialFolder, read_json},
     system::{files::Place, shortage::Shortage},
+    train::Ending,
     trial::{FailureKind, TrialId},
 };
 
@@ -34,7 +35,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Server<W> {
     pub(super) output: W,
     pub(super) requests: Requests,
-    pub(super) last_panic: Arc<Mutex<String>>,
+    pub(super) panics: Panics,
+    /// The GPU memory that this process has, when it is to be told.
+    pub(super) measure: Box<dyn FnMut() -> Option<u64>>,
 }
 
 impl<W: Write> Server<W> {
@@ -99,7 +102,7 @@ impl<W: Write> Server<W> {
             Ok(begun) => begun,
             Err(line) => return Ok(*line),
         };
-        let mut talk = Talk::new(&mut self.output, &self.requests.stop);
+        let mut talk = Talk::new(&mut self.output, &self.requests.stop, &self.panics);
         let mut reporter = Reporter::new(id);
         // After a panic nothing of the trial is used again: the process leaves.
         let ending = catch_unwind(AssertUnwindSafe(|| {
@@ -109,10 +112,16 @@ impl<W: Write> Server<W> {
         if talk.is_closed {
             return Err(Closed);
         }
-        Ok(match ending {
-            Err(_) => WorkerLine::Failed(id, panicked(&self.last_panic)),
-            Ok(ending) => ended(id, ending, reporter.not_finite),
-        })
+        if let Some(elsewhere) = self.panics.elsewhere() {
+            return Ok(WorkerLine::Failed(id, panicked(elsewhere)));
+        }
+        let Ok(ending) = ending else { return Ok(WorkerLine::Failed(id, panicked(&self.panics.last()))) };
+        if matches!(ending, Ok(Ending::Complete(_)))
+            && let Some(bytes) = (self.measure)()
+        {
+            self.send(&WorkerLine::GpuMemory(id, bytes))?;
+        }
+        Ok(ended(id, ending, reporter.not_finite))
     }
 }
 

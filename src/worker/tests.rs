@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path, sync::mpsc, time::Instant};
 
-use super::{reporter::PROGRESS_EVERY, server::LOOK_EVERY, *};
+use super::{panics::Panicked, reporter::PROGRESS_EVERY, server::LOOK_EVERY, *};
 use crate::{
     event::{Evaluation, Event, Outcome, Progress},
     job::{Attempt, Job},
@@ -80,6 +80,11 @@ impl Train for ByFunction<'_, '_> {
     }
 }
 
+/// A worker that measures nothing.
+fn server<W>(output: W, requests: Requests, panics: &Panics) -> Server<W> {
+    Server { output, requests, panics: panics.clone(), measure: Box::new(|| None) }
+}
+
 /// Serves `input`. Returns the lines after `ready`, and why the worker left.
 fn serve(input: impl Read + Send + 'static, train: &mut TrainOne<'_>) -> (Vec<WorkerLine>, Left) {
     serve_by(input, &mut ByFunction(train))
@@ -88,8 +93,9 @@ fn serve(input: impl Read + Send + 'static, train: &mut TrainOne<'_>) -> (Vec<Wo
 fn serve_by(input: impl Read + Send + 'static, train: &mut dyn Train) -> (Vec<WorkerLine>, Left) {
     let mut output = Vec::new();
     let requests = Requests::listen(BufReader::new(input), || {}).unwrap();
-    let last_panic = Arc::new(Mutex::new("panicked at\nsomewhere".to_owned()));
-    let left = Server { output: &mut output, requests, last_panic }.serve(train);
+    let panics = Panics::default();
+    panics.note(Panicked { text: "panicked at\nsomewhere".to_owned(), ..Panicked::default() });
+    let left = server(&mut output, requests, &panics).serve(train);
     let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut lines: Vec<WorkerLine> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
     assert_eq!(lines.remove(0), WorkerLine::Ready { v: PROTOCOL_VERSION });
@@ -265,7 +271,7 @@ fn a_closed_output_stops_the_trial_and_ends_the_worker_quietly() {
         rest: io::Cursor::default(),
     };
     let requests = Requests::listen(BufReader::new(input), || {}).unwrap();
-    let server = Server { output: Closing(false), requests, last_panic: Arc::default() };
+    let server = server(Closing(false), requests, &Panics::default());
     let left = server.serve(&mut ByFunction(&mut |_, _, _, observe| {
         assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Err(Stopped));
         Ok(Ending::Stopped)
@@ -411,7 +417,7 @@ fn a_worker_whose_last_trial_fails_leaves() {
 #[test]
 fn after_any_other_failure_the_others_save_and_stop_unheard() {
     let (lines, left) = serve_pair(&mut |listener| {
-        listener.on_end(0, Err(TrainError::NoDriver));
+        listener.on_end(0, Err(TrainError::NoAdapter { index: 0, found: 0 }));
         assert_eq!(listener.on_report(1, Report::Progress(progress(1))), Err(Stopped));
         listener.on_end(1, Ok(Ending::Stopped));
         Ok(())
@@ -462,4 +468,39 @@ fn one_of_several_trials_together_can_be_stopped() {
     drop(root);
     assert!(matches!(lines.first(), Some(WorkerLine::Finished(ONE, _))), "{lines:?}");
     assert_eq!(lines.last(), Some(&WorkerLine::Stopped(TWO)));
+}
+
+#[test]
+fn a_panic_of_a_devices_own_thread_fails_a_trial_that_goes_on_as_if_nothing_had_happened() {
+    let folder = folder();
+    let panics = Panics::default();
+    let device = panics.clone();
+    let requests = Requests::listen(BufReader::new(io::Cursor::new(request(folder.path()))), || {}).unwrap();
+    let mut output = Vec::new();
+    let left = server(&mut output, requests, &panics).serve(&mut ByFunction(&mut |_, _, _, observe| {
+        let text = r#"panicked at stream.rs: DriverError(CUDA_ERROR_ECC_UNCORRECTABLE, "")"#.to_owned();
+        device.note_elsewhere(Panicked { text, file: "/x/cubecl-cuda-0.10.0/src/stream.rs".to_owned() });
+        // Training hears of it as of a wish to stop, at its next report.
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Err(Stopped));
+        Ok(Ending::Stopped)
+    }));
+    assert_eq!(left, Left::AfterFailure);
+    let last = output.split(|&byte| byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
+    let WorkerLine::Failed(ONE, failure) = serde_json::from_slice(last).unwrap() else {
+        panic!("no failure")
+    };
+    assert_eq!(failure.kind, FailureKind::DeviceLost);
+}
+
+#[test]
+fn what_a_first_trial_took_of_the_gpu_is_told_before_its_end() {
+    let folder = folder();
+    let requests = Requests::listen(BufReader::new(io::Cursor::new(request(folder.path()))), || {}).unwrap();
+    let mut output = Vec::new();
+    let server =
+        Server { measure: Box::new(|| Some(7)), ..server(&mut output, requests, &Panics::default()) };
+    server.serve(&mut ByFunction(&mut |_, _, _, _| Ok(Ending::Complete(Box::new(outcome(0.5))))));
+    let text = String::from_utf8(output).unwrap();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert!(lines[0] == r#"{"gpu_memory":[1,7]}"# && lines[1].starts_with(r#"{"finished":[1,"#), "{text}");
 }

@@ -32,6 +32,8 @@ struct Member {
 struct Company<'a, W> {
     talk: Talk<'a, W>,
     members: Vec<Member>,
+    /// The GPU memory that this process has, when it is to be told.
+    measure: &'a mut dyn FnMut() -> Option<u64>,
     /// Whether a trial has failed after which the worker leaves. The others save what they have and stop; nobody hears
     /// of them any more.
     must_leave: bool,
@@ -50,8 +52,14 @@ impl<W: Write> Listener for Company<'_, W> {
         let member = &mut self.members[trial];
         // Before the line: its next attempt may begin at once.
         (member.is_over, member.lock) = (true, None);
-        if self.must_leave {
+        // After a panic of another thread, what a trial has come to means nothing.
+        if self.must_leave || self.talk.panics.elsewhere().is_some() {
             return;
+        }
+        if matches!(ending, Ok(Ending::Complete(_)))
+            && let Some(bytes) = (self.measure)()
+        {
+            let _ = self.talk.send(&WorkerLine::GpuMemory(member.reporter.trial, bytes));
         }
         let line = ended(member.reporter.trial, ending, member.reporter.not_finite);
         if let WorkerLine::Failed(_, failure) = &line {
@@ -86,14 +94,15 @@ impl<W: Write> Server<W> {
             .iter()
             .map(|(order, folder, job)| Entrant { job, attempt: order.attempt, folder: folder.place() })
             .collect();
-        let talk = Talk::new(&mut self.output, &self.requests.stop);
-        let mut company = Company { talk, members, must_leave: false };
+        let talk = Talk::new(&mut self.output, &self.requests.stop, &self.panics);
+        let mut company = Company { talk, members, measure: &mut *self.measure, must_leave: false };
         // After a panic nothing of the trials is used again: the process leaves.
         let trained = catch_unwind(AssertUnwindSafe(|| train.together(&entrants, &mut company)));
-        let failure = match trained {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(failure_of(&error)),
-            Err(_) => Some(panicked(&self.last_panic)),
+        let failure = match (trained, self.panics.elsewhere()) {
+            (_, Some(elsewhere)) => Some(panicked(elsewhere)),
+            (Ok(Ok(())), None) => None,
+            (Ok(Err(error)), None) => Some(failure_of(&error)),
+            (Err(_), None) => Some(panicked(&self.panics.last())),
         };
         if let Some(failure) = failure.filter(|_| !company.must_leave) {
             company.must_leave = true;

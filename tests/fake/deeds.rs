@@ -83,7 +83,7 @@ fn fail(deed: &str, trial: TrialId) -> Option<ExitCode> {
         "short" => (FailureKind::Shortage, "cannot open a file: Too many open files (os error 24)"),
         "changed-entry" => (FailureKind::Cache, "an entry changed while the trial used it"),
         // As the program's own worker says it of a panic that speaks of it.
-        "no-gpu-memory" => (FailureKind::OutOfMemory(Memory::Cuda), "CUDA_ERROR_OUT_OF_MEMORY"),
+        "no-gpu-memory" => (FailureKind::OutOfMemory(Memory::Gpu), "CUDA_ERROR_OUT_OF_MEMORY"),
         _ => return None,
     };
     eprintln!("{message}");

@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 
 mod deeds;
+mod gpus;
 
 mod plausible;
 
@@ -59,6 +60,12 @@ fn main() -> ExitCode {
             }
             if deed != "complete" {
                 deeds::note(&program, deed);
+            }
+            gpus::note(&folder);
+            match gpus::obey(deed, trial) {
+                Some(true) => continue,
+                Some(false) => return ExitCode::FAILURE,
+                None => {}
             }
             let ending = deeds::obey(deed, trial, made, &folder);
             if let Some(code) = ending.unwrap_or_else(|| obey(deed, trial, &mut requests)) {

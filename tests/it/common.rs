@@ -5,6 +5,7 @@ pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod program;
 pub(crate) mod results;
+pub(crate) mod stand_in;
 pub(crate) mod texts;
 pub(crate) mod trial_bench;
 

@@ -2,6 +2,7 @@
 
 mod disk;
 mod freezes;
+mod gpus;
 mod growing;
 mod interrupts;
 mod memory;
@@ -26,6 +27,7 @@ use sweep::{
     policy::{Policy, Retries},
     results::{Results, read_json},
     sampler::FixedPlan,
+    scheduler::Packing,
     study::Study,
     system::device::Device,
     trial::{FailureKind, State, TrialId},
@@ -60,6 +62,8 @@ impl FaultySweep {
             leave: Duration::from_mins(1),
             space: Duration::from_millis(10),
             start: StartLimits { rest: Duration::from_millis(10), ..StartLimits::default() },
+            visible: Vec::new(),
+            packing: Packing::default(),
         };
         let mut plan = plan("faults", trials);
         plan.policy = Policy { retries: Retries { signal: 1, ..Retries::default() }, ..Policy::default() };

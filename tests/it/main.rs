@@ -22,6 +22,7 @@ mod export;
 mod faults;
 mod file_access;
 mod fusing;
+mod gpus;
 mod hostile;
 mod hostile_models;
 mod hub;

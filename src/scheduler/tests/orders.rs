@@ -55,12 +55,13 @@ enum Deed {
     SpaceFreed,
     NextSpawnFails,
     FailedForAShortage,
+    FailedGpuLost,
     Short,
     Rested,
     Interrupt,
 }
 
-const DEEDS: [Deed; 35] = [
+const DEEDS: [Deed; 36] = [
     Deed::Ready,
     Deed::Progress,
     Deed::Finished,
@@ -93,6 +94,7 @@ const DEEDS: [Deed; 35] = [
     Deed::SpaceFreed,
     Deed::NextSpawnFails,
     Deed::FailedForAShortage,
+    Deed::FailedGpuLost,
     Deed::Short,
     Deed::Rested,
     Deed::Interrupt,
@@ -200,7 +202,12 @@ impl World {
                 assert!(!std::mem::replace(&mut self.awaits_space, true), "it asks already");
             }
             Action::Log(Some(trial), event) => self.logged(trial, &event),
-            Action::Log(None, _) | Action::Show(..) | Action::ShowFull(..) | Action::ShowFreed => {}
+            Action::Log(None, _)
+            | Action::Show(..)
+            | Action::ShowFull(..)
+            | Action::ShowFreed
+            | Action::ShowLost(..) => {}
+            Action::Pack { .. } => panic!("nothing was said of memory"),
             Action::End => {
                 assert!(self.processes.iter().all(Option::is_none), "a process was left behind");
                 self.ended = true;
@@ -275,10 +282,13 @@ impl World {
                 return;
             }
             Event::Failed {
-                failure: Failure { kind: FailureKind::DiskFull | FailureKind::Shortage, .. },
+                failure:
+                    Failure {
+                        kind: FailureKind::DiskFull | FailureKind::Shortage | FailureKind::DeviceLost, ..
+                    },
                 retry,
             } => {
-                assert!(retry, "a full disk and a shortage fail nothing");
+                assert!(retry, "a full disk, a shortage and a lost GPU fail nothing");
                 &mut self.full_disks
             }
             Event::Finished(_) | Event::Failed { retry: false, .. } => &mut self.terminal,
@@ -336,6 +346,7 @@ impl World {
             | Deed::FailedOutOfMemory
             | Deed::FailedDiskFull
             | Deed::FailedForAShortage
+            | Deed::FailedGpuLost
             | Deed::FailedCache => {
                 held.clear();
                 self.full.remove(&slot);
@@ -368,9 +379,10 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::FailedForGood => fails(FailureKind::Data),
         Deed::FailedNotFinite => fails(FailureKind::NonFinite { step: 1 }),
         Deed::AllFailed => line(WorkerLine::AllFailed(failure(FailureKind::Panic))),
-        Deed::FailedOutOfMemory => fails(FailureKind::OutOfMemory(Memory::Cuda)),
+        Deed::FailedOutOfMemory => fails(FailureKind::OutOfMemory(Memory::Gpu)),
         Deed::FailedDiskFull => fails(FailureKind::DiskFull),
         Deed::FailedForAShortage => fails(FailureKind::Shortage),
+        Deed::FailedGpuLost => fails(FailureKind::DeviceLost),
         Deed::Short => Input::Short(slot, "no file".to_owned()),
         Deed::FailedCache => fails(FailureKind::Cache),
         Deed::Stopped => line(WorkerLine::Stopped(own)),

@@ -62,7 +62,7 @@ async fn a_trial_whose_cache_loses_pages_again_and_again_goes_on_without_it() {
 
 #[tokio::test]
 async fn gpu_memory_that_ran_out_is_recorded_as_that() {
-    assert_eq!(failure_of("no-gpu-memory").await, FailureKind::OutOfMemory(Memory::Cuda));
+    assert_eq!(failure_of("no-gpu-memory").await, FailureKind::OutOfMemory(Memory::Gpu));
 }
 
 /// Asserts that a worker that hangs is killed, and its trial completed by another one.
