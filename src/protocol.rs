@@ -14,7 +14,7 @@ use crate::{
 
 /// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
 /// version alone.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
