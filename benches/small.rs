@@ -26,7 +26,7 @@ use sweep::{
     journal,
     leaderboard::{self, Leaderboard, Prediction, RankBy},
     plan::Plan,
-    policy::Retries,
+    policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
     report,
     scheduler::{Action, Input, Packing, PendingTrial, Scheduler, Slot, Terms, WorkerExit},
@@ -158,6 +158,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         micro_batch: None,
         alone: None,
         prefix: None,
+        shape: None,
     };
     let pending: Vec<PendingTrial> = (1..=trials).map(pending).collect();
     let terms = Terms {
@@ -166,7 +167,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         retries: Retries::default(),
         arithmetic: String::new(),
         notes: Vec::new(),
-        trials_per_worker: 1,
+        fuse: Fuse::Off,
         has_cache: true,
         packing: Packing::default(),
     };

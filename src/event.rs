@@ -65,6 +65,9 @@ pub enum Event {
         /// Whether nothing else runs on the device, since memory ran out beside other trials.
         #[serde(default, skip_serializing_if = "is_false")]
         alone: bool,
+        /// The other trials that are trained together with it, as one model.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        with: Vec<TrialId>,
     },
     /// Text and model are ready, training begins.
     Prepared(Prepared),
@@ -177,7 +180,8 @@ pub struct Evaluation {
     /// Whether this is the best evaluation so far by the monitored figure.
     pub best: bool,
     /// Wall-clock seconds of training and evaluation so far, over all attempts, including those of the
-    /// trial whose final checkpoint it started from.
+    /// trial whose final checkpoint it started from. While trials are trained together, each of them counts its
+    /// share of a second.
     pub seconds: f64,
 }
 

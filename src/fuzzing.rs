@@ -7,6 +7,7 @@
 
 use std::{
     fs, io,
+    num::NonZeroUsize,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
@@ -16,7 +17,7 @@ use crate::{
     journal,
     leaderboard::{self, RankBy},
     plan::Plan,
-    policy::Retries,
+    policy::{Fuse, Retries},
     protocol::WorkerLine,
     report,
     scheduler::{Input, Packing, PendingTrial, Scheduler, Slot, Terms},
@@ -87,6 +88,7 @@ pub fn worker_lines(bytes: &[u8]) {
         micro_batch: None,
         alone: None,
         prefix: (id == 2).then_some(TrialId(1)),
+        shape: Some(0),
     };
     let terms = Terms {
         planned: 3,
@@ -94,7 +96,7 @@ pub fn worker_lines(bytes: &[u8]) {
         retries: Retries::default(),
         arithmetic: String::new(),
         notes: Vec::new(),
-        trials_per_worker: 1,
+        fuse: Fuse::Groups(NonZeroUsize::MIN.saturating_add(1)),
         has_cache: true,
         packing: Packing::default(),
     };

@@ -330,6 +330,7 @@ mod tests {
                 device: Device::Cpu { slot, threads: 1 },
                 micro_batch: alone.then_some(slot),
                 alone,
+                with: (0..attempt - 1).map(TrialId).collect(),
             }),
             (".{0,12}", any::<bool>()).prop_map(|(message, retry)| Event::Failed {
                 failure: Failure { kind: FailureKind::Signal(9), message },

@@ -2,24 +2,26 @@
 //!
 //! They are written as in a spec's `[run]`.
 
+mod fuse;
 mod trials_per_gpu;
 
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use self::trials_per_gpu::TrialsPerGpu;
+pub use self::{fuse::Fuse, trials_per_gpu::TrialsPerGpu};
 use crate::{
     byte_size::{self, ByteSize},
     trial::FailureKind,
 };
 
 /// Keys of `[run]`.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 10] = [
     "checkpoint_every",
     "keep",
     "reuse",
     "cache",
+    "fuse",
     "trials_per_gpu",
     "start_up_limit",
     "stall_limit",
@@ -46,6 +48,9 @@ pub struct Policy {
     /// The largest size of the cache that trials share; `None`: no cache.
     #[serde(with = "byte_size::or_none")]
     pub cache: Option<ByteSize>,
+    /// How many trials are trained together, as one model. Older plans lack it.
+    #[serde(skip_serializing_if = "Fuse::is_default")]
+    pub fuse: Fuse,
     /// Trials that a GPU has at once, each in a process of its own. Older plans lack it.
     #[serde(skip_serializing_if = "TrialsPerGpu::is_default")]
     pub trials_per_gpu: TrialsPerGpu,
@@ -69,6 +74,7 @@ impl Default for Policy {
             keep: Keep::All,
             reuse: false,
             cache: Some(ByteSize(4_000_000_000)),
+            fuse: Fuse::Auto,
             trials_per_gpu: TrialsPerGpu::default(),
             start_up_limit: Duration::from_mins(1),
             stall_limit: Duration::from_mins(10),
@@ -347,6 +353,7 @@ mod tests {
             checkpoint_every: CheckpointEvery::Steps(500),
             keep: Keep::Best(NonZeroUsize::MIN),
             cache: None,
+            fuse: Fuse::Groups(NonZeroUsize::MIN),
             trials_per_gpu: TrialsPerGpu::Auto,
             stall_limit: Duration::from_millis(1500),
             time_limit: Some(Duration::from_secs(90)),
@@ -375,6 +382,8 @@ mod tests {
             r#"{"keep":"best"}"#,
             r#"{"checkpoint_every":0}"#,
             r#"{"cache":"all"}"#,
+            r#"{"fuse":0}"#,
+            r#"{"fuse":"on"}"#,
             r#"{"trials_per_gpu":0}"#,
             r#"{"trials_per_gpu":65}"#,
             r#"{"trials_per_gpu":"many"}"#,

@@ -14,7 +14,7 @@ use crate::{
 
 /// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
 /// version alone.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,8 +39,12 @@ pub enum WorkerLine {
     GpuMemory(TrialId, u64),
     /// The trial is complete; the worker can take the next one.
     Finished(TrialId, Outcome),
-    /// The trial failed; the worker leaves after this line.
+    /// The trial failed. The worker leaves after this line, unless it trains others together with the trial
+    /// and the failure [is the trial's alone](crate::trial::FailureKind::is_of_trial_alone): then it goes on with those.
     Failed(TrialId, Failure),
+    /// All trials that the worker trains together failed, by something of which no single trial is known to be
+    /// the cause; the worker leaves after this line.
+    AllFailed(Failure),
     /// The trial was stopped as asked; the worker can take the next one.
     Stopped(TrialId),
 }
@@ -49,9 +53,9 @@ pub enum WorkerLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerRequest {
-    /// Run these trials.
+    /// Run these trials: several are trained together.
     Run {
-        /// The trials, in the order in which they begin.
+        /// The trials.
         trials: Vec<Assignment>,
     },
     /// Stop this trial at the next step, or do not begin it.

@@ -14,14 +14,17 @@
 //! trial, it goes on without the cache, and no failure counts; a GPU that is lost twice in a row is set aside, and no
 //! failure counts; while the disk is full nothing is started;
 //! a trial that starts from another trial's final checkpoint waits until that trial
-//! is over, however it ends; no trial is lost.
+//! is over, however it ends; trials that are trained together fail together where their process
+//! fails, which counts for none of them, and each is tried again in a process of its own; no trial is lost.
 
 mod attempts;
 mod failures;
 mod gpus;
+mod groups;
 mod lines;
 mod messages;
 mod queue;
+mod shapes;
 mod slots;
 mod state;
 
@@ -83,6 +86,7 @@ impl Scheduler {
     fn add(&mut self, trial: &PendingTrial) {
         self.queue.add(trial);
         self.attempts.add(trial);
+        self.shapes.add(trial);
         self.interrupted |= self.is_stopping();
         if self.phase == Phase::Ended && !self.is_stopping() {
             // The executor has dropped the end of the run.
@@ -108,26 +112,7 @@ impl Scheduler {
 
     /// The next trial that may use the memory of `pool`.
     fn next_for(&self, pool: MemoryPool) -> Option<TrialId> {
-        self.queue.find(|trial| self.attempts.measures(trial).alone.is_none_or(|own| own == pool))
-    }
-
-    /// Whether the trial may have a process together with others, or after others. A further attempt
-    /// needs a fresh process of its own: the old process may be what the last attempt failed of.
-    fn is_sociable(&self, trial: TrialId) -> bool {
-        !self.attempts.has_begun(trial) && self.attempts.measures(trial).alone.is_none()
-    }
-
-    /// Takes the next trials for a worker on `device`, the first of which is `first`.
-    fn take(&mut self, first: TrialId, device: Device) -> Vec<TrialId> {
-        let mut trials = vec![first];
-        self.queue.take(first);
-        while self.is_sociable(first) && trials.len() < self.terms.trials_per_worker {
-            let next = self.next_for(MemoryPool::of(device)).filter(|trial| self.is_sociable(*trial));
-            let Some(next) = next else { break };
-            self.queue.take(next);
-            trials.push(next);
-        }
-        trials
+        self.queue.find(|trial| self.may_use(trial, pool))
     }
 
     /// Gives waiting trials to slots without a process.
@@ -144,8 +129,9 @@ impl Scheduler {
             if self.slots.is_taken(pool) || (alone && !self.slots.is_idle(pool)) {
                 continue;
             }
-            let trials = self.take(first, device);
+            let trials = self.take(first, device, self.free_slots());
             self.slots.set_alone(slot, alone);
+            self.slots.set_fused(slot, trials.len() > 1);
             self.slots.set_state(slot, SlotState::Starting(trials));
             out.push(Action::Spawn { slot, device, trial: first });
         }
@@ -157,7 +143,8 @@ impl Scheduler {
             let attempt = self.attempts.begin(trial);
             let measures = self.attempts.measures(trial);
             let (micro_batch, alone) = (measures.micro_batch, measures.alone.is_some());
-            out.push(Action::Log(Some(trial), Event::Started { attempt, device, micro_batch, alone }));
+            let with = trials.iter().copied().filter(|other| *other != trial).collect();
+            out.push(Action::Log(Some(trial), Event::Started { attempt, device, micro_batch, alone, with }));
         }
     }
 
@@ -179,7 +166,8 @@ impl Scheduler {
             Some((device, first))
         });
         if let Some((device, first)) = next {
-            let trials = self.take(first, device);
+            let trials = self.take(first, device, self.working_slots());
+            self.slots.set_fused(slot, trials.len() > 1);
             self.start(&trials, device, out);
             self.run(slot, trials, out);
         } else {

@@ -5,6 +5,7 @@
 
 mod choices;
 mod fields;
+mod fusing;
 mod key;
 mod keys;
 mod prefix;

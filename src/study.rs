@@ -147,7 +147,7 @@ impl Study {
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
             Event::TrialPlanned(trial) => self.grow(record, trial)?,
             Event::Resumed { from, .. } => self.find(record)?.resume(from.as_ref()),
-            Event::Started { attempt, device, micro_batch, alone } => {
+            Event::Started { attempt, device, micro_batch, alone, .. } => {
                 let trial = self.find(record)?;
                 trial.start(*attempt, *device);
                 (trial.micro_batch, trial.alone) = (*micro_batch, *alone);
@@ -340,7 +340,7 @@ mod tests {
 
     fn started(attempt: u32) -> Event {
         let device = Device::Cpu { slot: 0, threads: 1 };
-        Event::Started { attempt, device, micro_batch: None, alone: false }
+        Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() }
     }
 
     fn failed(kind: FailureKind, retry: bool) -> Event {
@@ -435,7 +435,8 @@ mod tests {
     #[test]
     fn how_an_attempt_was_made_to_fit_into_memory_is_remembered_until_the_trial_is_reopened() {
         let device = Device::Cpu { slot: 0, threads: 1 };
-        let small = Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true };
+        let small =
+            Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true, with: Vec::new() };
         let json = serde_json::to_string(&small).unwrap();
         assert!(json.contains(r#""micro_batch":8,"alone":true"#), "{json}");
         let mut study = study(&[(1, small)]).unwrap();

@@ -38,6 +38,7 @@ mod shape;
 mod state;
 mod tensors;
 mod text;
+mod together;
 pub(crate) mod wall;
 
 #[doc(hidden)]
@@ -62,4 +63,5 @@ pub use self::{
         Chunked, Chunking, TextEncoder, TextError, TextFault, TokenizerError, tokenizer_config,
         tokenizer_json,
     },
+    together::{Entrant, Listener},
 };

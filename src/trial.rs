@@ -170,6 +170,12 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether nothing but the trial itself can be the cause, so that other trials of the same process may go on.
+    #[must_use]
+    pub const fn is_of_trial_alone(&self) -> bool {
+        matches!(self, Self::NonFinite { .. })
+    }
+
     /// Its name in the log and in `[run.retries]`.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -51,7 +51,7 @@ impl DryRun<'_> {
         notes.extend(cautions::cautions(&plan, spec, checkpoints));
         let free = disk::free(self.folder.path()).ok();
         let facts = &self.reading.checkpoints;
-        let forecast = prepare::forecast_disk(&study, facts, &self.slots.devices, plan.policy.keep);
+        let forecast = prepare::forecast_disk(&study, facts, &self.slots.devices, &plan.policy);
         let warning =
             forecast.zip(free).and_then(|(forecast, free)| forecast.warning(free, self.folder.path()));
         notes.extend(warning.map(|warning| format!("warning: {warning}")));

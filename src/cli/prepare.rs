@@ -18,12 +18,12 @@ use crate::{
     display::plain,
     export, fingerprint,
     plan::{DiskForecast, Plan},
-    policy::Keep,
+    policy::Policy,
     results::{Lock, Results, SweepFolder, json, write_atomic},
     study::Study,
     system::{device::Device, files::Place},
     train::Exported,
-    trial::TrialId,
+    trial::{Trial, TrialId},
 };
 
 /// Refuses a results folder or a spec whose path is not UTF-8: jobs and plans hold paths as JSON.
@@ -68,12 +68,22 @@ pub(super) fn forecast_disk(
     study: &Study,
     facts: &BTreeMap<Checkpoint, CheckpointFacts>,
     devices: &[Device],
-    keep: Keep,
+    policy: &Policy,
 ) -> Option<DiskForecast> {
     let remaining: HashSet<TrialId> = study.to_run().into_iter().map(|(trial, _)| trial).collect();
-    let trials =
-        study.trials.iter().map(|record| &record.trial).filter(|trial| remaining.contains(&trial.id));
-    DiskForecast::new(trials, facts, devices.len(), keep)
+    let trials: Vec<&Trial> = study
+        .trials
+        .iter()
+        .map(|record| &record.trial)
+        .filter(|trial| remaining.contains(&trial.id))
+        .collect();
+    let are_fused = trials.iter().any(|trial| trial.settings.fusible().is_some());
+    let at_once = |device: &Device| {
+        let is_gpu = !matches!(device, Device::Cpu { .. });
+        if are_fused { policy.fuse.trials_max(is_gpu) } else { 1 }
+    };
+    let at_once = devices.iter().map(at_once).fold(0, usize::saturating_add);
+    DiskForecast::new(trials, facts, at_once, policy.keep)
 }
 
 /// Removes what killed processes did not finish to write.

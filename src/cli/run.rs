@@ -57,6 +57,9 @@ pub(super) struct RunArgs {
     /// auto, cpu, cpu:N (slots), cuda or wgpu (all GPUs), or a list such as cuda:0,cuda:2-3
     #[arg(long, default_value = "auto")]
     devices: String,
+    /// Train up to so many trials of one shape as one model: auto, off, or a number; sets run.fuse
+    #[arg(long, value_name = "TRIALS")]
+    fuse: Option<String>,
     /// Trials that a GPU has at once: a number, or auto for as many as fit; instead of the spec's
     #[arg(long, value_name = "N")]
     trials_per_gpu: Option<TrialsPerGpu>,
@@ -75,7 +78,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let colour = has_colour();
     prepare::check_paths(&args.spec, results)?;
     let checkpoints = RunCheckpoints::new(results, args.fresh);
-    let reading = spec::read(&args.spec, &args.set, &|wanted| checkpoints.inspect(wanted))
+    let fuse = args.fuse.iter().map(|fuse| format!("run.fuse={fuse}"));
+    let set: Vec<String> = args.set.iter().cloned().chain(fuse).collect();
+    let reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
@@ -184,7 +189,7 @@ impl PlannedRun<'_> {
     /// Warns if the remaining trials need more disk space than there is.
     fn warn_of_full_disk(&self, study: &Study, plan: &Plan) {
         let path = self.folder.path();
-        let forecast = prepare::forecast_disk(study, &self.facts, &self.slots.devices, plan.policy.keep);
+        let forecast = prepare::forecast_disk(study, &self.facts, &self.slots.devices, &plan.policy);
         if let Some(warning) = forecast.and_then(|forecast| forecast.warning(disk::free(path).ok()?, path)) {
             eprint_lossy(&format!("warning: {warning}\n"));
         }

@@ -139,6 +139,7 @@ impl Deadlines {
                     self.forget_trials();
                 }
             }
+            WorkerLine::AllFailed(_) => self.forget_trials(),
             WorkerLine::Ready { .. }
             | WorkerLine::Progress(..)
             | WorkerLine::Alive(_)

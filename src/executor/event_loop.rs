@@ -129,7 +129,7 @@ impl Loop<'_> {
     /// Gives the scheduler what is to be done, and the slots of this machine.
     async fn schedule(&mut self) -> Result<(), ExecutorError> {
         self.prefixes = Prefixes::of(&self.run, &self.study);
-        let pending = pending(&self.study, &self.prefixes);
+        let pending = pending(&self.study, &self.prefixes, &mut self.shapes);
         self.scheduler = Scheduler::new(&pending, terms(&self.run, &self.study));
         for (index, device) in self.run.devices.clone().into_iter().enumerate() {
             self.handle(Input::SlotJoined(Slot(index), device)).await?;
@@ -233,7 +233,7 @@ impl Loop<'_> {
         match Worker::start(&self.run.workers, limits, post) {
             Ok(worker) => {
                 // Its attempt begins once the worker is ready.
-                worker.log_to(&folder.worker_log(), &title(trial, self.attempts(trial) + 1, device));
+                worker.log_to(&[(folder.worker_log(), title(trial, self.attempts(trial) + 1, device))]);
                 self.workers.insert(slot, worker);
                 Ok(Vec::new())
             }
@@ -246,8 +246,8 @@ impl Loop<'_> {
 
     /// Gives a worker its trials.
     async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<Vec<Input>, ExecutorError> {
-        let mut trials = Vec::with_capacity(given.len());
-        for (index, GivenTrial { trial, micro_batch, without_cache }) in given.into_iter().enumerate() {
+        let (mut trials, mut logs) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
+        for GivenTrial { trial, micro_batch, without_cache } in given {
             let folder = match self.prepare(trial).await {
                 // What the machine is short of may be what this worker holds.
                 Err(error) if error.shortage().is_some() => {
@@ -255,8 +255,8 @@ impl Loop<'_> {
                 }
                 folder => folder?,
             };
-            if let Some(worker) = self.worker(slot).filter(|_| index == 0) {
-                worker.log_to(&folder.worker_log(), &title(trial, self.attempts(trial), worker.device));
+            if let Some(worker) = self.worker(slot) {
+                logs.push((folder.worker_log(), title(trial, self.attempts(trial), worker.device)));
             }
             // A worker may be started anywhere.
             let sweep = self.run.folder.path();
@@ -267,6 +267,9 @@ impl Loop<'_> {
             let sharing = self.sharing(slot, trial);
             let attempt = Attempt { micro_batch, sharing, without_cache };
             trials.push(Assignment { trial, sweep, identity, folder, attempt });
+        }
+        if let Some(worker) = self.worker(slot) {
+            worker.log_to(&logs);
         }
         self.order(slot, Command::Send(WorkerRequest::Run { trials }));
         Ok(Vec::new())
@@ -314,8 +317,9 @@ impl Loop<'_> {
         }
         let is_over = matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
         let added = if is_over { self.grow().await? } else { Vec::new() };
-        let records = added.into_iter().filter_map(|id| self.study.trial(id));
-        Ok(records.map(|record| Input::TrialAdded(pending_trial(record, &self.prefixes))).collect())
+        let Self { study, prefixes, shapes, .. } = self;
+        let records = added.into_iter().filter_map(|id| study.trial(id));
+        Ok(records.map(|record| Input::TrialAdded(pending_trial(record, prefixes, shapes))).collect())
     }
 }
 

@@ -3,17 +3,33 @@
 use super::prefixes::Prefixes;
 use crate::{
     scheduler::PendingTrial,
+    settings::Settings,
     study::{Study, TrialRecord},
 };
 
+/// The shapes of trials that can be trained together, in the order in which they were met. A shape's number is its place.
+#[derive(Debug, Default)]
+pub(super) struct Shapes(Vec<Settings>);
+
+impl Shapes {
+    /// The number of the shape of a trial with these settings; `None` for a trial that is trained alone.
+    fn number(&mut self, settings: &Settings) -> Option<usize> {
+        let shape = settings.fusible()?;
+        Some(self.0.iter().position(|known| *known == shape).unwrap_or_else(|| {
+            self.0.push(shape);
+            self.0.len() - 1
+        }))
+    }
+}
+
 /// The trials of `study` that a run has to do, in the order of the plan.
-pub(super) fn pending(study: &Study, prefixes: &Prefixes) -> Vec<PendingTrial> {
+pub(super) fn pending(study: &Study, prefixes: &Prefixes, shapes: &mut Shapes) -> Vec<PendingTrial> {
     let records = study.to_run().into_iter().filter_map(|(id, _)| study.trial(id));
-    records.map(|record| pending_trial(record, prefixes)).collect()
+    records.map(|record| pending_trial(record, prefixes, shapes)).collect()
 }
 
 /// One of them.
-pub(super) fn pending_trial(record: &TrialRecord, prefixes: &Prefixes) -> PendingTrial {
+pub(super) fn pending_trial(record: &TrialRecord, prefixes: &Prefixes, shapes: &mut Shapes) -> PendingTrial {
     let settings = &record.trial.settings;
     PendingTrial {
         trial: record.trial.id,
@@ -22,5 +38,6 @@ pub(super) fn pending_trial(record: &TrialRecord, prefixes: &Prefixes) -> Pendin
         micro_batch: record.micro_batch,
         alone: record.device.filter(|_| record.alone),
         prefix: prefixes.prefix(record.trial.id),
+        shape: shapes.number(settings),
     }
 }

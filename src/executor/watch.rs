@@ -78,9 +78,9 @@ impl Worker {
         self.log.tail()
     }
 
-    /// Sends its standard error to `place` from now on, under `title`.
-    pub(super) fn log_to(&self, place: &Place, title: &str) {
-        self.log.switch(place, title);
+    /// Sends its standard error to all of `logs` from now on: places, each with the title that it stands under there.
+    pub(super) fn log_to(&self, logs: &[(Place, String)]) {
+        self.log.switch(logs);
     }
 }
 

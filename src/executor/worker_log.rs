@@ -18,41 +18,49 @@ const ATTEMPT_MAX: usize = 1 << 20;
 /// Bytes kept of its end.
 const TAIL_MAX: usize = 4 << 10;
 
-/// The log of the trial that a worker has now. It is for people who look for a cause: where it cannot
-/// be written, the trial continues without it.
+/// The logs of the trials that a worker has now. They are for people who look for a cause: where one cannot
+/// be written, its trial continues without it. What a worker says while it trains several trials together is said of
+/// all of them.
 #[derive(Clone, Default)]
 pub(super) struct WorkerLog(Arc<Mutex<Open>>);
 
 #[derive(Default)]
 struct Open {
+    logs: Vec<OpenLog>,
+    /// The latest output, whether it was kept in files or not.
+    tail: Vec<u8>,
+}
+
+/// The log of one trial.
+struct OpenLog {
     file: Option<File>,
-    place: Option<Place>,
+    place: Place,
     title: String,
     left: usize,
-    /// The latest output, whether it was kept in the file or not.
-    tail: Vec<u8>,
     /// Bytes that were not kept in the file.
     lost: usize,
 }
 
 impl WorkerLog {
-    /// Appends the output from now on to `place`, under `title`.
-    pub(super) fn switch(&self, place: &Place, title: &str) {
+    /// Appends the output from now on to each of these places, under its title.
+    pub(super) fn switch(&self, logs: &[(Place, String)]) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.file.is_some() && open.title == title && open.place.as_ref() == Some(place) {
-            return;
+        let Open { logs: known, tail } = &mut *open;
+        let is_wanted = |log: &OpenLog| logs.iter().any(|(place, title)| log.is(place, title));
+        if !known.iter().any(is_wanted) {
+            tail.clear();
         }
-        open.close();
-        let file = files::open_for_append(place).ok();
-        *open = Open {
-            file,
-            place: Some(place.clone()),
-            title: title.to_owned(),
-            left: ATTEMPT_MAX,
-            ..Open::default()
-        };
-        if let Some(file) = &mut open.file {
-            let _ = writeln!(file, "{TITLE}{title}");
+        for mut log in std::mem::take(known) {
+            if is_wanted(&log) {
+                known.push(log);
+            } else {
+                log.close(tail);
+            }
+        }
+        for (place, title) in logs {
+            if !known.iter().any(|log| log.is(place, title)) {
+                known.push(OpenLog::open(place, title));
+            }
         }
     }
 
@@ -69,11 +77,38 @@ impl WorkerLog {
             let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             open.write(buffer.get(..count).unwrap_or_default());
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).close();
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { logs, tail } = &mut *open;
+        for log in logs {
+            log.close(tail);
+        }
     }
 }
 
 impl Open {
+    fn write(&mut self, bytes: &[u8]) {
+        for log in &mut self.logs {
+            log.write(bytes);
+        }
+        let newest = bytes.get(bytes.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
+        self.tail.extend_from_slice(newest);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL_MAX));
+    }
+}
+
+impl OpenLog {
+    fn open(place: &Place, title: &str) -> Self {
+        let mut file = files::open_for_append(place).ok();
+        if let Some(file) = &mut file {
+            let _ = writeln!(file, "{TITLE}{title}");
+        }
+        Self { file, place: place.clone(), title: title.to_owned(), left: ATTEMPT_MAX, lost: 0 }
+    }
+
+    fn is(&self, place: &Place, title: &str) -> bool {
+        self.file.is_some() && self.title == title && self.place == *place
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         let (kept, lost) = bytes.split_at(bytes.len().min(self.left));
         self.left -= kept.len();
@@ -81,16 +116,13 @@ impl Open {
         if let Some(file) = &mut self.file {
             let _ = file.write_all(kept);
         }
-        let newest = bytes.get(bytes.len().saturating_sub(TAIL_MAX)..).unwrap_or_default();
-        self.tail.extend_from_slice(newest);
-        self.tail.drain(..self.tail.len().saturating_sub(TAIL_MAX));
     }
 
-    /// Ends the attempt's part with the end of its output, if that was not kept.
-    fn close(&mut self) {
+    /// Ends the attempt's part with the end of its output, `tail`, if that was not kept.
+    fn close(&mut self, tail: &[u8]) {
         let lost = std::mem::take(&mut self.lost);
         if let (Some(file), 1..) = (&mut self.file, lost) {
-            let end = self.tail.get(self.tail.len().saturating_sub(lost)..).unwrap_or_default();
+            let end = tail.get(tail.len().saturating_sub(lost)..).unwrap_or_default();
             let left_out = lost - end.len();
             let _ = writeln!(file, "\n{TITLE}{left_out} bytes are left out here");
             let _ = file.write_all(end);
@@ -107,7 +139,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = Place::named(folder.path()).join("worker.log");
         let log = WorkerLog::default();
-        log.switch(&path, "trial 0001, attempt 1 on cpu:0");
+        log.switch(&[(path.clone(), "trial 0001, attempt 1 on cpu:0".to_owned())]);
         let mut flood = vec![b'x'; 3 * ATTEMPT_MAX];
         flood.extend(b"\nthe cause\n");
         log.clone().fill(&flood[..]).await;
@@ -123,7 +155,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = Place::named(folder.path()).join("worker.log");
         let log = WorkerLog::default();
-        log.switch(&path, "1");
+        log.switch(&[(path.clone(), "1".to_owned())]);
         log.clone().fill(&[vec![b'x'; ATTEMPT_MAX], b"yz".to_vec()].concat()[..]).await;
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.ends_with("x\n=== 0 bytes are left out here\nyz"), "{}", &text[text.len() - 50..]);
@@ -134,11 +166,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = WorkerLog::default();
         for name in ["1", "2"] {
-            log.switch(&Place::named(folder.path()).join(name), name);
+            log.switch(&[(Place::named(folder.path()).join(name), name.to_owned())]);
             log.clone().fill(name.as_bytes()).await;
             assert_eq!(log.tail(), name);
         }
         assert_eq!(std::fs::read_to_string(folder.path().join("1")).unwrap(), "=== 1\n1");
         assert_eq!(std::fs::read_to_string(folder.path().join("2")).unwrap(), "=== 2\n2");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_trials_together_stands_in_each_ones_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| (Place::named(folder.path()).join(name), name.to_owned());
+        let log = WorkerLog::default();
+        log.switch(&[of("1")]);
+        log.0.lock().unwrap().write(b"at the start\n");
+        log.switch(&[of("1"), of("2")]);
+        log.clone().fill(&b"together\n"[..]).await;
+        let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("1"), "=== 1\nat the start\ntogether\n");
+        assert_eq!(read("2"), "=== 2\ntogether\n");
+        assert_eq!(log.tail(), "at the start\ntogether\n");
     }
 }

@@ -41,14 +41,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
             let all = counted(total, "trial");
             Some(format!("interrupted: {left} of {all} {wait}; the same command goes on with {them}"))
         }
-        (Some(id), Event::Started { attempt, device, micro_batch, alone }) => {
-            let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
-            let alone = if *alone { " alone" } else { "" };
-            let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
-            let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-            let params = if params.is_empty() { params } else { format!(": {params}") };
-            Some(format!("trial {id} starts{alone} on {device}{small}{again}{params}"))
-        }
+        (Some(id), started @ Event::Started { .. }) => started_line(id, started, study),
         (Some(id), Event::Resumed { from: Some(source @ TrialRef { sweep: Some(_), .. }), .. }) => {
             Some(format!("trial {id} is reused from {source}"))
         }
@@ -69,6 +62,21 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::TrialPlanned(trial)) => Some(format!("trial {id} is planned: {}", trial.params)),
         (_, Event::SweepEnded { interrupted: false } | Event::ParametersRemoved) | (None, _) => None,
     }
+}
+
+/// The line for an attempt that starts.
+fn started_line(id: TrialId, event: &Event, study: &Study) -> Option<String> {
+    let Event::Started { attempt, device, micro_batch, alone, with } = event else { return None };
+    let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
+    let alone = if *alone { " alone" } else { "" };
+    let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
+    let together = match with.len() {
+        0 => String::new(),
+        others => format!(" together with {}", counted(others, "other trial")),
+    };
+    let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+    let params = if params.is_empty() { params } else { format!(": {params}") };
+    Some(format!("trial {id} starts{alone} on {device}{together}{small}{again}{params}"))
 }
 
 /// The line at the start of a run.
@@ -158,7 +166,8 @@ mod tests {
 
     /// The line of an attempt that starts on the second GPU.
     fn started(study: &Study, attempt: u32, micro_batch: Option<usize>, alone: bool) -> String {
-        let event = Event::Started { attempt, device: Device::gpu(GpuBackend::Cuda, 1), micro_batch, alone };
+        let device = Device::gpu(GpuBackend::Cuda, 1);
+        let event = Event::Started { attempt, device, micro_batch, alone, with: Vec::new() };
         of(&record(1, event), study).unwrap()
     }
 
@@ -173,6 +182,15 @@ mod tests {
         let study = Study::new(&plan(1));
         let small = "trial 0001 starts alone on cuda:1 in micro-batches of 8 (attempt 5)";
         assert_eq!(started(&study, 5, Some(8), true), small);
+    }
+
+    #[test]
+    fn trials_together_say_how_many_others_there_are() {
+        let (study, device) = (Study::new(&plan(3)), Device::Cpu { slot: 0, threads: 1 });
+        let with = vec![TrialId(2), TrialId(3)];
+        let event = Event::Started { attempt: 1, device, micro_batch: None, alone: false, with };
+        let line = of(&record(1, event), &study).unwrap();
+        assert_eq!(line, "trial 0001 starts on cpu:0 together with 2 other trials");
     }
 
     #[test]

@@ -27,6 +27,9 @@ const SETTINGS_COLUMNS_MIN: usize = 12;
 /// The same for a running trial, whose progress says more than a few letters of its settings.
 const RUNNING_SETTINGS_COLUMNS_MIN: usize = 24;
 
+/// Running trials that have a line. More of them, as when a worker trains many together, might not fit the terminal.
+const RUNNING_MAX: usize = 16;
+
 /// The state that the bars show.
 pub(super) struct Screen {
     sweep: String,
@@ -170,8 +173,10 @@ impl Screen {
     /// The lines, each in at most `width` columns.
     pub(super) fn lines(&self, now: Instant, width: usize, colour: bool) -> Vec<String> {
         let line = |parts| fit(parts, width, colour);
-        let trials = self.running.iter().map(|(id, trial)| line(trial.parts(*id, now)));
-        std::iter::once(line(self.parts(now))).chain(trials).collect()
+        let trials = self.running.iter().take(RUNNING_MAX).map(|(id, trial)| line(trial.parts(*id, now)));
+        let others = self.running.len().saturating_sub(RUNNING_MAX);
+        let others = (others > 0).then(|| line(vec![Part::whole(0, format!("  and {others} more"))]));
+        std::iter::once(line(self.parts(now))).chain(trials).chain(others).collect()
     }
 
     /// The parts of the sweep's line.

@@ -36,7 +36,9 @@ impl Scheduler {
     pub(super) fn time_limit(&mut self, slot: Slot, trial: TrialId, out: &mut Vec<Action>) {
         if matches!(self.slots.state(slot), SlotState::Busy(trials) if trials.contains(&trial)) {
             let message = "the attempt took too long (`time_limit` in [run])".to_owned();
-            self.kill(slot, &Failure { kind: FailureKind::TimeLimit, message }, Some(trial), out);
+            // The limits of trials together are over together.
+            let only = Some(trial).filter(|_| !self.slots.is_fused(slot));
+            self.kill(slot, &Failure { kind: FailureKind::TimeLimit, message }, only, out);
         }
     }
 
@@ -131,9 +133,21 @@ impl Scheduler {
 
     /// Logs that the attempts at all trials of a slot failed. Returns what to do once its process has
     /// been reaped.
-    fn fail_all(&mut self, slot: Slot, failure: &Failure, out: &mut Vec<Action>) -> Vec<AfterExit> {
-        let trials = self.slots.trials(slot);
-        trials.into_iter().filter_map(|trial| self.fail(slot, trial, failure.clone(), out)).collect()
+    ///
+    /// What befalls the process of trials that are trained together counts for none of them: any other may be
+    /// the cause. Their next attempts are their own, so that this is at most once for each trial.
+    pub(super) fn fail_all(
+        &mut self,
+        slot: Slot,
+        failure: &Failure,
+        out: &mut Vec<Action>,
+    ) -> Vec<AfterExit> {
+        let trials = self.slots.trials(slot).into_iter();
+        if self.slots.is_fused(slot) {
+            trials.map(|trial| self.fail_uncounted(slot, trial, failure.clone(), out)).collect()
+        } else {
+            trials.filter_map(|trial| self.fail(slot, trial, failure.clone(), out)).collect()
+        }
     }
 
     /// As [`Self::fail_all`], for one trial. The others of the slot resume in another process.
@@ -149,7 +163,9 @@ impl Scheduler {
         self.fail(slot, trial, failure, out).into_iter().chain(others).collect()
     }
 
-    fn fail(
+    /// Logs that the attempt at one trial failed. Returns what to do once the process is done with the trial, if there is
+    /// another attempt.
+    pub(super) fn fail(
         &mut self,
         slot: Slot,
         trial: TrialId,
@@ -157,34 +173,49 @@ impl Scheduler {
         out: &mut Vec<Action>,
     ) -> Option<AfterExit> {
         let failure = self.lost_pages(trial, &failure).unwrap_or(failure);
-        let failure = Failure { message: shortened(failure.message), ..failure };
-        let is_full = failure.kind == FailureKind::DiskFull;
-        let is_short = failure.kind == FailureKind::Shortage;
-        let is_lost = failure.kind == FailureKind::DeviceLost;
-        let is_waited_out = is_full || is_short || is_lost;
-        if is_short {
-            self.slots.set_shortage(slot, failure.message.clone());
+        if matches!(failure.kind, FailureKind::DiskFull | FailureKind::Shortage | FailureKind::DeviceLost) {
+            return Some(self.fail_uncounted(slot, trial, failure, out));
         }
         let was_alone = self.attempts.measures(trial).alone.is_some();
-        let retry = is_waited_out || self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
+        let retry = self.attempts.fail(trial, &failure.kind, self.slots.company(slot));
         if !was_alone && self.attempts.measures(trial).alone.is_some() {
             self.slots.retire_beside(slot);
         }
-        let why = if is_lost { failure.message.clone() } else { String::new() };
+        let failure = Failure { message: shortened(failure.message), ..failure };
         out.push(Action::Log(Some(trial), Event::Failed { failure, retry }));
         if !retry {
             self.queue.close(trial);
         }
-        if is_full && !std::mem::replace(&mut self.awaits_space, true) {
-            out.push(Action::AwaitSpace(trial));
-        }
-        if is_lost {
-            self.note_loss(slot, trial, &why, out);
-        }
-        match (retry, is_waited_out) {
-            (true, true) => Some(AfterExit::Resume(trial)),
-            (true, false) => Some(AfterExit::Retry(trial)),
-            (false, _) => None,
+        retry.then_some(AfterExit::Retry(trial))
+    }
+
+    /// Logs that an attempt failed by what is no fault of the trial: it is tried again in any case.
+    fn fail_uncounted(
+        &mut self,
+        slot: Slot,
+        trial: TrialId,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) -> AfterExit {
+        let failure = Failure { message: shortened(failure.message), ..failure };
+        let (kind, why) = (failure.kind.clone(), failure.message.clone());
+        out.push(Action::Log(Some(trial), Event::Failed { failure, retry: true }));
+        match kind {
+            FailureKind::DiskFull => {
+                if !std::mem::replace(&mut self.awaits_space, true) {
+                    out.push(Action::AwaitSpace(trial));
+                }
+                AfterExit::Resume(trial)
+            }
+            FailureKind::Shortage => {
+                self.slots.set_shortage(slot, why);
+                AfterExit::Resume(trial)
+            }
+            FailureKind::DeviceLost => {
+                self.note_loss(slot, trial, &why, out);
+                AfterExit::Resume(trial)
+            }
+            _ => AfterExit::Retry(trial),
         }
     }
 

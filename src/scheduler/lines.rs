@@ -9,7 +9,7 @@ use crate::{
     event::{Event, Outcome},
     metrics::Scores,
     protocol::{PROTOCOL_VERSION, WorkerLine},
-    trial::TrialId,
+    trial::{Failure, TrialId},
 };
 
 impl Scheduler {
@@ -24,6 +24,12 @@ impl Scheduler {
             (SlotState::Starting(_), WorkerLine::Ready { v }) => {
                 let message = format!("the worker speaks version {v}, not {PROTOCOL_VERSION}");
                 self.protocol(slot, message, out);
+            }
+            (SlotState::Busy(_), WorkerLine::AllFailed(failure)) => {
+                self.not_full(slot, out);
+                let after = self.fail_all(slot, &failure, out);
+                self.slots.set_state(slot, SlotState::Ending(after));
+                out.push(Action::Leave(slot));
             }
             (SlotState::Busy(trials), line) if trial_of(&line).is_some_and(|id| trials.contains(&id)) => {
                 self.own_line(slot, line, out);
@@ -49,12 +55,7 @@ impl Scheduler {
             WorkerLine::Event(trial, event) => self.on_event(slot, trial, event, out),
             WorkerLine::GpuMemory(_, bytes) => self.pack(slot, bytes, out),
             WorkerLine::Finished(trial, outcome) => self.finished(slot, trial, outcome, out),
-            WorkerLine::Failed(trial, failure) => {
-                self.not_full(slot, out);
-                let after = self.fail_one(slot, trial, failure, out);
-                self.slots.set_state(slot, SlotState::Ending(after));
-                out.push(Action::Leave(slot));
-            }
+            WorkerLine::Failed(trial, failure) => self.failed(slot, trial, failure, out),
             WorkerLine::Stopped(trial) if self.interrupts > 0 => {
                 self.not_full(slot, out);
                 self.put_back(trial, out);
@@ -62,10 +63,25 @@ impl Scheduler {
                     self.next(slot, out);
                 }
             }
-            line @ (WorkerLine::Ready { .. } | WorkerLine::Stopped(_)) => {
+            line @ (WorkerLine::Ready { .. } | WorkerLine::AllFailed(_) | WorkerLine::Stopped(_)) => {
                 let message = format!("unexpected {}", describe(&line));
                 self.protocol(slot, message, out);
             }
+        }
+    }
+
+    fn failed(&mut self, slot: Slot, trial: TrialId, failure: Failure, out: &mut Vec<Action>) {
+        self.not_full(slot, out);
+        if failure.kind.is_of_trial_alone() && self.slots.trials(slot).len() > 1 {
+            // Its worker is done with it, and goes on with the others.
+            if self.fail(slot, trial, failure, out).is_some() {
+                self.queue.push_back(trial);
+            }
+            self.slots.done_with(slot, trial);
+        } else {
+            let after = self.fail_one(slot, trial, failure, out);
+            self.slots.set_state(slot, SlotState::Ending(after));
+            out.push(Action::Leave(slot));
         }
     }
 

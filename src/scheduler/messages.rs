@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     event::{Event, Progress},
-    policy::Retries,
+    policy::{Fuse, Retries},
     protocol::WorkerLine,
     system::{device::Device, memory::Memory},
     trial::{Failure, FailureKind, TrialId},
@@ -32,6 +32,8 @@ pub struct PendingTrial {
     pub alone: Option<Device>,
     /// The trial whose final checkpoint it starts from: it waits until that trial is over.
     pub prefix: Option<TrialId>,
+    /// The number of its shape: trials of one shape can be trained together. `None`: it is trained alone.
+    pub shape: Option<usize>,
 }
 
 /// What holds for all trials of a run.
@@ -47,8 +49,8 @@ pub struct Terms {
     pub arithmetic: String,
     /// What a reader of the figures must know about the data, for the log.
     pub notes: Vec<String>,
-    /// Trials that a worker is given at once, at least 1.
-    pub trials_per_worker: usize,
+    /// How many trials a worker is given at once, which it trains together.
+    pub fuse: Fuse,
     /// Whether workers use the cache.
     pub has_cache: bool,
     /// How GPUs get further slots.
@@ -139,7 +141,7 @@ pub enum Action {
         /// Its first trial, whose `worker.log` takes the worker's standard error.
         trial: TrialId,
     },
-    /// Send the worker its trials. It may run them together or one after another.
+    /// Send the worker its trials. It trains several of them together.
     Run {
         /// The slot.
         slot: Slot,
@@ -231,7 +233,7 @@ pub(super) fn shortened(message: String) -> String {
 /// The trial that a line is about.
 pub(super) fn trial_of(line: &WorkerLine) -> Option<TrialId> {
     match line {
-        WorkerLine::Ready { .. } => None,
+        WorkerLine::Ready { .. } | WorkerLine::AllFailed(_) => None,
         WorkerLine::Progress(trial, _)
         | WorkerLine::Alive(trial)
         | WorkerLine::DiskFull(trial, _)
@@ -256,6 +258,7 @@ pub(super) fn describe(line: &WorkerLine) -> String {
         WorkerLine::GpuMemory(..) => "gpu_memory",
         WorkerLine::Finished(..) => "finished",
         WorkerLine::Failed(..) => "failed",
+        WorkerLine::AllFailed(_) => "all_failed",
         WorkerLine::Stopped(_) => "stopped",
     };
     trial_of(line).map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))

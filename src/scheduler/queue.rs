@@ -37,8 +37,16 @@ impl Queue {
 
     /// The first trial that `suits` and whose prefix trial is over.
     pub(super) fn find(&self, suits: impl Fn(TrialId) -> bool) -> Option<TrialId> {
-        let is_blocked = |trial| self.prefixes.get(&trial).is_some_and(|prefix| self.open.contains(prefix));
-        self.waiting.iter().copied().find(|&trial| suits(trial) && !is_blocked(trial))
+        self.waiting.iter().copied().find(|&trial| suits(trial) && !self.is_blocked(trial))
+    }
+
+    /// All trials that [`Self::find`] could return, in their order.
+    pub(super) fn all(&self, suits: impl Fn(TrialId) -> bool) -> Vec<TrialId> {
+        self.waiting.iter().copied().filter(|&trial| suits(trial) && !self.is_blocked(trial)).collect()
+    }
+
+    fn is_blocked(&self, trial: TrialId) -> bool {
+        self.prefixes.get(&trial).is_some_and(|prefix| self.open.contains(prefix))
     }
 
     pub(super) fn take(&mut self, trial: TrialId) {

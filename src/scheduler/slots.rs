@@ -59,6 +59,8 @@ struct SlotRecord {
     state: SlotState,
     /// Its process has the memory pool for itself.
     is_alone: bool,
+    /// Its process was given several trials to train together.
+    is_fused: bool,
     /// It is given no more work in this run.
     is_retired: bool,
     /// Its worker waits for space on the disk.
@@ -80,6 +82,7 @@ impl Slots {
             device,
             state: SlotState::Empty,
             is_alone: false,
+            is_fused: false,
             is_retired: false,
             is_full: false,
             is_resting: false,
@@ -222,10 +225,26 @@ impl Slots {
         }
     }
 
+    /// Notes whether the slot's process trains several trials together.
+    pub(super) fn set_fused(&mut self, slot: Slot, is_fused: bool) {
+        if let Some(record) = self.0.get_mut(&slot) {
+            record.is_fused = is_fused;
+        }
+    }
+
+    /// Whether the slot's process trains several trials together, or will. It is so until the last of them is over.
+    pub(super) fn is_fused(&self, slot: Slot) -> bool {
+        self.0.get(&slot).is_some_and(|record| record.is_fused)
+    }
+
+    pub(super) fn is_retired(&self, slot: Slot) -> bool {
+        self.0.get(&slot).is_some_and(|record| record.is_retired)
+    }
+
     /// Notes that the slot's process has been reaped.
     pub(super) fn vacate(&mut self, slot: Slot) {
         if let Some(record) = self.0.get_mut(&slot) {
-            (record.state, record.is_alone) = (SlotState::Empty, false);
+            (record.state, record.is_alone, record.is_fused) = (SlotState::Empty, false, false);
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     attempts::Attempts,
     messages::{Action, PendingTrial, Slot, Terms},
     queue::Queue,
+    shapes::Shapes,
     slots::Slots,
 };
 use crate::{event::Event, system::device::Device, trial::TrialId};
@@ -27,6 +28,7 @@ pub struct Scheduler {
     pub(super) slots: Slots,
     pub(super) queue: Queue,
     pub(super) attempts: Attempts,
+    pub(super) shapes: Shapes,
     pub(super) terms: Terms,
     /// A trial found its disk full, and the executor asks for space.
     pub(super) awaits_space: bool,
@@ -45,6 +47,7 @@ impl Scheduler {
             slots: Slots::default(),
             queue: Queue::new(pending),
             attempts: Attempts::new(pending, terms.retries),
+            shapes: Shapes::new(pending),
             terms,
             awaits_space: false,
             interrupts: 0,

@@ -1,8 +1,8 @@
 //! Single decisions by example, the invariants over random orders of events.
 
-mod batches;
 mod cache;
 mod gpus;
+mod groups;
 mod memory;
 mod orders;
 mod queue;
@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     event::Outcome,
     metrics::{Confusion, Scores, Target},
-    policy::Retries,
+    policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
     trial::{Failure, FailureKind},
 };
@@ -36,6 +36,7 @@ fn pending(trial: TrialId) -> PendingTrial {
         micro_batch: None,
         alone: None,
         prefix: None,
+        shape: None,
     }
 }
 
@@ -57,7 +58,7 @@ fn terms(planned: u32) -> Terms {
         retries,
         arithmetic: String::new(),
         notes: Vec::new(),
-        trials_per_worker: 1,
+        fuse: Fuse::Off,
         has_cache: true,
         packing: Packing::default(),
     }
@@ -114,7 +115,10 @@ fn plain(actions: Vec<Action>) -> Vec<Action> {
 
 fn started(trial: TrialId, attempt: u32) -> Action {
     let device = cpu(1)[0];
-    Action::Log(Some(trial), Event::Started { attempt, device, micro_batch: None, alone: false })
+    Action::Log(
+        Some(trial),
+        Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() },
+    )
 }
 
 fn run(trial: TrialId) -> Action {

@@ -160,6 +160,21 @@ impl SettingKey {
     }
 }
 
+#[cfg(test)]
+impl SettingKey {
+    /// `base` with another value of this setting.
+    pub(super) fn another(&self, base: &Settings) -> Settings {
+        let words = self.kind.describe();
+        let texts = words.split('"').map(|word| Value::Text(word.to_owned()));
+        let values = texts.chain([Value::Int(9), Value::Float(0.5), Value::Text("other".to_owned())]);
+        let set = |value| {
+            let mut other = base.clone();
+            self.set(&mut other, &value).ok().map(|()| other)
+        };
+        values.filter_map(set).find(|other| self.get(other) != self.get(base)).unwrap()
+    }
+}
+
 /// `value` for a message: texts in quotes.
 fn quoted(value: &Value) -> String {
     match value {

@@ -33,7 +33,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{key::SettingKey, keys::KEYS, value::Value};
+    use crate::settings::keys::KEYS;
 
     fn ending(epochs: usize, patience: usize) -> Settings {
         let schedule = Schedule::Constant;
@@ -66,23 +66,11 @@ mod tests {
         }
     }
 
-    /// `base` with another value of `key`.
-    fn with_another(key: &SettingKey, base: &Settings) -> Settings {
-        let words = key.kind.describe();
-        let texts = words.split('"').map(|word| Value::Text(word.to_owned()));
-        let values = texts.chain([Value::Int(9), Value::Float(0.5), Value::Text("other".to_owned())]);
-        let set = |value| {
-            let mut other = base.clone();
-            key.set(&mut other, &value).ok().map(|()| other)
-        };
-        values.filter_map(set).find(|other| key.get(other) != key.get(base)).unwrap()
-    }
-
     #[test]
     fn trainings_that_differ_in_any_other_setting_are_no_prefixes() {
         for key in KEYS.iter().filter(|key| !ENDS.contains(&key.name)) {
             let base = ending(2, 1);
-            let other = with_another(key, &base);
+            let other = key.another(&base);
             assert!(!base.is_prefix_of(&other) && !other.is_prefix_of(&base), "{}", key.name);
         }
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     byte_size::{self, ByteSize},
     nearest::nearest,
-    policy::{self, CheckpointEvery, Keep, Policy, RETRIES_MAX, Retries, TrialsPerGpu, parse_time},
+    policy::{self, CheckpointEvery, Fuse, Keep, Policy, RETRIES_MAX, Retries, TrialsPerGpu, parse_time},
 };
 
 /// Reads the section; a wrong value is reported, and replaced by its default.
@@ -30,6 +30,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Policy {
     if let Some(entry) = table.get("cache") {
         let is_none = matches!(&entry.node.content, Content::Text(text) if text == byte_size::NONE);
         policy.cache = if is_none { None } else { size(reader, entry).or(policy.cache) };
+    }
+    if let Some(fuse) = table.get("fuse").and_then(|entry| fuse(reader, entry)) {
+        policy.fuse = fuse;
     }
     if let Some(number) = table.get("trials_per_gpu").and_then(|entry| trials_per_gpu(reader, entry)) {
         policy.trials_per_gpu = number;
@@ -84,6 +87,32 @@ fn keep(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Keep> {
         reader.findings.error(entry.node.at, message, help);
     }
     keep
+}
+
+/// How many trials are trained together.
+fn fuse(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Fuse> {
+    let fuse = match &entry.node.content {
+        Content::Text(text) => Fuse::of_word(text),
+        Content::Int(count) => usize::try_from(*count).ok().and_then(NonZeroUsize::new).map(Fuse::Groups),
+        _ => None,
+    };
+    if fuse.is_none() {
+        let found = found(&entry.node.content);
+        let message = format!("`fuse` must be \"auto\", \"off\" or a number of trials, not {found}");
+        let near = match &entry.node.content {
+            Content::Text(text) => nearest(text, [Fuse::AUTO, Fuse::OFF]),
+            _ => None,
+        };
+        let help = near.map_or_else(
+            || {
+                "it says how many trials are trained together; fuse = 8 trains up to eight as one model"
+                    .to_owned()
+            },
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        reader.findings.error(entry.node.at, message, help);
+    }
+    fuse
 }
 
 /// Trials that a GPU has at once.

@@ -10,6 +10,7 @@ use super::{
     exported::Exported,
     observe::Observe,
     ops::fused::Fused,
+    together::{Entrant, Listener},
 };
 use crate::{
     event::Outcome,
@@ -74,6 +75,13 @@ pub(crate) trait Engine {
         folder: &Place,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished>;
+
+    /// Trains trials together; see [`super::Session::run_together`].
+    fn run_together(
+        &mut self,
+        entrants: &[Entrant<'_>],
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError>;
 
     /// Classifies texts; see [`super::Session::predict`].
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError>;

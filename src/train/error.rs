@@ -10,8 +10,13 @@ use super::{
     text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
-    cache::ChangedEntry, data::DataError, display::plain, fingerprint::FingerprintError,
-    settings::MatmulPrecision, system::files, trial::FailureKind,
+    cache::ChangedEntry,
+    data::DataError,
+    display::plain,
+    fingerprint::FingerprintError,
+    settings::MatmulPrecision,
+    system::files,
+    trial::{FailureKind, TrialId},
 };
 
 /// Why a trial failed.
@@ -131,6 +136,14 @@ pub enum TrainError {
     /// The backend has no products of this precision.
     #[error("`matmul_precision = \"{}\"` is for {}", .0.as_str(), devices_with(*.0))]
     Precision(MatmulPrecision),
+    /// Trials that were to be trained together are not of one shape.
+    #[error("trials {first} and {trial} cannot be trained together: their jobs do not have the same shape")]
+    NotTogether {
+        /// The trial of another shape.
+        trial: TrialId,
+        /// The first of the trials.
+        first: TrialId,
+    },
     /// wgpu reaches no such device.
     #[error("`wgpu:{index}` is not there: wgpu reaches {found} device{}", if *found == 1 { "" } else { "s" })]
     NoAdapter {
@@ -185,7 +198,10 @@ impl TrainError {
             | Self::Window { .. }
             | Self::CheckpointChanged { .. }
             | Self::Fingerprint(_) => FailureKind::Checkpoint,
-            Self::NoBackend { .. } | Self::Precision(_) | Self::NoAdapter { .. } => FailureKind::Spawn,
+            Self::NoBackend { .. }
+            | Self::Precision(_)
+            | Self::NoAdapter { .. }
+            | Self::NotTogether { .. } => FailureKind::Spawn,
         }
     }
 }

@@ -3,8 +3,10 @@
 mod activation_store;
 #[cfg(all(test, feature = "flex"))]
 mod changed_entries;
+mod clock;
 mod evaluate;
 mod frozen;
+mod fusion;
 mod learner;
 mod persist;
 mod predictor;

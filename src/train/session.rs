@@ -9,6 +9,7 @@ use super::{
     graph_lock::graph_lock,
     observe::{Ending, Observe},
     recipe::trainer::Trainer,
+    together::{Entrant, Listener},
 };
 use crate::{
     job::{Attempt, Job},
@@ -61,6 +62,23 @@ impl Session {
             Err(Unfinished::Stopped) => Ok(Ending::Stopped),
             Err(Unfinished::Failed(error)) => Err(error),
         }
+    }
+
+    /// Trains `entrants` together, as one model with a leading axis of trials. Each of them leaves the files that
+    /// [`Self::run`] writes, may have been begun by [`Self::run`], and may be resumed by it.
+    ///
+    /// They must have the same [`Settings::fusible`](crate::settings::Settings::fusible) and the same data.
+    /// `listener` hears of each trial, and when it is over.
+    ///
+    /// # Errors
+    /// When the trials are not of one shape. A trial's own failure is told to `listener`.
+    pub fn run_together(
+        &mut self,
+        entrants: &[Entrant<'_>],
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        let _alone = graph_lock();
+        self.engine.run_together(entrants, listener)
     }
 
     /// Returns the probabilities of each text's classes under an exported model, in the order of `texts`.

@@ -21,6 +21,7 @@ mod end_to_end;
 mod export;
 mod faults;
 mod file_access;
+mod fusing;
 mod gpus;
 mod hostile;
 mod hostile_models;

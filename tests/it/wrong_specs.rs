@@ -336,6 +336,8 @@ wrong! {
     sizes_that_are_none: run("cache = 4");
     a_size_in_a_unit_that_is_unknown: run("cache = \"4GiB\"");
     parameters_of_no_trial: run("keep = 0");
+    a_word_for_fuse_that_is_misspelt: run("fuse = \"of\"");
+    no_trials_to_fuse: run("fuse = 0");
     trials_of_a_gpu_that_are_none: run("trials_per_gpu = 0");
     trials_of_a_gpu_in_quotes: run("trials_per_gpu = \"4\"");
     a_wish_that_is_neither_true_nor_false: run("reuse = \"yes\"");

@@ -39,7 +39,7 @@ fn in_the_middle() -> (Screen, Instant) {
     let (mut study, begun) = (sweep(), Instant::now());
     let mut screen = Screen::new(&study, begun);
     let device = Device::Cpu { slot: 0, threads: 1 };
-    let started = Event::Started { attempt: 1, device, micro_batch: None, alone: false };
+    let started = Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new() };
     logged(&mut screen, &mut study, 4, started, begun);
     screen.moved(TrialId(4), &progress(1, 0), begun);
     let evaluation = samples::record(4, &[0.45]).evaluations.remove(0);
@@ -164,4 +164,18 @@ fn settings_cannot_speak_to_the_terminal() {
     let mut trial = record(2, &[0.60]);
     trial.trial.params = Params(vec![("checkpoint".to_owned(), Value::Text("a\u{1b}[2J\nb".to_owned()))]);
     assert!(!complete_line(&trial, 139).contains(|c: char| c.is_control()));
+}
+
+#[test]
+fn of_many_running_trials_the_first_have_a_line_and_the_others_are_counted() {
+    let (mut study, begun) = (Study::new(&samples::plan(40)), Instant::now());
+    let mut screen = Screen::new(&study, begun);
+    let device = Device::Cpu { slot: 0, threads: 1 };
+    for id in 1..=40 {
+        let started =
+            Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new() };
+        logged(&mut screen, &mut study, id, started, begun);
+    }
+    let lines = screen.lines(begun, 79, false);
+    assert_eq!((lines.len(), lines.last().map(String::as_str)), (18, Some("  and 24 more")));
 }

@@ -1,6 +1,9 @@
 //! The invariants of the scheduler over random orders of what can happen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+};
 
 use proptest::prelude::*;
 
@@ -13,8 +16,9 @@ use crate::{
 /// Examples of one pass; halved twice until one is left.
 const BATCH: usize = 4;
 /// Attempts at a trial in one run: the first one; one more for each kind that may be a chance; and
-/// for memory the same again, two halvings, and alone; and three for entries of the cache. Those that a full disk ended do not count.
-const ATTEMPTS_MAX: u32 = 1 + 8 + 4 + 3;
+/// for memory the same again, two halvings, and alone; three for entries of the cache; and one together with others.
+/// Those that a full disk ended do not count.
+const ATTEMPTS_MAX: u32 = 1 + 9 + 4 + 3 + 1;
 
 /// One thing that a worker, its process or the user does.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,8 @@ enum Deed {
     Finished,
     Failed,
     FailedForGood,
+    FailedNotFinite,
+    AllFailed,
     Stopped,
     Foreign,
     Garbage,
@@ -55,12 +61,14 @@ enum Deed {
     Interrupt,
 }
 
-const DEEDS: [Deed; 34] = [
+const DEEDS: [Deed; 36] = [
     Deed::Ready,
     Deed::Progress,
     Deed::Finished,
     Deed::Failed,
     Deed::FailedForGood,
+    Deed::FailedNotFinite,
+    Deed::AllFailed,
     Deed::Stopped,
     Deed::Foreign,
     Deed::Garbage,
@@ -114,7 +122,7 @@ struct World {
     /// Trials of the plan when the run began, and now.
     planned: u32,
     trials: u32,
-    trials_per_worker: usize,
+    together_max: usize,
     attempts: BTreeMap<TrialId, u32>,
     full_disks: BTreeMap<TrialId, u32>,
     micro_batches: BTreeMap<TrialId, usize>,
@@ -125,14 +133,15 @@ struct World {
 }
 
 impl World {
-    fn new(slots: usize, trials: u32, trials_per_worker: usize) -> Self {
+    fn new(slots: usize, trials: u32, together_max: usize) -> Self {
         // Every second trial starts from the checkpoint of the one after it, if there is one.
         let after = |id: u32| id.is_multiple_of(2).then_some(TrialId(id + 1));
-        let all: Vec<PendingTrial> = (1..=trials)
-            .map(|id| PendingTrial { pass_examples: BATCH, prefix: after(id), ..pending(TrialId(id)) })
-            .collect();
+        let all: Vec<PendingTrial> =
+            (1..=trials).map(|id| PendingTrial { prefix: after(id), ..of_its_shape(id) }).collect();
+        let fuse = Fuse::Groups(NonZeroUsize::new(together_max).unwrap());
+        let retries = Retries { non_finite: 1, ..terms(trials).retries };
         let mut world = Self {
-            scheduler: with_slots(devices(slots), &all, Terms { trials_per_worker, ..terms(trials) }),
+            scheduler: with_slots(devices(slots), &all, Terms { retries, fuse, ..terms(trials) }),
             processes: vec![None; slots],
             doomed: BTreeSet::new(),
             full: BTreeSet::new(),
@@ -143,7 +152,7 @@ impl World {
             started: (None, false),
             planned: trials,
             trials,
-            trials_per_worker,
+            together_max,
             attempts: BTreeMap::new(),
             full_disks: BTreeMap::new(),
             micro_batches: BTreeMap::new(),
@@ -167,7 +176,8 @@ impl World {
         match action {
             Action::Spawn { slot, device, .. } => self.spawn(slot, device),
             Action::Run { slot, trials } => {
-                assert!((1..=self.trials_per_worker).contains(&trials.len()));
+                assert!((1..=self.together_max).contains(&trials.len()));
+                self.check_together(&trials);
                 assert_eq!(self.processes[slot.0], Some(Vec::new()));
                 self.check_alone(slot);
                 for GivenTrial { trial, micro_batch, .. } in trials {
@@ -226,6 +236,17 @@ impl World {
                 .filter(|index| *index != slot.0 && MemoryPool::of(self.devices()[*index]) == pool);
             assert!(others.all(|index| self.processes[index].is_none()), "alone means alone");
             self.alone.push((pool, slot));
+        }
+    }
+
+    /// Trials together are of one shape, and on their first attempt.
+    fn check_together(&self, trials: &[GivenTrial]) {
+        if let [first, _, ..] = trials {
+            for given in trials {
+                let shape = of_its_shape(given.trial.0).shape;
+                assert!(shape.is_some() && shape == of_its_shape(first.trial.0).shape);
+                assert_eq!((self.attempts[&given.trial], given.micro_batch), (1, None));
+            }
         }
     }
 
@@ -300,7 +321,7 @@ impl World {
             Deed::SlotJoined => return self.join(slot),
             Deed::TrialAdded => {
                 self.trials += 1;
-                let added = PendingTrial { pass_examples: BATCH, ..pending(TrialId(self.trials)) };
+                let added = of_its_shape(self.trials);
                 return self.give(Input::TrialAdded(added));
             }
             _ => {}
@@ -313,8 +334,14 @@ impl World {
                 held.retain(|trial| *trial != own);
                 self.full.remove(&slot);
             }
-            // A process leaves after a failure.
-            Deed::Failed
+            Deed::FailedNotFinite if held.len() > 1 => {
+                held.retain(|trial| *trial != own);
+                self.full.remove(&slot);
+            }
+            // A process leaves after a failure of another kind.
+            Deed::FailedNotFinite
+            | Deed::AllFailed
+            | Deed::Failed
             | Deed::FailedForGood
             | Deed::FailedOutOfMemory
             | Deed::FailedDiskFull
@@ -350,6 +377,8 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
         Deed::Finished => line(WorkerLine::Finished(own, outcome())),
         Deed::Failed => fails(FailureKind::Panic),
         Deed::FailedForGood => fails(FailureKind::Data),
+        Deed::FailedNotFinite => fails(FailureKind::NonFinite { step: 1 }),
+        Deed::AllFailed => line(WorkerLine::AllFailed(failure(FailureKind::Panic))),
         Deed::FailedOutOfMemory => fails(FailureKind::OutOfMemory(Memory::Gpu)),
         Deed::FailedDiskFull => fails(FailureKind::DiskFull),
         Deed::FailedForAShortage => fails(FailureKind::Shortage),
@@ -382,6 +411,12 @@ fn input(slot: Slot, own: TrialId, deed: Deed) -> Input {
     }
 }
 
+/// The trial of this number: of one of two shapes, or of none.
+fn of_its_shape(id: u32) -> PendingTrial {
+    let shape = [Some(0), Some(0), Some(1), None][id as usize % 4];
+    PendingTrial { pass_examples: BATCH, shape, ..pending(TrialId(id)) }
+}
+
 /// Processor slots, and two that share a GPU.
 fn devices(slots: usize) -> Vec<Device> {
     let mut devices = cpu(slots);
@@ -395,11 +430,11 @@ proptest! {
     fn whatever_happens_no_trial_is_lost_and_every_device_is_freed(
         slots in 1_usize..5,
         trials in 0_u32..6,
-        trials_per_worker in 1_usize..4,
+        together_max in 1_usize..4,
         may_interrupt in any::<bool>(),
         deeds in prop::collection::vec((0_usize..4, prop::sample::select(&DEEDS[..])), 0..120),
     ) {
-        let mut world = World::new(slots, trials, trials_per_worker);
+        let mut world = World::new(slots, trials, together_max);
         for (slot, deed) in deeds {
             if may_interrupt || !matches!(deed, Deed::Interrupt) {
                 world.deed(Slot(slot % slots), deed);

@@ -13,3 +13,4 @@ pub(crate) mod batch;
 mod build;
 pub(crate) mod classifier;
 mod layers;
+pub(crate) mod stacked;

@@ -13,6 +13,8 @@
 //! decay. Where tensors live in this process's memory the update is one loop over each
 //! parameter; elsewhere it is tensor operations.
 
+pub(crate) mod stacked;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},

@@ -50,6 +50,57 @@ pub(crate) fn aggregate<B: Fused>(
     }
 }
 
+/// As [`aggregate`], for several trials at once: from `[trials, chunks, classes]` to `[trials, documents, classes]`.
+///
+/// `trials`: by trial the ranges of its documents' chunks; one list where all trials have the same. A trial may have
+/// fewer chunks and documents than others: what stands in the place of its missing documents means nothing.
+pub(crate) fn aggregate_stacked<B: Fused>(
+    logits: Tensor<B, 3>,
+    trials: &[Vec<Range<usize>>],
+    aggregate: Aggregate,
+) -> Tensor<B, 3> {
+    let [stack, chunks, classes] = logits.dims();
+    let documents = trials.iter().map(Vec::len).max().unwrap_or(0);
+    let is_one_each =
+        |own: &Vec<Range<usize>>| own.iter().enumerate().all(|(row, own)| *own == (row..row + 1));
+    if documents == chunks && trials.iter().all(is_one_each) {
+        return logits;
+    }
+    let device = logits.device();
+    match aggregate {
+        Aggregate::Mean => {
+            let mut shares = vec![0.0_f32; trials.len() * documents * chunks];
+            for (own, shares) in trials.iter().zip(shares.chunks_exact_mut(documents * chunks)) {
+                for (document, row) in own.iter().zip(shares.chunks_exact_mut(chunks)) {
+                    row[document.clone()].fill(1.0 / small_count(document.len()));
+                }
+            }
+            let shares = TensorData::new(shares, [trials.len(), documents, chunks]);
+            let shares = Tensor::<B, 3>::from_data(shares, &device);
+            let shares = if trials.len() < stack { shares.repeat_dim(0, stack) } else { shares };
+            B::multiply(shares, logits)
+        }
+        Aggregate::Max => {
+            let longest = trials.iter().flatten().map(Range::len).max().unwrap_or(0);
+            let mut places = Vec::with_capacity(stack * documents * longest);
+            for trial in 0..stack {
+                let own = &trials[trial % trials.len()];
+                for document in (0..documents).map(|document| own.get(document).cloned().unwrap_or(0..1)) {
+                    places.extend((0..longest).map(|chunk| {
+                        let chunk =
+                            if chunk < document.len() { document.start + chunk } else { document.start };
+                        i32::try_from(trial * chunks + chunk).unwrap_or(i32::MAX)
+                    }));
+                }
+            }
+            let places = Tensor::<B, 1, Int>::from_data(TensorData::from(places.as_slice()), &device);
+            let each = logits.reshape([stack * chunks, classes]).select(0, places);
+            let each = each.reshape([stack * documents, longest, classes]).max_dim(1);
+            each.reshape([stack, documents, classes])
+        }
+    }
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use burn::backend::{Flex, flex::FlexDevice};

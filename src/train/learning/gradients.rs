@@ -39,7 +39,12 @@ impl<B: Compute> Gradients<B> {
 
     /// Adds the gradients of one backward pass by the parameters that learn.
     pub(crate) fn add(&mut self, model: &Classifier<B>, mut gradients: B::Gradients) {
-        let mut visitor = Collect { path: ParameterPath::default(), sums: self, gradients: &mut gradients };
+        self.take_from(model, &mut gradients);
+    }
+
+    /// As [`Self::add`], from a backward pass through several models: the gradients of the others stay.
+    pub(crate) fn take_from(&mut self, model: &Classifier<B>, gradients: &mut B::Gradients) {
+        let mut visitor = Collect { path: ParameterPath::default(), sums: self, gradients };
         model.visit(&mut visitor);
     }
 

@@ -48,16 +48,21 @@ impl Objective {
 
     /// What ln p is multiplied by in the loss, `[documents, classes]`, on the device of `logits`.
     pub(crate) fn targets<B: Backend>(&self, logits: &Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 2> {
-        let [documents, classes] = logits.dims();
-        let spread = self.smoothing / small_count(classes);
-        let mut targets = Vec::with_capacity(documents * classes);
+        let targets = TensorData::new(self.target_values(labels), logits.dims());
+        Tensor::from_data(targets, &logits.device())
+    }
+
+    /// The same, `[documents · classes]` row by row, in this process's memory.
+    pub(crate) fn target_values(&self, labels: &[usize]) -> Vec<f32> {
+        let spread = self.smoothing / small_count(self.weights.len());
+        let mut targets = Vec::with_capacity(labels.len() * self.weights.len());
         for &label in labels {
             targets.extend(self.weights.iter().enumerate().map(|(class, weight)| {
                 let own = if class == label { 1.0 - self.smoothing } else { 0.0 };
                 -weight * (own + spread)
             }));
         }
-        Tensor::from_data(TensorData::new(targets, [documents, classes]), &logits.device())
+        targets
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         encoder::model::{batch::Batch, classifier::Classifier},
         masks::Masks,
         ops::{fused::Fused, row_sink::RowSink},
+        tensors::values,
         text::corpus::{Corpus, TokenizedSplit},
     },
 };
@@ -134,7 +135,7 @@ impl Activations {
 }
 
 /// The frozen part of a trial's encoder, with its activations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Frozen {
     pub(super) part: FrozenPart,
     /// The activations that are kept, by split, in the order of [`SplitName::ALL`].
@@ -188,6 +189,31 @@ impl<'a> FrozenInput<'a> {
 
     pub(super) const fn split(self) -> &'a TokenizedSplit {
         self.split
+    }
+
+    /// The activations of the frozen part for the split, if they are kept.
+    pub(super) const fn kept(self) -> Option<&'a Activations> {
+        self.kept
+    }
+
+    /// Appends the activations for the chunks of `documents` to `rows`: those that are kept, or else what `model` returns.
+    pub(super) fn append_rows<B: Fused>(
+        self,
+        model: impl FnOnce() -> Classifier<B>,
+        documents: &[usize],
+        device: &B::Device,
+        rows: &mut Vec<f32>,
+    ) {
+        match self.kept {
+            Some(kept) => {
+                for &document in documents {
+                    let range = self.part.rows(self.split, document);
+                    rows.extend_from_slice(&kept.values[range.start * kept.width..range.end * kept.width]);
+                }
+            }
+            None if documents.is_empty() => {}
+            None => rows.extend(values(self.part.run(&model(), &self.split.chunks(documents), device))),
+        }
     }
 
     /// Computes the logits of the chunks of `documents`, `[chunks, classes]`. Only the learning part has dropout and

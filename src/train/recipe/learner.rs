@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::{
-    module::{Module, ModuleVisitor, Param},
+    module::{AutodiffModule, Module, ModuleVisitor, Param},
     tensor::Tensor,
 };
 
@@ -24,6 +24,10 @@ use crate::{
         tensors::values,
     },
 };
+
+/// Why a trial that is over has a best evaluation.
+pub(super) const EVALUATED: &str =
+    "the last step of a trial is always evaluated, and a first evaluation is the best so far";
 
 /// What changes while a trial runs.
 pub(super) struct Learner<C: Compute> {
@@ -140,6 +144,20 @@ impl<C: Compute> Learner<C> {
             unread: Vec::new(),
             saved: SaveRecord::default(),
         }
+    }
+
+    /// The learner with the encoder of `other`, which has the same values as its own: they take memory once.
+    pub(super) fn sharing_encoder(mut self, other: Option<&Classifier<C>>) -> Self {
+        if let Some(other) = other {
+            self.model = self.model.sharing_encoder(other);
+            self.best = self.best.map(|best| best.sharing_encoder(&other.valid()));
+        }
+        self
+    }
+
+    /// The model of the best evaluation of a trial that is over.
+    pub(super) fn best_model(&self) -> &Classifier<C::InnerBackend> {
+        self.best.as_ref().unwrap_or_else(|| unreachable!("{EVALUATED}"))
     }
 
     /// Adds the loss of the step with this number, summed over `documents`.

@@ -1,8 +1,6 @@
 //! Everything that stays the same while a trial runs.
 
-use std::time::Instant;
-
-use super::{frozen::Frozen, learner::Learner};
+use super::{clock::Clock, frozen::Frozen, learner::Learner};
 use crate::{
     cache::ChangedEntry,
     job::{Attempt, Job},
@@ -26,7 +24,7 @@ pub(super) struct RunningTrial<'a, C: Compute> {
     pub(super) frozen: Frozen,
     pub(super) objective: Objective,
     pub(super) device: &'a C::Device,
-    pub(super) started: Instant,
+    pub(super) clock: Clock,
 }
 
 /// The number of optimiser steps of a trial that is not stopped early.
@@ -58,8 +56,8 @@ impl<C: Compute> RunningTrial<'_, C> {
         self.frozen.verify()
     }
 
-    /// Wall-clock seconds so far, over all attempts. The time that a prefix trial took for the first steps is included.
+    /// Seconds so far, over all attempts. The time that a prefix trial took for the first steps is included.
     pub(super) fn seconds(&self, learner: &Learner<C>) -> f64 {
-        learner.saved.seconds_before + self.started.elapsed().as_secs_f64()
+        learner.saved.seconds_before + self.clock.seconds()
     }
 }

@@ -38,8 +38,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         let mut gradients = Gradients::new();
         let mut loss = StepLoss::<C>::default();
         for (micro, documents) in micro_batches.iter().enumerate() {
-            let key = masks::key(&[self.job.trial.seed, 0xD809, learner.step, micro as u64]);
-            let masks = Masks::new(self.settings().dropout, key);
+            let masks = self.masks(learner.step, micro);
             let sink = RowSink::default();
             let pass = ForwardPass { masks: &masks, sink: &sink };
             let input = self.frozen.input(self.corpus, SplitName::Train);
@@ -53,26 +52,46 @@ impl<C: Compute> RunningTrial<'_, C> {
             gradients.add(&learner.model, backward);
             gradients.add_rows(&sink);
         }
-        learner.step += 1;
         let norm_max = self.settings().gradient_clip;
         let on_device = loss.on_device.and_then(|loss| gradients.clipping_on_device(loss, norm_max));
-        if let Some(clipping) = on_device {
-            let factor = Clipping::Device(clipping.clone());
-            learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
-            // What a step without a number has made of the parameters is dropped with the learner.
-            learner.take_loss_later(clipping, batch.len())?;
-        } else {
-            let norm = gradients.norm();
-            learner.take_loss(learner.step, loss.on_host, norm, batch.len())?;
-            let factor = Clipping::Host(clipping_factor(norm, norm_max));
-            // By value: parameters that nothing else holds are updated in place.
-            learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
-        }
+        let Some(clipping) = on_device else {
+            return self.update(learner, gradients, loss.on_host, batch.len(), rate);
+        };
+        learner.step += 1;
+        let factor = Clipping::Device(clipping.clone());
+        learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
+        // What a step without a number has made of the parameters is dropped with the learner.
+        learner.take_loss_later(clipping, batch.len())?;
         Ok(learner)
     }
 
+    /// Ends a step whose loss, summed over `documents`, is in this process's memory: updates the parameters by
+    /// `gradients`, clipped, at the learning rate `rate`.
+    pub(super) fn update(
+        &self,
+        mut learner: Learner<C>,
+        gradients: Gradients<C>,
+        loss: f64,
+        documents: usize,
+        rate: f64,
+    ) -> Result<Learner<C>, TrainError> {
+        learner.step += 1;
+        let norm = gradients.norm();
+        learner.take_loss(learner.step, loss, norm, documents)?;
+        let factor = Clipping::Host(clipping_factor(norm, self.settings().gradient_clip));
+        // By value: parameters that nothing else holds are updated in place.
+        learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
+        Ok(learner)
+    }
+
+    /// The dropout of the pass over one micro-batch of a step.
+    pub(super) fn masks(&self, step: u64, micro: usize) -> Masks {
+        let key = masks::key(&[self.job.trial.seed, 0xD809, step, micro as u64]);
+        Masks::new(self.settings().dropout, key)
+    }
+
     /// Cuts `batch` as the settings ask, further where memory has run out before, and further where documents are long.
-    fn micro_batches(&self, learner: &mut Learner<C>, batch: &[usize]) -> Vec<Vec<usize>> {
+    pub(super) fn micro_batches(&self, learner: &mut Learner<C>, batch: &[usize]) -> Vec<Vec<usize>> {
         let planned = batch.len().div_ceil(self.settings().gradient_accumulation);
         let documents_max = self.attempt.micro_batch.map_or(planned, |bound| planned.min(bound.max(1)));
         learner.saved.is_cut |= documents_max < planned;

@@ -1,25 +1,34 @@
 //! The engine of a device: it prepares each trial and runs it.
 
-use std::time::Instant;
+use std::rc::Rc;
 
 use super::{
-    activation_store::ActivationStore, learner::Learner, predictor::Predictor, running_trial::RunningTrial,
+    activation_store::ActivationStore,
+    clock::Clock,
+    frozen::Frozen,
+    fusion::{Group, Member, Parameters},
+    learner::Learner,
+    predictor::Predictor,
+    running_trial::RunningTrial,
     warm_state::WarmState,
 };
 use crate::{
-    cache::{Cache, CopyRoom},
+    cache::{Cache, CopyRoom, GoOn},
+    checkpoint::Checkpoint,
     event::Outcome,
     job::{Attempt, Job},
     settings::Settings,
     system::files::Place,
     train::{
         backend::{Compute, Engine},
-        encoder::config::EncoderConfig,
+        encoder::{config::EncoderConfig, model::classifier::Classifier},
         error::{TrainError, Unfinished},
         exported::Exported,
         learning::{loss::Objective, parameters::RateFactors},
-        observe::{Observe, Report},
+        observe::{Ending, Observe, Report},
         shape::encoder_config,
+        text::{corpus::Corpus, documents::Documents},
+        together::{Entrant, Listener},
     },
 };
 
@@ -52,6 +61,165 @@ impl<C: Compute> Trainer<C> {
     }
 }
 
+/// What a trial reads.
+struct Inputs {
+    config: EncoderConfig,
+    data: Rc<Documents>,
+    corpus: Rc<Corpus>,
+    frozen: Frozen,
+}
+
+impl Inputs {
+    /// The trial before its first step, with its model.
+    fn trial<'a, C: Compute>(
+        &'a self,
+        Entrant { job, attempt, folder }: Entrant<'a>,
+        model: Classifier<C>,
+        clock: Clock,
+        device: &'a C::Device,
+    ) -> (RunningTrial<'a, C>, Learner<C>) {
+        let settings = &job.trial.settings;
+        let trial = RunningTrial {
+            job,
+            attempt,
+            folder,
+            data: &self.data,
+            corpus: &self.corpus,
+            frozen: self.frozen.clone(),
+            objective: Objective::new(settings, &self.data.class_counts()),
+            device,
+            clock,
+        };
+        let rates = RateFactors::new(settings, self.config.num_hidden_layers);
+        (trial, Learner::new(model, rates, settings))
+    }
+}
+
+impl<C: Compute> WarmState<C> {
+    /// Prepares what a trial reads, and its model. `go_on` is asked now and then.
+    fn prepare(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<(Inputs, Classifier<C>), Unfinished> {
+        let settings = &job.trial.settings;
+        let config = encoder_config(&settings.checkpoint)?;
+        check_settings::<C>(settings, &config)?;
+        let spec = job.cache.clone().filter(|_| !attempt.without_cache);
+        let cache = Cache::new(spec, self.room.clone());
+        let data = self.documents(job, &cache, go_on)?;
+        self.compare_checkpoint(job)?;
+        let corpus = self.corpora.get(&data, settings, &cache, go_on)?;
+        let data = data.documents;
+        let model = self.model(&config, settings, data.labels().len(), job.trial.seed)?;
+        let frozen = {
+            // The encoder is dropped before training: parameters that nothing else holds are updated in place.
+            let encoder = self.frozen_encoder(&model, &config, &job.trial);
+            self.activations.get(&encoder, &corpus, &cache, go_on)?
+        };
+        Ok((Inputs { config, data, corpus, frozen }, model))
+    }
+}
+
+/// A trial that is to be trained together with others, and what it reads.
+struct Prepared<'a, C: Compute> {
+    place: usize,
+    entrant: Entrant<'a>,
+    inputs: Inputs,
+    model: Option<Classifier<C>>,
+    clock: Option<Clock>,
+}
+
+impl<C: Compute> Trainer<C> {
+    /// Trains trials together; see [`Engine::run_together`]. `parameters`: where theirs live.
+    pub(super) fn train_together(
+        &mut self,
+        entrants: &[Entrant<'_>],
+        listener: &mut dyn Listener,
+        parameters: Parameters<C>,
+    ) -> Result<(), TrainError> {
+        check_alike(entrants)?;
+        let mut prepared = self.prepare_all(entrants, listener);
+        let encoder = prepared.first().and_then(|first| first.model.clone());
+        let mut members = Vec::with_capacity(prepared.len());
+        let parts = prepared.iter_mut().map(|own| (own.model.take(), own.clock.take())).collect::<Vec<_>>();
+        for (Prepared { place, entrant, inputs, .. }, parts) in prepared.iter().zip(parts) {
+            let (Some(model), Some(clock)) = parts else { continue };
+            let (trial, learner) = inputs.trial(*entrant, model, clock, &self.warm.device);
+            let observe = &mut |report| listener.on_report(*place, report);
+            match trial.restore(learner, &inputs.config, observe) {
+                Ok(learner) => {
+                    let shares = encoder.as_ref().filter(|_| shares_encoder(&entrant.job.trial.settings));
+                    members.push(Member::new(*place, trial, learner.sharing_encoder(shares)));
+                }
+                Err(Unfinished::Stopped) => listener.on_end(*place, Ok(Ending::Stopped)),
+                Err(Unfinished::Failed(error)) => listener.on_end(*place, Err(error)),
+            }
+        }
+        drop(encoder);
+        Group::new(listener, &self.warm.device, parameters).run(members);
+        Ok(())
+    }
+
+    /// Prepares what each of `entrants` reads. Those that fail, or are stopped, are over.
+    fn prepare_all<'a>(
+        &mut self,
+        entrants: &[Entrant<'a>],
+        listener: &mut dyn Listener,
+    ) -> Vec<Prepared<'a, C>> {
+        let clocks: Vec<Clock> = entrants.iter().map(|_| Clock::start()).collect();
+        for clock in &clocks {
+            clock.share(entrants.len());
+        }
+        let mut prepared: Vec<Prepared<'a, C>> = Vec::with_capacity(entrants.len());
+        for ((place, &entrant), clock) in entrants.iter().enumerate().zip(clocks) {
+            let go_on = &mut || listener.on_report(place, Report::Alive);
+            match self.warm.prepare(entrant.job, entrant.attempt, go_on) {
+                Ok((inputs, model)) => {
+                    let first = prepared.first().and_then(|first| first.model.as_ref());
+                    let shares = first.filter(|_| shares_encoder(&entrant.job.trial.settings));
+                    // At once, so that no more than two encoders take memory.
+                    let model = match shares {
+                        Some(first) => model.sharing_encoder(first),
+                        None => model,
+                    };
+                    prepared.push(Prepared {
+                        place,
+                        entrant,
+                        inputs,
+                        model: Some(model),
+                        clock: Some(clock),
+                    });
+                }
+                Err(Unfinished::Stopped) => listener.on_end(place, Ok(Ending::Stopped)),
+                Err(Unfinished::Failed(error)) => listener.on_end(place, Err(error)),
+            }
+        }
+        prepared
+    }
+}
+
+/// Refuses trials that cannot be one model: they must read the same, and be alike but for what
+/// [`Settings::fusible`] leaves out.
+fn check_alike(entrants: &[Entrant<'_>]) -> Result<(), TrainError> {
+    let Some(first) = entrants.first().map(|entrant| entrant.job) else { return Ok(()) };
+    let shape = first.trial.settings.fusible();
+    let other = entrants.iter().find(|Entrant { job, attempt, .. }| {
+        let own = job.trial.settings.fusible();
+        own.is_none() || own != shape || job.data != first.data || attempt.micro_batch.is_some()
+    });
+    match other {
+        Some(other) => Err(TrainError::NotTogether { trial: other.job.trial.id, first: first.trial.id }),
+        None => Ok(()),
+    }
+}
+
+/// Whether all trials with these settings have the same frozen encoder, whatever their seeds.
+fn shares_encoder(settings: &Settings) -> bool {
+    settings.checkpoint != Checkpoint::Mini && settings.reinit_layers == 0
+}
+
 impl<C: Compute> Engine for Trainer<C> {
     fn run(
         &mut self,
@@ -60,38 +228,20 @@ impl<C: Compute> Engine for Trainer<C> {
         folder: &Place,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let started = Instant::now();
-        let settings = &job.trial.settings;
-        let config = encoder_config(&settings.checkpoint)?;
-        check_settings::<C>(settings, &config)?;
-        let warm = &mut self.warm;
-        let spec = job.cache.clone().filter(|_| !attempt.without_cache);
-        let cache = Cache::new(spec, warm.room.clone());
-        let mut go_on = || observe(Report::Alive);
-        let data = warm.documents(job, &cache, &mut go_on)?;
-        warm.compare_checkpoint(job)?;
-        let corpus = warm.corpora.get(&data, settings, &cache, &mut go_on)?;
-        let data = data.documents;
-        let model = warm.model(&config, settings, data.labels().len(), job.trial.seed)?;
-        let frozen = {
-            // The encoder is dropped before training: parameters that nothing else holds are updated in place.
-            let encoder = warm.frozen_encoder(&model, &config, &job.trial);
-            warm.activations.get(&encoder, &corpus, &cache, &mut go_on)?
-        };
-        let trial = RunningTrial {
-            job,
-            attempt,
-            folder,
-            data: &data,
-            corpus: &corpus,
-            frozen,
-            objective: Objective::new(settings, &data.class_counts()),
-            device: &warm.device,
-            started,
-        };
-        let rates = RateFactors::new(settings, config.num_hidden_layers);
-        let learner = trial.restore(Learner::new(model, rates, settings), &config, observe)?;
+        let clock = Clock::start();
+        let (inputs, model) = self.warm.prepare(job, attempt, &mut || observe(Report::Alive))?;
+        let (trial, learner) =
+            inputs.trial(Entrant { job, attempt, folder }, model, clock, &self.warm.device);
+        let learner = trial.restore(learner, &inputs.config, observe)?;
         trial.run(learner, observe)
+    }
+
+    fn run_together(
+        &mut self,
+        entrants: &[Entrant<'_>],
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        self.train_together(entrants, listener, Parameters::of_backend())
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {

@@ -7,7 +7,7 @@ use burn::module::AutodiffModule;
 
 use super::{
     evaluate,
-    learner::{Learner, LossSum},
+    learner::{EVALUATED, Learner, LossSum},
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
     trial_tables::{keep_metrics, write_metrics, write_predictions},
@@ -22,13 +22,20 @@ use crate::{
         encoder::model::classifier::Classifier,
         error::{TrainError, Unfinished, stop_later},
         learning::schedule::LearningRate,
-        observe::{Observe, Report},
+        observe::{Observe, Report, Stopped},
     },
 };
 
+/// What a model is worth on a split.
+pub(super) struct Measured {
+    pub(super) scores: Scores,
+    /// By document of the split: the probabilities of its classes.
+    pub(super) probabilities: Vec<Vec<f64>>,
+}
+
 /// The batches of the current epoch.
 #[derive(Default)]
-struct EpochBatches {
+pub(super) struct EpochBatches {
     epoch: Option<u64>,
     /// By batch: its documents.
     batches: Vec<Vec<usize>>,
@@ -41,11 +48,10 @@ impl<C: Compute> RunningTrial<'_, C> {
         mut learner: Learner<C>,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let settings = self.settings();
         let planned = self.planned_steps();
         observe(Report::Prepared(self.prepared(&learner, planned)))?;
         self.report_past(&learner, observe)?;
-        let rate = LearningRate::new(settings, planned.total);
+        let rate = LearningRate::new(self.settings(), planned.total);
         let mut batches = EpochBatches::default();
         loop {
             if self.is_evaluation_due(&learner, planned) {
@@ -55,17 +61,10 @@ impl<C: Compute> RunningTrial<'_, C> {
             if learner.over {
                 return self.finish(&learner, planned, observe);
             }
-            let epoch = learner.step / planned.per_epoch;
             let rate_now = rate.at(learner.step);
             let batch = self.batch(&mut batches, learner.step, planned);
             learner = self.step(learner, batch, rate_now)?;
-            let go_on = observe(Report::Progress(Progress {
-                epoch: usize::try_from(epoch + 1).unwrap_or(usize::MAX),
-                epochs: settings.epochs,
-                step: learner.step,
-                steps: planned.total,
-                train_loss: learner.loss.mean(),
-            }));
+            let go_on = self.report_step(&learner, planned, observe);
             // A trial that is stopped saves its last step before it ends.
             if go_on.is_err() || self.is_save_due(&learner) {
                 self.save(&mut learner, false, observe)?;
@@ -74,8 +73,30 @@ impl<C: Compute> RunningTrial<'_, C> {
         }
     }
 
+    /// Reports how far the trial is after a step.
+    pub(super) fn report_step(
+        &self,
+        learner: &Learner<C>,
+        planned: PlannedSteps,
+        observe: &mut Observe<'_>,
+    ) -> Result<(), Stopped> {
+        let epoch = (learner.step - 1) / planned.per_epoch;
+        observe(Report::Progress(Progress {
+            epoch: usize::try_from(epoch + 1).unwrap_or(usize::MAX),
+            epochs: self.settings().epochs,
+            step: learner.step,
+            steps: planned.total,
+            train_loss: learner.loss.mean(),
+        }))
+    }
+
     /// The batch of the step with this number, counted from 0.
-    fn batch<'b>(&self, batches: &'b mut EpochBatches, step: u64, planned: PlannedSteps) -> &'b [usize] {
+    pub(super) fn batch<'b>(
+        &self,
+        batches: &'b mut EpochBatches,
+        step: u64,
+        planned: PlannedSteps,
+    ) -> &'b [usize] {
         let epoch = step / planned.per_epoch;
         if batches.epoch != Some(epoch) {
             let (train, seed) = (&self.corpus.train, self.job.trial.seed);
@@ -86,7 +107,7 @@ impl<C: Compute> RunningTrial<'_, C> {
     }
 
     /// Whether the validation set is to be measured now, which it has not been since the last step.
-    fn is_evaluation_due(&self, learner: &Learner<C>, planned: PlannedSteps) -> bool {
+    pub(super) fn is_evaluation_due(&self, learner: &Learner<C>, planned: PlannedSteps) -> bool {
         let step = learner.step;
         let is_time = match self.settings().eval_every as u64 {
             0 => step.is_multiple_of(planned.per_epoch),
@@ -96,7 +117,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         is_time && step > 0 && last != Some(step)
     }
 
-    fn prepared(&self, learner: &Learner<C>, planned: PlannedSteps) -> Prepared {
+    pub(super) fn prepared(&self, learner: &Learner<C>, planned: PlannedSteps) -> Prepared {
         Prepared {
             train_documents: self.data.split(SplitName::Train).len(),
             train_chunks: self.corpus.train.chunk_count(),
@@ -107,13 +128,11 @@ impl<C: Compute> RunningTrial<'_, C> {
             unknown_share: self.corpus.train.unknown_share(),
             parameters: learner.learning_parameters(),
             steps: planned.total,
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: self.clock.seconds(),
         }
     }
 
-    /// Measures the validation set, judges the result, writes `metrics.csv` and a checkpoint, and reports.
-    ///
-    /// `learning_rate`: that of the last step.
+    /// Measures the validation set, and goes on as [`Self::judge`] does.
     fn evaluate(
         &self,
         learner: &mut Learner<C>,
@@ -122,8 +141,21 @@ impl<C: Compute> RunningTrial<'_, C> {
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
         learner.read_losses()?;
-        let model = learner.model.valid();
-        let (validation, _) = self.measure(&model, SplitName::Validation, observe);
+        let Measured { scores, .. } = self.measure(&learner.model.valid(), SplitName::Validation, observe);
+        self.judge(learner, scores, learning_rate, planned, observe)
+    }
+
+    /// Judges the figures on the validation set, writes `metrics.csv` and a checkpoint, and reports.
+    ///
+    /// `learning_rate`: that of the last step.
+    pub(super) fn judge(
+        &self,
+        learner: &mut Learner<C>,
+        validation: Scores,
+        learning_rate: f64,
+        planned: PlannedSteps,
+        observe: &mut Observe<'_>,
+    ) -> Result<(), Unfinished> {
         let judgement = learner.stopping.judge(&validation);
         let evaluation = Evaluation {
             epoch: count_u64(learner.step) / count_u64(planned.per_epoch),
@@ -141,46 +173,59 @@ impl<C: Compute> RunningTrial<'_, C> {
         let written = persist(observe, &mut || write_metrics(self.folder, &learner.evaluations));
         let written = stop_later(written.map(drop))?;
         if judgement.best {
-            learner.best = Some(model);
+            learner.best = Some(learner.model.valid());
         }
         let saved = stop_later(self.save(learner, judgement.best, observe))?;
         let reported = observe(Report::Evaluated(evaluation));
         Ok(written.and(saved).and(reported)?)
     }
 
-    /// Returns the scores of `model` on a split, and the probabilities of each document's classes.
+    /// Measures `model` on a split.
     fn measure(
         &self,
         model: &Classifier<C::InnerBackend>,
         split: SplitName,
         observe: &mut Observe<'_>,
-    ) -> (Scores, Vec<Vec<f64>>) {
+    ) -> Measured {
         // A stop waits until the split is measured.
         let mut on_batch = || _ = observe(Report::Alive);
         let input = self.frozen.input(self.corpus, split);
         let aggregate = self.settings().aggregate;
         let probabilities = evaluate::predict(model, input, aggregate, self.device, &mut on_batch);
-        let split = self.corpus.split(split);
-        let scores = evaluate::score(split, &probabilities, self.data.labels().len(), self.data.target());
-        (scores, probabilities)
+        self.measured(split, probabilities)
     }
 
-    /// Measures the test set with the best parameters, and writes `predictions.csv`.
+    /// The figures that follow from the probabilities of each document's classes, in the order of the split.
+    pub(super) fn measured(&self, split: SplitName, probabilities: Vec<Vec<f64>>) -> Measured {
+        let split = self.corpus.split(split);
+        let scores = evaluate::score(split, &probabilities, self.data.labels().len(), self.data.target());
+        Measured { scores, probabilities }
+    }
+
+    /// Measures the test set with the best parameters, and goes on as [`Self::conclude`] does.
     fn finish(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
+        let test = self.measure(learner.best_model(), SplitName::Test, observe);
+        self.conclude(learner, planned, test, observe)
+    }
+
+    /// Writes `predictions.csv`. `test`: the best parameters on the test set.
+    pub(super) fn conclude(
+        &self,
+        learner: &Learner<C>,
+        planned: PlannedSteps,
+        test: Measured,
+        observe: &mut Observe<'_>,
+    ) -> Result<Outcome, Unfinished> {
+        let Measured { scores: test, probabilities } = test;
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
-        let (Some(best), Some(model), Some(last)) =
-            (best_evaluation, &learner.best, learner.evaluations.last())
-        else {
-            unreachable!(
-                "the last step of a trial is always evaluated, and a first evaluation is the best so far"
-            );
+        let (Some(best), Some(last)) = (best_evaluation, learner.evaluations.last()) else {
+            unreachable!("{EVALUATED}");
         };
-        let (test, probabilities) = self.measure(model, SplitName::Test, observe);
         let (data, split) = (self.data, &self.corpus.test);
         self.verify_entries().map_err(TrainError::from)?;
         let metrics = persist(observe, &mut || keep_metrics(self.folder, &learner.evaluations))?;

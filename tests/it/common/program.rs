@@ -77,6 +77,11 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        is_alive(Pid::from_child(&self.child))
+    }
+
     /// Its workers: the children of all its threads.
     pub(crate) fn workers(&self) -> Vec<Pid> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();

@@ -1,0 +1,47 @@
+//! The trials that are trained together, as a whole.
+
+use super::{input::Uploaded, member::Member, resident::Parameters};
+use crate::train::{backend::Compute, error::Unfinished, observe::Ending, together::Listener};
+
+/// Trials that are trained together.
+pub(in crate::train::recipe) struct Group<'a, C: Compute> {
+    pub(super) listener: &'a mut dyn Listener,
+    pub(super) device: &'a C::Device,
+    pub(super) parameters: Parameters<C>,
+    pub(super) uploaded: Uploaded<C::InnerBackend>,
+}
+
+impl<'a, C: Compute> Group<'a, C> {
+    pub(in crate::train::recipe) fn new(
+        listener: &'a mut dyn Listener,
+        device: &'a C::Device,
+        parameters: Parameters<C>,
+    ) -> Self {
+        Self { listener, device, parameters, uploaded: Uploaded::default() }
+    }
+
+    /// Does something for each of `members`. Returns those that are not over by it.
+    pub(super) fn each(
+        &mut self,
+        members: Vec<Member<'a, C>>,
+        mut deed: impl FnMut(&mut Self, &mut Member<'a, C>) -> Result<(), Unfinished>,
+    ) -> Vec<Member<'a, C>> {
+        let mut left = Vec::with_capacity(members.len());
+        for mut member in members {
+            match deed(self, &mut member) {
+                Ok(()) => left.push(member),
+                Err(why) => self.leave(member.place, why),
+            }
+        }
+        left
+    }
+
+    /// Tells that the trial at `place` was over before it was complete.
+    pub(super) fn leave(&mut self, place: usize, why: Unfinished) {
+        let ending = match why {
+            Unfinished::Stopped => Ok(Ending::Stopped),
+            Unfinished::Failed(error) => Err(error),
+        };
+        self.listener.on_end(place, ending);
+    }
+}
