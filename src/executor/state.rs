@@ -80,8 +80,7 @@ impl<'a> Loop<'a> {
             observers.notify(&torn(scanned.torn_bytes));
         }
         study.reopen(&run.again);
-        let (inbox, inputs) = mpsc::channel(INBOX_MAX);
-        let (sender, warnings) = Warnings::channel();
+        let ((inbox, inputs), (sender, warnings)) = (mpsc::channel(INBOX_MAX), Warnings::channel());
         let cleaner = Cleaner::start(sender.clone());
         observers.start(&study, &sender);
         // The study has them.

@@ -308,6 +308,7 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
     let mut policy = serde_json::to_value(spec.policy).unwrap();
     // Plans do not write it where it is the default.
     policy["trials_per_gpu"] = serde_json::to_value(spec.policy.trials_per_gpu).unwrap();
+    policy["fuse"] = serde_json::to_value(spec.policy.fuse).unwrap();
     for row in rows(&section(SPEC, "## [run]")).into_iter().filter(|row| row[0] != "`retries`") {
         assert_eq!(row[1], format!("`{}`", policy[row[0].trim_matches('`')]), "{}", row[0]);
     }

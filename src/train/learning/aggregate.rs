@@ -82,23 +82,33 @@ pub(crate) fn aggregate_stacked<B: Fused>(
         }
         Aggregate::Max => {
             let longest = trials.iter().flatten().map(Range::len).max().unwrap_or(0);
-            let mut places = Vec::with_capacity(stack * documents * longest);
-            for trial in 0..stack {
-                let own = &trials[trial % trials.len()];
-                for document in (0..documents).map(|document| own.get(document).cloned().unwrap_or(0..1)) {
-                    places.extend((0..longest).map(|chunk| {
-                        let chunk =
-                            if chunk < document.len() { document.start + chunk } else { document.start };
-                        i32::try_from(trial * chunks + chunk).unwrap_or(i32::MAX)
-                    }));
-                }
-            }
+            let places = chunk_places(trials, [stack, documents, chunks], longest);
             let places = Tensor::<B, 1, Int>::from_data(TensorData::from(places.as_slice()), &device);
             let each = logits.reshape([stack * chunks, classes]).select(0, places);
             let each = each.reshape([stack * documents, longest, classes]).max_dim(1);
             each.reshape([stack, documents, classes])
         }
     }
+}
+
+/// The rows of `[trials · chunks, classes]` that hold the chunks of each document, `[trials · documents · longest]`, with the
+/// first chunk again where a document has fewer chunks than `longest`.
+fn chunk_places(
+    trials: &[Vec<Range<usize>>],
+    [stack, documents, chunks]: [usize; 3],
+    longest: usize,
+) -> Vec<i32> {
+    let mut places = Vec::with_capacity(stack * documents * longest);
+    for trial in 0..stack {
+        let own = &trials[trial % trials.len()];
+        for document in (0..documents).map(|document| own.get(document).cloned().unwrap_or(0..1)) {
+            places.extend((0..longest).map(|chunk| {
+                let chunk = if chunk < document.len() { document.start + chunk } else { document.start };
+                i32::try_from(trial * chunks + chunk).unwrap_or(i32::MAX)
+            }));
+        }
+    }
+    places
 }
 
 #[cfg(all(test, feature = "flex"))]
