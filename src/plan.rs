@@ -9,6 +9,7 @@ mod forecast;
 mod notes;
 mod prefixes;
 mod revision;
+mod sobol;
 mod trials;
 
 pub use contents::{Plan, Removed, Scale};

@@ -38,7 +38,7 @@ use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 pub use inspect::{Inspect, Inspected, Refusal, Wanted};
 pub use problem::{Problem, SpecError};
-pub use sweep::{Domain, Spec, SweptSetting};
+pub use sweep::{Domain, RangeSampler, Spec, SweptSetting};
 pub use text::SpecText;
 
 use crate::{
@@ -139,6 +139,7 @@ fn draft(spec: &SpecText<'_>, findings: &mut Findings) -> Option<(Node, SpecDraf
         chosen: Vec::new(),
         space: Vec::new(),
         samples: 1,
+        sampler: RangeSampler::default(),
         repeats: 1,
         policy: run::read(&mut reader),
         checkpoint_base: reader.base(root.place("search.space.checkpoint")).to_owned(),

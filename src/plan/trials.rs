@@ -4,6 +4,9 @@
 //! times if any swept setting has a range, and each configuration is run `repeats` times. The draws of a cell
 //! are distinct as long as its ranges hold enough values: see [`Draws`].
 //!
+//! With `sampler = "sobol"` the draws of a cell are Sobol points, scrambled by the spec's seed, the cell's grid
+//! values and the name of the setting; a setting's dimension is its place among the ranges of the spec.
+//!
 //! A draw depends on the spec's seed, its cell's grid values, the name of its setting and its number within
 //! the cell; a trial's seed depends on the spec's seed, the trial's own values and its repeat. So another
 //! grid value or another draw leaves every other trial unchanged. Settings of [`settings::UNSEEDED`] are no
@@ -11,10 +14,12 @@
 
 use std::collections::HashSet;
 
+use super::sobol;
 use crate::{
     chance::{Chance, digest},
+    numbers::count_u64,
     settings::{self, Settings, Value},
-    spec::{Domain, Spec, SweptSetting},
+    spec::{Domain, RangeSampler, Spec, SweptSetting},
     trial::{Params, Trial, TrialId},
 };
 
@@ -165,15 +170,58 @@ impl<'a> Draws<'a> {
             let fixed =
                 self.cell.iter().find(|(name, _)| *name == swept.name).map(|(_, value)| value.clone());
             fixed.unwrap_or_else(|| {
-                let (seed, draw) = (self.spec.seed.to_string(), draw.to_string());
-                let again = attempt.again.to_string();
-                let parts = ["draw", &seed, &self.seeded, &swept.name, &draw, "again", &again];
-                let count = if attempt.again == 0 { parts.len() - 2 } else { parts.len() };
-                let mut chance = Chance::new(parts.split_at(count).0);
-                as_setting(&swept.name, drawn(&swept.domain, attempt.digits, &mut chance))
+                let drawn = drawn(&swept.domain, attempt.digits, &mut self.source(swept, draw, attempt));
+                as_setting(&swept.name, drawn)
             })
         };
         Params(self.spec.space.iter().map(|swept| (swept.name.clone(), value(swept))).collect())
+    }
+
+    /// Where the number of draw `draw` for `swept` comes from.
+    fn source(&self, swept: &SweptSetting, draw: u32, attempt: Attempt) -> DrawSource {
+        let seed = self.spec.seed.to_string();
+        let mut ranges = self.spec.space.iter().filter(|swept| swept.domain.is_range());
+        let dimension = ranges.position(|other| other.name == swept.name).unwrap_or_default();
+        // A draw that is made again, since only whole numbers are drawn, is drawn at random.
+        let is_point = self.spec.sampler == RangeSampler::Sobol && attempt.again == 0;
+        if is_point && dimension < sobol::DIMENSIONS_MAX {
+            let key = ["sobol", &seed, &self.seeded, &swept.name];
+            return DrawSource::Coordinate(sobol::coordinate(dimension, draw, &key));
+        }
+        let (draw, again) = (draw.to_string(), attempt.again.to_string());
+        let parts = ["draw", &seed, &self.seeded, &swept.name, &draw, "again", &again];
+        let count = if attempt.again == 0 { parts.len() - 2 } else { parts.len() };
+        DrawSource::Chance(Box::new(Chance::new(parts.split_at(count).0)))
+    }
+}
+
+/// Where a drawn number comes from.
+enum DrawSource {
+    Chance(Box<Chance>),
+    /// The coordinate of a Sobol point, in [0, 1).
+    Coordinate(f64),
+}
+
+impl DrawSource {
+    /// A number in [0, 1).
+    fn unit(&mut self) -> f64 {
+        match self {
+            Self::Chance(chance) => chance.unit(),
+            Self::Coordinate(unit) => *unit,
+        }
+    }
+
+    /// A whole number below `bound`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a coordinate in [0, 1) times the bound, which the minimum keeps below it"
+    )]
+    fn below(&mut self, bound: u64) -> u64 {
+        match self {
+            Self::Chance(chance) => chance.below(bound),
+            Self::Coordinate(unit) => ((*unit * count_u64(bound)) as u64).min(bound.saturating_sub(1)),
+        }
     }
 }
 
@@ -191,18 +239,18 @@ const DIGITS_MAX: usize = 17 - DIGITS_LOG;
 /// so nothing is lost. Rounding may leave the range by half a unit of the last digit, which the clamp undoes.
 /// Logarithm and exponential come from the `libm` crate: the standard library's results differ in the last bit
 /// between platforms.
-fn drawn(domain: &Domain, more: usize, chance: &mut Chance) -> Value {
+fn drawn(domain: &Domain, more: usize, source: &mut DrawSource) -> Value {
     match *domain {
         Domain::Uniform(low, high) => {
-            Value::Float(rounded(low + (high - low) * chance.unit(), DIGITS + more).clamp(low, high))
+            Value::Float(rounded(low + (high - low) * source.unit(), DIGITS + more).clamp(low, high))
         }
         Domain::LogUniform(low, high) => {
             let (from, to) = (libm::log(low), libm::log(high));
-            let number = libm::exp(from + (to - from) * chance.unit());
+            let number = libm::exp(from + (to - from) * source.unit());
             Value::Float(rounded(number, DIGITS_LOG + more).clamp(low, high))
         }
         Domain::Int(low, high) => {
-            Value::Int(low.saturating_add_unsigned(chance.below(int_values(low, high))))
+            Value::Int(low.saturating_add_unsigned(source.below(int_values(low, high))))
         }
         // Grid values come from the cell and are never drawn; this arm is not reached.
         Domain::Grid(ref values) => values.first().cloned().unwrap_or(Value::Int(0)),

@@ -235,7 +235,7 @@ fn average(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Average> {
 }
 
 /// The value of `choices` whose name the entry gives.
-fn choice<T: Copy>(
+pub(super) fn choice<T: Copy>(
     reader: &mut Reader<'_>,
     entry: &KeyValue,
     choices: &[(&str, T)],

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     document::Node,
     problem::At,
-    sweep::{Spec, SweptSetting},
+    sweep::{RangeSampler, Spec, SweptSetting},
 };
 use crate::{
     data::DataSpec,
@@ -22,6 +22,7 @@ pub(super) struct SpecDraft {
     pub(super) chosen: Vec<Chosen>,
     pub(super) space: Vec<SweptSetting>,
     pub(super) samples: u32,
+    pub(super) sampler: RangeSampler,
     pub(super) repeats: u32,
     pub(super) policy: Policy,
     pub(super) checkpoint_base: PathBuf,
@@ -44,6 +45,7 @@ impl SpecDraft {
             settings: self.settings,
             space: self.space,
             samples: self.samples,
+            sampler: self.sampler,
             repeats: self.repeats,
             policy: self.policy,
             checkpoint_base: self.checkpoint_base,

@@ -30,7 +30,7 @@ pub(super) const DATA: [&str; 12] = [
 ];
 
 /// Keys of `[search]`.
-pub(super) const SEARCH: [&str; 3] = ["samples", "repeats", "space"];
+pub(super) const SEARCH: [&str; 4] = ["samples", "sampler", "repeats", "space"];
 
 /// Each key of `[run]` and `[run.retries]` with its table.
 ///

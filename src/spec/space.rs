@@ -3,12 +3,13 @@
 use serde_json::Value as Json;
 
 use super::{
+    data::choice,
     document::{Content, KeyValue, Node},
     draft::{Chosen, SpecDraft},
     foreign, keys,
     problem::At,
     reader::{Reader, found},
-    sweep::{Domain, SweptSetting},
+    sweep::{Domain, RangeSampler, SweptSetting},
 };
 use crate::{
     nearest::nearest,
@@ -24,13 +25,14 @@ const SAMPLES_MAX: u32 = 10_000;
 /// Seeds for each configuration.
 const REPEATS_MAX: u32 = 1_000;
 
-/// Reads `samples`, `repeats` and the swept settings into `draft`.
+/// Reads `samples`, `sampler`, `repeats` and the swept settings into `draft`.
 pub(super) fn read(reader: &mut Reader<'_>, draft: &mut SpecDraft) {
     let root = reader.root;
     let Some(search) = reader.table(root, "search") else { return };
     reader.refuse_unknown(search, Some("search"), &keys::SEARCH);
     draft.samples = count(reader, search, "samples", SAMPLES_MAX);
     draft.repeats = count(reader, search, "repeats", REPEATS_MAX);
+    draft.sampler = sampler(reader, search);
     let Some(Node { content: Content::Table(entries), .. }) = reader.table(search, "space") else { return };
     for entry in entries {
         let Some(key) = settings::key(&entry.key) else {
@@ -80,6 +82,13 @@ fn count(reader: &mut Reader<'_>, search: &Node, name: &str, max: u32) -> u32 {
         reader.findings.error(entry.node.at, message, help);
     }
     count.unwrap_or(1)
+}
+
+/// How ranges are drawn; at random by default.
+fn sampler(reader: &mut Reader<'_>, search: &Node) -> RangeSampler {
+    let Some(entry) = search.get("sampler") else { return RangeSampler::default() };
+    let help = "\"sobol\" covers the ranges evenly, \"random\" draws each number by itself";
+    choice(reader, entry, &RangeSampler::NAMES, help).unwrap_or_default()
 }
 
 /// Advice for an entry of `[search.space]` that is not a setting.

@@ -25,6 +25,8 @@ pub struct Spec {
     pub space: Vec<SweptSetting>,
     /// Draws for each grid cell, when a swept setting has a range.
     pub samples: u32,
+    /// How ranges are drawn.
+    pub sampler: RangeSampler,
     /// Seeds for each configuration.
     pub repeats: u32,
     /// How the sweep is run.
@@ -62,6 +64,21 @@ pub struct SweptSetting {
     pub name: String,
     /// Its values.
     pub domain: Domain,
+}
+
+/// How ranges are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RangeSampler {
+    /// Each number by itself.
+    #[default]
+    Random,
+    /// Scrambled Sobol points: the draws of a cell cover its ranges evenly.
+    Sobol,
+}
+
+impl RangeSampler {
+    /// Each sampler with its spelling in a spec.
+    pub(super) const NAMES: [(&'static str, Self); 2] = [("random", Self::Random), ("sobol", Self::Sobol)];
 }
 
 /// The values of a swept setting. Bounds are included.

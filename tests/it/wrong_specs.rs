@@ -241,6 +241,7 @@ wrong! {
     a_range_for_a_choice: space("schedule = { uniform = [0.0, 1.0] }");
     an_even_range_for_a_whole_number: space("batch_size = { log_uniform = [8, 64] }");
     a_fraction_in_a_whole_range: space("batch_size = { int = [8, 64.5] }");
+    a_sampler_that_is_unknown: with("[search.space]", "[search]\nsamples = 8\nsampler = \"tpe\"\n[search.space]\nweight_decay = { uniform = [0.0, 0.1] }");
     a_range_without_samples: space("weight_decay = { uniform = [0.0, 0.1] }");
     an_empty_grid: space("dropout = { grid = [] }");
     a_grid_value_out_of_bounds: space("dropout = { grid = [0.1, 1.5, -0.5] }");

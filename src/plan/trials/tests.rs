@@ -23,6 +23,7 @@ pub(in crate::plan) fn spec(space: Vec<(&str, Domain)>) -> Spec {
         settings: Settings::default(),
         space,
         samples: 3,
+        sampler: RangeSampler::Random,
         repeats: 2,
         policy: Policy::default(),
         checkpoint_base: PathBuf::from("/base"),
@@ -258,9 +259,9 @@ proptest! {
         ]);
         spec.seed = seed;
         for draw in 0..20 {
-            let mut chance = Chance::new(&[&draw.to_string()]);
+            let mut source = DrawSource::Chance(Box::new(Chance::new(&[&draw.to_string()])));
             for swept in &spec.space {
-                match (drawn(&swept.domain, more, &mut chance), &swept.domain) {
+                match (drawn(&swept.domain, more, &mut source), &swept.domain) {
                     (Value::Float(float), _) => prop_assert!((low..=high).contains(&float)),
                     (Value::Int(value), _) => prop_assert!((int..=int + width).contains(&value)),
                     (Value::Text(text), _) => prop_assert!(false, "{}", text),
@@ -284,4 +285,47 @@ proptest! {
             prop_assert!(large.contains(&trial));
         }
     }
+}
+
+#[test]
+fn sobol_draws_have_one_in_each_slice_of_every_range() {
+    let mut spec = spec(vec![
+        ("learning_rate", Domain::LogUniform(1e-6, 1e-2)),
+        ("dropout", rates(&[0.1, 0.3])),
+        ("weight_decay", Domain::Uniform(0.0, 0.8)),
+        ("batch_size", Domain::Int(1, 16)),
+    ]);
+    (spec.samples, spec.repeats, spec.sampler) = (16, 1, RangeSampler::Sobol);
+    let trials = trials(&spec);
+    assert_eq!(trials.len(), 32);
+    for cell in trials.chunks(16) {
+        let slices = |of: &dyn Fn(&Settings) -> f64| {
+            let mut slices: Vec<f64> = cell.iter().map(|trial| of(&trial.settings).floor()).collect();
+            slices.sort_unstable_by(f64::total_cmp);
+            slices
+        };
+        let all: Vec<f64> = (0..16_u8).map(f64::from).collect();
+        assert_eq!(slices(&|settings| (settings.learning_rate.log10() + 6.0) * 4.0), all);
+        assert_eq!(slices(&|settings| settings.weight_decay * 20.0), all);
+        let sizes: HashSet<usize> = cell.iter().map(|trial| trial.settings.batch_size).collect();
+        assert_eq!(sizes.len(), 16);
+    }
+}
+
+#[test]
+fn more_sobol_draws_leave_the_first_ones_as_they_are() {
+    let drawn = |samples| {
+        let mut spec = narrow(samples);
+        spec.sampler = RangeSampler::Sobol;
+        trials(&spec).into_iter().map(|trial| trial.params).collect::<Vec<_>>()
+    };
+    assert_eq!(drawn(8), drawn(40)[..8]);
+}
+
+#[test]
+fn sobol_draws_of_few_whole_numbers_are_all_of_them() {
+    let mut spec = spec(vec![("batch_size", Domain::Int(8, 12))]);
+    (spec.samples, spec.repeats, spec.sampler) = (5, 1, RangeSampler::Sobol);
+    let sizes: HashSet<usize> = trials(&spec).iter().map(|trial| trial.settings.batch_size).collect();
+    assert_eq!(sizes.len(), 5);
 }

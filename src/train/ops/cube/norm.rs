@@ -183,8 +183,15 @@ impl BlockSums {
     }
 }
 
+/// mean(g) and mean(g · n) of a row.
+#[derive(CubeType)]
+struct RowMeans {
+    mean: f32,
+    slope: f32,
+}
+
 /// Writes a unit's columns of g = D · after · γ of a row into `scaled`, adds to the sums by gamma and beta, and returns
-/// the unit's parts of Σ g and Σ g · n.
+/// the means over the row.
 #[cube]
 #[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
 fn scale_row(
@@ -199,7 +206,7 @@ fn scale_row(
     #[comptime] width: u32,
     #[comptime] is_masked: bool,
     #[comptime] units: u32,
-) -> (f32, f32) {
+) -> RowMeans {
     let mut sum = f32::new(0.0);
     let mut along = f32::new(0.0);
     for part in 0..comptime!(width.div_ceil(units)) {
@@ -219,7 +226,44 @@ fn scale_row(
             along += value * n;
         }
     }
-    (sum, along)
+    let mean = cube_sum(sum, units) / f32::cast_from(width);
+    sync_cube();
+    let slope = cube_sum(along, units) / f32::cast_from(width);
+    sync_cube();
+    RowMeans { mean, slope }
+}
+
+/// Writes a unit's columns of the gradients of a row by residual and input, and adds to the sums by bias.
+#[cube]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn write_row(
+    normal: &Array<f32>,
+    inverse: &Array<f32>,
+    scaled: &Array<f32>,
+    before: &MaskNumbers,
+    by_input: &mut Array<f32>,
+    by_residual: &mut Array<f32>,
+    sums: &mut BlockSums,
+    means: &RowMeans,
+    row: u32,
+    #[comptime] width: u32,
+    #[comptime] is_masked: bool,
+    #[comptime] units: u32,
+) {
+    for part in 0..comptime!(width.div_ceil(units)) {
+        let column = part * units + UNIT_POS;
+        if column < width && row < inverse.len() as u32 {
+            let number = row * width + column;
+            let mut value = scaled[part as usize] - means.mean - normal[number as usize] * means.slope;
+            value *= inverse[row as usize];
+            by_residual[number as usize] = value;
+            if comptime!(is_masked) {
+                value *= factor(before, number);
+            }
+            by_input[number as usize] = value;
+            sums.bias[part as usize] += value;
+        }
+    }
 }
 
 /// A cube has a block of rows, one after another. `sums` gets the cube's sums of the gradients by bias, gamma and beta.
@@ -251,8 +295,7 @@ fn norm_backward_kernel(
         for offset in 0..block {
             // Rows that are not there have gradients of 0; all units must reach the sums.
             let row = first + offset;
-            let after_masked = comptime!(masked[1]);
-            let (sum, along) = scale_row(
+            let means = scale_row(
                 gamma,
                 normal,
                 gradient,
@@ -262,27 +305,23 @@ fn norm_backward_kernel(
                 row,
                 rows,
                 width,
-                after_masked,
+                comptime!(masked[1]),
                 units,
             );
-            let mean = cube_sum(sum, units) / f32::cast_from(width);
-            sync_cube();
-            let slope = cube_sum(along, units) / f32::cast_from(width);
-            sync_cube();
-            for part in 0..comptime!(width.div_ceil(units)) {
-                let column = part * units + UNIT_POS;
-                if column < width && row < rows {
-                    let number = row * width + column;
-                    let mut value = scaled[part as usize] - mean - normal[number as usize] * slope;
-                    value *= inverse[row as usize];
-                    by_residual[number as usize] = value;
-                    if comptime!(masked[0]) {
-                        value *= factor(before, number);
-                    }
-                    by_input[number as usize] = value;
-                    own.bias[part as usize] += value;
-                }
-            }
+            write_row(
+                normal,
+                inverse,
+                &scaled,
+                before,
+                by_input,
+                by_residual,
+                &mut own,
+                &means,
+                row,
+                width,
+                comptime!(masked[0]),
+                units,
+            );
         }
         own.write(sums, width, units);
     }
