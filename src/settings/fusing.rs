@@ -25,7 +25,8 @@ const OWN: [&str; 13] = [
 
 impl Settings {
     /// What a training with these settings must have in common with others to be trained together with them, on the same
-    /// data and with any seeds: the settings, with every setting that a trial may have for itself at its default. `None`: it is trained alone.
+    /// data and with any seeds: the settings, with every setting that a trial may have for itself at its default. `None`:
+    /// it is trained alone.
     ///
     /// Only trainings of the classifier over a frozen encoder can be trained together.
     #[must_use]
