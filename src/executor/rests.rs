@@ -89,7 +89,8 @@ impl Rests {
         let first = self.limits.rest;
         let last = self.slots.get(&trouble.slot).filter(|rest| now.duration_since(rest.until) < SOON);
         let length = last.map_or(first, |rest| (2 * rest.length).min(REST_MAX.max(first)));
-        self.slots.insert(trouble.slot, Rest { length, until: now + length, is_over: false });
+        let until = self.after_others(trouble.slot, now + length);
+        self.slots.insert(trouble.slot, Rest { length, until, is_over: false });
         let since = *self.since.get_or_insert(now);
         let shortage = Shortage::in_last_words(&trouble.why);
         let give_up = match shortage {
@@ -106,6 +107,21 @@ impl Rests {
         }
         self.announced = Some(now);
         Follows::Warning(warning(trouble, lasted, length, shortage))
+    }
+
+    /// The first moment from `until` on in which no other slot comes back. Slots that came back together would take from
+    /// each other again what there is too little of.
+    fn after_others(&self, slot: Slot, mut until: Instant) -> Instant {
+        let apart = self.limits.rest;
+        let near = |until: Instant| {
+            let others = self.slots.iter().filter(|(other, rest)| **other != slot && !rest.is_over);
+            let others = others.map(|(_, rest)| rest.until);
+            others.filter(|other| *other < until + apart && until < *other + apart).max()
+        };
+        while let Some(other) = near(until) {
+            until = other + apart;
+        }
+        until
     }
 
     /// When the next slot has rested.
@@ -193,6 +209,17 @@ mod tests {
         rests.begin(&full_table(1), now + SECOND);
         assert_eq!(rests.take_rested(now + 2 * SECOND), [Slot(1)]);
         assert_eq!(rests.take_rested(now + 3 * SECOND), [Slot(0)]);
+    }
+
+    #[test]
+    fn slots_that_rest_at_the_same_time_come_back_one_after_another() {
+        let mut rests = Rests::new(LIMITS);
+        let now = Instant::now();
+        (0..3).for_each(|slot| _ = rests.begin(&full_table(slot), now));
+        for (seconds, slot) in (1..).zip(0..3) {
+            assert_eq!(rests.next(), Some(now + seconds * SECOND));
+            assert_eq!(rests.take_rested(now + seconds * SECOND), [Slot(slot)]);
+        }
     }
 
     #[test]
