@@ -232,7 +232,7 @@ mod tests {
         assert!(text.starts_with(begin) && text.contains("ulimit -u") && text.contains("Ctrl-C"), "{text}");
         assert_eq!(rests.begin(&full_table(1), now), Follows::Nothing);
         assert_eq!(rests.on_work(), None, "slots rest still");
-        rests.take_rested(now + SECOND);
+        rests.take_rested(now + 2 * SECOND);
         assert!(rests.on_work().is_some());
         assert_eq!(rests.on_work(), None);
     }
