@@ -89,7 +89,7 @@ impl Rests {
         let first = self.limits.rest;
         let last = self.slots.get(&trouble.slot).filter(|rest| now.duration_since(rest.until) < SOON);
         let length = last.map_or(first, |rest| (2 * rest.length).min(REST_MAX.max(first)));
-        let until = self.after_others(trouble.slot, now + length);
+        let until = if last.is_some() { self.after_others(trouble.slot, now + length) } else { now + length };
         self.slots.insert(trouble.slot, Rest { length, until, is_over: false });
         let since = *self.since.get_or_insert(now);
         let shortage = Shortage::in_last_words(&trouble.why);
@@ -109,8 +109,8 @@ impl Rests {
         Follows::Warning(warning(trouble, lasted, length, shortage))
     }
 
-    /// The first moment from `until` on in which no other slot comes back. Slots that came back together would take from
-    /// each other again what there is too little of.
+    /// The first moment from `until` on in which no other slot comes back. Slots that come back together again and again
+    /// take from each other what there is too little of.
     fn after_others(&self, slot: Slot, mut until: Instant) -> Instant {
         let apart = self.limits.rest;
         let near = |until: Instant| {
@@ -212,13 +212,16 @@ mod tests {
     }
 
     #[test]
-    fn slots_that_rest_at_the_same_time_come_back_one_after_another() {
+    fn slots_that_rest_again_at_the_same_time_come_back_one_after_another() {
         let mut rests = Rests::new(LIMITS);
         let now = Instant::now();
         (0..3).for_each(|slot| _ = rests.begin(&full_table(slot), now));
-        for (seconds, slot) in (1..).zip(0..3) {
-            assert_eq!(rests.next(), Some(now + seconds * SECOND));
-            assert_eq!(rests.take_rested(now + seconds * SECOND), [Slot(slot)]);
+        let again = now + SECOND;
+        assert_eq!(rests.take_rested(again), [0, 1, 2].map(Slot));
+        (0..3).for_each(|slot| _ = rests.begin(&full_table(slot), again));
+        for (seconds, slot) in (2..).zip(0..3) {
+            assert_eq!(rests.next(), Some(again + seconds * SECOND));
+            assert_eq!(rests.take_rested(again + seconds * SECOND), [Slot(slot)]);
         }
     }
 
@@ -232,7 +235,7 @@ mod tests {
         assert!(text.starts_with(begin) && text.contains("ulimit -u") && text.contains("Ctrl-C"), "{text}");
         assert_eq!(rests.begin(&full_table(1), now), Follows::Nothing);
         assert_eq!(rests.on_work(), None, "slots rest still");
-        rests.take_rested(now + 2 * SECOND);
+        rests.take_rested(now + SECOND);
         assert!(rests.on_work().is_some());
         assert_eq!(rests.on_work(), None);
     }
