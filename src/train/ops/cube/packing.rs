@@ -75,6 +75,26 @@ pub(super) struct Sizes {
     pub(super) size: usize,
 }
 
+/// Where an element of the padded form stands in the packed one.
+#[derive(CubeType)]
+struct Packed {
+    row: u32,
+    /// The column within a row of `heads · size`.
+    column: u32,
+    /// Whether the element is of a token; padding has no row.
+    is_token: bool,
+}
+
+#[cube]
+fn packed_place(place: u32, starts: &Array<u32>, heads: u32, size: u32, longest: u32) -> Packed {
+    let token = (place / size) % longest;
+    let head = (place / (size * longest)) % heads;
+    let sequence = place / (size * longest * heads);
+    let start = starts[sequence as usize];
+    let length = starts[(sequence + 1u32) as usize] - start;
+    Packed { row: start + token, column: head * size + place % size, is_token: token < length }
+}
+
 /// One unit has one element of the padded form.
 #[cube(launch)]
 #[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
@@ -92,20 +112,14 @@ fn split_kernel(
 ) {
     let index = ABSOLUTE_POS;
     if index < queries.len() {
-        let place = index as u32;
-        let element = place % size;
-        let token = (place / size) % longest;
-        let head = (place / (size * longest)) % heads;
-        let sequence = place / (size * longest * heads);
-        let start = starts[sequence as usize];
-        let length = starts[(sequence + 1u32) as usize] - start;
+        let place = packed_place(index as u32, starts, heads, size, longest);
         let mut query = f32::new(0.0);
         let mut key = f32::new(0.0);
         let mut value = f32::new(0.0);
-        if token < length {
+        if place.is_token {
             let width = heads * size;
-            let column = head * size + element;
-            let first = (start + token) * (3u32 * width) + column;
+            let column = place.column;
+            let first = place.row * (3u32 * width) + column;
             query = (projected[first as usize] + bias[column as usize]) * scale;
             key = projected[(first + width) as usize] + bias[(column + width) as usize];
             value = projected[(first + 2u32 * width) as usize] + bias[(column + 2u32 * width) as usize];
@@ -163,15 +177,10 @@ fn join_kernel(
 ) {
     let index = ABSOLUTE_POS;
     if index < by_queries.len() {
-        let place = index as u32;
-        let element = place % size;
-        let token = (place / size) % longest;
-        let head = (place / (size * longest)) % heads;
-        let sequence = place / (size * longest * heads);
-        let start = starts[sequence as usize];
-        if token < starts[(sequence + 1u32) as usize] - start {
+        let place = packed_place(index as u32, starts, heads, size, longest);
+        if place.is_token {
             let width = heads * size;
-            let first = (start + token) * (3u32 * width) + head * size + element;
+            let first = place.row * (3u32 * width) + place.column;
             joined[first as usize] = by_queries[index] * scale;
             joined[(first + width) as usize] = by_keys[index];
             joined[(first + 2u32 * width) as usize] = by_values[index];
@@ -218,15 +227,10 @@ fn pad_kernel(
 ) {
     let index = ABSOLUTE_POS;
     if index < padded.len() {
-        let place = index as u32;
-        let element = place % size;
-        let token = (place / size) % longest;
-        let head = (place / (size * longest)) % heads;
-        let sequence = place / (size * longest * heads);
-        let start = starts[sequence as usize];
+        let place = packed_place(index as u32, starts, heads, size, longest);
         let mut value = f32::new(0.0);
-        if token < starts[(sequence + 1u32) as usize] - start {
-            value = packed[((start + token) * heads * size + head * size + element) as usize];
+        if place.is_token {
+            value = packed[(place.row * heads * size + place.column) as usize];
         }
         padded[index] = value;
     }
@@ -267,14 +271,9 @@ fn pack_kernel(
 ) {
     let index = ABSOLUTE_POS;
     if index < padded.len() {
-        let place = index as u32;
-        let element = place % size;
-        let token = (place / size) % longest;
-        let head = (place / (size * longest)) % heads;
-        let sequence = place / (size * longest * heads);
-        let start = starts[sequence as usize];
-        if token < starts[(sequence + 1u32) as usize] - start {
-            packed[((start + token) * heads * size + head * size + element) as usize] = padded[index];
+        let place = packed_place(index as u32, starts, heads, size, longest);
+        if place.is_token {
+            packed[(place.row * heads * size + place.column) as usize] = padded[index];
         }
     }
 }
