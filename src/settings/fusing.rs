@@ -1,9 +1,6 @@
 //! When trials can be trained together, as one model with a leading axis of trials.
 
-use super::{
-    fields::{Freeze, Settings},
-    keys::KEYS,
-};
+use super::{fields::Settings, keys::KEYS};
 
 /// The settings in which trials that are trained together may differ: numbers and choices that each of them uses for
 /// itself, and that change neither a shape nor which steps there are.
@@ -27,13 +24,8 @@ impl Settings {
     /// What a training with these settings must have in common with others to be trained together with them, on the same
     /// data and with any seeds: the settings, with every setting that a trial may have for itself at its default. `None`:
     /// it is trained alone.
-    ///
-    /// Only trainings of the classifier over a frozen encoder can be trained together.
     #[must_use]
     pub fn fusible(&self) -> Option<Self> {
-        if self.freeze != Freeze::Encoder {
-            return None;
-        }
         let (default, mut shape) = (Self::default(), self.clone());
         for key in KEYS.iter().filter(|key| OWN.contains(&key.name)) {
             (key.set)(&mut shape, &key.get(&default))?;
@@ -45,28 +37,28 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Freeze;
 
-    fn frozen() -> Settings {
-        Settings { freeze: Freeze::Encoder, ..Settings::default() }
-    }
+    const FREEZES: [Freeze; 3] = [Freeze::Encoder, Freeze::Layers(1), Freeze::Layers(0)];
 
     #[test]
     fn trainings_that_differ_in_settings_of_their_own_can_be_trained_together() {
-        for key in KEYS.iter().filter(|key| OWN.contains(&key.name)) {
-            assert_eq!(key.another(&frozen()).fusible(), frozen().fusible(), "{}", key.name);
+        for freeze in FREEZES {
+            let settings = Settings { freeze, ..Settings::default() };
+            for key in KEYS.iter().filter(|key| OWN.contains(&key.name)) {
+                assert_eq!(key.another(&settings).fusible(), settings.fusible(), "{}", key.name);
+            }
         }
     }
 
     #[test]
     fn trainings_that_differ_in_any_other_setting_cannot() {
-        assert!(frozen().fusible().is_some());
-        for key in KEYS.iter().filter(|key| !OWN.contains(&key.name)) {
-            assert_ne!(key.another(&frozen()).fusible(), frozen().fusible(), "{}", key.name);
+        for freeze in FREEZES {
+            let settings = Settings { freeze, ..Settings::default() };
+            assert!(settings.fusible().is_some());
+            for key in KEYS.iter().filter(|key| !OWN.contains(&key.name)) {
+                assert_ne!(key.another(&settings).fusible(), settings.fusible(), "{}", key.name);
+            }
         }
-    }
-
-    #[test]
-    fn a_training_of_an_encoder_is_trained_alone() {
-        assert_eq!(Settings::default().fusible(), None);
     }
 }

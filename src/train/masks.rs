@@ -5,7 +5,11 @@
 //! trial needs no saved generator, and a backward pass computes masks again instead of
 //! keeping them.
 
-use std::cell::Cell;
+use std::{
+    any::Any,
+    cell::Cell,
+    sync::{Arc, OnceLock},
+};
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
@@ -13,12 +17,38 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 /// "Fast splittable pseudorandom number generators", OOPSLA 2014).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The dropout of one forward pass: one [`Dropout`] for each place in the model, in the order of the pass.
+/// The dropout of one forward pass: one [`Drops`] for each place in the model, in the order of the pass.
 pub(crate) struct Masks {
-    rate: f64,
-    key: u64,
+    pass: Arc<PassMasks>,
     /// The number of the next place.
     place: Cell<u64>,
+}
+
+/// What the masks of a pass over one trial's batch begin with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TrialMasks {
+    /// In \[0, 1).
+    pub(crate) rate: f64,
+    pub(crate) key: u64,
+}
+
+/// What the masks of a pass begin with, by trial.
+#[derive(Debug)]
+pub(crate) struct PassMasks {
+    trials: Vec<TrialMasks>,
+    /// What a backend keeps in its device's memory of this; it is made and read by that backend alone.
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "only GPUs keep something")
+    )]
+    pub(crate) on_device: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Dropout at one place of a model, for each of the trials that are computed side by side.
+#[derive(Clone, Debug)]
+pub(crate) struct Drops {
+    pass: Arc<PassMasks>,
+    place: u64,
 }
 
 /// Dropout at one place of the model.
@@ -31,18 +61,6 @@ pub(crate) struct Dropout {
     key: u64,
 }
 
-/// The numbers that a device computes a mask from, in words of 32 bits.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DeviceMask {
-    pub(crate) key_low: u32,
-    pub(crate) key_high: u32,
-    /// An element whose random bits are below this number is dropped.
-    pub(crate) threshold: u32,
-    /// The factor of the others.
-    pub(crate) scale: f32,
-}
-
 /// The output function of `SplitMix64`: a bijection whose output bits each depend on all input bits.
 pub(crate) const fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -52,24 +70,81 @@ pub(crate) const fn mix(value: u64) -> u64 {
 
 /// Combines several numbers into one key. Their order matters.
 pub(crate) fn key(parts: &[u64]) -> u64 {
-    parts.iter().fold(0, |key, &part| mix(key.wrapping_add(GOLDEN) ^ mix(part.wrapping_add(GOLDEN))))
+    parts.iter().fold(0, |key, &part| mix(key.wrapping_add(GOLDEN) ^ scattered(part)))
+}
+
+/// What a number is in [`key`].
+const fn scattered(part: u64) -> u64 {
+    mix(part.wrapping_add(GOLDEN))
 }
 
 impl Masks {
     /// No dropout: inference.
-    pub(crate) const fn off() -> Self {
-        Self { rate: 0.0, key: 0, place: Cell::new(0) }
+    pub(crate) fn off() -> Self {
+        Self::new(0.0, 0)
     }
 
     /// Dropout at `rate`, in \[0, 1), with masks from `key`.
-    pub(crate) const fn new(rate: f64, key: u64) -> Self {
-        Self { rate, key, place: Cell::new(0) }
+    pub(crate) fn new(rate: f64, key: u64) -> Self {
+        Self::side_by_side(vec![TrialMasks { rate, key }])
+    }
+
+    /// The dropout of a pass over the batches of several trials.
+    pub(crate) fn side_by_side(trials: Vec<TrialMasks>) -> Self {
+        Self { pass: Arc::new(PassMasks { trials, on_device: OnceLock::new() }), place: Cell::new(0) }
     }
 
     /// The dropout at the next place.
-    pub(crate) fn next(&self) -> Dropout {
+    pub(crate) fn next(&self) -> Drops {
         let place = self.place.replace(self.place.get() + 1);
-        Dropout { rate: self.rate, key: key(&[self.key, place]) }
+        Drops { pass: self.pass.clone(), place }
+    }
+}
+
+impl Drops {
+    /// No dropout.
+    pub(crate) fn off() -> Self {
+        Masks::off().next()
+    }
+
+    /// Whether the dropout changes no element.
+    pub(crate) fn is_off(&self) -> bool {
+        self.pass.trials.iter().all(|trial| trial.rate <= 0.0)
+    }
+
+    /// The dropout of the only trial, or of the first one.
+    pub(crate) fn alone(&self) -> Dropout {
+        self.pass
+            .trials
+            .first()
+            .map_or(Dropout::off(), |trial| Dropout { rate: trial.rate, key: key(&[trial.key, self.place]) })
+    }
+
+    /// The number of trials.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) fn trials(&self) -> usize {
+        self.pass.trials.len()
+    }
+
+    /// Which masks the pass has, and where in the pass this is: the key of a trial's mask follows from the key of its
+    /// pass by [`key`] and this number.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) fn parts(&self) -> (&PassMasks, u64) {
+        (&self.pass, scattered(self.place))
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl PassMasks {
+    /// By trial four words, from which a device computes its masks: the low and the high word of the key of the pass, the
+    /// number below which an element is dropped, and the bits of the factor of the others.
+    #[expect(clippy::cast_possible_truncation, reason = "the low word")]
+    pub(crate) fn words(&self) -> Vec<u32> {
+        let words = |trial: &TrialMasks| {
+            let (key, own) = (key(&[trial.key]), Dropout { rate: trial.rate, key: 0 });
+            [key as u32, (key >> 32) as u32, own.threshold(), own.scale().to_bits()]
+        };
+        self.trials.iter().flat_map(words).collect()
     }
 }
 
@@ -115,18 +190,6 @@ impl Dropout {
             }
         }
         tensor.mul(Tensor::from_data(TensorData::new(mask, shape), &device))
-    }
-
-    /// What a device computes the mask from.
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    #[expect(clippy::cast_possible_truncation, reason = "the low word")]
-    pub(crate) fn device_mask(self) -> DeviceMask {
-        DeviceMask {
-            key_low: self.key as u32,
-            key_high: (self.key >> 32) as u32,
-            threshold: self.threshold(),
-            scale: self.scale(),
-        }
     }
 
     /// The number below which an element's 32 random bits zero the element: `rate` times 2³², rounded down.

@@ -192,7 +192,7 @@ fn thirty_steps_of_adamw_follow_pytorch() {
             let mut gradients = Gradients::new();
             gradients.add(&model, loss.backward());
             let clipping = Clipping::Host((1.0 / (gradients.norm() + 1e-6)).min(1.0));
-            model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
+            model = optimizer.step(model, gradients, &[rate.at(step as u64)], clipping);
         }
     }
 }

@@ -4,6 +4,7 @@ mod activation_store;
 #[cfg(all(test, feature = "flex"))]
 mod changed_entries;
 mod clock;
+mod device_step;
 mod evaluate;
 mod frozen;
 mod fusion;
@@ -12,6 +13,7 @@ mod persist;
 mod predictor;
 mod running_trial;
 mod saving;
+mod side_by_side;
 mod step;
 pub(super) mod trainer;
 mod trial;

@@ -11,9 +11,10 @@
 //! m and v begin at 0; the divisions by 1 − βᵗ take away their bias towards it. The decay is
 //! decoupled: it is not a part of g and so not divided by √v. Biases and LayerNorm do not
 //! decay. Where tensors live in this process's memory the update is one loop over each
-//! parameter; elsewhere it is tensor operations.
+//! parameter; on a device it is one kernel for each, for all trials that are trained together
+//! (`stacked`): each of them has its own numbers.
 
-pub(crate) mod stacked;
+mod stacked;
 
 use std::{
     borrow::Cow,
@@ -25,6 +26,7 @@ use burn::{
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 
+use self::stacked::NumbersTable;
 use super::{
     flat_tensor::{DeviceTensor, FlatTensor},
     gradients::Gradients,
@@ -51,19 +53,40 @@ const EPSILON: f64 = 1e-8;
 /// model.
 pub(crate) type Moments<'a> = BTreeMap<Cow<'a, str>, [Cow<'a, [f32]>; 2]>;
 
+/// Why a factor of clipping lies where the gradients lie.
+const CLIPPED_WHERE_THEY_LIE: &str = "the factor of clipping is computed from the gradients, where they lie";
+
 /// The optimiser's state.
 pub(crate) struct AdamW<B: AutodiffBackend> {
     moments: HashMap<String, [FlatTensor<B>; 2]>,
     /// By row of the word embeddings: whether the row has had a gradient. The moments of the other rows are zero.
     touched: Vec<bool>,
+    /// What each trial has for itself: one, or on a device those that are trained together.
+    trials: Vec<TrialNumbers>,
+}
+
+/// What the updates of one trial are computed from.
+#[derive(Clone, Copy)]
+struct TrialNumbers {
+    /// The updates until now.
     steps: i32,
     weight_decay: f64,
     rates: RateFactors,
 }
 
+impl TrialNumbers {
+    /// The next update of the parameter `name`, where the schedule gives the learning rate `rate`.
+    fn update(&self, name: &str, rate: f64) -> Update {
+        let update = Update::new(rate * self.rates.of(name), self.steps);
+        let decay = if decays(name) { update.rate * self.weight_decay } else { 0.0 };
+        Update { decay, ..update }
+    }
+}
+
 impl<B: Compute> AdamW<B> {
     pub(crate) fn new(weight_decay: f64, rates: RateFactors) -> Self {
-        Self { moments: HashMap::new(), touched: Vec::new(), steps: 0, weight_decay, rates }
+        let trials = vec![TrialNumbers { steps: 0, weight_decay, rates }];
+        Self { moments: HashMap::new(), touched: Vec::new(), trials }
     }
 
     /// The moments, and the number of updates that they have had: all of the state that a resumed trial needs.
@@ -71,28 +94,32 @@ impl<B: Compute> AdamW<B> {
         let moments = self.moments.iter().map(|(name, [first, second])| {
             (Cow::Borrowed(name.as_str()), [first.on_host(), second.on_host()])
         });
-        (moments.collect(), self.steps)
+        (moments.collect(), self.trials[0].steps)
     }
 
     /// Replaces the state by `moments` that have had `updates` updates.
     pub(crate) fn resume(&mut self, moments: Moments<'static>, updates: i32) {
-        self.steps = updates;
+        self.trials[0].steps = updates;
         self.touched = Vec::new();
         let flat = |values: Cow<'static, [f32]>| FlatTensor::Host(values.into_owned());
         self.moments = moments.into_iter().map(|(name, pair)| (name.into_owned(), pair.map(flat))).collect();
     }
 
-    /// Makes one step at the learning rate `rate`, with `gradients` times the factor of `clipping`.
+    /// Makes one step at the learning rates `rates`, by trial, with `gradients` times the factor of `clipping`.
     pub(crate) fn step(
         &mut self,
         model: Classifier<B>,
         gradients: Gradients<B>,
-        rate: f64,
+        rates: &[f64],
         clipping: Clipping<B>,
     ) -> Classifier<B> {
-        self.steps += 1;
-        let update = Update::new(rate, self.steps);
-        model.map(&mut Apply { path: ParameterPath::default(), optimizer: self, gradients, clipping, update })
+        self.trials.iter_mut().for_each(|trial| trial.steps += 1);
+        let numbers = match &clipping {
+            Clipping::Host(_) => None,
+            Clipping::Device(tensor) => Some(self.numbers(&gradients, rates, &tensor.device())),
+        };
+        let path = ParameterPath::default();
+        model.map(&mut Apply { path, optimizer: self, gradients, clipping, rate: rates[0], numbers })
     }
 }
 
@@ -100,25 +127,8 @@ impl<B: Compute> AdamW<B> {
 pub(crate) enum Clipping<B: AutodiffBackend> {
     /// The factor.
     Host(f64),
-    /// The norm, the factor and another number; see [`crate::train::ops::fused::Fused::clipping`].
+    /// By trial the norm, the factor and another number; see [`crate::train::ops::fused::Fused::clipping`].
     Device(DeviceTensor<B>),
-}
-
-impl<B: AutodiffBackend> Clipping<B> {
-    fn on_host(&self) -> f64 {
-        match self {
-            Self::Host(factor) => *factor,
-            Self::Device(tensor) => f64::from(values(tensor.clone())[1]),
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-    fn on_device(&self, device: &B::Device) -> DeviceTensor<B> {
-        match self {
-            Self::Host(factor) => Tensor::from_data([0.0, *factor as f32, 0.0], device),
-            Self::Device(tensor) => tensor.clone(),
-        }
-    }
 }
 
 /// The numbers of one update.
@@ -158,17 +168,13 @@ struct Apply<'a, B: AutodiffBackend> {
     optimizer: &'a mut AdamW<B>,
     gradients: Gradients<B>,
     clipping: Clipping<B>,
-    update: Update,
+    /// The learning rate of the only trial.
+    rate: f64,
+    /// The numbers of all trials, where the update is made on a device.
+    numbers: Option<NumbersTable<B::InnerBackend>>,
 }
 
 impl<B: Compute> Apply<'_, B> {
-    /// The update of the parameter `name`.
-    fn update(&self, name: &str) -> Update {
-        let rate = self.update.rate * self.optimizer.rates.of(name);
-        let decay = if decays(name) { rate * self.optimizer.weight_decay } else { 0.0 };
-        Update { rate, decay, ..self.update }
-    }
-
     /// Updates `values` by `gradient`, or by `rows` where there are any, in this process's memory.
     fn on_host(
         &mut self,
@@ -177,7 +183,8 @@ impl<B: Compute> Apply<'_, B> {
         gradient: &[f32],
         rows: &BTreeMap<u32, Vec<f32>>,
     ) {
-        let (update, scale) = (self.update(&name), self.clipping.on_host());
+        let update = self.optimizer.trials[0].update(&name, self.rate);
+        let Clipping::Host(scale) = self.clipping else { unreachable!("{CLIPPED_WHERE_THEY_LIE}") };
         let touched = &mut self.optimizer.touched;
         let moments = self.optimizer.moments.entry(name).or_insert_with(|| {
             if let Some(row) = rows.values().next() {
@@ -203,7 +210,11 @@ impl<B: Compute> Apply<'_, B> {
         value: DeviceTensor<B>,
         gradient: DeviceTensor<B>,
     ) -> DeviceTensor<B> {
-        let (numbers, device) = (self.update(&name).numbers(), value.device());
+        let device = value.device();
+        let (Clipping::Device(clipping), Some(numbers)) = (&self.clipping, &self.numbers) else {
+            unreachable!("{CLIPPED_WHERE_THEY_LIE}")
+        };
+        let numbers = numbers.of(&name);
         let moments = self.optimizer.moments.remove(&name);
         let moments = moments.unwrap_or_else(|| [0, 1].map(|_| FlatTensor::Device(gradient.zeros_like())));
         let moments = moments.map(|moment| match moment {
@@ -211,7 +222,7 @@ impl<B: Compute> Apply<'_, B> {
             FlatTensor::Host(values) => Tensor::from_data(TensorData::from(values.as_slice()), &device),
         });
         let tensors = AdamWTensors { value, gradient, moments };
-        let updated = B::InnerBackend::adamw(tensors, self.clipping.on_device(&device), numbers);
+        let updated = B::InnerBackend::adamw(tensors, clipping.clone(), numbers);
         self.optimizer.moments.insert(name, updated.moments.map(FlatTensor::Device));
         updated.value
     }

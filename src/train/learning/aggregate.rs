@@ -4,7 +4,17 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::{numbers::small_count, settings::Aggregate, train::ops::fused::Fused};
+use crate::{
+    numbers::small_count,
+    settings::Aggregate,
+    train::{
+        encoder::model::batch::BatchSize,
+        ops::{
+            fused::Fused,
+            inputs::{NO_ROW, RowIds},
+        },
+    },
+};
 
 /// Computes the logits of each document, `[documents, classes]`, from the logits of chunks, `[chunks, classes]`.
 ///
@@ -50,65 +60,77 @@ pub(crate) fn aggregate<B: Fused>(
     }
 }
 
-/// As [`aggregate`], for several trials at once: from `[trials, chunks, classes]` to `[trials, documents, classes]`.
-///
-/// `trials`: by trial the ranges of its documents' chunks; one list where all trials have the same. A trial may have
-/// fewer chunks and documents than others: what stands in the place of its missing documents means nothing.
-pub(crate) fn aggregate_stacked<B: Fused>(
-    logits: Tensor<B, 3>,
-    trials: &[Vec<Range<usize>>],
-    aggregate: Aggregate,
-) -> Tensor<B, 3> {
-    let [stack, chunks, classes] = logits.dims();
-    let documents = trials.iter().map(Vec::len).max().unwrap_or(0);
-    let is_one_each =
-        |own: &Vec<Range<usize>>| own.iter().enumerate().all(|(row, own)| *own == (row..row + 1));
-    if documents == chunks && trials.iter().all(is_one_each) {
-        return logits;
-    }
-    let device = logits.device();
-    match aggregate {
-        Aggregate::Mean => {
-            let mut shares = vec![0.0_f32; trials.len() * documents * chunks];
-            for (own, shares) in trials.iter().zip(shares.chunks_exact_mut(documents * chunks)) {
-                for (document, row) in own.iter().zip(shares.chunks_exact_mut(chunks)) {
-                    row[document.clone()].fill(1.0 / small_count(document.len()));
-                }
-            }
-            let shares = TensorData::new(shares, [trials.len(), documents, chunks]);
-            let shares = Tensor::<B, 3>::from_data(shares, &device);
-            let shares = if trials.len() < stack { shares.repeat_dim(0, stack) } else { shares };
-            B::multiply(shares, logits)
-        }
-        Aggregate::Max => {
-            let longest = trials.iter().flatten().map(Range::len).max().unwrap_or(0);
-            let places = chunk_places(trials, [stack, documents, chunks], longest);
-            let places = Tensor::<B, 1, Int>::from_data(TensorData::from(places.as_slice()), &device);
-            let each = logits.reshape([stack * chunks, classes]).select(0, places);
-            let each = each.reshape([stack * documents, longest, classes]).max_dim(1);
-            each.reshape([stack, documents, classes])
-        }
-    }
+/// The ranges of the chunks of each trial's documents, among those of its part of a batch of several trials.
+pub(crate) struct DocumentChunks {
+    trials: Vec<Vec<Range<usize>>>,
+    /// Chunks of each trial, of which its own come first.
+    chunks: usize,
 }
 
-/// The rows of `[trials · chunks, classes]` that hold the chunks of each document, `[trials · documents · longest]`, with the
-/// first chunk again where a document has fewer chunks than `longest`.
-fn chunk_places(
-    trials: &[Vec<Range<usize>>],
-    [stack, documents, chunks]: [usize; 3],
-    longest: usize,
-) -> Vec<i32> {
-    let mut places = Vec::with_capacity(stack * documents * longest);
-    for trial in 0..stack {
-        let own = &trials[trial % trials.len()];
-        for document in (0..documents).map(|document| own.get(document).cloned().unwrap_or(0..1)) {
-            places.extend((0..longest).map(|chunk| {
-                let chunk = if chunk < document.len() { document.start + chunk } else { document.start };
-                i32::try_from(trial * chunks + chunk).unwrap_or(i32::MAX)
-            }));
+impl DocumentChunks {
+    pub(crate) fn new(trials: Vec<Vec<Range<usize>>>, chunks: usize) -> Self {
+        Self { trials, chunks }
+    }
+
+    fn is_one_each(&self) -> bool {
+        let is_one_each =
+            |own: &Vec<Range<usize>>| own.iter().enumerate().all(|(row, own)| *own == (row..row + 1));
+        self.trials.iter().all(is_one_each)
+    }
+
+    /// The number of documents of each trial in what [`Self::aggregate`] returns; the trial's own come first.
+    pub(crate) fn documents(&self) -> usize {
+        if self.is_one_each() {
+            return self.chunks;
+        }
+        BatchSize::holding(0, self.trials.iter().map(Vec::len).max().unwrap_or(0)).chunks
+    }
+
+    /// As [`aggregate`], for all trials: from `[trials · chunks, classes]` to `[trials · documents, classes]`. What stands in
+    /// the place of a document that a trial does not have means nothing.
+    pub(crate) fn aggregate<B: Fused>(&self, logits: Tensor<B, 2>, how: Aggregate) -> Tensor<B, 2> {
+        if self.is_one_each() {
+            return logits;
+        }
+        let (device, [_, classes]) = (logits.device(), logits.dims());
+        let (trials, documents, chunks) = (self.trials.len(), self.documents(), self.chunks);
+        match how {
+            Aggregate::Mean => {
+                let mut shares = vec![0.0_f32; trials * documents * chunks];
+                for (own, shares) in self.trials.iter().zip(shares.chunks_exact_mut(documents * chunks)) {
+                    for (document, row) in own.iter().zip(shares.chunks_exact_mut(chunks)) {
+                        row[document.clone()].fill(1.0 / small_count(document.len()));
+                    }
+                }
+                let shares = TensorData::new(shares, [trials, documents, chunks]);
+                let logits = logits.reshape([trials, chunks, classes]);
+                B::multiply(Tensor::from_data(shares, &device), logits).reshape([trials * documents, classes])
+            }
+            Aggregate::Max => {
+                let longest = self.trials.iter().flatten().map(Range::len).max().unwrap_or(0);
+                let each = B::embedding_rows(logits, &RowIds::new(self.rows(longest), &device), None);
+                let each = each.reshape([trials * documents, longest, classes]);
+                each.max_dim(1).reshape([trials * documents, classes])
+            }
         }
     }
-    places
+
+    /// The rows of `[trials · chunks, classes]` that hold the chunks of each document, `longest` for each document: the
+    /// first chunk comes again where there are fewer.
+    fn rows(&self, longest: usize) -> Vec<u32> {
+        let documents = self.documents();
+        let mut rows = Vec::with_capacity(self.trials.len() * documents * longest);
+        for (trial, own) in self.trials.iter().enumerate() {
+            for document in own {
+                rows.extend((0..longest).map(|chunk| {
+                    let chunk = if chunk < document.len() { document.start + chunk } else { document.start };
+                    u32::try_from(trial * self.chunks + chunk).unwrap_or(NO_ROW)
+                }));
+            }
+            rows.resize((trial + 1) * documents * longest, NO_ROW);
+        }
+        rows
+    }
 }
 
 #[cfg(all(test, feature = "flex"))]

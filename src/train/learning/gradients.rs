@@ -39,11 +39,7 @@ impl<B: Compute> Gradients<B> {
 
     /// Adds the gradients of one backward pass by the parameters that learn.
     pub(crate) fn add(&mut self, model: &Classifier<B>, mut gradients: B::Gradients) {
-        self.take_from(model, &mut gradients);
-    }
-
-    /// As [`Self::add`], from a backward pass through several models: the gradients of the others stay.
-    pub(crate) fn take_from(&mut self, model: &Classifier<B>, gradients: &mut B::Gradients) {
+        let gradients = &mut gradients;
         let mut visitor = Collect { path: ParameterPath::default(), sums: self, gradients };
         model.visit(&mut visitor);
     }
@@ -97,7 +93,7 @@ impl<B: Compute> Gradients<B> {
     pub(crate) fn clipping_on_device(
         &self,
         beside: DeviceTensor<B>,
-        norm_max: f64,
+        norms_max: &[f32],
     ) -> Option<DeviceTensor<B>> {
         let mut names: Vec<&String> = self.by_name.keys().collect();
         // In a fixed order, as below.
@@ -107,7 +103,7 @@ impl<B: Compute> Gradients<B> {
             FlatTensor::Device(tensor) => Some(tensor.clone()),
         };
         let gradients: Option<Vec<_>> = names.into_iter().map(on_device).collect();
-        B::InnerBackend::clipping(gradients?, beside, norm_max)
+        B::InnerBackend::clipping(gradients?, beside, norms_max)
     }
 
     /// The Euclidean norm of all gradients as one vector, as in `torch.nn.utils.clip_grad_norm_`.

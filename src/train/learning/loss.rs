@@ -42,17 +42,12 @@ impl Objective {
 
     /// The loss of `logits`, `[documents, classes]`, against `labels`, summed over documents.
     pub(crate) fn sum<B: Backend>(&self, logits: Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 1> {
-        let targets = self.targets(&logits, labels);
+        let targets = TensorData::new(self.target_values(labels), logits.dims());
+        let targets = Tensor::from_data(targets, &logits.device());
         (activation::log_softmax(logits, 1) * targets).sum()
     }
 
-    /// What ln p is multiplied by in the loss, `[documents, classes]`, on the device of `logits`.
-    pub(crate) fn targets<B: Backend>(&self, logits: &Tensor<B, 2>, labels: &[usize]) -> Tensor<B, 2> {
-        let targets = TensorData::new(self.target_values(labels), logits.dims());
-        Tensor::from_data(targets, &logits.device())
-    }
-
-    /// The same, `[documents · classes]` row by row, in this process's memory.
+    /// What ln p is multiplied by in the loss, `[documents · classes]` row by row.
     pub(crate) fn target_values(&self, labels: &[usize]) -> Vec<f32> {
         let spread = self.smoothing / small_count(self.weights.len());
         let mut targets = Vec::with_capacity(labels.len() * self.weights.len());

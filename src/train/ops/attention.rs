@@ -70,7 +70,7 @@ pub(super) fn attention(mut projected: Vec<f32>, bias: &[f32], attention: &Atten
         let elements = length * length;
         for head in 0..attention.heads {
             let first = firsts[index] + head * elements;
-            let dropout = NumberedDropout { dropout: attention.drop, first };
+            let dropout = NumberedDropout { dropout: attention.drop.alone(), first };
             let head = SequenceHead { width, length, head, size: width / attention.heads, dropout };
             let probabilities = &mut probabilities[head.head * elements..][..elements];
             scratch.forward(head, projected, probabilities, output);
@@ -105,7 +105,7 @@ pub(super) fn attention_backward(
         let elements = length * length;
         for head in 0..attention.heads {
             let first = firsts[index] + head * elements;
-            let dropout = NumberedDropout { dropout: attention.drop, first };
+            let dropout = NumberedDropout { dropout: attention.drop.alone(), first };
             let head = SequenceHead { width, length, head, size: width / attention.heads, dropout };
             let probabilities = &probabilities[first..first + elements];
             scratch.backward(head, place, probabilities, gradient);

@@ -221,7 +221,7 @@ impl<'a> Sequence<'a> {
             sequences: attention.packing.sequences(),
             index,
             first,
-            dropout: NumberedDropout { dropout: attention.drop, first },
+            dropout: NumberedDropout { dropout: attention.drop.alone(), first },
         }
     }
 

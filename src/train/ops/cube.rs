@@ -17,6 +17,7 @@ mod inference;
 mod launch;
 mod loss;
 mod masks;
+mod means;
 mod norm;
 mod optimizer;
 mod packing;

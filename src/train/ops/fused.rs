@@ -1,4 +1,11 @@
 //! The interface of the operations, with the plain form as the default.
+//!
+//! On devices the parameters of several trials may stand one after another in one tensor: matrices `[trials · inputs,
+//! outputs]`, vectors `[trials · width]`, tables `[trials · entries, width]`. Rows then are those of the first trial, of the
+//! second one and so on, as many of each. Shapes tell the number of trials, and nothing of one trial reaches
+//! another. The forms for the processor's memory take one trial.
+
+use std::sync::Arc;
 
 use burn::{
     nn::Linear,
@@ -6,11 +13,11 @@ use burn::{
 };
 
 use super::{
-    inputs::{AdamWNumbers, AdamWTensors, Attention, Norm, RowIds},
+    inputs::{AdamWTensors, Attention, Norm, Packing, RowIds, UpdateNumbers},
     plain,
     row_sink::RowSink,
 };
-use crate::{settings::MatmulPrecision, train::masks::Dropout};
+use crate::{settings::MatmulPrecision, train::masks::Drops};
 
 /// The encoder's operations. Elements of dropout masks are numbered row-major, unless an operation tells otherwise.
 pub(crate) trait Fused: Backend {
@@ -39,7 +46,7 @@ pub(crate) trait Fused: Backend {
         layer.forward(input)
     }
 
-    /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`: `[tokens, width]`. Where the backend can, the gradient
+    /// Rows `ids`, `[tokens]`, of `table`, `[entries, width]`, or of several tables one after another: `[tokens, width]`. Where the backend can, the gradient
     /// goes to `sink` row by row, and the table has no gradient of its own.
     fn embedding_rows(table: Tensor<Self, 2>, ids: &RowIds<Self>, sink: Option<&RowSink>) -> Tensor<Self, 2> {
         let _ = sink;
@@ -47,8 +54,8 @@ pub(crate) trait Fused: Backend {
     }
 
     /// The dropout of a matrix, elements numbered row-major.
-    fn dropout(input: Tensor<Self, 2>, drop: Dropout) -> Tensor<Self, 2> {
-        drop.apply(input)
+    fn dropout(input: Tensor<Self, 2>, drop: &Drops) -> Tensor<Self, 2> {
+        drop.alone().apply(input)
     }
 
     /// GELU(input + bias), exact; `[rows, width]`, `[width]`.
@@ -74,7 +81,7 @@ pub(crate) trait Fused: Backend {
     /// Softmax attention of each sequence's first token over the hidden states themselves, without keys and values.
     ///
     /// `hidden`: `[rows, width]`. `projected_queries`: each head's `Wk q`, the scaled query times the matrix of the
-    /// keys, `[heads · sequences, width]`, head by head. Result, `[heads · sequences, width + 1]`: `Σ p x` over the
+    /// keys, `[heads · sequences, width]`, head by head (and trial by trial around that). Result, `[heads · sequences, width + 1]`: `Σ p x` over the
     /// tokens x of the sequence and `Σ p`, where p are the probabilities, the softmax of `x · (Wk q)`, after dropout.
     fn cls_attention(
         hidden: Tensor<Self, 2>,
@@ -84,21 +91,32 @@ pub(crate) trait Fused: Backend {
         plain::cls_attention(hidden, projected_queries, attention)
     }
 
-    /// Two losses of `logits`, `[documents, classes]`, `[1]` each: Σ `targets` · ln p over documents and classes, which
-    /// has a gradient, and Σ −ln p of the documents' own classes, which has none.
-    fn losses(logits: Tensor<Self, 2>, targets: Tensor<Self, 2>, labels: &[usize]) -> [Tensor<Self, 1>; 2] {
-        plain::losses(logits, targets, labels)
+    /// The mean of each sequence's rows, `[sequences, width]`, from `hidden`, `[rows, width]`; zeros for an empty one.
+    fn sequence_means(hidden: Tensor<Self, 2>, packing: &Arc<Packing>) -> Tensor<Self, 2> {
+        Self::multiply(plain::mean_matrix(packing, &hidden.device()), hidden)
     }
 
-    /// The norm of all `gradients` as one vector, the factor that brings it to at most `norm_max`, which is 1 where
-    /// `norm_max` is 0, and the value of `beside`, which is read with them: `[3]`. `None` without gradients. Nothing
-    /// waits for the device.
+    /// Two losses of `logits`, `[trials · documents, classes]`, `[trials]` each: Σ `targets` · ln p over documents and
+    /// classes, which has a gradient, and Σ −ln p of the documents' own classes, which has none. A document without a label
+    /// has no part in the second one.
+    fn losses(
+        logits: Tensor<Self, 2>,
+        targets: Tensor<Self, 2>,
+        labels: &[Option<usize>],
+        trials: usize,
+    ) -> [Tensor<Self, 1>; 2] {
+        plain::losses(logits, targets, labels, trials)
+    }
+
+    /// By trial the norm of all `gradients` as one vector, the factor that brings it to at most the trial's number of
+    /// `norms_max`, which is 1 where that is 0, and the value of `beside`, which is read with them: `[trials · 3]`.
+    /// `None` without gradients. Nothing waits for the device.
     fn clipping(
         gradients: Vec<Tensor<Self, 1>>,
         beside: Tensor<Self, 1>,
-        norm_max: f64,
+        norms_max: &[f32],
     ) -> Option<Tensor<Self, 1>> {
-        plain::clipping(gradients, beside, norm_max)
+        plain::clipping(gradients, beside, norms_max)
     }
 
     /// The update of one parameter by AdamW. `clipping`: what [`Self::clipping`] has returned. The gradient comes back
@@ -106,7 +124,7 @@ pub(crate) trait Fused: Backend {
     fn adamw(
         tensors: AdamWTensors<Tensor<Self, 1>>,
         clipping: Tensor<Self, 1>,
-        numbers: AdamWNumbers,
+        numbers: UpdateNumbers<Self>,
     ) -> AdamWTensors<Tensor<Self, 1>> {
         plain::adamw(tensors, clipping, numbers)
     }

@@ -7,13 +7,18 @@ use std::{
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-use crate::train::masks::Dropout;
+use crate::train::masks::Drops;
 
 /// Where each sequence of a packed batch stands.
+///
+/// The batches of several trials stand one after another, each with as many rows and as many sequences as the others: a
+/// trial's own rows come first, then rows of no sequence, and behind its own sequences there are empty ones.
 #[derive(Debug)]
 pub(crate) struct Packing {
-    /// The first row of each sequence, and at the end the number of rows.
-    pub(crate) starts: Vec<usize>,
+    /// First row and length of each sequence.
+    places: Vec<(usize, usize)>,
+    rows: usize,
+    trials: usize,
     /// What a backend keeps in its device's memory of this; it is made and read by that backend alone.
     #[cfg_attr(
         not(any(feature = "cuda", feature = "wgpu")),
@@ -23,28 +28,51 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    pub(crate) const fn new(starts: Vec<usize>) -> Self {
-        Self { starts, on_device: OnceLock::new() }
+    /// Sequences of these lengths, one after another.
+    pub(crate) fn new(lengths: impl IntoIterator<Item = usize>) -> Self {
+        let (mut places, mut rows) = (Vec::new(), 0);
+        for length in lengths {
+            places.push((rows, length));
+            rows += length;
+        }
+        Self { places, rows, trials: 1, on_device: OnceLock::new() }
+    }
+
+    /// The sequences of several trials, by their lengths, with `rows` rows and `sequences` sequences for each trial.
+    pub(crate) fn side_by_side(trials: &[Vec<usize>], rows: usize, sequences: usize) -> Self {
+        let mut places = Vec::with_capacity(trials.len() * sequences);
+        for (trial, lengths) in trials.iter().enumerate() {
+            let own = Self::new(lengths.iter().copied());
+            places.extend(own.places.into_iter().map(|(start, length)| (trial * rows + start, length)));
+            places.resize((trial + 1) * sequences, (trial * rows + own.rows, 0));
+        }
+        let (rows, trials) = (rows * trials.len(), trials.len());
+        Self { places, rows, trials, on_device: OnceLock::new() }
     }
 
     /// Number of sequences.
     pub(crate) fn sequences(&self) -> usize {
-        self.starts.len() - 1
+        self.places.len()
     }
 
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.starts.last().copied().unwrap_or(0)
+        self.rows
+    }
+
+    /// Number of trials.
+    pub(crate) fn trials(&self) -> usize {
+        self.trials
     }
 
     /// First row and length of a sequence.
     pub(crate) fn sequence(&self, index: usize) -> (usize, usize) {
-        (self.starts[index], self.starts[index + 1] - self.starts[index])
+        self.places[index]
     }
 
     /// The length of the longest sequence.
     pub(crate) fn longest(&self) -> usize {
-        (0..self.sequences()).map(|index| self.sequence(index).1).max().unwrap_or(0)
+        self.places.iter().map(|place| place.1).max().unwrap_or(0)
     }
 }
 
@@ -54,14 +82,25 @@ pub(crate) struct RowIds<B: Backend> {
     /// `[tokens]`
     pub(crate) on_device: Tensor<B, 1, Int>,
     pub(crate) on_host: Arc<[u32]>,
+    /// The number of tables, of the same size, that stand one after another; each of them is read by the same number of
+    /// tokens, and numbers its rows from 0.
+    pub(crate) tables: usize,
 }
+
+/// In [`RowIds`]: no row. What is read for it is zero. Only batches that are padded have it.
+pub(crate) const NO_ROW: u32 = u32::MAX;
 
 impl<B: Backend> RowIds<B> {
     pub(crate) fn new(ids: Vec<u32>, device: &B::Device) -> Self {
+        Self::of_tables(1, ids, device)
+    }
+
+    pub(crate) fn of_tables(tables: usize, ids: Vec<u32>, device: &B::Device) -> Self {
         let signed: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
         Self {
             on_device: Tensor::from_data(TensorData::from(signed.as_slice()), device),
             on_host: ids.into(),
+            tables,
         }
     }
 }
@@ -74,7 +113,7 @@ pub(crate) struct Attention {
     /// Dropout on the probabilities. Element (sequence, head, query, key) has the number
     /// `first(sequence) + (head · queries + query) · length + key`, where `first` counts the elements
     /// of the sequences before.
-    pub(crate) drop: Dropout,
+    pub(crate) drop: Drops,
 }
 
 impl Attention {
@@ -91,7 +130,7 @@ impl Attention {
 
     /// The number of a sequence's first probability where only the first token of each sequence is a query.
     pub(crate) fn first_cls_element(&self, sequence: usize) -> usize {
-        self.heads * self.packing.starts[sequence]
+        self.heads * self.packing.sequence(sequence).0
     }
 }
 
@@ -110,9 +149,9 @@ pub(crate) struct Norm<B: Backend> {
     /// Added to the variance.
     pub(crate) epsilon: f64,
     /// Dropout on input + bias.
-    pub(crate) before: Dropout,
+    pub(crate) before: Drops,
     /// Dropout on the result.
-    pub(crate) after: Dropout,
+    pub(crate) after: Drops,
 }
 
 /// A parameter with its gradient and its two moments, flat.
@@ -140,4 +179,14 @@ pub(crate) struct AdamWNumbers {
     pub(crate) step_size: f32,
     /// √(1 − β₂ᵗ)
     pub(crate) root: f32,
+}
+
+/// Where the numbers of an update of one parameter stand on the device.
+#[derive(Clone, Debug)]
+pub(crate) struct UpdateNumbers<B: Backend> {
+    /// The numbers of all parameters: of each parameter, by trial, `keep`, `step_size` and `root`.
+    pub(crate) table: Tensor<B, 1>,
+    /// The place of the parameter's first number.
+    pub(crate) first: usize,
+    pub(crate) trials: usize,
 }

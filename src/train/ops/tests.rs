@@ -52,12 +52,8 @@ fn draw() -> Draw {
 }
 
 fn attention_of(rate: f64) -> Attention {
-    let mut starts = vec![0];
-    for length in LENGTHS {
-        starts.push(starts.last().unwrap() + length);
-    }
     let drop = Masks::new(rate, 9).next();
-    Attention { packing: Arc::new(Packing::new(starts)), heads: 3, drop }
+    Attention { packing: Arc::new(Packing::new(LENGTHS)), heads: 3, drop }
 }
 
 fn close(found: &[f32], expected: &[f32], tolerance: f32) {

@@ -113,9 +113,9 @@ fn steps(fixture: &str) -> f32 {
         worst = worst.max((f64::from(loss.clone().into_scalar()) - expected).abs());
         let mut gradients = Gradients::new();
         gradients.add(&model, loss.backward());
-        let clipping = gradients.clipping_on_device(Tensor::zeros([1], &device), 1.0);
+        let clipping = gradients.clipping_on_device(Tensor::zeros([1], &device), &[1.0]);
         let clipping = Clipping::Device(clipping.unwrap());
-        model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
+        model = optimizer.step(model, gradients, &[rate.at(step as u64)], clipping);
     }
     worst as f32
 }

@@ -123,7 +123,7 @@ fn check(models: &Path, name: &str) {
         let mut gradients = Gradients::new();
         gradients.add(&model, loss.backward());
         let clipping = Clipping::Host((1.0 / (gradients.norm() + 1e-6)).min(1.0));
-        model = optimizer.step(model, gradients, rate.at(step as u64), clipping);
+        model = optimizer.step(model, gradients, &[rate.at(step as u64)], clipping);
     }
     say(&format!(
         "{name:<10} hidden states {hidden:.1e}  logits {logits_error:.1e} (alone {alone:.1e})  \

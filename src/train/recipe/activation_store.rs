@@ -161,7 +161,7 @@ impl ActivationStore {
             && let Some(values) = from_cache(encoder, &key, split, cache, go_on)?
         {
             let bytes_max = usize::try_from(cache.bytes_max()).unwrap_or(usize::MAX);
-            return Ok(Some(self.keep(key, Activations { values, width }, KeptIn::Entry { bytes_max })));
+            return Ok(Some(self.keep(key, Activations::new(values, width), KeptIn::Entry { bytes_max })));
         }
         let count = encoder.value_count(split.tokens);
         if count.saturating_mul(size_of::<f32>()) > self.memory_bytes_max {
@@ -174,7 +174,7 @@ impl ActivationStore {
         });
         // Copying cannot fail, so the error is a stop.
         computed.map_err(|_| Stopped)?;
-        Ok(Some(self.keep(key, Activations { values: values.into(), width }, KeptIn::Memory)))
+        Ok(Some(self.keep(key, Activations::new(values.into(), width), KeptIn::Memory)))
     }
 
     /// Adds activations. When they and the known ones have too many bytes together, the known ones go.

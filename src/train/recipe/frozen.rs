@@ -5,7 +5,7 @@
 //! once and kept, in the cache or in this process's memory (`activation_store`). Where there is
 //! no room for them they are computed again in every step, to the same bits.
 
-use std::{ops::Range, rc::Rc};
+use std::{any::Any, cell::OnceCell, ops::Range, rc::Rc};
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -17,7 +17,6 @@ use crate::{
         encoder::model::{batch::Batch, classifier::Classifier},
         masks::Masks,
         ops::{fused::Fused, row_sink::RowSink},
-        tensors::values,
         text::corpus::{Corpus, TokenizedSplit},
     },
 };
@@ -108,14 +107,39 @@ impl FrozenPart {
     }
 }
 
+/// The most bytes of a split's activations that are kept in a device's memory.
+const UPLOADED_BYTES_MAX: usize = 1 << 30;
+
 /// The activations of a frozen part for one split: `[rows, width]`.
 #[derive(Debug)]
 pub(super) struct Activations {
     pub(super) values: Numbers<f32>,
-    pub(super) width: usize,
+    width: usize,
+    /// The same in a device's memory, once it was asked for.
+    on_device: OnceCell<Box<dyn Any>>,
 }
 
 impl Activations {
+    pub(super) fn new(values: Numbers<f32>, width: usize) -> Self {
+        Self { values, width, on_device: OnceCell::new() }
+    }
+
+    /// All rows in the memory of `device`, where they are uploaded once and stay as long as these activations. `None` for
+    /// more than [`UPLOADED_BYTES_MAX`].
+    fn on_device<B: Fused>(&self, device: &B::Device) -> Option<Tensor<B, 2>> {
+        if self.values.len() > UPLOADED_BYTES_MAX / size_of::<f32>() {
+            return None;
+        }
+        let upload = || -> Box<dyn Any> {
+            let rows = self.values.len() / self.width.max(1);
+            Box::new(Tensor::<B, 2>::from_data(
+                TensorData::new(self.values.to_vec(), [rows, self.width]),
+                device,
+            ))
+        };
+        self.on_device.get_or_init(upload).downcast_ref::<Tensor<B, 2>>().cloned()
+    }
+
     /// The rows of `documents`, in order, `[chunks, width]` or `[tokens, width]`.
     fn rows<B: Fused>(
         &self,
@@ -172,6 +196,20 @@ pub(super) struct ForwardPass<'a> {
     pub(super) sink: &'a RowSink,
 }
 
+/// Activations in a device's memory.
+pub(super) struct Uploaded<'a, B: Fused> {
+    kept: &'a Activations,
+    /// `[rows, width]`
+    pub(super) values: Tensor<B, 2>,
+}
+
+impl<B: Fused> Uploaded<'_, B> {
+    /// Whether these are the same activations, not only equal ones.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.kept, other.kept)
+    }
+}
+
 /// The input of the learning part for one split: tokens, or the output of the frozen part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrozenInput<'a> {
@@ -191,28 +229,31 @@ impl<'a> FrozenInput<'a> {
         self.split
     }
 
-    /// The activations of the frozen part for the split, if they are kept.
-    pub(super) const fn kept(self) -> Option<&'a Activations> {
-        self.kept
+    pub(super) const fn part(self) -> FrozenPart {
+        self.part
     }
 
-    /// Appends the activations for the chunks of `documents` to `rows`: those that are kept, or else what `model` returns.
-    pub(super) fn append_rows<B: Fused>(
+    /// The activations for the split in the memory of `device`, where they are kept there.
+    pub(super) fn uploaded<B: Fused>(self, device: &B::Device) -> Option<Uploaded<'a, B>> {
+        let kept = self.kept?;
+        Some(Uploaded { kept, values: kept.on_device(device)? })
+    }
+
+    /// The numbers of the rows of `documents` in the activations.
+    pub(super) fn row_numbers(self, documents: &[usize]) -> impl Iterator<Item = usize> {
+        documents.iter().flat_map(move |&document| self.part.rows(self.split, document))
+    }
+
+    /// The activations for the chunks of `documents`: those that are kept, or else what `model` computes.
+    pub(super) fn activations<B: Fused>(
         self,
         model: impl FnOnce() -> Classifier<B>,
         documents: &[usize],
         device: &B::Device,
-        rows: &mut Vec<f32>,
-    ) {
+    ) -> Tensor<B, 2> {
         match self.kept {
-            Some(kept) => {
-                for &document in documents {
-                    let range = self.part.rows(self.split, document);
-                    rows.extend_from_slice(&kept.values[range.start * kept.width..range.end * kept.width]);
-                }
-            }
-            None if documents.is_empty() => {}
-            None => rows.extend(values(self.part.run(&model(), &self.split.chunks(documents), device))),
+            Some(kept) => kept.rows(self.part, self.split, documents, device),
+            None => self.part.run(&model(), &self.split.chunks(documents), device),
         }
     }
 
@@ -227,10 +268,7 @@ impl<'a> FrozenInput<'a> {
     ) -> Tensor<B, 2> {
         let ForwardPass { masks, sink } = pass;
         let chunks = self.split.chunks(documents);
-        let activations = || match self.kept {
-            Some(kept) => kept.rows(self.part, self.split, documents, device),
-            None => self.part.run(model, &chunks, device),
-        };
+        let activations = || self.activations(|| model.clone(), documents, device);
         match self.part {
             FrozenPart::Nothing => model.forward(&Batch::new(&chunks, device).with_sink(sink), masks),
             FrozenPart::Lower(layers) => {

@@ -1,25 +1,21 @@
-//! Trials over frozen encoders that are trained together, as one model with a leading axis of trials.
+//! Trials of one shape that are trained together, on a device as one model.
 //!
 //! Each trial has its own parameters, moments, order of batches, dropout, learning rate, clipping, early stopping,
-//! figures and checkpoints: all that [`RunningTrial`] and [`Learner`] hold. What is done at once is the
-//! forward and backward pass of a step (`step`), and measuring a split (`measure`). A trial that is over leaves, and
+//! figures and checkpoints: all that [`RunningTrial`] and [`Learner`] hold. A trial that is over leaves, and
 //! the others go on without it. All steps of a pass have the same number: after an interruption those that are
 //! behind go first, until they have caught up.
 //!
-//! In this process's memory the parameters stay with their trials, and are put side by side for each pass. On a
-//! device with a memory of its own, parameters and moments stay side by side (`resident`) and go back to their
-//! trial when it is measured or saved, since each tensor costs a launch there, however small it is.
+//! On a device with a memory of its own, parameters and moments stand side by side (`resident`), and a step of all trials
+//! costs the launches of one. They go back to their trial when it is measured or saved. In this process's memory
+//! launches cost nothing: there each trial makes its own step, to the byte the one that it makes alone.
 
 mod group;
-mod input;
 mod measure;
 mod member;
-mod pass;
 mod resident;
-mod resident_step;
 mod step;
 
-pub(super) use self::{group::Group, member::Member, resident::Parameters};
+pub(super) use self::{group::Group, member::Member};
 #[cfg(doc)]
 use super::{learner::Learner, running_trial::RunningTrial};
 use crate::{
@@ -44,38 +40,56 @@ impl<'a, C: Compute> Group<'a, C> {
             for member in &members {
                 member.trial.clock.share(members.len());
             }
+            if members.iter().any(|member| member.learner.over || member.is_evaluation_due()) {
+                members = self.read_losses(members);
+            }
             members = self.evaluate(members);
             members = self.conclude(members);
             let Some(step) = members.iter().map(|member| member.learner.step).min() else { return };
+            members = self.regroup(members, step);
             let (behind, mut others): (Vec<_>, Vec<_>) =
                 members.into_iter().partition(|member| member.learner.step == step);
-            let stepped = self.step(behind);
-            others.extend(self.each(stepped, Self::after_step));
-            others.sort_by_key(|member| member.place);
+            if !behind.is_empty() {
+                let stepped = self.step(behind);
+                others.extend(self.after_step(stepped));
+                others.sort_by_key(|member| member.place);
+            }
             members = others;
         }
     }
 
-    /// Reports a step, and saves it if it is time or if the trial is to stop.
-    fn after_step(&mut self, member: &mut Member<'a, C>) -> Result<(), Unfinished> {
-        let Member { place, planned, .. } = *member;
-        let go_on = member
-            .trial
-            .report_step(&member.learner, planned, &mut |report| self.listener.on_report(place, report));
-        if go_on.is_err() || member.trial.is_save_due(&member.learner) {
-            self.parameters.bring_home(member);
-            let observe = &mut |report| self.listener.on_report(place, report);
-            member.trial.save(&mut member.learner, false, observe)?;
+    /// Reports a step of each of `members`, and saves those whose time it is or which are to stop.
+    fn after_step(&mut self, mut members: Vec<Member<'a, C>>) -> Vec<Member<'a, C>> {
+        let mut stopped = Vec::new();
+        for Member { place, trial, learner, planned, .. } in &members {
+            let observe = &mut |report| self.listener.on_report(*place, report);
+            if trial.report_step(learner, *planned, observe).is_err() {
+                stopped.push(*place);
+            }
         }
-        Ok(go_on?)
+        let is_due = |member: &Member<'a, C>| {
+            stopped.contains(&member.place) || member.trial.is_save_due(&member.learner)
+        };
+        if members.iter().any(is_due) {
+            members = self.read_losses(members);
+        }
+        self.each(members, |group, member| {
+            if is_due(member) {
+                group.bring_home(member);
+                let observe = &mut |report| group.listener.on_report(member.place, report);
+                member.trial.save(&mut member.learner, false, observe)?;
+                group.keep_moments(member);
+            }
+            if stopped.contains(&member.place) { Err(Unfinished::Stopped) } else { Ok(()) }
+        })
     }
 
     /// Evaluates those whose time it is, all at once.
     fn evaluate(&mut self, members: Vec<Member<'a, C>>) -> Vec<Member<'a, C>> {
-        let is_due = |member: &Member<'a, C>| member.trial.is_evaluation_due(&member.learner, member.planned);
-        let (mut due, mut others): (Vec<_>, Vec<_>) = members.into_iter().partition(is_due);
+        let (mut due, mut others): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(Member::is_evaluation_due);
         for member in &mut due {
-            self.parameters.bring_home(member);
+            self.bring_home(member);
         }
         let measured = self.measure(&due, SplitName::Validation);
         let mut scores = measured.into_iter().map(|measured| measured.scores);
@@ -84,7 +98,9 @@ impl<'a, C: Compute> Group<'a, C> {
             let Some(scores) = scores.next() else { return Ok(()) };
             let last_rate = member.rate.at(member.learner.step - 1);
             let observe = &mut |report| group.listener.on_report(place, report);
-            member.trial.judge(&mut member.learner, scores, last_rate, planned, observe)
+            member.trial.judge(&mut member.learner, scores, last_rate, planned, observe)?;
+            group.keep_moments(member);
+            Ok(())
         }));
         others.sort_by_key(|member| member.place);
         others

@@ -59,7 +59,7 @@ struct StepSums<C: Compute> {
 
 /// The steps whose sums are read together. Each reading waits for the device; in between, the next steps are launched
 /// while it works. A step without a number is noticed so many steps later, and before anything is saved or measured.
-const STEPS_READ_TOGETHER: usize = 16;
+pub(super) const STEPS_READ_TOGETHER: usize = 16;
 
 /// A training loss, summed over documents.
 #[derive(Clone, Copy, Debug, Default)]

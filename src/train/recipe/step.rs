@@ -1,20 +1,18 @@
 //! One optimiser step.
 
-use burn::tensor::Tensor;
-
-use super::{frozen::ForwardPass, learner::Learner, running_trial::RunningTrial};
+use super::{
+    device_step::{self, TrialStep},
+    frozen::ForwardPass,
+    learner::Learner,
+    running_trial::RunningTrial,
+};
 use crate::{
     data::SplitName,
     train::{
         backend::Compute,
         error::TrainError,
-        learning::{
-            adamw::Clipping,
-            aggregate::aggregate,
-            gradients::Gradients,
-            loss::{Objective, cross_entropy},
-        },
-        masks::{self, Masks},
+        learning::{adamw::Clipping, aggregate::aggregate, gradients::Gradients, loss::cross_entropy},
+        masks::{self, Masks, TrialMasks},
         ops::row_sink::RowSink,
         tensors::values,
     },
@@ -32,42 +30,54 @@ impl<C: Compute> RunningTrial<'_, C> {
         batch: &[usize],
         rate: f64,
     ) -> Result<Learner<C>, TrainError> {
-        let train = &self.corpus.train;
         let micro_batches = self.micro_batches(&mut learner, batch);
-        let total = self.objective.total(batch.iter().map(|&document| train.label(document)));
-        let mut gradients = Gradients::new();
-        let mut loss = StepLoss::<C>::default();
+        if C::ON_HOST {
+            return self.step_on_host(learner, &micro_batches, rate);
+        }
+        let (micro_batches, step) = (&micro_batches, learner.step);
+        // Only what is frozen is used of it.
+        let model = learner.model.clone();
+        let own = TrialStep { trial: self, model: &model, micro_batches, step, rate };
+        let (model, sums) = device_step::step(learner.model, &mut learner.optimizer, &[own], self.device);
+        (learner.model, learner.step) = (model, step + 1);
+        // What a step without a number has made of the parameters is dropped with the learner.
+        learner.take_loss_later(sums, batch.len())?;
+        Ok(learner)
+    }
+
+    fn step_on_host(
+        &self,
+        learner: Learner<C>,
+        micro_batches: &[Vec<usize>],
+        rate: f64,
+    ) -> Result<Learner<C>, TrainError> {
+        let train = &self.corpus.train;
+        let labels =
+            |documents: &[usize]| documents.iter().map(|&document| train.label(document)).collect::<Vec<_>>();
+        let total = self.objective.total(micro_batches.iter().flat_map(|documents| labels(documents)));
+        let (mut gradients, mut loss) = (Gradients::new(), 0.0);
         for (micro, documents) in micro_batches.iter().enumerate() {
-            let masks = self.masks(learner.step, micro);
+            let masks = Masks::side_by_side(vec![self.mask(learner.step, micro)]);
             let sink = RowSink::default();
             let pass = ForwardPass { masks: &masks, sink: &sink };
             let input = self.frozen.input(self.corpus, SplitName::Train);
             let logits = input.logits(&learner.model, documents, pass, self.device);
             let logits = aggregate(logits, &train.chunk_ranges(documents), self.settings().aggregate);
-            let labels: Vec<usize> = documents.iter().map(|&document| train.label(document)).collect();
-            let objective = loss.add(&self.objective, logits, &labels);
+            let labels = labels(documents);
+            loss += cross_entropy(&values(logits.clone().inner()), &labels);
             // Divided by the total of the whole batch: micro-batches then add up to the mean over the batch, whatever
             // their sizes.
-            let backward = (objective / total).backward();
+            let backward = (self.objective.sum(logits, &labels) / total).backward();
             gradients.add(&learner.model, backward);
             gradients.add_rows(&sink);
         }
-        let norm_max = self.settings().gradient_clip;
-        let on_device = loss.on_device.and_then(|loss| gradients.clipping_on_device(loss, norm_max));
-        let Some(clipping) = on_device else {
-            return self.update(learner, gradients, loss.on_host, batch.len(), rate);
-        };
-        learner.step += 1;
-        let factor = Clipping::Device(clipping.clone());
-        learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
-        // What a step without a number has made of the parameters is dropped with the learner.
-        learner.take_loss_later(clipping, batch.len())?;
-        Ok(learner)
+        let documents = micro_batches.iter().map(Vec::len).sum();
+        self.update(learner, gradients, loss, documents, rate)
     }
 
     /// Ends a step whose loss, summed over `documents`, is in this process's memory: updates the parameters by
     /// `gradients`, clipped, at the learning rate `rate`.
-    pub(super) fn update(
+    fn update(
         &self,
         mut learner: Learner<C>,
         gradients: Gradients<C>,
@@ -80,14 +90,14 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.take_loss(learner.step, loss, norm, documents)?;
         let factor = Clipping::Host(clipping_factor(norm, self.settings().gradient_clip));
         // By value: parameters that nothing else holds are updated in place.
-        learner.model = learner.optimizer.step(learner.model, gradients, rate, factor);
+        learner.model = learner.optimizer.step(learner.model, gradients, &[rate], factor);
         Ok(learner)
     }
 
-    /// The dropout of the pass over one micro-batch of a step.
-    pub(super) fn masks(&self, step: u64, micro: usize) -> Masks {
+    /// What the dropout of the pass over one micro-batch of a step begins with.
+    pub(super) fn mask(&self, step: u64, micro: usize) -> TrialMasks {
         let key = masks::key(&[self.job.trial.seed, 0xD809, step, micro as u64]);
-        Masks::new(self.settings().dropout, key)
+        TrialMasks { rate: self.settings().dropout, key }
     }
 
     /// Cuts `batch` as the settings ask, further where memory has run out before, and further where documents are long.
@@ -97,37 +107,6 @@ impl<C: Compute> RunningTrial<'_, C> {
         learner.saved.is_cut |= documents_max < planned;
         let parts = batch.chunks(documents_max);
         parts.flat_map(|part| self.corpus.train.groups(part, MICRO_BATCH_TOKENS_MAX)).collect()
-    }
-}
-
-/// The training loss of a step that is shown, summed over documents; it lies where the gradients lie.
-struct StepLoss<C: Compute> {
-    on_host: f64,
-    /// `[1]`
-    on_device: Option<Tensor<C::InnerBackend, 1>>,
-}
-
-impl<C: Compute> Default for StepLoss<C> {
-    fn default() -> Self {
-        Self { on_host: 0.0, on_device: None }
-    }
-}
-
-impl<C: Compute> StepLoss<C> {
-    /// Adds the loss of `logits`, `[documents, classes]`, and returns the one that is learnt from.
-    fn add(&mut self, objective: &Objective, logits: Tensor<C, 2>, labels: &[usize]) -> Tensor<C, 1> {
-        if C::ON_HOST {
-            self.on_host += cross_entropy(&values(logits.clone().inner()), labels);
-            return objective.sum(logits, labels);
-        }
-        let targets = objective.targets(&logits, labels);
-        let [learnt, shown] = C::losses(logits, targets, labels);
-        let shown = shown.inner();
-        self.on_device = Some(match self.on_device.take() {
-            Some(sum) => sum + shown,
-            None => shown,
-        });
-        learnt
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     activation_store::ActivationStore,
     clock::Clock,
     frozen::Frozen,
-    fusion::{Group, Member, Parameters},
+    fusion::{Group, Member},
     learner::Learner,
     predictor::Predictor,
     running_trial::RunningTrial,
@@ -17,7 +17,7 @@ use crate::{
     checkpoint::Checkpoint,
     event::Outcome,
     job::{Attempt, Job},
-    settings::Settings,
+    settings::{Freeze, Settings},
     system::files::Place,
     train::{
         backend::{Compute, Engine},
@@ -132,12 +132,11 @@ struct Prepared<'a, C: Compute> {
 }
 
 impl<C: Compute> Trainer<C> {
-    /// Trains trials together; see [`Engine::run_together`]. `parameters`: where theirs live.
+    /// Trains trials together; see [`Engine::run_together`].
     pub(super) fn train_together(
         &mut self,
         entrants: &[Entrant<'_>],
         listener: &mut dyn Listener,
-        parameters: Parameters<C>,
     ) -> Result<(), TrainError> {
         check_alike(entrants)?;
         let mut prepared = self.prepare_all(entrants, listener);
@@ -158,7 +157,7 @@ impl<C: Compute> Trainer<C> {
             }
         }
         drop(encoder);
-        Group::new(listener, &self.warm.device, parameters).run(members);
+        Group::new(listener, &self.warm.device).run(members);
         Ok(())
     }
 
@@ -215,9 +214,11 @@ fn check_alike(entrants: &[Entrant<'_>]) -> Result<(), TrainError> {
     }
 }
 
-/// Whether all trials with these settings have the same frozen encoder, whatever their seeds.
+/// Whether all trials with these settings have the same encoder at all times, whatever their seeds.
 fn shares_encoder(settings: &Settings) -> bool {
-    settings.checkpoint != Checkpoint::Mini && settings.reinit_layers == 0
+    settings.freeze == Freeze::Encoder
+        && settings.checkpoint != Checkpoint::Mini
+        && settings.reinit_layers == 0
 }
 
 impl<C: Compute> Engine for Trainer<C> {
@@ -241,7 +242,7 @@ impl<C: Compute> Engine for Trainer<C> {
         entrants: &[Entrant<'_>],
         listener: &mut dyn Listener,
     ) -> Result<(), TrainError> {
-        self.train_together(entrants, listener, Parameters::of_backend())
+        self.train_together(entrants, listener)
     }
 
     fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {

@@ -10,6 +10,7 @@ use super::{
     learner::{EVALUATED, Learner, LossSum},
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
+    side_by_side::{self, Measurement},
     trial_tables::{keep_metrics, write_metrics, write_predictions},
 };
 use crate::{
@@ -181,7 +182,7 @@ impl<C: Compute> RunningTrial<'_, C> {
     }
 
     /// Measures `model` on a split.
-    fn measure(
+    pub(super) fn measure(
         &self,
         model: &Classifier<C::InnerBackend>,
         split: SplitName,
@@ -191,7 +192,13 @@ impl<C: Compute> RunningTrial<'_, C> {
         let mut on_batch = || _ = observe(Report::Alive);
         let input = self.frozen.input(self.corpus, split);
         let aggregate = self.settings().aggregate;
-        let probabilities = evaluate::predict(model, input, aggregate, self.device, &mut on_batch);
+        let probabilities = if C::ON_HOST {
+            evaluate::predict(model, input, aggregate, self.device, &mut on_batch)
+        } else {
+            let own = Measurement { input, model: &|| model.clone() };
+            let mut all = side_by_side::predict(model, &[own], aggregate, self.device, &mut on_batch);
+            all.swap_remove(0)
+        };
         self.measured(split, probabilities)
     }
 

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
-use crate::{
-    numbers::small_count,
-    train::{
-        encoder::config::Positions,
-        ops::{
-            inputs::{Packing, RowIds},
-            row_sink::RowSink,
-        },
+use crate::train::{
+    encoder::config::Positions,
+    ops::{
+        inputs::{NO_ROW, Packing, RowIds},
+        row_sink::RowSink,
     },
 };
 
@@ -24,7 +21,7 @@ pub(super) struct LowerLayers<B: Backend> {
     pub(super) hidden: Tensor<B, 2>,
 }
 
-/// Packed chunks: the tokens of all chunks, one chunk after another.
+/// Packed chunks: the tokens of all chunks, one chunk after another; or those of several trials, trial by trial.
 pub(crate) struct Batch<B: Backend> {
     /// Token ids, `[tokens]`.
     pub(super) ids: RowIds<B>,
@@ -38,18 +35,26 @@ pub(crate) struct Batch<B: Backend> {
 impl<B: Backend> Batch<B> {
     /// Packs `chunks`, none of them empty.
     pub(crate) fn new(chunks: &[&[u32]], device: &B::Device) -> Self {
-        let mut starts = vec![0];
-        let mut tokens: Vec<u32> = Vec::new();
-        for chunk in chunks {
-            tokens.extend(*chunk);
-            starts.push(tokens.len());
+        let packing = Packing::new(chunks.iter().map(|chunk| chunk.len()));
+        Self::of(RowIds::new(chunks.concat(), device), packing)
+    }
+
+    /// Packs the chunks of several trials, none of them empty, side by side: each trial has as many rows and chunks as
+    /// `size` says, its own ones first.
+    pub(crate) fn side_by_side(trials: &[Vec<&[u32]>], size: BatchSize, device: &B::Device) -> Self {
+        let mut ids = Vec::with_capacity(trials.len() * size.rows);
+        for (trial, chunks) in trials.iter().enumerate() {
+            ids.extend(chunks.iter().copied().flatten());
+            ids.resize((trial + 1) * size.rows, NO_ROW);
         }
-        Self {
-            ids: RowIds::new(tokens, device),
-            packing: Arc::new(Packing::new(starts)),
-            lower: None,
-            sink: None,
-        }
+        let lengths = |chunks: &Vec<&[u32]>| chunks.iter().map(|chunk| chunk.len()).collect();
+        let lengths: Vec<Vec<usize>> = trials.iter().map(lengths).collect();
+        let packing = Packing::side_by_side(&lengths, size.rows, size.chunks);
+        Self::of(RowIds::of_tables(trials.len(), ids, device), packing)
+    }
+
+    fn of(ids: RowIds<B>, packing: Packing) -> Self {
+        Self { ids, packing: Arc::new(packing), lower: None, sink: None }
     }
 
     /// Gives the batch the hidden states, `[tokens, width]`, that the lowest `layers` layers return for it.
@@ -64,29 +69,48 @@ impl<B: Backend> Batch<B> {
 
     /// Each token's row in the position embeddings, `[tokens]`.
     pub(super) fn position_rows(&self, positions: Positions) -> RowIds<B> {
-        let rows = (0..self.packing.sequences()).flat_map(|chunk| {
+        let mut rows = vec![NO_ROW; self.packing.rows()];
+        for chunk in 0..self.packing.sequences() {
             let (start, length) = self.packing.sequence(chunk);
-            positions.rows(&self.ids.on_host[start..][..length])
-        });
-        RowIds::new(rows.map(i32::cast_unsigned).collect(), &self.ids.on_device.device())
+            let own = positions.rows(&self.ids.on_host[start..][..length]);
+            rows[start..].iter_mut().zip(own).for_each(|(row, own)| *row = own.cast_unsigned());
+        }
+        RowIds::of_tables(self.packing.trials(), rows, &self.ids.on_device.device())
     }
 
     /// The row of each chunk's first token, `[chunks]`.
     pub(super) fn first_rows(&self) -> RowIds<B> {
-        let starts = &self.packing.starts[..self.packing.sequences()];
-        let rows = starts.iter().map(|&row| u32::try_from(row).unwrap_or(u32::MAX)).collect();
+        let row = |chunk| match self.packing.sequence(chunk) {
+            (_, 0) => NO_ROW,
+            (start, _) => u32::try_from(start).unwrap_or(u32::MAX),
+        };
+        let rows = (0..self.packing.sequences()).map(row).collect();
         RowIds::new(rows, &self.ids.on_device.device())
     }
+}
 
-    /// The matrix `[chunks, tokens]` whose product with hidden states is each chunk's mean: the element of a chunk
-    /// and one of its tokens is 1 / (the chunk's length), all others are 0.
-    pub(super) fn mean_matrix(&self) -> Tensor<B, 2> {
-        let (chunks, rows) = (self.packing.sequences(), self.packing.rows());
-        let mut shares = vec![0.0_f32; chunks * rows];
-        for chunk in 0..chunks {
-            let (start, length) = self.packing.sequence(chunk);
-            shares[chunk * rows + start..][..length].fill(1.0 / small_count(length));
-        }
-        Tensor::from_data(TensorData::new(shares, [chunks, rows]), &self.ids.on_device.device())
+/// The size of a trial's part of a batch of several trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchSize {
+    pub(crate) rows: usize,
+    pub(crate) chunks: usize,
+}
+
+impl BatchSize {
+    /// The smallest of a fixed set of sizes that holds `rows` rows and `chunks` chunks: there are few sizes, for which
+    /// kernels are chosen and compiled once.
+    pub(crate) fn holding(rows: usize, chunks: usize) -> Self {
+        Self { rows: rounded(rows, ROWS_MIN), chunks: rounded(chunks, CHUNKS_MIN) }
     }
+}
+
+/// The least numbers of rows and chunks.
+const ROWS_MIN: usize = 64;
+const CHUNKS_MIN: usize = 8;
+
+/// The next number in the series that has four numbers for each doubling, from `least` on: of 20 rows at most 4 are padding.
+pub(crate) fn rounded(number: usize, least: usize) -> usize {
+    let number = number.max(least);
+    let step = (number.next_power_of_two() / 8).max(1);
+    number.next_multiple_of(step)
 }

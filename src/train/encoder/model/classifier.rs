@@ -18,7 +18,7 @@ use crate::{
             config::Positions,
             family::{Family, HeadActivation},
         },
-        masks::{Dropout, Masks},
+        masks::{Drops, Masks},
         ops::fused::Fused,
         tensors::values,
     },
@@ -69,7 +69,7 @@ impl<B: Fused> Classifier<B> {
         match &self.pooler {
             // Only the rows of first tokens are read from the last layer, so only they are computed.
             Some(_) => self.encode(batch, masks, Queries::First),
-            None => B::multiply(batch.mean_matrix(), self.encode(batch, masks, Queries::All)),
+            None => B::sequence_means(self.encode(batch, masks, Queries::All), &batch.packing),
         }
     }
 
@@ -78,7 +78,7 @@ impl<B: Fused> Classifier<B> {
         let head = &self.family.head;
         let chunks = match &self.pooler {
             Some(pooler) => {
-                let chunks = if head.dropout_first { B::dropout(chunks, masks.next()) } else { chunks };
+                let chunks = if head.dropout_first { B::dropout(chunks, &masks.next()) } else { chunks };
                 let dense = B::dense(pooler, chunks);
                 match head.activation {
                     HeadActivation::Tanh => dense.tanh(),
@@ -87,7 +87,7 @@ impl<B: Fused> Classifier<B> {
             }
             None => chunks,
         };
-        B::dense(&self.head, B::dropout(chunks, masks.next()))
+        B::dense(&self.head, B::dropout(chunks, &masks.next()))
     }
 
     /// The encoder's output for each chunk, `[chunks, width]`, without dropout and without gradients. A chunk's row
@@ -136,12 +136,12 @@ impl<B: Fused> Classifier<B> {
         let positions = B::embedding_rows(encoder.positions.weight.val(), &rows, None);
         let [_, width] = words.dims();
         let token_type = match &encoder.token_types {
-            Some(rows) => rows.weight.val().narrow(0, 0, 1).reshape([width]),
-            None => Tensor::zeros([width], &words.device()),
+            Some(rows) => first_row(rows.weight.val(), batch.packing.trials()),
+            None => Tensor::zeros([batch.packing.trials() * width], &words.device()),
         };
         // LayerNorm(words + token type + positions), and dropout on the result: the operation after a product, with
         // the token type as the bias and the positions as the residual.
-        let drops = [Dropout::off(), masks.next()];
+        let drops = [Drops::off(), masks.next()];
         encoder.embedding_norm.forward(words, token_type, positions, drops)
     }
 
@@ -162,4 +162,13 @@ impl<B: Fused> Classifier<B> {
         }
         hidden
     }
+}
+
+/// The first row of each of `trials` tables that stand one after another, `[trials · width]`.
+fn first_row<B: Backend>(tables: Tensor<B, 2>, trials: usize) -> Tensor<B, 1> {
+    let [rows, width] = tables.dims();
+    if trials == 1 {
+        return tables.narrow(0, 0, 1).reshape([width]);
+    }
+    tables.reshape([trials, rows / trials, width]).narrow(1, 0, 1).reshape([trials * width])
 }

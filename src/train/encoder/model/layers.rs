@@ -12,7 +12,7 @@ use crate::{
     settings::MatmulPrecision,
     train::{
         encoder::family::Family,
-        masks::{Dropout, Masks},
+        masks::{Drops, Masks},
         ops::{
             fused::Fused,
             inputs::{Attention, Norm},
@@ -82,7 +82,7 @@ impl<B: Fused> LayerNorm<B> {
         input: Tensor<B, 2>,
         bias: Tensor<B, 1>,
         residual: Tensor<B, 2>,
-        [before, after]: [Dropout; 2],
+        [before, after]: [Drops; 2],
     ) -> Tensor<B, 2> {
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
         B::residual_norm(Norm { input, bias, residual, gamma, beta, epsilon: self.epsilon, before, after })
@@ -122,21 +122,34 @@ impl<B: Fused> Layer<B> {
             }
             Queries::First => {
                 let firsts = firsts(hidden.clone());
-                (self.attend_first(hidden, firsts.clone(), &attention), firsts)
+                (self.first_attended(hidden, firsts.clone(), &attention), firsts)
             }
         };
         let output = self.attention_output.of(attended, precision);
-        let drop = if family.attention_output_dropout { masks.next() } else { Dropout::off() };
-        let drops = [drop, Dropout::off()];
+        let drop = if family.attention_output_dropout { masks.next() } else { Drops::off() };
+        let drops = [drop, Drops::off()];
         let attended = self.attention_norm.forward(output, self.attention_output.bias.val(), residual, drops);
         let inner = self.intermediate.of(attended.clone(), precision);
         let inner = self.output.of(B::bias_gelu(inner, self.intermediate.bias.val()), precision);
-        let drops = [masks.next(), Dropout::off()];
+        let drops = [masks.next(), Drops::off()];
         self.output_norm.forward(inner, self.output.bias.val(), attended, drops)
     }
 
     /// Attention with the chunks' first tokens as the only queries. `hidden`: `[tokens, width]`; `firsts`, the rows
     /// of the first tokens: `[chunks, width]`. Result: `[chunks, width]`.
+    fn first_attended(
+        &self,
+        hidden: Tensor<B, 2>,
+        firsts: Tensor<B, 2>,
+        attention: &Attention,
+    ) -> Tensor<B, 2> {
+        match attention.packing.trials() {
+            1 => self.attend_first(hidden, firsts, attention),
+            _ => self.attend_first_by_trial(hidden, firsts, attention),
+        }
+    }
+
+    /// [`Self::first_attended`] for one trial.
     // With h heads of size s = width / h, and with Wq, Wk, Wv of one head `[width, s]`:
     //   q = (x₀ Wq + bq) / √s                          the query of the first token x₀, `[s]`
     //   score(x) = (x Wk + bk) · q = x · (Wk q) + bk · q
@@ -168,5 +181,32 @@ impl<B: Fused> Layer<B> {
         let attended = B::multiply(sums.clone().narrow(2, 0, width), values);
         let shift = sums.narrow(2, width, 1).mul(bias(2).reshape([heads, 1, size]));
         (attended + shift).swap_dims(0, 1).reshape([chunks, width])
+    }
+
+    /// [`Self::first_attended`] for several trials, as [`Self::attend_first`] computes it for each.
+    fn attend_first_by_trial(
+        &self,
+        hidden: Tensor<B, 2>,
+        firsts: Tensor<B, 2>,
+        attention: &Attention,
+    ) -> Tensor<B, 2> {
+        let ([all, width], heads, trials) = (firsts.dims(), self.heads, attention.packing.trials());
+        let (size, chunks) = (width / heads, all / trials);
+        let weight = self.projections.weight.val().reshape([trials, width, 3 * width]);
+        let bias = self.projections.bias.val().reshape([trials, 1, 3 * width]);
+        let matrix = |part: usize| weight.clone().narrow(2, part * width, width);
+        let bias = |part: usize| bias.clone().narrow(2, part * width, width);
+        let scale = 1.0 / count(size).sqrt();
+        let firsts = firsts.reshape([trials, chunks, width]);
+        let queries = (B::multiply(firsts, matrix(0)) + bias(0)).mul_scalar(scale);
+        let queries = queries.reshape([trials, chunks, heads, size]).swap_dims(1, 2);
+        let keys = matrix(1).reshape([trials, width, heads, size]).permute([0, 2, 3, 1]);
+        let projected_queries = B::multiply(queries, keys).reshape([trials * heads * chunks, width]);
+        let sums = B::cls_attention(hidden, projected_queries, attention);
+        let sums = sums.reshape([trials, heads, chunks, width + 1]);
+        let values = matrix(2).reshape([trials, width, heads, size]).swap_dims(1, 2);
+        let attended = B::multiply(sums.clone().narrow(3, 0, width), values);
+        let shift = sums.narrow(3, width, 1).mul(bias(2).reshape([trials, heads, 1, size]));
+        (attended + shift).swap_dims(1, 2).reshape([all, width])
     }
 }

@@ -1,160 +1,113 @@
-//! The classifiers of several trials over frozen encoders as one model, with a leading axis of trials.
+//! The models of several trials as one, for devices.
 //!
-//! Every product and every sum keeps the trials apart, so that a trial's slice is what the trial would
-//! compute alone, a value that is not finite included. Whole encoders could be stacked in the same way.
+//! Each parameter that learns has the values of one trial after the other (see [`crate::train::ops::fused`]); the
+//! others are those of the first trial, and are not used: what they compute is the same for a trial in each step, and is
+//! computed by its own model. Nothing of one trial reaches another, a value that is not finite included.
+
+use std::collections::BTreeMap;
 
 use burn::{
-    module::Param,
-    nn::Linear,
-    tensor::{Tensor, activation::relu, backend::Backend},
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{Tensor, backend::Backend},
 };
 
 use super::classifier::Classifier;
-use crate::train::{
-    encoder::family::{Family, HeadActivation},
-    ops::fused::Fused,
-};
 
-/// The classifiers of several trials: the dense layer over the first token, if they have one, and the output.
-pub(crate) struct StackedHead<B: Backend> {
-    pooler: Option<StackedLinear<B>>,
-    head: StackedLinear<B>,
-    family: &'static Family,
-}
+/// Which parameters learn, in the order of a walk over the model.
+pub(crate) type Learning = Vec<bool>;
 
-/// A linear layer of each trial: weights `[trials, inputs, outputs]` and biases `[trials, 1, outputs]`.
-struct StackedLinear<B: Backend> {
-    weight: Tensor<B, 3>,
-    bias: Tensor<B, 3>,
-}
+/// The values of parameters, flat, by their number in a walk over the model.
+type Values<B> = BTreeMap<usize, Tensor<B, 1>>;
 
-/// Something for each parameter, by the parameter's path in [`Classifier`].
-type OnParameter<'a, B, C> = dyn FnMut(&'static str, Tensor<B, 3>) -> Tensor<C, 3> + 'a;
-
-impl<B: Backend> StackedLinear<B> {
-    fn of(layers: &[&Linear<B>]) -> Self {
-        let weights = layers.iter().map(|layer| layer.weight.val().unsqueeze::<3>()).collect();
-        let bias = |layer: &&Linear<B>| layer.bias.as_ref().map(|bias| bias.val().unsqueeze::<3>());
-        Self {
-            weight: Tensor::cat(weights, 0),
-            bias: Tensor::cat(layers.iter().filter_map(bias).collect(), 0),
-        }
+impl<B: Backend> Classifier<B> {
+    /// Which parameters learn.
+    pub(crate) fn learning(&self) -> Learning {
+        let mut walk = Ask(Vec::new());
+        self.visit(&mut walk);
+        walk.0
     }
 
-    fn copy(&self) -> Self {
-        Self { weight: self.weight.clone(), bias: self.bias.clone() }
+    /// `models`, at least one, of one shape and family, as one. `learning`: which of their parameters learn.
+    pub(crate) fn side_by_side(models: &[&Self], learning: &Learning) -> Self {
+        let all: Vec<Values<B>> = models.iter().map(|model| model.learning_values(learning)).collect();
+        models[0].clone().map(&mut Replace {
+            place: 0,
+            change: |place: usize| {
+                let parts: Vec<Tensor<B, 1>> =
+                    all.iter().filter_map(|own| own.get(&place).cloned()).collect();
+                (!parts.is_empty()).then(|| Tensor::cat(parts, 0))
+            },
+        })
     }
 
-    fn map<C: Backend>(
-        self,
-        [weight, bias]: [&'static str; 2],
-        change: &mut OnParameter<'_, B, C>,
-    ) -> StackedLinear<C> {
-        StackedLinear { weight: change(weight, self.weight), bias: change(bias, self.bias) }
+    /// The model with what learns of the trial at `place` of `trials` trials side by side, `all`.
+    pub(crate) fn with_trial_of(self, all: &Self, learning: &Learning, [place, trials]: [usize; 2]) -> Self {
+        let values = all.learning_values(learning);
+        self.map(&mut Replace {
+            place: 0,
+            change: |number: usize| {
+                let all = values.get(&number)?;
+                let own = all.shape().num_elements() / trials;
+                // A tensor of its own: a view would keep those of all trials in memory.
+                Some(all.clone().narrow(0, place * own, own).mul_scalar(1.0))
+            },
+        })
     }
 
-    /// The layer of the trial at `place`, with the parameters that are updated from now on as those of `layer` were.
-    fn write_to(&self, place: usize, layer: Linear<B>) -> Linear<B> {
-        let of = |stack: &Tensor<B, 3>| stack.clone().narrow(0, place, 1);
-        let [_, inputs, outputs] = self.weight.dims();
-        let weight = of(&self.weight).reshape([inputs, outputs]);
-        let bias = layer.bias.map(|bias| replaced(bias, of(&self.bias).reshape([outputs])));
-        Linear { weight: replaced(layer.weight, weight), bias }
-    }
-}
-
-impl<B: Fused> StackedLinear<B> {
-    /// `rows`, `[trials, rows, inputs]`, or `[1, rows, inputs]` for all trials, through each trial's layer.
-    fn forward(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
-        let ([trials, ..], [given, ..]) = (self.weight.dims(), rows.dims());
-        let rows = if given < trials { rows.repeat_dim(0, trials) } else { rows };
-        B::multiply(rows, self.weight.clone()) + self.bias.clone()
-    }
-}
-
-/// The parameter `param` with another value. It learns if it did before.
-fn replaced<B: Backend, const D: usize>(
-    param: Param<Tensor<B, D>>,
-    value: Tensor<B, D>,
-) -> Param<Tensor<B, D>> {
-    let learns = param.is_require_grad();
-    let (id, _, mapper) = param.consume();
-    Param::from_mapped_value(id, value.set_require_grad(learns), mapper)
-}
-
-impl<B: Backend> StackedHead<B> {
-    /// Stacks the classifiers of `models`, at least one, which have the same shape and family.
-    pub(crate) fn of(models: &[&Classifier<B>]) -> Self {
-        let poolers: Vec<&Linear<B>> = models.iter().filter_map(|model| model.pooler.as_ref()).collect();
-        let heads: Vec<&Linear<B>> = models.iter().map(|model| &model.head).collect();
-        Self {
-            pooler: (!poolers.is_empty()).then(|| StackedLinear::of(&poolers)),
-            head: StackedLinear::of(&heads),
-            family: models[0].family,
-        }
-    }
-
-    /// The same tensors once more.
-    pub(crate) fn copy(&self) -> Self {
-        Self { pooler: self.pooler.as_ref().map(StackedLinear::copy), head: self.head.copy(), ..*self }
-    }
-
-    /// Replaces each parameter by what `change` makes of it.
-    pub(crate) fn map<C: Backend>(self, change: &mut OnParameter<'_, B, C>) -> StackedHead<C> {
-        StackedHead {
-            pooler: self.pooler.map(|pooler| pooler.map(["pooler.weight", "pooler.bias"], change)),
-            head: self.head.map(["head.weight", "head.bias"], change),
-            family: self.family,
-        }
-    }
-
-    /// Each parameter by its path.
-    pub(crate) fn parameters(&self) -> Vec<(&'static str, Tensor<B, 3>)> {
-        let mut all = Vec::new();
-        self.copy().map::<B>(&mut |name, value| {
-            all.push((name, value.clone()));
-            value
-        });
-        all
-    }
-}
-
-impl<B: Fused> StackedHead<B> {
-    /// Logits, `[trials, chunks, classes]`, from the encoder's output for each chunk, `[trials, chunks, width]`, or
-    /// `[1, chunks, width]` where all trials have the same. `drop` applies each trial's dropout at the next place.
-    pub(crate) fn classify(
-        &self,
-        chunks: Tensor<B, 3>,
-        drop: &mut dyn FnMut(Tensor<B, 3>) -> Tensor<B, 3>,
-    ) -> Tensor<B, 3> {
-        let shape = &self.family.head;
-        let chunks = match &self.pooler {
-            Some(pooler) => {
-                let chunks = if shape.dropout_first { drop(chunks) } else { chunks };
-                let dense = pooler.forward(chunks);
-                match shape.activation {
-                    HeadActivation::Tanh => dense.tanh(),
-                    HeadActivation::Relu => relu(dense),
-                }
-            }
-            None => chunks,
-        };
-        self.head.forward(drop(chunks))
-    }
-}
-
-impl<B: Fused> Classifier<B> {
-    /// The model with the classifier of the trial at `place` of `stack`.
-    pub(crate) fn with_head_of(self, stack: &StackedHead<B>, place: usize) -> Self {
-        let pooler = match (self.pooler, &stack.pooler) {
-            (Some(own), Some(stack)) => Some(stack.write_to(place, own)),
-            (own, _) => own,
-        };
-        Self { pooler, head: stack.head.write_to(place, self.head), ..self }
+    fn learning_values(&self, learning: &Learning) -> Values<B> {
+        let mut collect = Collect { learning, place: 0, values: Values::new() };
+        self.visit(&mut collect);
+        collect.values
     }
 
     /// The model with the encoder of `other` in place of its own, which has the same values: they take memory once.
     pub(crate) fn sharing_encoder(self, other: &Self) -> Self {
         Self { encoder: other.encoder.clone(), ..self }
+    }
+}
+
+/// A walk over a model that asks each parameter whether it learns.
+struct Ask(Learning);
+
+impl<B: Backend> ModuleVisitor<B> for Ask {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.0.push(param.is_require_grad());
+    }
+}
+
+/// A walk over a model that collects the values of what learns.
+struct Collect<'a, B: Backend> {
+    learning: &'a Learning,
+    place: usize,
+    values: Values<B>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Collect<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if self.learning[self.place] {
+            self.values.insert(self.place, param.val().detach().flatten(0, D - 1));
+        }
+        self.place += 1;
+    }
+}
+
+/// A walk over a model that replaces the values of some parameters.
+struct Replace<F> {
+    /// The number of the next parameter.
+    place: usize,
+    change: F,
+}
+
+impl<B: Backend, F: FnMut(usize) -> Option<Tensor<B, 1>>> ModuleMapper<B> for Replace<F> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let changed = (self.change)(self.place);
+        self.place += 1;
+        let Some(values) = changed else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let mut shape = tensor.dims();
+        // The first dimension is that along which trials stand one after another.
+        shape[0] = values.shape().num_elements() / shape[1..].iter().product::<usize>();
+        let values = values.reshape(shape).set_require_grad(tensor.is_require_grad());
+        Param::from_mapped_value(id, values, mapper)
     }
 }

@@ -1,118 +1,108 @@
-//! AdamW for several trials at once, in a device's memory: parameters, gradients and moments have a leading axis of
-//! trials, and what is a number for one trial is a column of numbers, one for each.
+//! AdamW for several trials at once, in a device's memory: parameters, gradients and moments have the values of one trial
+//! after the other, and each trial has its own numbers.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use super::{AdamW, BETA_1, BETA_2, EPSILON, Update};
+use super::{AdamW, TrialNumbers};
 use crate::train::{
     backend::Compute,
-    learning::{flat_tensor::FlatTensor, parameters::decays},
+    learning::{
+        flat_tensor::{DeviceTensor, FlatTensor},
+        gradients::Gradients,
+    },
+    ops::inputs::{AdamWNumbers, UpdateNumbers},
 };
 
-/// The path of a parameter of the classifier, all of which have the same learning rate.
-const HEAD: &str = "head.weight";
-
-/// The moments of each parameter, `[trials, rows, columns]`, by the parameter's path.
-pub(crate) struct StackedMoments<B: Backend> {
-    by_name: BTreeMap<&'static str, [Tensor<B, 3>; 2]>,
+/// The numbers of one update of all parameters and trials, uploaded at once.
+pub(super) struct NumbersTable<B: Backend> {
+    table: Tensor<B, 1>,
+    /// By parameter: the place of its first number.
+    firsts: BTreeMap<String, usize>,
+    trials: usize,
 }
 
-/// The numbers of one update, each `[trials, 1, 1]`.
-pub(crate) struct StackedUpdate<B: Backend> {
-    /// The factors of clipping; `None`: 1 for all.
-    scales: Option<Tensor<B, 3>>,
-    /// √(1 − β₂ᵗ)
-    roots: Tensor<B, 3>,
-    /// η / (1 − β₁ᵗ)
-    sizes: Tensor<B, 3>,
-    /// 1 − η λ, for parameters that decay
-    kept: Tensor<B, 3>,
+impl<B: Backend> NumbersTable<B> {
+    /// The numbers of the parameter `name`, which has a gradient.
+    pub(super) fn of(&self, name: &str) -> UpdateNumbers<B> {
+        UpdateNumbers { table: self.table.clone(), first: self.firsts[name], trials: self.trials }
+    }
 }
 
-impl<B: Backend> StackedUpdate<B> {
-    /// The next update of each trial, by its optimiser and the learning rate of the schedule.
-    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-    pub(crate) fn next<'a, C: Compute<InnerBackend = B>>(
-        optimizers: impl Iterator<Item = (&'a mut AdamW<C>, f64)>,
-        scales: Option<Tensor<B, 3>>,
+impl<B: Compute> AdamW<B> {
+    /// The numbers of the next update of all that has a gradient. `rates`: by trial that of the schedule.
+    pub(super) fn numbers(
+        &self,
+        gradients: &Gradients<B>,
+        rates: &[f64],
         device: &B::Device,
-    ) -> Self {
-        let (mut roots, mut sizes, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        for (optimizer, rate) in optimizers {
-            optimizer.steps += 1;
-            let own = Update::new(rate * optimizer.rates.of(HEAD), optimizer.steps);
-            roots.push(own.correction_2.sqrt() as f32);
-            sizes.push((own.rate / own.correction_1) as f32);
-            kept.push((1.0 - own.rate * optimizer.weight_decay) as f32);
+    ) -> NumbersTable<B::InnerBackend> {
+        let (mut numbers, mut firsts) = (Vec::new(), BTreeMap::new());
+        for name in gradients.by_name.keys() {
+            firsts.insert(name.clone(), numbers.len());
+            for (trial, &rate) in self.trials.iter().zip(rates) {
+                let AdamWNumbers { keep, step_size, root } = trial.update(name, rate).numbers();
+                numbers.extend([keep, step_size, root]);
+            }
         }
-        let column = |numbers: Vec<f32>| {
-            let shape = [numbers.len(), 1, 1];
-            Tensor::from_data(TensorData::new(numbers, shape), device)
+        let table = Tensor::from_data(TensorData::from(numbers.as_slice()), device);
+        NumbersTable { table, firsts, trials: self.trials.len() }
+    }
+
+    /// The optimisers of several trials as one.
+    pub(crate) fn side_by_side(optimizers: &[&Self], device: &B::Device) -> Self {
+        let mut moments = std::collections::HashMap::new();
+        // Trials of one shape that have made the same number of steps have moments of the same parameters.
+        for name in optimizers.iter().flat_map(|own| own.moments.keys()) {
+            if moments.contains_key(name) {
+                continue;
+            }
+            let own: Vec<Option<[DeviceTensor<B>; 2]>> = optimizers
+                .iter()
+                .map(|own| Some(own.moments.get(name)?.each_ref().map(|moment| on_device(moment, device))))
+                .collect();
+            let Some([like, _]) = own.iter().flatten().next().cloned() else { continue };
+            let stack = |which: usize| {
+                let part = |own: &Option<[DeviceTensor<B>; 2]>| {
+                    own.as_ref().map_or_else(|| like.zeros_like(), |pair| pair[which].clone())
+                };
+                FlatTensor::Device(Tensor::cat(own.iter().map(part).collect(), 0))
+            };
+            moments.insert(name.clone(), [0, 1].map(stack));
+        }
+        let trials: Vec<TrialNumbers> =
+            optimizers.iter().flat_map(|own| own.trials.iter().copied()).collect();
+        Self { moments, touched: Vec::new(), trials }
+    }
+
+    /// Gives the optimiser the moments of the trial at `place` of `all`, and its number of updates.
+    pub(crate) fn take_trial_of(&mut self, all: &Self, place: usize) {
+        let trials = all.trials.len();
+        self.trials = vec![all.trials[place]];
+        let own = |moment: &FlatTensor<B>| match moment {
+            FlatTensor::Host(values) => {
+                let own = values.len() / trials;
+                FlatTensor::Host(values[place * own..][..own].to_vec())
+            }
+            FlatTensor::Device(tensor) => {
+                let own = tensor.shape().num_elements() / trials;
+                FlatTensor::Device(tensor.clone().narrow(0, place * own, own))
+            }
         };
-        Self { scales, roots: column(roots), sizes: column(sizes), kept: column(kept) }
+        let moments = all.moments.iter();
+        self.moments = moments.map(|(name, pair)| (name.clone(), pair.each_ref().map(own))).collect();
+    }
+
+    /// Drops the moments, which [`Self::take_trial_of`] brings back.
+    pub(crate) fn drop_moments(&mut self) {
+        self.moments.clear();
     }
 }
 
-impl<B: Backend> StackedMoments<B> {
-    /// Stacks the moments of `optimizers` for `parameters`. Moments that do not exist yet are zero.
-    pub(crate) fn of<C: Compute<InnerBackend = B>>(
-        optimizers: &[&AdamW<C>],
-        parameters: &[(&'static str, Tensor<B, 3>)],
-    ) -> Self {
-        let stack = |&(name, ref parameter): &(&'static str, Tensor<B, 3>)| {
-            let ([_, rows, columns], device) = (parameter.dims(), parameter.device());
-            let own = |which: usize| {
-                let slices = optimizers.iter().map(|optimizer| match optimizer.moments.get(name) {
-                    Some(pair) => match &pair[which] {
-                        FlatTensor::Host(values) => {
-                            Tensor::from_data(TensorData::new(values.clone(), [1, rows, columns]), &device)
-                        }
-                        FlatTensor::Device(values) => values.clone().reshape([1, rows, columns]),
-                    },
-                    None => Tensor::zeros([1, rows, columns], &device),
-                });
-                Tensor::cat(slices.collect(), 0)
-            };
-            (name, [own(0), own(1)])
-        };
-        Self { by_name: parameters.iter().map(stack).collect() }
-    }
-
-    /// Gives an optimiser the moments of the trial at `place`.
-    pub(crate) fn write_to<C: Compute<InnerBackend = B>>(&self, place: usize, optimizer: &mut AdamW<C>) {
-        if optimizer.steps == 0 {
-            return;
-        }
-        for (name, pair) in &self.by_name {
-            let own = [0, 1].map(|which: usize| {
-                FlatTensor::Device(pair[which].clone().narrow(0, place, 1).flatten::<1>(0, 2))
-            });
-            optimizer.moments.insert((*name).to_owned(), own);
-        }
-    }
-
-    /// Updates the parameter `name` of all trials by its gradient, both `[trials, rows, columns]`.
-    pub(crate) fn step(
-        &mut self,
-        name: &'static str,
-        value: Tensor<B, 3>,
-        gradient: Tensor<B, 3>,
-        update: &StackedUpdate<B>,
-    ) -> Tensor<B, 3> {
-        let gradient = match &update.scales {
-            Some(scales) => gradient * scales.clone(),
-            None => gradient,
-        };
-        let zeros = || [0, 1].map(|_| value.zeros_like());
-        let [first, second] = self.by_name.remove(name).unwrap_or_else(zeros);
-        let first = first * BETA_1 + gradient.clone() * (1.0 - BETA_1);
-        let second = second * BETA_2 + gradient.clone() * gradient * (1.0 - BETA_2);
-        let root = second.clone().sqrt() / update.roots.clone() + EPSILON;
-        let step = first.clone() / root * update.sizes.clone();
-        let kept = if decays(name) { value * update.kept.clone() } else { value };
-        self.by_name.insert(name, [first, second]);
-        kept - step
+fn on_device<B: Compute>(moment: &FlatTensor<B>, device: &B::Device) -> DeviceTensor<B> {
+    match moment {
+        FlatTensor::Host(values) => Tensor::from_data(TensorData::from(values.as_slice()), device),
+        FlatTensor::Device(tensor) => tensor.clone(),
     }
 }

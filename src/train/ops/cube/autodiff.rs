@@ -1,5 +1,7 @@
 //! The operations with hand-written gradients; see [`crate::train::ops::flex`] for how burn's graph takes them.
 
+use std::sync::Arc;
+
 use burn::{
     backend::{
         Autodiff,
@@ -16,10 +18,11 @@ use burn::{
 use burn_cubecl::{BoolElement, CubeRuntime, tensor::CubeTensor};
 
 use super::{
-    embedding::rows_gradient,
-    inference::{Attended, AttendedFirst, attend, attend_first, epsilon, linear, sizes},
+    embedding::{read, rows_gradient},
+    inference::{Attended, AttendedFirst, attend, attend_first, by_trial, epsilon, linear, sizes},
     launch::{FORWARD_TOKENS_MAX, Plain, flat, primitive, reshaped, tensor},
     loss::losses,
+    means::{means, means_backward},
     norm::{self, NormInput, NormState},
     packing::{Layout, Sizes, join, pack, pad},
     product::{batched, multiply, multiply_backward},
@@ -29,10 +32,10 @@ use super::{
 use crate::{
     settings::MatmulPrecision,
     train::{
-        masks::Dropout,
+        masks::Drops,
         ops::{
             fused::Fused,
-            inputs::{Attention, Norm, RowIds},
+            inputs::{Attention, Norm, Packing, RowIds},
             row_sink::RowSink,
         },
     },
@@ -48,7 +51,7 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
         weight: Tensor<Self, 2>,
         precision: MatmulPrecision,
     ) -> Tensor<Self, 2> {
-        product(input, weight, precision)
+        by_trial(input, weight, |a, b| product(a, b, precision))
     }
 
     fn multiply<const D: usize>(a: Tensor<Self, D>, b: Tensor<Self, D>) -> Tensor<Self, D> {
@@ -66,16 +69,16 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
     ) -> Tensor<Self, 2> {
         let shape = table.dims();
         let table = primitive(table);
-        let read: Tensor<Plain<R, BT>, 1, Int> = ids.on_device.clone().inner();
-        let output = primitive(tensor::<Plain<R, BT>, 2>(table.primitive).select(0, read));
+        let rows: Tensor<Plain<R, BT>, 1, Int> = ids.on_device.clone().inner();
+        let output = read(table.primitive, rows.into_primitive(), ids.tables);
         let prepared = Backward::<Plain<R, BT>, 1>::prepare::<NoCheckpointing>(RowsOp, [table.node]);
         tensor(match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((ids.on_host.clone(), shape), output),
+            OpsKind::Tracked(prepared) => prepared.finish((ids.on_host.clone(), shape, ids.tables), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
     }
 
-    fn dropout(input: Tensor<Self, 2>, drop: Dropout) -> Tensor<Self, 2> {
+    fn dropout(input: Tensor<Self, 2>, drop: &Drops) -> Tensor<Self, 2> {
         if drop.is_off() {
             return input;
         }
@@ -83,7 +86,7 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
         let output = rows::dropout(input.primitive, drop);
         let prepared = Backward::<Plain<R, BT>, 1>::prepare::<NoCheckpointing>(DropoutOp, [input.node]);
         tensor(match prepared.compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(drop, output),
+            OpsKind::Tracked(prepared) => prepared.finish(drop.clone(), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         })
     }
@@ -114,7 +117,7 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
             gamma: gamma.clone(),
             beta: flat(beta.primitive),
             epsilon: epsilon(inputs.epsilon),
-            drops,
+            drops: drops.clone(),
         });
         let prepared = Backward::<Plain<R, BT>, 5>::prepare::<NoCheckpointing>(NormOp, nodes);
         tensor(match prepared.compute_bound().stateful() {
@@ -123,11 +126,27 @@ impl<R: CubeRuntime, BT: BoolElement> Fused for Tracked<R, BT> {
         })
     }
 
-    fn losses(logits: Tensor<Self, 2>, targets: Tensor<Self, 2>, labels: &[usize]) -> [Tensor<Self, 1>; 2] {
+    fn sequence_means(hidden: Tensor<Self, 2>, packing: &Arc<Packing>) -> Tensor<Self, 2> {
+        let hidden = primitive(hidden);
+        let layout = Layout::of(packing, &hidden.primitive);
+        let output = means(hidden.primitive, &layout);
+        let prepared = Backward::<Plain<R, BT>, 1>::prepare::<NoCheckpointing>(MeansOp, [hidden.node]);
+        tensor(match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(layout, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        })
+    }
+
+    fn losses(
+        logits: Tensor<Self, 2>,
+        targets: Tensor<Self, 2>,
+        labels: &[Option<usize>],
+        trials: usize,
+    ) -> [Tensor<Self, 1>; 2] {
         let logits = primitive(logits);
-        let [sums, by_logits] = losses(logits.primitive, primitive(targets).primitive, labels);
+        let [sums, by_logits] = losses(logits.primitive, primitive(targets).primitive, labels, trials);
         let sums = tensor::<Plain<R, BT>, 1>(sums);
-        let [objective, shown] = [0, 1].map(|index| sums.clone().narrow(0, index, 1));
+        let [objective, shown] = [0, 1].map(|index| sums.clone().narrow(0, index * trials, trials));
         let prepared = Backward::<Plain<R, BT>, 1>::prepare::<NoCheckpointing>(LossOp, [logits.node]);
         let objective = tensor(match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(by_logits, primitive(objective)),
@@ -229,13 +248,13 @@ impl<R: CubeRuntime, BT: BoolElement, const D: usize> Backward<Plain<R, BT>, 2> 
 struct RowsOp;
 
 impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for RowsOp {
-    /// The rows that were read, and the shape of the table.
-    type State = (std::sync::Arc<[u32]>, [usize; 2]);
+    /// The rows that were read, the shape of the tables together, and their number.
+    type State = (Arc<[u32]>, [usize; 2], usize);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Plain<R, BT>>(&ops.node);
-        let (ids, shape) = ops.state;
-        let found = [rows_gradient(&gradient, &ids, shape)];
+        let (ids, shape, tables) = ops.state;
+        let found = [rows_gradient(&gradient, &ids, shape, tables)];
         register::<R, BT, 1>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
@@ -244,10 +263,10 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for RowsOp {
 struct DropoutOp;
 
 impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for DropoutOp {
-    type State = Dropout;
+    type State = Drops;
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let found = [rows::dropout(gradients.consume::<Plain<R, BT>>(&ops.node), ops.state)];
+        let found = [rows::dropout(gradients.consume::<Plain<R, BT>>(&ops.node), &ops.state)];
         register::<R, BT, 1>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
@@ -268,6 +287,18 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for GeluOp {
 }
 
 #[derive(Debug)]
+struct MeansOp;
+
+impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for MeansOp {
+    type State = Layout<R>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let found = [means_backward(gradients.consume::<Plain<R, BT>>(&ops.node), &ops.state)];
+        register::<R, BT, 1>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
+    }
+}
+
+#[derive(Debug)]
 struct LossOp;
 
 impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for LossOp {
@@ -276,8 +307,10 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 1> for LossOp {
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = tensor::<Plain<R, BT>, 1>(gradients.consume::<Plain<R, BT>>(&ops.node));
-        let by_logits = tensor::<Plain<R, BT>, 2>(ops.state) * gradient.unsqueeze();
-        let found = [primitive(by_logits)];
+        let by_logits = tensor::<Plain<R, BT>, 2>(ops.state);
+        let ([documents, classes], [trials]) = (by_logits.dims(), gradient.dims());
+        let own = by_logits.reshape([trials, documents / trials * classes]) * gradient.reshape([trials, 1]);
+        let found = [primitive(own.reshape([documents, classes]))];
         register::<R, BT, 1>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
@@ -287,15 +320,15 @@ struct NormOp;
 
 impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 5> for NormOp {
     /// Gamma, the normalised rows, 1 / the standard deviation of each row, and the masks.
-    type State = ([CubeTensor<R>; 3], [Dropout; 2]);
+    type State = ([CubeTensor<R>; 3], [Drops; 2]);
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Plain<R, BT>>(&ops.node);
         let (tensors, drops) = ops.state;
         let [by_input, by_residual, sums] = norm::norm_backward(NormState { tensors, drops }, gradient);
-        let width = sums.meta.num_elements() / 3;
+        let own = sums.meta.num_elements() / 3;
         let part =
-            |index: usize| primitive(tensor::<Plain<R, BT>, 1>(sums.clone()).narrow(0, index * width, width));
+            |index: usize| primitive(tensor::<Plain<R, BT>, 1>(sums.clone()).narrow(0, index * own, own));
         let found = [by_input, part(0), by_residual, part(1), part(2)];
         register::<R, BT, 5>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
@@ -324,14 +357,14 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for AttentionOp 
         let gradient = tensor::<Plain<R, BT>, 4>(pad(gradient, &layout, sizes));
         let [queries, keys, values] = [queries, keys, values].map(tensor::<Plain<R, BT>, 4>);
         let by_weights = batched(gradient.clone(), values.swap_dims(2, 3));
-        let rows = Rows { heads: attention.heads, only_first: false, drop: attention.drop };
+        let rows = Rows { heads: attention.heads, only_first: false, drop: &attention.drop };
         let [by_scores, weights] = softmax_backward(probabilities, by_weights, &layout, rows);
         let [by_scores, weights] = [by_scores, weights].map(tensor::<Plain<R, BT>, 4>);
         let by_values = batched(weights.swap_dims(2, 3), gradient);
         let by_queries = batched(by_scores.clone(), keys);
         let by_keys = batched(by_scores.swap_dims(2, 3), queries);
         let all = join([by_queries, by_keys, by_values], &layout, sizes, scale);
-        let found = [all.clone(), column_sums(all)];
+        let found = [all.clone(), column_sums(all, layout.trials)];
         register::<R, BT, 2>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);
     }
 }
@@ -358,14 +391,15 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for ClsAttention
         let (heads, sequences) = (attention.heads, layout.sequences);
         let [hidden, queries] = [hidden, queries].map(tensor::<Plain<R, BT>, 4>);
         let [.., width] = hidden.dims();
-        let gradient = tensor::<Plain<R, BT>, 3>(reshaped(gradient, [heads, sequences, width + 1]));
-        let gradient = gradient.swap_dims(0, 1).reshape([sequences, 1, heads, width + 1]);
+        let (trials, own) = (layout.trials, sequences / layout.trials);
+        let gradient = tensor::<Plain<R, BT>, 4>(reshaped(gradient, [trials, heads, own, width + 1]));
+        let gradient = gradient.swap_dims(1, 2).reshape([sequences, 1, heads, width + 1]);
         let by_attended = gradient.clone().narrow(3, 0, width);
         let by_sums = gradient.narrow(3, width, 1);
         let by_weights =
             tensor::<Plain<R, BT>, 4>(batched(by_attended.clone(), hidden.clone().swap_dims(2, 3)));
         let by_weights = by_weights + by_sums;
-        let rows = Rows { heads, only_first: true, drop: attention.drop };
+        let rows = Rows { heads, only_first: true, drop: &attention.drop };
         let [by_scores, weights] = softmax_backward(probabilities, primitive(by_weights), &layout, rows);
         let [by_scores, weights] = [by_scores, weights].map(tensor::<Plain<R, BT>, 4>);
         let by_hidden = [
@@ -377,7 +411,7 @@ impl<R: CubeRuntime, BT: BoolElement> Backward<Plain<R, BT>, 2> for ClsAttention
         let one = Sizes { heads: 1, size: width };
         let by_hidden = pack(primitive(by_hidden), &layout, one);
         let by_queries = tensor::<Plain<R, BT>, 4>(batched(by_scores, hidden));
-        let by_queries = by_queries.reshape([sequences, heads, width]).swap_dims(0, 1);
+        let by_queries = by_queries.reshape([trials, own, heads, width]).swap_dims(1, 2);
         let by_queries = reshaped(primitive(by_queries), [heads * sequences, width]);
         let found = [by_hidden, by_queries];
         register::<R, BT, 2>(ops.parents.map(|node| node.map(|node| node.id)), found, gradients);

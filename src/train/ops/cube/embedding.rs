@@ -1,4 +1,6 @@
-//! The gradient of rows that were read from a table.
+//! Rows that are read from a table, and their gradient.
+//!
+//! Several tables may stand one after another, each of which is read by as many tokens as the others.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +8,52 @@ use burn_cubecl::{CubeRuntime, ops::numeric::zeros, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 use super::{
-    launch::{UNITS, cubes, flat, units, word},
+    launch::{UNITS, cubes, elements, empty, flat, matrix, units, word},
     packing::upload,
 };
+use crate::train::ops::inputs::NO_ROW;
+
+/// A unit has one element of the result.
+#[cube(launch)]
+fn read_kernel(
+    table: &Array<f32>,
+    ids: &Array<i32>,
+    output: &mut Array<f32>,
+    width: u32,
+    own_tokens: u32,
+    own_entries: u32,
+) {
+    let index = ABSOLUTE_POS;
+    if index < output.len() {
+        let (token, column) = (index as u32 / width, index as u32 % width);
+        let id = ids[token as usize];
+        let mut value = f32::new(0.0);
+        if id >= 0i32 {
+            let row = token / own_tokens * own_entries + u32::cast_from(id);
+            value = table[(row * width + column) as usize];
+        }
+        output[index] = value;
+    }
+}
+
+/// The rows `ids`, `[tokens]`, of `tables` tables.
+pub(super) fn read<R: CubeRuntime>(table: CubeTensor<R>, ids: CubeTensor<R>, tables: usize) -> CubeTensor<R> {
+    let ([entries, width], tokens) = (matrix(&table), ids.meta.num_elements());
+    let output = empty(&table, [tokens, width]);
+    let [table, ids] = [table, ids].map(|input| flat(input).into_array_arg());
+    read_kernel::launch(
+        &output.client,
+        elements(tokens * width),
+        units(),
+        table,
+        ids,
+        output.clone().into_array_arg(),
+        word(width),
+        word(tokens / tables),
+        word(entries / tables),
+    );
+    output
+}
 
 /// A cube has one row of the table, and adds up the gradients of the tokens that read it.
 #[cube(launch)]
@@ -41,7 +86,7 @@ fn rows_kernel(
     }
 }
 
-/// The gradient by a table of this shape, of which the rows `ids` were read, from the one by these rows,
+/// The gradient by `tables` tables of this shape together, of which the rows `ids` were read, from the one by these rows,
 /// `[tokens, width]`.
 // A row that several tokens read is added up by one cube, in the order of the tokens: no atomic additions, so that the
 // result is the same in each run.
@@ -49,10 +94,13 @@ pub(super) fn rows_gradient<R: CubeRuntime>(
     gradient: &CubeTensor<R>,
     ids: &[u32],
     [entries, width]: [usize; 2],
+    tables: usize,
 ) -> CubeTensor<R> {
+    let (own_tokens, own_entries) = ((ids.len() / tables).max(1), entries / tables);
     let mut readers: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for (token, &id) in ids.iter().enumerate() {
-        readers.entry(id).or_default().push(word(token));
+    for (token, &id) in ids.iter().enumerate().filter(|(_, id)| **id != NO_ROW) {
+        let row = word(token / own_tokens * own_entries) + id;
+        readers.entry(row).or_default().push(word(token));
     }
     let table = zeros(gradient.device.clone(), [entries, width].into(), gradient.dtype);
     let rows = readers.len();

@@ -4,12 +4,12 @@ use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 use super::{
-    launch::{UNITS, cubes, empty, flat, matrix, units, word},
+    launch::{UNITS, empty, flat, matrix, units, word},
     packing::upload,
     reduction::cube_sum,
 };
 
-/// One cube has all documents; a unit has the documents `unit`, `unit + units`, …
+/// A cube has a trial's documents; a unit has the documents `unit`, `unit + units`, … of them.
 // With p = softmax(z): the losses are Σ t · ln p over the classes and −ln p of the own class, and the gradient of the
 // first one by z is t − p · Σ t.
 #[cube(launch)]
@@ -25,8 +25,10 @@ fn losses_kernel(
 ) {
     let mut objective = f32::new(0.0);
     let mut shown = f32::new(0.0);
-    let mut document = UNIT_POS;
-    while document < documents {
+    let trial = CUBE_POS as u32;
+    let trials = sums.len() as u32 / 2u32;
+    let mut document = trial * documents + UNIT_POS;
+    while document < (trial + 1u32) * documents {
         let first = document * classes;
         let mut highest = f32::new(-3.0e38);
         let mut class = 0u32;
@@ -51,39 +53,42 @@ fn losses_kernel(
             by_logits[(first + class) as usize] = target - f32::exp(shifted) / sum * all;
             class += 1u32;
         }
-        let own = first + labels[document as usize];
-        shown += logarithm - (logits[own as usize] - highest);
+        let label = labels[document as usize];
+        if label < classes {
+            shown += logarithm - (logits[(first + label) as usize] - highest);
+        }
         document += units;
     }
     let objective = cube_sum(objective, units);
     let shown = cube_sum(shown, units);
     if UNIT_POS == 0 {
-        sums[0] = objective;
-        sums[1] = shown;
+        sums[trial as usize] = objective;
+        sums[(trials + trial) as usize] = shown;
     }
 }
 
-/// Both losses, `[2]`, and the gradient of the first one by `logits`, `[documents, classes]`; see
+/// Both losses, `[2 · trials]`, and the gradient of the first one by `logits`, `[trials · documents, classes]`; see
 /// [`crate::train::ops::fused::Fused::losses`].
 pub(super) fn losses<R: CubeRuntime>(
     logits: CubeTensor<R>,
     targets: CubeTensor<R>,
-    labels: &[usize],
+    labels: &[Option<usize>],
+    trials: usize,
 ) -> [CubeTensor<R>; 2] {
     let [documents, classes] = matrix(&logits);
-    let labels: Vec<u32> = labels.iter().map(|&label| word(label)).collect();
-    let (sums, by_logits) = (empty(&logits, [2]), empty(&logits, [documents, classes]));
+    let labels: Vec<u32> = labels.iter().map(|&label| label.map_or(u32::MAX, word)).collect();
+    let (sums, by_logits) = (empty(&logits, [2 * trials]), empty(&logits, [documents, classes]));
     let labels = upload(&logits, &labels).into_array_arg();
     losses_kernel::launch(
         &sums.client,
-        cubes(1),
+        CubeCount::Static(word(trials), 1, 1),
         units(),
         flat(logits).into_array_arg(),
         flat(targets).into_array_arg(),
         labels,
         sums.clone().into_array_arg(),
         by_logits.clone().into_array_arg(),
-        word(documents),
+        word(documents / trials),
         word(classes),
         UNITS,
     );

@@ -1,6 +1,7 @@
 //! `LayerNorm` after a sum, with dropout before and behind, and its gradient: one kernel each.
 //!
-//! The gradients of bias, gamma and beta are sums over rows. A cube adds up a block of rows, and
+//! Vectors have the numbers of one trial after the other, and rows too (see [`crate::train::ops::fused`]); elements of
+//! masks are numbered within a trial. The gradients of bias, gamma and beta are sums over rows. A cube adds up a block of rows, and
 //! [`column_sums`] adds up the blocks, in order: the result is the same in each run.
 
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
@@ -8,11 +9,11 @@ use cubecl::prelude::*;
 
 use super::{
     launch::{UNITS, cubes, empty, flat, matrix, units, word},
-    masks::{MaskNumbers, argument, factor},
+    masks::{MaskNumbers, TrialMask, argument, factor, trial_mask},
     reduction::cube_sum,
     rows::{BLOCK, column_sums},
 };
-use crate::train::masks::Dropout;
+use crate::train::masks::Drops;
 
 /// Reads a unit's columns of `before(input + bias) + residual` of a row into `values`, and returns their sum.
 #[cube]
@@ -21,21 +22,23 @@ fn read_row(
     input: &Array<f32>,
     bias: &Array<f32>,
     residual: &Array<f32>,
-    before: &MaskNumbers,
+    before: &TrialMask,
     values: &mut Array<f32>,
     row: u32,
+    own_rows: u32,
     #[comptime] width: u32,
     #[comptime] is_masked: bool,
     #[comptime] units: u32,
 ) -> f32 {
     let mut sum = f32::new(0.0);
+    let trial = row / own_rows;
     for part in 0..comptime!(width.div_ceil(units)) {
         let column = part * units + UNIT_POS;
         if column < width {
             let number = row * width + column;
-            let mut value = input[number as usize] + bias[column as usize];
+            let mut value = input[number as usize] + bias[(trial * width + column) as usize];
             if comptime!(is_masked) {
-                value *= factor(before, number);
+                value *= factor(before, (row - trial * own_rows) * width + column);
             }
             value += residual[number as usize];
             values[part as usize] = value;
@@ -74,15 +77,29 @@ fn norm_kernel(
     before: &MaskNumbers,
     after: &MaskNumbers,
     epsilon: f32,
+    own_rows: u32,
     #[comptime] width: u32,
     #[comptime] masked: [bool; 2],
     #[comptime] units: u32,
 ) {
     let row = CUBE_POS as u32;
     if row < inverse.len() as u32 {
+        let trial = row / own_rows;
+        let before = trial_mask(before, trial, comptime!(masked[0]));
+        let after = trial_mask(after, trial, comptime!(masked[1]));
         let mut values = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
-        let sum =
-            read_row(input, bias, residual, before, &mut values, row, width, comptime!(masked[0]), units);
+        let sum = read_row(
+            input,
+            bias,
+            residual,
+            &before,
+            &mut values,
+            row,
+            own_rows,
+            width,
+            comptime!(masked[0]),
+            units,
+        );
         let mean = cube_sum(sum, units) / f32::cast_from(width);
         let squares = centre(&mut values, mean, width, units);
         let scale = 1.0f32 / f32::sqrt(cube_sum(squares, units) / f32::cast_from(width) + epsilon);
@@ -92,9 +109,10 @@ fn norm_kernel(
                 let number = row * width + column;
                 let value = values[part as usize] * scale;
                 normal[number as usize] = value;
-                let mut result = value * gamma[column as usize] + beta[column as usize];
+                let parameter = (trial * width + column) as usize;
+                let mut result = value * gamma[parameter] + beta[parameter];
                 if comptime!(masked[1]) {
-                    result *= factor(after, number);
+                    result *= factor(&after, (row - trial * own_rows) * width + column);
                 }
                 output[number as usize] = result;
             }
@@ -113,7 +131,7 @@ pub(super) struct NormInput<R: CubeRuntime> {
     pub(super) gamma: CubeTensor<R>,
     pub(super) beta: CubeTensor<R>,
     pub(super) epsilon: f32,
-    pub(super) drops: [Dropout; 2],
+    pub(super) drops: [Drops; 2],
 }
 
 /// The result, `[rows, width]`, and what its gradient needs: the normalised rows, `[rows, width]`, and 1 / the standard
@@ -124,7 +142,8 @@ pub(super) fn norm<R: CubeRuntime>(norm: NormInput<R>) -> [CubeTensor<R>; 3] {
     let (output, normal) = (empty(&input, [rows, width]), empty(&input, [rows, width]));
     let inverse = empty(&input, [rows]);
     let client = input.client.clone();
-    let [before, after] = drops.map(argument);
+    let [before, after] = drops.each_ref().map(|drops| argument(drops, &output));
+    let trials = gamma.meta.num_elements() / width;
     norm_kernel::launch(
         &client,
         cubes(rows),
@@ -140,8 +159,9 @@ pub(super) fn norm<R: CubeRuntime>(norm: NormInput<R>) -> [CubeTensor<R>; 3] {
         before,
         after,
         epsilon,
+        word(rows / trials),
         word(width),
-        drops.map(|drop| !drop.is_off()),
+        drops.map(|drops| !drops.is_off()),
         UNITS,
     );
     [output, normal, inverse]
@@ -169,15 +189,15 @@ impl BlockSums {
         BlockSums { bias, gamma, beta }
     }
 
-    /// Writes the sums of a cube's units side by side: bias, gamma, beta.
-    fn write(&self, sums: &mut Array<f32>, #[comptime] width: u32, #[comptime] units: u32) {
+    /// Writes the sums of a cube's units: those by bias of all `cubes` cubes, by gamma, by beta.
+    fn write(&self, sums: &mut Array<f32>, cubes: u32, #[comptime] width: u32, #[comptime] units: u32) {
         for part in 0..comptime!(width.div_ceil(units)) {
             let column = part * units + UNIT_POS;
             if column < width {
-                let place = CUBE_POS as u32 * (3u32 * width) + column;
+                let place = CUBE_POS as u32 * width + column;
                 sums[place as usize] = self.bias[part as usize];
-                sums[(place + width) as usize] = self.gamma[part as usize];
-                sums[(place + 2u32 * width) as usize] = self.beta[part as usize];
+                sums[(place + cubes * width) as usize] = self.gamma[part as usize];
+                sums[(place + 2u32 * cubes * width) as usize] = self.beta[part as usize];
             }
         }
     }
@@ -198,11 +218,12 @@ fn scale_row(
     gamma: &Array<f32>,
     normal: &Array<f32>,
     gradient: &Array<f32>,
-    after: &MaskNumbers,
+    after: &TrialMask,
     scaled: &mut Array<f32>,
     sums: &mut BlockSums,
     row: u32,
-    rows: u32,
+    end: u32,
+    own_rows: u32,
     #[comptime] width: u32,
     #[comptime] is_masked: bool,
     #[comptime] units: u32,
@@ -211,16 +232,17 @@ fn scale_row(
     let mut along = f32::new(0.0);
     for part in 0..comptime!(width.div_ceil(units)) {
         let column = part * units + UNIT_POS;
-        if column < width && row < rows {
+        if column < width && row < end {
+            let trial = row / own_rows;
             let number = row * width + column;
             let mut value = gradient[number as usize];
             if comptime!(is_masked) {
-                value *= factor(after, number);
+                value *= factor(after, (row - trial * own_rows) * width + column);
             }
             let n = normal[number as usize];
             sums.gamma[part as usize] += value * n;
             sums.beta[part as usize] += value;
-            let value = value * gamma[column as usize];
+            let value = value * gamma[(trial * width + column) as usize];
             scaled[part as usize] = value;
             sum += value;
             along += value * n;
@@ -240,25 +262,27 @@ fn write_row(
     normal: &Array<f32>,
     inverse: &Array<f32>,
     scaled: &Array<f32>,
-    before: &MaskNumbers,
+    before: &TrialMask,
     by_input: &mut Array<f32>,
     by_residual: &mut Array<f32>,
     sums: &mut BlockSums,
     means: &RowMeans,
     row: u32,
+    end: u32,
+    own_rows: u32,
     #[comptime] width: u32,
     #[comptime] is_masked: bool,
     #[comptime] units: u32,
 ) {
     for part in 0..comptime!(width.div_ceil(units)) {
         let column = part * units + UNIT_POS;
-        if column < width && row < inverse.len() as u32 {
+        if column < width && row < end {
             let number = row * width + column;
             let mut value = scaled[part as usize] - means.mean - normal[number as usize] * means.slope;
             value *= inverse[row as usize];
             by_residual[number as usize] = value;
             if comptime!(is_masked) {
-                value *= factor(before, number);
+                value *= factor(before, (row % own_rows) * width + column);
             }
             by_input[number as usize] = value;
             sums.bias[part as usize] += value;
@@ -266,7 +290,7 @@ fn write_row(
     }
 }
 
-/// A cube has a block of rows, one after another. `sums` gets the cube's sums of the gradients by bias, gamma and beta.
+/// A cube has a block of a trial's rows, one after another. `sums` gets the cube's sums of the gradients by bias, gamma and beta.
 // For one row, with n the normalised row and D the gradient by the result:
 //   by β: D · after     by γ: D · after · n     g = D · after · γ
 //   by the residual: (g − mean(g) − n · mean(g · n)) / σ     by input and bias: that times `before`
@@ -282,14 +306,21 @@ fn norm_backward_kernel(
     sums: &mut Array<f32>,
     before: &MaskNumbers,
     after: &MaskNumbers,
+    own_rows: u32,
     #[comptime] width: u32,
     #[comptime] masked: [bool; 2],
     #[comptime] units: u32,
     #[comptime] block: u32,
 ) {
-    let rows = inverse.len() as u32;
-    let first = CUBE_POS as u32 * block;
-    if first < rows {
+    let own_blocks = own_rows.div_ceil(block);
+    let cubes = inverse.len() as u32 / own_rows * own_blocks;
+    let cube = CUBE_POS as u32;
+    if cube < cubes {
+        let trial = cube / own_blocks;
+        let before = trial_mask(before, trial, comptime!(masked[0]));
+        let after = trial_mask(after, trial, comptime!(masked[1]));
+        let first = trial * own_rows + (cube % own_blocks) * block;
+        let end = (trial + 1u32) * own_rows;
         let mut scaled = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
         let mut own = BlockSums::zero(comptime!(width.div_ceil(units)));
         for offset in 0..block {
@@ -299,11 +330,12 @@ fn norm_backward_kernel(
                 gamma,
                 normal,
                 gradient,
-                after,
+                &after,
                 &mut scaled,
                 &mut own,
                 row,
-                rows,
+                end,
+                own_rows,
                 width,
                 comptime!(masked[1]),
                 units,
@@ -312,41 +344,44 @@ fn norm_backward_kernel(
                 normal,
                 inverse,
                 &scaled,
-                before,
+                &before,
                 by_input,
                 by_residual,
                 &mut own,
                 &means,
                 row,
+                end,
+                own_rows,
                 width,
                 comptime!(masked[0]),
                 units,
             );
         }
-        own.write(sums, width, units);
+        own.write(sums, cubes, width, units);
     }
 }
 
 /// What the gradient of a norm is computed from.
 pub(super) struct NormState<R: CubeRuntime> {
-    /// Gamma, `[width]`, the normalised rows, and 1 / the standard deviation of each row.
+    /// Gamma, `[trials · width]`, the normalised rows, and 1 / the standard deviation of each row.
     pub(super) tensors: [CubeTensor<R>; 3],
-    pub(super) drops: [Dropout; 2],
+    pub(super) drops: [Drops; 2],
 }
 
-/// The gradients by input and residual, `[rows, width]`, and the sums by bias, gamma and beta side by side,
-/// `[3 · width]`.
+/// The gradients by input and residual, `[rows, width]`, and the sums by bias, gamma and beta one after another,
+/// `[3 · trials · width]`.
 pub(super) fn norm_backward<R: CubeRuntime>(
     state: NormState<R>,
     gradient: CubeTensor<R>,
 ) -> [CubeTensor<R>; 3] {
     let NormState { tensors: [gamma, normal, inverse], drops } = state;
     let [rows, width] = matrix(&normal);
+    let trials = gamma.meta.num_elements() / width;
     let (by_input, by_residual) = (empty(&normal, [rows, width]), empty(&normal, [rows, width]));
-    let blocks = rows.div_ceil(BLOCK);
-    let sums = empty(&normal, [blocks, 3 * width]);
+    let blocks = trials * (rows / trials).div_ceil(BLOCK);
+    let sums = empty(&normal, [3 * blocks, width]);
     let client = normal.client.clone();
-    let [before, after] = drops.map(argument);
+    let [before, after] = drops.each_ref().map(|drops| argument(drops, &normal));
     norm_backward_kernel::launch(
         &client,
         cubes(blocks),
@@ -360,10 +395,11 @@ pub(super) fn norm_backward<R: CubeRuntime>(
         sums.clone().into_array_arg(),
         before,
         after,
+        word(rows / trials),
         word(width),
-        drops.map(|drop| !drop.is_off()),
+        drops.map(|drops| !drops.is_off()),
         UNITS,
         word(BLOCK),
     );
-    [by_input, by_residual, column_sums(sums)]
+    [by_input, by_residual, column_sums(sums, 3 * trials)]
 }

@@ -1,69 +1,81 @@
-//! The norm of all gradients and the update of `AdamW`, one kernel for each parameter.
+//! The norm of all gradients and the update of `AdamW`, one kernel for each parameter, for all trials at once.
+//!
+//! A tensor has the values of one trial after the other.
 
 use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 use super::{
     launch::{UNITS, cubes, elements, empty, flat, units, word},
+    packing::upload,
     reduction::cube_sum,
 };
-use crate::train::ops::inputs::{AdamWNumbers, AdamWTensors};
+use crate::train::ops::inputs::AdamWTensors;
 
 /// The elements that one cube squares and adds up.
 const BLOCK: usize = 8_192;
 
+/// A cube has a block of a trial's elements.
 #[cube(launch)]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
 fn squares_kernel(
     input: &Array<f32>,
     sums: &mut Array<f32>,
     offset: u32,
-    cubes: u32,
+    own_blocks: u32,
+    own: u32,
+    own_sums: u32,
     #[comptime] block: u32,
     #[comptime] units: u32,
 ) {
-    let cube = CUBE_POS as u32;
-    if cube < cubes {
+    let (trial, own_block) = (CUBE_POS as u32 / own_blocks, CUBE_POS as u32 % own_blocks);
+    if trial * own < input.len() as u32 {
         let mut sum = f32::new(0.0);
-        let mut index = cube * block + UNIT_POS;
-        let mut end = (cube + 1u32) * block;
-        if end > input.len() as u32 {
-            end = input.len() as u32;
+        let mut index = own_block * block + UNIT_POS;
+        let mut end = (own_block + 1u32) * block;
+        if end > own {
+            end = own;
         }
         while index < end {
-            let value = input[index as usize];
+            let value = input[(trial * own + index) as usize];
             sum += value * value;
             index += units;
         }
         let total = cube_sum(sum, units);
         if UNIT_POS == 0 {
-            sums[(offset + cube) as usize] = total;
+            sums[(trial * own_sums + offset + own_block) as usize] = total;
         }
     }
 }
 
+/// A cube has a trial.
 #[cube(launch)]
 fn norm_kernel(
     sums: &Array<f32>,
     beside: &Array<f32>,
+    norms_max: &Array<f32>,
     result: &mut Array<f32>,
-    norm_max: f32,
+    own_sums: u32,
     #[comptime] units: u32,
 ) {
+    let trial = CUBE_POS as u32;
     let mut sum = f32::new(0.0);
     let mut index = UNIT_POS;
-    while index < sums.len() as u32 {
-        sum += sums[index as usize];
+    while index < own_sums {
+        sum += sums[(trial * own_sums + index) as usize];
         index += units;
     }
     let norm = f32::sqrt(cube_sum(sum, units));
     if UNIT_POS == 0 {
-        result[0] = norm;
+        let first = (3u32 * trial) as usize;
+        result[first] = norm;
+        let bound = norms_max[trial as usize];
         let mut factor = f32::new(1.0);
-        if norm_max > 0.0f32 {
-            factor = f32::min(norm_max / (norm + 1e-6f32), 1.0f32);
+        if bound > 0.0f32 {
+            factor = f32::min(bound / (norm + 1e-6f32), 1.0f32);
         }
-        result[1] = factor;
-        result[2] = beside[0];
+        result[first + 1] = factor;
+        result[first + 2] = beside[trial as usize];
     }
 }
 
@@ -71,31 +83,36 @@ fn norm_kernel(
 pub(super) fn clipping<R: CubeRuntime>(
     gradients: Vec<CubeTensor<R>>,
     beside: CubeTensor<R>,
-    norm_max: f32,
+    norms_max: &[f32],
 ) -> Option<CubeTensor<R>> {
-    let blocks = |gradient: &CubeTensor<R>| gradient.meta.num_elements().div_ceil(BLOCK);
-    let all: usize = gradients.iter().map(blocks).sum();
-    let sums = empty(gradients.first()?, [all]);
+    let trials = norms_max.len();
+    let own = |gradient: &CubeTensor<R>| gradient.meta.num_elements() / trials;
+    let all: usize = gradients.iter().map(|gradient| own(gradient).div_ceil(BLOCK)).sum();
+    let sums = empty(gradients.first()?, [trials * all]);
     let mut offset = 0;
     for gradient in gradients {
-        let own = blocks(&gradient);
+        let own = own(&gradient);
+        let blocks = own.div_ceil(BLOCK);
         squares_kernel::launch(
             &sums.client,
-            cubes(own),
+            cubes(trials * blocks),
             units(),
             flat(gradient).into_array_arg(),
             sums.clone().into_array_arg(),
             word(offset),
+            word(blocks),
             word(own),
+            word(all),
             word(BLOCK),
             UNITS,
         );
-        offset += own;
+        offset += blocks;
     }
-    let result = empty(&sums, [3]);
+    let (result, bounds) = (empty(&sums, [3 * trials]), upload(&sums, bytemuck::cast_slice(norms_max)));
     let client = sums.client.clone();
     let [input, beside, output] = [sums, beside, result.clone()].map(CubeTensor::into_array_arg);
-    norm_kernel::launch(&client, cubes(1), units(), input, beside, output, norm_max, UNITS);
+    let (count, bounds) = (CubeCount::Static(word(trials), 1, 1), bounds.into_array_arg());
+    norm_kernel::launch(&client, count, units(), input, beside, bounds, output, word(all), UNITS);
     Some(result)
 }
 
@@ -107,16 +124,20 @@ fn adamw_kernel(
     first: &Array<f32>,
     second: &Array<f32>,
     clipping: &Array<f32>,
+    numbers: &Array<f32>,
     new_value: &mut Array<f32>,
     new_first: &mut Array<f32>,
     new_second: &mut Array<f32>,
-    keep: f32,
-    step_size: f32,
-    root: f32,
+    first_number: u32,
+    own: u32,
 ) {
     let index = ABSOLUTE_POS;
     if index < new_value.len() {
-        let gradient = gradient[index] * clipping[1];
+        let place = 3u32 * (index as u32 / own);
+        let keep = numbers[(first_number + place) as usize];
+        let step_size = numbers[(first_number + place + 1u32) as usize];
+        let root = numbers[(first_number + place + 2u32) as usize];
+        let gradient = gradient[index] * clipping[(place + 1u32) as usize];
         let first = 0.9f32 * first[index] + 0.1f32 * gradient;
         let second = 0.999f32 * second[index] + 0.001f32 * gradient * gradient;
         new_first[index] = first;
@@ -125,12 +146,19 @@ fn adamw_kernel(
     }
 }
 
+/// See [`crate::train::ops::inputs::UpdateNumbers`].
+pub(super) struct Numbers<R: CubeRuntime> {
+    pub(super) table: CubeTensor<R>,
+    pub(super) first: usize,
+    pub(super) trials: usize,
+}
+
 /// The updated parameter with its moments, flat. Nothing is overwritten: the best parameters so far may be the same
 /// tensors.
 pub(super) fn adamw<R: CubeRuntime>(
     tensors: AdamWTensors<CubeTensor<R>>,
     clipping: CubeTensor<R>,
-    numbers: AdamWNumbers,
+    numbers: Numbers<R>,
 ) -> AdamWTensors<CubeTensor<R>> {
     let AdamWTensors { value, gradient, moments } = tensors;
     let count = value.meta.num_elements();
@@ -148,12 +176,12 @@ pub(super) fn adamw<R: CubeRuntime>(
         first,
         second,
         clipping.into_array_arg(),
+        numbers.table.into_array_arg(),
         new.value.clone().into_array_arg(),
         new_first,
         new_second,
-        numbers.keep,
-        numbers.step_size,
-        numbers.root,
+        word(numbers.first),
+        word(count / numbers.trials),
     );
     new
 }

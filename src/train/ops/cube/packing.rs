@@ -11,7 +11,7 @@ use burn_cubecl::{CubeRuntime, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 use super::launch::{elements, empty, flat, units, word};
-use crate::train::ops::inputs::{Attention, Packing};
+use crate::train::ops::inputs::Packing;
 
 /// Padded lengths are multiples of this: few shapes, for which kernels are chosen and compiled once.
 const LENGTH_STEP: usize = 16;
@@ -19,43 +19,48 @@ const LENGTH_STEP: usize = 16;
 /// Where the sequences of a batch stand, in the device's memory.
 #[derive(Clone, Debug)]
 pub(super) struct Layout<R: CubeRuntime> {
-    /// The first row of each sequence, and the number of rows, `[sequences + 1]`, u32.
-    pub(super) starts: CubeTensor<R>,
-    /// Σ length² over the sequences before, `[sequences]`, u32.
-    pub(super) squares: CubeTensor<R>,
+    /// By sequence its first row, its length, Σ length² over the sequences before it of the same trial, and its first row
+    /// among those of its trial; then, by row, its sequence, or the number of sequences where it has none. u32.
+    pub(super) places: CubeTensor<R>,
     pub(super) sequences: usize,
     pub(super) longest: usize,
     pub(super) rows: usize,
+    pub(super) trials: usize,
 }
 
 impl<R: CubeRuntime> Layout<R> {
-    /// The layout of `attention`'s batch, in the memory of the device of `like`. It is made at the first call, and kept
+    /// The layout of a batch, in the memory of the device of `like`. It is made at the first call, and kept
     /// with the batch.
-    pub(super) fn of(attention: &Attention, like: &CubeTensor<R>) -> Self {
-        let packing = &attention.packing;
+    pub(super) fn of(packing: &Packing, like: &CubeTensor<R>) -> Self {
         let make = || Arc::new(Self::new(packing, like)) as Arc<_>;
         let kept = packing.on_device.get_or_init(make);
         kept.downcast_ref::<Self>().cloned().unwrap_or_else(|| Self::new(packing, like))
     }
 
     fn new(packing: &Packing, like: &CubeTensor<R>) -> Self {
-        let sequences = packing.sequences();
-        let mut before = 0;
-        let squares: Vec<u32> = (0..sequences)
-            .map(|sequence| {
-                let (_, length) = packing.sequence(sequence);
-                let own = before;
-                before += length * length;
-                word(own)
-            })
-            .collect();
-        let starts: Vec<u32> = packing.starts.iter().map(|&start| word(start)).collect();
+        let (sequences, rows, trials) = (packing.sequences(), packing.rows(), packing.trials());
+        let (own_sequences, own_rows) = (sequences / trials, rows / trials);
+        let mut places = vec![0; 4 * sequences];
+        places.resize(4 * sequences + rows, word(sequences));
+        let mut squares = 0;
+        for sequence in 0..sequences {
+            let (start, length) = packing.sequence(sequence);
+            let trial = sequence / own_sequences;
+            if sequence % own_sequences == 0 {
+                squares = 0;
+            }
+            for (part, number) in [start, length, squares, start - trial * own_rows].into_iter().enumerate() {
+                places[part * sequences + sequence] = word(number);
+            }
+            squares += length * length;
+            places[4 * sequences + start..][..length].fill(word(sequence));
+        }
         Self {
-            starts: upload(like, &starts),
-            squares: upload(like, &squares),
+            places: upload(like, &places),
             sequences,
             longest: packing.longest().next_multiple_of(LENGTH_STEP),
-            rows: packing.rows(),
+            rows,
+            trials,
         }
     }
 }
@@ -81,18 +86,53 @@ struct Packed {
     row: u32,
     /// The column within a row of `heads · size`.
     column: u32,
+    sequence: u32,
     /// Whether the element is of a token; padding has no row.
     is_token: bool,
 }
 
 #[cube]
-fn packed_place(place: u32, starts: &Array<u32>, heads: u32, size: u32, longest: u32) -> Packed {
+fn packed_place(
+    place: u32,
+    places: &Array<u32>,
+    heads: u32,
+    size: u32,
+    longest: u32,
+    sequences: u32,
+) -> Packed {
     let token = (place / size) % longest;
     let head = (place / (size * longest)) % heads;
     let sequence = place / (size * longest * heads);
-    let start = starts[sequence as usize];
-    let length = starts[(sequence + 1u32) as usize] - start;
-    Packed { row: start + token, column: head * size + place % size, is_token: token < length }
+    let start = places[sequence as usize];
+    let length = places[(sequences + sequence) as usize];
+    Packed { row: start + token, column: head * size + place % size, sequence, is_token: token < length }
+}
+
+/// Where an element of the packed form stands in the padded one.
+#[derive(CubeType)]
+struct Padded {
+    place: u32,
+    /// Whether the row is of a sequence.
+    is_token: bool,
+}
+
+#[cube]
+fn padded_place(
+    row: u32,
+    column: u32,
+    places: &Array<u32>,
+    heads: u32,
+    size: u32,
+    longest: u32,
+    sequences: u32,
+) -> Padded {
+    let sequence = places[(4u32 * sequences + row) as usize];
+    let mut place = 0u32;
+    if sequence < sequences {
+        let token = row - places[sequence as usize];
+        place = ((sequence * heads + column / size) * longest + token) * size + column % size;
+    }
+    Padded { place, is_token: sequence < sequences }
 }
 
 /// One unit has one element of the padded form.
@@ -101,28 +141,30 @@ fn packed_place(place: u32, starts: &Array<u32>, heads: u32, size: u32, longest:
 fn split_kernel(
     projected: &Array<f32>,
     bias: &Array<f32>,
-    starts: &Array<u32>,
+    places: &Array<u32>,
     queries: &mut Array<f32>,
     keys: &mut Array<f32>,
     values: &mut Array<f32>,
     heads: u32,
     size: u32,
     longest: u32,
+    sequences: u32,
+    own_sequences: u32,
     scale: f32,
 ) {
     let index = ABSOLUTE_POS;
     if index < queries.len() {
-        let place = packed_place(index as u32, starts, heads, size, longest);
+        let place = packed_place(index as u32, places, heads, size, longest, sequences);
         let mut query = f32::new(0.0);
         let mut key = f32::new(0.0);
         let mut value = f32::new(0.0);
         if place.is_token {
             let width = heads * size;
-            let column = place.column;
-            let first = place.row * (3u32 * width) + column;
-            query = (projected[first as usize] + bias[column as usize]) * scale;
-            key = projected[(first + width) as usize] + bias[(column + width) as usize];
-            value = projected[(first + 2u32 * width) as usize] + bias[(column + 2u32 * width) as usize];
+            let first = place.row * (3u32 * width) + place.column;
+            let own = place.sequence / own_sequences * (3u32 * width) + place.column;
+            query = (projected[first as usize] + bias[own as usize]) * scale;
+            key = projected[(first + width) as usize] + bias[(own + width) as usize];
+            value = projected[(first + 2u32 * width) as usize] + bias[(own + 2u32 * width) as usize];
         }
         queries[index] = query;
         keys[index] = key;
@@ -131,7 +173,7 @@ fn split_kernel(
 }
 
 /// Queries times `scale`, keys and values, `[sequences, heads, longest, size]` each, from `projected`,
-/// `[rows, 3 · width]`, plus `bias`.
+/// `[rows, 3 · width]`, plus `bias`, `[trials · 3 · width]`.
 pub(super) fn split<R: CubeRuntime>(
     projected: CubeTensor<R>,
     bias: CubeTensor<R>,
@@ -149,42 +191,52 @@ pub(super) fn split<R: CubeRuntime>(
         units(),
         projected.into_array_arg(),
         bias.into_array_arg(),
-        layout.starts.clone().into_array_arg(),
+        layout.places.clone().into_array_arg(),
         queries,
         keys,
         values,
         word(heads),
         word(size),
         word(layout.longest),
+        word(layout.sequences),
+        word(layout.sequences / layout.trials),
         scale,
     );
     parts
 }
 
-/// The gradient of [`split`] by `projected`. One unit has one element of the padded form.
+/// The gradient of [`split`] by `projected`. One unit has one row's element of queries, keys and values.
 #[cube(launch)]
 #[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
 fn join_kernel(
     by_queries: &Array<f32>,
     by_keys: &Array<f32>,
     by_values: &Array<f32>,
-    starts: &Array<u32>,
+    places: &Array<u32>,
     joined: &mut Array<f32>,
     heads: u32,
     size: u32,
     longest: u32,
+    sequences: u32,
     scale: f32,
 ) {
-    let index = ABSOLUTE_POS;
-    if index < by_queries.len() {
-        let place = packed_place(index as u32, starts, heads, size, longest);
-        if place.is_token {
-            let width = heads * size;
-            let first = place.row * (3u32 * width) + place.column;
-            joined[first as usize] = by_queries[index] * scale;
-            joined[(first + width) as usize] = by_keys[index];
-            joined[(first + 2u32 * width) as usize] = by_values[index];
+    let index = ABSOLUTE_POS as u32;
+    if 3u32 * index < joined.len() as u32 {
+        let width = heads * size;
+        let (row, column) = (index / width, index % width);
+        let padded = padded_place(row, column, places, heads, size, longest, sequences);
+        let mut query = f32::new(0.0);
+        let mut key = f32::new(0.0);
+        let mut value = f32::new(0.0);
+        if padded.is_token {
+            query = by_queries[padded.place as usize] * scale;
+            key = by_keys[padded.place as usize];
+            value = by_values[padded.place as usize];
         }
+        let first = row * (3u32 * width) + column;
+        joined[first as usize] = query;
+        joined[(first + width) as usize] = key;
+        joined[(first + 2u32 * width) as usize] = value;
     }
 }
 
@@ -196,20 +248,20 @@ pub(super) fn join<R: CubeRuntime>(
     scale: f32,
 ) -> CubeTensor<R> {
     let joined = empty(&parts[0], [layout.rows, 3 * heads * size]);
-    let count = elements(parts[0].meta.num_elements());
     let [queries, keys, values] = parts.map(|part| flat(part).into_array_arg());
     join_kernel::launch(
         &joined.client,
-        count,
+        elements(layout.rows * heads * size),
         units(),
         queries,
         keys,
         values,
-        layout.starts.clone().into_array_arg(),
+        layout.places.clone().into_array_arg(),
         joined.clone().into_array_arg(),
         word(heads),
         word(size),
         word(layout.longest),
+        word(layout.sequences),
         scale,
     );
     joined
@@ -219,15 +271,16 @@ pub(super) fn join<R: CubeRuntime>(
 #[cube(launch)]
 fn pad_kernel(
     packed: &Array<f32>,
-    starts: &Array<u32>,
+    places: &Array<u32>,
     padded: &mut Array<f32>,
     heads: u32,
     size: u32,
     longest: u32,
+    sequences: u32,
 ) {
     let index = ABSOLUTE_POS;
     if index < padded.len() {
-        let place = packed_place(index as u32, starts, heads, size, longest);
+        let place = packed_place(index as u32, places, heads, size, longest, sequences);
         let mut value = f32::new(0.0);
         if place.is_token {
             value = packed[(place.row * heads * size + place.column) as usize];
@@ -250,35 +303,41 @@ pub(super) fn pad<R: CubeRuntime>(
         elements(shape.iter().product()),
         units(),
         packed,
-        layout.starts.clone().into_array_arg(),
+        layout.places.clone().into_array_arg(),
         padded.clone().into_array_arg(),
         word(heads),
         word(size),
         word(layout.longest),
+        word(layout.sequences),
     );
     padded
 }
 
-/// One unit has one element of the padded form.
+/// One unit has one element of the packed form.
 #[cube(launch)]
 fn pack_kernel(
     padded: &Array<f32>,
-    starts: &Array<u32>,
+    places: &Array<u32>,
     packed: &mut Array<f32>,
     heads: u32,
     size: u32,
     longest: u32,
+    sequences: u32,
 ) {
     let index = ABSOLUTE_POS;
-    if index < padded.len() {
-        let place = packed_place(index as u32, starts, heads, size, longest);
-        if place.is_token {
-            packed[(place.row * heads * size + place.column) as usize] = padded[index];
+    if index < packed.len() {
+        let width = heads * size;
+        let (row, column) = (index as u32 / width, index as u32 % width);
+        let found = padded_place(row, column, places, heads, size, longest, sequences);
+        let mut value = f32::new(0.0);
+        if found.is_token {
+            value = padded[found.place as usize];
         }
+        packed[index] = value;
     }
 }
 
-/// `[sequences, heads, longest, size]` as `[rows, width]`, without padding.
+/// `[sequences, heads, longest, size]` as `[rows, width]`, without padding; rows of no sequence are zero.
 pub(super) fn pack<R: CubeRuntime>(
     padded: CubeTensor<R>,
     layout: &Layout<R>,
@@ -288,14 +347,15 @@ pub(super) fn pack<R: CubeRuntime>(
     let padded = flat(padded);
     pack_kernel::launch(
         &packed.client,
-        elements(padded.meta.num_elements()),
+        elements(layout.rows * heads * size),
         units(),
         padded.into_array_arg(),
-        layout.starts.clone().into_array_arg(),
+        layout.places.clone().into_array_arg(),
         packed.clone().into_array_arg(),
         word(heads),
         word(size),
         word(layout.longest),
+        word(layout.sequences),
     );
     packed
 }

@@ -5,29 +5,29 @@ use cubecl::prelude::*;
 
 use super::{
     launch::{UNITS, cubes, empty, flat, units, word},
-    masks::{MaskNumbers, argument, factor},
+    masks::{MaskNumbers, argument, factor, trial_mask},
     packing::Layout,
     reduction::{cube_max, cube_sum},
 };
-use crate::train::masks::Dropout;
+use crate::train::masks::Drops;
 #[cfg(doc)]
 use crate::train::ops::inputs::Attention;
 
-/// The number of the first probability of a query; see [`Attention::drop`].
+/// The number of the first probability of a query, among those of its trial; see [`Attention::drop`].
 #[cube]
 fn first_number(
-    starts: &Array<u32>,
-    squares: &Array<u32>,
+    places: &Array<u32>,
     place: &QueryPlace,
     heads: u32,
+    sequences: u32,
     #[comptime] only_first: bool,
 ) -> u32 {
-    let start = starts[place.sequence as usize];
-    let length = starts[(place.sequence + 1u32) as usize] - start;
+    let length = places[(sequences + place.sequence) as usize];
     if comptime!(only_first) {
-        heads * start + place.head * length
+        heads * places[(3u32 * sequences + place.sequence) as usize] + place.head * length
     } else {
-        heads * squares[place.sequence as usize] + (place.head * length + place.query) * length
+        let squares = places[(2u32 * sequences + place.sequence) as usize];
+        heads * squares + (place.head * length + place.query) * length
     }
 }
 
@@ -69,14 +69,15 @@ fn normalisers(scores: &Array<f32>, first: u32, length: u32, #[comptime] units: 
 #[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
 fn softmax_kernel(
     scores: &Array<f32>,
-    starts: &Array<u32>,
-    squares: &Array<u32>,
+    places: &Array<u32>,
     probabilities: &mut Array<f32>,
     weights: &mut Array<f32>,
     mask: &MaskNumbers,
     heads: u32,
     queries: u32,
     longest: u32,
+    sequences: u32,
+    own_sequences: u32,
     #[comptime] only_first: bool,
     #[comptime] masked: bool,
     #[comptime] units: u32,
@@ -84,8 +85,9 @@ fn softmax_kernel(
     let row = CUBE_POS as u32;
     if row < probabilities.len() as u32 / longest {
         let place = query_place(row, queries, heads);
-        let mut length = starts[(place.sequence + 1u32) as usize] - starts[place.sequence as usize];
-        let number = first_number(starts, squares, &place, heads, only_first);
+        let mut length = places[(sequences + place.sequence) as usize];
+        let number = first_number(places, &place, heads, sequences, only_first);
+        let mask = trial_mask(mask, place.sequence / own_sequences, masked);
         if place.query >= length {
             // The query is padding.
             length = 0u32;
@@ -100,7 +102,7 @@ fn softmax_kernel(
             }
             probabilities[(first + key) as usize] = probability;
             if comptime!(masked) {
-                weights[(first + key) as usize] = probability * factor(mask, number + key);
+                weights[(first + key) as usize] = probability * factor(&mask, number + key);
             }
             key += units;
         }
@@ -109,18 +111,18 @@ fn softmax_kernel(
 
 /// How the rows of scores are to be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rows {
+pub(super) struct Rows<'a> {
     pub(super) heads: usize,
     /// Whether each sequence has its first token as the only query.
     pub(super) only_first: bool,
-    pub(super) drop: Dropout,
+    pub(super) drop: &'a Drops,
 }
 
 /// The probabilities of `scores`, `[…, longest]`, over the keys of each sequence, and the same after dropout.
 pub(super) fn softmax<R: CubeRuntime>(
     scores: CubeTensor<R>,
     layout: &Layout<R>,
-    Rows { heads, only_first, drop }: Rows,
+    Rows { heads, only_first, drop }: Rows<'_>,
 ) -> [CubeTensor<R>; 2] {
     let scores = flat(scores);
     let probabilities = empty(&scores, scores.meta.shape().clone());
@@ -130,19 +132,21 @@ pub(super) fn softmax<R: CubeRuntime>(
     let client = scores.client.clone();
     // Without dropout nothing is written to the weights, and no second buffer is needed.
     let room = if masked { weights.clone() } else { empty(&scores, [1]) };
+    let mask = argument(drop, &scores);
     softmax_kernel::launch(
         &client,
         cubes(scores.meta.num_elements() / layout.longest),
         units(),
         scores.into_array_arg(),
-        layout.starts.clone().into_array_arg(),
-        layout.squares.clone().into_array_arg(),
+        layout.places.clone().into_array_arg(),
         probabilities.clone().into_array_arg(),
         room.into_array_arg(),
-        argument(drop),
+        mask,
         word(heads),
         queries,
         word(layout.longest),
+        word(layout.sequences),
+        word(layout.sequences / layout.trials),
         only_first,
         masked,
         UNITS,
@@ -158,14 +162,15 @@ pub(super) fn softmax<R: CubeRuntime>(
 fn softmax_backward_kernel(
     probabilities: &Array<f32>,
     gradient: &Array<f32>,
-    starts: &Array<u32>,
-    squares: &Array<u32>,
+    places: &Array<u32>,
     by_scores: &mut Array<f32>,
     weights: &mut Array<f32>,
     mask: &MaskNumbers,
     heads: u32,
     queries: u32,
     longest: u32,
+    sequences: u32,
+    own_sequences: u32,
     #[comptime] only_first: bool,
     #[comptime] masked: bool,
     #[comptime] units: u32,
@@ -173,14 +178,15 @@ fn softmax_backward_kernel(
     let row = CUBE_POS as u32;
     if row < probabilities.len() as u32 / longest {
         let place = query_place(row, queries, heads);
-        let number = first_number(starts, squares, &place, heads, only_first);
+        let number = first_number(places, &place, heads, sequences, only_first);
+        let mask = trial_mask(mask, place.sequence / own_sequences, masked);
         let first = row * longest;
         let mut along = f32::new(0.0);
         let mut key = UNIT_POS;
         while key < longest {
             let mut slope = gradient[(first + key) as usize];
             if comptime!(masked) {
-                slope *= factor(mask, number + key);
+                slope *= factor(&mask, number + key);
             }
             along += slope * probabilities[(first + key) as usize];
             key += units;
@@ -191,7 +197,7 @@ fn softmax_backward_kernel(
             let probability = probabilities[(first + key) as usize];
             let mut slope = gradient[(first + key) as usize];
             if comptime!(masked) {
-                let own = factor(mask, number + key);
+                let own = factor(&mask, number + key);
                 slope *= own;
                 weights[(first + key) as usize] = probability * own;
             }
@@ -206,7 +212,7 @@ pub(super) fn softmax_backward<R: CubeRuntime>(
     probabilities: CubeTensor<R>,
     gradient: CubeTensor<R>,
     layout: &Layout<R>,
-    Rows { heads, only_first, drop }: Rows,
+    Rows { heads, only_first, drop }: Rows<'_>,
 ) -> [CubeTensor<R>; 2] {
     let by_scores = empty(&probabilities, probabilities.meta.shape().clone());
     let masked = !drop.is_off();
@@ -217,20 +223,22 @@ pub(super) fn softmax_backward<R: CubeRuntime>(
         empty(&probabilities, [1])
     };
     let weights = if masked { room.clone() } else { probabilities.clone() };
+    let mask = argument(drop, &by_scores);
     softmax_backward_kernel::launch(
         &by_scores.client,
         cubes(probabilities.meta.num_elements() / layout.longest),
         units(),
         probabilities.into_array_arg(),
         flat(gradient).into_array_arg(),
-        layout.starts.clone().into_array_arg(),
-        layout.squares.clone().into_array_arg(),
+        layout.places.clone().into_array_arg(),
         by_scores.clone().into_array_arg(),
         room.into_array_arg(),
-        argument(drop),
+        mask,
         word(heads),
         queries,
         word(layout.longest),
+        word(layout.sequences),
+        word(layout.sequences / layout.trials),
         only_first,
         masked,
         UNITS,

@@ -20,7 +20,7 @@ use crate::{
         ops::{
             fused::Fused as _,
             has_vulkan,
-            inputs::{AdamWNumbers, AdamWTensors, Attention, Norm, Packing, RowIds},
+            inputs::{AdamWTensors, Attention, Norm, Packing, RowIds, UpdateNumbers},
         },
         tensors::values,
     },
@@ -130,7 +130,7 @@ struct Dropped;
 impl Computation for Dropped {
     fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
         let x = inputs.matrix(8, [300, WIDTH]);
-        inputs.found(B::dropout(x.clone(), Masks::new(0.35, u64::MAX - 5).next()), &[&x], &[])
+        inputs.found(B::dropout(x.clone(), &Masks::new(0.35, u64::MAX - 5).next()), &[&x], &[])
     }
 }
 
@@ -140,11 +140,7 @@ fn a_mask_on_the_device_is_the_mask_of_the_cpu() {
 }
 
 fn attention(rate: f64) -> Attention {
-    let mut starts = vec![0];
-    for length in LENGTHS {
-        starts.push(starts.last().unwrap() + length);
-    }
-    Attention { packing: Arc::new(Packing::new(starts)), heads: HEADS, drop: Masks::new(rate, 9).next() }
+    Attention { packing: Arc::new(Packing::new(LENGTHS)), heads: HEADS, drop: Masks::new(rate, 9).next() }
 }
 
 struct Attend(f64);
@@ -195,6 +191,20 @@ fn the_gradient_of_a_table_adds_up_what_each_row_has_got() {
     compare(1e-6, &ReadRows);
 }
 
+struct Means;
+
+impl Computation for Means {
+    fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
+        let x = inputs.matrix(33, [44, WIDTH]);
+        inputs.found(B::sequence_means(x.clone(), &attention(0.0).packing), &[&x], &[])
+    }
+}
+
+#[test]
+fn means_of_sequences_and_their_gradient_are_those_of_the_cpu() {
+    compare(1e-5, &Means);
+}
+
 struct Product;
 
 impl Computation for Product {
@@ -210,19 +220,21 @@ fn products_are_those_of_the_cpu() {
     compare(1e-5, &Product);
 }
 
-/// Clipping with this bound, and an update with its factor.
-struct Update(f64);
+/// Clipping of two trials with these bounds, and an update with its factors.
+struct Update([f32; 2]);
 
 impl Computation for Update {
     fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
         // One is larger than a block of squares.
         let [gradient, value, first, second] =
-            [21, 22, 23, 24].map(|seed| inputs.vector(seed, 20_000).inner());
-        let others = inputs.vector(25, 7).inner();
-        let beside = inputs.vector(26, 1).inner();
-        let clipping = B::InnerBackend::clipping(vec![gradient.clone(), others], beside, self.0).unwrap();
+            [21, 22, 23, 24].map(|seed| inputs.vector(seed, 2 * 20_000).inner());
+        let others = inputs.vector(25, 2 * 7).inner();
+        let beside = inputs.vector(26, 2).inner();
+        let clipping = B::InnerBackend::clipping(vec![gradient.clone(), others], beside, &self.0).unwrap();
         let tensors = AdamWTensors { value, gradient, moments: [first, second.clone() * second] };
-        let numbers = AdamWNumbers { keep: 0.99, step_size: 0.02, root: 0.4 };
+        let numbers = [9.0, 0.99, 0.02, 0.4, 0.98, 0.01, 0.3_f32];
+        let table = Tensor::from_data(numbers, &inputs.device);
+        let numbers = UpdateNumbers { table, first: 1, trials: 2 };
         let updated = B::InnerBackend::adamw(tensors, clipping.clone(), numbers);
         let [first, second] = updated.moments;
         [clipping, updated.value, first, second].map(values).into()
@@ -231,8 +243,8 @@ impl Computation for Update {
 
 #[test]
 fn clipping_and_adamw_are_those_of_the_cpu() {
-    for norm_max in [0.0, 1.0, 1e6] {
-        compare(1e-5, &Update(norm_max));
+    for norms_max in [[0.0, 1.0], [1e6, 3.0]] {
+        compare(1e-5, &Update(norms_max));
     }
 }
 
@@ -240,10 +252,12 @@ struct Losses;
 
 impl Computation for Losses {
     fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
-        // More documents than a cube has units.
-        let (logits, targets) = (inputs.matrix(31, [150, 3]), inputs.matrix(32, [150, 3]).detach());
-        let labels: Vec<usize> = (0..150).map(|document| document % 3).collect();
-        let [learnt, shown] = B::losses(logits.clone(), targets, &labels);
+        // Two trials, each with more documents than a cube has units.
+        let (logits, targets) = (inputs.matrix(31, [300, 3]), inputs.matrix(32, [300, 3]).detach());
+        // The last label of each is the lack of one.
+        let labels: Vec<Option<usize>> =
+            (0..300).map(|document| Some(document % 3).filter(|_| document % 150 != 149)).collect();
+        let [learnt, shown] = B::losses(logits.clone(), targets, &labels, 2);
         let mut all = inputs.found(learnt.unsqueeze(), &[&logits], &[]);
         all.push(values(shown.inner()));
         all

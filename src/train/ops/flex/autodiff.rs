@@ -82,7 +82,7 @@ impl Fused for Tracked {
     }
 
     fn residual_norm(norm: Norm<Self>) -> Tensor<Self, 2> {
-        let (before, after) = (norm.before, norm.after);
+        let (before, after) = (norm.before.alone(), norm.after.alone());
         let [input, residual] = [norm.input, norm.residual].map(primitive);
         let [bias, gamma, beta] = [norm.bias, norm.gamma, norm.beta].map(primitive);
         let nodes = [&input, &bias, &residual, &gamma, &beta].map(|part| part.node.clone());

@@ -35,7 +35,7 @@ impl Fused for Flex {
         let residual = flat(primitive(norm.residual));
         let [bias, gamma, beta] = [norm.bias, norm.gamma, norm.beta].map(|tensor| flat(primitive(tensor)));
         let parts = NormTensors { parts: [bias, residual, gamma, beta], epsilon: norm.epsilon };
-        kernels::norm_in_place(parts.input(norm.before, norm.after), &mut values);
+        kernels::norm_in_place(parts.input(norm.before.alone(), norm.after.alone()), &mut values);
         tensor(matrix(values, parts.width()))
     }
 

@@ -1,23 +1,19 @@
 //! The trials that are trained together, as a whole.
 
-use super::{input::Uploaded, member::Member, resident::Parameters};
+use super::{member::Member, resident::Resident};
 use crate::train::{backend::Compute, error::Unfinished, observe::Ending, together::Listener};
 
 /// Trials that are trained together.
 pub(in crate::train::recipe) struct Group<'a, C: Compute> {
     pub(super) listener: &'a mut dyn Listener,
     pub(super) device: &'a C::Device,
-    pub(super) parameters: Parameters<C>,
-    pub(super) uploaded: Uploaded<C::InnerBackend>,
+    /// What the trials of the last step have side by side, on a device with a memory of its own.
+    pub(super) resident: Option<Resident<C>>,
 }
 
 impl<'a, C: Compute> Group<'a, C> {
-    pub(in crate::train::recipe) fn new(
-        listener: &'a mut dyn Listener,
-        device: &'a C::Device,
-        parameters: Parameters<C>,
-    ) -> Self {
-        Self { listener, device, parameters, uploaded: Uploaded::default() }
+    pub(in crate::train::recipe) fn new(listener: &'a mut dyn Listener, device: &'a C::Device) -> Self {
+        Self { listener, device, resident: None }
     }
 
     /// Does something for each of `members`. Returns those that are not over by it.

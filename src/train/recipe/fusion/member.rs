@@ -33,10 +33,24 @@ impl<'a, C: Compute> Member<'a, C> {
         Self { place, trial, learner, planned, rate, batches: EpochBatches::default() }
     }
 
-    /// The documents of its next step, in the parts that are computed one after another.
+    /// The documents of its next step.
+    pub(super) fn batch(&mut self) -> Vec<usize> {
+        self.trial.batch(&mut self.batches, self.learner.step, self.planned).to_vec()
+    }
+
+    /// The same, in the parts that are computed one after another.
     pub(super) fn micro_batches(&mut self) -> Vec<Vec<usize>> {
-        let batch = self.trial.batch(&mut self.batches, self.learner.step, self.planned);
-        self.trial.micro_batches(&mut self.learner, batch)
+        let batch = self.batch();
+        self.trial.micro_batches(&mut self.learner, &batch)
+    }
+
+    /// The learning rate of its next step.
+    pub(super) fn rate(&self) -> f64 {
+        self.rate.at(self.learner.step)
+    }
+
+    pub(super) fn is_evaluation_due(&self) -> bool {
+        self.trial.is_evaluation_due(&self.learner, self.planned)
     }
 
     /// Replaces the learner. An error has the member's place.

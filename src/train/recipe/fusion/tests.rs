@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 
-use super::Parameters;
 use crate::{
     checkpoint::Checkpoint,
     data::{DataSpec, Duplicates, Limit, Shares, Source},
@@ -17,7 +16,7 @@ use crate::{
     settings::{Aggregate, ClassWeights, Freeze, Pooling, Schedule, Settings},
     system::files::Place,
     train::{
-        backend::Engine,
+        backend::{Compute, Engine},
         error::{TrainError, Unfinished},
         graph_lock::graph_lock,
         observe::{Ending, Report, Stopped},
@@ -25,6 +24,9 @@ use crate::{
         together::{Entrant, Listener},
     },
 };
+
+#[cfg(feature = "wgpu")]
+mod gpu;
 
 type Cpu = Autodiff<Flex>;
 
@@ -73,6 +75,15 @@ fn jobs(change: impl Fn(&mut Settings)) -> Vec<Job> {
         jobs.push(Job { checkpoint_every: CheckpointEvery::Steps(4), ..plan.job(trial) });
     }
     jobs
+}
+
+/// Over a frozen encoder.
+fn unchanged(_: &mut Settings) {}
+
+/// The whole encoder learns, more slowly than a classifier alone.
+fn whole(settings: &mut Settings) {
+    settings.freeze = Freeze::Layers(0);
+    settings.learning_rate /= 4.0;
 }
 
 /// A folder for each trial.
@@ -148,7 +159,11 @@ impl Notes {
 }
 
 fn alone(job: &Job, folders: &Folders) -> Outcome {
-    let mut trainer = Trainer::<Cpu>::new(FlexDevice);
+    alone_on::<Cpu>(job, folders)
+}
+
+fn alone_on<C: Compute>(job: &Job, folders: &Folders) -> Outcome {
+    let mut trainer = Trainer::<C>::new(C::Device::default());
     trainer.run(job, Attempt::default(), &folders.place(job), &mut |_| Ok(())).unwrap()
 }
 
@@ -162,14 +177,18 @@ fn alone_until(step: u64, job: &Job, folders: &Folders) {
     assert!(matches!(stopped, Err(Unfinished::Stopped)), "{stopped:?}");
 }
 
-fn together(jobs: &[Job], folders: &Folders, parameters: Parameters<Cpu>, notes: &mut Notes) {
+fn together(jobs: &[Job], folders: &Folders, notes: &mut Notes) {
+    together_on::<Cpu>(jobs, folders, notes);
+}
+
+fn together_on<C: Compute>(jobs: &[Job], folders: &Folders, notes: &mut Notes) {
     let places: Vec<Place> = jobs.iter().map(|job| folders.place(job)).collect();
     let entrants: Vec<Entrant<'_>> = jobs
         .iter()
         .zip(&places)
         .map(|(job, folder)| Entrant { job, attempt: Attempt::default(), folder })
         .collect();
-    Trainer::<Cpu>::new(FlexDevice).train_together(&entrants, notes, parameters).unwrap();
+    Trainer::<C>::new(C::Device::default()).train_together(&entrants, notes).unwrap();
     assert_eq!(notes.endings.len(), jobs.len(), "each trial has one end");
 }
 
@@ -191,8 +210,11 @@ fn assert_same_files(jobs: &[Job], one: &Folders, other: &Folders, what: &str) {
 #[test]
 fn trials_together_leave_the_bytes_that_they_leave_alone() {
     let _alone = graph_lock();
-    let shapes: [fn(&mut Settings); 4] = [
+    let shapes: [fn(&mut Settings); 7] = [
         |_| {},
+        whole,
+        |shape| (shape.freeze, shape.pooling) = (Freeze::Layers(1), Pooling::Mean),
+        |shape| (shape.freeze, shape.gradient_accumulation) = (Freeze::Layers(0), 3),
         |shape| (shape.pooling, shape.eval_every) = (Pooling::Mean, 3),
         |shape| (shape.aggregate, shape.gradient_accumulation) = (Aggregate::Max, 3),
         |shape| (shape.pooling, shape.batch_size, shape.chunk_length) = (Pooling::Mean, 14, 256),
@@ -202,7 +224,7 @@ fn trials_together_leave_the_bytes_that_they_leave_alone() {
         let (apart, outcomes) = all_alone(&jobs);
         let folders = Folders::new(&jobs);
         let mut notes = Notes::default();
-        together(&jobs, &folders, Parameters::ByTrial, &mut notes);
+        together(&jobs, &folders, &mut notes);
         assert_same_files(&jobs, &apart, &folders, &format!("shape {number}"));
         for (trial, alone) in outcomes.iter().enumerate() {
             let outcome = notes.outcome(trial);
@@ -214,42 +236,6 @@ fn trials_together_leave_the_bytes_that_they_leave_alone() {
     }
 }
 
-/// Asserts that the trials have the same best steps and the same probabilities, but for noise.
-fn assert_alike(jobs: &[Job], apart: &(Folders, Vec<Outcome>), folders: &Folders, notes: &Notes) {
-    for (trial, job) in jobs.iter().enumerate() {
-        let (alone, outcome) = (&apart.1[trial], notes.outcome(trial));
-        assert_eq!((outcome.best_step, outcome.epochs_run), (alone.best_step, alone.epochs_run));
-        let pairs = apart.0.probabilities(job).into_iter().zip(folders.probabilities(job));
-        let largest = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
-        assert!(largest < 1e-4, "trial {trial} differs by {largest}");
-    }
-}
-
-#[test]
-fn in_a_devices_memory_trials_together_predict_what_they_predict_alone() {
-    let _alone = graph_lock();
-    let shapes: [fn(&mut Settings); 2] = [
-        |_| {},
-        |shape| {
-            (shape.pooling, shape.aggregate) = (Pooling::Mean, Aggregate::Max);
-            shape.gradient_accumulation = 3;
-        },
-    ];
-    for shape in shapes {
-        let jobs = jobs(shape);
-        let apart = all_alone(&jobs);
-        let folders = Folders::new(&jobs);
-        let mut notes = Notes::default();
-        together(&jobs, &folders, Parameters::Resident(None), &mut notes);
-        assert_alike(&jobs, &apart, &folders, &notes);
-    }
-}
-
-/// Both ways in which parameters may live.
-fn ways() -> [fn() -> Parameters<Cpu>; 2] {
-    [|| Parameters::ByTrial, || Parameters::Resident(None)]
-}
-
 #[test]
 fn a_trial_that_stops_early_leaves_and_the_others_go_on() {
     let _alone = graph_lock();
@@ -258,14 +244,12 @@ fn a_trial_that_stops_early_leaves_and_the_others_go_on() {
     (jobs[1].trial.settings.patience, jobs[1].trial.settings.min_delta) = (1, 100.0);
     let apart = all_alone(&jobs);
     assert!(apart.1[1].stopped_early && !apart.1[0].stopped_early);
-    for way in ways() {
-        let folders = Folders::new(&jobs);
-        let mut notes = Notes::default();
-        together(&jobs, &folders, way(), &mut notes);
-        assert_eq!(notes.endings[0].0, 1, "it is over first");
-        assert!(notes.outcome(1).stopped_early && notes.steps[&1] < notes.steps[&0]);
-        assert_alike(&jobs, &apart, &folders, &notes);
-    }
+    let folders = Folders::new(&jobs);
+    let mut notes = Notes::default();
+    together(&jobs, &folders, &mut notes);
+    assert_eq!(notes.endings[0].0, 1, "it is over first");
+    assert!(notes.outcome(1).stopped_early && notes.steps[&1] < notes.steps[&0]);
+    assert_same_files(&jobs, &apart.0, &folders, "with one that stops early");
 }
 
 #[test]
@@ -273,72 +257,49 @@ fn a_loss_that_is_not_finite_ends_its_trial_and_changes_nothing_for_the_others()
     let _alone = graph_lock();
     let mut jobs = jobs(|_| {});
     (jobs[2].trial.settings.learning_rate, jobs[2].trial.settings.gradient_clip) = (1e38, 0.0);
-    for way in ways() {
-        let folders = Folders::new(&jobs);
-        let mut notes = Notes::default();
-        together(&jobs, &folders, way(), &mut notes);
-        let (first, ending) = &notes.endings[0];
-        assert_eq!(*first, 2);
-        assert!(matches!(ending, Err(TrainError::NonFinite { .. })), "{ending:?}");
-        let left: Vec<Job> = jobs.iter().filter(|job| job.trial.id.0 != 3).cloned().collect();
-        let (apart, outcomes) = all_alone(&left);
-        for (job, (trial, alone)) in left.iter().zip([0, 1, 3].into_iter().zip(outcomes)) {
-            assert_eq!(notes.outcome(trial).best_step, alone.best_step);
-            let pairs = apart.probabilities(job).into_iter().zip(folders.probabilities(job));
-            assert!(pairs.map(|(one, other)| (one - other).abs()).all(|difference| difference < 1e-4));
-        }
-    }
+    let folders = Folders::new(&jobs);
+    let mut notes = Notes::default();
+    together(&jobs, &folders, &mut notes);
+    let (first, ending) = &notes.endings[0];
+    assert_eq!(*first, 2);
+    assert!(matches!(ending, Err(TrainError::NonFinite { .. })), "{ending:?}");
+    let left: Vec<Job> = jobs.iter().filter(|job| job.trial.id.0 != 3).cloned().collect();
+    let (apart, _) = all_alone(&left);
+    assert_same_files(&left, &apart, &folders, "beside one that fails");
 }
 
 #[test]
 fn a_checkpoint_of_trials_together_is_resumed_alone_to_the_same_bytes() {
     let _alone = graph_lock();
-    let jobs = jobs(|_| {});
-    let (apart, _) = all_alone(&jobs);
-    let folders = Folders::new(&jobs);
-    let mut notes = Notes { stops: [(0, 3), (1, 5), (2, 7), (3, 12)].into(), ..Notes::default() };
-    together(&jobs, &folders, Parameters::ByTrial, &mut notes);
-    assert!(notes.endings.iter().all(|(_, ending)| matches!(ending, Ok(Ending::Stopped))));
-    for job in &jobs {
-        alone(job, &folders);
+    for shape in [unchanged, whole] {
+        let jobs = jobs(shape);
+        let (apart, _) = all_alone(&jobs);
+        let folders = Folders::new(&jobs);
+        let mut notes = Notes { stops: [(0, 3), (1, 5), (2, 7), (3, 12)].into(), ..Notes::default() };
+        together(&jobs, &folders, &mut notes);
+        assert!(notes.endings.iter().all(|(_, ending)| matches!(ending, Ok(Ending::Stopped))));
+        for job in &jobs {
+            alone(job, &folders);
+        }
+        assert_same_files(&jobs, &apart, &folders, "resumed alone");
     }
-    assert_same_files(&jobs, &apart, &folders, "resumed alone");
 }
 
 #[test]
 fn checkpoints_of_trials_alone_are_resumed_together_to_the_same_bytes() {
     let _alone = graph_lock();
-    let jobs = jobs(|_| {});
-    let (apart, _) = all_alone(&jobs);
-    let folders = Folders::new(&jobs);
-    // One begins anew, and none of the others has made the same number of steps.
-    for (job, step) in jobs.iter().zip([3, 5, 12]) {
-        alone_until(step, job, &folders);
-    }
-    let mut notes = Notes::default();
-    together(&jobs, &folders, Parameters::ByTrial, &mut notes);
-    assert_eq!(notes.resumed, [(0, 3), (1, 5), (2, 12)].into());
-    assert_same_files(&jobs, &apart, &folders, "resumed together");
-}
-
-#[test]
-fn trials_in_a_devices_memory_are_saved_and_resumed_together_and_alone() {
-    let _alone = graph_lock();
-    let jobs = jobs(|_| {});
-    let apart = all_alone(&jobs);
-    let folders = Folders::new(&jobs);
-    let mut notes = Notes { stops: [(0, 3), (1, 5), (2, 7), (3, 12)].into(), ..Notes::default() };
-    together(&jobs, &folders, Parameters::Resident(None), &mut notes);
-    let mut notes = Notes { stops: [(0, 6), (1, 6)].into(), ..Notes::default() };
-    together(&jobs, &folders, Parameters::Resident(None), &mut notes);
-    assert_eq!(notes.resumed, [(0, 3), (1, 5), (2, 7), (3, 12)].into());
-    let resumed: Vec<Outcome> = jobs[..2].iter().map(|job| alone(job, &folders)).collect();
-    for (trial, job) in jobs.iter().enumerate() {
-        let outcome = resumed.get(trial).unwrap_or_else(|| notes.outcome(trial));
-        assert_eq!(outcome.best_step, apart.1[trial].best_step);
-        let pairs = apart.0.probabilities(job).into_iter().zip(folders.probabilities(job));
-        let largest = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
-        assert!(largest < 1e-4, "trial {trial} differs by {largest}");
+    for shape in [unchanged, whole] {
+        let jobs = jobs(shape);
+        let (apart, _) = all_alone(&jobs);
+        let folders = Folders::new(&jobs);
+        // One begins anew, and none of the others has made the same number of steps.
+        for (job, step) in jobs.iter().zip([3, 5, 12]) {
+            alone_until(step, job, &folders);
+        }
+        let mut notes = Notes::default();
+        together(&jobs, &folders, &mut notes);
+        assert_eq!(notes.resumed, [(0, 3), (1, 5), (2, 12)].into());
+        assert_same_files(&jobs, &apart, &folders, "resumed together");
     }
 }
 
@@ -349,7 +310,7 @@ fn the_seconds_of_trials_together_add_up_to_no_more_than_those_that_passed() {
     let folders = Folders::new(&jobs);
     let mut notes = Notes::default();
     let begun = std::time::Instant::now();
-    together(&jobs, &folders, Parameters::ByTrial, &mut notes);
+    together(&jobs, &folders, &mut notes);
     let passed = begun.elapsed().as_secs_f64();
     let sum: f64 = (0..jobs.len()).map(|trial| notes.outcome(trial).seconds).sum();
     assert!(sum > 0.0 && sum <= passed, "{sum} of {passed}");
