@@ -1,6 +1,6 @@
 //! What commands do about GPUs before they use them: drivers are asked, and each chosen GPU is tried.
 
-use std::thread;
+use std::{collections::BTreeMap, thread};
 
 use super::exit::Stop;
 use crate::{
@@ -24,6 +24,11 @@ use crate::{
 const WORKER_BYTES: u64 = 1_000_000_000;
 /// Bytes of GPU memory for each parameter of a model: value, gradient, and the two moments of the optimizer.
 const PARAMETER_BYTES: u64 = 4 * 4;
+/// Estimated bytes that a trial takes beside others that are trained with it, without its model: the activations of a step.
+const FUSED_TRIAL_BYTES: u64 = 500_000_000;
+/// Bytes of each of its parameters. Beside [`PARAMETER_BYTES`], an updated value and two moments while a step is made, and
+/// the best value so far.
+const FUSED_PARAMETER_BYTES: u64 = 8 * 4;
 /// Processes that an error names.
 const NAMED_PROCESSES_MAX: usize = 5;
 
@@ -143,7 +148,19 @@ fn has_room(device: Device, gpu: &Gpu, need: Need) -> Result<(), DeviceError> {
 pub(super) fn packing(machine: &Machine, devices: &[Device]) -> Packing {
     let free = |device: &Device| Some((*device, machine.nvidia(*device)?.memory_free_bytes?));
     let slots_max = (machine.cores / devices.len().max(1)).clamp(1, TrialsPerGpu::MAX);
-    Packing { room: devices.iter().filter_map(free).collect(), slots_max }
+    Packing { room: devices.iter().filter_map(free).collect(), slots_max, ..Packing::default() }
+}
+
+/// How many trials fit together into nine tenths of the memory of each GPU that is free now, by estimates. GPUs whose driver
+/// does not tell are not named.
+pub(super) fn fused_max(machine: &Machine, devices: &[Device], need: Need) -> BTreeMap<Device, usize> {
+    let trial = FUSED_TRIAL_BYTES + need.parameters.saturating_mul(FUSED_PARAMETER_BYTES);
+    let fitting = |device: &Device| {
+        let free = machine.nvidia(*device)?.memory_free_bytes? / 10 * 9 / need.workers.max(1) as u64;
+        let fitting = free.saturating_sub(WORKER_BYTES / 2) / trial;
+        Some((*device, usize::try_from(fitting).unwrap_or(usize::MAX).max(1)))
+    };
+    devices.iter().filter_map(fitting).collect()
 }
 
 /// Processes with their numbers, names and memory, the largest first.
@@ -164,8 +181,6 @@ fn listed(processes: &[GpuProcess]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn filled(processes: Vec<GpuProcess>) -> Gpu {
@@ -222,9 +237,19 @@ mod tests {
         let machine =
             Machine { cores: 8, gpus: vec![filled(Vec::new()), Gpu::default()], ..Machine::default() };
         let devices = [0, 1].map(|index| Device::gpu(GpuBackend::Cuda, index));
-        let Packing { room, slots_max } = packing(&machine, &devices);
+        let Packing { room, slots_max, .. } = packing(&machine, &devices);
         assert_eq!((room, slots_max), (BTreeMap::from([(devices[0], 1_500_000_000)]), 4));
         assert_eq!(packing(&machine, &[]).slots_max, 8);
+    }
+
+    #[test]
+    fn as_many_trials_fit_together_as_their_share_of_the_free_memory_holds() {
+        let gpu = Gpu { memory_free_bytes: Some(20_000_000_000), ..filled(Vec::new()) };
+        let machine = Machine { gpus: vec![gpu, Gpu::default()], ..Machine::default() };
+        let devices = [0, 1].map(|index| Device::gpu(GpuBackend::Cuda, index));
+        let of = |workers| fused_max(&machine, &devices, Need { parameters: 24_000_000, workers });
+        // (18 − 0.5) / (0.5 + 0.768), and with half of the memory for each worker.
+        assert_eq!((of(1), of(2)), (BTreeMap::from([(devices[0], 13)]), BTreeMap::from([(devices[0], 6)])));
     }
 
     #[test]

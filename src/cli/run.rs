@@ -34,6 +34,7 @@ use crate::{
     report,
     results::{Lock, Results, ResultsError, SweepFolder},
     sampler::FixedPlan,
+    settings::Freeze,
     spec,
     spec::{Reading, Spec},
     study::Study,
@@ -88,9 +89,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     plan.policy.trials_per_gpu = args.trials_per_gpu.unwrap_or(plan.policy.trials_per_gpu);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
+    let has_learning_encoder = plan.trials.iter().any(|trial| trial.settings.freeze != Freeze::Encoder);
     let slots = slots::choose(
         &args.devices,
-        Load { trials: plan.trials.len(), parameters },
+        Load { trials: plan.trials.len(), parameters, has_learning_encoder },
         plan.policy.trials_per_gpu,
     )?;
     let precision_note = slots::check_precision(&plan, &slots.devices)?;

@@ -29,7 +29,7 @@ pub(super) struct ChosenSlots {
     pub(super) note: Option<String>,
     /// What `CUDA_VISIBLE_DEVICES` calls each of NVIDIA's GPUs.
     pub(super) visible: Vec<String>,
-    /// How GPUs get further slots.
+    /// What fits into the GPUs' memory.
     pub(super) packing: Packing,
 }
 
@@ -40,6 +40,8 @@ pub(super) struct Load {
     pub(super) trials: usize,
     /// Number of parameters of its largest model; 0 if unknown.
     pub(super) parameters: u64,
+    /// Whether some trial trains more than the classifier.
+    pub(super) has_learning_encoder: bool,
 }
 
 /// The slots that `choice` names. With `auto` on a CPU, their number depends on the load.
@@ -52,7 +54,8 @@ pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<
         TrialsPerGpu::Count(count) => (count.get(), false),
         TrialsPerGpu::Auto => (1, true),
     };
-    gpus::check(&machine, &devices, gpus::Need { parameters: load.parameters, workers: count })?;
+    let need = gpus::Need { parameters: load.parameters, workers: count };
+    gpus::check(&machine, &devices, need)?;
     let visible = machine.visible_names();
     let on_cpu = devices.iter().all(|device| matches!(device, Device::Cpu { .. }));
     if choice.trim() != "auto" || !on_cpu {
@@ -60,6 +63,9 @@ pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<
         let why = (is_auto && !on_cpu && packing.room.is_empty()).then(|| {
             "one trial on each GPU, since its driver does not tell how much memory is free".to_owned()
         });
+        // Classifiers are small.
+        let fused_max = load.has_learning_encoder.then(|| gpus::fused_max(&machine, &devices, need));
+        let packing = Packing { fused_max: fused_max.unwrap_or_default(), ..packing };
         return Ok(ChosenSlots { devices: repeated(&devices, count), why, note: None, visible, packing });
     }
     let (slots, why) = fit(devices.len(), machine.memory_available_bytes, load);
@@ -141,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{samples, system::device::GpuBackend};
 
-    const SMALL: Load = Load { trials: 12, parameters: 1_000_000 };
+    const SMALL: Load = Load { trials: 12, parameters: 1_000_000, has_learning_encoder: true };
 
     #[test]
     fn devices_are_named_with_their_threads_before_the_reason() {

@@ -1,7 +1,7 @@
 //! Which waiting trials are trained together.
 //!
 //! Trials of one shape are, on their first attempt of a run: after a failure each trial has a process of its own. As
-//! many as the terms allow, but no more than a slot's share of those that wait, so that no slot stays idle for it.
+//! many as the terms allow and as fit into a GPU's memory, but no more than a slot's share of those that wait, so that no slot stays idle for it.
 
 use super::{messages::Slot, slots::MemoryPool, state::Scheduler};
 use crate::{system::device::Device, trial::TrialId};
@@ -28,7 +28,8 @@ impl Scheduler {
     /// Takes the next trials for a worker on `device`, the first of which is `first`. `takers`: the slots that share what
     /// waits, this one included.
     pub(super) fn take(&mut self, first: TrialId, device: Device, takers: usize) -> Vec<TrialId> {
-        let count_max = self.terms.fuse.trials_max(!matches!(device, Device::Cpu { .. }));
+        let fitting = self.terms.packing.fused_max.get(&device).copied().unwrap_or(usize::MAX).max(1);
+        let count_max = self.terms.fuse.trials_max(!matches!(device, Device::Cpu { .. })).min(fitting);
         let shape = self.shapes.of(first).filter(|shape| count_max > 1 && self.is_fusible(first, *shape));
         let mut trials = vec![first];
         if let Some(shape) = shape {

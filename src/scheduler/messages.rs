@@ -57,13 +57,15 @@ pub struct Terms {
     pub packing: Packing,
 }
 
-/// How GPUs get further slots once a trial has shown how much memory it takes.
+/// What fits into the memory of GPUs, and how they get further slots once a trial has shown how much it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packing {
     /// Bytes of memory of each GPU that this run may fill. A GPU that is not named keeps its slots.
     pub room: BTreeMap<Device, u64>,
     /// The most slots of one GPU.
     pub slots_max: usize,
+    /// The most trials that fit together, on GPUs of which that is known.
+    pub fused_max: BTreeMap<Device, usize>,
 }
 
 /// How a process ended.

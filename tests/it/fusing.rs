@@ -43,6 +43,11 @@ dropout = { grid = [0.0, 0.2] }
 "
 });
 
+/// Trials whose whole encoder learns.
+static WHOLE: LazyLock<String> = LazyLock::new(|| {
+    SPEC.replace("freeze = \"encoder\"", "freeze = 0").replace("epochs = 30", "epochs = 6").replace("8e-2", "5e-4")
+});
+
 fn place() -> Place {
     with_data(Place::new("tiny", &SPEC))
 }
@@ -67,6 +72,13 @@ static APART: LazyLock<Place> = LazyLock::new(|| {
 static FUSED: LazyLock<Place> = LazyLock::new(|| {
     let place = with_data(Place::shared("tiny", &SPEC));
     place.run(&TOGETHER).succeeded();
+    place
+});
+
+/// The sweep of whole encoders by a worker that trains one trial after another.
+static WHOLE_APART: LazyLock<Place> = LazyLock::new(|| {
+    let place = with_data(Place::shared("tiny", &WHOLE));
+    place.run(&ALONE).succeeded();
     place
 });
 
@@ -197,6 +209,25 @@ fn after_kill_9_a_sweep_of_single_trials_resumes_fused() {
     place.run(&TOGETHER).succeeded();
     assert!(has_resumed(&place));
     assert_as_apart(&place, "then together");
+}
+
+#[test]
+fn whole_encoders_together_leave_what_they_leave_alone() {
+    let place = with_data(Place::new("tiny", &WHOLE));
+    place.run(&TOGETHER).succeeded();
+    assert!(company(&place).values().all(|attempts| *attempts == [TRIALS as usize - 1]));
+    findings(&place).assert_equal(&findings(&WHOLE_APART), "whole encoders together");
+}
+
+#[test]
+fn after_kill_9_whole_encoders_go_on_together_or_alone() {
+    for [first, then] in [[TOGETHER, ALONE], [ALONE, TOGETHER], [TOGETHER, TOGETHER]] {
+        let place = with_data(Place::new("tiny", &WHOLE));
+        kill_in_the_midst(&place, &first);
+        place.run(&then).succeeded();
+        assert!(has_resumed(&place));
+        findings(&place).assert_equal(&findings(&WHOLE_APART), &format!("{first:?}, then {then:?}"));
+    }
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn a_run_without_any_gpu_left_ends_with_its_trials_waiting() {
 
 /// What follows from a first trial that took `bytes` on a GPU with 80 GB of room.
 fn packed(bytes: u64, slots_max: usize) -> Vec<Action> {
-    let packing = Packing { room: BTreeMap::from([(gpu(0), 80_000_000_000)]), slots_max };
+    let packing =
+        Packing { room: BTreeMap::from([(gpu(0), 80_000_000_000)]), slots_max, ..Packing::default() };
     let mut scheduler = busy_on(&[0], 9, packing);
     scheduler.step(Input::Line(SLOT, WorkerLine::GpuMemory(T1, bytes)))
 }
@@ -130,7 +131,8 @@ fn a_trial_that_fills_a_gpu_stays_alone_there() {
 
 #[test]
 fn a_gpu_is_packed_once() {
-    let packing = Packing { room: BTreeMap::from([(gpu(0), 80_000_000_000)]), slots_max: 64 };
+    let packing =
+        Packing { room: BTreeMap::from([(gpu(0), 80_000_000_000)]), slots_max: 64, ..Packing::default() };
     let mut scheduler = busy_on(&[0, 1], 9, packing);
     let line = |trial| WorkerLine::GpuMemory(trial, 30_000_000_000);
     assert_eq!(scheduler.step(Input::Line(SLOT, line(T1))).len(), 1);

@@ -1,6 +1,6 @@
 //! Trials that a worker trains together.
 
-use std::num::NonZeroUsize;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use super::*;
 use crate::system::device::GpuBackend;
@@ -50,6 +50,16 @@ fn shares(scheduler: &mut Scheduler, slots: usize) -> Vec<Vec<TrialId>> {
         })
     };
     (0..slots).filter_map(given).collect()
+}
+
+#[test]
+fn a_gpu_is_given_no_more_trials_than_fit_into_its_memory() {
+    let gpu = Device::gpu(GpuBackend::Cuda, 0);
+    for (fused_max, expected) in [(BTreeMap::from([(gpu, 2)]), 2), (BTreeMap::new(), 3)] {
+        let terms = Terms { packing: Packing { fused_max, ..Packing::default() }, ..fused(9) };
+        let mut scheduler = begun(vec![gpu], &[T1, T2, T3].map(|trial| of_shape(trial, 0)), terms);
+        assert_eq!(shares(&mut scheduler, 1)[0].len(), expected);
+    }
 }
 
 #[test]

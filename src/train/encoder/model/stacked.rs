@@ -85,7 +85,9 @@ struct Collect<'a, B: Backend> {
 impl<B: Backend> ModuleVisitor<B> for Collect<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if self.learning[self.place] {
-            self.values.insert(self.place, param.val().detach().flatten(0, D - 1));
+            // Burn keeps the mark that it learns when it detaches a tensor.
+            let values = param.val().detach().set_require_grad(false);
+            self.values.insert(self.place, values.flatten(0, D - 1));
         }
         self.place += 1;
     }
