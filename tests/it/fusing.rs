@@ -45,7 +45,9 @@ dropout = { grid = [0.0, 0.2] }
 
 /// Trials whose whole encoder learns.
 static WHOLE: LazyLock<String> = LazyLock::new(|| {
-    SPEC.replace("freeze = \"encoder\"", "freeze = 0").replace("epochs = 30", "epochs = 6").replace("8e-2", "5e-4")
+    SPEC.replace("freeze = \"encoder\"", "freeze = 0")
+        .replace("epochs = 30", "epochs = 6")
+        .replace("8e-2", "5e-4")
 });
 
 fn place() -> Place {

@@ -15,6 +15,7 @@
 //! (`stacked`): each of them has its own numbers.
 
 mod stacked;
+mod table;
 
 use std::{
     borrow::Cow,
@@ -26,7 +27,7 @@ use burn::{
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 
-use self::stacked::NumbersTable;
+use self::table::NumbersTable;
 use super::{
     flat_tensor::{DeviceTensor, FlatTensor},
     gradients::Gradients,
@@ -116,7 +117,11 @@ impl<B: Compute> AdamW<B> {
         self.trials.iter_mut().for_each(|trial| trial.steps += 1);
         let numbers = match &clipping {
             Clipping::Host(_) => None,
-            Clipping::Device(tensor) => Some(self.numbers(&gradients, rates, &tensor.device())),
+            Clipping::Device(tensor) => {
+                let trials = || self.trials.iter().zip(rates);
+                let of = |name: &str| trials().map(|(own, &rate)| own.update(name, rate).numbers()).collect();
+                Some(NumbersTable::upload(gradients.by_name.keys(), of, &tensor.device()))
+            }
         };
         let path = ParameterPath::default();
         model.map(&mut Apply { path, optimizer: self, gradients, clipping, rate: rates[0], numbers })

@@ -7,12 +7,9 @@ use burn::tensor::{Int, Tensor, TensorData};
 use crate::{
     numbers::small_count,
     settings::Aggregate,
-    train::{
-        encoder::model::batch::BatchSize,
-        ops::{
-            fused::Fused,
-            inputs::{NO_ROW, RowIds},
-        },
+    train::ops::{
+        fused::Fused,
+        inputs::{NO_ROW, RowIds},
     },
 };
 
@@ -65,31 +62,30 @@ pub(crate) struct DocumentChunks {
     trials: Vec<Vec<Range<usize>>>,
     /// Chunks of each trial, of which its own come first.
     chunks: usize,
+    /// Whether every document of the split has one chunk.
+    is_one_each: bool,
 }
 
 impl DocumentChunks {
-    pub(crate) fn new(trials: Vec<Vec<Range<usize>>>, chunks: usize) -> Self {
-        Self { trials, chunks }
-    }
-
-    fn is_one_each(&self) -> bool {
-        let is_one_each =
-            |own: &Vec<Range<usize>>| own.iter().enumerate().all(|(row, own)| *own == (row..row + 1));
-        self.trials.iter().all(is_one_each)
+    /// `is_one_each`: whether every document of the split has one chunk, not only those here: whatever the batch, the same is
+    /// computed.
+    pub(crate) fn new(trials: Vec<Vec<Range<usize>>>, chunks: usize, is_one_each: bool) -> Self {
+        Self { trials, chunks, is_one_each }
     }
 
     /// The number of documents of each trial in what [`Self::aggregate`] returns; the trial's own come first.
     pub(crate) fn documents(&self) -> usize {
-        if self.is_one_each() {
+        if self.is_one_each {
             return self.chunks;
         }
-        BatchSize::holding(0, self.trials.iter().map(Vec::len).max().unwrap_or(0)).chunks
+        // No more documents than chunks, whose number is padded to a size of a fixed set.
+        self.chunks
     }
 
     /// As [`aggregate`], for all trials: from `[trials · chunks, classes]` to `[trials · documents, classes]`. What stands in
     /// the place of a document that a trial does not have means nothing.
     pub(crate) fn aggregate<B: Fused>(&self, logits: Tensor<B, 2>, how: Aggregate) -> Tensor<B, 2> {
-        if self.is_one_each() {
+        if self.is_one_each {
             return logits;
         }
         let (device, [_, classes]) = (logits.device(), logits.dims());

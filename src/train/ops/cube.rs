@@ -11,14 +11,17 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "kernels count in words of 32 bits; see `launch::word`")]
 
+mod attention;
 mod autodiff;
 mod embedding;
+mod graph;
 mod inference;
 mod launch;
 mod loss;
 mod masks;
 mod means;
 mod norm;
+mod norm_gradient;
 mod optimizer;
 mod packing;
 mod product;

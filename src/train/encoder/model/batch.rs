@@ -100,17 +100,38 @@ impl BatchSize {
     /// The smallest of a fixed set of sizes that holds `rows` rows and `chunks` chunks: there are few sizes, for which
     /// kernels are chosen and compiled once.
     pub(crate) fn holding(rows: usize, chunks: usize) -> Self {
-        Self { rows: rounded(rows, ROWS_MIN), chunks: rounded(chunks, CHUNKS_MIN) }
+        Self { rows: rounded(rows, ROWS_STEP), chunks: rounded(chunks, CHUNKS_STEP) }
     }
 }
 
-/// The least numbers of rows and chunks.
-const ROWS_MIN: usize = 64;
-const CHUNKS_MIN: usize = 8;
+/// All numbers of rows and of chunks are multiples of these: what kernels read at once divides them.
+const ROWS_STEP: usize = 64;
+const CHUNKS_STEP: usize = 8;
 
-/// The next number in the series that has four numbers for each doubling, from `least` on: of 20 rows at most 4 are padding.
-pub(crate) fn rounded(number: usize, least: usize) -> usize {
-    let number = number.max(least);
-    let step = (number.next_power_of_two() / 8).max(1);
-    number.next_multiple_of(step)
+/// The next number in a series of multiples of `step` with at most eight numbers for each doubling: less than an eighth, or
+/// than one step, is padding.
+fn rounded(number: usize, step: usize) -> usize {
+    let number = number.max(1);
+    number.next_multiple_of(step.max(number.next_power_of_two() / 16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_few_sizes_and_none_is_much_too_large() {
+        let sizes: std::collections::BTreeSet<usize> =
+            (1..=16_384).map(|rows| rounded(rows, ROWS_STEP)).collect();
+        assert!(sizes.len() < 70, "{}", sizes.len());
+        for rows in 1..=16_384 {
+            let size = rounded(rows, ROWS_STEP);
+            assert!(size >= rows && size % ROWS_STEP == 0 && size - rows < ROWS_STEP.max(rows.div_ceil(8)));
+        }
+    }
+
+    #[test]
+    fn a_last_smaller_batch_has_the_size_of_the_others() {
+        assert_eq!(BatchSize::holding(100, 5), BatchSize::holding(128, 8));
+    }
 }

@@ -1,58 +1,20 @@
 //! AdamW for several trials at once, in a device's memory: parameters, gradients and moments have the values of one trial
 //! after the other, and each trial has its own numbers.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, TensorData};
 
 use super::{AdamW, TrialNumbers};
 use crate::train::{
     backend::Compute,
-    learning::{
-        flat_tensor::{DeviceTensor, FlatTensor},
-        gradients::Gradients,
-    },
-    ops::inputs::{AdamWNumbers, UpdateNumbers},
+    learning::flat_tensor::{DeviceTensor, FlatTensor},
 };
 
-/// The numbers of one update of all parameters and trials, uploaded at once.
-pub(super) struct NumbersTable<B: Backend> {
-    table: Tensor<B, 1>,
-    /// By parameter: the place of its first number.
-    firsts: BTreeMap<String, usize>,
-    trials: usize,
-}
-
-impl<B: Backend> NumbersTable<B> {
-    /// The numbers of the parameter `name`, which has a gradient.
-    pub(super) fn of(&self, name: &str) -> UpdateNumbers<B> {
-        UpdateNumbers { table: self.table.clone(), first: self.firsts[name], trials: self.trials }
-    }
-}
-
 impl<B: Compute> AdamW<B> {
-    /// The numbers of the next update of all that has a gradient. `rates`: by trial that of the schedule.
-    pub(super) fn numbers(
-        &self,
-        gradients: &Gradients<B>,
-        rates: &[f64],
-        device: &B::Device,
-    ) -> NumbersTable<B::InnerBackend> {
-        let (mut numbers, mut firsts) = (Vec::new(), BTreeMap::new());
-        for name in gradients.by_name.keys() {
-            firsts.insert(name.clone(), numbers.len());
-            for (trial, &rate) in self.trials.iter().zip(rates) {
-                let AdamWNumbers { keep, step_size, root } = trial.update(name, rate).numbers();
-                numbers.extend([keep, step_size, root]);
-            }
-        }
-        let table = Tensor::from_data(TensorData::from(numbers.as_slice()), device);
-        NumbersTable { table, firsts, trials: self.trials.len() }
-    }
-
     /// The optimisers of several trials as one.
     pub(crate) fn side_by_side(optimizers: &[&Self], device: &B::Device) -> Self {
-        let mut moments = std::collections::HashMap::new();
+        let mut moments = HashMap::new();
         // Trials of one shape that have made the same number of steps have moments of the same parameters.
         for name in optimizers.iter().flat_map(|own| own.moments.keys()) {
             if moments.contains_key(name) {
