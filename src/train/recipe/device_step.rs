@@ -87,10 +87,12 @@ fn pass_losses<C: Compute>(
     let models = models.iter().map(|model| model as &dyn Fn() -> Classifier<C::InnerBackend>);
     let parts: Vec<Part<'_, C::InnerBackend>> = trials.iter().zip(models).map(part).collect();
     let masks = Masks::side_by_side(trials.iter().map(|own| own.trial.mask(own.step, pass)).collect());
-    let input = Input::of(&parts, device);
+    // A last smaller batch gets the shape of the others.
+    let settings = trials[0].trial.settings();
+    let planned = settings.batch_size.div_ceil(settings.gradient_accumulation.max(1));
+    let input = Input::of(&parts, planned, device);
     let documents = input.documents.documents();
-    let how = trials[0].trial.settings().aggregate;
-    let logits = input.logits(model, &masks, how, Tensor::from_inner, device);
+    let logits = input.logits(model, &masks, settings.aggregate, Tensor::from_inner, device);
     let (mut targets, mut labels) = (Vec::new(), Vec::new());
     let [_, classes] = logits.dims();
     for (trial, (own, total)) in trials.iter().zip(totals).enumerate() {

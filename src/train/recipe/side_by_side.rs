@@ -27,6 +27,9 @@ use crate::{
 /// The largest number of chunks of one trial in a pass over what a frozen encoder has returned.
 const CHUNKS_MAX: usize = 1_024;
 
+/// The most tokens that empty chunks may bring a pass to, for one trial: as many as a training step computes at once.
+const PADDED_TOKENS_MAX: usize = 16_384;
+
 /// What a pass reads of one trial.
 pub(super) struct Part<'a, B: Backend> {
     pub(super) input: FrozenInput<'a>,
@@ -47,13 +50,16 @@ pub(super) struct Input<'a, B: Backend> {
 }
 
 impl<'a, B: Fused> Input<'a, B> {
-    /// The input of `parts`, one for each trial, at least one.
-    pub(super) fn of(parts: &[Part<'a, B>], device: &B::Device) -> Self {
+    /// The input of `parts`, one for each trial, at least one. There is room for `chunks_min` chunks of each trial, unless
+    /// they would be more than [`PADDED_TOKENS_MAX`] tokens.
+    pub(super) fn of(parts: &[Part<'a, B>], chunks_min: usize, device: &B::Device) -> Self {
         let chunks = |part: &Part<'a, B>| part.input.split().chunks(part.documents);
         let trials: Vec<Vec<&[u32]>> = parts.iter().map(chunks).collect();
         let rows = trials.iter().map(|own| own.iter().map(|chunk| chunk.len()).sum());
-        let size =
-            BatchSize::holding(rows.max().unwrap_or(0), trials.iter().map(Vec::len).max().unwrap_or(0));
+        let chunks_max = trials.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = trials.iter().flatten().map(|chunk| chunk.len()).max().unwrap_or(1);
+        let padded = chunks_min.min(PADDED_TOKENS_MAX / longest.max(1));
+        let size = BatchSize::holding(rows.max().unwrap_or(0), chunks_max.max(padded));
         let frozen = parts[0].input.part();
         let activations = match frozen {
             FrozenPart::Nothing => None,
@@ -61,7 +67,9 @@ impl<'a, B: Fused> Input<'a, B> {
             FrozenPart::Whole => Some(activations(parts, size.chunks, device)),
         };
         let ranges = parts.iter().map(|part| part.input.split().chunk_ranges(part.documents)).collect();
-        let documents = DocumentChunks::new(ranges, size.chunks);
+        let split = parts[0].input.split();
+        let is_one_each = split.chunk_count() == split.document_count();
+        let documents = DocumentChunks::new(ranges, size.chunks, is_one_each);
         Self { frozen, trials, size, activations, documents }
     }
 
@@ -155,7 +163,7 @@ pub(super) fn predict<B: Fused>(
         on_batch();
         let parts: Vec<Part<'_, B>> =
             trials.iter().map(|own| Part { input: own.input, documents, model: own.model }).collect();
-        let logits = Input::of(&parts, device).logits(model, &Masks::off(), how, |same| same, device);
+        let logits = Input::of(&parts, 0, device).logits(model, &Masks::off(), how, |same| same, device);
         found.push(logits);
     }
     let classes = found.first().map_or(1, |logits| logits.dims()[1]);

@@ -13,11 +13,13 @@ use super::{
 // With p = softmax(z): the losses are Σ t · ln p over the classes and −ln p of the own class, and the gradient of the
 // first one by z is t − p · Σ t.
 #[cube(launch)]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
 fn losses_kernel(
     logits: &Array<f32>,
     targets: &Array<f32>,
     labels: &Array<u32>,
-    sums: &mut Array<f32>,
+    objectives: &mut Array<f32>,
+    shown_losses: &mut Array<f32>,
     by_logits: &mut Array<f32>,
     documents: u32,
     classes: u32,
@@ -26,7 +28,6 @@ fn losses_kernel(
     let mut objective = f32::new(0.0);
     let mut shown = f32::new(0.0);
     let trial = CUBE_POS as u32;
-    let trials = sums.len() as u32 / 2u32;
     let mut document = trial * documents + UNIT_POS;
     while document < (trial + 1u32) * documents {
         let first = document * classes;
@@ -62,35 +63,37 @@ fn losses_kernel(
     let objective = cube_sum(objective, units);
     let shown = cube_sum(shown, units);
     if UNIT_POS == 0 {
-        sums[trial as usize] = objective;
-        sums[(trials + trial) as usize] = shown;
+        objectives[trial as usize] = objective;
+        shown_losses[trial as usize] = shown;
     }
 }
 
-/// Both losses, `[2 · trials]`, and the gradient of the first one by `logits`, `[trials · documents, classes]`; see
+/// Both losses, `[trials]` each, and the gradient of the first one by `logits`, `[trials · documents, classes]`; see
 /// [`crate::train::ops::fused::Fused::losses`].
 pub(super) fn losses<R: CubeRuntime>(
     logits: CubeTensor<R>,
     targets: CubeTensor<R>,
     labels: &[Option<usize>],
     trials: usize,
-) -> [CubeTensor<R>; 2] {
+) -> [CubeTensor<R>; 3] {
     let [documents, classes] = matrix(&logits);
     let labels: Vec<u32> = labels.iter().map(|&label| label.map_or(u32::MAX, word)).collect();
-    let (sums, by_logits) = (empty(&logits, [2 * trials]), empty(&logits, [documents, classes]));
+    let (objectives, shown) = (empty(&logits, [trials]), empty(&logits, [trials]));
+    let by_logits = empty(&logits, [documents, classes]);
     let labels = upload(&logits, &labels).into_array_arg();
     losses_kernel::launch(
-        &sums.client,
+        &objectives.client,
         CubeCount::Static(word(trials), 1, 1),
         units(),
         flat(logits).into_array_arg(),
         flat(targets).into_array_arg(),
         labels,
-        sums.clone().into_array_arg(),
+        objectives.clone().into_array_arg(),
+        shown.clone().into_array_arg(),
         by_logits.clone().into_array_arg(),
         word(documents / trials),
         word(classes),
         UNITS,
     );
-    [sums, by_logits]
+    [objectives, shown, by_logits]
 }
