@@ -124,7 +124,8 @@ async fn a_gpu_is_packed_as_its_first_trial_shows() {
     // The first trial takes 20 GB of 80: three fit, with a margin, and the other three meet.
     let mut sweep = sweep_on(1, one(), 4, "1 * takes-gpu-memory 20000000000\n* * gathers 3");
     let device = Device::gpu(GpuBackend::Cuda, 0);
-    sweep.run.workers.packing = Packing { room: BTreeMap::from([(device, 80_000_000_000)]), slots_max: 16 };
+    sweep.run.workers.packing =
+        Packing { room: BTreeMap::from([(device, 80_000_000_000)]), slots_max: 16, ..Packing::default() };
     let ended = sweep.run().await;
     assert_eq!(states(&ended.study), vec![State::Complete; 4]);
     assert_eq!(shares(&sweep), even(1, 4));

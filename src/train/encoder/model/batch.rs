@@ -126,7 +126,11 @@ mod tests {
         assert!(sizes.len() < 70, "{}", sizes.len());
         for rows in 1..=16_384 {
             let size = rounded(rows, ROWS_STEP);
-            assert!(size >= rows && size % ROWS_STEP == 0 && size - rows < ROWS_STEP.max(rows.div_ceil(8)));
+            assert!(
+                size >= rows
+                    && size.is_multiple_of(ROWS_STEP)
+                    && size - rows < ROWS_STEP.max(rows.div_ceil(8))
+            );
         }
     }
 
