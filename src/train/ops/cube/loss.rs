@@ -9,6 +9,18 @@ use super::{
     reduction::cube_sum,
 };
 
+/// The largest of `classes` logits from `first` on.
+#[cube]
+fn highest_of(logits: &Array<f32>, first: u32, classes: u32) -> f32 {
+    let mut highest = f32::new(-3.0e38);
+    let mut class = 0u32;
+    while class < classes {
+        highest = f32::max(highest, logits[(first + class) as usize]);
+        class += 1u32;
+    }
+    highest
+}
+
 /// A cube has a trial's documents; a unit has the documents `unit`, `unit + units`, … of them.
 // With p = softmax(z): the losses are Σ t · ln p over the classes and −ln p of the own class, and the gradient of the
 // first one by z is t − p · Σ t.
@@ -31,12 +43,7 @@ fn losses_kernel(
     let mut document = trial * documents + UNIT_POS;
     while document < (trial + 1u32) * documents {
         let first = document * classes;
-        let mut highest = f32::new(-3.0e38);
-        let mut class = 0u32;
-        while class < classes {
-            highest = f32::max(highest, logits[(first + class) as usize]);
-            class += 1u32;
-        }
+        let highest = highest_of(logits, first, classes);
         let mut sum = f32::new(0.0);
         let mut all = f32::new(0.0);
         let mut class = 0u32;

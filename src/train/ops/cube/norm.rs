@@ -84,7 +84,6 @@ fn norm_kernel(
     if row < inverse.len() as u32 {
         let trial = row / own_rows;
         let before = trial_mask(before, trial, comptime!(masked[0]));
-        let after = trial_mask(after, trial, comptime!(masked[1]));
         let mut values = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
         let sum = read_row(
             input,
@@ -101,6 +100,7 @@ fn norm_kernel(
         let mean = cube_sum(sum, units) / f32::cast_from(width);
         let squares = centre(&mut values, mean, width, units);
         let scale = 1.0f32 / f32::sqrt(cube_sum(squares, units) / f32::cast_from(width) + epsilon);
+        let after = trial_mask(after, trial, comptime!(masked[1]));
         for part in 0..comptime!(width.div_ceil(units)) {
             let column = part * units + UNIT_POS;
             if column < width {
@@ -108,11 +108,10 @@ fn norm_kernel(
                 let value = values[part as usize] * scale;
                 normal[number as usize] = value;
                 let parameter = (trial * width + column) as usize;
-                let mut result = value * gamma[parameter] + beta[parameter];
+                output[number as usize] = value * gamma[parameter] + beta[parameter];
                 if comptime!(masked[1]) {
-                    result *= factor(&after, (row - trial * own_rows) * width + column);
+                    output[number as usize] *= factor(&after, (row - trial * own_rows) * width + column);
                 }
-                output[number as usize] = result;
             }
         }
         if UNIT_POS == 0 {

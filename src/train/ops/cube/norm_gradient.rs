@@ -137,6 +137,50 @@ fn write_row(
     }
 }
 
+/// Writes the gradients of a row by residual and input, and adds to the sums.
+#[cube]
+#[expect(clippy::too_many_arguments, reason = "a kernel has no structures of tensors")]
+fn add_row(
+    gamma: &Array<f32>,
+    normal: &Array<f32>,
+    inverse: &Array<f32>,
+    gradient: &Array<f32>,
+    by_input: &mut Array<f32>,
+    by_residual: &mut Array<f32>,
+    before: &TrialMask,
+    after: &TrialMask,
+    scaled: &mut Array<f32>,
+    sums: &mut BlockSums,
+    row: u32,
+    end: u32,
+    own_rows: u32,
+    #[comptime] width: u32,
+    #[comptime] masked: [bool; 2],
+    #[comptime] units: u32,
+) {
+    // Rows that are not there have gradients of 0; all units must reach the sums.
+    let is_masked = comptime!(masked[1]);
+    let means =
+        scale_row(gamma, normal, gradient, after, scaled, sums, row, end, own_rows, width, is_masked, units);
+    let is_masked = comptime!(masked[0]);
+    write_row(
+        normal,
+        inverse,
+        scaled,
+        before,
+        by_input,
+        by_residual,
+        sums,
+        &means,
+        row,
+        end,
+        own_rows,
+        width,
+        is_masked,
+        units,
+    );
+}
+
 /// A cube has a block of a trial's rows, one after another. `sums` gets the cube's sums of the gradients by bias, gamma and beta.
 // For one row, with n the normalised row and D the gradient by the result:
 //   by β: D · after     by γ: D · after · n     g = D · after · γ
@@ -171,36 +215,22 @@ fn norm_backward_kernel(
         let mut scaled = Array::<f32>::new(comptime!(width.div_ceil(units) as usize));
         let mut own = BlockSums::zero(comptime!(width.div_ceil(units)));
         for offset in 0..block {
-            // Rows that are not there have gradients of 0; all units must reach the sums.
-            let row = first + offset;
-            let means = scale_row(
+            add_row(
                 gamma,
                 normal,
+                inverse,
                 gradient,
+                by_input,
+                by_residual,
+                &before,
                 &after,
                 &mut scaled,
                 &mut own,
-                row,
+                first + offset,
                 end,
                 own_rows,
                 width,
-                comptime!(masked[1]),
-                units,
-            );
-            write_row(
-                normal,
-                inverse,
-                &scaled,
-                &before,
-                by_input,
-                by_residual,
-                &mut own,
-                &means,
-                row,
-                end,
-                own_rows,
-                width,
-                comptime!(masked[0]),
+                masked,
                 units,
             );
         }
