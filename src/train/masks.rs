@@ -108,6 +108,7 @@ impl Drops {
     }
 
     /// Whether the dropout changes no element.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     pub(crate) fn is_off(&self) -> bool {
         self.pass.trials.iter().all(|trial| trial.rate <= 0.0)
     }

@@ -84,6 +84,10 @@ pub(crate) struct RowIds<B: Backend> {
     pub(crate) on_host: Arc<[u32]>,
     /// The number of tables, of the same size, that stand one after another; each of them is read by the same number of
     /// tokens, and numbers its rows from 0.
+    #[cfg_attr(
+        not(any(feature = "cuda", feature = "wgpu")),
+        expect(dead_code, reason = "only GPUs take several")
+    )]
     pub(crate) tables: usize,
 }
 
