@@ -46,7 +46,7 @@ dropout = { grid = [0.0, 0.2] }
 /// Trials whose whole encoder learns.
 static WHOLE: LazyLock<String> = LazyLock::new(|| {
     SPEC.replace("freeze = \"encoder\"", "freeze = 0")
-        .replace("epochs = 30", "epochs = 6")
+        .replace("epochs = 30", "epochs = 4")
         .replace("8e-2", "5e-4")
 });
 
@@ -223,7 +223,7 @@ fn whole_encoders_together_leave_what_they_leave_alone() {
 
 #[test]
 fn after_kill_9_whole_encoders_go_on_together_or_alone() {
-    for [first, then] in [[TOGETHER, ALONE], [ALONE, TOGETHER], [TOGETHER, TOGETHER]] {
+    for [first, then] in [[TOGETHER, ALONE], [ALONE, TOGETHER]] {
         let place = with_data(Place::new("tiny", &WHOLE));
         kill_in_the_midst(&place, &first);
         place.run(&then).succeeded();

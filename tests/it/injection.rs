@@ -203,6 +203,7 @@ const WRITERS: [&str; 16] = [
     "system/machine.rs",
     "train/ops/cube/tests.rs",
     "train/parity_tests/gpu.rs",
+    "train/recipe/fusion/tests/gpu.rs",
     "train/parity_tests/real.rs",
     "worker.rs",
 ];
