@@ -23,6 +23,7 @@
 //! exponentials and error functions from the `libm` crate: the same history gives the same proposal on every machine.
 //! Nothing here knows of specs, plans or logs.
 
+mod dimension;
 mod normal;
 mod parzen;
 #[cfg(test)]
@@ -30,11 +31,9 @@ mod tests;
 
 use std::cmp::Ordering;
 
-use crate::{
-    chance::Chance,
-    numbers::{count, whole},
-};
-use parzen::Parzen;
+pub use self::dimension::Dimension;
+use self::parzen::Parzen;
+use crate::chance::Chance;
 
 /// Points that are drawn from the density of the good trials for one proposal.
 pub const CANDIDATES: usize = 24;
@@ -42,40 +41,6 @@ pub const CANDIDATES: usize = 24;
 pub const STARTUP: usize = 10;
 /// The most good trials.
 const GOOD_MAX: usize = 25;
-
-/// The values that one setting can take. Bounds are included.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Dimension {
-    /// Numbers, on a linear scale.
-    Uniform(f64, f64),
-    /// Numbers above 0, on a logarithmic scale.
-    LogUniform(f64, f64),
-    /// Whole numbers; a point has them as `f64`.
-    Int(i64, i64),
-    /// So many choices without an order; a point has the index of one.
-    Categorical(usize),
-}
-
-impl Dimension {
-    /// Lowest and highest value.
-    fn bounds(self) -> (f64, f64) {
-        match self {
-            Self::Uniform(low, high) | Self::LogUniform(low, high) => (low, high),
-            Self::Int(low, high) => (whole(low), whole(high)),
-            Self::Categorical(choices) => (0.0, count(choices.saturating_sub(1))),
-        }
-    }
-
-    /// Whether `value` is one of this dimension's.
-    fn has(self, value: f64) -> bool {
-        let (low, high) = self.bounds();
-        let is_whole = match self {
-            Self::Uniform(..) | Self::LogUniform(..) => true,
-            Self::Int(..) | Self::Categorical(_) => value.fract() == 0.0,
-        };
-        is_whole && (low..=high).contains(&value)
-    }
-}
 
 /// A configuration that was tried or is being tried.
 #[derive(Clone, Debug, PartialEq)]

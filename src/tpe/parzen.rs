@@ -17,8 +17,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Dimension,
-    normal::{LOG_SQRT_2_PI, log_mass, quantile},
+    dimension::Dimension,
+    normal::{LOG_SQRT_2_PI, log_mass, log_mass_around, quantile},
 };
 use crate::{chance::Chance, numbers::count};
 
@@ -225,10 +225,16 @@ impl Kernels {
         Self { means, deviations, low, high }
     }
 
-    /// ln(Φ((to − μ) / σ) − Φ((from − μ) / σ)) for the μ and σ of a kernel.
-    fn log_mass(&self, kernel: usize, from: f64, to: f64) -> f64 {
+    /// The logarithm of a kernel's mass between the bounds, before it is cut off there.
+    fn log_mass(&self, kernel: usize) -> f64 {
         let (mean, deviation) = (self.means[kernel], self.deviations[kernel]);
-        log_mass((from - mean) / deviation, (to - mean) / deviation)
+        log_mass((self.low - mean) / deviation, (self.high - mean) / deviation)
+    }
+
+    /// The logarithm of a kernel's mass within half a unit of `value`, likewise.
+    fn log_mass_around(&self, kernel: usize, value: f64) -> f64 {
+        let (mean, deviation) = (self.means[kernel], self.deviations[kernel]);
+        log_mass_around((value - mean) / deviation, 1.0 / deviation)
     }
 
     fn draw(&self, kernel: usize, unit: f64) -> f64 {
@@ -252,9 +258,8 @@ struct Numbers {
 
 impl Numbers {
     fn new(kernels: Kernels, is_log: bool) -> Self {
-        let log_scale = |(at, deviation): (usize, &f64)| {
-            libm::log(*deviation) + LOG_SQRT_2_PI + kernels.log_mass(at, kernels.low, kernels.high)
-        };
+        let log_scale =
+            |(at, deviation): (usize, &f64)| libm::log(*deviation) + LOG_SQRT_2_PI + kernels.log_mass(at);
         let log_scales = kernels.deviations.iter().enumerate().map(log_scale).collect();
         let bounds = (kernels.low, kernels.high);
         Self { kernels, log_scales, is_log, bounds }
@@ -293,7 +298,7 @@ impl WholeNumbers {
         let mut places = Vec::with_capacity(kernels.means.len());
         for (at, pair) in kernels.means.iter().zip(&kernels.deviations).enumerate() {
             let place = *known.entry((pair.0.to_bits(), pair.1.to_bits())).or_insert_with(|| {
-                different.push((at, kernels.log_mass(at, kernels.low, kernels.high)));
+                different.push((at, kernels.log_mass(at)));
                 different.len() - 1
             });
             places.push(place);
@@ -305,7 +310,7 @@ impl WholeNumbers {
         let log_densities: Vec<f64> = self
             .different
             .iter()
-            .map(|(kernel, log_all)| self.kernels.log_mass(*kernel, value - 0.5, value + 0.5) - log_all)
+            .map(|(kernel, log_all)| self.kernels.log_mass_around(*kernel, value) - log_all)
             .collect();
         for (term, place) in terms.iter_mut().zip(&self.places) {
             *term += log_densities[*place];
