@@ -46,6 +46,7 @@ pub mod settings;
 pub mod spec;
 pub mod study;
 pub mod system;
+pub mod tpe;
 pub mod train;
 pub mod trial;
 pub mod worker;
