@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fingerprint::FileDigest,
     metrics::Scores,
+    search::RungFigure,
     system::device::Device,
     trial::{Failure, Trial, TrialId, TrialRef},
 };
 
 /// The version of the log's records. A reader understands every version up to its own, and refuses
 /// a later one.
-pub const LOG_VERSION: u32 = 4;
+pub const LOG_VERSION: u32 = 5;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,6 +102,22 @@ pub enum Event {
     },
     /// The attempt was stopped because the user asked for it; the trial waits for the next run.
     Interrupted,
+    /// The trial has come to a rung, with its checkpoint written, and waits for a decision.
+    Paused {
+        /// The rung's epochs.
+        epoch: usize,
+    },
+    /// The trial is among the best of its generation at a rung, and goes on from its checkpoint.
+    Promoted(RungDecision),
+    /// Too many of its generation are better at a rung: the trial does not go on.
+    Halted(RungDecision),
+    /// The user wants this halted trial to go on to its end.
+    Continued,
+    /// The search plans no further trial.
+    SearchEnded {
+        /// Why: a whole sentence without a full stop.
+        why: String,
+    },
     /// The parameters of this complete trial are removed, as the sweep's `keep` says. Version 1 of the
     /// log called it `pruned`, which in this field means a trial that was stopped early.
     #[serde(alias = "pruned")]
@@ -124,6 +141,11 @@ impl Event {
             | Self::Finished(_)
             | Self::Failed { .. }
             | Self::Interrupted
+            | Self::Paused { .. }
+            | Self::Promoted(_)
+            | Self::Halted(_)
+            | Self::Continued
+            | Self::SearchEnded { .. }
             | Self::ParametersRemoved
             | Self::SweepEnded { .. } => true,
             Self::Prepared(_)
@@ -137,6 +159,29 @@ impl Event {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_false(truth: &bool) -> bool {
     !truth
+}
+
+/// What was decided about a trial at a rung, and from what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RungDecision {
+    /// The rung, from 0.
+    pub rung: usize,
+    /// Its epochs.
+    pub epoch: usize,
+    /// What was compared.
+    pub by: RungFigure,
+    /// The configuration's best figures until then; the mean over its repeats.
+    pub loss: f64,
+    /// As above, of F1.
+    pub f1: f64,
+    /// The first trials of those configurations that were known to be better.
+    pub beaten_by: Vec<TrialId>,
+    /// Configurations that go on.
+    pub quota: usize,
+    /// Configurations of the generation.
+    pub configurations: usize,
+    /// The trials of the generation. With other members it is decided again.
+    pub members: Vec<TrialId>,
 }
 
 /// What a trial trains on and with.

@@ -85,6 +85,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
             repeat: 0,
             seed: 1_000 + u64::from(id),
             settings,
+            origin: None,
         },
         state: State::Complete,
         attempts: 1,
@@ -98,6 +99,8 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         failure: None,
         parameters_removed: false,
         inherited_from: None,
+        pauses: Vec::new(),
+        rungs: Vec::new(),
     }
 }
 
@@ -135,6 +138,9 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         positive_is_guess: false,
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
+        search: None,
+        search_ended: None,
+        elapsed: crate::study::Elapsed::default(),
         trials,
         removed: BTreeSet::new(),
     }
@@ -164,6 +170,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         repeat: 0,
         seed: 1,
         settings: Settings::default(),
+        origin: None,
     };
     Plan {
         sweep: "test".to_owned(),
@@ -175,6 +182,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         notes: Vec::new(),
         swept: Vec::new(),
         scales: BTreeMap::new(),
+        search: None,
         data: data_spec(source),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),

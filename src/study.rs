@@ -1,13 +1,21 @@
 //! A sweep's state: the fold of its events over its plan.
 
+mod elapsed;
+mod trial_record;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::{
+    elapsed::Elapsed,
+    trial_record::{Decided, TrialRecord},
+};
+
 use crate::{
-    event::{Evaluation, Event, Outcome, Prepared, Record},
+    event::{Event, Record, RungDecision},
     metrics::{ClassCounts, Target},
     plan::{Plan, Scale},
-    system::device::Device,
-    trial::{Failure, State, Trial, TrialId, TrialRef},
+    search::{Halving, SearchPlan, Verdict},
+    trial::{State, Trial, TrialId},
 };
 
 /// A sweep as far as its log tells.
@@ -27,41 +35,16 @@ pub struct Study {
     pub swept: Vec<String>,
     /// The scales of those swept settings that have a range.
     pub scales: BTreeMap<String, Scale>,
+    /// How trials are searched, if there is more to it than the plan's list.
+    pub search: Option<SearchPlan>,
+    /// Why the search plans no further trial, once it does not.
+    pub search_ended: Option<String>,
+    /// How long the sweep has run, by the times of the log's records.
+    pub elapsed: Elapsed,
     /// Every planned trial, in the order of the plan; then those that the log has added.
     pub trials: Vec<TrialRecord>,
     /// Trials that the spec does not have any more. Records about them are ignored.
     pub removed: BTreeSet<TrialId>,
-}
-
-/// A trial as far as the log tells.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrialRecord {
-    /// What was planned.
-    pub trial: Trial,
-    /// Where it stands.
-    pub state: State,
-    /// Attempts begun.
-    pub attempts: u32,
-    /// Where the latest attempt ran.
-    pub device: Option<Device>,
-    /// Examples of one pass of the latest attempt at most, if memory had run out before.
-    pub micro_batch: Option<usize>,
-    /// Whether the latest attempt had its device for itself.
-    pub alone: bool,
-    /// Whether some of its steps may have been made in micro-batches, or on devices of several kinds.
-    pub mixed: bool,
-    /// Of the latest attempt.
-    pub prepared: Option<Prepared>,
-    /// Of the latest attempt, in order.
-    pub evaluations: Vec<Evaluation>,
-    /// When complete.
-    pub outcome: Option<Outcome>,
-    /// The latest failure, also when a retry followed.
-    pub failure: Option<Failure>,
-    /// Whether its parameters were removed after it was complete.
-    pub parameters_removed: bool,
-    /// The trial whose steps the latest attempt started from, or whose whole result was taken over.
-    pub inherited_from: Option<TrialRef>,
 }
 
 /// Why a record does not fit a plan.
@@ -104,6 +87,15 @@ pub struct Counts {
     pub running: usize,
     pub complete: usize,
     pub failed: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub paused: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub halted: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Study {
@@ -118,6 +110,9 @@ impl Study {
             positive_is_guess: plan.positive.is_some() && plan.data.guesses_positive(),
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),
+            search: plan.search.clone(),
+            search_ended: None,
+            elapsed: Elapsed::default(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
             removed: plan.removed.ids().collect(),
         }
@@ -138,6 +133,7 @@ impl Study {
     /// # Errors
     /// When it does not fit the plan; nothing changes then.
     pub fn apply(&mut self, record: &Record) -> Result<(), StudyError> {
+        self.elapsed.add(record);
         if record.trial.is_some_and(|trial| self.removed.contains(&trial)) {
             return Ok(());
         }
@@ -148,17 +144,10 @@ impl Study {
             Event::TrialPlanned(trial) => self.grow(record, trial)?,
             Event::Resumed { from, .. } => self.find(record)?.resume(from.as_ref()),
             Event::Started { attempt, device, micro_batch, alone, .. } => {
-                let trial = self.find(record)?;
-                trial.start(*attempt, *device);
-                (trial.micro_batch, trial.alone) = (*micro_batch, *alone);
-                trial.mixed |= micro_batch.is_some();
+                self.find(record)?.start(*attempt, *device, *micro_batch, *alone);
             }
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
-            Event::Evaluated(evaluation) => {
-                let mut evaluation = evaluation.clone();
-                evaluation.validation = evaluation.validation.with_interval_of_today();
-                self.find(record)?.evaluations.push(evaluation);
-            }
+            Event::Evaluated(evaluation) => self.find(record)?.evaluate(evaluation.clone()),
             Event::Finished(outcome) => {
                 let mut outcome = outcome.clone();
                 outcome.validation = outcome.validation.with_interval_of_today();
@@ -172,7 +161,11 @@ impl Study {
                 trial.state = if *retry { State::Waiting } else { State::Failed };
                 trial.failure = Some(failure.clone());
             }
-            Event::Interrupted => self.find(record)?.state = State::Waiting,
+            Event::Interrupted | Event::Continued => self.find(record)?.state = State::Waiting,
+            Event::Paused { epoch } => self.find(record)?.pause(*epoch),
+            Event::Promoted(decision) => self.decided(record, decision, Verdict::On)?,
+            Event::Halted(decision) => self.decided(record, decision, Verdict::Out)?,
+            Event::SearchEnded { why } => self.search_ended = Some(why.clone()),
             Event::ParametersRemoved => self.find(record)?.parameters_removed = true,
         }
         Ok(())
@@ -180,8 +173,9 @@ impl Study {
 
     /// Sets every running trial to waiting: no orchestrator is left that could run it.
     pub fn settle(&mut self) {
+        let search = self.search.clone();
         for trial in &mut self.trials {
-            if trial.state == State::Running {
+            if trial.state == State::Running || trial.pauses_nowhere(search.as_ref()) {
                 trial.state = State::Waiting;
             }
         }
@@ -198,6 +192,41 @@ impl Study {
             record.inherited_from = None;
             (record.micro_batch, record.alone) = (None, false);
         }
+    }
+
+    /// Takes in what was decided about a trial at a rung, unless its generation has other members, or the rungs are
+    /// others since.
+    fn decided(
+        &mut self,
+        record: &Record,
+        decision: &RungDecision,
+        verdict: Verdict,
+    ) -> Result<(), StudyError> {
+        let id = self.find(record)?.trial.id;
+        let halving = self.search.as_ref().and_then(|search| search.halving.as_ref());
+        let is_of_today = halving.is_some_and(|halving| is_asked(halving, decision))
+            && is_same_set(&self.generation_of(id), &decision.members);
+        let trial = self.find(record)?;
+        if !is_of_today || decision.rung != trial.rungs.len() {
+            return Ok(());
+        }
+        trial.rungs.push(Decided { verdict, decision: decision.clone() });
+        match (trial.state, verdict) {
+            (State::Paused | State::Waiting, Verdict::Out) => trial.state = State::Halted,
+            (State::Paused, Verdict::On) => trial.state = State::Waiting,
+            // It has ended by itself before the rung, and is compared with the others all the same.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The trials of the generation of trial `id`, in the order of the plan; none without a generation.
+    #[must_use]
+    pub fn generation_of(&self, id: TrialId) -> Vec<TrialId> {
+        let number = |record: &TrialRecord| record.trial.origin.as_ref().map(|origin| origin.generation);
+        let Some(own) = self.trial(id).and_then(number) else { return Vec::new() };
+        let members = self.trials.iter().filter(|record| number(record) == Some(own));
+        members.map(|record| record.trial.id).collect()
     }
 
     /// Adds a trial to the plan.
@@ -240,6 +269,8 @@ impl Study {
             *match trial.state {
                 State::Waiting => &mut counts.waiting,
                 State::Running => &mut counts.running,
+                State::Paused => &mut counts.paused,
+                State::Halted => &mut counts.halted,
                 State::Complete => &mut counts.complete,
                 State::Failed => &mut counts.failed,
             } += 1;
@@ -247,11 +278,11 @@ impl Study {
         counts
     }
 
-    /// Whether no trial waits or runs.
+    /// Whether no trial waits, runs or pauses.
     #[must_use]
     pub fn is_over(&self) -> bool {
         let counts = self.counts();
-        counts.waiting + counts.running == 0
+        counts.waiting + counts.running + counts.paused == 0
     }
 
     /// The trials that a run has to do, in the order of the plan, with the number of their attempts so far.
@@ -262,6 +293,17 @@ impl Study {
         due.map(|trial| (trial.trial.id, trial.attempts)).collect()
     }
 
+    /// The epochs that halted trials would have trained at most, had they not been halted.
+    #[must_use]
+    pub fn epochs_saved(&self) -> usize {
+        let halted = self.trials.iter().filter(|record| record.state == State::Halted);
+        let saved = halted.filter_map(|record| {
+            let at = record.rungs.last()?.decision.epoch;
+            Some(record.trial.settings.epochs.saturating_sub(at))
+        });
+        saved.sum()
+    }
+
     /// The trials that were given up.
     #[must_use]
     pub fn failed(&self) -> Vec<TrialId> {
@@ -270,49 +312,15 @@ impl Study {
     }
 }
 
-impl TrialRecord {
-    /// `trial`, waiting.
-    #[must_use]
-    pub fn new(trial: Trial) -> Self {
-        Self {
-            trial,
-            state: State::Waiting,
-            attempts: 0,
-            device: None,
-            micro_batch: None,
-            alone: false,
-            mixed: false,
-            prepared: None,
-            evaluations: Vec::new(),
-            outcome: None,
-            failure: None,
-            parameters_removed: false,
-            inherited_from: None,
-        }
-    }
+/// Whether these rungs ask for a decision such as this one.
+fn is_asked(halving: &Halving, decision: &RungDecision) -> bool {
+    halving.rungs.get(decision.rung) == Some(&decision.epoch)
+        && halving.by == decision.by
+        && halving.quota(decision.rung, decision.configurations) == decision.quota
+}
 
-    fn resume(&mut self, from: Option<&TrialRef>) {
-        self.inherited_from = from.cloned();
-        if from.is_some_and(|origin| origin.sweep.is_some()) {
-            // The whole result is the other sweep's: attempts in this one do not count.
-            (self.device, self.micro_batch, self.alone) = (None, None, false);
-            (self.prepared, self.mixed) = (None, false);
-        }
-        // The attempt reports the earlier evaluations again.
-        self.evaluations.clear();
-    }
-
-    fn start(&mut self, attempt: u32, device: Device) {
-        self.state = State::Running;
-        self.attempts = attempt;
-        self.mixed |= self.device.is_some_and(|before| !before.is_of_kind(device));
-        self.device = Some(device);
-        self.prepared = None;
-        self.evaluations.clear();
-        self.outcome = None;
-        self.parameters_removed = false;
-        self.inherited_from = None;
-    }
+fn is_same_set(one: &[TrialId], other: &[TrialId]) -> bool {
+    one.len() == other.len() && one.iter().all(|id| other.contains(id))
 }
 
 #[cfg(test)]
@@ -320,7 +328,8 @@ mod tests {
     use super::*;
     use crate::{
         samples::{self, plan},
-        trial::FailureKind,
+        system::device::Device,
+        trial::{Failure, FailureKind, TrialRef},
     };
 
     fn study(events: &[(u32, Event)]) -> Result<Study, StudyError> {

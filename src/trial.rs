@@ -74,6 +74,49 @@ pub struct Trial {
     pub seed: u64,
     /// Every setting, the swept ones included.
     pub settings: Settings,
+    /// Where its configuration comes from, in a search of generations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its generation, from 0.
+    pub generation: u32,
+    /// How its values were found.
+    pub source: ConfigurationSource,
+}
+
+/// How the values of a configuration were found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigurationSource {
+    /// The spec lists it under `[[search.enqueue]]`.
+    Enqueued,
+    /// A cell of the grid.
+    Grid,
+    /// Every number was drawn by itself.
+    Random {
+        /// The number of the draw, from 0.
+        draw: u32,
+    },
+    /// A point of a scrambled Sobol sequence.
+    Sobol {
+        /// The number of the point, from 0.
+        draw: u32,
+    },
+    /// Proposed by a tree-structured Parzen estimator.
+    Tpe {
+        /// The number of the proposal, from 0.
+        draw: u32,
+        /// Generations whose results it rests on: those before this one.
+        generations: u32,
+        /// Configurations among them that it took for good ones.
+        good: usize,
+        /// The other configurations that it knew.
+        others: usize,
+    },
 }
 
 /// A trial of this sweep or of another one.
@@ -104,6 +147,10 @@ pub enum State {
     Waiting,
     /// A worker has it.
     Running,
+    /// It has come to a rung and waits for those that it is compared with.
+    Paused,
+    /// Others were better at a rung: it does not go on. It was never measured on the test set.
+    Halted,
     /// Trained and measured.
     Complete,
     /// Given up.
@@ -117,6 +164,8 @@ impl State {
         match self {
             Self::Waiting => "waiting",
             Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Halted => "halted",
             Self::Complete => "complete",
             Self::Failed => "failed",
         }

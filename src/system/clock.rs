@@ -24,6 +24,12 @@ pub fn milliseconds(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, last())).to_string()
 }
 
+/// The time that [`milliseconds`] has written; `None` for another text.
+#[must_use]
+pub fn parse(text: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(text).ok()
+}
+
 /// What is wrong with the clock of this machine if it shows this time.
 #[must_use]
 pub fn fault(now: SystemTime) -> Option<&'static str> {
