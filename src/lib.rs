@@ -23,6 +23,7 @@ pub mod export;
 pub mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod halving;
 pub mod hub;
 pub mod integrity;
 pub mod job;
@@ -42,6 +43,7 @@ pub mod sampler;
 #[cfg(test)]
 mod samples;
 pub mod scheduler;
+pub mod search;
 pub mod settings;
 pub mod spec;
 pub mod study;
