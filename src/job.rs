@@ -44,6 +44,10 @@ pub struct Attempt {
     /// Which trials share steps with this one.
     #[serde(skip_serializing_if = "Sharing::is_none")]
     pub sharing: Sharing,
+    /// The epochs after which the trial pauses, with its checkpoint written: whether it goes on is decided by
+    /// comparison with others. `None`: it goes on to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_after: Option<usize>,
     /// Whether it uses no cache, since entries changed under earlier attempts.
     #[serde(skip_serializing_if = "is_false")]
     pub without_cache: bool,

@@ -14,7 +14,7 @@ use crate::{
 
 /// The version of the protocol. Orchestrator and workers are the same program, so each accepts this
 /// version alone.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// A line on a worker's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub enum WorkerLine {
     AllFailed(Failure),
     /// The trial was stopped as asked; the worker can take the next one.
     Stopped(TrialId),
+    /// The trial has paused after these epochs, as its attempt says; the worker can take the next one.
+    Paused(TrialId, usize),
 }
 
 /// A line on a worker's standard input. The end of the input means: leave.

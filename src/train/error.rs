@@ -6,7 +6,7 @@ use super::{
     checkpoint::error::CheckpointError,
     encoder::{config::ConfigError, layout::Misfit, source::SourceError, weights::WeightsError},
     exported::ExportedError,
-    observe::Stopped,
+    observe::{Ending, Stopped},
     text::{TextError, tokenizer::TokenizerError},
 };
 use crate::{
@@ -213,8 +213,21 @@ impl TrainError {
 pub(crate) enum Unfinished {
     /// It was asked to stop.
     Stopped,
+    /// It paused after these epochs, as its attempt says.
+    Paused(usize),
     /// It failed.
     Failed(TrainError),
+}
+
+impl Unfinished {
+    /// How the trial ended therefore.
+    pub(crate) fn ending(self) -> Result<Ending, TrainError> {
+        match self {
+            Self::Stopped => Ok(Ending::Stopped),
+            Self::Paused(epochs) => Ok(Ending::Paused(epochs)),
+            Self::Failed(error) => Err(error),
+        }
+    }
 }
 
 impl From<Stopped> for Unfinished {
@@ -235,7 +248,8 @@ impl<E: Into<TrainError>> From<E> for Unfinished {
 pub(crate) fn stop_later(result: Result<(), Unfinished>) -> Result<Result<(), Stopped>, TrainError> {
     match result {
         Ok(()) => Ok(Ok(())),
-        Err(Unfinished::Stopped) => Ok(Err(Stopped)),
+        // Only between two steps does a trial pause, never in the midst of work.
+        Err(Unfinished::Stopped | Unfinished::Paused(_)) => Ok(Err(Stopped)),
         Err(Unfinished::Failed(error)) => Err(error),
     }
 }

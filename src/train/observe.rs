@@ -48,4 +48,6 @@ pub enum Ending {
     Complete(Box<Outcome>),
     /// It was stopped as asked.
     Stopped,
+    /// It has paused after these epochs, as [`Attempt::pause_after`](crate::job::Attempt::pause_after) says.
+    Paused(usize),
 }

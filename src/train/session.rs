@@ -4,7 +4,7 @@ use burn::backend::Autodiff;
 
 use super::{
     backend::Engine,
-    error::{TrainError, Unfinished},
+    error::TrainError,
     exported::Exported,
     graph_lock::graph_lock,
     observe::{Ending, Observe},
@@ -59,8 +59,7 @@ impl Session {
         let _alone = graph_lock();
         match self.engine.run(job, attempt, folder, observe) {
             Ok(outcome) => Ok(Ending::Complete(Box::new(outcome))),
-            Err(Unfinished::Stopped) => Ok(Ending::Stopped),
-            Err(Unfinished::Failed(error)) => Err(error),
+            Err(why) => why.ending(),
         }
     }
 

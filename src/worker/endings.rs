@@ -23,6 +23,7 @@ pub(super) fn ended(
         (Ok(_), Some(step)) => loss_not_finite(trial, step),
         (Err(error), _) => WorkerLine::Failed(trial, failure_of(&error)),
         (Ok(Ending::Stopped), None) => WorkerLine::Stopped(trial),
+        (Ok(Ending::Paused(epochs)), None) => WorkerLine::Paused(trial, epochs),
         (Ok(Ending::Complete(outcome)), None) => finished(trial, *outcome),
     }
 }

@@ -40,11 +40,16 @@ impl<'a, C: Compute> Group<'a, C> {
             for member in &members {
                 member.trial.clock.share(members.len());
             }
-            if members.iter().any(|member| member.learner.over || member.is_evaluation_due()) {
+            let is_read = |member: &Member<'a, C>| {
+                let is_pause = member.trial.pause_due(&member.learner, member.planned).is_some();
+                member.learner.over || member.is_evaluation_due() || is_pause
+            };
+            if members.iter().any(is_read) {
                 members = self.read_losses(members);
             }
             members = self.evaluate(members);
             members = self.conclude(members);
+            members = self.pause(members);
             let Some(step) = members.iter().map(|member| member.learner.step).min() else { return };
             members = self.regroup(members, step);
             let (behind, mut others): (Vec<_>, Vec<_>) =
@@ -103,6 +108,23 @@ impl<'a, C: Compute> Group<'a, C> {
             Ok(())
         }));
         others.sort_by_key(|member| member.place);
+        others
+    }
+
+    /// Lets those go that pause here. Returns the others.
+    fn pause(&mut self, members: Vec<Member<'a, C>>) -> Vec<Member<'a, C>> {
+        let mut others = Vec::with_capacity(members.len());
+        for mut member in members {
+            let Some(epochs) = member.trial.pause_due(&member.learner, member.planned) else {
+                others.push(member);
+                continue;
+            };
+            self.bring_home(&mut member);
+            let Member { place, .. } = member;
+            let observe = &mut |report| self.listener.on_report(place, report);
+            let why = member.trial.pause(&mut member.learner, epochs, observe);
+            self.leave(place, why);
+        }
         others
     }
 

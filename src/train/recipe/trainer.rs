@@ -25,7 +25,7 @@ use crate::{
         error::{TrainError, Unfinished},
         exported::Exported,
         learning::{loss::Objective, parameters::RateFactors},
-        observe::{Ending, Observe, Report},
+        observe::{Observe, Report},
         shape::encoder_config,
         text::{corpus::Corpus, documents::Documents},
         together::{Entrant, Listener},
@@ -152,8 +152,7 @@ impl<C: Compute> Trainer<C> {
                     let shares = encoder.as_ref().filter(|_| shares_encoder(&entrant.job.trial.settings));
                     members.push(Member::new(*place, trial, learner.sharing_encoder(shares)));
                 }
-                Err(Unfinished::Stopped) => listener.on_end(*place, Ok(Ending::Stopped)),
-                Err(Unfinished::Failed(error)) => listener.on_end(*place, Err(error)),
+                Err(why) => listener.on_end(*place, why.ending()),
             }
         }
         drop(encoder);
@@ -191,8 +190,7 @@ impl<C: Compute> Trainer<C> {
                         clock: Some(clock),
                     });
                 }
-                Err(Unfinished::Stopped) => listener.on_end(place, Ok(Ending::Stopped)),
-                Err(Unfinished::Failed(error)) => listener.on_end(place, Err(error)),
+                Err(why) => listener.on_end(place, why.ending()),
             }
         }
         prepared

@@ -62,6 +62,9 @@ impl<C: Compute> RunningTrial<'_, C> {
             if learner.over {
                 return self.finish(&learner, planned, observe);
             }
+            if let Some(epochs) = self.pause_due(&learner, planned) {
+                return Err(self.pause(&mut learner, epochs, observe));
+            }
             let rate_now = rate.at(learner.step);
             let batch = self.batch(&mut batches, learner.step, planned);
             learner = self.step(learner, batch, rate_now)?;
@@ -116,6 +119,23 @@ impl<C: Compute> RunningTrial<'_, C> {
         };
         let last = learner.evaluations.last().map(|evaluation| evaluation.step);
         is_time && step > 0 && last != Some(step)
+    }
+
+    /// The epochs after which the trial pauses, if it has come so far.
+    pub(super) fn pause_due(&self, learner: &Learner<C>, planned: PlannedSteps) -> Option<usize> {
+        self.attempt.pause_after.filter(|epochs| learner.step >= *epochs as u64 * planned.per_epoch)
+    }
+
+    /// Writes the checkpoint from which the trial goes on later, if there is none of this step yet. Returns why it ends.
+    pub(super) fn pause(
+        &self,
+        learner: &mut Learner<C>,
+        epochs: usize,
+        observe: &mut Observe<'_>,
+    ) -> Unfinished {
+        let saved =
+            if learner.saved.step == learner.step { Ok(()) } else { self.save(learner, false, observe) };
+        saved.err().unwrap_or(Unfinished::Paused(epochs))
     }
 
     pub(super) fn prepared(&self, learner: &Learner<C>, planned: PlannedSteps) -> Prepared {

@@ -1,7 +1,7 @@
 //! The trials that are trained together, as a whole.
 
 use super::{member::Member, resident::Resident};
-use crate::train::{backend::Compute, error::Unfinished, observe::Ending, together::Listener};
+use crate::train::{backend::Compute, error::Unfinished, together::Listener};
 
 /// Trials that are trained together.
 pub(in crate::train::recipe) struct Group<'a, C: Compute> {
@@ -34,10 +34,6 @@ impl<'a, C: Compute> Group<'a, C> {
 
     /// Tells that the trial at `place` was over before it was complete.
     pub(super) fn leave(&mut self, place: usize, why: Unfinished) {
-        let ending = match why {
-            Unfinished::Stopped => Ok(Ending::Stopped),
-            Unfinished::Failed(error) => Err(error),
-        };
-        self.listener.on_end(place, ending);
+        self.listener.on_end(place, why.ending());
     }
 }

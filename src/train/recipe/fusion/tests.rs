@@ -109,6 +109,7 @@ impl Folders {
     }
 
     /// The probabilities of a trial's predictions.
+    #[cfg(feature = "wgpu")]
     fn probabilities(&self, job: &Job) -> Vec<f64> {
         let text = fs::read_to_string(Path::new(self.place(job).path()).join("predictions.csv")).unwrap();
         text.lines()
