@@ -96,6 +96,7 @@ pub fn worker_lines(bytes: &[u8]) {
         retries: Retries::default(),
         arithmetic: String::new(),
         notes: Vec::new(),
+        grows: false,
         fuse: Fuse::Groups(NonZeroUsize::MIN.saturating_add(1)),
         has_cache: true,
         packing: Packing::default(),

@@ -53,6 +53,7 @@ impl Scheduler {
             Input::SlotJoined(slot, device) => self.slots.join(slot, device),
             Input::SlotLeft(slot) => self.slots.retire(slot),
             Input::TrialAdded(trial) => self.add(&trial),
+            Input::Freed(slot) => self.freed(slot, out),
             Input::SpawnFailed(slot, message) => self.spawn_failed(slot, message, out),
             Input::Rested(slot) => self.slots.set_resting(slot, false),
             Input::Line(slot, line) => self.line(slot, line, out),
@@ -84,7 +85,12 @@ impl Scheduler {
     }
 
     fn add(&mut self, trial: &PendingTrial) {
-        self.queue.add(trial);
+        if self.attempts.knows(trial.trial) {
+            // It goes on after a pause, before the trials that were planned after it.
+            self.queue.push_front(trial.trial);
+        } else {
+            self.queue.add(trial);
+        }
         self.attempts.add(trial);
         self.shapes.add(trial);
         self.interrupted |= self.is_stopping();
@@ -173,6 +179,22 @@ impl Scheduler {
         } else {
             self.slots.set_state(slot, SlotState::Ending(Vec::new()));
             out.push(Action::Leave(slot));
+        }
+    }
+
+    /// The trials that follow from what was just logged have been added.
+    fn freed(&mut self, slot: Slot, out: &mut Vec<Action>) {
+        if matches!(self.slots.state(slot), SlotState::Busy(trials) if trials.is_empty()) {
+            self.next(slot, out);
+        }
+    }
+
+    /// As [`Self::next`], after the trials that follow from what was just logged.
+    pub(super) fn next_later(&mut self, slot: Slot, out: &mut Vec<Action>) {
+        if self.terms.grows {
+            out.push(Action::Free(slot));
+        } else {
+            self.next(slot, out);
         }
     }
 

@@ -22,6 +22,8 @@ struct History {
     earlier: u32,
     /// Attempts of this run.
     now: u32,
+    /// Whether the latest of them ended with a pause.
+    is_paused: bool,
     /// Failures in this run, by the name of their kind.
     failures: BTreeMap<&'static str, u32>,
     /// Examples of one pass as planned.
@@ -57,9 +59,14 @@ impl Attempts {
 
     /// Adds a trial of this run.
     pub(super) fn add(&mut self, pending: &PendingTrial) {
+        if self.knows(pending.trial) {
+            // It goes on after a pause. What failed before still counts.
+            return;
+        }
         let history = History {
             earlier: pending.earlier_attempts,
             now: 0,
+            is_paused: false,
             failures: BTreeMap::new(),
             pass_examples: pending.pass_examples,
             next: Measures {
@@ -84,15 +91,28 @@ impl Attempts {
         self.trials.get(&trial).map_or_else(Measures::default, |history| history.next)
     }
 
-    /// Whether this run has begun an attempt.
+    /// Whether it is a trial of this run.
+    pub(super) fn knows(&self, trial: TrialId) -> bool {
+        self.trials.contains_key(&trial)
+    }
+
+    /// Whether this run has begun an attempt, and the latest one did not end with a pause.
     pub(super) fn has_begun(&self, trial: TrialId) -> bool {
-        self.trials.get(&trial).is_some_and(|history| history.now > 0)
+        self.trials.get(&trial).is_some_and(|history| history.now > 0 && !history.is_paused)
+    }
+
+    /// Notes that the attempt ended with a pause.
+    pub(super) fn pause(&mut self, trial: TrialId) {
+        if let Some(history) = self.trials.get_mut(&trial) {
+            history.is_paused = true;
+        }
     }
 
     /// Counts an attempt. Returns its number over all runs, from 1.
     pub(super) fn begin(&mut self, trial: TrialId) -> u32 {
         self.trials.get_mut(&trial).map_or(1, |history| {
             history.now += 1;
+            history.is_paused = false;
             history.earlier + history.now
         })
     }

@@ -56,6 +56,7 @@ impl Scheduler {
             WorkerLine::GpuMemory(_, bytes) => self.pack(slot, bytes, out),
             WorkerLine::Finished(trial, outcome) => self.finished(slot, trial, outcome, out),
             WorkerLine::Failed(trial, failure) => self.failed(slot, trial, failure, out),
+            WorkerLine::Paused(trial, epoch) => self.paused(slot, trial, epoch, out),
             WorkerLine::Stopped(trial) if self.interrupts > 0 => {
                 self.not_full(slot, out);
                 self.put_back(trial, out);
@@ -105,6 +106,11 @@ impl Scheduler {
             | Event::Finished(_)
             | Event::Failed { .. }
             | Event::Interrupted
+            | Event::Paused { .. }
+            | Event::Promoted(_)
+            | Event::Halted(_)
+            | Event::Continued
+            | Event::SearchEnded { .. }
             | Event::SweepEnded { .. } => {
                 self.protocol(slot, format!("unexpected `event` about trial {trial}"), out);
             }
@@ -125,7 +131,17 @@ impl Scheduler {
         out.push(Action::Log(Some(trial), Event::Finished(outcome)));
         self.queue.close(trial);
         if self.slots.done_with(slot, trial) {
-            self.next(slot, out);
+            self.next_later(slot, out);
+        }
+    }
+
+    /// The trial waits for a decision. Its next attempt, if there is one, may be made by any worker.
+    fn paused(&mut self, slot: Slot, trial: TrialId, epoch: usize, out: &mut Vec<Action>) {
+        self.not_full(slot, out);
+        self.attempts.pause(trial);
+        out.push(Action::Log(Some(trial), Event::Paused { epoch }));
+        if self.slots.done_with(slot, trial) {
+            self.next_later(slot, out);
         }
     }
 }

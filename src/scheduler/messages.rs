@@ -49,6 +49,8 @@ pub struct Terms {
     pub arithmetic: String,
     /// What a reader of the figures must know about the data, for the log.
     pub notes: Vec<String>,
+    /// Whether a trial's end, or its pause, may be followed by further trials.
+    pub grows: bool,
     /// How many trials a worker is given at once, which it trains together.
     pub fuse: Fuse,
     /// Whether workers use the cache.
@@ -89,8 +91,11 @@ pub enum Input {
     SlotJoined(Slot, Device),
     /// A slot gets no more work. Its worker, if it has one, may do what it was given.
     SlotLeft(Slot),
-    /// The plan has grown by a trial.
+    /// There is one trial more to be run: the plan has grown by it, or it goes on after a pause.
     TrialAdded(PendingTrial),
+    /// A worker is done with its trials, and all that follows from its last line has been said: it may have the next
+    /// ones. After [`Action::Free`].
+    Freed(Slot),
     /// The worker of a slot could not be started; the text says why.
     SpawnFailed(Slot, String),
     /// A slot has rested, after [`Action::Rest`].
@@ -160,6 +165,8 @@ pub enum Action {
     Kill(Slot),
     /// Append to the log.
     Log(Option<TrialId>, Event),
+    /// Answer with [`Input::Freed`], after the trials that follow from what was logged before.
+    Free(Slot),
     /// Show how far a trial is.
     Show(TrialId, Progress),
     /// Let the slot rest for a while, longer each time: no worker could be started in it, or its worker
@@ -244,6 +251,7 @@ pub(super) fn trial_of(line: &WorkerLine) -> Option<TrialId> {
         | WorkerLine::GpuMemory(trial, _)
         | WorkerLine::Finished(trial, _)
         | WorkerLine::Failed(trial, _)
+        | WorkerLine::Paused(trial, _)
         | WorkerLine::Stopped(trial) => Some(*trial),
     }
 }
@@ -262,6 +270,7 @@ pub(super) fn describe(line: &WorkerLine) -> String {
         WorkerLine::Failed(..) => "failed",
         WorkerLine::AllFailed(_) => "all_failed",
         WorkerLine::Stopped(_) => "stopped",
+        WorkerLine::Paused(..) => "paused",
     };
     trial_of(line).map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))
 }

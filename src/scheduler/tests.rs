@@ -5,6 +5,7 @@ mod gpus;
 mod groups;
 mod memory;
 mod orders;
+mod pauses;
 mod queue;
 mod rests;
 mod slots;
@@ -58,6 +59,7 @@ fn terms(planned: u32) -> Terms {
         retries,
         arithmetic: String::new(),
         notes: Vec::new(),
+        grows: false,
         fuse: Fuse::Off,
         has_cache: true,
         packing: Packing::default(),

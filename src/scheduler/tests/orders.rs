@@ -208,6 +208,7 @@ impl World {
             | Action::ShowFreed
             | Action::ShowLost(..) => {}
             Action::Pack { .. } => panic!("nothing was said of memory"),
+            Action::Free(slot) => self.give(Input::Freed(slot)),
             Action::End => {
                 assert!(self.processes.iter().all(Option::is_none), "a process was left behind");
                 self.ended = true;
