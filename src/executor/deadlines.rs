@@ -133,7 +133,10 @@ impl Deadlines {
                     self.stall = Some(now + self.limits.stall);
                 }
             }
-            WorkerLine::Finished(trial, _) | WorkerLine::Failed(trial, _) | WorkerLine::Stopped(trial) => {
+            WorkerLine::Finished(trial, _)
+            | WorkerLine::Failed(trial, _)
+            | WorkerLine::Paused(trial, _)
+            | WorkerLine::Stopped(trial) => {
                 self.trials.remove(trial);
                 if self.trials.is_empty() {
                     self.forget_trials();

@@ -56,6 +56,15 @@ pub enum ExecutorError {
         /// What the last one did.
         why: String,
     },
+    /// What was decided about a trial does not follow from the figures in the log.
+    #[error(
+        "{why}: the log was changed, or a trial was made again on another kind of processor; forget the sweep's \
+         results: sweep run SPEC --fresh"
+    )]
+    Decision {
+        /// The trial, what was decided and what follows.
+        why: String,
+    },
     /// There is no device.
     #[error("no device to run trials on")]
     NoDevice,
@@ -73,6 +82,7 @@ impl ExecutorError {
             | Self::Full { .. }
             | Self::NoWorker { .. }
             | Self::NoDeviceLeft { .. }
+            | Self::Decision { .. }
             | Self::NoDevice => None,
         }
     }

@@ -21,10 +21,11 @@ use super::{
 use crate::{
     error_chain::chain,
     event::{Event, Record},
+    halving,
     job::Attempt,
     protocol::{Assignment, WorkerRequest},
     results::ResultsError,
-    sampler::Sampler,
+    sampler::{Proposal, Sampler},
     scheduler::{Action, GivenTrial, Input, Scheduler, Slot},
     system::{device::Device, disk},
     trial::TrialId,
@@ -50,7 +51,8 @@ pub async fn run<'a>(
         return Err(ExecutorError::NoDevice);
     }
     let (mut state, mut channels) = Loop::open(run, interrupts, sampler, Observers::new(observers))?;
-    let mut result = state.work(&mut channels).await;
+    // On the heap, since it is large.
+    let mut result = Box::pin(state.work(&mut channels)).await;
     if let Err(ExecutorError::Full { records, .. }) = &mut result {
         if !state.scheduler.is_stopping() {
             state.notify(&Notice::Stopping(1));
@@ -80,9 +82,7 @@ pub async fn run<'a>(
 impl Loop<'_> {
     /// Does all that is left to do.
     async fn work(&mut self, channels: &mut Channels) -> Result<(), ExecutorError> {
-        self.tidy();
-        self.remove_parameters().await?;
-        self.grow().await?;
+        self.catch_up().await?;
         if self.study.to_run().is_empty() {
             return Ok(());
         }
@@ -113,6 +113,20 @@ impl Loop<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Does what an earlier run, or another spec, has left: files that are not needed, decisions, trials to be planned.
+    async fn catch_up(&mut self) -> Result<(), ExecutorError> {
+        self.tidy();
+        self.remove_parameters().await?;
+        self.study.settle();
+        self.check_decisions()?;
+        for trial in std::mem::take(&mut self.run.continued) {
+            self.record(Some(trial), Event::Continued).await?;
+        }
+        self.decide(halving::all_decisions(&self.study)).await?;
+        self.grow().await?;
         Ok(())
     }
 
@@ -152,13 +166,40 @@ impl Loop<'_> {
         Ok(())
     }
 
+    /// Compares what an earlier run has decided at rungs with what follows from the log. On GPUs, where a trial that is
+    /// made again may have other figures in the last digits, the log is what holds.
+    fn check_decisions(&self) -> Result<(), ExecutorError> {
+        if self.run.devices.iter().any(|device| !matches!(device, Device::Cpu { .. })) {
+            return Ok(());
+        }
+        halving::contradiction(&self.study).map_or(Ok(()), |why| Err(ExecutorError::Decision { why }))
+    }
+
+    /// Logs what was decided about trials. Returns those that go on.
+    async fn decide(&mut self, decisions: Vec<(TrialId, Event)>) -> Result<Vec<TrialId>, ExecutorError> {
+        let mut promoted = Vec::new();
+        for (trial, event) in decisions {
+            let record = self.record(Some(trial), event).await?;
+            match record.event {
+                Event::Promoted(_) => promoted.push(trial),
+                _ => self.release(trial, &record.event),
+            }
+        }
+        self.remove_parameters().await?;
+        Ok(promoted)
+    }
+
     /// Asks the sampler for trials, and logs them. Returns their numbers.
     async fn grow(&mut self) -> Result<Vec<TrialId>, ExecutorError> {
         let mut added = Vec::new();
-        for trial in self.sampler.ask(&self.study) {
+        let Proposal { trials, ended } = self.sampler.ask(&self.study);
+        for trial in trials {
             let id = trial.id;
             self.record(Some(id), Event::TrialPlanned(Box::new(trial))).await?;
             added.push(id);
+        }
+        if let Some(why) = ended.filter(|why| self.study.search_ended.as_ref() != Some(why)) {
+            self.record(None, Event::SearchEnded { why }).await?;
         }
         Ok(added)
     }
@@ -204,6 +245,7 @@ impl Loop<'_> {
             Action::Terminate(slot) => self.order(slot, Command::Terminate),
             Action::Kill(slot) => self.order(slot, Command::Kill),
             Action::Log(trial, event) => return self.log(trial, event).await,
+            Action::Free(slot) => return Ok(vec![Input::Freed(slot)]),
             Action::Show(trial, progress) => self.notify(&Notice::Progress(trial, &progress)),
             Action::Rest(slot, why) => return Ok(self.rest(slot, why)),
             Action::AwaitSpace(trial) => self.await_space(trial),
@@ -265,7 +307,9 @@ impl Loop<'_> {
             let folder =
                 folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path()).to_owned();
             let sharing = self.sharing(slot, trial);
-            let attempt = Attempt { micro_batch, sharing, without_cache };
+            let record = self.study.trial(trial);
+            let pause_after = record.and_then(|record| record.next_pause(self.study.search.as_ref()));
+            let attempt = Attempt { micro_batch, sharing, pause_after, without_cache };
             trials.push(Assignment { trial, sweep, identity, folder, attempt });
         }
         if let Some(worker) = self.worker(slot) {
@@ -315,8 +359,15 @@ impl Loop<'_> {
         if matches!(record.event, Event::Prepared(_) | Event::Evaluated(_) | Event::Finished(_)) {
             self.note_work();
         }
-        let is_over = matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
-        let added = if is_over { self.grow().await? } else { Vec::new() };
+        let is_over = matches!(
+            record.event,
+            Event::Finished(_) | Event::Failed { retry: false, .. } | Event::Paused { .. }
+        );
+        let mut added = Vec::new();
+        if let Some(trial) = trial.filter(|_| is_over) {
+            added = self.decide(halving::decisions(&self.study, trial)).await?;
+            added.extend(self.grow().await?);
+        }
         let Self { study, prefixes, shapes, .. } = self;
         let records = added.into_iter().filter_map(|id| study.trial(id));
         Ok(records.map(|record| Input::TrialAdded(pending_trial(record, prefixes, shapes))).collect())

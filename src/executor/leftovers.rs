@@ -8,6 +8,7 @@ use crate::{
     event::Event,
     job::Sharing,
     scheduler::Slot,
+    study::TrialRecord,
     system::device::Device,
     trial::{State, TrialId},
 };
@@ -37,6 +38,11 @@ impl Loop<'_> {
             | Event::CheckpointDamaged { .. }
             | Event::Failed { retry: true, .. }
             | Event::Interrupted
+            | Event::Paused { .. }
+            | Event::Promoted(_)
+            | Event::Halted(_)
+            | Event::Continued
+            | Event::SearchEnded { .. }
             | Event::ParametersRemoved
             | Event::SweepEnded { .. } => false,
         };
@@ -51,7 +57,10 @@ impl Loop<'_> {
 
     /// Removes the files that a complete trial does not need, unless another trial needs them.
     pub(super) fn clean(&self, trial: TrialId) {
-        let record = self.study.trial(trial).filter(|record| record.state == State::Complete);
+        let is_over = |record: &&TrialRecord| {
+            record.state == State::Complete || (record.state == State::Halted && record.parameters_removed)
+        };
+        let record = self.study.trial(trial).filter(is_over);
         if let Some(record) = record.filter(|_| !self.prefixes.has_successors(trial)) {
             let what = if record.parameters_removed { Needless::Parameters } else { Needless::Checkpoints };
             self.cleaner.clean(self.run.folder.trial(trial), what);

@@ -152,7 +152,9 @@ impl PainterThread {
         if let Err(error) = self.study.apply(record) {
             self.warn(&error);
         }
-        if let (Some(trial), Event::Finished(_) | Event::Failed { .. }) = (record.trial, &record.event) {
+        if let (Some(trial), Event::Finished(_) | Event::Halted(_) | Event::Failed { .. }) =
+            (record.trial, &record.event)
+        {
             self.ended.insert(trial);
         }
     }

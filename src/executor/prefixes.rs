@@ -20,11 +20,15 @@ impl Prefixes {
     /// The prefixes of the trials in `study`, where the prefix trial is still to be run, or is complete
     /// and has its checkpoint.
     pub(super) fn of(run: &Run, study: &Study) -> Self {
+        // A trial that is compared with others may never come to its end.
+        if study.search.as_ref().is_some_and(|search| search.halving.is_some()) {
+            return Self::default();
+        }
         let has_checkpoint = |record: &TrialRecord| run.folder.trial(record.trial.id).last_state().exists();
         let can_be_prefix = |record: &&TrialRecord| match record.state {
             State::Waiting | State::Running => true,
             State::Complete => has_checkpoint(record),
-            State::Failed => false,
+            State::Failed | State::Paused | State::Halted => false,
         };
         let candidates = study.trials.iter().filter(can_be_prefix).map(|record| &record.trial);
         let mut by_trial = plan::prefixes(candidates);

@@ -9,7 +9,7 @@ use crate::{
 
 /// Complete trials that still have their parameters and rank by test F1 below the trials to keep. Trials with
 /// equal figures rank alike, so that more may stay than `keep` says. Trials that are unfit for use by their
-/// verdicts rank last, so that they stay only if there are too few others.
+/// verdicts rank last, so that they stay only if there are too few others. Halted trials stay only if all do.
 #[must_use]
 pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     let count = match keep {
@@ -17,16 +17,20 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
         Keep::BestOfSweep => 1,
         Keep::Best(count) => count.get(),
     };
+    let halted =
+        study.trials.iter().filter(|record| record.state == State::Halted && !record.parameters_removed);
+    let mut disposable: Vec<TrialId> = halted.map(|record| record.trial.id).collect();
     let complete = || study.trials.iter().filter(|record| record.state == State::Complete);
     let mut standings: Vec<Standing> = complete().map(standing).collect();
     if standings.len() <= count {
-        return Vec::new();
+        return disposable;
     }
     let (_, worst_kept, _) = standings.select_nth_unstable_by(count - 1, Standing::compare);
     let worst_kept = *worst_kept;
     let goes =
         |record: &&TrialRecord| !record.parameters_removed && standing(record).compare(&worst_kept).is_gt();
-    complete().filter(goes).map(|record| record.trial.id).collect()
+    disposable.extend(complete().filter(goes).map(|record| record.trial.id));
+    disposable
 }
 
 /// Where a trial stands by test F1; trials without a figure come last.
@@ -79,6 +83,14 @@ mod tests {
         assert_eq!(gone(&study, Keep::BestOfSweep), [4]);
         study.trials[3].parameters_removed = true;
         assert_eq!(gone(&study, Keep::BestOfSweep), [0; 0]);
+    }
+
+    #[test]
+    fn halted_trials_stay_only_if_all_do() {
+        let mut study = study(&[0.1, 0.2]);
+        study.trials[1].state = State::Halted;
+        assert_eq!(gone(&study, Keep::All), [0; 0]);
+        assert_eq!(gone(&study, best(4)), [2]);
     }
 
     #[test]

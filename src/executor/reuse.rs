@@ -27,7 +27,9 @@ impl Loop<'_> {
     /// Takes over the trials that other sweeps have completed, if the policy says so; the rest is left to
     /// the scheduler. Returns whether the user wishes to stop.
     pub(super) async fn reuse(&mut self) -> Result<bool, ExecutorError> {
-        if !self.run.plan.policy.reuse {
+        // Where trials are compared at rungs, a whole result would stand for a trial that may have been halted.
+        let is_compared = self.study.search.as_ref().is_some_and(|search| search.halving.is_some());
+        if !self.run.plan.policy.reuse || is_compared {
             return Ok(false);
         }
         let found = tokio::select! {

@@ -86,6 +86,8 @@ pub struct Run {
     /// Trials that are run although the log says that they are over: their files are gone, or they
     /// failed and the user wants them to be tried again.
     pub again: Vec<TrialId>,
+    /// Halted trials that are to go on to their end.
+    pub continued: Vec<TrialId>,
     /// The device slots, at least one.
     pub devices: Vec<Device>,
     /// The processes.
