@@ -7,7 +7,8 @@
 //! text      the text and its folders         document  text → tree with places
 //! draft     a spec that is being read        reader    typed access to the tree
 //! section   name, seed, [model] [text] [train] [early_stopping]
-//! data      [data]                           space     [search] and [search.space]
+//! data      [data]                           space     [search.space]
+//! search    the rest of [search]                halving   [search.halving]
 //! run       [run]                            keys      which key belongs in which table
 //! checks    settings that contradict         resources data and checkpoints that a spec names
 //! problem   a finding with its place         sweep     the checked spec
@@ -20,6 +21,7 @@ mod data;
 mod document;
 mod draft;
 mod foreign;
+mod halving;
 mod inspect;
 mod keys;
 mod paths;
@@ -27,6 +29,7 @@ mod problem;
 mod reader;
 mod resources;
 mod run;
+mod search;
 mod section;
 mod space;
 mod sweep;
@@ -38,7 +41,7 @@ use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 pub use inspect::{Inspect, Inspected, Refusal, Wanted};
 pub use problem::{Problem, SpecError};
-pub use sweep::{Domain, RangeSampler, Spec, SweptSetting};
+pub use sweep::{Domain, RangeSampler, SearchSpec, Spec, SweptSetting};
 pub use text::SpecText;
 
 use crate::{
@@ -141,13 +144,14 @@ fn draft(spec: &SpecText<'_>, findings: &mut Findings) -> Option<(Node, SpecDraf
         samples: 1,
         sampler: RangeSampler::default(),
         repeats: 1,
+        search: SearchSpec::default(),
         policy: run::read(&mut reader),
         checkpoint_base: reader.base(root.place("search.space.checkpoint")).to_owned(),
     };
     for section in [Section::Model, Section::Text, Section::Train, Section::EarlyStopping] {
         section::read(&mut reader, section, &mut draft);
     }
-    space::read(&mut reader, &mut draft);
+    search::read(&mut reader, &mut draft);
     checks::check(&mut reader, &draft);
     Some((root, draft))
 }

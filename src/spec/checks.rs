@@ -20,6 +20,9 @@ pub(super) fn check(reader: &mut Reader<'_>, draft: &SpecDraft) {
 fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let range = draft.space.iter().find(|parameter| parameter.domain.is_range());
     let samples = reader.root.find("search.samples");
+    if ["search.trials", "search.budget"].into_iter().any(|key| reader.root.find(key).is_some()) {
+        return;
+    }
     match (range, samples) {
         (Some(range), None) => {
             let at = reader.root.place(&format!("search.space.{}", range.name));
@@ -47,6 +50,15 @@ fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
 /// A search must not have more than 10,000 trials.
 fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let mut trials = u64::from(draft.repeats);
+    if draft.search.trials.is_some() || draft.search.budget.is_some() {
+        trials = trials.saturating_mul(u64::from(draft.search.trials.unwrap_or(1)));
+        if trials > TRIALS_MAX {
+            let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
+            let help = "lower `trials` or `repeats` in [search]";
+            reader.findings.error(reader.root.place("search.trials"), message, help);
+        }
+        return;
+    }
     let mut ranged = false;
     for parameter in &draft.space {
         match &parameter.domain {

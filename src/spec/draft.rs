@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     document::Node,
     problem::At,
-    sweep::{RangeSampler, Spec, SweptSetting},
+    sweep::{RangeSampler, SearchSpec, Spec, SweptSetting},
 };
 use crate::{
     data::DataSpec,
@@ -24,6 +24,7 @@ pub(super) struct SpecDraft {
     pub(super) samples: u32,
     pub(super) sampler: RangeSampler,
     pub(super) repeats: u32,
+    pub(super) search: SearchSpec,
     pub(super) policy: Policy,
     pub(super) checkpoint_base: PathBuf,
 }
@@ -47,6 +48,7 @@ impl SpecDraft {
             samples: self.samples,
             sampler: self.sampler,
             repeats: self.repeats,
+            search: self.search,
             policy: self.policy,
             checkpoint_base: self.checkpoint_base,
             checkpoints: BTreeMap::new(),

@@ -30,7 +30,24 @@ pub(super) const DATA: [&str; 12] = [
 ];
 
 /// Keys of `[search]`.
-pub(super) const SEARCH: [&str; 4] = ["samples", "sampler", "repeats", "space"];
+pub(super) const SEARCH: [&str; 10] = [
+    "trials",
+    "samples",
+    "sampler",
+    "repeats",
+    "budget",
+    "generation",
+    "halving",
+    "enqueue",
+    "history",
+    "space",
+];
+
+/// Keys of `[search.halving]`.
+pub(super) const HALVING: [&str; 3] = ["eta", "first", "by"];
+
+/// Keys of `budget`.
+pub(super) const BUDGET: [&str; 2] = ["epochs", "time"];
 
 /// Each key of `[run]` and `[run.retries]` with its table.
 ///

@@ -1,15 +1,14 @@
-//! The `[search]` section and its space.
+//! The swept settings: [search.space].
 
 use serde_json::Value as Json;
 
 use super::{
-    data::choice,
     document::{Content, KeyValue, Node},
     draft::{Chosen, SpecDraft},
-    foreign, keys,
+    foreign,
     problem::At,
     reader::{Reader, found},
-    sweep::{Domain, RangeSampler, SweptSetting},
+    sweep::{Domain, SweptSetting},
 };
 use crate::{
     nearest::nearest,
@@ -20,19 +19,9 @@ use crate::{
 /// The ways to search a setting.
 const FORMS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
 
-/// Draws for each grid cell.
-const SAMPLES_MAX: u32 = 10_000;
-/// Seeds for each configuration.
-const REPEATS_MAX: u32 = 1_000;
-
-/// Reads `samples`, `sampler`, `repeats` and the swept settings into `draft`.
-pub(super) fn read(reader: &mut Reader<'_>, draft: &mut SpecDraft) {
+/// Reads the swept settings of the table [search] into `draft`.
+pub(super) fn read(reader: &mut Reader<'_>, search: &Node, draft: &mut SpecDraft) {
     let root = reader.root;
-    let Some(search) = reader.table(root, "search") else { return };
-    reader.refuse_unknown(search, Some("search"), &keys::SEARCH);
-    draft.samples = count(reader, search, "samples", SAMPLES_MAX);
-    draft.repeats = count(reader, search, "repeats", REPEATS_MAX);
-    draft.sampler = sampler(reader, search);
     let Some(Node { content: Content::Table(entries), .. }) = reader.table(search, "space") else { return };
     for entry in entries {
         let Some(key) = settings::key(&entry.key) else {
@@ -65,32 +54,6 @@ fn refuse_fixed(reader: &mut Reader<'_>, key: &SettingKey, swept: &KeyValue, fix
     }
 }
 
-/// The whole number `name` of `[search]`, from 1 to `max`; 1 by default.
-fn count(reader: &mut Reader<'_>, search: &Node, name: &str, max: u32) -> u32 {
-    let Some(entry) = search.get(name) else { return 1 };
-    let count = match entry.node.content {
-        Content::Int(count) => u32::try_from(count).ok().filter(|count| (1..=max).contains(count)),
-        _ => None,
-    };
-    if count.is_none() {
-        let found = found(&entry.node.content);
-        let message = format!("`{name}` must be a whole number from 1 to {max}, not {found}");
-        let help = match name {
-            "samples" => "it is the number of draws for each grid cell",
-            _ => "it is the number of seeds for each configuration",
-        };
-        reader.findings.error(entry.node.at, message, help);
-    }
-    count.unwrap_or(1)
-}
-
-/// How ranges are drawn; at random by default.
-fn sampler(reader: &mut Reader<'_>, search: &Node) -> RangeSampler {
-    let Some(entry) = search.get("sampler") else { return RangeSampler::default() };
-    let help = "\"sobol\" covers the ranges evenly, \"random\" draws each number by itself";
-    choice(reader, entry, &RangeSampler::NAMES, help).unwrap_or_default()
-}
-
 /// Advice for an entry of `[search.space]` that is not a setting.
 fn unknown_help(entry: &KeyValue) -> String {
     if entry.key == "seed" {
@@ -104,7 +67,7 @@ fn unknown_help(entry: &KeyValue) -> String {
     {
         return format!("write the setting alone: {} = {{ … }}", inner.key);
     }
-    if let Some((name, table)) = keys::run_keys().find(|(name, _)| *name == entry.key) {
+    if let Some((name, table)) = super::keys::run_keys().find(|(name, _)| *name == entry.key) {
         return format!("`{name}` belongs in [{table}]; it changes no number, so there is nothing to sweep");
     }
     match nearest(&entry.key, KEYS.iter().map(|key| key.name)) {

@@ -7,6 +7,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::DataSpec,
     policy::Policy,
+    search::{Budget, Finding, GENERATION, Halving},
     settings::{Settings, Value},
 };
 
@@ -29,6 +30,8 @@ pub struct Spec {
     pub sampler: RangeSampler,
     /// Seeds for each configuration.
     pub repeats: u32,
+    /// How many configurations there are to be, and which of them go on.
+    pub search: SearchSpec,
     /// How the sweep is run.
     pub policy: Policy,
     /// The folder that swept checkpoints are relative to. In [`Self::space`] checkpoints stay as the spec
@@ -40,6 +43,46 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Configurations with which the sweep begins, if they are counted: at most two generations of a search that grows,
+    /// so that devices have something to do while the first one's results come in.
+    #[must_use]
+    pub fn configurations_at_first(&self) -> Option<u32> {
+        let SearchSpec { trials, generation, budget, .. } = self.search;
+        if !self.search.grows(self.sampler) {
+            return trials;
+        }
+        let is_spent =
+            matches!(budget, Some(Budget::Epochs(epochs)) if 2 * self.epochs_max(generation) > epochs);
+        let generations = if is_spent { 1 } else { 2 };
+        Some(trials.unwrap_or(u32::MAX).min(generations * generation))
+    }
+
+    /// Epochs that a generation of so many configurations trains at most, in all its repeats.
+    #[must_use]
+    pub fn epochs_max(&self, configurations: u32) -> u64 {
+        let size = usize::try_from(configurations).unwrap_or(usize::MAX);
+        let once = match &self.search.halving {
+            Some(halving) => halving.epochs_max(size, &self.settings),
+            None => u64::from(configurations) * self.epochs_of_longest(),
+        };
+        once * u64::from(self.repeats)
+    }
+
+    /// The epochs of a trial at most.
+    fn epochs_of_longest(&self) -> u64 {
+        let whole = |value: &Value| match value {
+            Value::Int(epochs) => u64::try_from(*epochs).ok(),
+            Value::Float(_) | Value::Text(_) => None,
+        };
+        let swept = self.space.iter().find(|swept| swept.name == "epochs").map(|swept| &swept.domain);
+        let longest = match swept {
+            Some(Domain::Grid(values)) => values.iter().filter_map(whole).max(),
+            Some(Domain::Int(_, high)) => u64::try_from(*high).ok(),
+            Some(Domain::Uniform(..) | Domain::LogUniform(..)) | None => None,
+        };
+        longest.unwrap_or(self.settings.epochs as u64)
+    }
+
     /// The checkpoint of a trial's settings that the search space writes as `written`.
     #[must_use]
     pub fn checkpoint(&self, written: &str) -> Checkpoint {
@@ -66,6 +109,47 @@ pub struct SweptSetting {
     pub domain: Domain,
 }
 
+/// How many configurations there are to be, and which of them go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchSpec {
+    /// Configurations in all; `None`: each grid cell, drawn [`Spec::samples`] times.
+    pub trials: Option<u32>,
+    /// What the search may take.
+    pub budget: Option<Budget>,
+    /// Configurations of a generation.
+    pub generation: u32,
+    /// Which trials are halted; `None`: none is.
+    pub halving: Option<Halving>,
+    /// Configurations that come first. A setting that is not named is drawn.
+    pub enqueue: Vec<Vec<(String, Value)>>,
+    /// Sweeps of the results folder whose results count as known.
+    pub history: Vec<String>,
+    /// What those sweeps have found; empty before they were looked up.
+    pub findings: Vec<Finding>,
+}
+
+impl Default for SearchSpec {
+    fn default() -> Self {
+        Self {
+            trials: None,
+            budget: None,
+            generation: GENERATION,
+            halving: None,
+            enqueue: Vec::new(),
+            history: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+impl SearchSpec {
+    /// Whether configurations are planned while the sweep runs: which ones, or how many, depends on results.
+    #[must_use]
+    pub fn grows(&self, sampler: RangeSampler) -> bool {
+        self.budget.is_some() || sampler == RangeSampler::Tpe
+    }
+}
+
 /// How ranges are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RangeSampler {
@@ -74,11 +158,14 @@ pub enum RangeSampler {
     Random,
     /// Scrambled Sobol points: the draws of a cell cover its ranges evenly.
     Sobol,
+    /// Proposals of a tree-structured Parzen estimator, from what earlier generations have shown; Sobol points before.
+    Tpe,
 }
 
 impl RangeSampler {
     /// Each sampler with its spelling in a spec.
-    pub(super) const NAMES: [(&'static str, Self); 2] = [("random", Self::Random), ("sobol", Self::Sobol)];
+    pub(super) const NAMES: [(&'static str, Self); 3] =
+        [("sobol", Self::Sobol), ("random", Self::Random), ("tpe", Self::Tpe)];
 }
 
 /// The values of a swept setting. Bounds are included.
