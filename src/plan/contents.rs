@@ -1,18 +1,21 @@
 //! A plan, the contents of `plan.json`: the trials of a sweep, their data and their checkpoints.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
 use super::{notes::notes, trials::trials};
 use crate::{
+    chance,
     checkpoint::Checkpoint,
     data::{DataSpec, Dataset},
     fingerprint::{DataDigests, Fingerprints},
     job::Job,
     metrics::{Average, ClassCounts, Target},
     policy::Policy,
-    spec::{Domain, Spec, SweptSetting},
+    search::{Growth, SearchPlan},
+    settings::Settings,
+    spec::{Domain, SearchSpec, Spec, SweptSetting},
     trial::{Trial, TrialId},
 };
 
@@ -51,6 +54,9 @@ pub struct Plan {
     /// The scale of each swept setting that has a range.
     #[serde(default)]
     pub scales: BTreeMap<String, Scale>,
+    /// How trials are searched, if there is more to it than the list of trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchPlan>,
     /// The data.
     pub data: DataSpec,
     /// Digests of the data and of the checkpoints; a checkpoint's digest is added when its files are read.
@@ -109,6 +115,7 @@ impl Plan {
             notes: notes(&spec.data, dataset),
             swept: spec.space.iter().map(|swept| swept.name.clone()).collect(),
             scales: scales(spec),
+            search: search_plan(spec),
             data: spec.data.clone(),
             fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
             hub: hub(spec),
@@ -147,6 +154,38 @@ fn scales(spec: &Spec) -> BTreeMap<String, Scale> {
         Domain::LogUniform(..) => Some((swept.name.clone(), Scale::Log)),
     };
     spec.space.iter().filter_map(scale).collect()
+}
+
+/// How trials are searched; `None` where the list of trials says all.
+fn search_plan(spec: &Spec) -> Option<SearchPlan> {
+    let SearchSpec { generation, halving, trials, budget, .. } = &spec.search;
+    let grows = spec.search.grows(spec.sampler);
+    let growth = grows.then(|| Growth {
+        trials: *trials,
+        budget: *budget,
+        space: space_digest(spec),
+        history: spec.search.findings.clone(),
+    });
+    let is_needed = halving.is_some() || trials.is_some() || growth.is_some();
+    is_needed.then(|| SearchPlan { generation: *generation, halving: halving.clone(), growth })
+}
+
+/// A digest of all that decides which configuration comes next.
+fn space_digest(spec: &Spec) -> String {
+    let SearchSpec { generation, halving, enqueue, .. } = &spec.search;
+    let decides = format!("{:?}{:?}{generation}{halving:?}{enqueue:?}", spec.space, spec.sampler);
+    let settings = Settings { checkpoint: Checkpoint::none(), ..spec.settings.clone() };
+    let digest = chance::digest(&[
+        &spec.seed.to_string(),
+        &decides,
+        &format!("{settings:?}"),
+        &spec.repeats.to_string(),
+    ]);
+    digest.iter().take(16).fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The hub models among the checkpoints of `spec`, by how the spec writes them.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     data::{Dataset, Source},
     display::plain,
+    search::{Budget, SearchPlan},
 };
 
 /// Classes that are listed one by one; the others are counted.
@@ -63,6 +64,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     let swept = if plan.swept.is_empty() { "nothing".to_owned() } else { plan.swept.join(", ") };
     let mut summary = vec![("sweep", format!("{}, seed {}", plan.sweep, plan.seed)), ("trials", size)];
     summary.extend(shared.map(|shared| ("shared", shared)));
+    summary.extend(plan.search.iter().flat_map(|search| search_rows(plan, search)));
     summary.extend([
         ("swept", swept),
         ("data", source(&plan.data.source)),
@@ -70,6 +72,42 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
         ("disk", overview.disk.to_owned()),
     ]);
     summary
+}
+
+/// How trials are searched: a name and a value for each row.
+fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> {
+    let size = usize::try_from(search.generation).unwrap_or(usize::MAX);
+    let generations = format!("generations of {size} configurations");
+    let mut rows = Vec::new();
+    match &search.growth {
+        None => rows.push(("search", generations)),
+        Some(growth) => {
+            let most = growth.trials.map(|trials| format!("at most {trials} configurations"));
+            let budget = growth.budget.map(|budget| match budget {
+                Budget::Epochs(epochs) => format!("until {epochs} epochs are spent"),
+                Budget::Seconds(seconds) => format!("until {seconds} s are spent"),
+            });
+            let bounds: Vec<String> = most.into_iter().chain(budget).collect();
+            let begins = "the first trials are listed below, the others follow from results";
+            rows.push(("search", format!("{}; {generations}; {begins}", bounds.join(", "))));
+        }
+    }
+    if let (Some(halving), Some(first)) = (&search.halving, plan.trials.first()) {
+        let configurations = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
+        let repeats = (plan.trials.len() / configurations.max(1)) as u64;
+        let bound = |size| halving.epochs_max(size, &first.settings) * repeats;
+        let whole = (configurations / size) as u64 * bound(size);
+        let most = whole + bound(configurations % size);
+        let all = (plan.trials.len() * first.settings.epochs) as u64;
+        let rungs: Vec<String> = halving.rungs.iter().map(ToString::to_string).collect();
+        let (eta, by) = (halving.eta, halving.by.as_str());
+        let text = format!(
+            "after epoch {}, one of {eta} goes on by {by}: at most {most} of {all} epochs",
+            rungs.join(" and ")
+        );
+        rows.push(("halving", text));
+    }
+    rows
 }
 
 /// The files of the data.
@@ -194,6 +232,7 @@ mod tests {
             repeat: index % repeats,
             seed: 1000 * u64::from(index),
             settings: Settings::default(),
+            origin: None,
         });
         Plan {
             sweep: "first".to_owned(),

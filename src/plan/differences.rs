@@ -5,12 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{contents::Plan, trials::canonical};
+use super::{contents::Plan, draws::canonical};
 use crate::{
     checkpoint::Checkpoint,
     data::{DataSpec, Source},
     display::{plain, shorten},
     metrics::Average,
+    search::Growth,
     settings::{KEYS, SettingKey, Settings, Value},
     trial::Trial,
 };
@@ -81,6 +82,7 @@ impl Plan {
             found.push(of_space(format!("the number of trials was {before} and is now {now}")));
         }
         found.extend(swept(self, now).into_iter().map(of_meaning));
+        found.extend(search(self, now));
         found.extend(checkpoints(self, now));
         let others = KEYS.iter().filter(|key| key.name != "checkpoint");
         found.extend(others.filter_map(|key| setting(key, self, now)));
@@ -180,6 +182,37 @@ fn data_keys(before: &DataSpec, now: &DataSpec) -> Vec<&'static str> {
         ("`limit`", before.limit != now.limit),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+/// Changes of how trials are searched.
+fn search(before: &Plan, now: &Plan) -> Vec<Difference> {
+    let growth = |plan: &Plan| plan.search.as_ref().and_then(|search| search.growth.clone());
+    let halving = |plan: &Plan| plan.search.as_ref().and_then(|search| search.halving.clone());
+    let generation = |plan: &Plan| plan.search.as_ref().map(|search| search.generation);
+    let mut found = Vec::new();
+    match (growth(before), growth(now)) {
+        (None, None) => {}
+        (Some(old), Some(new)) => {
+            let most = |growth: &Growth| growth.trials.unwrap_or(u32::MAX);
+            if old.space != new.space {
+                found.push(of_meaning("the search has another space, sampler or setting".to_owned()));
+            } else if most(&new) < most(&old) {
+                let (old, new) = (most(&old), most(&new));
+                let old = if old == u32::MAX { "not limited".to_owned() } else { old.to_string() };
+                found.push(of_meaning(format!("`trials` was {old} and is now {new}; it can be raised")));
+            } else if old != new {
+                found.push(of_space("the search may take more or less than before".to_owned()));
+            }
+        }
+        (Some(_), None) => {
+            found.push(of_meaning("the search does not go by results any more".to_owned()));
+        }
+        (None, Some(_)) => found.push(of_meaning("the search goes by results now".to_owned())),
+    }
+    if halving(before) != halving(now) || generation(before) != generation(now) {
+        found.push(of_space("trials are compared at other rungs, or in other generations".to_owned()));
+    }
+    found
 }
 
 /// Settings that only one of the plans sweeps.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::trials::canonical;
+use super::draws::canonical;
 use crate::{
     settings::ENDS,
     trial::{Trial, TrialId},

@@ -14,33 +14,76 @@
 
 use std::collections::HashSet;
 
-use super::sobol;
+use super::{
+    draws::{Draws, canonical, int_values, seeded},
+    proposals::{self, Configuration, Known},
+};
 use crate::{
-    chance::{Chance, digest},
-    numbers::count_u64,
+    chance::digest,
     settings::{self, Settings, Value},
     spec::{Domain, RangeSampler, Spec, SweptSetting},
-    trial::{Params, Trial, TrialId},
+    trial::{ConfigurationSource, Origin, Params, Trial, TrialId},
 };
 
-/// Every trial of `spec`; equal configurations once.
+/// The trials of `spec` with which its sweep begins: all, unless the plan grows. Equal configurations once.
 pub(super) fn trials(spec: &Spec) -> Vec<Trial> {
-    let mut seen = HashSet::new();
+    let configurations = match spec.configurations_at_first() {
+        Some(count) => proposals::first(spec, count),
+        None => crossed(spec),
+    };
+    numbered(spec, configurations, 1)
+}
+
+/// The trials of the next `count` configurations of a search that grows, after those of `known`, numbered from `first` on.
+#[must_use]
+pub fn grown(spec: &Spec, known: &[Known], count: u32, first: u32) -> Vec<Trial> {
+    numbered(spec, proposals::next(spec, known, count), first)
+}
+
+/// The trials of `configurations`, numbered from `first` on.
+pub(super) fn numbered(spec: &Spec, configurations: Vec<Configuration>, first: u32) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for cell in cells(&spec.space) {
-        for params in Draws::new(spec, &cell).distinct(&mut seen) {
-            for repeat in 0..spec.repeats {
-                trials.push(Trial {
-                    id: TrialId(u32::try_from(trials.len() + 1).unwrap_or(u32::MAX)),
-                    params: params.clone(),
-                    repeat,
-                    seed: seed(spec.seed, &params, repeat),
-                    settings: settings(spec, &params),
-                });
-            }
+    for Configuration { params, origin } in configurations {
+        for repeat in 0..spec.repeats {
+            let number = first.saturating_add(u32::try_from(trials.len()).unwrap_or(u32::MAX));
+            trials.push(Trial {
+                id: TrialId(number),
+                params: params.clone(),
+                repeat,
+                seed: seed(spec.seed, &params, repeat),
+                settings: settings(spec, &params),
+                origin: origin.clone(),
+            });
         }
     }
     trials
+}
+
+/// Each cell of the grids, drawn `samples` times if there are ranges.
+///
+/// In a search of generations they come in an order that is a function of the seed and of each one's values, since
+/// neighbours of the grid, compared among themselves, would say little about the rest of it.
+fn crossed(spec: &Spec) -> Vec<Configuration> {
+    let mut seen = HashSet::new();
+    let cells = cells(&spec.space);
+    let mut all: Vec<Params> =
+        cells.iter().flat_map(|cell| Draws::new(spec, cell).distinct(draws(spec), &mut seen)).collect();
+    let Some(generation) = spec.search.halving.as_ref().map(|_| spec.search.generation) else {
+        return all.into_iter().map(|params| Configuration { params, origin: None }).collect();
+    };
+    let number = spec.seed.to_string();
+    all.sort_by_cached_key(|params| digest(&["order", &number, &canonical(&params.0)]));
+    let is_drawn = spec.space.iter().any(|swept| swept.domain.is_range());
+    let source = |draw| match spec.sampler {
+        _ if !is_drawn => ConfigurationSource::Grid,
+        RangeSampler::Random => ConfigurationSource::Random { draw },
+        RangeSampler::Sobol | RangeSampler::Tpe => ConfigurationSource::Sobol { draw },
+    };
+    let configuration = |(number, params): (u32, Params)| {
+        let origin = Origin { generation: number / generation, source: source(number) };
+        Configuration { params, origin: Some(origin) }
+    };
+    (0..).zip(all).map(configuration).collect()
 }
 
 /// Draws for each grid cell.
@@ -52,6 +95,11 @@ fn draws(spec: &Spec) -> u32 {
 /// as many.
 #[must_use]
 pub fn merged(spec: &Spec, trials: usize) -> Option<String> {
+    if let Some(asked) = spec.configurations_at_first() {
+        let found = trials / usize::try_from(spec.repeats.max(1)).unwrap_or(1);
+        let asked = usize::try_from(asked).unwrap_or(usize::MAX);
+        return (found < asked).then(|| used_up(found));
+    }
     let grids = spec.space.iter().filter_map(|swept| match &swept.domain {
         Domain::Grid(values) => Some(values.len()),
         Domain::Uniform(..) | Domain::LogUniform(..) | Domain::Int(..) => None,
@@ -81,9 +129,9 @@ pub fn merged(spec: &Spec, trials: usize) -> Option<String> {
     ))
 }
 
-/// Number of whole numbers from `low` to `high`.
-const fn int_values(low: i64, high: i64) -> u64 {
-    high.abs_diff(low).saturating_add(1)
+/// Says that there are no more configurations than `found`.
+pub(super) fn used_up(found: usize) -> String {
+    format!("the search space has {found} different configurations and no more: each of them is in the plan")
 }
 
 /// Every combination of grid values, the last grid fastest; one empty cell if there is no grid.
@@ -105,174 +153,6 @@ fn cells(space: &[SweptSetting]) -> Vec<Vec<(String, Value)>> {
     cells
 }
 
-/// The draws of one grid cell.
-///
-/// A draw whose numbers, as they are rounded, equal those of an earlier draw keeps its numbers with more digits.
-/// If that does not help, since only whole numbers are drawn, the draw is made again. So a spec whose draws are
-/// all distinct has the same draws as ever, and one draw more leaves the others as they are.
-struct Draws<'a> {
-    spec: &'a Spec,
-    /// The cell's grid values.
-    cell: &'a [(String, Value)],
-    /// The grid values on which draws depend, as text.
-    seeded: String,
-}
-
-/// How a draw is made.
-#[derive(Clone, Copy, Default)]
-struct Attempt {
-    /// Significant digits beyond the usual ones.
-    digits: usize,
-    /// How often the draw was made before.
-    again: u64,
-}
-
-impl<'a> Draws<'a> {
-    fn new(spec: &'a Spec, cell: &'a [(String, Value)]) -> Self {
-        Self { spec, cell, seeded: canonical(&seeded(cell)) }
-    }
-
-    /// The cell's draws, without those that are equal to one of `seen`, to which they are added.
-    fn distinct(&self, seen: &mut HashSet<String>) -> Vec<Params> {
-        let mut found = Vec::new();
-        for draw in 0..draws(self.spec) {
-            if self.combinations().is_some_and(|all| found.len() as u64 >= all) {
-                break;
-            }
-            let mut attempts = self.attempts().map(|attempt| self.params(draw, attempt));
-            found.extend(attempts.find(|params| seen.insert(canonical(&params.0))));
-        }
-        found
-    }
-
-    /// Number of different draws; `None` if some number is no whole number, so that there are too many to count.
-    fn combinations(&self) -> Option<u64> {
-        self.spec.space.iter().try_fold(1_u64, |all, swept| match swept.domain {
-            Domain::Grid(_) => Some(all),
-            Domain::Int(low, high) => Some(all.saturating_mul(int_values(low, high))),
-            Domain::Uniform(..) | Domain::LogUniform(..) => None,
-        })
-    }
-
-    /// The attempts at a draw, until it differs from those before it.
-    fn attempts(&self) -> impl Iterator<Item = Attempt> + use<> {
-        let combinations = self.combinations();
-        let more_digits = if combinations.is_some() { 0 } else { DIGITS_MAX };
-        // With every value but one taken, so many attempts all miss it with a probability of e^-32.
-        let again = combinations.map_or(0, |all| all.saturating_mul(32));
-        let digits = (0..=more_digits).map(|digits| Attempt { digits, ..Attempt::default() });
-        digits.chain((1..=again).map(|again| Attempt { again, ..Attempt::default() }))
-    }
-
-    /// The values of draw number `draw`, in the order of the spec.
-    fn params(&self, draw: u32, attempt: Attempt) -> Params {
-        let value = |swept: &SweptSetting| {
-            let fixed =
-                self.cell.iter().find(|(name, _)| *name == swept.name).map(|(_, value)| value.clone());
-            fixed.unwrap_or_else(|| {
-                let drawn = drawn(&swept.domain, attempt.digits, &mut self.source(swept, draw, attempt));
-                as_setting(&swept.name, drawn)
-            })
-        };
-        Params(self.spec.space.iter().map(|swept| (swept.name.clone(), value(swept))).collect())
-    }
-
-    /// Where the number of draw `draw` for `swept` comes from.
-    fn source(&self, swept: &SweptSetting, draw: u32, attempt: Attempt) -> DrawSource {
-        let seed = self.spec.seed.to_string();
-        let mut ranges = self.spec.space.iter().filter(|swept| swept.domain.is_range());
-        let dimension = ranges.position(|other| other.name == swept.name).unwrap_or_default();
-        // A draw that is made again, since only whole numbers are drawn, is drawn at random.
-        let is_point = self.spec.sampler == RangeSampler::Sobol && attempt.again == 0;
-        if is_point && dimension < sobol::DIMENSIONS_MAX {
-            let key = ["sobol", &seed, &self.seeded, &swept.name];
-            return DrawSource::Coordinate(sobol::coordinate(dimension, draw, &key));
-        }
-        let (draw, again) = (draw.to_string(), attempt.again.to_string());
-        let parts = ["draw", &seed, &self.seeded, &swept.name, &draw, "again", &again];
-        let count = if attempt.again == 0 { parts.len() - 2 } else { parts.len() };
-        DrawSource::Chance(Box::new(Chance::new(parts.split_at(count).0)))
-    }
-}
-
-/// Where a drawn number comes from.
-enum DrawSource {
-    Chance(Box<Chance>),
-    /// The coordinate of a Sobol point, in [0, 1).
-    Coordinate(f64),
-}
-
-impl DrawSource {
-    /// A number in [0, 1).
-    fn unit(&mut self) -> f64 {
-        match self {
-            Self::Chance(chance) => chance.unit(),
-            Self::Coordinate(unit) => *unit,
-        }
-    }
-
-    /// A whole number below `bound`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a coordinate in [0, 1) times the bound, which the minimum keeps below it"
-    )]
-    fn below(&mut self, bound: u64) -> u64 {
-        match self {
-            Self::Chance(chance) => chance.below(bound),
-            Self::Coordinate(unit) => ((*unit * count_u64(bound)) as u64).min(bound.saturating_sub(1)),
-        }
-    }
-}
-
-/// Significant digits of a drawn number.
-const DIGITS: usize = 4;
-/// Significant digits of a number that is drawn on a logarithmic scale.
-const DIGITS_LOG: usize = 3;
-/// Digits that are added at most: with 17 digits, each `f64` reads back as itself.
-const DIGITS_MAX: usize = 17 - DIGITS_LOG;
-
-/// A value of `domain`, never out of bounds.
-///
-/// Numbers are rounded to [`DIGITS`] significant digits, and to [`DIGITS_LOG`] on a logarithmic scale, so that
-/// people can read and type them, and to `more` digits beyond that; the rounded number is what is trained with,
-/// so nothing is lost. Rounding may leave the range by half a unit of the last digit, which the clamp undoes.
-/// Logarithm and exponential come from the `libm` crate: the standard library's results differ in the last bit
-/// between platforms.
-fn drawn(domain: &Domain, more: usize, source: &mut DrawSource) -> Value {
-    match *domain {
-        Domain::Uniform(low, high) => {
-            Value::Float(rounded(low + (high - low) * source.unit(), DIGITS + more).clamp(low, high))
-        }
-        Domain::LogUniform(low, high) => {
-            let (from, to) = (libm::log(low), libm::log(high));
-            let number = libm::exp(from + (to - from) * source.unit());
-            Value::Float(rounded(number, DIGITS_LOG + more).clamp(low, high))
-        }
-        Domain::Int(low, high) => {
-            Value::Int(low.saturating_add_unsigned(source.below(int_values(low, high))))
-        }
-        // Grid values come from the cell and are never drawn; this arm is not reached.
-        Domain::Grid(ref values) => values.first().cloned().unwrap_or(Value::Int(0)),
-    }
-}
-
-/// `number` rounded to `digits` significant digits. Formatting rounds the exact decimal value, which
-/// multiplying by a power of ten and rounding does not.
-fn rounded(number: f64, digits: usize) -> f64 {
-    format!("{number:.*e}", digits - 1).parse().unwrap_or(number)
-}
-
-/// `value` in the setting's own type: 1 becomes 1.0 for a rate.
-fn as_setting(name: &str, value: Value) -> Value {
-    let Some(key) = settings::key(name) else { return value };
-    let mut settings = Settings::default();
-    match key.set(&mut settings, &value) {
-        Ok(()) => key.get(&settings),
-        Err(_) => value,
-    }
-}
-
 /// The settings of a trial: the spec's settings with `params` in their place.
 fn settings(spec: &Spec, params: &Params) -> Settings {
     let mut settings = spec.settings.clone();
@@ -288,18 +168,6 @@ fn settings(spec: &Spec, params: &Params) -> Settings {
         }
     }
     settings
-}
-
-/// A line `name=value` for each of `params`, sorted by name: the same text for the same values in any order.
-pub(super) fn canonical(params: &[(String, Value)]) -> String {
-    let mut lines: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    lines.sort_unstable();
-    lines.concat()
-}
-
-/// `params` without the settings of [`settings::UNSEEDED`].
-fn seeded(params: &[(String, Value)]) -> Vec<(String, Value)> {
-    params.iter().filter(|(name, _)| !settings::UNSEEDED.contains(&&**name)).cloned().collect()
 }
 
 /// A trial's seed, below 2^53 so that every JSON reader keeps it exact.

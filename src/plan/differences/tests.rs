@@ -28,6 +28,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
             checkpoint: Checkpoint::parse("/a/bert"),
             ..Settings::default()
         },
+        origin: None,
     };
     let mut plan = samples::plan(0);
     plan.swept = vec!["learning_rate".to_owned()];

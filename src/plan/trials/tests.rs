@@ -6,10 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    chance::Chance,
     checkpoint::Checkpoint,
     data::{Shares, Source},
+    plan::draws::{Attempt, DIGITS_MAX, DrawSource, drawn},
     policy::Policy,
     samples,
+    spec::SearchSpec,
 };
 
 /// A spec that sweeps `space`, with 3 draws and 2 repeats.
@@ -25,6 +28,7 @@ pub(in crate::plan) fn spec(space: Vec<(&str, Domain)>) -> Spec {
         samples: 3,
         sampler: RangeSampler::Random,
         repeats: 2,
+        search: SearchSpec::default(),
         policy: Policy::default(),
         checkpoint_base: PathBuf::from("/base"),
         checkpoints: BTreeMap::new(),
