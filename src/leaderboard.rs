@@ -19,9 +19,11 @@ mod test_figures;
 mod uncompared;
 pub mod verdict;
 
+use std::cmp::Ordering;
+
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
-    board::{BinaryClasses, Leaderboard, LeaderboardRow},
+    board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
     confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
     predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
@@ -30,8 +32,9 @@ pub use self::{
     uncompared::Uncompared,
 };
 use crate::{
+    search::RungFigure,
     study::{Study, TrialRecord},
-    trial::TrialId,
+    trial::{State, TrialId},
 };
 
 /// Ranks the trials of `study`. Trials that are unfit for use by their verdict rank behind all others.
@@ -44,13 +47,7 @@ pub fn build(
     rank_by: RankBy,
     predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
 ) -> Leaderboard {
-    let mut order: Vec<(Option<Standing>, &TrialRecord)> =
-        study.trials.iter().map(|record| (rank_by.standing(record), record)).collect();
-    // The sort is stable: trials with equal figures, or without one, keep the order of the plan.
-    order.sort_by(|(a, _), (b, _)| match (a, b) {
-        (Some(a), Some(b)) => a.compare(b),
-        (a, b) => b.is_some().cmp(&a.is_some()),
-    });
+    let order = ordered(study, rank_by);
     let fit = order.iter().filter(|(standing, _)| standing.is_some_and(|it| !it.is_last)).count();
     let mut rows: Vec<LeaderboardRow> = Vec::with_capacity(order.len());
     let mut previous: Option<(Standing, usize)> = None;
@@ -60,7 +57,12 @@ pub fn build(
             _ => position + 1,
         });
         previous = standing.zip(rank);
-        rows.push(LeaderboardRow { rank, ..LeaderboardRow::new(record, &study.labels, study.target) });
+        let halted = HaltedAt::of(record, study);
+        rows.push(LeaderboardRow {
+            rank,
+            halted,
+            ..LeaderboardRow::new(record, &study.labels, study.target)
+        });
     }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
@@ -75,7 +77,39 @@ pub fn build(
         comparisons: comparisons.tests,
         uncompared: comparisons.uncompared,
         beyond_comparison: comparisons.beyond,
+        epochs_saved: study.epochs_saved(),
+        epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
         chosen_by_validation: chosen_by_validation(study),
+    }
+}
+
+/// The trials in the order of the leaderboard, with what ranks them.
+fn ordered(study: &Study, rank_by: RankBy) -> Vec<(Option<Standing>, &TrialRecord)> {
+    let mut order: Vec<(Option<Standing>, &TrialRecord)> =
+        study.trials.iter().map(|record| (rank_by.standing(record), record)).collect();
+    // The sort is stable: trials with equal figures, or without one, keep the order of the plan.
+    order.sort_by(|(a, a_record), (b, b_record)| match (a, b) {
+        (Some(a), Some(b)) => a.compare(b),
+        (None, None) => halted_order(a_record, b_record),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+    order
+}
+
+/// Among trials without a rank: halted ones before others, those that came farther first, then the better ones at their
+/// rung.
+fn halted_order(a: &TrialRecord, b: &TrialRecord) -> Ordering {
+    let decision = |record: &TrialRecord| {
+        let last = record.rungs.last().filter(|_| record.state == State::Halted);
+        last.map(|last| last.decision.clone())
+    };
+    match (decision(a), decision(b)) {
+        (Some(a), Some(b)) => {
+            let better =
+                if a.by == RungFigure::ValF1 { b.f1.total_cmp(&a.f1) } else { a.loss.total_cmp(&b.loss) };
+            b.epoch.cmp(&a.epoch).then(better)
+        }
+        (a, b) => b.is_some().cmp(&a.is_some()),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     event::Evaluation,
+    halving,
     metrics::Target,
     study::{Study, TrialRecord},
     trial::{Params, State, TrialId, TrialRef},
@@ -44,6 +45,10 @@ pub struct Leaderboard {
     pub uncompared: Vec<(TrialId, Uncompared)>,
     /// Number of ranked trials that are too far behind the leader to be compared with it.
     pub beyond_comparison: usize,
+    /// Epochs that halted trials would have trained at most, had they not been halted.
+    pub epochs_saved: usize,
+    /// Epochs that all trials would have trained at most.
+    pub epochs_planned: usize,
     /// The complete trial with the highest validation F1 (then the lowest validation loss), of those that are
     /// fit for use if there are any.
     pub chosen_by_validation: Option<TrialId>,
@@ -124,6 +129,62 @@ pub struct LeaderboardRow {
     pub reused_from: Option<TrialRef>,
     /// The class whose precision, recall and F1 the figures are; `None` with more than two classes.
     pub positive: Option<String>,
+    /// Where a trial was halted; `None` for all others.
+    pub halted: Option<HaltedAt>,
+}
+
+/// Where a trial was halted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HaltedAt {
+    /// After so many epochs.
+    pub epoch: usize,
+    /// The rung, from 1.
+    pub rung: usize,
+    /// Rungs of the search.
+    pub rungs: usize,
+    /// The trial's generation, from 1.
+    pub generation: u32,
+    /// The place of its configuration at the rung, from 1; `None` as long as others are awaited.
+    pub place: Option<usize>,
+    /// The configurations that were compared there.
+    pub of: Option<usize>,
+}
+
+impl HaltedAt {
+    /// Where `record`, a trial of `study`, was halted.
+    pub(super) fn of(record: &TrialRecord, study: &Study) -> Option<Self> {
+        let decision = &record.rungs.last().filter(|_| record.state == State::Halted)?.decision;
+        let place = halving::place(study, record.trial.id);
+        let rungs = study.search.as_ref()?.halving.as_ref()?.rungs.len();
+        Some(Self {
+            epoch: decision.epoch,
+            rung: decision.rung + 1,
+            rungs,
+            generation: record.trial.origin.as_ref()?.generation + 1,
+            place: place.map(|(place, _)| place),
+            of: place.map(|(_, of)| of),
+        })
+    }
+
+    /// `halted at epoch 3 (rung 1 of 1, 7th of 8)`
+    pub(super) fn describe(self) -> String {
+        let Self { epoch, rung, rungs, place, of, .. } = self;
+        let place =
+            place.zip(of).map_or_else(String::new, |(place, of)| format!(", {} of {of}", ordinal(place)));
+        format!("halted at epoch {epoch} (rung {rung} of {rungs}{place})")
+    }
+}
+
+/// `1st`, `2nd`, `11th`.
+fn ordinal(number: usize) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
 }
 
 impl LeaderboardRow {
@@ -163,6 +224,7 @@ impl LeaderboardRow {
             warm_started_from: inherited.filter(|it| it.sweep.is_none()).map(|it| it.trial),
             reused_from: inherited.filter(|it| it.sweep.is_some()).cloned(),
             positive: target.positive().and_then(|class| labels.get(class)).cloned(),
+            halted: None,
         }
     }
 }

@@ -37,6 +37,7 @@ impl Leaderboard {
                 self.beyond_comparison,
             ));
         }
+        notes.extend(self.halted_note());
         notes.extend(self.uncompared_notes());
         notes.extend(self.memory_notes());
         notes.extend(self.provenance_notes());
@@ -54,6 +55,20 @@ impl Leaderboard {
         (is_ranked && self.leader().is_none()).then(|| {
             "No trial is fit for use: every complete one is collapsed or diverged, and none is the best."
                 .to_owned()
+        })
+    }
+
+    /// Says how many trials were halted, what that saved, and what is not known of them.
+    fn halted_note(&self) -> Option<String> {
+        let halted = self.rows.iter().filter(|row| row.halted.is_some()).count();
+        let (saved, planned) = (self.epochs_saved, self.epochs_planned);
+        let share = 100 * saved / planned.max(1);
+        (halted > 0).then(|| {
+            format!(
+                "{halted} of {} trials were halted, which saved up to {saved} of {planned} epochs ({share} %). They are not \
+                 measured on the test set; what they would have reached is not known.",
+                self.rows.len()
+            )
         })
     }
 
@@ -113,7 +128,8 @@ impl Leaderboard {
             (count(|row| row.state == State::Failed), "failed"),
             (count(|row| row.verdict == Some(Verdict::Collapsed)), "collapsed"),
             (count(|row| row.state == State::Complete && row.verdict == Some(Verdict::Diverged)), "diverged"),
-            (count(|row| matches!(row.state, State::Waiting | State::Running)), "not over"),
+            (count(|row| row.state == State::Halted), "halted"),
+            (count(|row| matches!(row.state, State::Waiting | State::Running | State::Paused)), "not over"),
         ];
         let kinds: Vec<String> = kinds
             .iter()
@@ -254,8 +270,10 @@ mod tests {
     fn json_and_csv_name_the_positive_class() {
         let board = build(&study(vec![record(1, &[0.5])]), RankBy::TestF1, &|_| None);
         assert!(board.to_json().contains("\"positive\": \"好评\""), "{}", board.to_json());
-        assert!(board.to_csv().lines().next().unwrap().ends_with(",positive"));
-        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评"));
+        assert!(
+            board.to_csv().lines().next().unwrap().ends_with(",positive,halted_at,rung,generation,place,of")
+        );
+        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评,,,,,"));
     }
 
     #[test]
@@ -292,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_csv_row_has_the_size_of_its_micro_batches() {
-        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评\n"));
+        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评,,,,,\n"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    board::{Leaderboard, LeaderboardRow},
+    board::{HaltedAt, Leaderboard, LeaderboardRow},
     figures,
     test_figures::{TestCounts, TestFigures},
 };
@@ -55,6 +55,11 @@ fn test_f1(row: &LeaderboardRow) -> String {
     })
 }
 
+/// The state; of a halted trial, where it was halted.
+fn state(row: &LeaderboardRow) -> String {
+    row.halted.map_or_else(|| row.state.as_str().to_owned(), HaltedAt::describe)
+}
+
 /// The verdict, and the mark of a trial that comes last because of it.
 fn verdict(row: &LeaderboardRow) -> String {
     let mark = if row.is_put_last() { format!(" {}", figures::UNFIT_MARK) } else { String::new() };
@@ -70,7 +75,7 @@ impl Leaderboard {
             Column::new("trial", true, |row| row.trial.to_string()),
         ];
         if self.rows.iter().any(|row| row.state != State::Complete) {
-            columns.push(Column::new("state", false, |row| row.state.as_str().to_owned()));
+            columns.push(Column::new("state", false, state));
         }
         for name in &self.swept {
             let key = name.clone();
@@ -194,6 +199,7 @@ impl Leaderboard {
         headings.extend(test.iter().chain(counts).map(|name| format!("test_{name}")));
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
         headings.extend(own(&["warm_started_from", "reused_from", "positive"]));
+        headings.extend(own(&["halted_at", "rung", "generation", "place", "of"]));
         headings
     }
 
@@ -211,6 +217,10 @@ impl Leaderboard {
         fields.extend([text(row.p_value), text(row.reason.as_ref()), text(row.micro_batch)]);
         fields.extend([text(row.warm_started_from.map(|trial| trial.0)), text(row.reused_from.as_ref())]);
         fields.push(text(row.positive.as_ref()));
+        let halted = row.halted.as_ref();
+        fields.extend([text(halted.map(|at| at.epoch)), text(halted.map(|at| at.rung))]);
+        fields.push(text(halted.map(|at| at.generation)));
+        fields.extend([text(halted.and_then(|at| at.place)), text(halted.and_then(|at| at.of))]);
         fields
     }
 }

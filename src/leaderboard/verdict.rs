@@ -92,7 +92,7 @@ impl fmt::Display for Verdict {
 #[must_use]
 pub fn judge(record: &TrialRecord) -> Option<Verdict> {
     match record.state {
-        State::Waiting | State::Running => None,
+        State::Waiting | State::Running | State::Paused | State::Halted => None,
         State::Failed => match record.failure.as_ref()?.kind {
             FailureKind::NonFinite { .. } => Some(Verdict::Diverged),
             _ => None,

@@ -92,7 +92,10 @@ impl Bars {
             | Event::Failed { .. }
             | Event::Prepared(_)
             | Event::Resumed { .. }
-            | Event::CheckpointDamaged { .. } => {
+            | Event::CheckpointDamaged { .. }
+            | Event::Halted(_)
+            | Event::Continued
+            | Event::SearchEnded { .. } => {
                 if let Some(line) = line::of(record, study) {
                     self.print(&plain(&line));
                 }
@@ -102,6 +105,8 @@ impl Bars {
             | Event::Started { .. }
             | Event::Evaluated(_)
             | Event::Interrupted
+            | Event::Paused { .. }
+            | Event::Promoted(_)
             | Event::ParametersRemoved => {}
         }
         self.redraw();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::time::duration;
+use super::time::{duration, ended};
 use crate::{
-    event::{Evaluation, Event, Outcome, Prepared, Progress, Record},
+    event::{Evaluation, Event, Outcome, Prepared, Progress, Record, RungDecision},
     leaderboard::verdict::judge,
+    search::RungFigure,
     study::Study,
     system::device::Device,
     trial::{Failure, TrialId, TrialRef},
@@ -31,12 +32,11 @@ fn unknown_tokens(id: TrialId, prepared: &Prepared, study: &Study) -> Option<Str
 
 /// The line that is printed for an event; `None` for an event that is not shown.
 pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
-    let counts = study.counts();
     let total = study.trials.len();
     match (record.trial, &record.event) {
         (_, Event::SweepStarted { devices, .. }) => Some(begun(study, devices)),
         (_, Event::SweepEnded { interrupted: true }) => {
-            let left = total - counts.complete - counts.failed;
+            let left = total - ended(study);
             let (wait, them) = if left == 1 { ("waits", "it") } else { ("wait", "them") };
             let all = counted(total, "trial");
             Some(format!("interrupted: {left} of {all} {wait}; the same command goes on with {them}"))
@@ -54,14 +54,36 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::CheckpointDamaged { message }) => Some(format!("warning: trial {id}: {message}")),
         (Some(id), Event::Evaluated(evaluation)) => Some(evaluated(id, evaluation)),
         (Some(id), Event::Finished(outcome)) => {
-            Some(format!("{} ({}/{total})", finished(id, outcome, study), counts.complete + counts.failed))
+            Some(format!("{} ({}/{total})", finished(id, outcome, study), ended(study)))
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
         (Some(id), Event::Prepared(prepared)) => unknown_tokens(id, prepared, study),
         (Some(id), Event::TrialPlanned(trial)) => Some(format!("trial {id} is planned: {}", trial.params)),
-        (_, Event::SweepEnded { interrupted: false } | Event::ParametersRemoved) | (None, _) => None,
+        (Some(id), Event::Halted(decision)) => Some(format!("trial {id} is halted {}", at_rung(decision))),
+        (Some(id), Event::Promoted(decision)) => Some(format!("trial {id} goes on {}", at_rung(decision))),
+        (Some(id), Event::Continued) => {
+            Some(format!("trial {id} goes on to its end, as --continue-halted says"))
+        }
+        (_, Event::SearchEnded { why }) => Some(format!("no further trial is planned: {why}")),
+        (_, Event::SweepEnded { interrupted: false } | Event::ParametersRemoved | Event::Paused { .. })
+        | (None, _) => None,
     }
+}
+
+/// Where a decision was made, and why it came out so.
+pub(crate) fn at_rung(decision: &RungDecision) -> String {
+    let RungDecision { epoch, by, loss, f1, beaten_by, quota, configurations, .. } = decision;
+    let figure = match by {
+        RungFigure::ValLoss => format!("validation loss {loss:.4}"),
+        RungFigure::ValF1 => format!("validation F1 {f1:.4}"),
+        RungFigure::Both => format!("validation loss {loss:.4}, F1 {f1:.4}"),
+    };
+    let better = match beaten_by.len() {
+        0 => "none is known to be better".to_owned(),
+        better => format!("{better} of its generation {} better", if better == 1 { "is" } else { "are" }),
+    };
+    format!("after epoch {epoch} ({figure}): {better}, {quota} of {configurations} go on")
 }
 
 /// The line for an attempt that starts.

@@ -37,8 +37,23 @@ pub(super) struct Screen {
     forecast: TimeForecast,
     left: Option<Deadline>,
     failed: usize,
+    halted: Option<Halted>,
     running: BTreeMap<TrialId, Running>,
     best: Option<Best>,
+}
+
+/// The halted trials.
+struct Halted {
+    trials: usize,
+    /// Epochs that they did not train, at most.
+    epochs: usize,
+}
+
+impl Halted {
+    fn of(study: &Study) -> Option<Self> {
+        let trials = study.counts().halted;
+        (trials > 0).then(|| Self { trials, epochs: study.epochs_saved() })
+    }
 }
 
 /// A point in time that was forecast.
@@ -104,6 +119,7 @@ impl Screen {
             forecast: TimeForecast::new(now, study),
             left: None,
             failed: study.counts().failed,
+            halted: Halted::of(study),
             running: BTreeMap::new(),
             best: None,
         };
@@ -133,7 +149,9 @@ impl Screen {
                 self.running.remove(&id);
                 study.trial(id).into_iter().for_each(|record| self.propose(record));
             }
-            (Some(id), Event::Failed { .. } | Event::Interrupted) => _ = self.running.remove(&id),
+            (Some(id), Event::Failed { .. } | Event::Interrupted | Event::Paused { .. }) => {
+                _ = self.running.remove(&id);
+            }
             (_, Event::TrialPlanned(_)) => self.forecast.total = count(study.trials.len()),
             // Trials that were reused before the start took no time, so the forecast begins here.
             (_, Event::SweepStarted { .. }) => self.forecast = TimeForecast::new(now, study),
@@ -144,6 +162,11 @@ impl Screen {
                 | Event::Finished(_)
                 | Event::Failed { .. }
                 | Event::Interrupted
+                | Event::Paused { .. }
+                | Event::Promoted(_)
+                | Event::Halted(_)
+                | Event::Continued
+                | Event::SearchEnded { .. }
                 | Event::Prepared(_)
                 | Event::Resumed { .. }
                 | Event::CheckpointDamaged { .. }
@@ -151,9 +174,15 @@ impl Screen {
                 | Event::SweepEnded { .. },
             ) => {}
         }
-        self.failed = study.counts().failed;
-        self.forecast.ended = count(ended(study));
+        self.count(study);
         self.foresee(now);
+    }
+
+    /// Counts the trials that are over.
+    fn count(&mut self, study: &Study) {
+        self.failed = study.counts().failed;
+        self.halted = Halted::of(study);
+        self.forecast.ended = count(ended(study));
     }
 
     /// Takes in how far a running trial has come.
@@ -190,6 +219,9 @@ impl Screen {
             Part::whole(1, format!("{}/{} trial{plural}", self.forecast.ended, self.forecast.total))
                 .after(" "),
         ];
+        if let Some(Halted { trials, epochs }) = &self.halted {
+            parts.push(Part::whole(3, format!("{trials} halted, {epochs} epochs saved")));
+        }
         if self.failed > 0 {
             parts.push(Part::whole(4, format!("{} failed", self.failed)).red());
         }

@@ -25,11 +25,14 @@ pub fn summary(
 ) -> io::Result<()> {
     let counts = study.counts();
     let mut parts = vec![format!("{} of {} complete", counts.complete, counted(study.trials.len(), "trial"))];
+    if counts.halted > 0 {
+        parts.push(format!("{} halted (up to {} epochs saved)", counts.halted, study.epochs_saved()));
+    }
     if counts.failed > 0 {
         parts.push(format!("{} failed", counts.failed));
     }
-    if counts.waiting + counts.running > 0 {
-        let waiting = counts.waiting + counts.running;
+    let waiting = counts.waiting + counts.running + counts.paused;
+    if waiting > 0 {
         parts.push(format!("{waiting} wait{}", if waiting == 1 { "s" } else { "" }));
     }
     writeln!(out, "{}: {}", plain(&study.sweep), parts.join(", "))?;
@@ -44,6 +47,9 @@ pub fn summary(
         let (trials, them) =
             if counts.failed == 1 { ("a failed trial stays", "it") } else { ("failed trials stay", "them") };
         writeln!(out, "  {trials} failed; to try {them} again, add --retry-failed to the same command")?;
+    }
+    if let Some(why) = &study.search_ended {
+        writeln!(out, "  no further trial was planned: {}", plain(why))?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;

@@ -37,10 +37,10 @@ impl TimeForecast {
     }
 }
 
-/// The number of trials that are complete or failed.
+/// The number of trials that are complete, halted or failed.
 pub(super) fn ended(study: &Study) -> usize {
     let counts = study.counts();
-    counts.complete + counts.failed
+    counts.complete + counts.halted + counts.failed
 }
 
 /// A number of trials as a factor.

@@ -16,6 +16,7 @@ use crate::{
         best_evaluation, figures,
         verdict::{self, Verdict},
     },
+    numbers,
     study::{Study, TrialRecord},
     trial::State,
 };
@@ -123,7 +124,11 @@ fn state_in_title(record: &TrialRecord) -> String {
             format!(" · {failed} after epoch {}: {}", figures::number(epoch), failure.kind)
         }
         (State::Failed, None) => " · failed".to_owned(),
-        (State::Waiting | State::Running, _) => format!(" · {}", record.state.as_str()),
+        (State::Halted, _) => {
+            let at = record.rungs.last().map_or(0, |last| last.decision.epoch);
+            format!(" · halted after epoch {at}")
+        }
+        (State::Waiting | State::Running | State::Paused, _) => format!(" · {}", record.state.as_str()),
         (State::Complete, _) => match verdict {
             Some(unfit @ (Verdict::Collapsed | Verdict::Diverged)) => format!(" · {unfit}"),
             Some(Verdict::Overfit | Verdict::Underfit | Verdict::Good) | None => String::new(),
@@ -195,6 +200,7 @@ fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks
     let y_ticks = panel.y.ticks(7);
     panel.frame(canvas, &Frame { x_title: None, y_title, x_ticks, y_ticks: &y_ticks });
     best_line(canvas, panel, record);
+    halted_line(canvas, panel, record);
     best_name(canvas, panel, record);
     let train = Stroke::solid(BLUE, 2.6).dashed(10.0, 6.0);
     let validation = Stroke::solid(VERMILLION, 2.6);
@@ -233,6 +239,7 @@ fn draw_f1(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks: &[
         panel.y.ticks(5).into_iter().filter(|tick| (0.0..=1.0).contains(&tick.at)).collect();
     panel.frame(canvas, &Frame { x_title: Some("epoch"), y_title: "F1", x_ticks, y_ticks: &y_ticks });
     best_line(canvas, panel, record);
+    halted_line(canvas, panel, record);
     let stroke = Stroke::solid(GREEN, 2.6);
     let points: Vec<Point> = evaluations.iter().map(|each| (each.epoch, each.validation.f1)).collect();
     let marker = markers(evaluations).1;
@@ -269,6 +276,14 @@ fn best_line(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     if let Some(x) = best_epoch(record).and_then(|epoch| panel.across(epoch)) {
         let stroke = Stroke::solid(INK, 1.6).dashed(3.0, 4.0);
         canvas.line(&[(x, panel.area.top), (x, panel.area.bottom)], stroke);
+    }
+}
+
+/// Draws a bar where a trial was halted, so that nobody takes the end of the curves for the end of the training.
+fn halted_line(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
+    let halted = record.rungs.last().filter(|_| record.state == State::Halted);
+    if let Some(x) = halted.and_then(|last| panel.across(numbers::count(last.decision.epoch))) {
+        canvas.line(&[(x, panel.area.top), (x, panel.area.bottom)], Stroke::solid(SOFT, 4.0));
     }
 }
 

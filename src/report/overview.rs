@@ -72,7 +72,11 @@ fn notes(settings: &[Setting], study: &Study, f1: &str) -> Vec<String> {
         || is_transliterated(f1)
         || names.any(|name| is_transliterated(&name));
     let said = is_said.then(|| text::TRANSLITERATED.to_owned());
-    related::note(settings).into_iter().chain(said).collect()
+    let halted = study.counts().halted;
+    let left_out = (halted > 0).then(|| {
+        format!("{halted} halted trials have no test figure: they are left out of the panels of test {f1}.")
+    });
+    left_out.into_iter().chain(related::note(settings)).chain(said).collect()
 }
 
 /// Draws title, leader and its parameters.
@@ -113,6 +117,8 @@ fn no_leader(study: &Study) -> &'static str {
         "No trial is complete yet."
     } else if study.trials.is_empty() {
         "There is no trial."
+    } else if study.counts().complete == 0 && study.counts().halted > 0 {
+        "No trial is complete: all were halted or failed."
     } else if study.counts().complete == 0 {
         "No trial is complete: every one failed."
     } else if study.trials.iter().filter_map(verdict::judge).any(Verdict::is_unfit) {
@@ -127,7 +133,7 @@ fn counts(study: &Study) -> String {
     let count = |state: State| study.trials.iter().filter(|record| record.state == state).count();
     let trials = study.trials.len();
     let mut parts = vec![format!("{trials} trial{}", if trials == 1 { "" } else { "s" })];
-    for state in [State::Failed, State::Running, State::Waiting] {
+    for state in [State::Halted, State::Failed, State::Running, State::Paused, State::Waiting] {
         if count(state) > 0 {
             parts.push(format!("{} {}", count(state), state.as_str()));
         }
