@@ -11,8 +11,10 @@ mod checkpoints;
 mod devices;
 mod dry_run;
 mod exit;
+mod explain;
 mod export_best;
 mod gpus;
+mod history;
 mod list;
 mod listing;
 mod observing;
@@ -70,6 +72,8 @@ enum SweepCommand {
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
     Status(status::StatusArgs),
+    /// Say where a trial comes from, and why it went on or was halted
+    Explain(explain::ExplainArgs),
     /// Check every file of a sweep's results
     Verify(verify::VerifyArgs),
     /// List the sweeps of the results folder
@@ -132,6 +136,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),
         SweepCommand::Status(args) => status::status(&args, &results),
+        SweepCommand::Explain(args) => explain::explain(&args, &results),
         SweepCommand::Verify(args) => verify::verify(&args, &results),
         SweepCommand::List(args) => list::list(&args, &results),
         SweepCommand::Cache(args) => cache::cache(&args, &results),

@@ -34,8 +34,9 @@ pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<R
 
 /// Whether a trial was ever complete or failed without a further attempt.
 fn has_results(records: &[Record]) -> bool {
-    let is_end =
-        |record: &Record| matches!(record.event, Event::Finished(_) | Event::Failed { retry: false, .. });
+    let is_end = |record: &Record| {
+        matches!(record.event, Event::Finished(_) | Event::Halted(_) | Event::Failed { retry: false, .. })
+    };
     records.iter().any(is_end)
 }
 

@@ -60,7 +60,7 @@ impl Exit {
     #[must_use]
     pub fn of_run(counts: Counts, interrupted: bool) -> Self {
         match counts {
-            Counts { waiting: 0, running: 0, failed: 0, .. } => Self::Complete,
+            Counts { waiting: 0, running: 0, paused: 0, failed: 0, .. } => Self::Complete,
             _ if interrupted => Self::Interrupted,
             Counts { complete: 0, .. } => Self::NoneComplete,
             Counts { .. } => Self::SomeFailed,
@@ -153,9 +153,10 @@ impl From<ExecutorError> for Stop {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Full { .. } => Self::new(Exit::Interrupted, &error.to_string()),
             ExecutorError::NoWorker { .. } | ExecutorError::NoDeviceLeft { .. } => Self::internal(&error),
-            ExecutorError::Journal(_) | ExecutorError::Study(_) | ExecutorError::Results(_) => {
-                Self::results(&with_causes(&error))
-            }
+            ExecutorError::Journal(_)
+            | ExecutorError::Study(_)
+            | ExecutorError::Results(_)
+            | ExecutorError::Decision { .. } => Self::results(&with_causes(&error)),
         }
     }
 }
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_code_of_a_run_follows_from_the_counts_of_its_trials() {
-        let counts = |complete, failed, waiting| Counts { complete, failed, waiting, running: 0 };
+        let counts = |complete, failed, waiting| Counts { waiting, complete, failed, ..Counts::default() };
         assert_eq!(Exit::of_run(counts(4, 0, 0), false), Exit::Complete);
         assert_eq!(Exit::of_run(counts(4, 0, 0), true), Exit::Complete);
         assert_eq!(Exit::of_run(counts(3, 1, 0), false), Exit::SomeFailed);

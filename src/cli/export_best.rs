@@ -161,7 +161,12 @@ fn not_complete(record: &TrialRecord) -> Stop {
         State::Failed => {
             format!("trial {id} failed and has no model; --retry-failed of sweep run tries it again")
         }
-        State::Waiting | State::Running | State::Complete => {
+        State::Halted => format!(
+            "trial {id} was halted at a rung and is not measured on the test set; --continue-halted {} of sweep run lets \
+             it go on to its end",
+            id.0
+        ),
+        State::Waiting | State::Running | State::Paused | State::Complete => {
             format!("trial {id} is {} and has no model yet; run the sweep to its end", record.state.as_str())
         }
     };

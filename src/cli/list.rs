@@ -63,8 +63,8 @@ impl SweepState {
     const fn of(counts: Counts, is_running: bool) -> Self {
         match counts {
             _ if is_running => Self::Running,
-            Counts { waiting: 0, running: 0, failed: 0, .. } => Self::Complete,
-            Counts { waiting: 0, running: 0, .. } => Self::Failed,
+            Counts { waiting: 0, running: 0, paused: 0, failed: 0, .. } => Self::Complete,
+            Counts { waiting: 0, running: 0, paused: 0, .. } => Self::Failed,
             Counts { .. } => Self::Interrupted,
         }
     }
@@ -162,7 +162,10 @@ fn describe(rows: &[SweepRow]) -> String {
 /// The cells of a sweep's row.
 fn line(row: &SweepRow) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
-    let total = |counts: Counts| counts.waiting + counts.running + counts.complete + counts.failed;
+    let total = |counts: Counts| {
+        let Counts { waiting, running, complete, failed, paused, halted } = counts;
+        waiting + running + complete + failed + paused + halted
+    };
     let counts = |text: fn(Counts, usize) -> String| {
         row.counts.map_or_else(String::new, |counts| text(counts, total(counts)))
     };
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_state_of_a_sweep_follows_from_its_trials_and_from_who_runs_it() {
-        let counts = |complete, failed, waiting| Counts { complete, failed, waiting, running: 0 };
+        let counts = |complete, failed, waiting| Counts { waiting, complete, failed, ..Counts::default() };
         for (counts, is_running, state) in [
             (counts(4, 0, 0), false, SweepState::Complete),
             (counts(3, 1, 0), false, SweepState::Failed),

@@ -1,7 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io,
     path::PathBuf,
@@ -16,6 +16,7 @@ use super::{
     checkpoints::RunCheckpoints,
     dry_run::DryRun,
     exit::{Exit, Stop},
+    history,
     observing::ProgressObserver,
     open::{Replayed, replay},
     prepare, reopening, show,
@@ -33,13 +34,13 @@ use crate::{
     progress::{self, Display},
     report,
     results::{Lock, Results, ResultsError, SweepFolder},
-    sampler::FixedPlan,
+    sampler::{FixedPlan, Growing, Sampler},
     settings::Freeze,
     spec,
     spec::{Reading, Spec},
     study::Study,
     system::{clock, device::Device, disk, files::named, machine, shortage::Shortage, signals::StopWish},
-    trial::TrialId,
+    trial::{State, TrialId},
 };
 
 /// Tries to draw at the end of a run, and the time between two of them, where the machine is short of something.
@@ -73,6 +74,9 @@ pub(super) struct RunArgs {
     /// Try failed trials again
     #[arg(long)]
     retry_failed: bool,
+    /// Let these halted trials go on to their end, such as 7,12
+    #[arg(long, value_name = "TRIALS", value_delimiter = ',')]
+    continue_halted: Vec<u32>,
 }
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
@@ -81,8 +85,9 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let checkpoints = RunCheckpoints::new(results, args.fresh);
     let fuse = args.fuse.iter().map(|fuse| format!("run.fuse={fuse}"));
     let set: Vec<String> = args.set.iter().cloned().chain(fuse).collect();
-    let reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
+    let mut reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
+    history::look_up(&mut reading.spec, &reading.dataset, results, args.fresh)?;
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
     }
@@ -156,9 +161,12 @@ impl PlannedRun<'_> {
         }
         self.checkpoints.fetch_weights(&study)?;
         self.warn_of_full_disk(&study, &plan);
+        let continued = continued(&study, &self.args.continue_halted)?;
         let folder = self.folder;
         let devices = self.slots.devices;
-        let ended = Execution { folder: &folder, plan, study, again, devices, workers }.run()?;
+        let sampler = sampler(&plan, self.spec);
+        let ended =
+            Execution { folder: &folder, plan, study, again, continued, devices, workers, sampler }.run()?;
         folder.check()?;
         let exit = conclude(&folder, &ended)?;
         drop(lock);
@@ -218,6 +226,30 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
     Ok(format!("{command}\n{text}"))
 }
 
+/// Where further trials of `plan`, the plan of `spec`, come from.
+fn sampler(plan: &Plan, spec: Spec) -> Box<dyn Sampler> {
+    let grows = plan.search.as_ref().is_some_and(|search| search.growth.is_some());
+    if grows { Box::new(Growing::new(spec)) } else { Box::new(FixedPlan) }
+}
+
+/// The trials numbered `wanted`, each of which must be halted.
+fn continued(study: &Study, wanted: &[u32]) -> Result<Vec<TrialId>, Stop> {
+    let halted = |number: &u32| {
+        let id = TrialId(*number);
+        let state = study.trial(id).map(|record| record.state);
+        match state {
+            Some(State::Halted) => Ok(id),
+            Some(state) => Err(Stop::usage(format!(
+                "trial {id} is {}, not halted: --continue-halted lets halted trials go on",
+                state.as_str()
+            ))),
+            None => Err(Stop::usage(format!("--continue-halted: {} has no trial {id}", study.sweep))),
+        }
+    };
+    let unique: BTreeSet<u32> = wanted.iter().copied().collect();
+    unique.iter().map(halted).collect()
+}
+
 /// The trials of a run, ready to be run.
 struct Execution<'a> {
     folder: &'a SweepFolder,
@@ -225,14 +257,18 @@ struct Execution<'a> {
     study: Study,
     /// Trials that run again although the log says that they are over.
     again: Vec<TrialId>,
+    /// Halted trials that go on.
+    continued: Vec<TrialId>,
     devices: Vec<Device>,
     workers: Workers,
+    /// Where further trials come from.
+    sampler: Box<dyn Sampler>,
 }
 
 impl Execution<'_> {
     /// Runs the trials, and shows their progress.
     fn run(self) -> Result<Ended, Stop> {
-        let Self { folder, plan, study, again, devices, workers } = self;
+        let Self { folder, plan, study, again, continued, devices, workers, mut sampler } = self;
         // Drawn before anything else: a run that was killed may have left trials without pictures.
         let turn = folder.turn();
         let board = show::leaderboard(folder, &study, RankBy::TestF1);
@@ -240,7 +276,7 @@ impl Execution<'_> {
             eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
         }
         let mut display = Display::new(&study, look());
-        let run = Run { folder: folder.clone(), plan, again, devices, workers };
+        let run = Run { folder: folder.clone(), plan, again, continued, devices, workers };
         // Not needed any more, and large: the executor reads the log itself.
         drop((study, board, turn));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -249,7 +285,7 @@ impl Execution<'_> {
             let mut progress = ProgressObserver(&mut display);
             let mut painter = Painter::new(show::drawing(folder.clone()));
             let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut painter];
-            Ok::<_, Stop>(executor::run(run, interrupts, &mut FixedPlan, observers).await?)
+            Ok::<_, Stop>(executor::run(run, interrupts, &mut *sampler, observers).await?)
         });
         display.close();
         ended

@@ -80,8 +80,8 @@ pub(super) fn draw_missing(
         let trial = folder.trial(record.trial.id);
         match record.state {
             State::Complete => !trial.curve().exists() || !trial.confusion().exists(),
-            State::Failed => !record.evaluations.is_empty() && !trial.curve().exists(),
-            State::Waiting | State::Running => false,
+            State::Failed | State::Halted => !record.evaluations.is_empty() && !trial.curve().exists(),
+            State::Waiting | State::Running | State::Paused => false,
         }
     };
     let pictured = report::pictured(board);

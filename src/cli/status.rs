@@ -110,7 +110,7 @@ fn seconds_left(opened: &OpenedSweep) -> Option<f64> {
     let slots = opened.slots?;
     let counts = opened.study.counts();
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    let left = number(counts.waiting) + 0.5 * number(counts.running);
+    let left = number(counts.waiting) + 0.5 * number(counts.running + counts.paused);
     let mean = seconds.iter().sum::<f64>() / number(seconds.len());
     (left > 0.0 && !seconds.is_empty())
         .then(|| mean * left / number(slots.clamp(1, opened.study.trials.len())))
@@ -118,7 +118,7 @@ fn seconds_left(opened: &OpenedSweep) -> Option<f64> {
 
 /// The status as a line and a table of the trials.
 fn describe(status: &Status) -> String {
-    let Counts { waiting, running, complete, failed } = status.counts;
+    let Counts { waiting, running, complete, failed, paused, halted } = status.counts;
     let runner = status
         .running_in
         .as_ref()
@@ -126,8 +126,10 @@ fn describe(status: &Status) -> String {
     let left = status.seconds_left.map_or_else(String::new, |seconds| {
         format!(", about {} left", duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
     });
+    let halted = if halted > 0 { format!(", {halted} halted") } else { String::new() };
+    let paused = if paused > 0 { format!(", {paused} paused") } else { String::new() };
     let head = format!(
-        "{} ({runner}): {complete} complete, {failed} failed, {running} running, {waiting} waiting{left}\n\n",
+        "{} ({runner}): {complete} complete{halted}, {failed} failed, {running} running{paused}, {waiting} waiting{left}\n\n",
         plain(&status.sweep)
     );
     let names = ["trial", "state", "device", "epoch", "train loss", "val loss", "val F1", "parameters"];

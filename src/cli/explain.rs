@@ -1,0 +1,138 @@
+//! `sweep explain`: from what a trial came, and from what it was decided whether it goes on.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    args::ListingFormat,
+    exit::{Exit, Stop},
+    open::open,
+    terminal::{print, print_json},
+};
+use crate::{
+    display::plain,
+    event::RungDecision,
+    halving,
+    progress::at_rung,
+    results::Results,
+    search::Verdict,
+    study::{Study, TrialRecord},
+    trial::{ConfigurationSource, Origin, Params, State, TrialId},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Number of the trial
+    trial: u32,
+    /// Name of the sweep; the newest by default
+    sweep: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = ListingFormat::Table)]
+    format: ListingFormat,
+}
+
+/// The output with `--format json`.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    sweep: &'a str,
+    trial: TrialId,
+    params: &'a Params,
+    repeat: u32,
+    state: State,
+    /// Where its configuration comes from; null where the spec lists or crosses values.
+    origin: Option<&'a Origin>,
+    /// The trials of its generation, in the order of the plan.
+    generation: Vec<TrialId>,
+    rungs: Vec<Rung<'a>>,
+    /// Its place at the rung at which it went out, from 1, and how many were compared.
+    place: Option<(usize, usize)>,
+}
+
+/// What was decided at a rung.
+#[derive(Serialize)]
+struct Rung<'a> {
+    goes_on: bool,
+    #[serde(flatten)]
+    decision: &'a RungDecision,
+}
+
+pub(super) fn explain(args: &ExplainArgs, results: &Results) -> Result<Exit, Stop> {
+    let opened = open(results, args.sweep.as_deref())?;
+    let study = &opened.study;
+    let id = TrialId(args.trial);
+    let Some(record) = study.trial(id) else {
+        let total = study.trials.len();
+        return Err(Stop::usage(format!("{} has no trial {id}; it has {total}", plain(&study.sweep))));
+    };
+    let explanation = explanation(study, record);
+    match args.format {
+        ListingFormat::Json => print_json(&explanation)?,
+        ListingFormat::Table => print(&describe(&explanation))?,
+    }
+    Ok(Exit::Complete)
+}
+
+fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a> {
+    let rung = |decided: &'a crate::study::Decided| Rung {
+        goes_on: decided.verdict == Verdict::On,
+        decision: &decided.decision,
+    };
+    Explanation {
+        sweep: &study.sweep,
+        trial: record.trial.id,
+        params: &record.trial.params,
+        repeat: record.trial.repeat,
+        state: record.state,
+        origin: record.trial.origin.as_ref(),
+        generation: study.generation_of(record.trial.id),
+        rungs: record.rungs.iter().map(rung).collect(),
+        place: halving::place(study, record.trial.id),
+    }
+}
+
+/// The explanation as lines.
+fn describe(explanation: &Explanation<'_>) -> String {
+    let Explanation { trial, params, state, origin, generation, rungs, place, .. } = explanation;
+    let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
+    lines.push(format!("source      {}", source(*origin)));
+    if let Some(origin) = origin {
+        let members: Vec<String> = generation.iter().map(ToString::to_string).collect();
+        lines.push(format!("generation  {}: trials {}", origin.generation + 1, members.join(", ")));
+    }
+    for Rung { goes_on, decision } in rungs {
+        let verdict = if *goes_on { "goes on" } else { "halted" };
+        let better: Vec<String> = decision.beaten_by.iter().map(ToString::to_string).collect();
+        let better =
+            if better.is_empty() { String::new() } else { format!(" (better: {})", better.join(", ")) };
+        lines.push(format!("rung {}      {verdict} {}{better}", decision.rung + 1, at_rung(decision)));
+    }
+    if let Some((place, of)) = place {
+        lines.push(format!("place       {place} of {of}, with all that were compared at that rung"));
+    }
+    lines.iter().map(|line| plain(line) + "\n").collect()
+}
+
+/// Where the values of a configuration come from.
+fn source(origin: Option<&Origin>) -> String {
+    match origin.map(|origin| &origin.source) {
+        None => "the spec: its grids crossed, its ranges drawn for each cell".to_owned(),
+        Some(ConfigurationSource::Grid) => "a cell of the spec's grids".to_owned(),
+        Some(ConfigurationSource::Enqueued) => "[[search.enqueue]] of the spec".to_owned(),
+        Some(ConfigurationSource::Random { draw }) => format!("draw {} at random", draw + 1),
+        Some(ConfigurationSource::Sobol { draw }) => {
+            format!("point {} of a scrambled Sobol sequence", draw + 1)
+        }
+        Some(ConfigurationSource::Tpe { draw, generations, good, others }) => {
+            let basis = match generations {
+                0 => "other sweeps".to_owned(),
+                1 => "generation 1".to_owned(),
+                last => format!("generations 1 to {last}"),
+            };
+            format!(
+                "proposal {} of a tree-structured Parzen estimator, from the results of {basis}: {good} good \
+                 configurations and {others} others",
+                draw + 1
+            )
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What other sweeps of the results folder have found, for a search that learns from them.
+
+use super::{
+    exit::Stop,
+    open::{OpenedSweep, open, read_plan},
+    terminal::eprint_lossy,
+};
+use crate::{
+    data::Dataset, display::plain, fingerprint::DataDigests, plan::Plan, results::Results, search::Finding,
+    settings, spec::Spec, study::TrialRecord, trial::State,
+};
+
+/// Fills in what the sweeps of `history` have found. What this sweep has found there before, when it began, holds.
+///
+/// # Errors
+/// When there is no such sweep, when it is this one, or when its data are others.
+pub(super) fn look_up(
+    spec: &mut Spec,
+    dataset: &Dataset,
+    results: &Results,
+    is_fresh: bool,
+) -> Result<(), Stop> {
+    if spec.search.history.is_empty() {
+        return Ok(());
+    }
+    let folder = results.sweep(&spec.name);
+    let before = if is_fresh { None } else { read_plan(&folder)? };
+    if let Some(growth) = before.and_then(|plan| plan.search?.growth) {
+        spec.search.findings = growth.history;
+        return Ok(());
+    }
+    let digests = DataDigests::of(dataset);
+    for name in spec.search.history.clone() {
+        if name == spec.name {
+            return Err(Stop::usage(format!("`history` names {}, which is this very sweep", plain(&name))));
+        }
+        let OpenedSweep { study, folder, .. } = open(results, Some(&name))?;
+        let plan = read_plan(&folder)?;
+        if plan.as_ref().and_then(|plan: &Plan| plan.fingerprints.data.as_ref()) != Some(&digests) {
+            return Err(Stop::usage(format!(
+                "`history` names {}, whose documents are others; its figures say nothing here",
+                plain(&name)
+            )));
+        }
+        let found: Vec<Finding> =
+            study.trials.iter().filter_map(|record| finding(spec, &name, record)).collect();
+        if found.is_empty() {
+            eprint_lossy(&format!(
+                "warning: no complete trial of {} lies in this search space; it tells nothing\n",
+                plain(&name)
+            ));
+        }
+        spec.search.findings.extend(found);
+    }
+    Ok(())
+}
+
+/// What a trial says about this space; `None` unless it is complete and every value of it is known.
+fn finding(spec: &Spec, sweep: &str, record: &TrialRecord) -> Option<Finding> {
+    let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
+    let value = |swept: &crate::spec::SweptSetting| {
+        // A checkpoint is called as the spec calls it.
+        let written = record.trial.params.0.iter().find(|(name, _)| *name == swept.name);
+        let value = match written {
+            Some((_, value)) => value.clone(),
+            None => settings::key(&swept.name)?.get(&record.trial.settings),
+        };
+        Some((swept.name.clone(), value))
+    };
+    let values: Option<Vec<_>> = spec.space.iter().map(value).collect();
+    let (loss, f1) = (outcome.validation.loss, outcome.validation.f1);
+    Some(Finding { sweep: sweep.to_owned(), values: values?, loss, f1 })
+}
