@@ -80,6 +80,8 @@ fn no_command_writes_what_a_terminal_obeys_or_nobody_sees() {
         &["leaderboard", "--format", "markdown"],
         &["status"],
         &["status", "--format", "json"],
+        &["explain", "1"],
+        &["explain", "1", "--format", "json"],
         &["list"],
         &["list", "--format", "json"],
         &["report"],
@@ -188,7 +190,7 @@ fn safe_csv_without_csv_is_refused() {
 
 /// Files that write to standard output or standard error, or use them otherwise. What they write of texts from outside comes
 /// from `display`.
-const WRITERS: [&str; 16] = [
+const WRITERS: [&str; 17] = [
     "cache.rs",
     "cli/listing.rs",
     "cli/predict.rs",

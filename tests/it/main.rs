@@ -35,6 +35,7 @@ mod prefixes;
 mod readme;
 mod resuming;
 mod reuse;
+mod search;
 mod sharing;
 mod training;
 mod unfit;

@@ -386,7 +386,14 @@ fn study(classes: usize) -> Study {
         ..made_up_plan("a", 0)
     };
     let params = Params(vec![("dropout".to_owned(), Value::Float(0.1))]);
-    plan.trials.push(Trial { id: TrialId(1), params, repeat: 0, seed: 1, settings: Settings::default() });
+    plan.trials.push(Trial {
+        id: TrialId(1),
+        params,
+        repeat: 0,
+        seed: 1,
+        settings: Settings::default(),
+        origin: None,
+    });
     let scores = Scores::new(Confusion::new(classes), 0.5, plan.target());
     let outcome = Outcome {
         best_epoch: 1.0,

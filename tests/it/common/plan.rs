@@ -28,7 +28,14 @@ pub(crate) fn data(source: Source) -> DataSpec {
 }
 
 pub(crate) fn trial(id: u32, settings: Settings) -> Trial {
-    Trial { id: TrialId(id), params: Params::default(), repeat: 0, seed: u64::from(id), settings }
+    Trial {
+        id: TrialId(id),
+        params: Params::default(),
+        repeat: 0,
+        seed: u64::from(id),
+        settings,
+        origin: None,
+    }
 }
 
 /// A plan of trials that are alike, over data that is not there.
@@ -43,6 +50,7 @@ pub(crate) fn plan(sweep: &str, trials: u32) -> Plan {
         notes: Vec::new(),
         swept: Vec::new(),
         scales: BTreeMap::new(),
+        search: None,
         data: data(Source::Single { path: PathBuf::from("/nowhere.csv"), split: Shares::default() }),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),

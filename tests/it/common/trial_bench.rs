@@ -181,6 +181,7 @@ impl TrialBench {
         let ending = catch_unwind(AssertUnwindSafe(|| self.run_in(folder, settings, &mut observe)));
         let outcome = match ending.map(Result::unwrap) {
             Ok(Ending::Complete(outcome)) => Some(*outcome),
+            Ok(Ending::Paused(_)) => panic!("paused without being told"),
             Ok(Ending::Stopped) => {
                 assert!(matches!(disturbance, Some(Disturbance::Stop(_))), "stopped without being asked");
                 None
@@ -199,6 +200,6 @@ impl TrialBench {
 pub(crate) fn complete(ending: Result<Ending, TrainError>) -> Outcome {
     match ending.unwrap() {
         Ending::Complete(outcome) => *outcome,
-        Ending::Stopped => panic!("stopped without being asked"),
+        Ending::Stopped | Ending::Paused(_) => panic!("stopped without being asked"),
     }
 }

@@ -1,6 +1,9 @@
 //! Plans that grow while their sweep runs.
 
-use sweep::{sampler::Sampler, trial::Trial};
+use sweep::{
+    sampler::{Proposal, Sampler},
+    trial::Trial,
+};
 
 use super::*;
 
@@ -8,13 +11,14 @@ use super::*;
 struct Growing;
 
 impl Sampler for Growing {
-    fn ask(&mut self, study: &Study) -> Vec<Trial> {
-        match &study.trials[..] {
+    fn ask(&mut self, study: &Study) -> Proposal {
+        let trials = match &study.trials[..] {
             [first] if matches!(first.state, State::Complete | State::Failed) => {
                 vec![Trial { id: TWO, seed: first.trial.seed + 1, ..first.trial.clone() }]
             }
             _ => Vec::new(),
-        }
+        };
+        Proposal { trials, ended: None }
     }
 }
 
