@@ -182,7 +182,14 @@ fn jobs(count: u32, model: &str, pooling: Pooling) -> Vec<Job> {
         Job {
             sweep: "bench".to_owned(),
             // One seed: the encoder of `builtin:mini` depends on it.
-            trial: Trial { id: TrialId(id), params: Params::default(), repeat: 0, seed: 7, settings },
+            trial: Trial {
+                id: TrialId(id),
+                params: Params::default(),
+                repeat: 0,
+                seed: 7,
+                settings,
+                origin: None,
+            },
             data: DataSpec {
                 source: Source::Reviews { split: Shares::default() },
                 text: "text".to_owned(),

@@ -150,6 +150,7 @@ fn orchestrate(root: &Path, trials: u32) {
         folder: folder.clone(),
         plan,
         again: Vec::new(),
+        continued: Vec::new(),
         devices: (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect(),
         workers: Workers {
             program: Program::at(fake_worker(root)),

@@ -167,6 +167,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         retries: Retries::default(),
         arithmetic: String::new(),
         notes: Vec::new(),
+        grows: false,
         fuse: Fuse::Off,
         has_cache: true,
         packing: Packing::default(),

@@ -69,7 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         batch_size: batch,
         ..Settings::default()
     };
-    let trial = Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 1, settings };
+    let trial =
+        Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 1, settings, origin: None };
     let job = Job {
         sweep: "bench".to_owned(),
         trial,

@@ -121,7 +121,14 @@ fn job(id: u32, model: &str, source: Source) -> Job {
     };
     Job {
         sweep: "bench".to_owned(),
-        trial: Trial { id: TrialId(id), params: Params::default(), repeat: 0, seed: u64::from(id), settings },
+        trial: Trial {
+            id: TrialId(id),
+            params: Params::default(),
+            repeat: 0,
+            seed: u64::from(id),
+            settings,
+            origin: None,
+        },
         data: DataSpec {
             source,
             text: if is_built_in { "text" } else { "text_a" }.to_owned(),

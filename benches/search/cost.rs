@@ -6,7 +6,11 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
-use sweep::tpe::{self, Dimension, Observation, Outcome};
+use sweep::{
+    plan::{self, Known},
+    spec::{self, SpecText},
+    tpe::{self, Dimension, Observation, Outcome},
+};
 
 /// Lengths of the history.
 const TRIALS: [usize; 3] = [100, 500, 2_000];
@@ -32,6 +36,47 @@ pub(crate) fn print() {
         let cells = TRIALS.map(|trials| format!("{:.2}", milliseconds(&space, trials)));
         println!("| {name} | {} |", cells.join(" | "));
     }
+}
+
+/// Prints what planning a sweep of many trials takes, one generation after another, from made-up results.
+pub(crate) fn print_growth() {
+    println!("\nPlanning {GROWN} trials of four settings, generations of 8: milliseconds a trial\n");
+    println!("| sampler | all | the last 200 |\n| --- | --: | --: |");
+    for sampler in ["sobol", "tpe"] {
+        let (all, last) = growth(sampler);
+        println!("| {sampler} | {all:.2} | {last:.2} |");
+    }
+}
+
+const GROWN: usize = 2_000;
+
+fn growth(sampler: &str) -> (f64, f64) {
+    let text = format!(
+        "name = \"growth\"\n[data]\npath = \"builtin:reviews\"\n[search]\ntrials = {GROWN}\nsampler = \"{sampler}\"\n\
+         [search.space]\nlearning_rate = {{ log_uniform = [1e-6, 1e-3] }}\ndropout = {{ uniform = [0.0, 0.5] }}\n\
+         weight_decay = {{ log_uniform = [1e-4, 1.0] }}\npooling = {{ grid = [\"cls\", \"mean\"] }}\n"
+    );
+    let here = std::path::Path::new(".");
+    let spec =
+        spec::parse(&SpecText { name: "growth", text: &text, overrides: &[], base: here, working: here });
+    let spec = spec.unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut known: Vec<Known> = Vec::new();
+    let (mut all, mut last) = (0.0, 0.0);
+    while known.len() < GROWN {
+        let start = Instant::now();
+        let trials = plan::grown(&spec, &known, 8, u32::try_from(known.len()).unwrap() + 1);
+        let time = start.elapsed().as_secs_f64() * 1e3;
+        all += time;
+        if known.len() >= GROWN - 200 {
+            last += time;
+        }
+        known.extend(trials.into_iter().map(|trial| Known {
+            params: trial.params,
+            outcome: Outcome::Complete { score: f64::from(random.next_u32()) },
+        }));
+    }
+    (all / 2_000.0, last / 200.0)
 }
 
 fn milliseconds(space: &[Dimension], trials: usize) -> f64 {

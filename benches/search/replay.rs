@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// A trial of a search that is over.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ended {
     /// Which one of the table.
     pub(crate) trial: usize,

@@ -33,7 +33,13 @@ impl Display for Sample {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts are small")]
 pub(crate) fn count(n: usize) -> f64 {
     n as f64
+}
+
+/// The median of some numbers.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { 0.5 * (values[middle - 1] + values[middle]) }
 }

@@ -6,7 +6,7 @@ use rand_chacha::{
 };
 use serde::Deserialize;
 
-use crate::statistics::count;
+use crate::statistics::{count, median};
 
 /// The tables as they are written.
 const TABLES: [&str; 2] =
@@ -58,6 +58,7 @@ struct WrittenTrial {
     val_f1: Vec<f64>,
     val_loss: Vec<Option<f64>>,
     test_f1: f64,
+    seconds_per_epoch: f64,
 }
 
 pub(crate) struct Table {
@@ -81,6 +82,8 @@ pub(crate) struct RealTrial {
     pub(crate) best_val_f1: f64,
     /// And their test F1.
     pub(crate) test_f1: f64,
+    /// How long an epoch takes: the median over the trials of this chunk length, over the mean of all trials.
+    pub(crate) cost: f64,
 }
 
 impl Table {
@@ -91,7 +94,9 @@ impl Table {
     fn read(text: &str) -> Self {
         let written: Written = serde_json::from_str(text).unwrap();
         let space = written.space;
-        let trials = written.trials.iter().map(|trial| RealTrial::new(&space, trial)).collect();
+        let costs = costs(&written.trials);
+        let real = |(trial, cost): (&WrittenTrial, f64)| RealTrial::new(&space, trial, cost);
+        let trials = written.trials.iter().zip(costs).map(real).collect();
         Self { name: written.name, epochs: written.epochs, space, trials }
     }
 
@@ -102,7 +107,7 @@ impl Table {
 }
 
 impl RealTrial {
-    fn new(space: &Space, trial: &WrittenTrial) -> Self {
+    fn new(space: &Space, trial: &WrittenTrial, cost: f64) -> Self {
         let mut val_loss: Vec<f64> =
             trial.val_loss.iter().map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
         let (epochs, best) = end(&val_loss);
@@ -114,8 +119,20 @@ impl RealTrial {
             val_loss,
             epochs,
             test_f1: trial.test_f1,
+            cost,
         }
     }
+}
+
+/// By trial: [`RealTrial::cost`].
+fn costs(trials: &[WrittenTrial]) -> Vec<f64> {
+    let median = |trial: &WrittenTrial| {
+        let alike = trials.iter().filter(|other| other.params[3] == trial.params[3]);
+        median(alike.map(|other| other.seconds_per_epoch).collect())
+    };
+    let costs: Vec<f64> = trials.iter().map(median).collect();
+    let mean = costs.iter().sum::<f64>() / count(costs.len());
+    costs.iter().map(|cost| cost / mean).collect()
 }
 
 /// The number of epochs after which a trial of these losses ends by itself, and the index of its best epoch.
