@@ -8,6 +8,7 @@ use crate::{
     plan::size,
     policy::TrialsPerGpu,
     scheduler::Packing,
+    settings::Settings,
     system::{
         device::{Device, GpuBackend},
         gpus::{
@@ -24,8 +25,10 @@ use crate::{
 const WORKER_BYTES: u64 = 1_000_000_000;
 /// Bytes of GPU memory for each parameter of a model: value, gradient, and the two moments of the optimizer.
 const PARAMETER_BYTES: u64 = 4 * 4;
-/// Estimated bytes that a trial takes beside others that are trained with it, without its model: the activations of a step.
-const FUSED_TRIAL_BYTES: u64 = 500_000_000;
+/// Tokens of one pass on a GPU at most.
+const TOKENS_MAX: u64 = 16_384;
+/// Width of an attention head, as in all the usual encoders.
+const HEAD_WIDTH: f64 = 64.0;
 /// Bytes of each of its parameters. Beside [`PARAMETER_BYTES`], an updated value and two moments while a step is made, and
 /// the best value so far.
 const FUSED_PARAMETER_BYTES: u64 = 8 * 4;
@@ -151,10 +154,38 @@ pub(super) fn packing(machine: &Machine, devices: &[Device]) -> Packing {
     Packing { room: devices.iter().filter_map(free).collect(), slots_max, ..Packing::default() }
 }
 
+/// Estimated bytes of what the backward pass of a step needs of the forward pass, where `settings` train an encoder of so
+/// many layers and parameters.
+///
+/// Of each token and layer, 68 numbers of four bytes for each unit of width, and 10 for each head and token of its chunk:
+/// twice what Korthikanti et al. 2022 (arXiv 2205.05198, section 4.1) count at 16 bits. Kernels that keep less make it an
+/// upper bound. The width is that of an encoder all of whose parameters are in its layers, which is too large too.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "an estimate"
+)]
+pub(super) fn activations(settings: &Settings, layers: usize, parameters: u64) -> u64 {
+    let examples = settings.batch_size.div_ceil(settings.gradient_accumulation.max(1));
+    let tokens = ((examples * settings.chunk_length) as u64).min(TOKENS_MAX) as f64;
+    let layers = layers.max(1) as f64;
+    let width = (parameters as f64 / (12.0 * layers)).sqrt();
+    let heads = (width / HEAD_WIDTH).ceil();
+    let per_token = 68.0 * width + 10.0 * heads * settings.chunk_length as f64;
+    (tokens * layers * per_token) as u64
+}
+
 /// How many trials fit together into nine tenths of the memory of each GPU that is free now, by estimates. GPUs whose driver
 /// does not tell are not named.
-pub(super) fn fused_max(machine: &Machine, devices: &[Device], need: Need) -> BTreeMap<Device, usize> {
-    let trial = FUSED_TRIAL_BYTES + need.parameters.saturating_mul(FUSED_PARAMETER_BYTES);
+pub(super) fn fused_max(
+    machine: &Machine,
+    devices: &[Device],
+    need: Need,
+    activations: u64,
+) -> BTreeMap<Device, usize> {
+    let parameters = need.parameters.saturating_mul(FUSED_PARAMETER_BYTES);
+    let trial = activations.saturating_add(parameters).max(1);
     let fitting = |device: &Device| {
         let free = machine.nvidia(*device)?.memory_free_bytes? / 10 * 9 / need.workers.max(1) as u64;
         let fitting = free.saturating_sub(WORKER_BYTES / 2) / trial;
@@ -247,9 +278,21 @@ mod tests {
         let gpu = Gpu { memory_free_bytes: Some(20_000_000_000), ..filled(Vec::new()) };
         let machine = Machine { gpus: vec![gpu, Gpu::default()], ..Machine::default() };
         let devices = [0, 1].map(|index| Device::gpu(GpuBackend::Cuda, index));
-        let of = |workers| fused_max(&machine, &devices, Need { parameters: 24_000_000, workers });
+        let of =
+            |workers| fused_max(&machine, &devices, Need { parameters: 24_000_000, workers }, 500_000_000);
         // (18 − 0.5) / (0.5 + 0.768), and with half of the memory for each worker.
         assert_eq!((of(1), of(2)), (BTreeMap::from([(devices[0], 13)]), BTreeMap::from([(devices[0], 6)])));
+    }
+
+    #[test]
+    fn activations_grow_with_tokens_and_not_beyond_a_pass() {
+        let of = |batch_size, chunk_length| {
+            let settings = Settings { chunk_length, batch_size, ..Settings::default() };
+            activations(&settings, 12, 102_000_000)
+        };
+        // BERT-base: 32 x 128 tokens, 12 layers, some 74,000 bytes of each.
+        assert!((3_500_000_000..3_800_000_000).contains(&of(32, 128)), "{}", of(32, 128));
+        assert_eq!(of(32, 512), of(64, 512), "a pass has 16,384 tokens at most");
     }
 
     #[test]

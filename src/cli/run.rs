@@ -16,7 +16,7 @@ use super::{
     checkpoints::RunCheckpoints,
     dry_run::DryRun,
     exit::{Exit, Stop},
-    history,
+    gpus, history,
     observing::ProgressObserver,
     open::{Replayed, replay},
     prepare, reopening, show,
@@ -35,7 +35,7 @@ use crate::{
     report,
     results::{Lock, Results, ResultsError, SweepFolder},
     sampler::{FixedPlan, Growing, Sampler},
-    settings::Freeze,
+    settings::{Freeze, Settings},
     spec,
     spec::{Reading, Spec},
     study::Study,
@@ -94,10 +94,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     plan.policy.trials_per_gpu = args.trials_per_gpu.unwrap_or(plan.policy.trials_per_gpu);
     let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
-    let has_learning_encoder = plan.trials.iter().any(|trial| trial.settings.freeze != Freeze::Encoder);
+    let activations = activations(&plan, &reading.checkpoints);
     let slots = slots::choose(
         &args.devices,
-        Load { trials: plan.trials.len(), parameters, has_learning_encoder },
+        Load { trials: plan.trials.len(), parameters, activations },
         plan.policy.trials_per_gpu,
     )?;
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
@@ -117,6 +117,17 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     // The documents are not needed any more, and may be many millions.
     let Reading { spec, checkpoints: facts, .. } = reading;
     PlannedRun { args, folder, checkpoints, spec, facts, slots }.start(plan)
+}
+
+/// Estimated bytes of the activations of a step, at most, of those trials of `plan` that train more than the classifier;
+/// `None` if there is none.
+fn activations(plan: &Plan, facts: &BTreeMap<Checkpoint, CheckpointFacts>) -> Option<u64> {
+    let learning = plan.trials.iter().map(|trial| &trial.settings).filter(|it| it.freeze != Freeze::Encoder);
+    let of = |settings: &Settings| {
+        let facts = facts.get(&settings.checkpoint);
+        facts.map_or(0, |facts| gpus::activations(settings, facts.layers, facts.parameters))
+    };
+    learning.map(of).max()
 }
 
 /// A run whose spec is checked.

@@ -40,8 +40,8 @@ pub(super) struct Load {
     pub(super) trials: usize,
     /// Number of parameters of its largest model; 0 if unknown.
     pub(super) parameters: u64,
-    /// Whether some trial trains more than the classifier.
-    pub(super) has_learning_encoder: bool,
+    /// Estimated bytes of the activations of a step, if some trial trains more than the classifier.
+    pub(super) activations: Option<u64>,
 }
 
 /// The slots that `choice` names. With `auto` on a CPU, their number depends on the load.
@@ -64,7 +64,7 @@ pub(super) fn choose(choice: &str, load: Load, per_gpu: TrialsPerGpu) -> Result<
             "one trial on each GPU, since its driver does not tell how much memory is free".to_owned()
         });
         // Classifiers are small.
-        let fused_max = load.has_learning_encoder.then(|| gpus::fused_max(&machine, &devices, need));
+        let fused_max = load.activations.map(|bytes| gpus::fused_max(&machine, &devices, need, bytes));
         let packing = Packing { fused_max: fused_max.unwrap_or_default(), ..packing };
         return Ok(ChosenSlots { devices: repeated(&devices, count), why, note: None, visible, packing });
     }
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{samples, system::device::GpuBackend};
 
-    const SMALL: Load = Load { trials: 12, parameters: 1_000_000, has_learning_encoder: true };
+    const SMALL: Load = Load { trials: 12, parameters: 1_000_000, activations: Some(0) };
 
     #[test]
     fn devices_are_named_with_their_threads_before_the_reason() {
