@@ -222,7 +222,7 @@ pub struct Evaluation {
     pub learning_rate: f64,
     /// On the validation set.
     pub validation: Scores,
-    /// Whether this is the best evaluation so far by the monitored figure.
+    /// Whether this is the best evaluation so far, by the figure whose best epoch is kept.
     pub best: bool,
     /// Wall-clock seconds of training and evaluation so far, over all attempts, including those of the
     /// trial whose final checkpoint it started from. While trials are trained together, each of them counts its

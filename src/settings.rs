@@ -12,7 +12,8 @@ mod prefix;
 mod value;
 
 pub use choices::{
-    Aggregate, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule, TrainOn,
+    Aggregate, BestEpoch, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule,
+    TrainOn,
 };
 pub use fields::{Freeze, Settings};
 pub use key::{Section, SettingKey, ValueError, ValueKind};
@@ -20,6 +21,7 @@ pub use keys::{KEYS, key};
 pub use prefix::ENDS;
 pub use value::Value;
 
-/// Settings that seeds and draws do not depend on: how long a training lasts, and how exactly it computes.
+/// Settings that seeds and draws do not depend on: how long a training lasts, which of its epochs is kept, and how exactly
+/// it computes.
 /// Trials that differ in these settings alone have the same seed, so that chance does not favour one.
-pub const UNSEEDED: [&str; 3] = ["epochs", "patience", "matmul_precision"];
+pub const UNSEEDED: [&str; 4] = ["epochs", "patience", "best_epoch", "matmul_precision"];

@@ -237,7 +237,7 @@ impl LeaderboardRow {
     }
 }
 
-/// The latest evaluation that was the best by the monitored figure when it was made.
+/// The latest evaluation that was the best one when it was made.
 pub(crate) fn best_evaluation(evaluations: &[Evaluation]) -> Option<&Evaluation> {
     evaluations.iter().rev().find(|each| each.best)
 }

@@ -127,3 +127,26 @@ choice! {
         ValF1 = "val_f1",
     }
 }
+choice! {
+    /// The validation figure whose best epoch is kept.
+    BestEpoch {
+        /// The one that early stopping follows.
+        Monitor = "monitor",
+        /// The loss.
+        ValLoss = "val_loss",
+        /// F1.
+        ValF1 = "val_f1",
+    }
+}
+
+impl BestEpoch {
+    /// The figure, where early stopping follows `monitor`.
+    #[must_use]
+    pub const fn figure(self, monitor: Monitor) -> Monitor {
+        match self {
+            Self::Monitor => monitor,
+            Self::ValLoss => Monitor::ValLoss,
+            Self::ValF1 => Monitor::ValF1,
+        }
+    }
+}

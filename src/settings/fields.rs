@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::choices::{
-    Aggregate, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule, TrainOn,
+    Aggregate, BestEpoch, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule,
+    TrainOn,
 };
 use crate::checkpoint::Checkpoint;
 
@@ -50,8 +51,16 @@ pub struct Settings {
     pub eval_every: usize,
     pub matmul_precision: MatmulPrecision,
     pub monitor: Monitor,
+    #[serde(skip_serializing_if = "is_monitor")]
+    pub best_epoch: BestEpoch,
     pub patience: usize,
     pub min_delta: f64,
+}
+
+/// Plans and jobs of versions without this setting stay as they are.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_monitor(best_epoch: &BestEpoch) -> bool {
+    *best_epoch == BestEpoch::Monitor
 }
 
 impl Default for Settings {
@@ -84,6 +93,7 @@ impl Default for Settings {
             eval_every: 0,
             matmul_precision: MatmulPrecision::F32,
             monitor: Monitor::ValLoss,
+            best_epoch: BestEpoch::Monitor,
             patience: 2,
             min_delta: 0.0,
         }

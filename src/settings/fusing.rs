@@ -4,7 +4,7 @@ use super::{fields::Settings, keys::KEYS};
 
 /// The settings in which trials that are trained together may differ: numbers and choices that each of them uses for
 /// itself, and that change neither a shape nor which steps there are.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "dropout",
     "learning_rate",
     "head_learning_rate",
@@ -16,6 +16,7 @@ const OWN: [&str; 13] = [
     "schedule",
     "gradient_clip",
     "monitor",
+    "best_epoch",
     "patience",
     "min_delta",
 ];

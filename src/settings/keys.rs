@@ -2,7 +2,8 @@
 
 use super::{
     choices::{
-        Aggregate, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule, TrainOn,
+        Aggregate, BestEpoch, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule,
+        TrainOn,
     },
     fields::Freeze,
     key::{Section, SettingKey, ValueKind},
@@ -133,7 +134,8 @@ pub static KEYS: &[SettingKey] = &[
         MatmulPrecision,
         "factors of the encoder's matrix products: as they are, or rounded to tf32 (NVIDIA GPUs) or bf16 (sums stay f32)"
     ),
-    key!(EarlyStopping, monitor, Monitor, "the validation figure that decides"),
+    key!(EarlyStopping, monitor, Monitor, "the validation figure that decides when a trial stops"),
+    key!(EarlyStopping, best_epoch, BestEpoch, "the validation figure whose best epoch is kept"),
     key!(EarlyStopping, patience, size 1..=1_000_000, "evaluations without improvement before a trial stops"),
     key!(EarlyStopping, min_delta, float 0.0 true f64::INFINITY, false, "the least improvement that counts"),
 ];

@@ -7,11 +7,12 @@ use crate::{
     settings::{Monitor, Settings},
 };
 
-/// Follows the monitored figure of a trial.
+/// Follows the monitored figure of a trial, and the figure whose best epoch is kept.
 //
 // As Keras' `EarlyStopping` and the `EarlyStoppingCallback` of `transformers`: an evaluation improves when its figure is
 // better than the best one by more than `min_delta`, and training stops after `patience` evaluations in a row that do
-// not. The best evaluation, whose parameters are kept, is the last one that improved.
+// not. The best evaluation, whose parameters are kept, is the last one that improved, unless `best_epoch` names another
+// figure: then it is the first with the best value of that one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EarlyStopping {
     monitor: Monitor,
@@ -19,6 +20,8 @@ pub(crate) struct EarlyStopping {
     min_delta: f64,
     best: Option<f64>,
     without_improvement: usize,
+    /// The figure whose best epoch is kept, if it is another one, and its best value.
+    kept: Option<(Monitor, Option<f64>)>,
 }
 
 /// The evaluations that an [`EarlyStopping`] has judged, as far as a resumed trial needs them.
@@ -28,6 +31,9 @@ pub(crate) struct Standing {
     /// express.
     best: Option<u64>,
     without_improvement: usize,
+    /// The bits of the best value of the figure whose best epoch is kept, if it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept: Option<u64>,
 }
 
 /// The judgement of an evaluation.
@@ -47,39 +53,56 @@ impl EarlyStopping {
             min_delta: settings.min_delta,
             best: None,
             without_improvement: 0,
+            kept: Some(settings.best_epoch.figure(settings.monitor))
+                .filter(|figure| *figure != settings.monitor)
+                .map(|figure| (figure, None)),
         }
     }
 
     /// The state that a resumed trial needs.
     pub(crate) fn standing(&self) -> Standing {
-        Standing { best: self.best.map(f64::to_bits), without_improvement: self.without_improvement }
+        Standing {
+            best: self.best.map(f64::to_bits),
+            without_improvement: self.without_improvement,
+            kept: self.kept.and_then(|(_, best)| best).map(f64::to_bits),
+        }
     }
 
     /// Replaces the state by `standing`.
     pub(crate) fn resume(&mut self, standing: Standing) {
         self.best = standing.best.map(f64::from_bits);
         self.without_improvement = standing.without_improvement;
+        if let Some((_, best)) = &mut self.kept {
+            *best = standing.kept.map(f64::from_bits);
+        }
     }
 
     /// Judges the next evaluation. A figure that is not finite never improves. But the first evaluation always counts as
     /// the best so far, so that every trial has best parameters.
     pub(crate) fn judge(&mut self, validation: &Scores) -> Judgement {
-        // The loss with its sign turned, so that a higher figure is better for both.
-        let figure = match self.monitor {
-            Monitor::ValLoss => -validation.loss,
-            Monitor::ValF1 => validation.f1,
-        };
-        let improved = match self.best {
-            None => true,
-            Some(best) => figure.is_finite() && (!best.is_finite() || figure > best + self.min_delta),
-        };
+        let figure = figure(self.monitor, validation);
+        let improved = is_better(figure, self.best, self.min_delta);
         if improved {
             self.best = Some(figure);
             self.without_improvement = 0;
         } else {
             self.without_improvement += 1;
         }
-        Judgement { best: improved, stop: self.is_exhausted() }
+        let best = self.keep(validation).unwrap_or(improved);
+        Judgement { best, stop: self.is_exhausted() }
+    }
+
+    /// Whether the evaluation is the best by the figure whose best epoch is kept, if that is another one than the monitored
+    /// figure.
+    fn keep(&mut self, validation: &Scores) -> Option<bool> {
+        let (monitor, best) = self.kept.as_mut()?;
+        let figure = figure(*monitor, validation);
+        // A trial has failed if its loss is not finite, whatever its F1.
+        let improved = is_better(figure, *best, 0.0) && (best.is_none() || validation.loss.is_finite());
+        if improved {
+            *best = Some(figure);
+        }
+        Some(improved)
     }
 
     /// Whether patience has run out.
@@ -88,10 +111,26 @@ impl EarlyStopping {
     }
 }
 
+/// The figure, turned so that a higher one is better: the loss with its sign turned.
+fn figure(monitor: Monitor, validation: &Scores) -> f64 {
+    match monitor {
+        Monitor::ValLoss => -validation.loss,
+        Monitor::ValF1 => validation.f1,
+    }
+}
+
+/// Whether a figure is better than the best one so far by more than `min_delta`.
+fn is_better(figure: f64, best: Option<f64>, min_delta: f64) -> bool {
+    best.is_none_or(|best| figure.is_finite() && (!best.is_finite() || figure > best + min_delta))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Confusion, Target};
+    use crate::{
+        metrics::{Confusion, Target},
+        settings::BestEpoch,
+    };
 
     fn judge_losses(patience: usize, min_delta: f64, losses: &[f64]) -> Vec<(bool, bool)> {
         let settings = Settings { patience, min_delta, ..Settings::default() };
@@ -134,6 +173,39 @@ mod tests {
             for &loss in &losses[split..] {
                 assert_eq!(through.judge(&scores(loss)), after.judge(&scores(loss)));
             }
+        }
+    }
+
+    /// The scores of a split of which so many documents of a hundred are classified rightly.
+    fn scores(right: u64, loss: f64) -> Scores {
+        let confusion =
+            Confusion::try_from(vec![vec![right, 100 - right], vec![100 - right, right]]).unwrap();
+        Scores::new(confusion, loss, Target::Class(1))
+    }
+
+    #[test]
+    fn the_epoch_that_is_kept_may_follow_another_figure_than_the_one_that_stops() {
+        let settings = Settings { patience: 2, best_epoch: BestEpoch::ValF1, ..Settings::default() };
+        let judge = |stopping: &mut EarlyStopping, scores: &Scores| {
+            let Judgement { best, stop } = stopping.judge(scores);
+            (best, stop)
+        };
+        let evaluations = [scores(60, 0.5), scores(55, 0.4), scores(70, 0.45), scores(70, 0.44)];
+        let expected = [(true, false), (false, false), (true, false), (false, true)];
+        let mut stopping = EarlyStopping::new(&settings);
+        let judged: Vec<_> = evaluations.iter().map(|scores| judge(&mut stopping, scores)).collect();
+        assert_eq!(judged, expected);
+        for split in 0..evaluations.len() {
+            let mut before = EarlyStopping::new(&settings);
+            for scores in &evaluations[..split] {
+                judge(&mut before, scores);
+            }
+            let text = serde_json::to_string(&before.standing()).unwrap();
+            let mut after = EarlyStopping::new(&settings);
+            after.resume(serde_json::from_str(&text).unwrap());
+            let judged: Vec<_> =
+                evaluations[split..].iter().map(|scores| judge(&mut after, scores)).collect();
+            assert_eq!(judged, expected[split..]);
         }
     }
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails a test")]
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 
@@ -111,7 +111,8 @@ impl Folders {
     /// The probabilities of a trial's predictions.
     #[cfg(feature = "wgpu")]
     fn probabilities(&self, job: &Job) -> Vec<f64> {
-        let text = fs::read_to_string(Path::new(self.place(job).path()).join("predictions.csv")).unwrap();
+        let text =
+            fs::read_to_string(std::path::Path::new(self.place(job).path()).join("predictions.csv")).unwrap();
         text.lines()
             .skip(1)
             .flat_map(|line| line.split(',').skip(3).map(|cell| cell.parse().unwrap()))
