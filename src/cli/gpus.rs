@@ -25,8 +25,6 @@ use crate::{
 const WORKER_BYTES: u64 = 1_000_000_000;
 /// Bytes of GPU memory for each parameter of a model: value, gradient, and the two moments of the optimizer.
 const PARAMETER_BYTES: u64 = 4 * 4;
-/// Tokens of one pass on a GPU at most.
-const TOKENS_MAX: u64 = 16_384;
 /// Width of an attention head, as in all the usual encoders.
 const HEAD_WIDTH: f64 = 64.0;
 /// Bytes of each of its parameters. Beside [`PARAMETER_BYTES`], an updated value and two moments while a step is made, and
@@ -168,7 +166,7 @@ pub(super) fn packing(machine: &Machine, devices: &[Device]) -> Packing {
 )]
 pub(super) fn activations(settings: &Settings, layers: usize, parameters: u64) -> u64 {
     let examples = settings.batch_size.div_ceil(settings.gradient_accumulation.max(1));
-    let tokens = ((examples * settings.chunk_length) as u64).min(TOKENS_MAX) as f64;
+    let tokens = examples.saturating_mul(settings.chunk_length).min(settings.batch_tokens) as f64;
     let layers = layers.max(1) as f64;
     let width = (parameters as f64 / (12.0 * layers)).sqrt();
     let heads = (width / HEAD_WIDTH).ceil();

@@ -45,6 +45,8 @@ pub struct Settings {
     pub epochs: usize,
     pub batch_size: usize,
     pub gradient_accumulation: usize,
+    #[serde(skip_serializing_if = "is_usual")]
+    pub batch_tokens: usize,
     pub warmup_ratio: f64,
     pub schedule: Schedule,
     pub gradient_clip: f64,
@@ -57,7 +59,16 @@ pub struct Settings {
     pub min_delta: f64,
 }
 
+/// Padded tokens of a pass in versions without a setting for it.
+const BATCH_TOKENS: usize = 16_384;
+
 /// Plans and jobs of versions without this setting stay as they are.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_usual(batch_tokens: &usize) -> bool {
+    *batch_tokens == BATCH_TOKENS
+}
+
+/// Likewise.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_monitor(best_epoch: &BestEpoch) -> bool {
     *best_epoch == BestEpoch::Monitor
@@ -87,6 +98,7 @@ impl Default for Settings {
             epochs: 3,
             batch_size: 32,
             gradient_accumulation: 1,
+            batch_tokens: BATCH_TOKENS,
             warmup_ratio: 0.1,
             schedule: Schedule::Linear,
             gradient_clip: 1.0,

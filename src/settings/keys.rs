@@ -124,6 +124,7 @@ pub static KEYS: &[SettingKey] = &[
     key!(Train, epochs, size 1..=100_000, "passes over the training set at most"),
     key!(Train, batch_size, size 1..=65_536, "training examples of one step"),
     key!(Train, gradient_accumulation, size 1..=65_536, "parts in which a step's batch is computed, to save memory"),
+    key!(Train, batch_tokens, size 8..=1_000_000_000, "padded tokens of one forward and backward pass at most; a larger batch is computed in parts"),
     key!(Train, warmup_ratio, float 0.0 true 1.0, true, "share of all steps in which the learning rate rises from 0"),
     key!(Train, schedule, Schedule, "the learning rate after warm-up"),
     key!(Train, gradient_clip, float 0.0 true f64::INFINITY, false, "largest norm of the whole gradient; 0: no limit"),

@@ -208,6 +208,16 @@ fn accumulating_gradients_changes_nothing_but_the_memory() {
 }
 
 #[test]
+fn a_bound_on_the_tokens_of_a_pass_changes_nothing_but_the_memory() {
+    let mut bench = TrialBench::new();
+    let whole = Settings { dropout: 0.0, epochs: 3, ..settings() };
+    let parts = Settings { batch_tokens: 40, ..whole.clone() };
+    let (whole, parts) = (bench.run(&whole).0, bench.run(&parts).0);
+    assert_ne!(whole.validation.loss, parts.validation.loss, "sums were made in another order");
+    assert!((whole.validation.loss - parts.validation.loss).abs() < 1e-4, "{whole:?} {parts:?}");
+}
+
+#[test]
 fn chunks_can_be_examples_of_their_own() {
     let mut bench = TrialBench::new();
     let short = Settings { chunk_length: 10, chunk_stride: 2, ..settings() };

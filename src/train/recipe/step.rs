@@ -18,10 +18,6 @@ use crate::{
     },
 };
 
-/// The largest number of padded tokens in one forward and backward pass. A larger batch is cut into micro-batches, whose
-/// gradients add up to those of the same step.
-const MICRO_BATCH_TOKENS_MAX: usize = 16_384;
-
 impl<C: Compute> RunningTrial<'_, C> {
     /// Makes one optimiser step over the documents of `batch`, at the learning rate `rate`.
     pub(super) fn step(
@@ -106,7 +102,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         let documents_max = self.attempt.micro_batch.map_or(planned, |bound| planned.min(bound.max(1)));
         learner.saved.is_cut |= documents_max < planned;
         let parts = batch.chunks(documents_max);
-        parts.flat_map(|part| self.corpus.train.groups(part, MICRO_BATCH_TOKENS_MAX)).collect()
+        parts.flat_map(|part| self.corpus.train.groups(part, self.settings().batch_tokens)).collect()
     }
 }
 
