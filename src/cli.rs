@@ -24,6 +24,7 @@ mod prepare;
 mod probe;
 mod reopening;
 mod run;
+mod rungs;
 mod shell;
 mod show;
 mod slots;

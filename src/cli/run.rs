@@ -19,7 +19,7 @@ use super::{
     gpus, history,
     observing::ProgressObserver,
     open::{Replayed, replay},
-    prepare, reopening, show,
+    prepare, reopening, rungs, show,
     slots::{self, ChosenSlots, Load},
     terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
 };
@@ -102,6 +102,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     )?;
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
+    rungs::check(&plan, &reading.dataset)?;
     let folder = results.sweep(&plan.sweep);
     if !args.fresh && folder.has_lost_its_plan() {
         return Err(ResultsError::NoPlan(folder.path().to_owned()).into());

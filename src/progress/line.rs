@@ -6,7 +6,7 @@ use super::time::{duration, ended};
 use crate::{
     event::{Evaluation, Event, Outcome, Prepared, Progress, Record, RungDecision},
     leaderboard::verdict::judge,
-    search::RungFigure,
+    search::{Figures, RungFigure},
     study::Study,
     system::device::Device,
     trial::{Failure, TrialId, TrialRef},
@@ -75,6 +75,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
 pub(crate) fn at_rung(decision: &RungDecision) -> String {
     let RungDecision { epoch, by, loss, f1, beaten_by, quota, configurations, .. } = decision;
     let figure = match by {
+        _ if *loss == Figures::UNKNOWN.loss => "not evaluated before".to_owned(),
         RungFigure::ValLoss => format!("validation loss {loss:.4}"),
         RungFigure::ValF1 => format!("validation F1 {f1:.4}"),
         RungFigure::Both => format!("validation loss {loss:.4}, F1 {f1:.4}"),

@@ -11,6 +11,11 @@ pub struct Figures {
     pub f1: f64,
 }
 
+impl Figures {
+    /// Those of a trial that was not evaluated before a rung: worse than all others.
+    pub const UNKNOWN: Self = Self { loss: 1e100, f1: 0.0 };
+}
+
 /// What is known of a configuration at a rung.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Seen {

@@ -98,8 +98,7 @@ impl TrialRecord {
     pub(super) fn pause(&mut self, epoch: usize) {
         self.state = State::Paused;
         self.pauses.retain(|(other, _)| *other != epoch);
-        let figures = self.best_until(epoch);
-        self.pauses.extend(figures.map(|figures| (epoch, figures)));
+        self.pauses.push((epoch, self.best_until(epoch).unwrap_or(Figures::UNKNOWN)));
     }
 
     /// Its best figures on validation in its first `epochs` epochs; `None` before its first evaluation.
