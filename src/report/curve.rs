@@ -216,6 +216,12 @@ fn draw_losses(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord, x_ticks
     ];
     let overfit =
         overfit.map(|it| format!("overfitting: validation loss over {:.0} % above its lowest", it.bound));
+    if record.state == State::Halted {
+        entries.push((
+            LegendSymbol::Line(halted_stroke(), Marker::None),
+            "halted: others of its generation went on",
+        ));
+    }
     entries.extend(overfit.iter().map(|name| (LegendSymbol::Patch(shade), name.as_str())));
     let above = if best_epoch(record).is_some() { 44.0 } else { 28.0 };
     legend(canvas, (EDGE_LEFT, panel.area.top - above), &entries);
@@ -283,8 +289,13 @@ fn best_line(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
 fn halted_line(canvas: &mut Canvas, panel: &Panel, record: &TrialRecord) {
     let halted = record.rungs.last().filter(|_| record.state == State::Halted);
     if let Some(x) = halted.and_then(|last| panel.across(numbers::count(last.decision.epoch))) {
-        canvas.line(&[(x, panel.area.top), (x, panel.area.bottom)], Stroke::solid(SOFT, 4.0));
+        canvas.line(&[(x, panel.area.top), (x, panel.area.bottom)], halted_stroke());
     }
+}
+
+/// The bar where a trial was halted.
+fn halted_stroke() -> Stroke {
+    Stroke::solid(SOFT, 4.0)
 }
 
 /// Draws the name of the best epoch, with its figures, above the panel.

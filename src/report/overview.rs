@@ -74,7 +74,7 @@ fn notes(settings: &[Setting], study: &Study, f1: &str) -> Vec<String> {
     let said = is_said.then(|| text::TRANSLITERATED.to_owned());
     let halted = study.counts().halted;
     let left_out = (halted > 0).then(|| {
-        format!("{halted} halted trials have no test figure: they are left out of the panels of test {f1}.")
+        format!("{halted} halted trials have no test figure: they are left out of the panels of {f1}.")
     });
     left_out.into_iter().chain(related::note(settings)).chain(said).collect()
 }

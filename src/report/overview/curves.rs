@@ -63,6 +63,8 @@ enum Kind {
     Ranked,
     /// Ranked, and collapsed or diverged.
     Unfit,
+    /// Halted.
+    Halted,
     /// Failed or unfinished.
     Unranked,
 }
@@ -88,6 +90,7 @@ fn curves(study: &Study, board: &Leaderboard, ranked: &[Ranked<'_>]) -> Vec<Curv
         let (stroke, kind) = match shades.get(&row.trial) {
             Some((_, trial)) if trial.unfit && !trial.leads => (Stroke::solid(UNFIT, 1.2), Kind::Unfit),
             Some((place, trial)) => (stroke(trial, *place, ranked.len()), Kind::Ranked),
+            None if row.halted.is_some() => (Stroke::solid(GREY, 1.4), Kind::Halted),
             None => (Stroke::solid(GREY, 1.4).dashed(6.0, 5.0), Kind::Unranked),
         };
         Some(Curve { points, stroke, kind, is_diverged: row.verdict == Some(Verdict::Diverged) })
@@ -104,7 +107,7 @@ impl Curve {
         let marker = match self.kind {
             _ if points.len() > 2 => Marker::None,
             Kind::Unfit => Marker::Ring,
-            Kind::Ranked | Kind::Unranked => Marker::Disc,
+            Kind::Ranked | Kind::Halted | Kind::Unranked => Marker::Disc,
         };
         panel.curve(canvas, &points, self.stroke, marker);
         let finite = points.iter().rev().find_map(|point| panel.at(*point));
@@ -159,6 +162,7 @@ fn curves_legend(canvas: &mut Canvas, curves: &[Curve], ranked: &[Ranked<'_>], i
         }
     };
     others(Kind::Unfit, Marker::Ring, "collapsed or diverged");
+    others(Kind::Halted, Marker::Disc, "halted");
     others(Kind::Unranked, Marker::Disc, "failed or unfinished");
     if curves.iter().any(|curve| curve.is_diverged) {
         entries.push((LegendSymbol::Mark(Marker::Cross, INK), "last finite loss before divergence"));
