@@ -48,6 +48,10 @@ pub fn contradiction(study: &Study) -> Option<String> {
     let halving = halving_of(study)?;
     firsts(study).into_iter().find_map(|first| {
         let generation = Generation::of(study, first);
+        // Whoever failed once was not compared then, and may be there now.
+        if generation.0.iter().flatten().any(|record| record.failure.is_some()) {
+            return None;
+        }
         let standings = generation.standings(halving);
         generation.0.iter().enumerate().find_map(|(at, own)| {
             own.iter().find_map(|record| {
@@ -123,10 +127,12 @@ impl<'a> Generation<'a> {
         for (rung, &epoch) in halving.rungs.iter().enumerate() {
             let seen = self.0.iter().enumerate().map(|(at, own)| {
                 let is_decided = own.iter().any(|record| record.rungs.len() >= rung);
-                match before.as_ref().map(|before| before.verdicts.get(at).copied().flatten()) {
-                    Some(Some(Verdict::Out)) if !is_decided || rung == 0 => Seen::Absent,
-                    Some(None) if !is_decided => absent_or_awaited(own),
-                    _ => seen(own, rung, epoch),
+                let before = before.as_ref().filter(|_| !is_decided);
+                let before = before.and_then(|before| Some((before.seen.get(at)?, before.verdicts.get(at)?)));
+                match before {
+                    Some((Seen::Absent, _) | (_, Some(Verdict::Out))) => Seen::Absent,
+                    Some((_, None)) => absent_or_awaited(own),
+                    Some((_, Some(Verdict::On))) | None => seen(own, rung, epoch),
                 }
             });
             let seen: Vec<Seen> = seen.collect();
@@ -251,13 +257,17 @@ mod tests {
 
     /// Trains a trial until the rung, with this validation loss there.
     fn pause(study: &mut Study, id: u32, loss: f64) {
-        let device = crate::system::device::Device::Cpu { slot: 0, threads: 1 };
-        let with = Vec::new();
-        apply(study, id, Event::Started { attempt: 1, device, micro_batch: None, alone: false, with });
+        start(study, id);
         for evaluation in samples::record(1, &[0.9, loss]).evaluations {
             apply(study, id, Event::Evaluated(evaluation));
         }
         apply(study, id, Event::Paused { epoch: 2 });
+    }
+
+    fn start(study: &mut Study, id: u32) {
+        let device = crate::system::device::Device::Cpu { slot: 0, threads: 1 };
+        let with = Vec::new();
+        apply(study, id, Event::Started { attempt: 1, device, micro_batch: None, alone: false, with });
     }
 
     /// Logs what is decided, as the executor does. Returns the trials that go on, and those that are halted.
@@ -287,6 +297,33 @@ mod tests {
         assert_eq!(place(&study, TrialId(2)), None);
         assert_eq!(study.to_run(), [(TrialId(2), 1), (TrialId(3), 1)]);
         assert_eq!((study.counts().halted, study.epochs_saved()), (2, 8));
+        assert_eq!(contradiction(&study), None);
+    }
+
+    #[test]
+    fn with_many_rungs_the_best_one_comes_to_the_end() {
+        let mut plan = plan(4, 1);
+        plan.search.as_mut().unwrap().halving =
+            Some(Halving { eta: 2, rungs: vec![1, 2, 4], by: RungFigure::ValLoss });
+        let mut study = Study::new(&plan);
+        let losses = [0.1, 0.2, 0.3, 0.4];
+        for (id, loss) in (1..).zip(losses) {
+            start(&mut study, id);
+            for evaluation in samples::record(1, &[loss, loss, loss, loss]).evaluations {
+                apply(&mut study, id, Event::Evaluated(evaluation));
+            }
+            apply(&mut study, id, Event::Paused { epoch: 1 });
+        }
+        // Two of four, one of two, and the one that is left.
+        let mut gone = Vec::new();
+        for epoch in [2, 4, 6] {
+            let (on, out) = decide(&mut study);
+            gone.extend(out);
+            for id in on {
+                apply(&mut study, id, Event::Paused { epoch });
+            }
+        }
+        assert_eq!((gone, study.trials[0].rungs.len()), (vec![3, 4, 2], 3));
         assert_eq!(contradiction(&study), None);
     }
 

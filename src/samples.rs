@@ -101,6 +101,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         inherited_from: None,
         pauses: Vec::new(),
         rungs: Vec::new(),
+        continued_from: None,
     }
 }
 

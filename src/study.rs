@@ -161,7 +161,8 @@ impl Study {
                 trial.state = if *retry { State::Waiting } else { State::Failed };
                 trial.failure = Some(failure.clone());
             }
-            Event::Interrupted | Event::Continued => self.find(record)?.state = State::Waiting,
+            Event::Interrupted => self.find(record)?.state = State::Waiting,
+            Event::Continued => self.find(record)?.go_on(),
             Event::Paused { epoch } => self.find(record)?.pause(*epoch),
             Event::Promoted(decision) => self.decided(record, decision, Verdict::On)?,
             Event::Halted(decision) => self.decided(record, decision, Verdict::Out)?,
@@ -177,6 +178,10 @@ impl Study {
         for trial in &mut self.trials {
             if trial.state == State::Running || trial.pauses_nowhere(search.as_ref()) {
                 trial.state = State::Waiting;
+            }
+            // It may have gone on meanwhile, under a spec with other rungs.
+            if trial.state == State::Waiting && trial.is_out() && trial.continued_from.is_none() {
+                trial.state = State::Halted;
             }
         }
     }

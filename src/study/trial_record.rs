@@ -41,6 +41,8 @@ pub struct TrialRecord {
     pub pauses: Vec<(usize, Figures)>,
     /// What was decided about it at each rung to which it came, in order.
     pub rungs: Vec<Decided>,
+    /// The epoch after which it was halted, if the user let it go on all the same.
+    pub continued_from: Option<usize>,
 }
 
 /// A decision about a trial at a rung.
@@ -72,6 +74,7 @@ impl TrialRecord {
             inherited_from: None,
             pauses: Vec::new(),
             rungs: Vec::new(),
+            continued_from: None,
         }
     }
 
@@ -109,6 +112,12 @@ impl TrialRecord {
             let best = best.unwrap_or(Figures { loss: f64::INFINITY, f1: f64::NEG_INFINITY });
             Some(Figures { loss: best.loss.min(scores.loss), f1: best.f1.max(scores.f1) })
         })
+    }
+
+    /// The user lets it go on although it is out.
+    pub(super) fn go_on(&mut self) {
+        self.state = State::Waiting;
+        self.continued_from = self.rungs.last().map(|last| last.decision.epoch);
     }
 
     pub(super) fn evaluate(&mut self, mut evaluation: Evaluation) {
