@@ -152,7 +152,9 @@ impl From<ExecutorError> for Stop {
         match error {
             ExecutorError::NoDevice => Self::usage(error.to_string()),
             ExecutorError::Full { .. } => Self::new(Exit::Interrupted, &error.to_string()),
-            ExecutorError::NoWorker { .. } | ExecutorError::NoDeviceLeft { .. } => Self::internal(&error),
+            ExecutorError::NoWorker { .. }
+            | ExecutorError::NoDeviceLeft { .. }
+            | ExecutorError::Stuck { .. } => Self::internal(&error),
             ExecutorError::Journal(_)
             | ExecutorError::Study(_)
             | ExecutorError::Results(_)

@@ -18,7 +18,7 @@ use super::{
     exit::{Exit, Stop},
     gpus, history,
     observing::ProgressObserver,
-    open::{Replayed, replay},
+    open::{Replayed, read_plan, replay},
     prepare, reopening, rungs, show,
     slots::{self, ChosenSlots, Load},
     terminal::{eprint_lossy, eprint_rendered, has_colour, look, terminal_width},
@@ -75,7 +75,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     retry_failed: bool,
     /// Let these halted trials go on to their end, such as 7,12
-    #[arg(long, value_name = "TRIALS", value_delimiter = ',')]
+    #[arg(long, value_name = "TRIALS", value_delimiter = ',', conflicts_with = "fresh", value_parser = trial_number)]
     continue_halted: Vec<u32>,
 }
 
@@ -158,6 +158,7 @@ impl PlannedRun<'_> {
         // From here on everything happens in this very folder, whatever becomes of its name.
         self.folder = self.folder.held()?;
         let lock = self.lock(&plan.sweep)?;
+        self.check_continued()?;
         prepare::clean(&self.folder, &lock);
         let plan = self.write_plan(plan, &lock)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
@@ -174,8 +175,7 @@ impl PlannedRun<'_> {
         self.checkpoints.fetch_weights(&study)?;
         self.warn_of_full_disk(&study, &plan);
         let continued = continued(&study, &self.args.continue_halted)?;
-        let folder = self.folder;
-        let devices = self.slots.devices;
+        let (folder, devices) = (self.folder, self.slots.devices);
         let sampler = sampler(&plan, self.spec);
         let ended =
             Execution { folder: &folder, plan, study, again, continued, devices, workers, sampler }.run()?;
@@ -183,6 +183,20 @@ impl PlannedRun<'_> {
         let exit = conclude(&folder, &ended)?;
         drop(lock);
         Ok(exit)
+    }
+
+    /// Refuses trials that cannot go on before anything is changed.
+    fn check_continued(&self) -> Result<(), Stop> {
+        if self.args.continue_halted.is_empty() {
+            return Ok(());
+        }
+        let Some(found) = read_plan(&self.folder)? else {
+            return Err(Stop::usage(
+                "--continue-halted: the sweep has not begun, so that no trial is halted".to_owned(),
+            ));
+        };
+        let Replayed { study, .. } = replay(&self.folder, &found)?;
+        continued(&study, &self.args.continue_halted).map(drop)
     }
 
     /// Writes plan and spec into the folder, and returns the plan that it then holds.
@@ -244,22 +258,32 @@ fn sampler(plan: &Plan, spec: Spec) -> Box<dyn Sampler> {
     if grows { Box::new(Growing::new(spec)) } else { Box::new(FixedPlan) }
 }
 
-/// The trials numbered `wanted`, each of which must be halted.
+/// A trial's number, with or without zeros and spaces before it.
+fn trial_number(text: &str) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| "name trials by their numbers, such as 7,12".to_owned())
+}
+
+/// Those of the trials numbered `wanted` that do not go on yet; each must be halted, or have been.
 fn continued(study: &Study, wanted: &[u32]) -> Result<Vec<TrialId>, Stop> {
-    let halted = |number: &u32| {
-        let id = TrialId(*number);
-        let state = study.trial(id).map(|record| record.state);
-        match state {
-            Some(State::Halted) => Ok(id),
-            Some(state) => Err(Stop::usage(format!(
-                "trial {id} is {}, not halted: --continue-halted lets halted trials go on",
-                state.as_str()
-            ))),
-            None => Err(Stop::usage(format!("--continue-halted: {} has no trial {id}", study.sweep))),
+    let unique: BTreeSet<TrialId> = wanted.iter().copied().map(TrialId).collect();
+    let mut halted = Vec::new();
+    for id in unique {
+        match study.trial(id) {
+            Some(record) if record.state == State::Halted => halted.push(id),
+            // The same command, given again, goes on.
+            Some(record) if record.continued_from.is_some() => {}
+            Some(record) => {
+                return Err(Stop::usage(format!(
+                    "trial {id} is {}, not halted: --continue-halted lets halted trials go on",
+                    record.state.as_str()
+                )));
+            }
+            None => {
+                return Err(Stop::usage(format!("--continue-halted: {} has no trial {id}", study.sweep)));
+            }
         }
-    };
-    let unique: BTreeSet<u32> = wanted.iter().copied().collect();
-    unique.iter().map(halted).collect()
+    }
+    Ok(halted)
 }
 
 /// The trials of a run, ready to be run.

@@ -65,6 +65,14 @@ pub enum ExecutorError {
         /// The trial, what was decided and what follows.
         why: String,
     },
+    /// The run has ended, and trials are left that nobody will run.
+    #[error(
+        "the run ended with trials that wait for nothing ({trials}); this is a bug of this program, please report it"
+    )]
+    Stuck {
+        /// Their numbers.
+        trials: String,
+    },
     /// There is no device.
     #[error("no device to run trials on")]
     NoDevice,
@@ -83,6 +91,7 @@ impl ExecutorError {
             | Self::NoWorker { .. }
             | Self::NoDeviceLeft { .. }
             | Self::Decision { .. }
+            | Self::Stuck { .. }
             | Self::NoDevice => None,
         }
     }

@@ -27,8 +27,9 @@ use crate::{
     results::ResultsError,
     sampler::{Proposal, Sampler},
     scheduler::{Action, GivenTrial, Input, Scheduler, Slot},
+    study::{Study, TrialRecord},
     system::{device::Device, disk},
-    trial::TrialId,
+    trial::{State, TrialId},
 };
 
 /// Time between two looks whether the sweep's folder is where it was.
@@ -76,7 +77,18 @@ pub async fn run<'a>(
     if let Some(why) = state.rests.given_up {
         return Err(ExecutorError::NoWorker { why });
     }
+    if !state.scheduler.was_interrupted() {
+        stuck(&state.study)?;
+    }
     Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted(), is_hurried })
+}
+
+/// Refuses to call a sweep ended in which trials pause or wait.
+fn stuck(study: &Study) -> Result<(), ExecutorError> {
+    let is_stuck = |record: &&TrialRecord| matches!(record.state, State::Paused | State::Waiting);
+    let trials: Vec<String> =
+        study.trials.iter().filter(is_stuck).map(|record| record.trial.id.to_string()).collect();
+    if trials.is_empty() { Ok(()) } else { Err(ExecutorError::Stuck { trials: trials.join(", ") }) }
 }
 
 impl Loop<'_> {
