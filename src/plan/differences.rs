@@ -196,6 +196,8 @@ fn search(before: &Plan, now: &Plan) -> Vec<Difference> {
             let most = |growth: &Growth| growth.trials.unwrap_or(u32::MAX);
             if old.space != new.space {
                 found.push(of_meaning("the search has another space, sampler or setting".to_owned()));
+            } else if old.history != new.history {
+                found.push(of_meaning("`history` of the search is another one".to_owned()));
             } else if most(&new) < most(&old) {
                 let (old, new) = (most(&old), most(&new));
                 let old = if old == u32::MAX { "not limited".to_owned() } else { old.to_string() };

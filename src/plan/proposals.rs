@@ -15,6 +15,9 @@ use crate::{
     trial::{ConfigurationSource, Origin, Params},
 };
 
+/// The first draw for settings that an enqueued configuration does not name.
+const FILLED_IN: u32 = 1 << 20;
+
 /// A configuration, and where it comes from in a search of generations.
 pub(super) struct Configuration {
     pub(super) params: Params,
@@ -59,12 +62,15 @@ fn configuration(
 ) -> Option<(Params, ConfigurationSource)> {
     let enqueued = &spec.search.enqueue;
     let at = usize::try_from(number).unwrap_or(usize::MAX);
-    if let Some(listed) = enqueued.get(at) {
-        // The reader has seen that they differ.
-        let whole = Draws::new(spec, listed).next(number, seen)?;
+    // What is not named is filled in from draws that no other configuration has.
+    if let Some(listed) = enqueued.get(at)
+        && let Some(whole) = Draws::new(spec, listed).next(FILLED_IN + number, seen)
+    {
         return Some((whole, ConfigurationSource::Enqueued));
     }
-    let draw = number - u32::try_from(enqueued.len()).unwrap_or(0);
+    let others = u32::try_from(enqueued.len()).unwrap_or(0);
+    // One that others have filled in already gives its place to a point.
+    let draw = number.checked_sub(others).unwrap_or(FILLED_IN + number);
     if spec.sampler == RangeSampler::Tpe
         && let Some(proposed) = history.propose(spec, draw, number, seen)
     {

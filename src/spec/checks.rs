@@ -1,6 +1,11 @@
 //! Combinations of settings that contradict each other.
 
-use super::{document::Content, draft::SpecDraft, reader::Reader, sweep::Domain};
+use super::{
+    document::Content,
+    draft::SpecDraft,
+    reader::Reader,
+    sweep::{Domain, RangeSampler},
+};
 use crate::settings::{LongText, Value};
 
 /// Trials of a sweep; nobody means to plan more.
@@ -20,7 +25,10 @@ pub(super) fn check(reader: &mut Reader<'_>, draft: &SpecDraft) {
 fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let range = draft.space.iter().find(|parameter| parameter.domain.is_range());
     let samples = reader.root.find("search.samples");
-    if ["search.trials", "search.budget"].into_iter().any(|key| reader.root.find(key).is_some()) {
+    let is_counted =
+        ["search.trials", "search.budget"].into_iter().any(|key| reader.root.find(key).is_some());
+    // Said already, by what that search needs.
+    if is_counted || draft.sampler == RangeSampler::Tpe {
         return;
     }
     match (range, samples) {

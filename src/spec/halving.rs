@@ -117,11 +117,12 @@ fn is_between(reader: &mut Reader<'_>, at: At, first: usize, end: usize, epochs:
         let message = format!(
             "the first rung is after epoch {first}, and the learning rate still rises until epoch {end} (`warmup_ratio`)"
         );
-        reader.findings.error(
-            at,
-            message,
-            format!("write first = {end} or more: before, trials differ in how they warm up"),
-        );
+        let help = if end < epochs {
+            format!("write first = {end} or more: before, trials differ in how they warm up")
+        } else {
+            "lower `warmup_ratio` in [train]: trials are compared after their warm-up".to_owned()
+        };
+        reader.findings.error(at, message, help);
         return false;
     }
     if first >= epochs {
@@ -129,6 +130,8 @@ fn is_between(reader: &mut Reader<'_>, at: At, first: usize, end: usize, epochs:
             format!("the first rung is after epoch {first}, and trials have {epochs}: none could be halted");
         let help = if epochs < 2 {
             "halving needs at least two `epochs` in [train]".to_owned()
+        } else if end >= epochs {
+            "lower `warmup_ratio` in [train]: trials are compared after their warm-up".to_owned()
         } else {
             format!(
                 "write first = {}{}, or raise `epochs` in [train]",

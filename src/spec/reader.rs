@@ -105,6 +105,9 @@ fn table_help(name: &str, value: &Json) -> String {
             format!("write limit = {{ train = {limit} }}; each split has its own")
         }
         ("limit", ..) => "write limit = { train = 2000 }, or the like; each split has its own".to_owned(),
+        ("halving", ..) => {
+            "write [search.halving] on a line of its own, and its keys, if any, below it".to_owned()
+        }
         ("space", ..) => "write [search.space] on a line of its own, and its settings below it".to_owned(),
         ("data", Some(path), ..) => {
             format!("at the end of the spec, write [data] and below it path = {path}")

@@ -147,6 +147,15 @@ fn history(reader: &mut Reader<'_>, entry: &KeyValue) -> Vec<String> {
         }
     };
     let names: Option<Vec<String>> = names.collect();
+    let names = names.map(|names| {
+        let mut distinct: Vec<String> = Vec::new();
+        for name in names {
+            if !distinct.contains(&name) {
+                distinct.push(name);
+            }
+        }
+        distinct
+    });
     if names.is_none() {
         let help = "write history = [\"first\"], with the names of sweeps on the same data";
         reader.findings.error(entry.node.at, "`history` must be a list of sweeps' names", help);
