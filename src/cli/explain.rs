@@ -44,6 +44,8 @@ struct Explanation<'a> {
     /// The trials of its generation, in the order of the plan.
     generation: Vec<TrialId>,
     rungs: Vec<Rung<'a>>,
+    /// The epoch after which it was halted, if the user let it go on all the same.
+    continued_from: Option<usize>,
     /// Its place at the rung at which it went out, from 1, and how many were compared.
     place: Option<(usize, usize)>,
 }
@@ -86,13 +88,15 @@ fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a>
         origin: record.trial.origin.as_ref(),
         generation: study.generation_of(record.trial.id),
         rungs: record.rungs.iter().map(rung).collect(),
+        continued_from: record.continued_from,
         place: halving::place(study, record.trial.id),
     }
 }
 
 /// The explanation as lines.
 fn describe(explanation: &Explanation<'_>) -> String {
-    let Explanation { trial, params, state, origin, generation, rungs, place, .. } = explanation;
+    let Explanation { trial, params, state, origin, generation, rungs, continued_from, place, .. } =
+        explanation;
     let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
     lines.push(format!("source      {}", source(*origin)));
     if let Some(origin) = origin {
@@ -102,9 +106,15 @@ fn describe(explanation: &Explanation<'_>) -> String {
     for Rung { goes_on, decision } in rungs {
         let verdict = if *goes_on { "goes on" } else { "halted" };
         let better: Vec<String> = decision.beaten_by.iter().map(ToString::to_string).collect();
-        let better =
-            if better.is_empty() { String::new() } else { format!(" (better: {})", better.join(", ")) };
+        let better = if better.is_empty() {
+            String::new()
+        } else {
+            format!(" (known to be better: {})", better.join(", "))
+        };
         lines.push(format!("rung {}      {verdict} {}{better}", decision.rung + 1, at_rung(decision)));
+    }
+    if let Some(epoch) = continued_from {
+        lines.push(format!("continued   from epoch {epoch} to its end, as --continue-halted said"));
     }
     if let Some((place, of)) = place {
         lines.push(format!("place       {place} of {of}, with all that were compared at that rung"));

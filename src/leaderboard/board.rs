@@ -166,25 +166,12 @@ impl HaltedAt {
         })
     }
 
-    /// `halted at epoch 3 (rung 1 of 1, 7th of 8)`
+    /// `halted at 3 (7/8)`: the epoch, and the place among those that were compared. A table has no room for more.
     pub(super) fn describe(self) -> String {
-        let Self { epoch, rung, rungs, place, of, .. } = self;
-        let place =
-            place.zip(of).map_or_else(String::new, |(place, of)| format!(", {} of {of}", ordinal(place)));
-        format!("halted at epoch {epoch} (rung {rung} of {rungs}{place})")
+        let Self { epoch, place, of, .. } = self;
+        let place = place.zip(of).map_or_else(String::new, |(place, of)| format!(" ({place}/{of})"));
+        format!("halted at {epoch}{place}")
     }
-}
-
-/// `1st`, `2nd`, `11th`.
-fn ordinal(number: usize) -> String {
-    let ending = match (number % 10, number % 100) {
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    format!("{number}{ending}")
 }
 
 impl LeaderboardRow {

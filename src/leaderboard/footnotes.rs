@@ -63,10 +63,15 @@ impl Leaderboard {
         let halted = self.rows.iter().filter(|row| row.halted.is_some()).count();
         let (saved, planned) = (self.epochs_saved, self.epochs_planned);
         let share = 100 * saved / planned.max(1);
+        let (were, its, they, it) = match halted {
+            1 => ("was", "its", "It is", "it"),
+            _ => ("were", "their", "They are", "they"),
+        };
         (halted > 0).then(|| {
             format!(
-                "{halted} of {} trials were halted, which saved up to {saved} of {planned} epochs ({share} %). They are not \
-                 measured on the test set; what they would have reached is not known.",
+                "{halted} of {} trials {were} halted after an epoch, by {its} place among those that were compared there, which \
+                 saved up to {saved} of {planned} epochs ({share} %). {they} not measured on the test set; what {it} would \
+                 have reached is not known.",
                 self.rows.len()
             )
         })

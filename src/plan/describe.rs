@@ -1,6 +1,6 @@
 //! A plan as text, for `sweep run --dry-run`: its trials, its data, its devices and its disk space.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use unicode_width::UnicodeWidthStr;
 
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     data::{Dataset, Source},
     display::plain,
+    policy::spell_time,
     search::{Budget, SearchPlan},
 };
 
@@ -78,34 +79,40 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
 fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> {
     let size = usize::try_from(search.generation).unwrap_or(usize::MAX);
     let generations = format!("generations of {size} configurations");
+    let planned = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
+    let (mut most, mut budget) = (Some(planned), None);
     let mut rows = Vec::new();
     match &search.growth {
         None => rows.push(("search", generations)),
         Some(growth) => {
-            let most = growth.trials.map(|trials| format!("at most {trials} configurations"));
-            let budget = growth.budget.map(|budget| match budget {
-                Budget::Epochs(epochs) => format!("until {epochs} epochs are spent"),
-                Budget::Seconds(seconds) => format!("until {seconds} s are spent"),
+            most = growth.trials.and_then(|trials| usize::try_from(trials).ok());
+            let bound = most.map(|trials| format!("at most {}", counted(trials, "configuration")));
+            budget = growth.budget;
+            let budget = budget.map(|budget| match budget {
+                Budget::Epochs(epochs) => format!("for at most {epochs} epochs"),
+                Budget::Seconds(seconds) => format!("for {}", spell_time(Duration::from_secs(seconds))),
             });
-            let bounds: Vec<String> = most.into_iter().chain(budget).collect();
+            let bounds: Vec<String> = bound.into_iter().chain(budget).collect();
             let begins = "the first trials are listed below, the others follow from results";
             rows.push(("search", format!("{}; {generations}; {begins}", bounds.join(", "))));
         }
     }
     if let (Some(halving), Some(first)) = (&search.halving, plan.trials.first()) {
-        let configurations = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
-        let repeats = (plan.trials.len() / configurations.max(1)) as u64;
-        let bound = |size| halving.epochs_max(size, &first.settings) * repeats;
-        let whole = (configurations / size) as u64 * bound(size);
-        let most = whole + bound(configurations % size);
-        let all = (plan.trials.len() * first.settings.epochs) as u64;
+        let repeats = plan.trials.len() / planned.max(1);
+        let bound = |size| halving.epochs_max(size, &first.settings) * repeats as u64;
+        let of = |most: usize| {
+            let epochs = (most / size) as u64 * bound(size) + bound(most % size);
+            format!(": at most {epochs} of {} epochs", most * repeats * first.settings.epochs)
+        };
+        // A budget of epochs is a bound of its own.
+        let bound = most.filter(|_| !matches!(budget, Some(Budget::Epochs(_)))).map_or_else(String::new, of);
         let rungs: Vec<String> = halving.rungs.iter().map(ToString::to_string).collect();
         let (eta, by) = (halving.eta, halving.by.as_str());
-        let text = format!(
-            "after epoch {}, one of {eta} goes on by {by}: at most {most} of {all} epochs",
-            rungs.join(" and ")
-        );
-        rows.push(("halving", text));
+        let epochs = if rungs.len() == 1 { "epoch" } else { "epochs" };
+        rows.push((
+            "halving",
+            format!("after {epochs} {}, one of {eta} goes on by {by}{bound}", rungs.join(", ")),
+        ));
     }
     rows
 }

@@ -71,20 +71,24 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
     }
 }
 
-/// Where a decision was made, and why it came out so.
+/// Where a decision was made, and why it came out so: from what was known at that moment.
 pub(crate) fn at_rung(decision: &RungDecision) -> String {
-    let RungDecision { epoch, by, loss, f1, beaten_by, quota, configurations, .. } = decision;
+    let RungDecision { epoch, by, loss, f1, beaten_by, quota, configurations, members, .. } = decision;
     let figure = match by {
         _ if *loss == Figures::UNKNOWN.loss => "not evaluated before".to_owned(),
         RungFigure::ValLoss => format!("validation loss {loss:.4}"),
         RungFigure::ValF1 => format!("validation F1 {f1:.4}"),
         RungFigure::Both => format!("validation loss {loss:.4}, F1 {f1:.4}"),
     };
+    let repeats = members.len() / (*configurations).max(1);
+    let mean = if repeats > 1 { format!(", the mean of {repeats} repeats") } else { String::new() };
     let better = match beaten_by.len() {
         0 => "none is known to be better".to_owned(),
-        better => format!("{better} of its generation {} better", if better == 1 { "is" } else { "are" }),
+        1 => "at least 1 of its generation is better".to_owned(),
+        better => format!("at least {better} of its generation are better"),
     };
-    format!("after epoch {epoch} ({figure}): {better}, {quota} of {configurations} go on")
+    let goes = if *quota == 1 { "goes" } else { "go" };
+    format!("after epoch {epoch} ({figure}{mean}): {better}, {quota} of {configurations} {goes} on")
 }
 
 /// The line for an attempt that starts.

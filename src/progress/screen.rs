@@ -220,7 +220,7 @@ impl Screen {
                 .after(" "),
         ];
         if let Some(Halted { trials, epochs }) = &self.halted {
-            parts.push(Part::whole(3, format!("{trials} halted, {epochs} epochs saved")));
+            parts.push(Part::whole(3, format!("{trials} halted, up to {epochs} epochs saved")));
         }
         if self.failed > 0 {
             parts.push(Part::whole(4, format!("{} failed", self.failed)).red());

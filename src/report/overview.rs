@@ -74,7 +74,8 @@ fn notes(settings: &[Setting], study: &Study, f1: &str) -> Vec<String> {
     let said = is_said.then(|| text::TRANSLITERATED.to_owned());
     let halted = study.counts().halted;
     let left_out = (halted > 0).then(|| {
-        format!("{halted} halted trials have no test figure: they are left out of the panels of {f1}.")
+        let (s, have, they_are) = if halted == 1 { ("", "has", "it is") } else { ("s", "have", "they are") };
+        format!("{halted} halted trial{s} {have} no test figure: {they_are} left out of the panels of {f1}.")
     });
     left_out.into_iter().chain(related::note(settings)).chain(said).collect()
 }
@@ -113,7 +114,7 @@ fn head(canvas: &mut Canvas, study: &Study, board: &Leaderboard) {
 
 /// Says why there is no leader.
 fn no_leader(study: &Study) -> &'static str {
-    if !study.is_over() {
+    if !study.is_over() && study.counts().complete == 0 {
         "No trial is complete yet."
     } else if study.trials.is_empty() {
         "There is no trial."

@@ -3,10 +3,13 @@
 //! Generation g is planned once all generations before g - 1 are over, from their results alone. So devices have work
 //! while a generation comes to its end, and what is planned does not depend on which trial of generation g - 1 is faster.
 
+use std::time::Duration;
+
 use super::proposal::{Proposal, Sampler};
 use crate::{
     numbers::{count, count_u64},
     plan::{self, Known},
+    policy::spell_time,
     search::{Budget, RungFigure},
     spec::Spec,
     study::{Study, TrialRecord},
@@ -78,7 +81,7 @@ impl Growing {
             }
             Budget::Seconds(most) => {
                 let is_spent = study.elapsed.seconds() >= u128::from(most);
-                is_spent.then(|| format!("the budget of {most} seconds is spent"))
+                is_spent.then(|| format!("the budget of {} is spent", spell_time(Duration::from_secs(most))))
             }
         }
     }

@@ -250,7 +250,7 @@ fn a_search_says_from_what_a_trial_and_its_decision_came() {
         text.contains("of a scrambled Sobol sequence") && text.contains("halted after epoch 2"),
         "{text}"
     );
-    assert!(text.contains("3 of 8 go on (better: "), "{text}");
+    assert!(text.contains("3 of 8 go on (known to be better: "), "{text}");
     let text = explain(&OF_TPE, 20);
     assert!(
         text.contains("of a tree-structured Parzen estimator, from the results of generations 1 to 3"),
