@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use sweep::{
+    policy::Fuse,
     scheduler::Packing,
     system::{
         device::{Device, GpuBackend},
@@ -123,6 +124,8 @@ async fn a_packed_gpu_is_given_no_more_trials_than_it_has_slots() {
 async fn a_gpu_is_packed_as_its_first_trial_shows() {
     // The first trial takes 20 GB of 80: three fit, with a margin, and the other three meet.
     let mut sweep = sweep_on(1, one(), 4, "1 * takes-gpu-memory 20000000000\n* * gathers 3");
+    // Each in a process of its own: together they would be one after another there.
+    sweep.run.plan.policy.fuse = Fuse::Off;
     let device = Device::gpu(GpuBackend::Cuda, 0);
     sweep.run.workers.packing =
         Packing { room: BTreeMap::from([(device, 80_000_000_000)]), slots_max: 16, ..Packing::default() };
