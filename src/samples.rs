@@ -78,30 +78,21 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         files: None,
     });
     let settings = Settings { epochs: val_losses.len().max(1), ..Settings::default() };
+    let trial = Trial {
+        id: TrialId(id),
+        params: params(id),
+        repeat: 0,
+        seed: 1_000 + u64::from(id),
+        settings,
+        origin: None,
+    };
     TrialRecord {
-        trial: Trial {
-            id: TrialId(id),
-            params: params(id),
-            repeat: 0,
-            seed: 1_000 + u64::from(id),
-            settings,
-            origin: None,
-        },
         state: State::Complete,
         attempts: 1,
         device: Some(Device::Cpu { slot: 0, threads: 1 }),
-        micro_batch: None,
-        alone: false,
-        mixed: false,
-        prepared: None,
         evaluations,
         outcome,
-        failure: None,
-        parameters_removed: false,
-        inherited_from: None,
-        pauses: Vec::new(),
-        rungs: Vec::new(),
-        continued_from: None,
+        ..TrialRecord::new(trial)
     }
 }
 

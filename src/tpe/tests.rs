@@ -1,3 +1,5 @@
+//! The estimator beside Optuna's figures, and what holds for every proposal.
+
 use serde::Deserialize;
 
 use super::{parzen::Parzen, *};
