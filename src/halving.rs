@@ -18,7 +18,7 @@ use crate::{
 /// that are halted. Empty where nothing is certain yet, or trials are not compared.
 #[must_use]
 pub fn decisions(study: &Study, id: TrialId) -> Vec<(TrialId, Event)> {
-    halving_of(study).map(|halving| Generation::of(study, id).decisions(halving)).unwrap_or_default()
+    study.halving().map(|halving| Generation::of(study, id).decisions(halving)).unwrap_or_default()
 }
 
 /// As [`decisions`], of all generations: what an interrupted run, or another spec, has left undecided.
@@ -32,7 +32,7 @@ pub fn all_decisions(study: &Study) -> Vec<(TrialId, Event)> {
 #[must_use]
 pub fn place(study: &Study, id: TrialId) -> Option<(usize, usize)> {
     let decision = &study.trial(id).filter(|record| record.is_out())?.rungs.last()?.decision;
-    let halving = halving_of(study)?;
+    let halving = study.halving()?;
     let generation = Generation::of(study, id);
     let standing = generation.standings(halving).into_iter().nth(decision.rung)?;
     let is_settled = !standing.seen.contains(&Seen::Awaited);
@@ -45,7 +45,7 @@ pub fn place(study: &Study, id: TrialId) -> Option<(usize, usize)> {
 /// same trial has the same figures in every attempt.
 #[must_use]
 pub fn contradiction(study: &Study) -> Option<String> {
-    let halving = halving_of(study)?;
+    let halving = study.halving()?;
     firsts(study).into_iter().find_map(|first| {
         let generation = Generation::of(study, first);
         // Whoever failed once was not compared then, and may be there now.
@@ -69,10 +69,6 @@ pub fn contradiction(study: &Study) -> Option<String> {
             })
         })
     })
-}
-
-fn halving_of(study: &Study) -> Option<&Halving> {
-    study.search.as_ref().and_then(|search| search.halving.as_ref())
 }
 
 /// The first trial of each generation.

@@ -208,7 +208,7 @@ impl Study {
         verdict: Verdict,
     ) -> Result<(), StudyError> {
         let id = self.find(record)?.trial.id;
-        let halving = self.search.as_ref().and_then(|search| search.halving.as_ref());
+        let halving = self.halving();
         let is_of_today = halving.is_some_and(|halving| is_asked(halving, decision))
             && is_same_set(&self.generation_of(id), &decision.members);
         let trial = self.find(record)?;
@@ -223,6 +223,12 @@ impl Study {
             _ => {}
         }
         Ok(())
+    }
+
+    /// How trials are halted, if they are.
+    #[must_use]
+    pub fn halving(&self) -> Option<&Halving> {
+        self.search.as_ref()?.halving.as_ref()
     }
 
     /// The trials of the generation of trial `id`, in the order of the plan; none without a generation.

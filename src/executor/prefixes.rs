@@ -21,7 +21,7 @@ impl Prefixes {
     /// and has its checkpoint.
     pub(super) fn of(run: &Run, study: &Study) -> Self {
         // A trial that is compared with others may never come to its end.
-        if study.search.as_ref().is_some_and(|search| search.halving.is_some()) {
+        if study.halving().is_some() {
             return Self::default();
         }
         let has_checkpoint = |record: &TrialRecord| run.folder.trial(record.trial.id).last_state().exists();

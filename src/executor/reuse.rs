@@ -28,7 +28,7 @@ impl Loop<'_> {
     /// the scheduler. Returns whether the user wishes to stop.
     pub(super) async fn reuse(&mut self) -> Result<bool, ExecutorError> {
         // Where trials are compared at rungs, a whole result would stand for a trial that may have been halted.
-        let is_compared = self.study.search.as_ref().is_some_and(|search| search.halving.is_some());
+        let is_compared = self.study.halving().is_some();
         if !self.run.plan.policy.reuse || is_compared {
             return Ok(false);
         }

@@ -155,7 +155,7 @@ impl HaltedAt {
     pub(super) fn of(record: &TrialRecord, study: &Study) -> Option<Self> {
         let decision = &record.rungs.last().filter(|_| record.state == State::Halted)?.decision;
         let place = halving::place(study, record.trial.id);
-        let rungs = study.search.as_ref()?.halving.as_ref()?.rungs.len();
+        let rungs = study.halving()?.rungs.len();
         Some(Self {
             epoch: decision.epoch,
             rung: decision.rung + 1,
