@@ -1,4 +1,5 @@
 //! What thousands of trials cost the orchestrator: `cargo bench --bench orchestrator -- 100 1000 10000`.
+//! `-- 2000 sobol tpe` lets these samplers plan the trials while the sweep runs, and halts most of them at a rung.
 //!
 //! Workers are fake ones that train nothing and report at once, on eight slots. Each sweep is run
 //! by a process of its own, whose memory and processor time are therefore the orchestrator's
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use made_up::Size;
 use sweep::{
     cli,
     executor::{self, Notice, Painter, Program, Run, StartLimits, Workers},
@@ -25,7 +27,7 @@ use sweep::{
     plan::Plan,
     progress::{Display, Look},
     results::Results,
-    sampler::FixedPlan,
+    sampler::{FixedPlan, Growing, Sampler},
     scheduler::Packing,
     study::Study,
     system::device::Device,
@@ -37,27 +39,33 @@ const ORCHESTRATE: &str = "--orchestrate";
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let [first, root, trials] = &arguments[..]
+    if let [first, root, trials, sampler @ ..] = &arguments[..]
         && first == ORCHESTRATE
     {
-        return orchestrate(Path::new(root), trials.parse().unwrap());
+        let sampler = sampler.first().map(String::as_str);
+        return orchestrate(Path::new(root), Size { trials: trials.parse().unwrap(), sampler });
     }
+    let samplers = arguments.iter().map(String::as_str).filter(|word| matches!(*word, "random" | "sobol" | "tpe"));
+    let samplers: Vec<Option<&str>> = samplers.map(Some).collect();
     let mut sizes: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {
         sizes = vec![100, 1_000];
     }
     for trials in sizes {
-        measure(trials);
+        for sampler in if samplers.is_empty() { &[None] } else { &samplers[..] } {
+            measure(Size { trials, sampler: *sampler });
+        }
     }
 }
 
-fn measure(trials: u32) {
+fn measure(size: Size<'_>) {
     let root = tempfile::tempdir_in(env::var("TMPDIR").unwrap_or_else(|_| ".".to_owned())).unwrap();
-    println!("{trials} trials on {SLOTS} slots");
-    let (trials, root) = (trials.to_string(), root.path());
-    let run = timed(
-        Command::new(env::current_exe().unwrap()).args([ORCHESTRATE.as_ref(), root.as_os_str()]).arg(&trials),
-    );
+    let how = size.sampler.map_or_else(String::new, |sampler| format!(" of {sampler} with halving"));
+    println!("{} trials{how} on {SLOTS} slots", size.trials);
+    let root = root.path();
+    let mut bench = Command::new(env::current_exe().unwrap());
+    bench.args([ORCHESTRATE.as_ref(), root.as_os_str()]).arg(size.trials.to_string()).args(size.sampler);
+    let run = timed(&mut bench);
     print!("{}", run.output);
     let log = root.join("results/scale/events.jsonl");
     println!("  log                           {:>9.1} MB", megabytes(fs::metadata(&log).unwrap().len()));
@@ -139,12 +147,12 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 /// Runs the sweep, and tells what that took.
-fn orchestrate(root: &Path, trials: u32) {
-    let plan = made_up::plan(trials);
+fn orchestrate(root: &Path, size: Size<'_>) {
+    let (plan, spec) = made_up::plan(size);
     let folder = Results::new(root.join("results")).sweep(&plan.sweep);
     let lock = folder.lock().unwrap();
     sweep::results::write_json(&folder.plan(), &plan).unwrap();
-    fs::write(folder.spec(), made_up::spec_text(trials)).unwrap();
+    fs::write(folder.spec(), made_up::spec_text(size)).unwrap();
     let mut display = Display::new(&Study::new(&plan), Look::Lines);
     let run = Run {
         folder: folder.clone(),
@@ -167,16 +175,19 @@ fn orchestrate(root: &Path, trials: u32) {
         Notice::Warning(text) => panic!("{text}"),
     };
     let mut painter = Painter::new(cli::drawing(folder.clone()));
+    let mut sampler: Box<dyn Sampler> =
+        if size.sampler.is_some() { Box::new(Growing::new(spec)) } else { Box::new(FixedPlan) };
     let (_user, interrupts) = tokio::sync::mpsc::channel(1);
     let (begin, before) = (Instant::now(), processor());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ended = runtime
-        .block_on(executor::run(run, interrupts, &mut FixedPlan, vec![&mut watch, &mut painter]))
+        .block_on(executor::run(run, interrupts, &mut *sampler, vec![&mut watch, &mut painter]))
         .unwrap();
     let (wall, after) = (begin.elapsed(), processor());
     drop(lock);
-    assert_eq!(ended.study.counts().complete, ended.study.trials.len());
-    let each = |seconds: f64| seconds * 1e3 / f64::from(trials);
+    let counts = ended.study.counts();
+    assert_eq!(counts.complete + counts.halted, size.trials as usize);
+    let each = |seconds: f64| seconds * 1e3 / f64::from(size.trials);
     println!("  run                           {:>9.2} s", wall.as_secs_f64());
     println!("    of each trial               {:>9.2} ms", each(wall.as_secs_f64()));
     println!("    orchestrator's processor    {:>9.2} ms of each trial", each(after.0 - before.0));

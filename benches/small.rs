@@ -19,6 +19,7 @@ use std::{
 };
 
 use divan::{Bencher, counter::ItemsCount};
+use made_up::Size;
 use sweep::{
     checkpoint::{Checkpoint, MINI},
     data::reviews,
@@ -93,7 +94,7 @@ fn replay(bencher: Bencher<'_, '_>, trials: u32) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("events.jsonl");
     write_log(&log, &records(trials));
-    let plan = made_up::plan(trials);
+    let (plan, _) = made_up::plan(Size { trials, sampler: None });
     bencher.counter(ItemsCount::new(trials)).bench(|| {
         let mut study = Study::new(&plan);
         journal::scan(&sweep::system::files::Place::of(&log), &mut |record| study.apply(&record).unwrap())
@@ -145,7 +146,7 @@ fn draw_overview(bencher: Bencher<'_, '_>, trials: u32) {
 /// What a worker says of each trial, in the order of the plan.
 fn lines(trials: u32) -> Vec<Vec<WorkerLine>> {
     let folder = tempfile::tempdir().unwrap();
-    (1..=trials).map(|id| plausible::lines(TrialId(id), folder.path())).collect()
+    (1..=trials).map(|id| plausible::lines(TrialId(id), folder.path(), None)).collect()
 }
 
 /// Runs every trial to its end; the answer is what is logged.
@@ -222,10 +223,10 @@ struct Sweep {
 
 impl Sweep {
     fn new(trials: u32) -> Self {
-        let plan: Plan = made_up::plan(trials);
+        let (plan, _): (Plan, _) = made_up::plan(Size { trials, sampler: None });
         let folder = tempfile::tempdir().unwrap();
         let predictions = |id| {
-            plausible::lines(TrialId(id), folder.path());
+            plausible::lines(TrialId(id), folder.path(), None);
             leaderboard::read_predictions(
                 &sweep::system::files::Place::of(folder.path().join("predictions.csv")),
                 &plan.labels,

@@ -53,7 +53,7 @@ pub struct Settings {
     pub eval_every: usize,
     pub matmul_precision: MatmulPrecision,
     pub monitor: Monitor,
-    #[serde(skip_serializing_if = "is_monitor")]
+    #[serde(default = "as_monitored", skip_serializing_if = "is_monitored")]
     pub best_epoch: BestEpoch,
     pub patience: usize,
     pub min_delta: f64,
@@ -68,10 +68,16 @@ fn is_usual(batch_tokens: &usize) -> bool {
     *batch_tokens == BATCH_TOKENS
 }
 
+/// What plans and jobs without this setting mean: those of versions that kept the best epoch by `monitor`. Specs
+/// without it have the default below.
+const fn as_monitored() -> BestEpoch {
+    BestEpoch::Monitor
+}
+
 /// Likewise.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_monitor(best_epoch: &BestEpoch) -> bool {
-    *best_epoch == BestEpoch::Monitor
+fn is_monitored(best_epoch: &BestEpoch) -> bool {
+    *best_epoch == as_monitored()
 }
 
 impl Default for Settings {
@@ -105,7 +111,7 @@ impl Default for Settings {
             eval_every: 0,
             matmul_precision: MatmulPrecision::F32,
             monitor: Monitor::ValLoss,
-            best_epoch: BestEpoch::Monitor,
+            best_epoch: BestEpoch::ValF1,
             patience: 2,
             min_delta: 0.0,
         }

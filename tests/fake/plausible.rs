@@ -15,25 +15,35 @@ const DOCUMENTS: u32 = 200;
 const EPOCHS: u32 = 3;
 
 /// What the worker says about `trial`, whose predictions are written into `folder`.
-pub(crate) fn lines(trial: TrialId, folder: &Path) -> Vec<WorkerLine> {
+///
+/// A trial that is to pause does so; one that has paused goes on after its last evaluation, which is noted beside
+/// the predictions.
+pub(crate) fn lines(trial: TrialId, folder: &Path, pause_after: Option<usize>) -> Vec<WorkerLine> {
     let share = accuracy(trial);
-    let evaluations: Vec<Evaluation> = (1..=EPOCHS).map(|epoch| evaluation(trial, epoch, share)).collect();
+    let note = folder.join("paused");
+    let begun: u32 = fs::read_to_string(&note).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let until = pause_after.and_then(|epoch| u32::try_from(epoch).ok()).filter(|epoch| *epoch < EPOCHS);
+    let evaluated = (begun + 1..=until.unwrap_or(EPOCHS))
+        .map(|epoch| WorkerLine::Event(trial, Event::Evaluated(evaluation(trial, epoch, share))));
+    if let (Some(until), Some(epoch)) = (until, pause_after) {
+        fs::write(note, until.to_string()).expect("the folder of a trial is writable");
+        return evaluated.chain([WorkerLine::Paused(trial, epoch)]).collect();
+    }
+    let last = evaluation(trial, EPOCHS, share);
     let (test, predictions) = measured(trial, u64::from(EPOCHS) + 1, share);
     fs::write(folder.join("predictions.csv"), predictions).expect("the folder of a trial is writable");
-    let last = evaluations.last().expect("an epoch");
     let outcome = Outcome {
         best_epoch: last.epoch,
         best_step: last.step,
         epochs_run: last.epoch,
         stopped_early: false,
         train_loss: last.train_loss,
-        validation: last.validation.clone(),
+        validation: last.validation,
         test,
         seconds: 0.1,
         files: None,
     };
-    let told = evaluations.into_iter().map(|each| WorkerLine::Event(trial, Event::Evaluated(each)));
-    told.chain([WorkerLine::Finished(trial, outcome)]).collect()
+    evaluated.chain([WorkerLine::Finished(trial, outcome)]).collect()
 }
 
 fn evaluation(trial: TrialId, epoch: u32, share: f64) -> Evaluation {

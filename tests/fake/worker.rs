@@ -55,7 +55,7 @@ fn main() -> ExitCode {
             let attempt = note_attempt(&folder);
             let deed = deed(&script, trial, attempt);
             if deed == "plausible" {
-                plausible::lines(trial, &folder).iter().for_each(say);
+                plausible::lines(trial, &folder, made.pause_after).iter().for_each(say);
                 continue;
             }
             if deed != "complete" {
