@@ -45,7 +45,7 @@ pub(super) fn table(runs: &Runs<'_>) -> (String, usize) {
     let settings = KEYS.iter().map(|key| key.name);
     let headings = FIRST.into_iter().chain(settings).chain(LAST).map(ToOwned::to_owned);
     let mut records = vec![headings.collect()];
-    for run in &runs.runs {
+    for run in &runs.trials {
         let evaluations = run.record.evaluations.iter().map(Some);
         let none = run.record.evaluations.is_empty().then_some(None);
         records.extend(evaluations.chain(none).map(|evaluation| row(&runs.sweep, run, evaluation)));

@@ -33,7 +33,7 @@ pub(super) fn files(runs: &Runs<'_>, root: &Path) -> Files {
     let mut first = [0; 8];
     first.copy_from_slice(hash.split_at(8).0);
     let experiment = (EXPERIMENT_MIN + u64::from_be_bytes(first) % EXPERIMENTS).to_string();
-    let latest = runs.runs.iter().filter_map(|run| run.times).map(TrialTimes::latest).max();
+    let latest = runs.trials.iter().filter_map(|run| run.times).map(TrialTimes::latest).max();
     let place = format!("{}/{experiment}", uri(root));
     files.insert(
         format!("{experiment}/meta.yaml"),
@@ -46,7 +46,7 @@ pub(super) fn files(runs: &Runs<'_>, root: &Path) -> Files {
             ("name", Yaml::Text(&runs.sweep)),
         ]),
     );
-    for run in &runs.runs {
+    for run in &runs.trials {
         let Some(times) = run.times else { continue };
         let hash = digest(&["mlflow run", &runs.sweep, &begun, &run.id().to_string()]);
         let id = hash.iter().take(16).fold(String::new(), |mut id, byte| {

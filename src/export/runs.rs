@@ -18,7 +18,7 @@ pub struct Runs<'a> {
     /// When it began.
     pub(super) begun: Milliseconds,
     /// Its trials, in the order of the plan.
-    pub(super) runs: Vec<Run<'a>>,
+    pub(super) trials: Vec<Run<'a>>,
 }
 
 /// One trial.
@@ -41,20 +41,20 @@ impl<'a> Runs<'a> {
         Self {
             sweep: plain(&study.sweep),
             begun: times.begun(),
-            runs: study.trials.iter().map(run).collect(),
+            trials: study.trials.iter().map(run).collect(),
         }
     }
 
     /// The number of trials that have begun.
     #[must_use]
     pub fn begun_count(&self) -> usize {
-        self.runs.iter().filter(|run| run.times.is_some()).count()
+        self.trials.iter().filter(|run| run.times.is_some()).count()
     }
 
     /// The settings in which trials differ, in the order of the reference.
     pub(super) fn different(&self) -> impl Iterator<Item = &'static SettingKey> {
         let differs = |key: &&SettingKey| {
-            let mut values = self.runs.iter().map(|run| key.get(&run.record.trial.settings));
+            let mut values = self.trials.iter().map(|run| key.get(&run.record.trial.settings));
             let first = values.next();
             values.any(|value| Some(value) != first)
         };
@@ -63,7 +63,7 @@ impl<'a> Runs<'a> {
 
     /// Whether trials differ in nothing but their seeds.
     pub(super) fn has_repeats(&self) -> bool {
-        self.runs.iter().any(|run| run.record.trial.repeat > 0)
+        self.trials.iter().any(|run| run.record.trial.repeat > 0)
     }
 }
 

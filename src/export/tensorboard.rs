@@ -24,15 +24,15 @@ pub(super) fn files(runs: &Runs<'_>) -> Files {
     let mut files = Files::new();
     let table = Table::new(runs);
     let mut file = EventFile::new(runs.begun);
-    file.add(runs.begun, 0, table.experiment(runs));
+    file.add(runs.begun, 0, &[table.experiment(runs)]);
     files.insert(file.name(), file.bytes);
-    for run in &runs.runs {
+    for run in &runs.trials {
         let Some(times) = run.times else { continue };
         let mut file = EventFile::new(times.begun);
-        file.add(times.begun, 0, table.session_start(run, times.begun));
+        file.add(times.begun, 0, &[table.session_start(run, times.begun)]);
         scalars(&mut file, run);
         if let Some(ended) = times.ended {
-            file.add(ended, 0, hparams::session_end(run, ended));
+            file.add(ended, 0, &[hparams::session_end(run, ended)]);
         }
         files.insert(format!("{}/{}", run.id(), file.name()), file.bytes);
     }
@@ -100,7 +100,7 @@ impl EventFile {
     }
 
     /// Adds an event with these values of a summary.
-    fn add(&mut self, at: Milliseconds, step: u64, values: Vec<Message>) {
+    fn add(&mut self, at: Milliseconds, step: u64, values: &[Message]) {
         let summary = values.iter().fold(Message::new(), |summary, value| summary.message(1, value));
         let event = Message::new().double(1, seconds(at)).number(2, step).message(5, &summary);
         record_file::append(&mut self.bytes, &event.bytes());
@@ -109,7 +109,7 @@ impl EventFile {
     /// Adds figures of a time and a step.
     fn scalars(&mut self, (at, step): (Milliseconds, u64), figures: &[(&str, f64)]) {
         let value = |(tag, figure): &(&str, f64)| Message::new().text(1, tag).float(2, *figure);
-        self.add(at, step, figures.iter().map(value).collect());
+        self.add(at, step, &figures.iter().map(value).collect::<Vec<_>>());
     }
 }
 

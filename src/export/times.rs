@@ -88,10 +88,10 @@ impl TrialTimes {
                 self.evaluated.insert(step, before.copied().unwrap_or(at));
             }
             Event::Finished(_) | Event::Halted(_) | Event::Failed { retry: false, .. } => {
-                self.ended = Some(at)
+                self.ended = Some(at);
             }
             Event::Continued | Event::Promoted(_) | Event::Failed { .. } | Event::Interrupted => {
-                self.ended = None
+                self.ended = None;
             }
             Event::SweepStarted { .. }
             | Event::TrialPlanned(_)

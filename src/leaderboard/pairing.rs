@@ -199,7 +199,9 @@ mod tests {
     #[test]
     fn documents_with_different_predictions_come_by_their_rows() {
         let mut models = two();
-        models.iter_mut().for_each(|model| model.reverse());
+        for model in &mut models {
+            model.reverse();
+        }
         let found = pairing(&models, Target::Class(1));
         assert_eq!(found.differing.iter().map(|each| each.id).collect::<Vec<_>>(), [3, 4, 5, 8, 9]);
         assert_eq!(found.differing[0], Differing { id: 3, label: 1, predicted: [1, 0] });
@@ -224,7 +226,9 @@ mod tests {
         for target in [Target::Class(0), Target::Class(1), Target::Average(Average::Macro)] {
             let f1 = models.each_ref().map(|model| {
                 let mut confusion = Confusion::new(2);
-                model.iter().for_each(|each| confusion.add(each.label, each.predicted));
+                for each in model {
+                    confusion.add(each.label, each.predicted);
+                }
                 Scores::new(confusion, 0.5, target).f1
             });
             assert!((pairing(&models, target).difference - (f1[0] - f1[1])).abs() < 1e-12, "{target:?}");

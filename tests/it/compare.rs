@@ -116,11 +116,12 @@ fn settings_that_are_the_same_are_not_shown() {
 #[test]
 fn two_sweeps_are_compared_by_their_best_trials() {
     let found = compared(&PLACE, &["tiny", "again"]);
-    let of = |at: usize| {
-        [&found["trials"][at]["sweep"], &found["trials"][at]["trial"], &found["trials"][at]["best_by"]]
+    let chosen = |at: usize| {
+        let trial = &found["trials"][at];
+        serde_json::json!([trial["sweep"], trial["trial"], trial["best_by"]])
     };
-    assert_eq!(of(0), ["tiny", &Value::from(2), "test F1"].map(Value::from).each_ref());
-    assert_eq!(of(1), ["again", &Value::from(1), "test F1"].map(Value::from).each_ref());
+    assert_eq!(chosen(0), serde_json::json!(["tiny", 2, "test F1"]));
+    assert_eq!(chosen(1), serde_json::json!(["again", 1, "test F1"]));
     assert!(found["test"].is_object(), "{found}");
 }
 

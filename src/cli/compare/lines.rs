@@ -30,7 +30,7 @@ pub(super) fn describe(comparison: &Comparison<'_>, width: Option<usize>) -> Str
     match (&comparison.test, &comparison.not_tested) {
         (Some(pairing), _) => test(&mut text, pairing, width),
         (None, why) => {
-            push(&mut text, &format!("No paired test. {}", why.as_deref().unwrap_or_default()), width)
+            push(&mut text, &format!("No paired test. {}", why.as_deref().unwrap_or_default()), width);
         }
     }
     if let Some(pairing) = &comparison.test {

@@ -27,10 +27,10 @@ const FAILURE: u64 = 2;
 const RUNNING: u64 = 3;
 
 /// A value of a summary for the tab.
-fn value(tag: &str, data: &Message) -> Vec<Message> {
+fn value(tag: &str, data: &Message) -> Message {
     let plugin = Message::new().text(1, "hparams").message(2, data);
     let metadata = Message::new().message(1, &plugin);
-    vec![Message::new().text(1, tag).message(9, &metadata)]
+    Message::new().text(1, tag).message(9, &metadata)
 }
 
 /// What a column shows of a trial.
@@ -62,7 +62,7 @@ impl Table {
     }
 
     /// Which settings and figures there are.
-    pub(super) fn experiment(&self, runs: &Runs<'_>) -> Vec<Message> {
+    pub(super) fn experiment(&self, runs: &Runs<'_>) -> Message {
         let mut experiment = Message::new()
             .text(6, &runs.sweep)
             .text(1, "trials of sweep; without a test figure where a trial was not measured")
@@ -84,7 +84,7 @@ impl Table {
     }
 
     /// The start of a trial, with its settings.
-    pub(super) fn session_start(&self, run: &Run<'_>, begun: Milliseconds) -> Vec<Message> {
+    pub(super) fn session_start(&self, run: &Run<'_>, begun: Milliseconds) -> Message {
         let start = self.0.iter().fold(Message::new(), |start, column| {
             start.message(1, &Message::new().text(1, column.name()).message(2, &column.cell(run)))
         });
@@ -95,7 +95,7 @@ impl Table {
 
 impl Column {
     fn new(shown: Shown, runs: &Runs<'_>) -> Self {
-        let values: Vec<Value> = runs.runs.iter().map(|run| of(shown, run)).collect();
+        let values: Vec<Value> = runs.trials.iter().map(|run| of(shown, run)).collect();
         let are_texts = values.iter().any(|value| matches!(value, Value::Text(_)));
         let texts = are_texts.then(|| {
             let mut texts: Vec<String> = values.iter().map(ToString::to_string).collect();
@@ -148,7 +148,7 @@ fn of(shown: Shown, run: &Run<'_>) -> Value {
 }
 
 /// The end of a trial.
-pub(super) fn session_end(run: &Run<'_>, ended: Milliseconds) -> Vec<Message> {
+pub(super) fn session_end(run: &Run<'_>, ended: Milliseconds) -> Message {
     let status = match run.record.state {
         State::Complete => SUCCESS,
         State::Failed => FAILURE,

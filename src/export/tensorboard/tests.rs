@@ -80,7 +80,7 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
             value = if value & 1 == 1 { value >> 1 ^ 0x82F6_3B78 } else { value >> 1 };
         }
     }
-    (!value >> 15 | !value << 17).wrapping_add(0xA282_EAD8)
+    (!value).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
 /// The events of a file, whose checksums are checked.
