@@ -130,6 +130,18 @@ fn the_page_shows_labels_as_texts() {
     }
 }
 
+#[test]
+fn figures_for_other_programs_hold_nothing_that_a_terminal_obeys_or_nobody_sees() {
+    let (place, _) = &*HOSTILE;
+    for (format, to) in [("csv", "figures/table.csv"), ("mlflow", "figures/store")] {
+        let written = place.sweep(&["export", format, "--to", to]).succeeded();
+        assert_harmless(format, &(written.stdout + &written.stderr));
+    }
+    for file in files_under(&place.path("figures")) {
+        assert_harmless(&file.display().to_string(), &fs::read_to_string(&file).unwrap());
+    }
+}
+
 /// The exported model's folder.
 static MODEL: LazyLock<&str> = LazyLock::new(|| {
     let written = HOSTILE.0.sweep(&["export-best", "--trial", "1", "--out", "model"]).succeeded();

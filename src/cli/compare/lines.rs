@@ -11,8 +11,10 @@ use crate::{
     trial::State,
 };
 
-/// Largest width of a value or a class in a table, in terminal columns.
+/// Largest width of a value in a table, in terminal columns.
 const VALUE_COLUMNS_MAX: usize = 24;
+/// Largest width of a class in the list of documents. A row, three classes and the least of a text fit 80 columns.
+const CLASS_COLUMNS_MAX: usize = 14;
 /// Least width of a document's text, in terminal columns.
 const TEXT_COLUMNS_MIN: usize = 20;
 /// A lower p-value tells two trials apart.
@@ -164,7 +166,7 @@ fn documents(text: &mut String, comparison: &Comparison<'_>, pairing: &Pairing, 
     if shown == 0 {
         return;
     }
-    let class = |class: &str| shorten(&plain(class), VALUE_COLUMNS_MAX);
+    let class = |class: &str| shorten(&plain(class), CLASS_COLUMNS_MAX);
     let mut rows = vec![["row", "label", "A", "B"].map(ToOwned::to_owned).to_vec()];
     rows.extend(comparison.documents.iter().map(|each| {
         let [first, second] = each.predicted.map(class);
@@ -222,7 +224,7 @@ mod tests {
         let document = |id| DifferingDocument {
             id,
             label: "差评",
-            predicted: ["差评", "\u{1b}[31m好评"],
+            predicted: ["一个很长的类别名称", "\u{1b}[31m好评"],
             text: Some(text.to_owned()),
         };
         Comparison {
