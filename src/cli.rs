@@ -8,10 +8,12 @@ mod cache;
 mod cautions;
 mod changes;
 mod checkpoints;
+mod compare;
 mod devices;
 mod dry_run;
 mod exit;
 mod explain;
+mod export;
 mod export_best;
 mod gpus;
 mod history;
@@ -65,6 +67,10 @@ enum SweepCommand {
     Run(run::RunArgs),
     /// Show the ranked trials of a sweep
     Leaderboard(listing::LeaderboardArgs),
+    /// Show two trials side by side, of one sweep or of two
+    Compare(compare::CompareArgs),
+    /// Write the figures of a sweep for TensorBoard, MLflow or notebooks
+    Export(export::ExportFiguresArgs),
     /// Write the best trial's model as a Hugging Face folder
     ExportBest(export_best::ExportArgs),
     /// Draw every picture and the HTML page again from the log
@@ -133,6 +139,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
     match cli.command {
         SweepCommand::Run(args) => run::run(&args, &results),
         SweepCommand::Leaderboard(args) => listing::leaderboard(&args, &results),
+        SweepCommand::Compare(args) => compare::compare(&args, &results),
+        SweepCommand::Export(args) => export::export(&args, &results),
         SweepCommand::ExportBest(args) => export_best::export_best(&args, &results),
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),

@@ -1,30 +1,36 @@
-//! `export-best`: writes a trial's model as a folder that other programs can open.
+//! What other programs open: a trial's model (`export-best`), and the figures of a sweep (`export`).
 //!
-//! The new folder is made beside its place and exchanged with what stands there as a whole, so that nobody ever sees a
-//! half-written model or none.
+//! A new folder is made beside its place and exchanged with what stands there as a whole, so that nobody ever sees a
+//! half-written export or none.
 //!
-//! A format is a module of its own below this one, beside `huggingface`. It writes a [`Model`]
-//! into a new folder, and says which files it writes and how its exports are recognised. Another
-//! format needs such a module, an enum of the formats that [`export`] takes, and an option of
-//! `sweep export-best`.
+//! A format is a module of its own below this one. `huggingface` writes a [`Model`] into a new folder, and says which files
+//! it writes and how its exports are recognised. `tensorboard` and `mlflow` make the files of [`Runs`], which
+//! `exported_folder` lists and recognises; `evaluations` makes one table of them. Another format of figures needs such a
+//! module and a variant of [`Format`].
 
 mod error;
+mod evaluations;
+mod exported_folder;
+mod figures;
 mod huggingface;
+mod mlflow;
 mod model;
+mod runs;
 mod staging;
+mod tensorboard;
+mod times;
 
 use std::io;
 
-use self::staging::Staging;
 pub use self::{
     error::ExportError,
+    figures::{Exported, Format, default_place, export_figures, forget_figures},
     model::{Choice, Model},
-    staging::remove_leftovers,
+    runs::Runs,
+    staging::{remove, remove_leftovers},
+    times::Times,
 };
-use crate::{
-    fingerprint::FileDigest,
-    system::files::{self, Place, exchange},
-};
+use crate::{fingerprint::FileDigest, system::files::Place};
 
 /// Writes `model` to the folder `out`. An exported model that stands there is replaced in one step: at any moment,
 /// and after a crash at any moment, the folder holds one whole model.
@@ -33,36 +39,10 @@ use crate::{
 /// When `out` is something else than an exported model, the parameters are damaged, or a file cannot be
 /// read or written. `out` is then unchanged.
 pub fn export(model: &Model<'_>, out: &Place) -> Result<(), ExportError> {
-    refuse_foreign_files(out)?;
-    let write = |place: &Place, source| ExportError::Write { path: place.path().to_owned(), source };
-    let parent = parent_of(out).map_err(|source| write(out, source))?;
-    let weights = model.parameters()?;
-    files::create_folder(&parent).map_err(|source| write(&parent, source))?;
-    remove_leftovers(&parent);
-    let staging = Staging::within(&parent).map_err(|source| write(&parent, source))?;
-    let new = staging.join(out.name());
-    huggingface::write(model, &weights, &new)?;
-    // The folder may have changed while the model was written.
-    refuse_foreign_files(out)?;
-    // The old model is removed together with the temporary folder.
-    exchange::put_in_place(&new, out, &staging.aside()).map_err(|source| write(out, source))
-}
-
-/// Removes the exported model in `folder`: in one step for whoever looks at its place.
-///
-/// # Errors
-/// When it cannot be moved away. What is left then is removed with the next export.
-pub fn remove(folder: &Place) -> io::Result<()> {
-    let staging = Staging::within(&parent_of(folder)?)?;
-    match folder.rename(&staging.join("removed")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// The folder that holds `folder`.
-fn parent_of(folder: &Place) -> io::Result<Place> {
-    folder.parent().ok_or_else(|| io::Error::other("it has no name; name another folder"))
+    let weights = || model.parameters();
+    staging::replace(out, &refuse_foreign_files, weights, |weights, new| {
+        huggingface::write(model, weights, new)
+    })
 }
 
 /// The file with the parameters of the exported model in `folder`, with its length and digest as it was written.
@@ -73,24 +53,8 @@ pub fn exported_parameters(folder: &Place) -> Option<(Place, Option<FileDigest>)
     huggingface::parameters(folder)
 }
 
-/// How often a folder is looked at while other exports take its place.
-const LOOKS_MAX: u32 = 20;
-
-/// Refuses a folder that is not empty and holds anything else than the files of an exported model. One that another
-/// export replaces meanwhile is looked at again.
+/// Refuses a folder that is not empty and holds anything else than the files of an exported model.
 fn refuse_foreign_files(folder: &Place) -> Result<(), ExportError> {
-    let mut looks = 1;
-    loop {
-        let before = folder.identity().ok();
-        let found = look_for_foreign_files(folder);
-        if found.is_ok() || looks >= LOOKS_MAX || folder.identity().ok() == before {
-            return found;
-        }
-        looks += 1;
-    }
-}
-
-fn look_for_foreign_files(folder: &Place) -> Result<(), ExportError> {
     let taken = || ExportError::Taken { path: folder.path().to_owned() };
     let names = match folder.names() {
         // A link to nowhere is not ours.

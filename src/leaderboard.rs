@@ -11,9 +11,11 @@ mod failed;
 pub mod figures;
 mod footnotes;
 mod listing;
+mod pairing;
 mod predictions;
 mod provenance;
 mod rank_by;
+mod spreadsheet;
 mod table;
 mod test_figures;
 mod uncompared;
@@ -26,8 +28,10 @@ pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
     confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
+    pairing::{Differing, Pairing},
     predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
     rank_by::RankBy,
+    spreadsheet::to_csv,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,
 };

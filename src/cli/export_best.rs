@@ -139,7 +139,7 @@ fn unfit(study: &Study) -> String {
 }
 
 /// The trial with this number.
-fn named(study: &Study, id: TrialId) -> Result<&TrialRecord, Stop> {
+pub(super) fn named(study: &Study, id: TrialId) -> Result<&TrialRecord, Stop> {
     study.trial(id).ok_or_else(|| {
         let numbers = || study.trials.iter().map(|record| record.trial.id);
         let range = numbers().min().zip(numbers().max());

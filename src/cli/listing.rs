@@ -46,6 +46,9 @@ pub(super) struct LeaderboardArgs {
     /// Trials that are shown at most, or "all"; by default 20 in a table on a terminal, and all elsewhere
     #[arg(long, value_name = "N", value_parser = Top::parse)]
     top: Option<Top>,
+    /// Every column of a table, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
 }
 
 /// Trials that a table on a terminal shows unless the user says how many.
@@ -100,7 +103,7 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
     let default = || Top::default_for(args.format, io::stdout().is_terminal());
     let Top(top) = args.top.unwrap_or_else(default);
     print(&match args.format {
-        LeaderboardFormat::Table => board.to_table_within(terminal_width(), top),
+        LeaderboardFormat::Table => board.to_table_within(terminal_width().filter(|_| !args.wide), top),
         LeaderboardFormat::Markdown => board.to_markdown_of(top),
         LeaderboardFormat::Json => {
             board.rows.truncate(top);

@@ -92,13 +92,16 @@ pub(super) fn clean(folder: &SweepFolder, lock: &Lock) {
     export::remove_leftovers(folder.place());
 }
 
-/// Removes what an earlier run left, including an exported model, but for its plan, which [`prepare_anew`] replaces.
+/// Removes what an earlier run left, and what was exported to its default place, but for its plan, which [`prepare_anew`]
+/// replaces.
 pub(super) fn forget(folder: &SweepFolder, lock: &Lock) -> Result<(), Stop> {
     let model = folder.best_model();
     if is_our_export(&model) {
         export::remove(&model)
             .map_err(|error| Stop::results(&format!("cannot remove {}: {error}", model.display())))?;
     }
+    export::forget_figures(folder.place())
+        .map_err(|(place, error)| Stop::results(&format!("cannot remove {}: {error}", place.display())))?;
     Ok(folder.clear(lock)?)
 }
 

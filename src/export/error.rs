@@ -23,6 +23,22 @@ pub enum ExportError {
         /// The name of the first such file.
         found: String,
     },
+    /// Something that is no export of the same format stands where one is to be written.
+    #[error("{path} exists and is no such export of sweep; name another place with --to")]
+    Occupied {
+        /// The place.
+        path: PathBuf,
+    },
+    /// The folder of an export holds a file that no export wrote, or one that was changed since.
+    #[error(
+        "{path} holds what sweep did not write ({found}) and would be replaced; name another place with --to"
+    )]
+    Added {
+        /// The folder.
+        path: PathBuf,
+        /// The path of the first such file in the folder.
+        found: String,
+    },
     /// The trial has no parameters.
     #[error("{path} is missing: the trial's best parameters are gone")]
     Parameters {

@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-use crate::system::files::{FolderIdentity, Place, exchange};
+use super::error::ExportError;
+use crate::system::files::{self, FolderIdentity, Place, exchange};
 
 /// Beginning of the names of such folders.
 const PREFIX: &str = ".tmp-export-";
@@ -24,6 +25,68 @@ const ASIDE: &str = "aside";
 const EARLIER_AGE_MIN: Duration = Duration::from_hours(24);
 /// Number of attempts to make a folder that no other process removes before it is held.
 const ATTEMPTS_MAX: u32 = 100;
+
+/// How often a folder is looked at while other exports take its place.
+const LOOKS_MAX: u32 = 20;
+
+/// Refuses a folder that an export may not replace.
+type Refuse<'a> = &'a dyn Fn(&Place) -> Result<(), ExportError>;
+
+/// Puts what `write` writes into a new folder in the place `out`, unless `refuse` refuses what stands there. `read` gives what
+/// is needed for it, before anything is made.
+///
+/// # Errors
+/// Those of the three, and when a folder cannot be made or exchanged. `out` is then unchanged.
+pub(super) fn replace<T>(
+    out: &Place,
+    refuse: Refuse<'_>,
+    read: impl FnOnce() -> Result<T, ExportError>,
+    write: impl FnOnce(&T, &Place) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    look(out, refuse)?;
+    let unwritten = |place: &Place, source| ExportError::Write { path: place.path().to_owned(), source };
+    let parent = parent_of(out).map_err(|source| unwritten(out, source))?;
+    let read = read()?;
+    files::create_folder(&parent).map_err(|source| unwritten(&parent, source))?;
+    remove_leftovers(&parent);
+    let staging = Staging::within(&parent).map_err(|source| unwritten(&parent, source))?;
+    let new = staging.join(out.name());
+    write(&read, &new)?;
+    // The folder may have changed while the new one was written.
+    look(out, refuse)?;
+    // The old folder is removed together with the temporary one.
+    exchange::put_in_place(&new, out, &staging.aside()).map_err(|source| unwritten(out, source))
+}
+
+/// Asks `refuse` about a folder. One that another export replaces meanwhile is looked at again.
+fn look(folder: &Place, refuse: Refuse<'_>) -> Result<(), ExportError> {
+    let mut looks = 1;
+    loop {
+        let before = folder.identity().ok();
+        let found = refuse(folder);
+        if found.is_ok() || looks >= LOOKS_MAX || folder.identity().ok() == before {
+            return found;
+        }
+        looks += 1;
+    }
+}
+
+/// Removes the exported folder `folder`: in one step for whoever looks at its place.
+///
+/// # Errors
+/// When it cannot be moved away. What is left then is removed with the next export.
+pub fn remove(folder: &Place) -> io::Result<()> {
+    let staging = Staging::within(&parent_of(folder)?)?;
+    match folder.rename(&staging.join("removed")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The folder that holds `folder`.
+fn parent_of(folder: &Place) -> io::Result<Place> {
+    folder.parent().ok_or_else(|| io::Error::other("it has no name; name another folder"))
+}
 
 /// A folder that is removed with its contents when it is dropped.
 pub(super) struct Staging {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{
     board::{HaltedAt, Leaderboard, LeaderboardRow},
-    figures,
+    figures, spreadsheet,
     test_figures::{TestCounts, TestFigures},
 };
 use crate::trial::State;
@@ -58,6 +58,11 @@ fn test_f1(row: &LeaderboardRow) -> String {
 /// The state; of a halted trial, where it was halted.
 fn state(row: &LeaderboardRow) -> String {
     row.halted.map_or_else(|| row.state.as_str().to_owned(), HaltedAt::describe)
+}
+
+/// The verdict; of a trial that has none, its state.
+pub(super) fn verdict_or_state(row: &LeaderboardRow) -> String {
+    if row.verdict.is_some() { verdict(row) } else { state(row) }
 }
 
 /// The verdict, and the mark of a trial that comes last because of it.
@@ -168,20 +173,8 @@ impl Leaderboard {
     pub fn to_csv(&self) -> String {
         let binary = self.target.positive().is_some();
         let rows = self.rows.iter().map(|row| self.csv_row(row, binary));
-        let cells = |record: Vec<String>| record.iter().map(|cell| figures::cell(cell)).collect();
-        let records: Vec<Vec<String>> =
-            std::iter::once(self.csv_headings(binary)).chain(rows).map(cells).collect();
-        // A spreadsheet that separates cells otherwise would cut a cell there, unless it is in quotes.
-        let is_ambiguous = records.iter().flatten().any(|cell| cell.contains([';', '\t']));
-        let quotes = if is_ambiguous { csv::QuoteStyle::NonNumeric } else { csv::QuoteStyle::Necessary };
-        let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
-        for record in records {
-            if let Err(error) = writer.write_record(record) {
-                unreachable!("writing to memory, each record with as many fields as the first: {error}");
-            }
-        }
-        let bytes = writer.into_inner().unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let records: Vec<Vec<String>> = std::iter::once(self.csv_headings(binary)).chain(rows).collect();
+        spreadsheet::to_csv(&records)
     }
 
     fn csv_headings(&self, binary: bool) -> Vec<String> {

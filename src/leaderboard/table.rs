@@ -1,19 +1,27 @@
 //! The leaderboard on a terminal: a table with aligned columns.
 //!
-//! A narrow terminal gets fewer columns; one that is too narrow for the remaining columns gets a
-//! block of lines for each trial instead.
+//! A narrow terminal gets rank, trial, test F1 and verdict, and of the other columns as many as fit, swept settings first.
+//! One that is too narrow for these four gets a block of lines for each trial instead.
 
 use std::fmt::Write as _;
 
 use super::{
     board::{Leaderboard, LeaderboardRow},
     figures,
-    listing::Column,
+    listing::{self, Column},
 };
 use crate::display::wrap;
 
-/// Columns that are left out on a narrow terminal, in the order in which they are left out.
-const DISPENSABLE: [&str; 7] = ["device", "time", "train loss", "seed", "best epoch", "val loss", "accuracy"];
+/// Columns that every table has.
+const ESSENTIAL: [&str; 4] = ["rank", "trial", "test F1 [95 %]  ", VERDICT];
+/// On a narrow terminal, this column says the state of a trial that has no verdict.
+const VERDICT: &str = "verdict";
+const STATE: &str = "state";
+/// Columns that a narrow terminal has after the swept settings, in the order in which they are chosen.
+const WISHED: [&str; 8] =
+    ["seed", "val F1", "best epoch", "accuracy", "val loss", "train loss", "time", "device"];
+/// Spaces between two columns.
+const GAP: usize = 2;
 
 /// A column with the cells of the rows that are shown.
 struct TableColumn {
@@ -48,32 +56,22 @@ impl Leaderboard {
     pub fn to_table_within(&self, width: Option<usize>, rows: usize) -> String {
         let hidden = self.hidden(rows);
         let rows = self.rows.get(..rows).unwrap_or(&self.rows);
-        let all = || -> Vec<TableColumn> {
-            self.columns().iter().map(|column| TableColumn::new(column, rows)).collect()
-        };
-        let mut columns = all();
-        let mut left_out = Vec::new();
-        let is_too_wide = |table: &str| width.is_some_and(|width| widest(table) > width);
-        let mut table = aligned(&columns, rows.len());
-        for name in DISPENSABLE {
-            if !is_too_wide(&table) {
-                break;
-            }
-            if let Some(at) = columns.iter().position(|column| column.heading == name) {
-                columns.remove(at);
-                left_out.push(name);
-                table = aligned(&columns, rows.len());
-            }
-        }
-        if is_too_wide(&table) {
-            left_out.clear();
-            table = stacked(&all(), rows.len());
+        let all: Vec<TableColumn> =
+            self.columns().iter().map(|column| TableColumn::new(column, rows)).collect();
+        let (mut table, mut left_out) = (aligned(&all, rows.len()), Vec::new());
+        if let Some(width) = width.filter(|width| widest(&table) > *width) {
+            (table, left_out) = match self.chosen(rows, width) {
+                Some((chosen, others)) => (aligned(&chosen, rows.len()), others),
+                None => (stacked(&all, rows.len()), left_out),
+            };
         }
         let mut notes: Vec<String> =
             hidden.into_iter().chain(self.footnotes()).chain(self.failures()).collect();
-        if !left_out.is_empty() {
+        if let Some(width) = width.filter(|_| !left_out.is_empty()) {
             let names = left_out.join(", ");
-            notes.push(format!("Left out to fit the terminal: {names}. --format csv has everything."));
+            notes.push(format!(
+                "Left out to fit {width} columns: {names}. sweep leaderboard --wide shows every column."
+            ));
         }
         if !notes.is_empty() {
             let lines = notes
@@ -82,6 +80,47 @@ impl Leaderboard {
             let _ = write!(table, "\n{}\n", lines.collect::<Vec<_>>().join("\n"));
         }
         table
+    }
+
+    /// The columns of a table that is at most `width` wide, and the names of all others; `None` if not even the essential
+    /// columns fit.
+    fn chosen(&self, rows: &[LeaderboardRow], width: usize) -> Option<(Vec<TableColumn>, Vec<String>)> {
+        let columns = self.columns().into_iter().filter(|column| column.heading != STATE);
+        let columns = columns.map(|column| match column.heading.as_str() {
+            VERDICT => Column { cell: Box::new(listing::verdict_or_state), ..column },
+            _ => column,
+        });
+        let columns: Vec<TableColumn> = columns.map(|column| TableColumn::new(&column, rows)).collect();
+        let mut by_importance: Vec<usize> = (0..columns.len()).collect();
+        by_importance.sort_by_key(|at| self.importance(&columns[*at].heading));
+        let mut is_chosen = vec![false; columns.len()];
+        let mut used = 0;
+        for at in by_importance {
+            let with_gap = columns[at].width + if used == 0 { 0 } else { GAP };
+            is_chosen[at] = used + with_gap <= width;
+            if is_chosen[at] {
+                used += with_gap;
+            } else if self.importance(&columns[at].heading) == 0 {
+                return None;
+            }
+        }
+        let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
+        for (column, is_chosen) in columns.into_iter().zip(is_chosen) {
+            if is_chosen { chosen.push(column) } else { left_out.push(column.heading.trim_end().to_owned()) }
+        }
+        Some((chosen, left_out))
+    }
+
+    /// The place of a column among those that a narrow table wants, from 0: the essential ones, swept settings, the
+    /// wished ones, any other.
+    fn importance(&self, heading: &str) -> usize {
+        if ESSENTIAL.contains(&heading) {
+            return 0;
+        }
+        if self.swept.iter().any(|name| name == heading) {
+            return 1;
+        }
+        2 + WISHED.iter().position(|wished| *wished == heading).unwrap_or(WISHED.len())
     }
 }
 
@@ -100,7 +139,7 @@ fn aligned(columns: &[TableColumn], rows: usize) -> String {
                 row.map_or(Some(&column.heading), |row| column.cells.get(row)).map_or("", String::as_str);
             let pad = " ".repeat(column.width - figures::columns(cell));
             let (before, after) = if column.right { (pad.as_str(), "") } else { ("", pad.as_str()) };
-            let _ = write!(line, "{before}{cell}{after}  ");
+            let _ = write!(line, "{before}{cell}{after}{:GAP$}", "");
         }
         table.push_str(line.trim_end());
         table.push('\n');
@@ -132,6 +171,8 @@ mod tests {
     use crate::{
         leaderboard::{RankBy, build},
         samples::{record, study},
+        settings::Value,
+        trial::State,
     };
 
     fn board() -> Leaderboard {
@@ -166,34 +207,56 @@ mod tests {
     }
 
     #[test]
-    fn lines_keep_to_any_width_by_leaving_columns_out_in_their_order() {
-        let mut before = usize::MAX;
-        for width in (40..=140).rev() {
+    fn lines_keep_to_any_width_and_every_column_is_there_or_named() {
+        let all = headings(&board().to_table());
+        for width in 43..=140 {
             let table = board().to_table_within(Some(width), usize::MAX);
-            assert!(widest(&body(&table)) <= width, "{width}\n{table}");
-            if table.starts_with("rank 1, trial") {
-                assert!(width < 80, "stacked at {width}\n{table}");
-                continue;
-            }
-            let columns = headings(&table).split('|').count();
-            assert!(columns <= before, "{width}\n{table}");
-            before = columns;
-            let gone =
-                DISPENSABLE.into_iter().filter(|name| *name != "seed" && !headings(&table).contains(name));
-            let gone: Vec<&str> = gone.collect();
             assert!(widest(&table) <= width, "{width}\n{table}");
             let unbroken = table.replace("\n  ", " ");
-            match unbroken.split_once("Left out to fit the terminal: ") {
-                Some((_, names)) => assert!(names.starts_with(&format!("{}. --format csv", gone.join(", ")))),
-                None => assert!(gone.is_empty(), "{width}\n{table}"),
-            }
+            let named = unbroken.split_once(" columns: ").map_or("", |(_, names)| names);
+            let named: Vec<&str> = named
+                .split(". sweep leaderboard")
+                .next()
+                .unwrap()
+                .split(", ")
+                .filter(|name| !name.is_empty())
+                .collect();
+            let found = headings(&table);
+            let mut both: Vec<&str> = found.split('|').chain(named).collect();
+            let mut expected: Vec<&str> = all.split('|').collect();
+            both.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(both, expected, "{width}\n{table}");
         }
     }
 
     #[test]
-    fn eighty_columns_hold_what_decides() {
+    fn eighty_columns_hold_what_decides_and_settings_before_other_figures() {
         let table = board().to_table_within(Some(80), usize::MAX);
-        assert!(headings(&table).starts_with("rank|trial|learning_rate|dropout|test F1 [95 %]"), "{table}");
+        let expected = "rank|trial|learning_rate|dropout|test F1 [95 %]|val F1|verdict";
+        assert_eq!(headings(&table), expected, "{table}");
+    }
+
+    #[test]
+    fn a_setting_that_fits_is_shown_behind_one_that_does_not() {
+        let mut board = board();
+        let long = Value::Text("a-checkpoint-with-a-long-name-of-its-own".to_owned());
+        for row in &mut board.rows {
+            row.params.0.insert(0, ("checkpoint".to_owned(), long.clone()));
+        }
+        board.swept.insert(0, "checkpoint".to_owned());
+        let table = board.to_table_within(Some(64), usize::MAX);
+        assert_eq!(headings(&table), "rank|trial|learning_rate|test F1 [95 %]|verdict", "{table}");
+        assert!(table.contains("Left out to fit 64 columns: checkpoint, dropout, "), "{table}");
+    }
+
+    #[test]
+    fn a_narrow_table_says_the_state_of_a_trial_without_a_verdict() {
+        let mut trials = vec![record(1, &[0.6, 0.5]), record(2, &[])];
+        trials[1].state = State::Waiting;
+        let table = build(&study(trials), RankBy::TestF1, &|_| None).to_table_within(Some(60), 2);
+        let line = table.lines().find(|line| line.contains("0002")).unwrap();
+        assert!(line.ends_with("waiting") && !headings(&table).contains("state"), "{table}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod beneath;
 mod bounded;
 pub(crate) mod exchange;
 pub(crate) mod failpoints;
+pub(crate) mod many;
 pub mod named;
 mod place;
 pub(crate) mod unfinished;

@@ -82,6 +82,9 @@ fn no_command_writes_what_a_terminal_obeys_or_nobody_sees() {
         &["status", "--format", "json"],
         &["explain", "1"],
         &["explain", "1", "--format", "json"],
+        &["compare", "1", "2"],
+        &["compare", "1", "2", "--format", "json"],
+        &["export", "csv", "--to", "no\u{202e}folder/\u{1b}[31m.csv"],
         &["list"],
         &["list", "--format", "json"],
         &["report"],
@@ -124,6 +127,18 @@ fn the_page_shows_labels_as_texts() {
     for shown in ["‹U+202E›doog", "go‹U+200B›od", "<bdi>خوب می\u{200c}شود</bdi>", "&lt;script&gt;"]
     {
         assert!(page.contains(shown), "{shown} in {page}");
+    }
+}
+
+#[test]
+fn figures_for_other_programs_hold_nothing_that_a_terminal_obeys_or_nobody_sees() {
+    let (place, _) = &*HOSTILE;
+    for (format, to) in [("csv", "figures/table.csv"), ("mlflow", "figures/store")] {
+        let written = place.sweep(&["export", format, "--to", to]).succeeded();
+        assert_harmless(format, &(written.stdout + &written.stderr));
+    }
+    for file in files_under(&place.path("figures")) {
+        assert_harmless(&file.display().to_string(), &fs::read_to_string(&file).unwrap());
     }
 }
 

@@ -19,7 +19,7 @@ pub struct FolderIdentity {
 }
 
 /// What there is at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     File,
     Folder,
