@@ -7,6 +7,9 @@
 mod board;
 mod comparison;
 mod confidence_set;
+mod configuration_formats;
+mod configurations;
+mod evidence;
 mod failed;
 pub mod figures;
 mod footnotes;
@@ -14,22 +17,28 @@ mod listing;
 mod predictions;
 mod provenance;
 mod rank_by;
+mod seeds;
 mod table;
 mod test_figures;
 mod uncompared;
 pub mod verdict;
+mod winner;
 
 use std::cmp::Ordering;
 
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
-    confidence_set::{Against, SamePredictions, p_values},
+    confidence_set::{Against, Flattery, SamePredictions, flattery, p_values, shared_variance},
+    configurations::{ConfigurationRow, Configurations, configurations},
+    evidence::Evidence,
     failed::Failed,
     predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
     rank_by::RankBy,
+    seeds::OverSeeds,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,
+    winner::{ChosenBy, ValidationChoice, Winner},
 };
 use crate::{
     search::RungFigure,
@@ -66,6 +75,11 @@ pub fn build(
     }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
+    let chosen_by_validation = chosen_by_validation(study);
+    let winner = Winner::of(&rows, rank_by, comparisons.flattery, chosen_by_validation);
+    if let Some(leader) = rows.first_mut() {
+        leader.winner = winner;
+    }
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
@@ -79,7 +93,7 @@ pub fn build(
         beyond_comparison: comparisons.beyond,
         epochs_saved: study.epochs_saved(),
         epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
-        chosen_by_validation: chosen_by_validation(study),
+        chosen_by_validation,
     }
 }
 

@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use super::{
+    evidence::Evidence,
     failed::Failed,
     rank_by::RankBy,
     test_figures::TestFigures,
     uncompared::Uncompared,
     verdict::{self, Verdict},
+    winner::Winner,
 };
 use crate::{
     event::Evaluation,
@@ -131,6 +133,10 @@ pub struct LeaderboardRow {
     pub positive: Option<String>,
     /// Where a trial was halted; `None` for all others.
     pub halted: Option<HaltedAt>,
+    /// What is known of the choice of the leader; `None` for all other trials.
+    pub winner: Option<Winner>,
+    /// What the verdict rests on; `None` without a verdict.
+    pub evidence: Option<Evidence>,
 }
 
 /// Where a trial was halted.
@@ -212,6 +218,8 @@ impl LeaderboardRow {
             reused_from: inherited.filter(|it| it.sweep.is_some()).cloned(),
             positive: target.positive().and_then(|class| labels.get(class)).cloned(),
             halted: None,
+            winner: None,
+            evidence: Evidence::of(record),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     board::{HaltedAt, Leaderboard, LeaderboardRow},
     figures,
     test_figures::{TestCounts, TestFigures},
+    winner::Winner,
 };
 use crate::trial::State;
 
@@ -168,20 +169,7 @@ impl Leaderboard {
     pub fn to_csv(&self) -> String {
         let binary = self.target.positive().is_some();
         let rows = self.rows.iter().map(|row| self.csv_row(row, binary));
-        let cells = |record: Vec<String>| record.iter().map(|cell| figures::cell(cell)).collect();
-        let records: Vec<Vec<String>> =
-            std::iter::once(self.csv_headings(binary)).chain(rows).map(cells).collect();
-        // A spreadsheet that separates cells otherwise would cut a cell there, unless it is in quotes.
-        let is_ambiguous = records.iter().flatten().any(|cell| cell.contains([';', '\t']));
-        let quotes = if is_ambiguous { csv::QuoteStyle::NonNumeric } else { csv::QuoteStyle::Necessary };
-        let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
-        for record in records {
-            if let Err(error) = writer.write_record(record) {
-                unreachable!("writing to memory, each record with as many fields as the first: {error}");
-            }
-        }
-        let bytes = writer.into_inner().unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        csv_text(std::iter::once(self.csv_headings(binary)).chain(rows))
     }
 
     fn csv_headings(&self, binary: bool) -> Vec<String> {
@@ -200,6 +188,10 @@ impl Leaderboard {
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
         headings.extend(own(&["warm_started_from", "reused_from", "positive"]));
         headings.extend(own(&["halted_at", "rung", "generation", "place", "of"]));
+        headings.extend(own(&["chosen_by", "optimism", "chance_best", "candidates"]));
+        headings.extend(own(&["validation_choice", "validation_choice_f1"]));
+        headings.extend(own(&["validation_choice_f1_low", "validation_choice_f1_high"]));
+        headings.extend(own(&["generalisation_loss", "loss_gap", "f1_change", "evidence"]));
         headings
     }
 
@@ -221,8 +213,29 @@ impl Leaderboard {
         fields.extend([text(halted.map(|at| at.epoch)), text(halted.map(|at| at.rung))]);
         fields.push(text(halted.map(|at| at.generation)));
         fields.extend([text(halted.and_then(|at| at.place)), text(halted.and_then(|at| at.of))]);
+        fields.extend(csv_winner(row.winner.as_ref()));
+        let evidence = row.evidence.as_ref();
+        fields.push(text(evidence.and_then(|it| it.generalisation_loss)));
+        fields.push(text(evidence.and_then(|it| it.loss_gap)));
+        fields.push(text(evidence.and_then(|it| it.f1_change)));
+        fields.push(text(evidence.map(|it| &it.text)));
         fields
     }
+}
+
+/// What is known of the choice of the leader: eight fields.
+fn csv_winner(winner: Option<&Winner>) -> [String; 8] {
+    let choice = winner.and_then(|it| it.validation_choice);
+    [
+        text(winner.map(|it| it.chosen_by.as_str())),
+        text(winner.and_then(|it| it.optimism)),
+        text(winner.and_then(|it| it.chance_best)),
+        text(winner.and_then(|it| it.candidates)),
+        text(choice.map(|it| it.trial.0)),
+        text(choice.map(|it| it.f1)),
+        text(choice.map(|it| it.f1_low)),
+        text(choice.map(|it| it.f1_high)),
+    ]
 }
 
 /// The test figures of a row: eleven fields in a binary task, and eleven in any other.
@@ -256,8 +269,25 @@ fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
     fields
 }
 
+/// Records as CSV, the headings first; each has as many fields as the first. A text is written as [`figures::cell`] does.
+pub(super) fn csv_text(records: impl Iterator<Item = Vec<String>>) -> String {
+    let cells = |record: Vec<String>| record.iter().map(|cell| figures::cell(cell)).collect();
+    let records: Vec<Vec<String>> = records.map(cells).collect();
+    // A spreadsheet that separates cells otherwise would cut a cell there, unless it is in quotes.
+    let is_ambiguous = records.iter().flatten().any(|cell| cell.contains([';', '\t']));
+    let quotes = if is_ambiguous { csv::QuoteStyle::NonNumeric } else { csv::QuoteStyle::Necessary };
+    let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
+    for record in records {
+        if let Err(error) = writer.write_record(record) {
+            unreachable!("writing to memory, each record with as many fields as the first: {error}");
+        }
+    }
+    let bytes = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A field of CSV; empty if there is none.
-fn text<T: ToString>(field: Option<T>) -> String {
+pub(super) fn text<T: ToString>(field: Option<T>) -> String {
     field.map_or_else(String::new, |field| field.to_string())
 }
 
