@@ -5,6 +5,7 @@
 //! rank by come last, without a rank.
 
 mod board;
+mod choice;
 mod comparison;
 mod confidence_set;
 mod configuration_formats;
@@ -76,10 +77,7 @@ pub fn build(
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
     let chosen_by_validation = chosen_by_validation(study);
-    let winner = Winner::of(&rows, rank_by, comparisons.flattery, chosen_by_validation);
-    if let Some(leader) = rows.first_mut() {
-        leader.winner = winner;
-    }
+    choice::mark_winner(&mut rows, rank_by, comparisons.flattery, chosen_by_validation);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,

@@ -34,9 +34,12 @@ pub(crate) fn print(wanted: &Wanted) {
     }
 }
 
+/// These sweeps are small: so many times as many are simulated.
+const TIMES: u32 = 5;
+
 /// How often the interval of the first seed holds the truth → how often that over all seeds does, and both widths.
 fn cell(seeds: usize, points: f64, documents: usize, wanted: &Wanted) -> String {
-    let [first, first_width, all, all_width] = simulate(wanted.sweeps, |seed| {
+    let [first, first_width, all, all_width] = simulate(TIMES * wanted.sweeps, |seed| {
         let sweep = Errors::HardDocuments.draw_seeds(seeds, points, documents, seed);
         let [first, all] = intervals(&sweep);
         let holds = |(low, high): (f64, f64)| f64::from(u8::from(low <= TRUTH && TRUTH <= high));

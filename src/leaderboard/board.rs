@@ -205,13 +205,7 @@ impl LeaderboardRow {
             device: record.device.map(|device| device.to_string()),
             tied: None,
             p_value: None,
-            reason: record.failure.as_ref().filter(|_| record.state == State::Failed).map(|failure| {
-                if failure.message.is_empty() {
-                    failure.kind.to_string()
-                } else {
-                    format!("{}: {}", failure.kind, failure.message)
-                }
-            }),
+            reason: reason(record),
             failure: Failed::of(record),
             micro_batch: record.micro_batch,
             warm_started_from: inherited.filter(|it| it.sweep.is_none()).map(|it| it.trial),
@@ -230,6 +224,16 @@ impl LeaderboardRow {
     pub fn is_put_last(&self) -> bool {
         self.rank.is_some() && self.verdict.is_some_and(Verdict::is_unfit)
     }
+}
+
+/// Why a trial failed, as one sentence; `None` unless failed.
+fn reason(record: &TrialRecord) -> Option<String> {
+    let failure = record.failure.as_ref().filter(|_| record.state == State::Failed)?;
+    Some(if failure.message.is_empty() {
+        failure.kind.to_string()
+    } else {
+        format!("{}: {}", failure.kind, failure.message)
+    })
 }
 
 /// The latest evaluation that was the best one when it was made.
