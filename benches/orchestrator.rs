@@ -45,7 +45,8 @@ fn main() {
         let sampler = sampler.first().map(String::as_str);
         return orchestrate(Path::new(root), Size { trials: trials.parse().unwrap(), sampler });
     }
-    let samplers = arguments.iter().map(String::as_str).filter(|word| matches!(*word, "random" | "sobol" | "tpe"));
+    let samplers =
+        arguments.iter().map(String::as_str).filter(|word| matches!(*word, "random" | "sobol" | "tpe"));
     let samplers: Vec<Option<&str>> = samplers.map(Some).collect();
     let mut sizes: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {

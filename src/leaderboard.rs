@@ -5,8 +5,12 @@
 //! rank by come last, without a rank.
 
 mod board;
+mod choice;
 mod comparison;
 mod confidence_set;
+mod configuration_formats;
+mod configurations;
+mod evidence;
 mod failed;
 pub mod figures;
 mod footnotes;
@@ -15,25 +19,31 @@ mod pairing;
 mod predictions;
 mod provenance;
 mod rank_by;
+mod seeds;
 mod spreadsheet;
 mod table;
 mod test_figures;
 mod uncompared;
 pub mod verdict;
+mod winner;
 
 use std::cmp::Ordering;
 
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
-    confidence_set::{Against, SamePredictions, p_values},
+    confidence_set::{Against, Flattery, SamePredictions, flattery, p_values, shared_variance},
+    configurations::{ConfigurationRow, Configurations, configurations},
+    evidence::Evidence,
     failed::Failed,
     pairing::{Differing, Pairing},
     predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
     rank_by::RankBy,
+    seeds::OverSeeds,
     spreadsheet::to_csv,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,
+    winner::{ChosenBy, ValidationChoice, Winner},
 };
 use crate::{
     search::RungFigure,
@@ -70,6 +80,8 @@ pub fn build(
     }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
+    let chosen_by_validation = chosen_by_validation(study);
+    choice::mark_winner(&mut rows, rank_by, comparisons.flattery, chosen_by_validation);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
@@ -83,7 +95,7 @@ pub fn build(
         beyond_comparison: comparisons.beyond,
         epochs_saved: study.epochs_saved(),
         epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
-        chosen_by_validation: chosen_by_validation(study),
+        chosen_by_validation,
     }
 }
 

@@ -13,7 +13,7 @@ mod value;
 
 pub use choices::{
     Aggregate, BestEpoch, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule,
-    TrainOn,
+    StopRule, TrainOn,
 };
 pub use fields::{Freeze, Settings};
 pub use key::{Section, SettingKey, ValueError, ValueKind};
@@ -24,4 +24,5 @@ pub use value::Value;
 /// Settings that seeds and draws do not depend on: how long a training lasts, which of its epochs is kept, and how exactly
 /// it computes.
 /// Trials that differ in these settings alone have the same seed, so that chance does not favour one.
-pub const UNSEEDED: [&str; 4] = ["epochs", "patience", "best_epoch", "matmul_precision"];
+pub const UNSEEDED: [&str; 8] =
+    ["epochs", "patience", "best_epoch", "rule", "alpha", "strip", "s", "matmul_precision"];

@@ -40,6 +40,10 @@ pub(crate) enum Errors {
     Ladder,
     /// Two best trials, and the others half a point below.
     NearTies,
+    /// True F1s as of a normal distribution with a standard deviation of so many tenths of a point.
+    Spread(u32),
+    /// True F1s as of an exponential distribution below the best, whose mean is so many tenths of a point.
+    Tail(u32),
 }
 
 /// A test set, each trial's predictions for it, and which trials are truly best.
@@ -47,6 +51,8 @@ pub(crate) struct Sweep {
     pub(crate) predictions: Vec<Vec<Prediction>>,
     pub(crate) is_best: Vec<bool>,
     pub(crate) target: Target,
+    /// Each trial's F1 on endlessly many documents; `None` with more than two classes, where all trials are equal.
+    pub(crate) f1s: Option<Vec<f64>>,
 }
 
 /// How one trial errs: its chance of missing a document of the positive class, and of a false alarm. With more
@@ -76,6 +82,8 @@ impl Errors {
             Self::HalfWorse(points) => format!("half of them {points} points worse"),
             Self::Ladder => "evenly over 20 points".to_owned(),
             Self::NearTies => "all but two 0.5 points worse".to_owned(),
+            Self::Spread(tenths) => format!("normally spread by {:.1} points", f64::from(tenths) / 10.0),
+            Self::Tail(tenths) => format!("a tail of {:.1} points below the best", f64::from(tenths) / 10.0),
         }
     }
 
@@ -122,14 +130,40 @@ impl Errors {
             Self::HardDocuments | Self::HalfWorse(_) => (both(0.15), true, 0.7),
             Self::Ladder => (both(0.15 + 0.2 * trial as f64 / (trials - 1) as f64), trial == 0, 0.7),
             Self::NearTies => (both(if trial < 2 { 0.15 } else { 0.155 }), trial < 2, 0.7),
+            // The best trial is the first one: it has the fewest errors.
+            Self::Spread(tenths) => {
+                let place = quantile((trial as f64 + 0.5) / trials as f64);
+                (both((0.15 + f64::from(tenths) / 1_000.0 * place).max(0.001)), trial == 0, 0.7)
+            }
+            Self::Tail(tenths) => {
+                let place = -(1.0 - trial as f64 / trials as f64).ln();
+                (both(0.15 + f64::from(tenths) / 1_000.0 * place), trial == 0, 0.7)
+            }
         }
     }
 
     /// Draws a sweep of so many trials, measured on so many documents.
     pub(crate) fn draw(self, trials: usize, documents: usize, seed: u64) -> Sweep {
+        let all: Vec<_> = (0..trials).map(|trial| self.trial(trial, trials)).collect();
+        self.draw_trials(&all, documents, seed)
+    }
+
+    /// Draws so many seeds of one configuration, whose chances of an error are spread normally by so many points around
+    /// 15 %. Its F1 over all seeds and documents is .85.
+    pub(crate) fn draw_seeds(self, seeds: usize, points: f64, documents: usize, seed: u64) -> Sweep {
+        let mut rng = ChaCha8Rng::seed_from_u64(!seed);
+        let mut trial = |_| {
+            let error = (0.15 + points / 100.0 * quantile(rng.random())).clamp(0.001, 0.299);
+            (Rates { miss: error, false_alarm: error }, true, 0.7)
+        };
+        self.draw_trials(&(0..seeds).map(&mut trial).collect::<Vec<_>>(), documents, seed)
+    }
+
+    /// Draws the test set, and what trials with these rates predict.
+    fn draw_trials(self, all: &[(Rates, bool, f64)], documents: usize, seed: u64) -> Sweep {
+        let trials = all.len();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shares = self.classes();
-        let all: Vec<(Rates, bool, f64)> = (0..trials).map(|trial| self.trial(trial, trials)).collect();
         // Trials of the same kind have the same chance of an error.
         let mut kinds: Vec<(f64, f64, f64)> = Vec::new();
         let mut kind_of = |(rates, _, shared): &(Rates, bool, f64)| {
@@ -166,7 +200,16 @@ impl Errors {
             }
         }
         let is_best = all.iter().map(|(_, is_best, _)| *is_best).collect();
-        Sweep { predictions, is_best, target: self.target() }
+        let f1s = (shares.len() == 2).then(|| all.iter().map(|(rates, ..)| rates.f1(shares[1])).collect());
+        Sweep { predictions, is_best, target: self.target(), f1s }
+    }
+}
+
+impl Rates {
+    /// F1 on endlessly many documents, of which such a share is of the positive class.
+    fn f1(self, share: f64) -> f64 {
+        let hits = share * (1.0 - self.miss);
+        2.0 * hits / (hits + (1.0 - share) * self.false_alarm + share)
     }
 }
 

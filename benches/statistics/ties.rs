@@ -11,7 +11,7 @@ use crate::{
     sweeps::{Errors, Sweep},
 };
 
-const LEVEL: f64 = 0.05;
+pub(crate) const LEVEL: f64 = 0.05;
 
 /// Sweeps all of whose trials are truly best.
 const EQUAL: [Errors; 11] = [
@@ -119,7 +119,7 @@ fn figures(errors: Errors, trials: usize, documents: usize, wanted: &Wanted) -> 
 }
 
 /// The means of what `run` finds for the seeds from 0.
-fn simulate<const N: usize>(runs: u32, run: impl Fn(u64) -> [f64; N] + Sync + Send) -> [f64; N] {
+pub(crate) fn simulate<const N: usize>(runs: u32, run: impl Fn(u64) -> [f64; N] + Sync + Send) -> [f64; N] {
     let add = |a: [f64; N], b: [f64; N]| std::array::from_fn(|at| a[at] + b[at]);
     let sums = (0..u64::from(runs)).into_par_iter().map(run).reduce(|| [0.0; N], add);
     sums.map(|sum| sum / f64::from(runs))
@@ -139,16 +139,22 @@ fn judge(sweep: &Sweep, p_values: &[f64]) -> Figures {
 
 /// Today's p-values.
 fn now(sweep: &Sweep, against: Against) -> Vec<f64> {
-    let mut same = SamePredictions::starting_with(&sweep.predictions[0]);
-    for model in &sweep.predictions[1..] {
+    let models: Vec<&Vec<Prediction>> = sweep.predictions.iter().collect();
+    leaderboard::p_values(&same(&models), sweep.target, against)
+}
+
+/// The predictions of several trials, the first one first.
+pub(crate) fn same(models: &[&Vec<Prediction>]) -> SamePredictions {
+    let mut same = SamePredictions::starting_with(models[0]);
+    for model in &models[1..] {
         assert!(same.add(model), "all trials are measured on the same documents");
     }
-    leaderboard::p_values(&same, sweep.target, against)
+    same
 }
 
 /// The p-values of before: of each trial against the one of highest F1.
 fn before(sweep: &Sweep) -> Vec<f64> {
-    let f1s: Vec<f64> = sweep.predictions.iter().map(|model| f1(model, sweep.target)).collect();
+    let f1s: Vec<f64> = sweep.predictions.iter().map(|model| f1(model, sweep.target, 12)).collect();
     let leader = (0..f1s.len()).fold(0, |best, each| if f1s[each] > f1s[best] { each } else { best });
     let others: Vec<usize> = (0..f1s.len()).filter(|&each| each != leader).collect();
     let rounds = before::rounds(others.len());
@@ -163,8 +169,8 @@ fn before(sweep: &Sweep) -> Vec<f64> {
     p_values
 }
 
-fn f1(model: &[Prediction], target: Target) -> f64 {
-    let mut counts = Confusion::new(12);
+pub(crate) fn f1(model: &[Prediction], target: Target, classes: usize) -> f64 {
+    let mut counts = Confusion::new(classes);
     for each in model {
         counts.add(each.label, each.predicted);
     }

@@ -13,6 +13,7 @@ use crate::{
     display::plain,
     event::RungDecision,
     halving,
+    leaderboard::{Evidence, verdict},
     progress::at_rung,
     results::Results,
     search::Verdict,
@@ -48,6 +49,10 @@ struct Explanation<'a> {
     continued_from: Option<usize>,
     /// Its place at the rung at which it went out, from 1, and how many were compared.
     place: Option<(usize, usize)>,
+    /// How its training went; null as long as it is not over.
+    verdict: Option<verdict::Verdict>,
+    /// What the verdict rests on.
+    evidence: Option<Evidence>,
 }
 
 /// What was decided at a rung.
@@ -90,6 +95,8 @@ fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a>
         rungs: record.rungs.iter().map(rung).collect(),
         continued_from: record.continued_from,
         place: halving::place(study, record.trial.id),
+        verdict: verdict::judge(record),
+        evidence: Evidence::of(record),
     }
 }
 
@@ -118,6 +125,9 @@ fn describe(explanation: &Explanation<'_>) -> String {
     }
     if let Some((place, of)) = place {
         lines.push(format!("place       {place} of {of}, with all that were compared at that rung"));
+    }
+    if let Some((verdict, evidence)) = explanation.verdict.zip(explanation.evidence.as_ref()) {
+        lines.push(format!("verdict     {verdict}: {}", evidence.text));
     }
     lines.iter().map(|line| plain(line) + "\n").collect()
 }

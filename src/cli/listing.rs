@@ -33,6 +33,15 @@ enum LeaderboardFormat {
     Markdown,
 }
 
+/// What a row of the leaderboard is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// One trial
+    Trial,
+    /// One configuration: the trials that differ by their seed alone
+    Configuration,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct LeaderboardArgs {
     #[command(flatten)]
@@ -43,12 +52,22 @@ pub(super) struct LeaderboardArgs {
     /// What decides
     #[arg(long, value_enum, default_value_t = Rank::TestF1)]
     rank: Rank,
-    /// Trials that are shown at most, or "all"; by default 20 in a table on a terminal, and all elsewhere
+    /// What a row is
+    #[arg(long, value_enum, default_value_t = By::Trial)]
+    by: By,
+    /// Rows that are shown at most, or "all"; by default 20 in a table on a terminal, and all elsewhere
     #[arg(long, value_name = "N", value_parser = Top::parse)]
     top: Option<Top>,
     /// Every column of a table, however wide the terminal is
     #[arg(long)]
     wide: bool,
+}
+
+impl LeaderboardArgs {
+    /// How many rows are shown.
+    fn top(&self) -> Top {
+        self.top.unwrap_or_else(|| Top::default_for(self.format, io::stdout().is_terminal()))
+    }
 }
 
 /// Trials that a table on a terminal shows unless the user says how many.
@@ -90,6 +109,34 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
+    match args.by {
+        By::Trial => by_trial(args, results),
+        By::Configuration => by_configuration(args, results),
+    }
+}
+
+fn by_configuration(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
+    let mut board = with_sweep(results, args.sweep.sweep.as_deref(), |opened| {
+        let board = show::configurations(&opened.folder, &opened.study, args.rank.by());
+        opened.check_not_begun_anew().map(|()| board)
+    })?;
+    let Top(top) = args.top();
+    print(&match args.format {
+        LeaderboardFormat::Table => board.to_table_within(terminal_width(), top),
+        LeaderboardFormat::Markdown => board.to_markdown_of(top),
+        LeaderboardFormat::Json => {
+            board.rows.truncate(top);
+            board.to_json()
+        }
+        LeaderboardFormat::Csv => {
+            board.rows.truncate(top);
+            board.to_csv()
+        }
+    })?;
+    Ok(Exit::Complete)
+}
+
+fn by_trial(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
     let mut board = with_sweep(results, args.sweep.sweep.as_deref(), |opened| {
         let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
         // Files of a sweep that was begun anew meanwhile are gone.
@@ -100,8 +147,7 @@ pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<E
     if let Some(warning) = board.nothing_fit().filter(|_| !has_notes) {
         eprint_lossy(&format!("warning: {warning}\n"));
     }
-    let default = || Top::default_for(args.format, io::stdout().is_terminal());
-    let Top(top) = args.top.unwrap_or_else(default);
+    let Top(top) = args.top();
     print(&match args.format {
         LeaderboardFormat::Table => board.to_table_within(terminal_width().filter(|_| !args.wide), top),
         LeaderboardFormat::Markdown => board.to_markdown_of(top),

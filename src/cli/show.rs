@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::{
     executor::Draw,
     integrity,
-    leaderboard::{self, Leaderboard, RankBy},
+    leaderboard::{self, Configurations, Leaderboard, Prediction, RankBy},
     report,
     results::{self, ResultsError, SweepFolder},
     study::{Study, TrialRecord},
@@ -55,9 +55,8 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     let damaged = RefCell::new(Vec::new());
     let predictions = |id: TrialId| {
         // A trial without this file is ranked, but not compared with the leader.
-        let trial = folder.trial(id);
-        let whole = study.trial(id).and_then(|record| integrity::predictions(&trial, record, &study.labels));
-        if whole.is_none() && trial.predictions().exists() {
+        let whole = predictions(folder, study, id);
+        if whole.is_none() && folder.trial(id).predictions().exists() {
             damaged.borrow_mut().push(id);
         }
         whole
@@ -66,6 +65,17 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
     board.mark_damaged(&damaged.borrow());
     board.add_logs(&|id| results::last_lines(&folder.trial(id).worker_log()));
     board
+}
+
+/// The leaderboard by configuration.
+pub(super) fn configurations(folder: &SweepFolder, study: &Study, rank: RankBy) -> Configurations {
+    let board = leaderboard::build(study, rank, &|_| None);
+    leaderboard::configurations(&board, &|id| predictions(folder, study, id))
+}
+
+/// The predictions of a trial on the test set, if its file is whole.
+fn predictions(folder: &SweepFolder, study: &Study, id: TrialId) -> Option<Vec<Prediction>> {
+    integrity::predictions(&folder.trial(id), study.trial(id)?, &study.labels)
 }
 
 /// Draws missing pictures of the trials that should have pictures. They are missing if the run in which the

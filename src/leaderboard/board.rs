@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use super::{
+    evidence::Evidence,
     failed::Failed,
     rank_by::RankBy,
     test_figures::TestFigures,
     uncompared::Uncompared,
     verdict::{self, Verdict},
+    winner::Winner,
 };
 use crate::{
     event::Evaluation,
@@ -131,6 +133,10 @@ pub struct LeaderboardRow {
     pub positive: Option<String>,
     /// Where a trial was halted; `None` for all others.
     pub halted: Option<HaltedAt>,
+    /// What is known of the choice of the leader; `None` for all other trials.
+    pub winner: Option<Winner>,
+    /// What the verdict rests on; `None` without a verdict.
+    pub evidence: Option<Evidence>,
 }
 
 /// Where a trial was halted.
@@ -199,19 +205,15 @@ impl LeaderboardRow {
             device: record.device.map(|device| device.to_string()),
             tied: None,
             p_value: None,
-            reason: record.failure.as_ref().filter(|_| record.state == State::Failed).map(|failure| {
-                if failure.message.is_empty() {
-                    failure.kind.to_string()
-                } else {
-                    format!("{}: {}", failure.kind, failure.message)
-                }
-            }),
+            reason: reason(record),
             failure: Failed::of(record),
             micro_batch: record.micro_batch,
             warm_started_from: inherited.filter(|it| it.sweep.is_none()).map(|it| it.trial),
             reused_from: inherited.filter(|it| it.sweep.is_some()).cloned(),
             positive: target.positive().and_then(|class| labels.get(class)).cloned(),
             halted: None,
+            winner: None,
+            evidence: Evidence::of(record),
         }
     }
 }
@@ -222,6 +224,16 @@ impl LeaderboardRow {
     pub fn is_put_last(&self) -> bool {
         self.rank.is_some() && self.verdict.is_some_and(Verdict::is_unfit)
     }
+}
+
+/// Why a trial failed, as one sentence; `None` unless failed.
+fn reason(record: &TrialRecord) -> Option<String> {
+    let failure = record.failure.as_ref().filter(|_| record.state == State::Failed)?;
+    Some(if failure.message.is_empty() {
+        failure.kind.to_string()
+    } else {
+        format!("{}: {}", failure.kind, failure.message)
+    })
 }
 
 /// The latest evaluation that was the best one when it was made.

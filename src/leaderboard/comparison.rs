@@ -2,7 +2,7 @@
 
 use super::{
     board::LeaderboardRow,
-    confidence_set::{self, Against, SamePredictions},
+    confidence_set::{self, Against, Flattery, SamePredictions},
     predictions::Prediction,
     rank_by::RankBy,
     uncompared::Uncompared,
@@ -28,6 +28,8 @@ pub(super) struct Comparisons {
     pub(super) uncompared: Vec<(TrialId, Uncompared)>,
     /// Number of ranked trials that were too many to be compared.
     pub(super) beyond: usize,
+    /// How much its test F1 flatters the leader, if the test set has chosen it among trials that could be compared.
+    pub(super) flattery: Option<Flattery>,
 }
 
 /// Compares the ranked rows with the first one, and fills in their `tied` and `p_value`.
@@ -43,6 +45,7 @@ pub(super) fn compare(
     let mut ranked = rows.iter_mut().filter(|row| row.rank.is_some());
     let Some(leader) = ranked.next() else { return Comparisons::default() };
     leader.tied = Some(false);
+    let classes = leader.test.as_ref().map_or(0, |test| test.classes.len());
     let mut others: Vec<&mut LeaderboardRow> = ranked.collect();
     if others.is_empty() {
         return Comparisons::default();
@@ -65,11 +68,13 @@ pub(super) fn compare(
     }
     let p_values = confidence_set::p_values(&same, target, against(rank_by));
     let tests = compared.len();
+    let flattery = (rank_by == RankBy::TestF1 && tests > 0)
+        .then(|| confidence_set::flattery(&same, target, classes, (&p_values, SIGNIFICANCE_LEVEL)));
     for (row, p) in compared.into_iter().zip(p_values.into_iter().skip(1)) {
         row.p_value = Some(p);
         row.tied = Some(p > SIGNIFICANCE_LEVEL);
     }
-    Comparisons { tests, uncompared, beyond }
+    Comparisons { tests, uncompared, beyond, flattery }
 }
 
 /// What the trials are compared with: only a ranking by test F1 chooses the leader by the test set.

@@ -16,11 +16,19 @@
 //! approximate stepdown methods for multiple hypothesis testing", Journal of the American Statistical Association
 //! 100), with the same signs.
 
+mod flattery;
 mod models;
 mod pair;
+mod resamples;
 mod rounds;
+mod shared;
+mod sums;
 
-pub use self::models::SamePredictions;
+pub use self::{
+    flattery::{Flattery, flattery},
+    models::SamePredictions,
+    shared::shared_variance,
+};
 use self::{models::Models, pair::Pair};
 use crate::metrics::Target;
 

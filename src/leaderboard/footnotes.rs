@@ -44,7 +44,8 @@ impl Leaderboard {
         notes.extend(self.positive_note());
         let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
         notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
-        notes.extend(self.optimism_note());
+        notes.extend(self.leader_note());
+        notes.extend(self.winner_notes());
         notes
     }
 
@@ -56,6 +57,14 @@ impl Leaderboard {
             "No trial is fit for use: every complete one is collapsed or diverged, and none is the best."
                 .to_owned()
         })
+    }
+
+    /// Says that the leader could be trained better, and what shows it.
+    fn leader_note(&self) -> Option<String> {
+        let leader = self.leader()?;
+        let verdict = leader.verdict.filter(|it| matches!(it, Verdict::Overfit | Verdict::Underfit))?;
+        let evidence = leader.evidence.as_ref()?;
+        Some(format!("Trial {} leads with the verdict {verdict}. {}", leader.trial, evidence.text))
     }
 
     /// Says how many trials were halted, what that saved, and what is not known of them.
@@ -194,22 +203,6 @@ impl Leaderboard {
         }
         notes
     }
-
-    /// Warns that the test score of a winner is optimistic if that score picked it among several trials.
-    fn optimism_note(&self) -> Option<String> {
-        let leader = self.leader().filter(|_| self.rank_by == RankBy::TestF1)?;
-        if self.rows.iter().filter(|row| row.rank.is_some() && !row.is_put_last()).count() < 2 {
-            return None;
-        }
-        let row = self.rows.iter().find(|row| Some(row.trial) == self.chosen_by_validation)?;
-        let f1 = row.test.as_ref().map_or(f64::NAN, |test| test.f1);
-        let choice = if row.trial == leader.trial {
-            "validation F1 chooses the same trial".to_owned()
-        } else {
-            format!("validation F1 would have chosen trial {} (test F1 {})", row.trial, figures::share(f1))
-        };
-        Some(format!("Picking the winner by its test score is optimistic; {choice}."))
-    }
 }
 
 /// `label` as a spec writes it, in one line and without what nobody would see.
@@ -276,9 +269,9 @@ mod tests {
         let board = build(&study(vec![record(1, &[0.5])]), RankBy::TestF1, &|_| None);
         assert!(board.to_json().contains("\"positive\": \"好评\""), "{}", board.to_json());
         assert!(
-            board.to_csv().lines().next().unwrap().ends_with(",positive,halted_at,rung,generation,place,of")
+            board.to_csv().lines().next().unwrap().contains(",positive,halted_at,rung,generation,place,of,")
         );
-        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评,,,,,"));
+        assert!(board.to_csv().lines().nth(1).unwrap().contains(",好评,,,,,,"));
     }
 
     #[test]
@@ -315,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_csv_row_has_the_size_of_its_micro_batches() {
-        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评,,,,,\n"));
+        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评,,,,,,"));
     }
 
     #[test]

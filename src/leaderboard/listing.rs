@@ -9,6 +9,7 @@ use super::{
     board::{HaltedAt, Leaderboard, LeaderboardRow},
     figures, spreadsheet,
     test_figures::{TestCounts, TestFigures},
+    winner::Winner,
 };
 use crate::trial::State;
 
@@ -193,6 +194,10 @@ impl Leaderboard {
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
         headings.extend(own(&["warm_started_from", "reused_from", "positive"]));
         headings.extend(own(&["halted_at", "rung", "generation", "place", "of"]));
+        headings.extend(own(&["chosen_by", "optimism", "chance_best", "candidates"]));
+        headings.extend(own(&["validation_choice", "validation_choice_f1"]));
+        headings.extend(own(&["validation_choice_f1_low", "validation_choice_f1_high"]));
+        headings.extend(own(&["generalisation_loss", "loss_gap", "f1_change", "evidence"]));
         headings
     }
 
@@ -214,8 +219,29 @@ impl Leaderboard {
         fields.extend([text(halted.map(|at| at.epoch)), text(halted.map(|at| at.rung))]);
         fields.push(text(halted.map(|at| at.generation)));
         fields.extend([text(halted.and_then(|at| at.place)), text(halted.and_then(|at| at.of))]);
+        fields.extend(csv_winner(row.winner.as_ref()));
+        let evidence = row.evidence.as_ref();
+        fields.push(text(evidence.and_then(|it| it.generalisation_loss)));
+        fields.push(text(evidence.and_then(|it| it.loss_gap)));
+        fields.push(text(evidence.and_then(|it| it.f1_change)));
+        fields.push(text(evidence.map(|it| &it.text)));
         fields
     }
+}
+
+/// What is known of the choice of the leader: eight fields.
+fn csv_winner(winner: Option<&Winner>) -> [String; 8] {
+    let choice = winner.and_then(|it| it.validation_choice);
+    [
+        text(winner.map(|it| it.chosen_by.as_str())),
+        text(winner.and_then(|it| it.optimism)),
+        text(winner.and_then(|it| it.chance_best)),
+        text(winner.and_then(|it| it.candidates)),
+        text(choice.map(|it| it.trial.0)),
+        text(choice.map(|it| it.f1)),
+        text(choice.map(|it| it.f1_low)),
+        text(choice.map(|it| it.f1_high)),
+    ]
 }
 
 /// The test figures of a row: eleven fields in a binary task, and eleven in any other.
@@ -250,7 +276,7 @@ fn csv_test(test: Option<&TestFigures>, binary: bool) -> Vec<String> {
 }
 
 /// A field of CSV; empty if there is none.
-fn text<T: ToString>(field: Option<T>) -> String {
+pub(super) fn text<T: ToString>(field: Option<T>) -> String {
     field.map_or_else(String::new, |field| field.to_string())
 }
 

@@ -24,7 +24,7 @@ const WISHED: [&str; 8] =
 const GAP: usize = 2;
 
 /// A column with the cells of the rows that are shown.
-struct TableColumn {
+pub(super) struct TableColumn {
     heading: String,
     right: bool,
     cells: Vec<String>,
@@ -34,10 +34,13 @@ struct TableColumn {
 
 impl TableColumn {
     fn new(column: &Column, rows: &[LeaderboardRow]) -> Self {
-        let cells: Vec<String> = rows.iter().map(|row| (column.cell)(row)).collect();
-        let heading = column.heading.clone();
+        Self::of(&column.heading, column.right, rows.iter().map(|row| (column.cell)(row)).collect())
+    }
+
+    pub(super) fn of(heading: &str, right: bool, cells: Vec<String>) -> Self {
+        let heading = heading.to_owned();
         let width = cells.iter().chain([&heading]).map(|cell| figures::columns(cell)).max().unwrap_or(0);
-        Self { heading, right: column.right, cells, width }
+        Self { heading, right, cells, width }
     }
 }
 
@@ -125,12 +128,12 @@ impl Leaderboard {
 }
 
 /// Width of the widest line, in terminal columns.
-fn widest(text: &str) -> usize {
+pub(super) fn widest(text: &str) -> usize {
     text.lines().map(figures::columns).max().unwrap_or(0)
 }
 
 /// The table with a line of headings and a line for each of the first `rows` rows.
-fn aligned(columns: &[TableColumn], rows: usize) -> String {
+pub(super) fn aligned(columns: &[TableColumn], rows: usize) -> String {
     let mut table = String::new();
     for row in std::iter::once(None).chain((0..rows).map(Some)) {
         let mut line = String::new();
@@ -148,7 +151,7 @@ fn aligned(columns: &[TableColumn], rows: usize) -> String {
 }
 
 /// A block for each of the first `rows` rows: rank and trial, and below them a line for each other column.
-fn stacked(columns: &[TableColumn], rows: usize) -> String {
+pub(super) fn stacked(columns: &[TableColumn], rows: usize) -> String {
     let (head, rest) = columns.split_at(columns.len().min(2));
     let width = rest.iter().map(|column| figures::columns(column.heading.trim_end())).max().unwrap_or(0);
     let blocks = (0..rows).map(|row| {

@@ -111,7 +111,7 @@ fn the_footnote_names_the_trial_that_validation_would_have_chosen() {
     sound.outcome.as_mut().unwrap().validation = scores(20, 0.3);
     let study = study(vec![lucky, sound]);
     let note = build(&study, RankBy::TestF1, &none).footnotes().pop().unwrap();
-    assert!(note.contains("validation F1 would have chosen trial 0002 (test F1 .960)"), "{note}");
+    assert!(note.starts_with("Validation F1 would have chosen trial 0002, with test F1 .960 [."), "{note}");
     let by_validation = build(&study, RankBy::ValF1, &none).footnotes();
     assert!(!by_validation.iter().any(|note| note.contains("optimistic")), "{by_validation:?}");
 }
@@ -184,7 +184,7 @@ fn many_trials_that_cannot_be_compared_share_a_note() {
     let notes = board.footnotes();
     let start = "Trials 0002, 0003, 0004, 0005, 0006 and 3 more were not compared with the leader: the predictions.csv \
                  of each is missing";
-    assert!(notes[0].starts_with(start) && notes.len() == 3, "{notes:?}");
+    assert!(notes[0].starts_with(start) && notes[1].starts_with("F1 is"), "{notes:?}");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_json_row_has_the_promised_fields_in_order() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let promised = "rank trial state params seed best_epoch epochs_run stopped_early train_loss val_loss \
                     val_f1 test verdict seconds device tied p_value reason failure micro_batch \
-                    warm_started_from reused_from positive halted";
+                    warm_started_from reused_from positive halted winner evidence";
     assert_eq!(keys(&rows[0]).join(" "), promised);
     let test = "loss accuracy precision recall f1 f1_low f1_high tp fp tn fn classes";
     assert_eq!(keys(&rows[0]["test"]).join(" "), test);
@@ -410,6 +410,20 @@ fn a_leader_by_validation_is_what_the_others_are_compared_with() {
     let board = chosen_by_validation_alone();
     let tied = |id: u32| board.rows.iter().find(|row| row.trial.0 == id).unwrap().tied;
     assert_eq!([1, 2, 3, 4].map(tied), [false, false, false, true].map(Some));
+}
+
+#[test]
+fn a_footnote_says_why_the_leader_is_overfit_or_underfit() {
+    let note = |losses: &[f64]| {
+        let notes = build(&study(vec![record(1, losses)]), RankBy::TestF1, &none).footnotes();
+        notes.into_iter().find(|note| note.starts_with("Trial 0001 leads"))
+    };
+    let underfit = "Trial 0001 leads with the verdict underfit. The best epoch was the last of 2 planned. Best epoch 2 of 2 run";
+    assert!(note(&[0.6, 0.5]).is_some_and(|note| note.starts_with(underfit)), "{:?}", note(&[0.6, 0.5]));
+    let overfit =
+        "Trial 0001 leads with the verdict overfit. Validation loss ended 20.0 % above its lowest value";
+    assert!(note(&[0.5, 0.6]).is_some_and(|note| note.starts_with(overfit)), "{:?}", note(&[0.5, 0.6]));
+    assert_eq!(note(&[0.6, 0.5, 0.51]), None);
 }
 
 #[test]

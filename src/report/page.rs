@@ -188,6 +188,7 @@ fn trials(
         let _ = writeln!(html, "<figure id=\"trial-{}\">", row.trial);
         trial_pictures(html, row, record, board, images);
         let _ = writeln!(html, "<figcaption>{}</figcaption>", caption(row));
+        evidence(html, row);
         failure(html, row);
         html.push_str("</figure>\n");
     }
@@ -268,10 +269,18 @@ fn links(html: &mut String, others: &[(&LeaderboardRow, &TrialRecord)]) {
             links.push(format!("<a href=\"trials/{id}/confusion.png\">confusion</a>"));
         }
         let _ = write!(html, "<li id=\"trial-{id}\">{}<br>{}", caption(row), links.join(" · "));
+        evidence(html, row);
         failure(html, row);
         html.push_str("</li>\n");
     }
     html.push_str("</ul>\n");
+}
+
+/// Writes what the verdict of a trial rests on.
+fn evidence(html: &mut String, row: &LeaderboardRow) {
+    if let Some(evidence) = &row.evidence {
+        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&evidence.text));
+    }
 }
 
 /// Writes why a trial failed, with the last lines of its worker's log.
@@ -294,7 +303,7 @@ fn isolated(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        leaderboard::{RankBy, build},
+        leaderboard::{Prediction, RankBy, build},
         metrics::{Average, Confusion, Scores, Target},
         report::pictured,
         samples::{failed, record, study},
@@ -316,6 +325,34 @@ mod tests {
         assert_eq!(html.matches("<tr><td>").count() + html.matches("<tr class=").count(), 201 + 2);
         assert_eq!(html.matches("<td><a href=").count(), 100);
         assert!(html.contains("The first 100 of 201 trials on the leaderboard"));
+    }
+
+    #[test]
+    fn the_section_of_a_trial_says_what_its_verdict_rests_on() {
+        let html = whole(&study(vec![record(1, &[0.6, 0.5, 0.6])]), "");
+        let evidence =
+            "<p class=\"soft\">Validation loss ended 20.0 % above its lowest value, that of epoch 2";
+        let section = html.split("<figure id=\"trial-0001\">").nth(1).unwrap();
+        assert!(section.contains(evidence), "{section}");
+    }
+
+    #[test]
+    fn the_page_says_how_likely_the_winner_is_the_best() {
+        let study = study(vec![record(1, &[0.5]), record(2, &[0.5])]);
+        let predictions = |id: TrialId| {
+            let predict = |document: u64| {
+                let label = usize::from(document % 2 == 1);
+                let errs = (document / 2 + 60 * u64::from(id.0)) % 200 < 54;
+                Prediction { id: document, label, predicted: if errs { 1 - label } else { label } }
+            };
+            Some((0..400).map(predict).collect())
+        };
+        let board = build(&study, RankBy::TestF1, &predictions);
+        let html = page(&study, &board, "", &pictured(&board), &|_| None);
+        assert!(
+            html.contains("<p class=\"soft\">Picking the winner by its test score is optimistic: here by"),
+            "{html}"
+        );
     }
 
     #[test]

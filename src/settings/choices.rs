@@ -128,6 +128,19 @@ choice! {
     }
 }
 choice! {
+    /// The rule that stops a trial.
+    StopRule {
+        /// Evaluations without improvement.
+        Patience = "patience",
+        /// Prechelt's generalisation loss.
+        Gl = "gl",
+        /// Prechelt's quotient of generalisation loss and training progress.
+        Pq = "pq",
+        /// Prechelt's rises of the error in successive strips.
+        Up = "up",
+    }
+}
+choice! {
     /// The validation figure whose best epoch is kept.
     BestEpoch {
         /// The one that early stopping follows.

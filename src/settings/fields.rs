@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{
     Aggregate, BestEpoch, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule,
-    TrainOn,
+    StopRule, TrainOn,
 };
 use crate::checkpoint::Checkpoint;
 
@@ -57,6 +57,14 @@ pub struct Settings {
     pub best_epoch: BestEpoch,
     pub patience: usize,
     pub min_delta: f64,
+    #[serde(skip_serializing_if = "is_patience")]
+    pub rule: StopRule,
+    #[serde(skip_serializing_if = "is_usual_alpha")]
+    pub alpha: f64,
+    #[serde(skip_serializing_if = "is_usual_strip")]
+    pub strip: usize,
+    #[serde(skip_serializing_if = "is_usual_s")]
+    pub s: usize,
 }
 
 /// Padded tokens of a pass in versions without a setting for it.
@@ -78,6 +86,38 @@ const fn as_monitored() -> BestEpoch {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_monitored(best_epoch: &BestEpoch) -> bool {
     *best_epoch == as_monitored()
+}
+
+/// Likewise.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_patience(rule: &StopRule) -> bool {
+    *rule == StopRule::Patience
+}
+
+/// The generalisation loss that stops a trial, in percent, unless a spec says another one: the most patient one that
+/// Prechelt (1998) examines.
+const ALPHA: f64 = 5.0;
+/// Evaluations of a strip, likewise: Prechelt's.
+const STRIP: usize = 5;
+/// Strips in a row that end worse, likewise: one of Prechelt's 2, 3, 4, 6 and 8.
+const STRIPS: usize = 3;
+
+/// Likewise.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_usual_alpha(alpha: &f64) -> bool {
+    alpha.to_bits() == ALPHA.to_bits()
+}
+
+/// Likewise.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_usual_strip(strip: &usize) -> bool {
+    *strip == STRIP
+}
+
+/// Likewise.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_usual_s(s: &usize) -> bool {
+    *s == STRIPS
 }
 
 impl Default for Settings {
@@ -114,6 +154,10 @@ impl Default for Settings {
             best_epoch: BestEpoch::ValF1,
             patience: 2,
             min_delta: 0.0,
+            rule: StopRule::Patience,
+            alpha: ALPHA,
+            strip: STRIP,
+            s: STRIPS,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{fields::Settings, keys::KEYS};
 
 /// The settings in which trials that are trained together may differ: numbers and choices that each of them uses for
 /// itself, and that change neither a shape nor which steps there are.
-const OWN: [&str; 14] = [
+const OWN: [&str; 18] = [
     "dropout",
     "learning_rate",
     "head_learning_rate",
@@ -19,6 +19,10 @@ const OWN: [&str; 14] = [
     "best_epoch",
     "patience",
     "min_delta",
+    "rule",
+    "alpha",
+    "strip",
+    "s",
 ];
 
 impl Settings {

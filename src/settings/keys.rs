@@ -3,7 +3,7 @@
 use super::{
     choices::{
         Aggregate, BestEpoch, ClassWeights, LongText, Lowercase, MatmulPrecision, Monitor, Pooling, Schedule,
-        TrainOn,
+        StopRule, TrainOn,
     },
     fields::Freeze,
     key::{Section, SettingKey, ValueKind},
@@ -139,6 +139,15 @@ pub static KEYS: &[SettingKey] = &[
     key!(EarlyStopping, best_epoch, BestEpoch, "the validation figure whose best epoch is kept"),
     key!(EarlyStopping, patience, size 1..=1_000_000, "evaluations without improvement before a trial stops"),
     key!(EarlyStopping, min_delta, float 0.0 true f64::INFINITY, false, "the least improvement that counts"),
+    key!(
+        EarlyStopping,
+        rule,
+        StopRule,
+        "what stops a trial: patience, or one of Prechelt's rules in its place"
+    ),
+    key!(EarlyStopping, alpha, float 0.0 true f64::INFINITY, false, "with \"gl\" and \"pq\": the value of the rule above which a trial stops"),
+    key!(EarlyStopping, strip, size 1..=1_000_000, "with \"pq\" and \"up\": evaluations of a strip, at whose end the rule is looked at"),
+    key!(EarlyStopping, s, size 1..=1_000_000, "with \"up\": strips in a row that end worse than the strip before"),
 ];
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::learning::schedule::LearningRate;
 use crate::{
     checkpoint::Checkpoint,
     numbers::{count, count_u64},
-    settings::{Freeze, Monitor, Settings, TrainOn, Value},
+    settings::{Freeze, Monitor, Settings, StopRule, TrainOn, Value},
 };
 
 /// Usual learning rates for fine-tuning a pretrained encoder. Devlin et al. (2019, "BERT", appendix A.3)
@@ -52,7 +52,13 @@ pub struct Caution {
 /// The cautions about a training with `settings`.
 #[must_use]
 pub fn cautions(settings: &Settings, circumstances: Circumstances) -> Vec<Caution> {
-    [warmup(settings, circumstances), frozen(settings, circumstances), improvement(settings, circumstances)]
+    let found = [
+        warmup(settings, circumstances),
+        frozen(settings, circumstances),
+        improvement(settings, circumstances),
+        strips(settings),
+    ];
+    found
         .into_iter()
         .flatten()
         .chain(rates(settings))
@@ -124,6 +130,23 @@ fn improvement(settings: &Settings, circumstances: Circumstances) -> Option<Caut
         let fault = "is more than validation can improve: the first evaluation counts as the best, and the training \
                      stops after `patience` more";
         caution("min_delta", Value::Float(settings.min_delta), fault)
+    })
+}
+
+/// A rule that looks at more strips than the training has, where an epoch has one evaluation.
+fn strips(settings: &Settings) -> Option<Caution> {
+    let needed = match settings.rule {
+        StopRule::Patience | StopRule::Gl => return None,
+        StopRule::Pq => settings.strip,
+        StopRule::Up => settings.strip.saturating_mul(settings.s.saturating_add(1)),
+    };
+    (settings.eval_every == 0 && needed > settings.epochs).then(|| {
+        let fault = format!(
+            "stops no trial: it needs {needed} evaluations at least, and the training has {}; set a shorter `strip`, more \
+             epochs, or eval_every",
+            settings.epochs
+        );
+        caution("rule", Value::Text(settings.rule.as_str().to_owned()), fault)
     })
 }
 
@@ -273,6 +296,17 @@ mod tests {
         );
         assert_eq!(named(|it| (it.freeze, it.reinit_layers) = (Freeze::Layers(10), 3)), ["freeze"]);
         assert!(named(|it| (it.freeze, it.reinit_layers) = (Freeze::Layers(10), 2)).is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_needs_more_evaluations_than_there_are_is_named() {
+        let with = |rule, epochs| {
+            let settings = Settings { rule, epochs, strip: 2, s: 3, ..Settings::default() };
+            cautions(&settings, USUAL).iter().any(|caution| caution.setting == "rule")
+        };
+        assert_eq!([with(StopRule::Pq, 1), with(StopRule::Pq, 2)], [true, false]);
+        assert_eq!([with(StopRule::Up, 7), with(StopRule::Up, 8)], [true, false]);
+        assert!(!with(StopRule::Gl, 1) && !with(StopRule::Patience, 1));
     }
 
     #[test]

@@ -8,3 +8,4 @@ pub(super) mod gradients;
 pub(super) mod loss;
 pub(super) mod parameters;
 pub(super) mod schedule;
+mod stopping_rule;

@@ -306,3 +306,14 @@ fn a_number_of_trials_that_is_none_is_wrong_usage() {
     run(&results(), &["leaderboard", "--top", "best"]).with_code(2);
     run(&results(), &["leaderboard", "--top", "3"]).with_code(0);
 }
+
+#[test]
+fn the_leaderboard_by_configuration_is_written_in_every_format() {
+    let by = |format: &str| {
+        run(&results(), &["leaderboard", "--by", "configuration", "--format", format]).succeeded().stdout
+    };
+    assert!(by("table").starts_with("rank  dropout  seeds  test F1  [95 %]  val F1  val loss  trials\n"));
+    assert!(by("markdown").starts_with("# demo\n\nConfigurations, ranked by the mean of test F1."));
+    assert_eq!(by("json"), "[]\n");
+    assert!(by("csv").starts_with("rank,dropout,seeds,unfit,test_f1,"));
+}

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::LazyLock};
 use sweep::{
     event::Outcome,
     policy::CheckpointEvery,
-    settings::{Freeze, Monitor, Pooling, Schedule, Settings},
+    settings::{Freeze, Monitor, Pooling, Schedule, Settings, StopRule},
 };
 
 use crate::common::{
@@ -92,6 +92,8 @@ fn whatever_the_recipe_a_stopped_trial_resumes_exactly() {
         Settings { freeze: Freeze::Layers(1), head_learning_rate: 1e-2, ..short() },
         Settings { freeze: Freeze::Encoder, pooling: Pooling::Mean, ..short() },
         Settings { checkpoint, reinit_layers: 1, label_smoothing: 0.1, ..short() },
+        Settings { eval_every: 2, rule: StopRule::Pq, strip: 3, alpha: 1e6, ..short() },
+        Settings { eval_every: 2, rule: StopRule::Up, strip: 2, s: 9, ..short() },
     ];
     for settings in &recipes {
         // Within an epoch, at its end, and at an evaluation within it.

@@ -6,7 +6,9 @@ use sweep::{
     event::Outcome,
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
-    settings::{Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, TrainOn},
+    settings::{
+        Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, StopRule, TrainOn,
+    },
     train::{Catalog, Ending, Report, Stopped, Weights},
     trial::FailureKind,
 };
@@ -103,6 +105,16 @@ fn patience_ends_a_trial_that_does_not_improve() {
     assert!(outcome.stopped_early);
     assert!((outcome.epochs_run - 3.0).abs() < 1e-9);
     assert!((outcome.best_epoch - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_rule_of_prechelts_takes_the_place_of_patience() {
+    let rule = |rule, alpha| Settings { rule, alpha, strip: 1, s: 1, epochs: 4, patience: 1, ..settings() };
+    let (patient, _) = TrialBench::new().run(&rule(StopRule::Gl, 1e9));
+    assert!(!patient.stopped_early && (patient.epochs_run - 4.0).abs() < 1e-9, "{patient:?}");
+    let wild = Settings { learning_rate: 0.5, ..rule(StopRule::Up, 0.0) };
+    let (stopped, _) = TrialBench::new().run(&wild);
+    assert!(stopped.stopped_early && stopped.epochs_run < 4.0, "{stopped:?}");
 }
 
 /// The steps of a trial of 12 steps after which it is evaluated, and the epochs that they end.

@@ -212,6 +212,9 @@ wrong! {
     a_share_under_another_word: single("path = \"all.csv\"\nsplit = { train = 0.8, val = 0.1, test = 0.1 }"), files: [("all.csv", TWENTY.as_bytes())];
     truth_values_for_choices: with("[train]", "[model]\nfreeze = true\n\n[text]\nlowercase = true\n\n[train]\nclass_weights = false");
     words_of_python: train("weight_decay = None");
+    a_rule_that_is_none: format!("{SPEC}\n[early_stopping]\nrule = \"plateau\"\n");
+    strips_without_an_evaluation: format!("{SPEC}\n[early_stopping]\nrule = \"up\"\nstrip = 0\ns = 2.5\n");
+    a_bound_below_zero: format!("{SPEC}\n[early_stopping]\nrule = \"gl\"\nalpha = -1\n");
     early_stopping_that_is_switched_on: with("seed = 42", "seed = 42\nearly_stopping = true");
     several_values_at_the_top: with("seed = 42", "seed = 42\nbatch_size = [8, 16]");
     a_name_with_a_space: with("\"first\"", "\"my first sweep\"");

@@ -3,18 +3,15 @@
 //! A round draws a sign for each document, which all models share, and computes every pair's t with these signs.
 //! Shared signs keep the dependence between the pairs: models that agree on most documents move together.
 
-use std::collections::BTreeMap;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    models::{Model, Models},
+    models::Models,
     pair::{Coefficients, Pair},
+    sums::{LANES, Lanes, Sums, differences},
 };
 
-/// Number of rounds that are computed together, by instructions that work on several of them at once.
-const LANES: usize = 256;
 /// Number of times that [`LANES`] rounds are computed.
 const BLOCKS: u32 = 8;
 /// Number of rounds. The standard error of a p-value near .05 is then under .005.
@@ -26,26 +23,15 @@ const SEED: u64 = 0x5eed;
 /// models apart, many rounds have exactly the observed t, but for rounding.
 const ROUNDING_ERROR: f64 = 1e-4;
 
-/// One figure for each round of a block.
-type Lanes = [f32; LANES];
-
-/// Sums over the documents of the signs of a round, for one model and one class.
-#[derive(Clone)]
-struct Sums {
-    /// Over the documents that the model rightly predicts as of the class.
-    hits: Lanes,
-    /// Over the documents that the model predicts as of the class.
-    named: Lanes,
-}
-
 /// The p-value of each step: the share of rounds in which the largest |t| over the pairs of this step and of all
 /// later steps is at least the first pair's observed t.
 pub(super) fn p_values(models: &Models, steps: &[Vec<Pair>]) -> Vec<f64> {
     let mut reached = vec![0_u32; steps.len()];
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    let members: Vec<usize> = (0..models.different.len()).collect();
     let arch = pulp::Arch::new();
     for _ in 0..BLOCKS {
-        let sums = signed_sums(models, &mut rng);
+        let sums = differences(models, &members, |_| signs(&mut rng));
         let mut maxima: Lanes = [0.0; LANES];
         for (pairs, reached) in steps.iter().zip(&mut reached).rev() {
             for pair in pairs {
@@ -84,42 +70,6 @@ impl<'a, T: Iterator<Item = (Coefficients, (&'a Sums, &'a Sums))>> pulp::WithSim
         for (maximum, t) in self.maxima.iter_mut().zip(t) {
             *maximum = if t.abs() > *maximum { t.abs() } else { *maximum };
         }
-    }
-}
-
-/// Draws the signs of a block of rounds, and sums them for each model and class that counts.
-///
-/// Only differences between models matter. So the sums are taken over the documents for which a model differs from
-/// the first model, with the first model's own sums subtracted.
-fn signed_sums(models: &Models, rng: &mut ChaCha8Rng) -> Vec<Vec<Sums>> {
-    let zero = Sums { hits: [0.0; LANES], named: [0.0; LANES] };
-    let mut sums = vec![vec![zero; models.terms.len()]; models.different.len()];
-    let Some((first, others)) = models.different.split_first() else { return sums };
-    let term_of: BTreeMap<u32, usize> =
-        models.terms.iter().enumerate().map(|(place, term)| (term.class, place)).collect();
-    for (document, &label) in models.labels.iter().enumerate() {
-        let signs = signs(rng);
-        let usual = first.predicted[document];
-        let differs = |model: &Model| model.predicted[document] != usual;
-        for (place, model) in others.iter().enumerate().filter(|(_, model)| differs(model)) {
-            let sums = &mut sums[place + 1];
-            for (class, sign) in [(model.predicted[document], 1.0), (usual, -1.0)] {
-                if let Some(&term) = term_of.get(&class) {
-                    add(&mut sums[term].named, sign, &signs);
-                    if class == label {
-                        add(&mut sums[term].hits, sign, &signs);
-                    }
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// Adds `sign` times the signs to the sums.
-fn add(sums: &mut Lanes, sign: f32, signs: &Lanes) {
-    for (sum, each) in sums.iter_mut().zip(signs) {
-        *sum += sign * each;
     }
 }
 

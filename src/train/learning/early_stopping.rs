@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stopping_rule::{Prechelt, SeenBits};
 use crate::{
     metrics::Scores,
     settings::{Monitor, Settings},
@@ -11,7 +12,7 @@ use crate::{
 //
 // As Keras' `EarlyStopping` and the `EarlyStoppingCallback` of `transformers`: an evaluation improves when its figure is
 // better than the best one by more than `min_delta`, and training stops after `patience` evaluations in a row that do
-// not. The best evaluation, whose parameters are kept, is the last one that improved, unless `best_epoch` names another
+// not, unless another rule is to stop it. The best evaluation, whose parameters are kept, is the last one that improved, unless `best_epoch` names another
 // figure: then it is the first with the best value of that one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EarlyStopping {
@@ -22,6 +23,8 @@ pub(crate) struct EarlyStopping {
     without_improvement: usize,
     /// The figure whose best epoch is kept, if it is another one, and its best value.
     kept: Option<(Monitor, Option<f64>)>,
+    /// The rule that stops a trial in place of patience, if there is one.
+    rule: Option<Prechelt>,
 }
 
 /// The evaluations that an [`EarlyStopping`] has judged, as far as a resumed trial needs them.
@@ -34,6 +37,9 @@ pub(crate) struct Standing {
     /// The bits of the best value of the figure whose best epoch is kept, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kept: Option<u64>,
+    /// What the rule has seen that stops a trial in place of patience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<SeenBits>,
 }
 
 /// The judgement of an evaluation.
@@ -41,7 +47,7 @@ pub(crate) struct Standing {
 pub(crate) struct Judgement {
     /// Whether the evaluation is the best so far, so that its parameters are kept.
     pub(crate) best: bool,
-    /// Whether patience has run out.
+    /// Whether the trial stops: patience has run out, or another rule says so.
     pub(crate) stop: bool,
 }
 
@@ -56,6 +62,7 @@ impl EarlyStopping {
             kept: Some(settings.best_epoch.figure(settings.monitor))
                 .filter(|figure| *figure != settings.monitor)
                 .map(|figure| (figure, None)),
+            rule: Prechelt::new(settings),
         }
     }
 
@@ -65,6 +72,7 @@ impl EarlyStopping {
             best: self.best.map(f64::to_bits),
             without_improvement: self.without_improvement,
             kept: self.kept.and_then(|(_, best)| best).map(f64::to_bits),
+            rule: self.rule.as_ref().map(Prechelt::seen),
         }
     }
 
@@ -75,11 +83,14 @@ impl EarlyStopping {
         if let Some((_, best)) = &mut self.kept {
             *best = standing.kept.map(f64::from_bits);
         }
+        if let Some((rule, seen)) = self.rule.as_mut().zip(standing.rule) {
+            rule.resume(seen);
+        }
     }
 
-    /// Judges the next evaluation. A figure that is not finite never improves. But the first evaluation always counts as
+    /// Judges the next evaluation; `train_loss` is the training loss since the one before. A figure that is not finite never improves. But the first evaluation always counts as
     /// the best so far, so that every trial has best parameters.
-    pub(crate) fn judge(&mut self, validation: &Scores) -> Judgement {
+    pub(crate) fn judge(&mut self, train_loss: f64, validation: &Scores) -> Judgement {
         let figure = figure(self.monitor, validation);
         let improved = is_better(figure, self.best, self.min_delta);
         if improved {
@@ -87,6 +98,9 @@ impl EarlyStopping {
             self.without_improvement = 0;
         } else {
             self.without_improvement += 1;
+        }
+        if let Some(rule) = &mut self.rule {
+            rule.judge(train_loss, error(self.monitor, validation));
         }
         let best = self.keep(validation).unwrap_or(improved);
         Judgement { best, stop: self.is_exhausted() }
@@ -105,9 +119,9 @@ impl EarlyStopping {
         Some(improved)
     }
 
-    /// Whether patience has run out.
+    /// Whether patience has run out, or another rule has stopped the trial.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.without_improvement >= self.patience
+        self.rule.as_ref().map_or(self.without_improvement >= self.patience, Prechelt::stops)
     }
 }
 
@@ -116,6 +130,14 @@ fn figure(monitor: Monitor, validation: &Scores) -> f64 {
     match monitor {
         Monitor::ValLoss => -validation.loss,
         Monitor::ValF1 => validation.f1,
+    }
+}
+
+/// The figure as an error, of which a lower one is better.
+fn error(monitor: Monitor, validation: &Scores) -> f64 {
+    match monitor {
+        Monitor::ValLoss => validation.loss,
+        Monitor::ValF1 => 1.0 - validation.f1,
     }
 }
 
@@ -129,7 +151,7 @@ mod tests {
     use super::*;
     use crate::{
         metrics::{Confusion, Target},
-        settings::BestEpoch,
+        settings::{BestEpoch, StopRule},
     };
 
     fn judge_losses(patience: usize, min_delta: f64, losses: &[f64]) -> Vec<(bool, bool)> {
@@ -138,7 +160,7 @@ mod tests {
         losses
             .iter()
             .map(|&loss| {
-                let judgement = stopping.judge(&Scores::new(Confusion::new(2), loss, Target::Class(1)));
+                let judgement = stopping.judge(0.5, &Scores::new(Confusion::new(2), loss, Target::Class(1)));
                 (judgement.best, judgement.stop)
             })
             .collect()
@@ -164,14 +186,14 @@ mod tests {
             let mut through = EarlyStopping::new(&settings);
             let mut before = EarlyStopping::new(&settings);
             for &loss in &losses[..split] {
-                through.judge(&scores(loss));
-                before.judge(&scores(loss));
+                through.judge(0.5, &scores(loss));
+                before.judge(0.5, &scores(loss));
             }
             let text = serde_json::to_string(&before.standing()).unwrap();
             let mut after = EarlyStopping::new(&settings);
             after.resume(serde_json::from_str(&text).unwrap());
             for &loss in &losses[split..] {
-                assert_eq!(through.judge(&scores(loss)), after.judge(&scores(loss)));
+                assert_eq!(through.judge(0.5, &scores(loss)), after.judge(0.5, &scores(loss)));
             }
         }
     }
@@ -187,7 +209,7 @@ mod tests {
     fn the_epoch_that_is_kept_may_follow_another_figure_than_the_one_that_stops() {
         let settings = Settings { patience: 2, best_epoch: BestEpoch::ValF1, ..Settings::default() };
         let judge = |stopping: &mut EarlyStopping, scores: &Scores| {
-            let Judgement { best, stop } = stopping.judge(scores);
+            let Judgement { best, stop } = stopping.judge(0.5, scores);
             (best, stop)
         };
         let evaluations = [scores(60, 0.5), scores(55, 0.4), scores(70, 0.45), scores(70, 0.44)];
@@ -220,5 +242,31 @@ mod tests {
     fn any_finite_loss_improves_on_one_that_is_not() {
         let judged = judge_losses(3, 0.0, &[f64::NAN, f64::NAN, 0.7]);
         assert_eq!(judged[2], (true, false));
+    }
+
+    #[test]
+    fn a_rule_stops_a_trial_in_place_of_patience() {
+        let settings = Settings { rule: StopRule::Gl, alpha: 50.0, patience: 1, ..Settings::default() };
+        let mut stopping = EarlyStopping::new(&settings);
+        let stops = [0.4, 0.5, 0.59, 0.61]
+            .map(|loss| stopping.judge(0.5, &Scores::new(Confusion::new(2), loss, Target::Class(1))).stop);
+        assert_eq!(stops, [false, false, false, true]);
+    }
+
+    #[test]
+    fn under_a_rule_the_best_epoch_is_the_one_that_it_would_be_under_patience() {
+        let settings = Settings { rule: StopRule::Up, strip: 1, s: 9, ..Settings::default() };
+        let mut stopping = EarlyStopping::new(&settings);
+        let best = [0.5, 0.6, 0.4, 0.4]
+            .map(|loss| stopping.judge(0.5, &Scores::new(Confusion::new(2), loss, Target::Class(1))).best);
+        assert_eq!(best, [true, false, true, false]);
+    }
+
+    #[test]
+    fn the_state_of_patience_is_written_as_it_always_was() {
+        let mut stopping = EarlyStopping::new(&Settings::default());
+        stopping.judge(0.5, &scores(60, 0.5));
+        let text = serde_json::to_string(&stopping.standing()).unwrap();
+        assert_eq!(text, format!("{{\"best\":{},\"without_improvement\":0}}", (-0.5_f64).to_bits()));
     }
 }

@@ -177,11 +177,12 @@ impl<C: Compute> RunningTrial<'_, C> {
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
-        let judgement = learner.stopping.judge(&validation);
+        let train_loss = learner.loss.mean();
+        let judgement = learner.stopping.judge(train_loss, &validation);
         let evaluation = Evaluation {
             epoch: count_u64(learner.step) / count_u64(planned.per_epoch),
             step: learner.step,
-            train_loss: learner.loss.mean(),
+            train_loss,
             learning_rate,
             validation,
             best: judgement.best,

@@ -128,7 +128,7 @@ impl Position {
     fn wrong_stopping(&self, settings: &Settings, total: u64) -> Option<&'static str> {
         let mut stopping = EarlyStopping::new(settings);
         let is_judged =
-            |evaluation: &Evaluation| stopping.judge(&evaluation.validation).best == evaluation.best;
+            |each: &Evaluation| stopping.judge(each.train_loss, &each.validation).best == each.best;
         if !self.evaluations.iter().all(is_judged) || stopping.standing() != self.stopping {
             return Some("early stopping does not follow from its evaluations");
         }
@@ -171,9 +171,9 @@ mod tests {
         let evaluations: Vec<Evaluation> = (1..=step / PER_EPOCH)
             .map(|epoch| {
                 let validation = scores(u32::try_from(epoch).unwrap());
-                let best = stopping.judge(&validation).best;
-                let (step, epoch) = (epoch * PER_EPOCH, count_u64(epoch));
                 let (train_loss, learning_rate, seconds) = (0.5, 1e-4, 1.0);
+                let best = stopping.judge(train_loss, &validation).best;
+                let (step, epoch) = (epoch * PER_EPOCH, count_u64(epoch));
                 Evaluation { epoch, step, train_loss, learning_rate, validation, best, seconds }
             })
             .collect();

@@ -13,7 +13,7 @@ use crate::{
     job::{Attempt, Job},
     policy::CheckpointEvery,
     samples,
-    settings::{Aggregate, ClassWeights, Freeze, Pooling, Schedule, Settings},
+    settings::{Aggregate, ClassWeights, Freeze, Pooling, Schedule, Settings, StopRule},
     system::files::Place,
     train::{
         backend::{Compute, Engine},
@@ -252,6 +252,21 @@ fn a_trial_that_stops_early_leaves_and_the_others_go_on() {
     assert_eq!(notes.endings[0].0, 1, "it is over first");
     assert!(notes.outcome(1).stopped_early && notes.steps[&1] < notes.steps[&0]);
     assert_same_files(&jobs, &apart.0, &folders, "with one that stops early");
+}
+
+#[test]
+fn trials_together_stop_by_their_own_rules_as_they_do_alone() {
+    let _alone = graph_lock();
+    let mut jobs = jobs(|settings| settings.eval_every = 2);
+    for (job, rule) in jobs.iter_mut().zip([StopRule::Up, StopRule::Gl, StopRule::Pq, StopRule::Patience]) {
+        let settings = &mut job.trial.settings;
+        (settings.rule, settings.alpha, settings.strip, settings.s) = (rule, 0.0, 2, 1);
+    }
+    let apart = all_alone(&jobs);
+    assert!(apart.1.iter().any(|outcome| outcome.stopped_early), "{:?}", apart.1);
+    let folders = Folders::new(&jobs);
+    together(&jobs, &folders, &mut Notes::default());
+    assert_same_files(&jobs, &apart.0, &folders, "with rules of their own");
 }
 
 #[test]
