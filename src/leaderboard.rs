@@ -5,6 +5,7 @@
 //! rank by come last, without a rank.
 
 mod board;
+mod clean;
 mod comparison;
 mod confidence_set;
 mod failed;
@@ -24,6 +25,7 @@ use std::cmp::Ordering;
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
+    clean::{CleanFigures, Unclean},
     confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
     predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
@@ -64,6 +66,7 @@ pub fn build(
             ..LeaderboardRow::new(record, &study.labels, study.target)
         });
     }
+    clean::fill(&mut rows, study, predictions);
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
     Leaderboard {
@@ -72,6 +75,7 @@ pub fn build(
         target: study.target,
         binary: BinaryClasses::of(study),
         class_warnings: study.classes.warnings(&study.labels, study.target),
+        unclean: Unclean::of(study),
         swept: study.swept.clone(),
         rows,
         comparisons: comparisons.tests,

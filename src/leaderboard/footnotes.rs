@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     board::{BinaryClasses, Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
+    clean::Unclean,
     figures,
     rank_by::RankBy,
     uncompared::Uncompared,
@@ -42,6 +43,7 @@ impl Leaderboard {
         notes.extend(self.memory_notes());
         notes.extend(self.provenance_notes());
         notes.extend(self.positive_note());
+        notes.extend(self.unclean.as_ref().filter(|_| self.has_figures()).map(Unclean::note));
         let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
         notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
         notes.extend(self.optimism_note());
@@ -276,9 +278,14 @@ mod tests {
         let board = build(&study(vec![record(1, &[0.5])]), RankBy::TestF1, &|_| None);
         assert!(board.to_json().contains("\"positive\": \"好评\""), "{}", board.to_json());
         assert!(
-            board.to_csv().lines().next().unwrap().ends_with(",positive,halted_at,rung,generation,place,of")
+            board
+                .to_csv()
+                .lines()
+                .next()
+                .unwrap()
+                .contains(",positive,halted_at,rung,generation,place,of,clean_documents,")
         );
-        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评,,,,,"));
+        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",好评,,,,,,,,,,"));
     }
 
     #[test]
@@ -315,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_csv_row_has_the_size_of_its_micro_batches() {
-        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评,,,,,\n"));
+        assert!(with_micro_batches(&[3], 8).to_csv().contains(",8,,,好评,,,,,,,,,,\n"));
     }
 
     #[test]

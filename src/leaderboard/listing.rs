@@ -55,6 +55,13 @@ fn test_f1(row: &LeaderboardRow) -> String {
     })
 }
 
+/// F1 on the clean part of the test set with its 95 % interval.
+fn clean_f1(row: &LeaderboardRow) -> String {
+    or_nothing(row.clean.as_ref(), |clean| {
+        format!("{} {}", figures::share(clean.f1), figures::interval(clean.f1_low, clean.f1_high))
+    })
+}
+
 /// The state; of a halted trial, where it was halted.
 fn state(row: &LeaderboardRow) -> String {
     row.halted.map_or_else(|| row.state.as_str().to_owned(), HaltedAt::describe)
@@ -86,8 +93,11 @@ impl Leaderboard {
         if seeds.windows(2).any(|pair| pair[0] == pair[1]) {
             columns.push(Column::new("seed", true, |row| row.seed.to_string()));
         }
+        columns.push(Column::new("test F1 [95 %]  ", false, test_f1));
+        if self.rows.iter().any(|row| row.clean.is_some()) {
+            columns.push(Column::new("clean F1 [95 %]", false, clean_f1));
+        }
         columns.extend([
-            Column::new("test F1 [95 %]  ", false, test_f1),
             Column::new("accuracy", true, |row| {
                 or_nothing(row.test.as_ref(), |test| figures::share(test.accuracy))
             }),
@@ -200,6 +210,8 @@ impl Leaderboard {
         headings.extend(own(&["verdict", "seconds", "device", "tied", "p_value", "reason", "micro_batch"]));
         headings.extend(own(&["warm_started_from", "reused_from", "positive"]));
         headings.extend(own(&["halted_at", "rung", "generation", "place", "of"]));
+        let clean = ["documents", "accuracy", "f1", "f1_low", "f1_high"];
+        headings.extend(clean.map(|name| format!("clean_{name}")));
         headings
     }
 
@@ -221,6 +233,10 @@ impl Leaderboard {
         fields.extend([text(halted.map(|at| at.epoch)), text(halted.map(|at| at.rung))]);
         fields.push(text(halted.map(|at| at.generation)));
         fields.extend([text(halted.and_then(|at| at.place)), text(halted.and_then(|at| at.of))]);
+        let clean = row.clean.as_ref();
+        fields.extend([text(clean.map(|it| it.documents)), text(clean.map(|it| it.accuracy))]);
+        fields.extend([text(clean.map(|it| it.f1)), text(clean.map(|it| it.f1_low))]);
+        fields.push(text(clean.map(|it| it.f1_high)));
         fields
     }
 }

@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_csv_row_has_the_trial_that_was_reused() {
-        assert!(with_a_reused_trial().to_csv().contains(",,other/0001,好评,,,,,\n"));
+        assert!(with_a_reused_trial().to_csv().contains(",,other/0001,好评,,,,,,,,,,\n"));
     }
 
     #[test]
@@ -93,6 +93,6 @@ mod tests {
 
     #[test]
     fn a_csv_row_has_the_trial_that_it_started_from() {
-        assert!(with_warm_started_trials().to_csv().contains(",1,,好评,,,,,\n"));
+        assert!(with_warm_started_trials().to_csv().contains(",1,,好评,,,,,,,,,,\n"));
     }
 }

@@ -2,14 +2,14 @@
 
 use super::{
     document::{Content, KeyValue, Node},
+    duplicates::duplicates,
     keys,
     paths::absolute,
-    reader::{Reader, found},
+    reader::{Reader, choice, found},
 };
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName, encoding},
+    data::{DataSpec, Limit, Shares, Source, SplitName, encoding},
     metrics::Average,
-    nearest::nearest,
     numbers::whole,
 };
 
@@ -35,6 +35,10 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let average = optional(reader, table, "average", average);
     let encoding = optional(reader, table, "encoding", encoding);
     let duplicates = duplicates(reader, table);
+    let group = match table.get("group") {
+        Some(entry) => reader.text(entry).map(Some),
+        None => Some(None),
+    };
     let limit = limit(reader, table);
     let (text, label) = (text?, label?);
     if text == label {
@@ -43,14 +47,23 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         reader.findings.error(at, message, "a row needs a text and a label of its own");
         return None;
     }
+    let (duplicates, alike) = duplicates?;
+    let (source, group) = (source?, group?);
+    if let (Source::Reviews { .. }, Some(entry)) = (&source, table.get("group")) {
+        let message = format!("\"{REVIEWS}\" has no columns to group its documents by");
+        reader.findings.error(entry.key_at, message, "remove `group`, or give files");
+        return None;
+    }
     Some(DataSpec {
-        source: source?,
+        source,
         text,
         label,
         positive: positive?,
         average: average?,
         encoding: encoding?,
-        duplicates: duplicates?,
+        duplicates,
+        alike,
+        group,
         limit: limit?,
         seed,
     })
@@ -220,40 +233,10 @@ fn encoding(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
     Some(name)
 }
 
-/// How duplicates are handled; by default they are dropped.
-fn duplicates(reader: &mut Reader<'_>, table: &Node) -> Option<Duplicates> {
-    let Some(entry) = table.get("duplicates") else { return Some(Duplicates::Drop) };
-    let policies = [("drop", Duplicates::Drop), ("error", Duplicates::Error), ("keep", Duplicates::Keep)];
-    let help = "\"drop\" takes texts out of train that stand in validation or test too";
-    choice(reader, entry, &policies, help)
-}
-
 /// The average that counts.
 fn average(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Average> {
     let averages = Average::ALL.map(|average| (average.as_str(), average));
     choice(reader, entry, &averages, "\"macro\" counts every class alike, \"weighted\" by its documents")
-}
-
-/// The value of `choices` whose name the entry gives.
-pub(super) fn choice<T: Copy>(
-    reader: &mut Reader<'_>,
-    entry: &KeyValue,
-    choices: &[(&str, T)],
-    help: &str,
-) -> Option<T> {
-    let text = match &entry.node.content {
-        Content::Text(text) => text.as_str(),
-        _ => "",
-    };
-    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
-    if chosen.is_none() {
-        let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let (key, names, found) = (&entry.key, names.join(", "), found(&entry.node.content));
-        let help = nearest(text, choices.iter().map(|(name, _)| *name))
-            .map_or_else(|| help.to_owned(), |near| format!("did you mean \"{near}\"?"));
-        reader.findings.error(entry.node.at, format!("`{key}` must be one of {names}, not {found}"), help);
-    }
-    chosen
 }
 
 /// The limits of the splits.
