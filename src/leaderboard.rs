@@ -51,21 +51,7 @@ pub fn build(
 ) -> Leaderboard {
     let order = ordered(study, rank_by);
     let fit = order.iter().filter(|(standing, _)| standing.is_some_and(|it| !it.is_last)).count();
-    let mut rows: Vec<LeaderboardRow> = Vec::with_capacity(order.len());
-    let mut previous: Option<(Standing, usize)> = None;
-    for (position, (standing, record)) in order.into_iter().enumerate() {
-        let rank = standing.map(|standing| match previous {
-            Some((above, rank)) if above.compare(&standing).is_eq() => rank,
-            _ => position + 1,
-        });
-        previous = standing.zip(rank);
-        let halted = HaltedAt::of(record, study);
-        rows.push(LeaderboardRow {
-            rank,
-            halted,
-            ..LeaderboardRow::new(record, &study.labels, study.target)
-        });
-    }
+    let mut rows = rows(order, study);
     clean::fill(&mut rows, study, predictions);
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
@@ -85,6 +71,26 @@ pub fn build(
         epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
         chosen_by_validation: chosen_by_validation(study),
     }
+}
+
+/// A row for each trial, with its rank.
+fn rows(order: Vec<(Option<Standing>, &TrialRecord)>, study: &Study) -> Vec<LeaderboardRow> {
+    let mut rows: Vec<LeaderboardRow> = Vec::with_capacity(order.len());
+    let mut previous: Option<(Standing, usize)> = None;
+    for (position, (standing, record)) in order.into_iter().enumerate() {
+        let rank = standing.map(|standing| match previous {
+            Some((above, rank)) if above.compare(&standing).is_eq() => rank,
+            _ => position + 1,
+        });
+        previous = standing.zip(rank);
+        let halted = HaltedAt::of(record, study);
+        rows.push(LeaderboardRow {
+            rank,
+            halted,
+            ..LeaderboardRow::new(record, &study.labels, study.target)
+        });
+    }
+    rows
 }
 
 /// The trials in the order of the leaderboard, with what ranks them.

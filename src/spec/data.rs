@@ -29,33 +29,16 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let table = reader.table(root, "data")?;
     reader.refuse_unknown(table, Some("data"), &keys::DATA);
     let source = source(reader, table);
-    let text = column(reader, table, "text");
-    let label = column(reader, table, "label");
+    let columns = text_and_label(reader, table);
     let positive = optional(reader, table, "positive", positive);
     let average = optional(reader, table, "average", average);
     let encoding = optional(reader, table, "encoding", encoding);
     let duplicates = duplicates(reader, table);
-    let group = match table.get("group") {
-        Some(entry) => reader.text(entry).map(Some),
-        None => Some(None),
-    };
+    let group = group(reader, table, source.as_ref());
     let limit = limit(reader, table);
-    let (text, label) = (text?, label?);
-    if text == label {
-        let at = root.place(if table.get("label").is_some() { "data.label" } else { "data.text" });
-        let message = format!("`text` and `label` name the same column, `{text}`");
-        reader.findings.error(at, message, "a row needs a text and a label of its own");
-        return None;
-    }
-    let (duplicates, alike) = duplicates?;
-    let (source, group) = (source?, group?);
-    if let (Source::Reviews { .. }, Some(entry)) = (&source, table.get("group")) {
-        let message = format!("\"{REVIEWS}\" has no columns to group its documents by");
-        reader.findings.error(entry.key_at, message, "remove `group`, or give files");
-        return None;
-    }
+    let ((text, label), (duplicates, alike)) = (columns?, duplicates?);
     Some(DataSpec {
-        source,
+        source: source?,
         text,
         label,
         positive: positive?,
@@ -63,10 +46,36 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         encoding: encoding?,
         duplicates,
         alike,
-        group,
+        group: group?,
         limit: limit?,
         seed,
     })
+}
+
+/// The columns of the texts and the labels, which are two.
+fn text_and_label(reader: &mut Reader<'_>, table: &Node) -> Option<(String, String)> {
+    let text = column(reader, table, "text");
+    let label = column(reader, table, "label");
+    let (text, label) = (text?, label?);
+    if text == label {
+        let key = if table.get("label").is_some() { "data.label" } else { "data.text" };
+        let message = format!("`text` and `label` name the same column, `{text}`");
+        reader.findings.error(reader.root.place(key), message, "a row needs a text and a label of its own");
+        return None;
+    }
+    Some((text, label))
+}
+
+/// The column of the groups, which generated reviews lack.
+#[expect(clippy::option_option, reason = "absent and wrong are different")]
+fn group(reader: &mut Reader<'_>, table: &Node, source: Option<&Source>) -> Option<Option<String>> {
+    let Some(entry) = table.get("group") else { return Some(None) };
+    if let Some(Source::Reviews { .. }) = source {
+        let message = format!("\"{REVIEWS}\" has no columns to group its documents by");
+        reader.findings.error(entry.key_at, message, "remove `group`, or give files");
+        return None;
+    }
+    reader.text(entry).map(Some)
 }
 
 /// The value of `key` as `read` reads it, if the table has the key; `None` if it is wrong.
