@@ -21,7 +21,7 @@ use std::{
 
 use sweep::{
     checkpoint::{Checkpoint, MINI},
-    data::{DataSpec, Duplicates, Limit, Shares, Source},
+    data::{Alike, DataSpec, Duplicates, Limit, Shares, Source},
     event::Outcome,
     job::{Attempt, Job},
     policy::CheckpointEvery,
@@ -198,6 +198,8 @@ fn jobs(count: u32, model: &str, pooling: Pooling) -> Vec<Job> {
                 average: None,
                 encoding: None,
                 duplicates: Duplicates::Keep,
+                alike: Alike::default(),
+                group: None,
                 limit: Limit { train: Some(800), validation: Some(200), test: Some(200) },
                 seed: 1,
             },

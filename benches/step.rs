@@ -25,7 +25,7 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::{Dtype, SafeTensorError, tensor::TensorView};
 use sweep::{
     checkpoint::Checkpoint,
-    data::{DataSpec, Duplicates, Limit, Source},
+    data::{Alike, DataSpec, Duplicates, Limit, Source},
     job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
@@ -231,6 +231,8 @@ fn data(folder: &Path, texts: &[(String, String)], batch: usize) -> Result<DataS
         average: None,
         encoding: None,
         duplicates: Duplicates::Keep,
+        alike: Alike::default(),
+        group: None,
         limit: Limit::default(),
         seed: 1,
     })

@@ -24,7 +24,7 @@ use std::{
 
 use sweep::{
     checkpoint::{Checkpoint, MINI},
-    data::{DataSpec, Duplicates, Limit, Shares, Source},
+    data::{Alike, DataSpec, Duplicates, Limit, Shares, Source},
     job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, Settings},
@@ -137,6 +137,8 @@ fn job(id: u32, model: &str, source: Source) -> Job {
             average: None,
             encoding: None,
             duplicates: Duplicates::Keep,
+            alike: Alike::default(),
+            group: None,
             limit: Limit::default(),
             seed: 1,
         },

@@ -6,6 +6,7 @@
 
 mod board;
 mod choice;
+mod clean;
 mod comparison;
 mod confidence_set;
 mod configuration_formats;
@@ -32,6 +33,7 @@ use std::cmp::Ordering;
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
+    clean::{CleanFigures, Unclean},
     confidence_set::{Against, Flattery, SamePredictions, flattery, p_values, shared_variance},
     configurations::{ConfigurationRow, Configurations, configurations},
     evidence::Evidence,
@@ -63,6 +65,32 @@ pub fn build(
 ) -> Leaderboard {
     let order = ordered(study, rank_by);
     let fit = order.iter().filter(|(standing, _)| standing.is_some_and(|it| !it.is_last)).count();
+    let mut rows = rows(order, study);
+    clean::fill(&mut rows, study, predictions);
+    // A trial that is unfit for use neither leads nor ties, whatever its figures.
+    let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
+    let chosen_by_validation = chosen_by_validation(study);
+    choice::mark_winner(&mut rows, rank_by, comparisons.flattery, chosen_by_validation);
+    Leaderboard {
+        sweep: study.sweep.clone(),
+        rank_by,
+        target: study.target,
+        binary: BinaryClasses::of(study),
+        class_warnings: study.classes.warnings(&study.labels, study.target),
+        unclean: Unclean::of(study),
+        swept: study.swept.clone(),
+        rows,
+        comparisons: comparisons.tests,
+        uncompared: comparisons.uncompared,
+        beyond_comparison: comparisons.beyond,
+        epochs_saved: study.epochs_saved(),
+        epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
+        chosen_by_validation,
+    }
+}
+
+/// A row for each trial, with its rank.
+fn rows(order: Vec<(Option<Standing>, &TrialRecord)>, study: &Study) -> Vec<LeaderboardRow> {
     let mut rows: Vec<LeaderboardRow> = Vec::with_capacity(order.len());
     let mut previous: Option<(Standing, usize)> = None;
     for (position, (standing, record)) in order.into_iter().enumerate() {
@@ -78,25 +106,7 @@ pub fn build(
             ..LeaderboardRow::new(record, &study.labels, study.target)
         });
     }
-    // A trial that is unfit for use neither leads nor ties, whatever its figures.
-    let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
-    let chosen_by_validation = chosen_by_validation(study);
-    choice::mark_winner(&mut rows, rank_by, comparisons.flattery, chosen_by_validation);
-    Leaderboard {
-        sweep: study.sweep.clone(),
-        rank_by,
-        target: study.target,
-        binary: BinaryClasses::of(study),
-        class_warnings: study.classes.warnings(&study.labels, study.target),
-        swept: study.swept.clone(),
-        rows,
-        comparisons: comparisons.tests,
-        uncompared: comparisons.uncompared,
-        beyond_comparison: comparisons.beyond,
-        epochs_saved: study.epochs_saved(),
-        epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
-        chosen_by_validation,
-    }
+    rows
 }
 
 /// The trials in the order of the leaderboard, with what ranks them.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Shares, Source},
+    data::{Alike, DataSpec, Duplicates, Limit, Shares, Source},
     event::{Evaluation, Outcome},
     fingerprint::Fingerprints,
     metrics::{ClassCounts, Confusion, Scores, Target},
@@ -127,6 +127,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         labels: vec!["差评".to_owned(), "好评".to_owned()],
         target: Target::Class(1),
         classes: ClassCounts::default(),
+        leaks: None,
         positive_is_guess: false,
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
@@ -148,6 +149,8 @@ pub(crate) fn data_spec(source: Source) -> DataSpec {
         average: None,
         encoding: None,
         duplicates: Duplicates::Drop,
+        alike: Alike::default(),
+        group: None,
         limit: Limit::default(),
         seed: 1,
     }
@@ -172,6 +175,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         average: None,
         classes: ClassCounts::default(),
         notes: Vec::new(),
+        leaks: None,
         swept: Vec::new(),
         scales: BTreeMap::new(),
         search: None,

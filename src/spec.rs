@@ -8,6 +8,7 @@
 //! draft     a spec that is being read        reader    typed access to the tree
 //! section   name, seed, [model] [text] [train] [early_stopping]
 //! data      [data]                           space     [search.space]
+//! duplicates   its table of that name
 //! search    the rest of [search]                halving   [search.halving]
 //! run       [run]                            keys      which key belongs in which table
 //! checks    settings that contradict         resources data and checkpoints that a spec names
@@ -20,6 +21,7 @@ mod checks;
 mod data;
 mod document;
 mod draft;
+mod duplicates;
 mod foreign;
 mod halving;
 mod inspect;

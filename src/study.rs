@@ -11,6 +11,7 @@ pub use self::{
 };
 
 use crate::{
+    data::LeakReport,
     event::{Event, Record, RungDecision},
     metrics::{ClassCounts, Target},
     plan::{Plan, Scale},
@@ -29,6 +30,8 @@ pub struct Study {
     pub target: Target,
     /// The documents of each class in each split; empty where the plan does not say.
     pub classes: ClassCounts,
+    /// Which documents are alike, contradictory or nearly empty; `None` where the plan does not say.
+    pub leaks: Option<LeakReport>,
     /// Whether there is a positive class that the spec does not name.
     pub positive_is_guess: bool,
     /// Names of the swept settings, in the order of the spec.
@@ -107,6 +110,7 @@ impl Study {
             labels: plan.labels.clone(),
             target: plan.target(),
             classes: plan.classes.clone(),
+            leaks: plan.leaks.clone(),
             positive_is_guess: plan.positive.is_some() && plan.data.guesses_positive(),
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),

@@ -40,6 +40,7 @@ mod tests {
             validation: Vec::new(),
             test: Vec::new(),
             leaks: Leaks::default(),
+            report: None,
             notes: Vec::new(),
             digests: Default::default(),
             dialects: Dialects::default(),

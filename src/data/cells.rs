@@ -20,6 +20,7 @@ pub(crate) const TEXT_BYTES_MAX: usize = 4 << 20;
 /// The keys of a spec that name columns.
 pub(super) const TEXT_KEY: &str = "data.text";
 pub(super) const LABEL_KEY: &str = "data.label";
+pub(super) const GROUP_KEY: &str = "data.group";
 
 /// The names of the columns to read from a table.
 #[derive(Clone, Debug)]
@@ -27,9 +28,11 @@ pub(crate) struct Columns {
     pub(crate) text: String,
     /// `None` when no label is read.
     pub(crate) label: Option<String>,
+    /// `None` when no group is read.
+    pub(crate) group: Option<String>,
 }
 
-/// The values of the columns that are read from a row; neither is empty.
+/// The values of the columns that are read from a row; text and label are not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cells {
     /// Where the row stands.
@@ -37,6 +40,8 @@ pub(crate) struct Cells {
     pub(crate) text: String,
     /// Without surrounding white space; empty if no label is read.
     pub(crate) label: String,
+    /// Without surrounding white space; empty if the row has no group, or none is read.
+    pub(crate) group: String,
     /// Whether the file says that the label is a number; CSV cannot say it.
     pub(crate) is_number: bool,
 }
@@ -58,8 +63,14 @@ impl Cells {
         } else if let Some(long) = label.map(str::len).filter(|&bytes| bytes > LABEL_BYTES_MAX) {
             Err(RowFault::LongLabel(long))
         } else {
-            Ok(Self { at, text, label: label.unwrap_or_default().to_owned(), is_number: false })
+            let label = label.unwrap_or_default().to_owned();
+            Ok(Self { at, text, label, group: String::new(), is_number: false })
         }
+    }
+
+    /// The same cells in the group that is called so.
+    pub(super) fn of_group(self, group: &str) -> Self {
+        Self { group: group.trim().to_owned(), ..self }
     }
 }
 

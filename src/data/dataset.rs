@@ -2,7 +2,7 @@
 
 use crate::metrics::{ClassCounts, Target};
 
-use super::{dialect::Dialects, spec::SplitName};
+use super::{dialect::Dialects, leak_report::LeakReport, spec::SplitName};
 
 /// One labelled text. The text itself is read from its file when it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Dataset {
     pub test: Vec<Document>,
     /// Texts that stood in two splits, and how many of them were dropped.
     pub leaks: Leaks,
+    /// What else is alike, contradictory or nearly empty; `None` where nobody asked for it.
+    pub report: Option<LeakReport>,
     /// What a reader of its figures must know about how it was read, and about its labels: whole sentences.
     pub notes: Vec<String>,
     /// By split: SHA-256 of its documents: ids, texts and labels.
@@ -78,4 +80,17 @@ pub struct Leaks {
     pub train_dropped: usize,
     /// Validation documents dropped.
     pub validation_dropped: usize,
+    /// Training documents dropped after those, since they are like others without having the same text.
+    pub train_alike_dropped: usize,
+    /// Validation documents dropped for the same reason.
+    pub validation_alike_dropped: usize,
+}
+
+impl Leaks {
+    /// Documents dropped from each split.
+    #[must_use]
+    pub const fn dropped(&self) -> [usize; 3] {
+        let train = self.train_dropped + self.train_alike_dropped;
+        [train, self.validation_dropped + self.validation_alike_dropped, 0]
+    }
 }

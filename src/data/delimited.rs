@@ -58,9 +58,12 @@ fn rows<'a>(mut records: Records<impl BufRead + 'a>, places: Places, fields: usi
             let (found, expected) = (record.fields.len() as u64, fields as u64);
             return Err(fault(RowFault::Fields { found, expected }));
         }
+        // The group may stand in the column of the label or the text.
+        let group = places.group.map(|at| record.fields[at].clone()).unwrap_or_default();
         let label = places.label.map(|at| std::mem::take(&mut record.fields[at]));
         let text = std::mem::take(&mut record.fields[places.text]);
-        Cells::new(RowPlace::Line(record.line), text, label.as_deref()).map_err(fault)
+        let cells = Cells::new(RowPlace::Line(record.line), text, label.as_deref()).map_err(fault)?;
+        Ok(cells.of_group(&group))
     }))
 }
 

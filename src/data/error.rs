@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{
     dataset::Leaks,
+    leak_report::{Likeness, RowPair},
     row_fault::{RowFault, RowPlace, list},
     spec::SplitName,
 };
@@ -106,6 +107,12 @@ pub enum DataError {
     /// Texts that stand in two splits, where the spec allows none.
     #[error("{}; for example “{example}”", leaks_note(leaks))]
     Leaks { leaks: Leaks, example: String },
+    /// Texts of two splits that are alike, where the spec allows none.
+    #[error("{}; for example {example}", alike_note(*likeness, *documents))]
+    Alike { likeness: Likeness, documents: usize, example: RowPair },
+    /// Fewer groups than splits.
+    #[error("column `{column}` has {groups} different {}, too few for three splits", if *groups == 1 { "value" } else { "values" })]
+    FewGroups { column: String, groups: usize },
 }
 
 /// What a file is that is not read here, as the rest of a sentence, and what to do about it.
@@ -202,6 +209,9 @@ impl DataError {
                 SplitName::Test => "data.limit.test",
             },
             Self::Leaks { .. } => "data.duplicates",
+            Self::Alike { likeness: Likeness::Near, .. } => "data.duplicates.near",
+            Self::Alike { .. } => "data.duplicates.normalised",
+            Self::FewGroups { .. } => "data.group",
         }
     }
 }
@@ -279,6 +289,20 @@ fn leaks_note(leaks: &Leaks) -> String {
         })
         .collect();
     notes.join(", ")
+}
+
+fn alike_note(likeness: Likeness, documents: usize) -> String {
+    let of = match documents {
+        1 => "1 document of validation or test is".to_owned(),
+        more => format!("{more} documents of validation and test are"),
+    };
+    match likeness {
+        Likeness::Exact | Likeness::Normalised => {
+            format!("{of} like one of an earlier split, but for case, width, punctuation and white space")
+        }
+        Likeness::Near => format!("{of} nearly the same as one of an earlier split"),
+        Likeness::Group => format!("{of} of the same group as one of an earlier split"),
+    }
 }
 
 fn missing_note(file: &DataFile) -> String {

@@ -1,7 +1,7 @@
 //! Where the text and the label stand in a header.
 
 use super::{
-    cells::{Columns, LABEL_KEY, TEXT_KEY},
+    cells::{Columns, GROUP_KEY, LABEL_KEY, TEXT_KEY},
     error::{MissingColumn, TableError},
 };
 use crate::nearest::nearest;
@@ -49,6 +49,8 @@ pub(super) struct Places {
     pub(super) text: usize,
     /// `None` when no label is read.
     pub(super) label: Option<usize>,
+    /// `None` when no group is read.
+    pub(super) group: Option<usize>,
 }
 
 impl Places {
@@ -60,7 +62,11 @@ impl Places {
         let text = column(header, &columns.text, TEXT_KEY);
         let label = columns.label.as_ref().map(|label| column(header, label, LABEL_KEY)).transpose();
         match (text, label) {
-            (Ok(text), Ok(label)) => Ok(Self { text, label }),
+            (Ok(text), Ok(label)) => {
+                let group =
+                    columns.group.as_ref().map(|group| column(header, group, GROUP_KEY)).transpose()?;
+                Ok(Self { text, label, group })
+            }
             (
                 Err(TableError::Column { key, missing, .. }),
                 Err(TableError::Column { key: other_key, missing: other, .. }),
@@ -73,7 +79,7 @@ impl Places {
 /// Whether `header` has every one of `columns`.
 pub(super) fn has(header: &[String], columns: &Columns) -> bool {
     let has = |name: &String| header.iter().any(|column| column.trim() == name);
-    has(&columns.text) && columns.label.as_ref().is_none_or(has)
+    has(&columns.text) && columns.label.as_ref().is_none_or(has) && columns.group.as_ref().is_none_or(has)
 }
 
 /// The index of the column `name`, which `key` of a spec names.
@@ -97,7 +103,11 @@ fn column(header: &[String], name: &str, key: &'static str) -> Result<usize, Tab
 /// The column of `found` that was probably meant by `name`, or that has a usual name for what `key` names.
 pub(super) fn likely(found: &[String], name: &str, key: &str) -> Option<String> {
     let similar = nearest(name, found.iter().map(String::as_str));
-    let names: &[&str] = if key == TEXT_KEY { &TEXT_NAMES } else { &LABEL_NAMES };
+    let names: &[&str] = match key {
+        TEXT_KEY => &TEXT_NAMES,
+        LABEL_KEY => &LABEL_NAMES,
+        _ => &[],
+    };
     let usual =
         || found.iter().map(String::as_str).find(|column| names.contains(&column.to_lowercase().as_str()));
     similar.or_else(usual).map(str::to_owned)

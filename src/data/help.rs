@@ -63,6 +63,10 @@ impl DataError {
                 "give it texts of its own; duplicates = \"keep\" would flatter every number"
             }
             Self::EmptySplit { .. } => "give every split at least one document of each class",
+            Self::Alike { .. } => {
+                "\"drop\" in its place drops those of the earlier split, \"keep\" counts them and shows F1 without them"
+            }
+            Self::FewGroups { .. } => "name a column with more values, or give three files",
             Self::Leaks { .. } => {
                 "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
             }

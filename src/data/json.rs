@@ -8,7 +8,7 @@ use std::io::{BufRead, Read as _};
 use serde_json::{Deserializer, Map, Value};
 
 use super::{
-    cells::{Cells, Columns, LABEL_KEY, ROW_BYTES_MAX, Rows, TEXT_KEY},
+    cells::{Cells, Columns, GROUP_KEY, LABEL_KEY, ROW_BYTES_MAX, Rows, TEXT_KEY},
     error::TableError,
     row_fault::{RowFault, RowPlace},
 };
@@ -175,7 +175,19 @@ fn cells(value: Value, at: RowPlace, columns: &Columns) -> Result<Cells, RowFaul
             return Err(RowFault::NotLabel { key: LABEL_KEY, column, found });
         }
     };
-    Ok(Cells { is_number, ..Cells::new(at, text, Some(&label))? })
+    let cells = Cells { is_number, ..Cells::new(at, text, Some(&label))? };
+    let Some(column) = &columns.group else { return Ok(cells) };
+    let group = match field(&object, GROUP_KEY, column)? {
+        Value::String(group) => group.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Null => String::new(),
+        other => {
+            let (column, found) = (column.clone(), kind(other));
+            return Err(RowFault::NotLabel { key: GROUP_KEY, column, found });
+        }
+    };
+    Ok(cells.of_group(&group))
 }
 
 /// The field `name` of `object`, which may be within nested objects.
@@ -218,7 +230,7 @@ mod tests {
     use super::*;
 
     fn columns(text: &str) -> Columns {
-        Columns { text: text.to_owned(), label: Some("label".to_owned()) }
+        Columns { text: text.to_owned(), label: Some("label".to_owned()), group: None }
     }
 
     fn rows(json: &str) -> Vec<Result<Cells, TableError>> {

@@ -8,7 +8,10 @@ use super::{
     dialect::Dialects,
     duplicates::{self, Leaking},
     error::{DataError, DataFile},
-    labels, read,
+    gate::{Gate, Ground},
+    grouping, labels,
+    leak_report::LeakReport,
+    read,
     read::FileReading,
     reviews,
     row::{Row, TextDigest, normal},
@@ -30,18 +33,32 @@ const MEMORY_SHARE: u64 = 2;
 /// The first fault that [`examine`] finds.
 pub fn load(spec: &DataSpec) -> Result<Dataset, DataError> {
     // `examine` never fails without a fault.
-    examine(spec).map_err(|mut faults| faults.swap_remove(0))
+    documents(spec, Wanted::Documents).map_err(|mut faults| faults.swap_remove(0))
 }
 
-/// Loads the data that `spec` names, and on failure lists every independent fault.
+/// What the data is loaded for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Its documents.
+    Documents,
+    /// Its documents, and which of them are alike.
+    Report,
+}
+
+/// Loads the data that `spec` names with a report of what is alike in it, and on failure lists every independent fault.
 ///
 /// # Errors
 /// At least one fault: those of each file, up to a bound, and those of the data as a whole, as far as the
 /// rows that can be read show them.
 pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
+    documents(spec, Wanted::Report)
+}
+
+fn documents(spec: &DataSpec, wanted: Wanted) -> Result<Dataset, Vec<DataError>> {
     if let Source::Reviews { split } = &spec.source {
         let (labels, splits) = generated(*split, spec.seed);
-        let chosen = choose(&labels, splits, spec, &Dialects::default());
+        let ground = Ground { spec, files: &[], dialects: &Dialects::default(), groups: &[] };
+        let chosen = choose(&labels, splits, ground, wanted);
         let read = ReadFiles { spec, files: &[], readings: &[] };
         return finish(read, labels, chosen, Findings::default());
     }
@@ -63,7 +80,11 @@ pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
     notes.extend(labels::notes(&labels));
     let rows: Vec<Vec<Row>> = readings.iter_mut().map(|reading| numbered(reading, &labels)).collect();
     let dialects = Dialects(readings.iter().map(|reading| reading.quotes).collect());
-    let chosen = choose(&labels, splits(rows, shares, spec), spec, &dialects);
+    let groups: Vec<Vec<u64>> =
+        readings.iter_mut().map(|reading| std::mem::take(&mut reading.groups)).collect();
+    let ground = Ground { spec, files: &files, dialects: &dialects, groups: &groups };
+    let chosen = divided(rows, shares, &ground, &mut notes);
+    let chosen = chosen.and_then(|splits| choose(&labels, splits, ground, wanted));
     let read = ReadFiles { spec, files: &files, readings: &readings };
     finish(read, labels, chosen, Findings { faults, notes })
 }
@@ -91,9 +112,11 @@ fn finish(
     faults.extend(again.faults);
     notes.extend(again.notes);
     match chosen {
-        Ok(Chosen { splits: [train, validation, test], target, leaks, dialects }) if faults.is_empty() => {
+        Ok(Chosen { splits: [train, validation, test], target, leaks, report, dialects })
+            if faults.is_empty() =>
+        {
             let digests = again.digests;
-            Ok(Dataset { labels, target, train, validation, test, leaks, notes, digests, dialects })
+            Ok(Dataset { labels, target, train, validation, test, leaks, report, notes, digests, dialects })
         }
         Ok(_) => Err(faults),
         Err(mut others) => {
@@ -133,17 +156,30 @@ fn generated(shares: Shares, seed: u64) -> (Vec<String>, Splits) {
     (labels, splits)
 }
 
-/// The documents of three files, or those of one file, divided by `shares`.
-fn splits(mut documents: Vec<Vec<Row>>, shares: Option<Shares>, spec: &DataSpec) -> Splits {
+/// The documents of three files, or those of one file, divided by `shares`. What a reader must know of that is added to
+/// `notes`.
+fn divided(
+    mut documents: Vec<Vec<Row>>,
+    shares: Option<Shares>,
+    ground: &Ground<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Splits, Vec<DataError>> {
     let mut next = || if documents.is_empty() { Vec::new() } else { documents.remove(0) };
-    match shares {
-        Some(shares) => {
-            let documents = next();
-            let classes = documents.iter().map(|row| row.label as usize + 1).max().unwrap_or(0);
-            split::stratified(documents, classes, shares, spec.seed)
-        }
-        None => Splits { train: next(), validation: next(), test: next() },
+    let Some(shares) = shares else {
+        return Ok(Splits { train: next(), validation: next(), test: next() });
+    };
+    let (documents, seed) = (next(), ground.spec.seed);
+    let classes = documents.iter().map(|row| row.label as usize + 1).max().unwrap_or(0);
+    let Some((column, groups)) = ground.spec.group.as_ref().zip(ground.groups.first()) else {
+        return Ok(split::stratified(documents, classes, shares, seed));
+    };
+    let count = grouping::groups_of(&documents, groups);
+    if count < SplitName::ALL.len() {
+        return Err(vec![DataError::FewGroups { column: column.clone(), groups: count }]);
     }
+    let splits = grouping::grouped(documents, groups, classes, (shares, seed));
+    notes.extend(grouping::note(&splits, shares, column));
+    Ok(splits)
 }
 
 /// How files were read where the endings of their names do not say it.
@@ -206,6 +242,7 @@ struct Chosen {
     splits: [Vec<Document>; 3],
     target: Target,
     leaks: Leaks,
+    report: Option<LeakReport>,
     dialects: Dialects,
 }
 
@@ -213,17 +250,42 @@ struct Chosen {
 fn choose(
     labels: &[String],
     mut splits: Splits,
-    spec: &DataSpec,
-    dialects: &Dialects,
+    ground: Ground<'_>,
+    wanted: Wanted,
 ) -> Result<Chosen, Vec<DataError>> {
+    let (spec, dialects) = (ground.spec, ground.dialects);
     let target = labels::target(labels, spec);
-    let (leaks, example) = duplicates::find_and_drop(&mut splits, spec.duplicates);
+    let is_wanted = wanted == Wanted::Report || spec.alike.decides();
+    let gate = is_wanted.then(|| Gate::open(ground, &splits)).transpose();
+    let mut gate = gate.map_err(|fault| vec![fault])?;
+    let (mut leaks, example) = duplicates::find_and_drop(&mut splits, spec.duplicates);
     let mut faults = Vec::new();
     if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
         faults.push(DataError::Leaks { leaks, example: shown(example, spec, dialects) });
     }
-    let dropped = [leaks.train_dropped, leaks.validation_dropped, 0];
-    for (name, dropped) in SplitName::ALL.into_iter().zip(dropped) {
+    if let Some(gate) = &mut gate {
+        faults.extend(gate.faults());
+        gate.drop_alike(&mut splits, &mut leaks);
+    }
+    faults.extend(split_faults(labels, &splits, spec, leaks));
+    match target {
+        Ok(target) if faults.is_empty() => {
+            split::limit(&mut splits, labels.len(), spec);
+            let report = gate.map(|gate| gate.close(&splits));
+            let Splits { train, validation, test } = splits;
+            let document = |&Row { id, label, .. }: &Row| Document { id, label };
+            let splits = [train, validation, test].map(|rows| rows.iter().map(document).collect());
+            Ok(Chosen { splits, target, leaks, report, dialects: dialects.clone() })
+        }
+        Ok(_) => Err(faults),
+        Err(fault) => Err(std::iter::once(fault).chain(faults).collect()),
+    }
+}
+
+/// The faults of splits from which documents were dropped.
+fn split_faults(labels: &[String], splits: &Splits, spec: &DataSpec, leaks: Leaks) -> Vec<DataError> {
+    let mut faults = Vec::new();
+    for (name, dropped) in SplitName::ALL.into_iter().zip(leaks.dropped()) {
         if splits.of(name).is_empty() {
             faults.push(DataError::EmptySplit { key: key(&spec.source, name), split: name, dropped });
         }
@@ -231,18 +293,8 @@ fn choose(
             faults.push(DataError::Limit { split: name, limit, classes: labels.len() });
         }
     }
-    faults.extend(not_in_train(labels, &splits, spec));
-    match target {
-        Ok(target) if faults.is_empty() => {
-            split::limit(&mut splits, labels.len(), spec);
-            let Splits { train, validation, test } = splits;
-            let document = |&Row { id, label, .. }: &Row| Document { id, label };
-            let splits = [train, validation, test].map(|rows| rows.iter().map(document).collect());
-            Ok(Chosen { splits, target, leaks, dialects: dialects.clone() })
-        }
-        Ok(_) => Err(faults),
-        Err(fault) => Err(std::iter::once(fault).chain(faults).collect()),
-    }
+    faults.extend(not_in_train(labels, splits, spec));
+    faults
 }
 
 /// The classes without a training document, unless there is no training document at all.

@@ -39,7 +39,7 @@ mod with_feature {
 
     use crate::{
         data::{
-            cells::{Cells, Columns, LABEL_KEY, TEXT_KEY, Table},
+            cells::{Cells, Columns, GROUP_KEY, LABEL_KEY, TEXT_KEY, Table},
             error::TableError,
             header::Places,
             row_fault::{RowFault, RowPlace},
@@ -53,9 +53,10 @@ mod with_feature {
         let reader = SerializedFileReader::new(file).map_err(damaged)?;
         let schema = reader.metadata().file_metadata().schema();
         let header: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
-        let Places { text, label } = Places::find(&header, columns)?;
-        let mut wanted: Vec<usize> = label.into_iter().chain([text]).collect();
+        let Places { text, label, group } = Places::find(&header, columns)?;
+        let mut wanted: Vec<usize> = label.into_iter().chain([text]).chain(group).collect();
         wanted.sort_unstable();
+        wanted.dedup();
         let fields = wanted.iter().filter_map(|at| schema.get_fields().get(*at)).map(Arc::clone).collect();
         let projection =
             Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(damaged)?;
@@ -71,8 +72,11 @@ mod with_feature {
 
     /// The cells of a row.
     fn cells(row: Row, at: RowPlace, columns: &Columns) -> Result<Cells, RowFault> {
-        let (mut text, mut label) = (None, None);
+        let (mut text, mut label, mut group) = (None, None, None);
         for (name, field) in row.into_columns() {
+            if Some(name.trim()) == columns.group.as_deref() {
+                group = Some(field.clone());
+            }
             if name.trim() == columns.text {
                 text = Some(field);
             } else if Some(name.trim()) == columns.label.as_deref() {
@@ -97,8 +101,23 @@ mod with_feature {
         let Some(column) = &columns.label else { return Cells::new(at, text, None) };
         let label = label.unwrap_or(Field::Null);
         match value(&label) {
-            Some((label, is_number)) => Ok(Cells { is_number, ..Cells::new(at, text, Some(&label))? }),
+            Some((label, is_number)) => {
+                let cells = Cells { is_number, ..Cells::new(at, text, Some(&label))? };
+                cells_of_group(cells, columns, &group.unwrap_or(Field::Null))
+            }
             None => Err(RowFault::NotLabel { key: LABEL_KEY, column: column.clone(), found: kind(&label) }),
+        }
+    }
+
+    /// `cells` in the group that the field names.
+    fn cells_of_group(cells: Cells, columns: &Columns, group: &Field) -> Result<Cells, RowFault> {
+        match (&columns.group, group) {
+            (None, _) | (_, Field::Null) => Ok(cells),
+            (Some(column), field) => {
+                let (column, found) = (column.clone(), kind(field));
+                let fault = RowFault::NotLabel { key: GROUP_KEY, column, found };
+                value(field).map(|(group, _)| cells.of_group(&group)).ok_or(fault)
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     encoding,
     error::{DataError, DataFile, EncodingGuess, TableError},
     labels::WrittenLabel,
+    normal_form::digest,
     open::{Stamp, guess_encoding, stamp},
     row::{ROW_BYTES, Row, TextDigest},
     row_fault::RowFault,
@@ -32,6 +33,8 @@ const LABELS_MAX: usize = 1 << 16;
 pub(super) struct FileReading {
     /// The rows that can be read.
     pub(super) rows: Vec<Row>,
+    /// By row, those that cannot be read included: a digest of its group, 0 for none. Nothing if no group is read.
+    pub(super) groups: Vec<u64>,
     /// The labels of the rows, each once.
     pub(super) labels: Vec<WrittenLabel>,
     /// Why other rows, or the whole file, cannot be read.
@@ -94,7 +97,8 @@ pub(super) fn open(
     if !named::is_file(&file.path) {
         return Err(vec![DataError::Missing { file: file.clone() }]);
     }
-    let columns = Columns { text: spec.text.clone(), label: Some(spec.label.clone()) };
+    let (text, label, group) = (spec.text.clone(), Some(spec.label.clone()), spec.group.clone());
+    let columns = Columns { text, label, group };
     let encoding = spec.encoding.as_deref().and_then(encoding::named);
     let request = Request { encoding, quotes, ..Request::new(TableFormat::of_ending(&file.path), columns) };
     match table::open(&file.path, &request) {
@@ -172,6 +176,9 @@ fn rows(table: Table<'_>, file: &DataFile, spec: &DataSpec, memory: u64) -> File
     let (mut labels, mut quoted, mut faults) = (Labels::default(), Quoted::default(), RowFaults::default());
     for (id, cells) in (1..).zip(table.rows) {
         faults.rows += 1;
+        if spec.group.is_some() {
+            reading.groups.push(cells.as_ref().map_or(0, |cells| digest(&cells.group)));
+        }
         match cells {
             Ok(Cells { text, label, is_number, .. }) => {
                 quoted.count(&text);

@@ -18,7 +18,7 @@ pub(super) struct Row {
 
 /// A digest of a text, which ignores what [`normal`] does. Different texts have the same one as rarely as two of 2^64
 /// texts do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TextDigest([u8; 16]);
 
 impl TextDigest {

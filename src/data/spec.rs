@@ -25,6 +25,12 @@ pub struct DataSpec {
     pub encoding: Option<String>,
     /// How texts of validation or test that also stand in train are handled.
     pub duplicates: Duplicates,
+    /// How texts that are alike, but not equal, are handled.
+    #[serde(default, skip_serializing_if = "Alike::is_default")]
+    pub alike: Alike,
+    /// The column whose documents with the same value belong together, such as those of one product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The largest number of documents of each split.
     pub limit: Limit,
     /// Seeds the split and the limit.
@@ -103,7 +109,8 @@ impl Default for Shares {
 }
 
 /// One of the three splits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are documentation enough")]
 pub enum SplitName {
     Train,
@@ -142,6 +149,38 @@ pub enum Duplicates {
     Error,
     /// The text stays and is counted.
     Keep,
+}
+
+/// How texts of two splits that are alike, but not equal, are handled. The text of the earlier split is the one that is
+/// dropped; a text of test never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Alike {
+    /// Texts that are equal but for Unicode width, case, punctuation and white space.
+    pub normalised: Duplicates,
+    /// Near duplicates; `None` if they are not looked for.
+    pub near: Option<Duplicates>,
+    /// The Jaccard similarity from which on texts are near duplicates, in thousandths.
+    pub near_threshold: u32,
+}
+
+impl Default for Alike {
+    fn default() -> Self {
+        Self { normalised: Duplicates::Keep, near: Some(Duplicates::Keep), near_threshold: 700 }
+    }
+}
+
+impl Alike {
+    /// Whether it says nothing that a spec would not say without it.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the documents depend on which texts are alike.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        self.normalised != Duplicates::Keep || self.near.is_some_and(|near| near != Duplicates::Keep)
+    }
 }
 
 /// The largest number of documents of each split; a stratified, seeded subset is taken of a larger split.

@@ -27,7 +27,7 @@ impl Splits {
         }
     }
 
-    fn of_mut(&mut self, name: SplitName) -> &mut Vec<Row> {
+    pub(super) fn of_mut(&mut self, name: SplitName) -> &mut Vec<Row> {
         match name {
             SplitName::Train => &mut self.train,
             SplitName::Validation => &mut self.validation,

@@ -199,7 +199,7 @@ mod tests {
 
     /// The texts of a table of which no label is read.
     fn texts(format: TableFormat, content: &str) -> Result<Vec<String>, TableError> {
-        let columns = Columns { text: "text".to_owned(), label: None };
+        let columns = Columns { text: "text".to_owned(), label: None, group: None };
         rows(Box::new(content.as_bytes()), format, columns)?.map(|cells| Ok(cells?.text)).collect()
     }
 

@@ -103,8 +103,11 @@ fn cells(
         return None;
     }
     let at = RowPlace::Row(u64::from(number) + 1);
-    let (mut text, mut label) = (String::new(), (String::new(), false));
+    let (mut text, mut label, mut group) = (String::new(), (String::new(), false), String::new());
     for (column, value) in row {
+        if Some(column) == places.group {
+            group.clone_from(&value.0);
+        }
         if column == places.text {
             text = value.0;
         } else if Some(column) == places.label {
@@ -118,7 +121,7 @@ fn cells(
         Err(RowFault::Formula)
     } else {
         let label = places.label.map(|_| label.as_str());
-        Cells::new(at, text, label).map(|cells| Cells { is_number, ..cells })
+        Cells::new(at, text, label).map(|cells| Cells { is_number, ..cells }.of_group(&group))
     };
     Some(cells.map_err(|fault| TableError::at(at, fault)))
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    clean::{CleanFigures, Unclean},
     evidence::Evidence,
     failed::Failed,
     rank_by::RankBy,
@@ -35,6 +36,8 @@ pub struct Leaderboard {
     pub binary: Option<BinaryClasses>,
     /// Which classes a split lacks, and what that does to the figures: a sentence each.
     pub class_warnings: Vec<String>,
+    /// The test documents that are like others; `None` if there are none, or the plan does not say.
+    pub unclean: Option<Unclean>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// One row for each trial: the ranked trials, those that are unfit for use behind the others, then the
@@ -133,6 +136,8 @@ pub struct LeaderboardRow {
     pub positive: Option<String>,
     /// Where a trial was halted; `None` for all others.
     pub halted: Option<HaltedAt>,
+    /// Figures on the test documents that are not like others; `None` where all are so, and without predictions.
+    pub clean: Option<CleanFigures>,
     /// What is known of the choice of the leader; `None` for all other trials.
     pub winner: Option<Winner>,
     /// What the verdict rests on; `None` without a verdict.
@@ -212,6 +217,7 @@ impl LeaderboardRow {
             reused_from: inherited.filter(|it| it.sweep.is_some()).cloned(),
             positive: target.positive().and_then(|class| labels.get(class)).cloned(),
             halted: None,
+            clean: None,
             winner: None,
             evidence: Evidence::of(record),
         }

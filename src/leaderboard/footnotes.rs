@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     board::{BinaryClasses, Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
+    clean::Unclean,
     figures,
     rank_by::RankBy,
     uncompared::Uncompared,
@@ -42,6 +43,7 @@ impl Leaderboard {
         notes.extend(self.memory_notes());
         notes.extend(self.provenance_notes());
         notes.extend(self.positive_note());
+        notes.extend(self.unclean.as_ref().filter(|_| self.has_figures()).map(Unclean::note));
         let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
         notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
         notes.extend(self.leader_note());

@@ -56,6 +56,13 @@ fn test_f1(row: &LeaderboardRow) -> String {
     })
 }
 
+/// F1 on the clean part of the test set with its 95 % interval.
+fn clean_f1(row: &LeaderboardRow) -> String {
+    or_nothing(row.clean.as_ref(), |clean| {
+        format!("{} {}", figures::share(clean.f1), figures::interval(clean.f1_low, clean.f1_high))
+    })
+}
+
 /// The state; of a halted trial, where it was halted.
 fn state(row: &LeaderboardRow) -> String {
     row.halted.map_or_else(|| row.state.as_str().to_owned(), HaltedAt::describe)
@@ -92,8 +99,11 @@ impl Leaderboard {
         if seeds.windows(2).any(|pair| pair[0] == pair[1]) {
             columns.push(Column::new("seed", true, |row| row.seed.to_string()));
         }
+        columns.push(Column::new("test F1 [95 %]  ", false, test_f1));
+        if self.rows.iter().any(|row| row.clean.is_some()) {
+            columns.push(Column::new("clean F1 [95 %]", false, clean_f1));
+        }
         columns.extend([
-            Column::new("test F1 [95 %]  ", false, test_f1),
             Column::new("accuracy", true, |row| {
                 or_nothing(row.test.as_ref(), |test| figures::share(test.accuracy))
             }),
@@ -198,6 +208,8 @@ impl Leaderboard {
         headings.extend(own(&["validation_choice", "validation_choice_f1"]));
         headings.extend(own(&["validation_choice_f1_low", "validation_choice_f1_high"]));
         headings.extend(own(&["generalisation_loss", "loss_gap", "f1_change", "evidence"]));
+        let clean = ["documents", "accuracy", "f1", "f1_low", "f1_high"];
+        headings.extend(clean.map(|name| format!("clean_{name}")));
         headings
     }
 
@@ -225,6 +237,10 @@ impl Leaderboard {
         fields.push(text(evidence.and_then(|it| it.loss_gap)));
         fields.push(text(evidence.and_then(|it| it.f1_change)));
         fields.push(text(evidence.map(|it| &it.text)));
+        let clean = row.clean.as_ref();
+        fields.extend([text(clean.map(|it| it.documents)), text(clean.map(|it| it.accuracy))]);
+        fields.extend([text(clean.map(|it| it.f1)), text(clean.map(|it| it.f1_low))]);
+        fields.push(text(clean.map(|it| it.f1_high)));
         fields
     }
 }

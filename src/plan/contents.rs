@@ -8,7 +8,7 @@ use super::{notes::notes, trials::trials};
 use crate::{
     chance,
     checkpoint::Checkpoint,
-    data::{DataSpec, Dataset},
+    data::{DataSpec, Dataset, LeakReport},
     fingerprint::{DataDigests, Fingerprints},
     job::Job,
     metrics::{Average, ClassCounts, Target},
@@ -49,6 +49,9 @@ pub struct Plan {
     /// What a reader of the figures must know about the data: whole sentences, as a dry run shows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Which documents are alike, contradictory or nearly empty; absent in plans of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaks: Option<LeakReport>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// The scale of each swept setting that has a range.
@@ -113,6 +116,7 @@ impl Plan {
             average: dataset.target.average(),
             classes: dataset.counts(),
             notes: notes(&spec.data, dataset),
+            leaks: dataset.report.clone(),
             swept: spec.space.iter().map(|swept| swept.name.clone()).collect(),
             scales: scales(spec),
             search: search_plan(spec),

@@ -16,6 +16,8 @@ use crate::{
     search::{Budget, SearchPlan},
 };
 
+/// Examples of documents that are alike.
+const EXAMPLES_SHOWN: usize = 3;
 /// Classes that are listed one by one; the others are counted.
 const CLASSES_SHOWN: usize = 40;
 
@@ -44,6 +46,13 @@ pub fn describe(overview: &Overview<'_>) -> String {
     for note in data_notes(&plan.data, dataset).iter().chain(notes) {
         text.push_str(&plain(note));
         text.push('\n');
+    }
+    if let Some(report) = &dataset.report {
+        let table = table(&report.table(), 1);
+        let _ = write!(text, "\n{table}{}", if table.is_empty() { "" } else { "\n" });
+        for finding in report.findings(EXAMPLES_SHOWN) {
+            let _ = writeln!(text, "{}", plain(&finding));
+        }
     }
     text.push('\n');
     text.push_str(&table(&trial_rows(plan), 0));
@@ -223,6 +232,7 @@ mod tests {
             validation: documents(&[0, 1, 1]),
             test: documents(&[0, 1]),
             leaks: Leaks { train_test: 2, train_dropped: 2, ..Leaks::default() },
+            report: None,
             notes: Vec::new(),
             digests: Default::default(),
             dialects: crate::data::Dialects::default(),

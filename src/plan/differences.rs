@@ -178,7 +178,8 @@ fn data_keys(before: &DataSpec, now: &DataSpec) -> Vec<&'static str> {
         ("`text`", before.text != now.text),
         ("`label`", before.label != now.label),
         ("`encoding`", before.encoding != now.encoding),
-        ("`duplicates`", before.duplicates != now.duplicates),
+        ("`duplicates`", before.duplicates != now.duplicates || before.alike != now.alike),
+        ("`group`", before.group != now.group),
         ("`limit`", before.limit != now.limit),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

@@ -12,6 +12,7 @@ use crate::{
 pub(super) fn notes(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
     let mut notes = vec![f1(spec, dataset)];
     notes.extend(duplicates(spec, dataset));
+    notes.extend(unclean(dataset));
     notes.extend(dataset.notes.iter().cloned());
     let warnings = dataset.counts().warnings(&dataset.labels, dataset.target);
     notes.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
@@ -57,6 +58,13 @@ fn duplicates(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
         let texts = counted(leaks.validation_dropped, "validation text");
         notes.push(format!("dropped: {texts} standing in test too"));
     }
+    let alike = [
+        (leaks.train_alike_dropped, "training text", "validation or test"),
+        (leaks.validation_alike_dropped, "validation text", "test"),
+    ];
+    notes.extend(alike.iter().filter(|(count, ..)| *count > 0).map(|(count, what, other)| {
+        format!("dropped: {} like one of {other} without being the same", counted(*count, what))
+    }));
     let kept = [
         (leaks.train_validation, "training text", "validation"),
         (leaks.train_test, "training text", "test"),
@@ -68,6 +76,18 @@ fn duplicates(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
         }));
     }
     notes
+}
+
+/// Warns of test documents that are still like others; `None` if there are none, or nobody looked for them.
+fn unclean(dataset: &Dataset) -> Option<String> {
+    let report = dataset.report.as_ref().filter(|report| !report.unclean.is_empty())?;
+    let (unclean, kinds) = (report.unclean.len(), report.kinds_left());
+    let are = if unclean == 1 { "is" } else { "are" };
+    Some(format!(
+        "warning: {unclean} of {} {are} like documents of train or validation ({kinds}); the leaderboard has F1 without \
+         them too",
+        counted(report.test, "test document")
+    ))
 }
 
 /// `count` and a noun in the singular or the plural.

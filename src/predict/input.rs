@@ -45,14 +45,14 @@ impl<'a> Texts<'a> {
                 if text.trim().is_empty() { Err(PredictError::EmptyText { number }) } else { Ok(text) }
             }))),
             Self::Read { name, input, format, column } => {
-                let columns = Columns { text: column, label: None };
+                let columns = Columns { text: column, label: None, group: None };
                 let error =
                     move |fault| PredictError::Input { input: name.clone(), source: InputFault::from(fault) };
                 let rows = table::rows(input, format, columns).map_err(&error)?;
                 Ok(Box::new(rows.map(move |cells| cells.map(|cells| cells.text).map_err(&error))))
             }
             Self::File { path, format, column } => {
-                let columns = Columns { text: column, label: None };
+                let columns = Columns { text: column, label: None, group: None };
                 let name = path.display().to_string();
                 let error =
                     move |fault| PredictError::Input { input: name.clone(), source: InputFault::from(fault) };

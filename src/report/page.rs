@@ -3,6 +3,7 @@
 //! The overview and the pictures of the first trials are part of the page, so that it can be sent to others by
 //! itself; the page says where the others lie. Texts from data, spec and error messages are escaped.
 
+mod leaks;
 mod pictures;
 mod style;
 
@@ -47,6 +48,7 @@ pub fn page(
     leaderboard(&mut html, board, pictured);
     classes(&mut html, board, pictured, &mut images);
     trials(&mut html, study, board, pictured, &mut images);
+    leaks::section(&mut html, study);
     let _ = write!(
         html,
         "<h2>Spec</h2>\n<pre tabindex=\"0\">{}</pre>\n</main>\n</body>\n</html>\n",

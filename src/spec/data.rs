@@ -2,14 +2,14 @@
 
 use super::{
     document::{Content, KeyValue, Node},
+    duplicates::duplicates,
     keys,
     paths::absolute,
-    reader::{Reader, found},
+    reader::{Reader, choice, found},
 };
 use crate::{
-    data::{DataSpec, Duplicates, Limit, Shares, Source, SplitName, encoding},
+    data::{DataSpec, Limit, Shares, Source, SplitName, encoding},
     metrics::Average,
-    nearest::nearest,
     numbers::whole,
 };
 
@@ -29,20 +29,14 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let table = reader.table(root, "data")?;
     reader.refuse_unknown(table, Some("data"), &keys::DATA);
     let source = source(reader, table);
-    let text = column(reader, table, "text");
-    let label = column(reader, table, "label");
+    let columns = text_and_label(reader, table);
     let positive = optional(reader, table, "positive", positive);
     let average = optional(reader, table, "average", average);
     let encoding = optional(reader, table, "encoding", encoding);
     let duplicates = duplicates(reader, table);
+    let group = group(reader, table, source.as_ref());
     let limit = limit(reader, table);
-    let (text, label) = (text?, label?);
-    if text == label {
-        let at = root.place(if table.get("label").is_some() { "data.label" } else { "data.text" });
-        let message = format!("`text` and `label` name the same column, `{text}`");
-        reader.findings.error(at, message, "a row needs a text and a label of its own");
-        return None;
-    }
+    let ((text, label), (duplicates, alike)) = (columns?, duplicates?);
     Some(DataSpec {
         source: source?,
         text,
@@ -50,10 +44,38 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         positive: positive?,
         average: average?,
         encoding: encoding?,
-        duplicates: duplicates?,
+        duplicates,
+        alike,
+        group: group?,
         limit: limit?,
         seed,
     })
+}
+
+/// The columns of the texts and the labels, which are two.
+fn text_and_label(reader: &mut Reader<'_>, table: &Node) -> Option<(String, String)> {
+    let text = column(reader, table, "text");
+    let label = column(reader, table, "label");
+    let (text, label) = (text?, label?);
+    if text == label {
+        let key = if table.get("label").is_some() { "data.label" } else { "data.text" };
+        let message = format!("`text` and `label` name the same column, `{text}`");
+        reader.findings.error(reader.root.place(key), message, "a row needs a text and a label of its own");
+        return None;
+    }
+    Some((text, label))
+}
+
+/// The column of the groups, which generated reviews lack.
+#[expect(clippy::option_option, reason = "absent and wrong are different")]
+fn group(reader: &mut Reader<'_>, table: &Node, source: Option<&Source>) -> Option<Option<String>> {
+    let Some(entry) = table.get("group") else { return Some(None) };
+    if let Some(Source::Reviews { .. }) = source {
+        let message = format!("\"{REVIEWS}\" has no columns to group its documents by");
+        reader.findings.error(entry.key_at, message, "remove `group`, or give files");
+        return None;
+    }
+    reader.text(entry).map(Some)
 }
 
 /// The value of `key` as `read` reads it, if the table has the key; `None` if it is wrong.
@@ -220,40 +242,10 @@ fn encoding(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<String> {
     Some(name)
 }
 
-/// How duplicates are handled; by default they are dropped.
-fn duplicates(reader: &mut Reader<'_>, table: &Node) -> Option<Duplicates> {
-    let Some(entry) = table.get("duplicates") else { return Some(Duplicates::Drop) };
-    let policies = [("drop", Duplicates::Drop), ("error", Duplicates::Error), ("keep", Duplicates::Keep)];
-    let help = "\"drop\" takes texts out of train that stand in validation or test too";
-    choice(reader, entry, &policies, help)
-}
-
 /// The average that counts.
 fn average(reader: &mut Reader<'_>, entry: &KeyValue) -> Option<Average> {
     let averages = Average::ALL.map(|average| (average.as_str(), average));
     choice(reader, entry, &averages, "\"macro\" counts every class alike, \"weighted\" by its documents")
-}
-
-/// The value of `choices` whose name the entry gives.
-pub(super) fn choice<T: Copy>(
-    reader: &mut Reader<'_>,
-    entry: &KeyValue,
-    choices: &[(&str, T)],
-    help: &str,
-) -> Option<T> {
-    let text = match &entry.node.content {
-        Content::Text(text) => text.as_str(),
-        _ => "",
-    };
-    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
-    if chosen.is_none() {
-        let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let (key, names, found) = (&entry.key, names.join(", "), found(&entry.node.content));
-        let help = nearest(text, choices.iter().map(|(name, _)| *name))
-            .map_or_else(|| help.to_owned(), |near| format!("did you mean \"{near}\"?"));
-        reader.findings.error(entry.node.at, format!("`{key}` must be one of {names}, not {found}"), help);
-    }
-    chosen
 }
 
 /// The limits of the splits.

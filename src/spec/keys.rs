@@ -14,7 +14,7 @@ pub(super) const TOP: [&str; 9] =
     ["name", "seed", "data", "model", "text", "train", "early_stopping", "search", "run"];
 
 /// Keys of `[data]`.
-pub(super) const DATA: [&str; 12] = [
+pub(super) const DATA: [&str; 13] = [
     "path",
     "split",
     "train",
@@ -26,8 +26,12 @@ pub(super) const DATA: [&str; 12] = [
     "average",
     "encoding",
     "duplicates",
+    "group",
     "limit",
 ];
+
+/// Keys of `duplicates` where it is a table.
+pub(super) const DUPLICATES: [&str; 4] = ["exact", "normalised", "near", "near_threshold"];
 
 /// Keys of `[search]`.
 pub(super) const SEARCH: [&str; 10] = [
@@ -71,6 +75,7 @@ pub(super) fn unknown_help(key: &str, value: &Json, section: Option<&str>, known
     let elsewhere = DATA
         .iter()
         .map(|name| (*name, "data"))
+        .chain(DUPLICATES.map(|name| (name, "data.duplicates")))
         .chain(run_keys())
         .chain(SEARCH.map(|name| (name, "search")))
         .chain(KEYS.iter().map(|key| (key.name, key.section.name())))

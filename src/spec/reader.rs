@@ -173,3 +173,25 @@ pub(super) fn found(content: &Content) -> String {
         Content::Date(_) | Content::Huge | Content::List(_) | Content::Table(_) => content.kind().to_owned(),
     }
 }
+
+/// The value of `choices` whose name the entry gives.
+pub(super) fn choice<T: Copy>(
+    reader: &mut Reader<'_>,
+    entry: &KeyValue,
+    choices: &[(&str, T)],
+    help: &str,
+) -> Option<T> {
+    let text = match &entry.node.content {
+        Content::Text(text) => text.as_str(),
+        _ => "",
+    };
+    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+    if chosen.is_none() {
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let (key, names, found) = (&entry.key, names.join(", "), found(&entry.node.content));
+        let help = nearest(text, choices.iter().map(|(name, _)| *name))
+            .map_or_else(|| help.to_owned(), |near| format!("did you mean \"{near}\"?"));
+        reader.findings.error(entry.node.at, format!("`{key}` must be one of {names}, not {found}"), help);
+    }
+    chosen
+}

@@ -1,12 +1,11 @@
 //! The `[search]` section, apart from its space.
 
 use super::{
-    data::choice,
     document::{Content, KeyValue, Node},
     draft::SpecDraft,
     halving, keys,
     problem::At,
-    reader::{Reader, found},
+    reader::{Reader, choice, found},
     sweep::{Domain, RangeSampler},
 };
 use crate::{

@@ -30,6 +30,7 @@ mod hostile_models;
 mod hub;
 mod injection;
 mod lasting;
+mod leaks;
 mod links;
 mod older_results;
 mod predict;

@@ -14,7 +14,7 @@ use std::{
 
 use sweep::{
     checkpoint::CheckpointFacts,
-    data::Source,
+    data::{Duplicates, Source},
     event::{Event, Outcome, Record},
     hub,
     leaderboard::{self, RankBy},
@@ -262,6 +262,12 @@ fn known_keys(spec: &str) -> BTreeSet<String> {
     set(help.lines().next().unwrap().trim().split(", "))
 }
 
+/// A section from the table of its keys on.
+fn keys(section: &str) -> String {
+    let (_, table) = section.split_once("| key |").unwrap();
+    format!("| key |{table}")
+}
+
 #[test]
 fn the_other_tables_have_a_row_for_each_key_that_the_spec_reader_knows() {
     assert_eq!(
@@ -269,6 +275,8 @@ fn the_other_tables_have_a_row_for_each_key_that_the_spec_reader_knows() {
         known_keys(&format!("zyxwvutsrq = 1\n{SMALLEST}"))
     );
     assert_eq!(names(&section(SPEC, "## [data]")), known_keys(&format!("{SMALLEST}zyxwvutsrq = 1\n")));
+    let duplicates = format!("{SMALLEST}[data.duplicates]\nzyxwvutsrq = 1\n");
+    assert_eq!(names(&keys(&section(SPEC, "## [data.duplicates]"))), known_keys(&duplicates));
     let search = format!("{SMALLEST}[search]\n");
     assert_eq!(names(&section(SPEC, "## [search]")), known_keys(&format!("{search}zyxwvutsrq = 1\n")));
     let run = format!("{SMALLEST}[run]\n");
@@ -290,18 +298,27 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
         share(split.validation),
         share(split.test)
     );
-    let duplicates = serde_json::to_string(&spec.data.duplicates).unwrap();
+    let json = |policy: Duplicates| serde_json::to_string(&policy).unwrap();
+    let duplicates = json(spec.data.duplicates);
     for (heading, key, default) in [
         ("## Top of the file", "seed", spec.seed.to_string()),
         ("## [data]", "split", split),
         ("## [data]", "text", format!("{:?}", spec.data.text)),
         ("## [data]", "label", format!("{:?}", spec.data.label)),
         ("## [data]", "average", format!("{:?}", Average::default().as_str())),
-        ("## [data]", "duplicates", duplicates),
+        ("## [data]", "duplicates", duplicates.clone()),
+        ("## [data.duplicates]", "exact", duplicates),
+        ("## [data.duplicates]", "normalised", json(spec.data.alike.normalised)),
+        ("## [data.duplicates]", "near", json(spec.data.alike.near.unwrap())),
+        (
+            "## [data.duplicates]",
+            "near_threshold",
+            (f64::from(spec.data.alike.near_threshold) / 1e3).to_string(),
+        ),
         ("## [search]", "samples", spec.samples.to_string()),
         ("## [search]", "repeats", spec.repeats.to_string()),
     ] {
-        let rows = rows(&section(SPEC, heading));
+        let rows = rows(&keys(&section(SPEC, heading)));
         let row = rows.iter().find(|row| row[0] == format!("`{key}`")).unwrap();
         assert_eq!(row[1], format!("`{default}`"), "{key}");
     }

@@ -311,6 +311,13 @@ wrong! {
     a_built_in_data_set_that_is_unknown: single("path = \"builtin:review\"");
     text_and_label_in_one_column: data("text = \"label\"");
     a_policy_for_duplicates_that_is_unknown: data("duplicates = \"dropp\"");
+    a_table_of_duplicates_with_wrong_words: with("[train]", "[data.duplicates]\nexact = \"off\"\nnormalized = \"drop\"\nnear = true\n\n[train]");
+    a_threshold_of_near_duplicates_in_percent: with("[train]", "[data.duplicates]\nnear_threshold = 70\n\n[train]");
+    a_threshold_outside_of_its_table: data("near_threshold = 0.8");
+    a_group_that_is_a_number: data("group = 3");
+    a_group_of_generated_reviews: single("path = \"builtin:reviews\"\ngroup = \"product\"");
+    a_group_without_its_column: data("group = \"product\"");
+    a_group_that_is_one_for_all: single("path = \"all.csv\"\ngroup = \"label\""), files: [("all.csv", TWENTY.as_bytes())];
     an_average_that_is_unknown: data("average = \"wieghted\"");
     a_limit_of_nothing: data("limit = { train = 0 }");
     a_limit_below_the_number_of_classes: data("limit = { train = 1 }");
@@ -353,6 +360,10 @@ wrong! {
     an_average_of_two_classes: data("average = \"weighted\"");
     a_label_that_would_speak_to_the_terminal: SPEC, files: [("test.csv", "text,label\n好,1\n坏,\"\u{1b}[31m, 0\"\n".as_bytes())];
     leaks_where_none_are_allowed: data("duplicates = \"error\""), files: [("test.csv", "text,label\n 房间很大,1\n隔音太差,0\n".as_bytes())];
+    near_duplicates_where_none_are_allowed: with("[train]", "[data.duplicates]\nnear = \"error\"\n\n[train]"), files: [
+        ("train.csv", "text,label\n房间很大，服务也好，就是离地铁站太远了一点，下次还会再来,1\n早餐难吃,0\n".as_bytes()),
+        ("test.csv", "text,label\n房间很大，服务也好，就是离地铁站太远了一点，下次还会来,1\n隔音太差,0\n".as_bytes())
+    ];
     a_test_set_that_is_the_training_set: with("test.csv", "train.csv");
     a_class_too_small_to_be_split: single("path = \"one.csv\""), files: [("one.csv", "text,label\n好,1\n坏,0\n".as_bytes())];
 }

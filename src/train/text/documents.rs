@@ -195,7 +195,7 @@ impl From<Dataset> for Documents {
             facts: Facts {
                 positive: dataset.target.positive(),
                 average: dataset.target.average(),
-                train_dropped: dataset.leaks.train_dropped,
+                train_dropped: dataset.leaks.dropped()[0],
                 digests: DataDigests::of(&dataset),
                 dialects: dataset.dialects,
                 labels: dataset.labels,

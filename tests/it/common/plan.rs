@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use sweep::{
-    data::{DataSpec, Duplicates, Limit, Shares, Source},
+    data::{Alike, DataSpec, Duplicates, Limit, Shares, Source},
     fingerprint::Fingerprints,
     metrics::ClassCounts,
     plan::{Plan, Removed},
@@ -22,6 +22,8 @@ pub(crate) fn data(source: Source) -> DataSpec {
         average: None,
         encoding: None,
         duplicates: Duplicates::Drop,
+        alike: Alike::default(),
+        group: None,
         limit: Limit::default(),
         seed: 1,
     }
@@ -48,6 +50,7 @@ pub(crate) fn plan(sweep: &str, trials: u32) -> Plan {
         average: None,
         classes: ClassCounts::default(),
         notes: Vec::new(),
+        leaks: None,
         swept: Vec::new(),
         scales: BTreeMap::new(),
         search: None,
