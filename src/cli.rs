@@ -10,6 +10,7 @@ mod changes;
 mod checkpoints;
 mod devices;
 mod dry_run;
+mod effects;
 mod exit;
 mod explain;
 mod export_best;
@@ -65,6 +66,8 @@ enum SweepCommand {
     Run(run::RunArgs),
     /// Show the ranked trials of a sweep
     Leaderboard(listing::LeaderboardArgs),
+    /// Say what each setting did to the figures, and whether that is more than chance
+    Effects(effects::EffectsArgs),
     /// Write the best trial's model as a Hugging Face folder
     ExportBest(export_best::ExportArgs),
     /// Draw every picture and the HTML page again from the log
@@ -133,6 +136,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
     match cli.command {
         SweepCommand::Run(args) => run::run(&args, &results),
         SweepCommand::Leaderboard(args) => listing::leaderboard(&args, &results),
+        SweepCommand::Effects(args) => effects::effects(&args, &results),
         SweepCommand::ExportBest(args) => export_best::export_best(&args, &results),
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),

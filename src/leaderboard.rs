@@ -5,6 +5,7 @@
 //! rank by come last, without a rank.
 
 mod board;
+mod calibration;
 mod comparison;
 mod confidence_set;
 mod failed;
@@ -24,9 +25,12 @@ use std::cmp::Ordering;
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
+    calibration::{CALIBRATION_DOCUMENTS_MIN, Calibration, CalibrationBin},
     confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
-    predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
+    predictions::{
+        Confidence, Prediction, PredictionsError, confidences, parse_predictions, read_predictions,
+    },
     rank_by::RankBy,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,

@@ -1,7 +1,7 @@
 //! How honest ties and intervals are, by simulation: `cargo bench --bench statistics`.
 //!
 //! Prints the tables of `docs/statistics.md`. Words after `--` choose tables by the beginning of their names: `ties`,
-//! `chosen`, `intervals`. `sweeps=N` is the number of simulated sweeps in a cell, and `sets=N` that of simulated test
+//! `chosen`, `intervals`, `effects`, `best`. `sweeps=N` is the number of simulated sweeps in a cell, and `sets=N` that of simulated test
 //! sets; `quick` makes both small. `trials=2,6`, `documents=40,150` and `errors=WORD` choose cells, and `before=no`
 //! leaves the methods of before out.
 
@@ -9,6 +9,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
 mod before;
+mod effects;
 mod intervals;
 mod sweeps;
 mod ties;
@@ -71,4 +72,5 @@ fn main() {
     let wanted = Wanted::parse(std::env::args().skip(1));
     ties::print(&wanted);
     intervals::print(&wanted);
+    effects::print(&wanted);
 }

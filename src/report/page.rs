@@ -3,6 +3,7 @@
 //! The overview and the pictures of the first trials are part of the page, so that it can be sent to others by
 //! itself; the page says where the others lie. Texts from data, spec and error messages are escaped.
 
+mod effects;
 mod pictures;
 mod style;
 
@@ -14,6 +15,7 @@ use self::{
     style::STYLE,
 };
 use crate::{
+    effects::{Effects, Figure},
     leaderboard::{
         Averages, Leaderboard, LeaderboardRow,
         figures::{self, html as escape},
@@ -45,6 +47,9 @@ pub fn page(
          <p>{overview}</p>\n"
     );
     leaderboard(&mut html, board, pictured);
+    if study.is_over() {
+        effects::section(&mut html, &Effects::of(study, Figure::ValF1), &mut images);
+    }
     classes(&mut html, board, pictured, &mut images);
     trials(&mut html, study, board, pictured, &mut images);
     let _ = write!(
