@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use super::{
     forest::{self, Asked, Means},
-    sample::Sample,
+    sample::{Axis, Sample},
 };
 use crate::{chance::Chance, numbers::count, system::threads};
 
@@ -33,8 +33,11 @@ pub const LEVEL: f64 = 0.05;
 
 /// Trees of the forest that is shown.
 const TREES: usize = 64;
-/// Trees of a forest that is one of many.
+/// Trees of a forest that is one of many, and of one over many points, where trees differ less.
 const TREES_OF_MANY: usize = 16;
+const TREES_OF_LARGE: usize = 8;
+/// Points from which on there are many.
+const LARGE: usize = 64;
 /// Random halves of the points.
 const HALVES: usize = 40;
 /// Orders of a setting's values at most, with up to five settings.
@@ -48,6 +51,8 @@ const ORDERS_MIN: usize = 20;
 const EXCEEDED_ENOUGH: usize = 12;
 /// Standard errors on both sides of a figure.
 const WIDTH: f64 = 2.0;
+/// The same for a mean over a range, where a forest is also smoother than the truth.
+const WIDTH_OVER_RANGE: f64 = 2.6;
 /// Relative difference below which two variances are equal but for rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -117,21 +122,19 @@ pub fn judge(sample: &Sample) -> Option<Judged> {
     let asked = Asked { settings: &settings, pairs: &[], trees: TREES, places: &places };
     let shown = forest::means(sample, &all(sample), asked, &mut Chance::new(&["effects", "forest"]));
     let whole = whole(sample, &all(sample), &shown);
-    let halves = halves(sample, Asked { trees: TREES_OF_MANY, ..asked });
+    let halves = halves(sample, Asked { trees: trees_of_many(sample), ..asked });
     let tests = parallel(&settings, &|&setting| Test::of(sample, setting));
     let p_values = corrected(&tests.iter().map(|test| test.p_value).collect::<Vec<_>>());
-    let effects: Vec<Effect> = settings
-        .iter()
-        .map(|&at| {
-            let shares: Vec<f64> =
-                halves.iter().map(|half| forest::variance(&half.means.single[at]) / half.whole).collect();
-            let means: Vec<&[f64]> = halves.iter().map(|half| half.means.single[at].as_slice()).collect();
-            let (bands, is_best) = bands(&shown.single[at], &means);
-            let variance = forest::variance(&shown.single[at]);
-            let importance = importance(variance, whole, tests[at].by_chance, spread(&shares));
-            Effect { importance, p_value: p_values[at], means: bands, is_best }
-        })
-        .collect();
+    let effect = |&at: &usize| {
+        let width = if sample.axes[at] == Axis::Numbers { WIDTH_OVER_RANGE } else { WIDTH };
+        let (means, is_best) = bands(&shown.single[at], &of_halves(&halves, at), width);
+        let shares: Vec<f64> =
+            halves.iter().map(|half| forest::variance(&half.means.single[at]) / half.whole).collect();
+        let variance = forest::variance(&shown.single[at]);
+        let importance = importance(variance, whole, tests[at].by_chance, spread(&shares));
+        Effect { importance, p_value: p_values[at], means, is_best }
+    };
+    let effects: Vec<Effect> = settings.iter().map(effect).collect();
     let together = together(sample, &effects, &shown, asked);
     Some(Judged { effects, together })
 }
@@ -151,6 +154,11 @@ fn thinned(sample: &Sample) -> Option<Sample> {
         columns: sample.columns.iter().map(chosen).collect(),
         figures: chosen(&sample.figures),
     })
+}
+
+/// The trees of a forest that is one of many.
+fn trees_of_many(sample: &Sample) -> usize {
+    if sample.len() > LARGE { TREES_OF_LARGE } else { TREES_OF_MANY }
 }
 
 fn all(sample: &Sample) -> Vec<usize> {
@@ -190,6 +198,11 @@ fn halves(sample: &Sample, asked: Asked<'_>) -> Vec<Half> {
     })
 }
 
+/// The means of a setting over each half.
+fn of_halves(halves: &[Half], setting: usize) -> Vec<&[f64]> {
+    halves.iter().map(|half| half.means.single[setting].as_slice()).collect()
+}
+
 /// The standard deviation of these figures.
 fn spread(figures: &[f64]) -> f64 {
     forest::variance(figures).sqrt()
@@ -204,10 +217,10 @@ fn importance(variance: f64, whole: f64, by_chance: f64, spread: f64) -> Band {
 }
 
 /// The means with their intervals, and which are not distinguishable from the best one.
-fn bands(shown: &[f64], halves: &[&[f64]]) -> (Vec<Band>, Vec<bool>) {
+fn bands(shown: &[f64], halves: &[&[f64]], width: f64) -> (Vec<Band>, Vec<bool>) {
     let best = (0..shown.len()).fold(0, |best, slot| if shown[slot] > shown[best] { slot } else { best });
     let spread_of = |figure: &dyn Fn(&[f64]) -> f64| {
-        WIDTH * spread(&halves.iter().map(|half| figure(half)).collect::<Vec<_>>())
+        width * spread(&halves.iter().map(|half| figure(half)).collect::<Vec<_>>())
     };
     let band = |(slot, &mean): (usize, &f64)| {
         let apart = spread_of(&|half| half[slot]);
@@ -242,19 +255,22 @@ impl Test {
                     }
                 }
             }
-            let asked = Asked { settings: &[setting], pairs: &[], trees: TREES_OF_MANY, places: &[] };
-            forest::variance(&forest::means(&other, &all(&other), asked, &mut chance).single[0])
+            let asked = Asked { settings: &[setting], pairs: &[], trees: trees_of_many(sample), places: &[] };
+            let variance =
+                forest::variance(&forest::means(&other, &all(&other), asked, &mut chance).single[0]);
+            (variance, variance)
         })
     }
 
-    /// Compares `shown(0)` with `shown` of 1, 2 and so on, up to `orders`.
-    fn among(orders: usize, shown: &mut dyn FnMut(usize) -> f64) -> Self {
-        let observed = shown(0);
+    /// Compares what `shown(0)` has first with that of `shown` of 1, 2 and so on, up to `orders`. What it has second
+    /// is the variance.
+    fn among(orders: usize, shown: &mut dyn FnMut(usize) -> (f64, f64)) -> Self {
+        let (observed, _) = shown(0);
         let (mut exceeded, mut sum) = (0, 0.0);
         for order in 1..=orders {
-            let variance = shown(order);
+            let (figure, variance) = shown(order);
             sum += variance;
-            exceeded += usize::from(variance >= observed * (1.0 - ROUNDING));
+            exceeded += usize::from(figure >= observed * (1.0 - ROUNDING));
             if exceeded >= EXCEEDED_ENOUGH && order >= ORDERS_MIN {
                 return Self { p_value: count(exceeded) / count(order), by_chance: sum / count(order) };
             }
@@ -276,9 +292,6 @@ fn corrected(p_values: &[f64]) -> Vec<f64> {
 }
 
 /// What the two most important settings did together.
-///
-/// The residuals of the sum of all single effects are put in random order: an approximate test, since they are
-/// residuals of an estimate.
 fn together(sample: &Sample, effects: &[Effect], shown: &Means, asked: Asked<'_>) -> Option<Together> {
     let mut order: Vec<usize> = (0..effects.len()).collect();
     order.sort_by(|&a, &b| effects[b].importance.mean.total_cmp(&effects[a].importance.mean));
@@ -288,25 +301,39 @@ fn together(sample: &Sample, effects: &[Effect], shown: &Means, asked: Asked<'_>
     let asked = Asked { settings: &[], pairs: &pairs, ..asked };
     let variance = |means: &Means| forest::interaction(&means.pairs[0], columns);
     let pair = forest::means(sample, &all(sample), asked, &mut Chance::new(&["effects", "pair"]));
-    let halves = halves(sample, Asked { trees: TREES_OF_MANY, ..asked });
+    let halves = halves(sample, Asked { trees: trees_of_many(sample), ..asked });
     let shares: Vec<f64> = halves.iter().map(|half| variance(&half.means) / half.whole).collect();
-    let additive = additive(sample, shown);
-    let residuals: Vec<f64> =
-        sample.figures.iter().zip(&additive).map(|(figure, sum)| figure - sum).collect();
+    let test = test_together(sample, shown, pairs[0], columns);
+    let whole = pair.variance.max(f64::MIN_POSITIVE);
+    let importance = importance(variance(&pair), whole, test.by_chance, spread(&shares));
+    Some(Together { settings: pairs[0], importance, p_value: test.p_value })
+}
+
+/// Compares two settings together with residuals in random order: what is left of the figures without the sum of all
+/// single effects.
+///
+/// What is compared is the share of the interaction in the residuals. In a grid of two settings with one trial in each
+/// cell it is all of them in every order: an interaction cannot be told from noise there. The test is approximate,
+/// since residuals are those of an estimate.
+fn test_together(sample: &Sample, shown: &Means, pair: (usize, usize), columns: usize) -> Test {
+    let sums = additive(sample, shown);
+    let residuals: Vec<f64> = sample.figures.iter().zip(&sums).map(|(figure, sum)| figure - sum).collect();
+    let settings: Vec<usize> = (0..sample.axes.len()).collect();
+    let asked = Asked { settings: &settings, pairs: &[pair], trees: trees_of_many(sample), places: &[] };
     let mut other = sample.clone();
-    let test = Test::among(ORDERS, &mut |order| {
+    Test::among(ORDERS, &mut |order| {
         let mut chance = Chance::new(&["effects", "together", &order.to_string()]);
         if order > 0 {
             let mut from = residuals.clone();
             chance.shuffle(&mut from);
-            other.figures = additive.iter().zip(&from).map(|(sum, residual)| sum + residual).collect();
+            other.figures = sums.iter().zip(&from).map(|(sum, residual)| sum + residual).collect();
         }
-        let asked = Asked { trees: TREES_OF_MANY, places: &[], ..asked };
-        variance(&forest::means(&other, &all(&other), asked, &mut chance))
-    });
-    let importance =
-        importance(variance(&pair), pair.variance.max(f64::MIN_POSITIVE), test.by_chance, spread(&shares));
-    Some(Together { settings: pairs[0], importance, p_value: test.p_value })
+        let means = forest::means(&other, &all(&other), asked, &mut chance);
+        let left: Vec<f64> =
+            other.figures.iter().zip(additive(&other, &means)).map(|(figure, sum)| figure - sum).collect();
+        let variance = forest::interaction(&means.pairs[0], columns);
+        (variance / forest::variance(&left).max(f64::MIN_POSITIVE), variance)
+    })
 }
 
 /// For each point the sum of what each setting does by itself.

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{settings::Value, study::Study};
 
+/// The share of the variance from which on people are told of an interaction.
+const NOTABLE: f64 = 0.05;
+
 /// What the settings of a sweep did. Serialised, it is the output of `sweep effects --format json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Effects {
@@ -169,6 +172,12 @@ impl Effects {
         by_importance(&self.settings)
     }
 
+    /// What the two most important settings did together, if it is more than chance and enough to be said.
+    #[must_use]
+    pub fn notable_interaction(&self) -> Option<&Interaction> {
+        self.interaction.as_ref().filter(|it| it.importance.is_clear && it.importance.share >= NOTABLE)
+    }
+
     /// Whether some setting's effect is more than chance.
     #[must_use]
     pub fn has_clear(&self) -> bool {
@@ -199,9 +208,10 @@ impl SettingEffect {
             Axis::Levels { is_ordered: false, .. } => Kind::Categories,
         };
         let slots = setting.axis.slots();
-        let mean = |(slot, &band): (usize, &Band)| MeanAt {
+        // F1 is between 0 and 1.
+        let mean = |(slot, band): (usize, &Band)| MeanAt {
             value: setting.value(setting.axis.at(slot, slots)),
-            band,
+            band: Band { low: band.low.max(0.0), high: band.high.min(1.0), ..*band },
         };
         Self {
             name: setting.name.clone(),

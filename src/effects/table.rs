@@ -77,7 +77,7 @@ impl Effects {
                 best.unwrap_or_else(|| figures::NOTHING.to_owned()),
             ]);
         }
-        if let Some(interaction) = self.interaction.as_ref().filter(|it| it.importance.is_clear) {
+        if let Some(interaction) = self.notable_interaction() {
             let importance = interaction.importance;
             rows.push(vec![
                 interaction.settings.join(" × "),

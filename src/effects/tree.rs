@@ -140,10 +140,7 @@ fn random_cut(
 ) -> Option<(Span, Span)> {
     match (axis, span) {
         (Axis::Numbers, Span::Interval(from, to)) => {
-            let mut values: Vec<f64> = rows.iter().map(|&row| column[row]).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let low = *values.get(SIDE_MIN - 1)?;
-            let high = *values.get(values.len().checked_sub(SIDE_MIN)?)?;
+            let (low, high) = second_from_both_ends(rows.iter().map(|&row| column[row]))?;
             let cut = low + chance.unit() * (high - low);
             (low < high && cut < high).then_some((Span::Interval(from, cut), Span::Interval(cut, to)))
         }
@@ -159,6 +156,20 @@ fn random_cut(
         // A span is that of its axis.
         (Axis::Numbers, Span::Levels(_)) | (Axis::Levels { .. }, Span::Interval(..)) => None,
     }
+}
+
+/// The second lowest and the second highest of some numbers: between them a cut leaves [`SIDE_MIN`] on both sides.
+fn second_from_both_ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let (mut low, mut high) = ([f64::INFINITY; SIDE_MIN], [f64::NEG_INFINITY; SIDE_MIN]);
+    for value in values {
+        if value < low[1] {
+            low = [low[0].min(value), low[0].max(value)];
+        }
+        if value > high[1] {
+            high = [high[0].max(value), high[0].min(value)];
+        }
+    }
+    (low[1] < f64::INFINITY && high[1] > f64::NEG_INFINITY).then_some((low[1], high[1]))
 }
 
 /// All levels up to a random one, below the highest of `present` and from its lowest on.

@@ -20,10 +20,18 @@ use crate::{
 const ROWS_MAX: usize = 40;
 /// Height of a trial's row.
 const ROW: f64 = 27.0;
-/// Where the dots begin: trials and their settings stand to the left.
-const PLOT_LEFT: f64 = 500.0;
-/// The same where figures end: they stand to the right of the dots.
-const PLOT_RIGHT: f64 = 1010.0;
+/// Where the dots begin and end: trials and their settings stand to the left, figures to the right.
+const PLOT: (f64, f64) = (560.0, 980.0);
+/// Where the settings begin, which have columns up to the dots.
+const SETTINGS_LEFT: f64 = MARGIN + 96.0;
+/// Room between columns.
+const GAP: f64 = 14.0;
+/// Least width that is kept for a setting's name.
+const NAME_MIN: f64 = 62.0;
+/// What a column may be wider than its values.
+const SPARE_MAX: f64 = 60.0;
+/// Settings that have columns.
+const COLUMNS_MAX: usize = 6;
 
 /// How a trial stands to the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +90,7 @@ pub(in crate::report) fn png(study: &Study, board: &Leaderboard) -> Option<Resul
     let shown: Vec<(&LeaderboardRow, Standing)> =
         ranked.iter().take(ROWS_MAX).map(|row| (*row, Standing::of(row, board))).collect();
     let f1 = format!("test {}", names::f1(board.target, &study.labels));
-    let labels: Vec<String> = shown.iter().map(|(row, _)| settings(row)).collect();
+    let columns = Columns::new(board, &shown);
     let mut texts = Texts {
         title: format!("{} · leaderboard", study.sweep),
         subtitle: format!("{f1} with its 95 % interval, which covers the choice of test documents"),
@@ -91,7 +99,10 @@ pub(in crate::report) fn png(study: &Study, board: &Leaderboard) -> Option<Resul
     if ranked.len() > shown.len() {
         texts.notes.push(format!("The first {} of {} ranked trials.", shown.len(), ranked.len()));
     }
-    texts.explain(&labels);
+    if board.swept.len() > COLUMNS_MAX {
+        texts.notes.push(format!("The first {COLUMNS_MAX} of {} settings.", board.swept.len()));
+    }
+    texts.explain(columns.all.iter().flat_map(|column| &column.values));
     let standings =
         [Standing::Leads, Standing::Tied, Standing::Behind, Standing::Uncompared, Standing::Unfit];
     let entries: Vec<LegendEntry<'_>> = standings
@@ -103,24 +114,82 @@ pub(in crate::report) fn png(study: &Study, board: &Leaderboard) -> Option<Resul
         })
         .collect();
     let room = WIDTH - 2.0 * MARGIN;
-    let top = HEAD + legend_height(&entries, room) + 12.0;
+    let top = HEAD + legend_height(&entries, room) + 36.0;
     let bottom = top + numbers::count(shown.len()) * ROW + 8.0;
-    let area = Area { left: PLOT_LEFT, top, right: PLOT_RIGHT, bottom };
+    let area = Area { left: PLOT.0, top, right: PLOT.1, bottom };
     let axis = axis(&shown);
     Some(texts.picture((WIDTH, bottom + 70.0), |canvas| {
         draw_legend(canvas, (MARGIN, HEAD + 6.0), &entries, room);
         draw_axis(canvas, area, axis, &f1, shown.first().map(|(row, _)| *row));
-        for (at, ((row, standing), label)) in shown.iter().zip(&labels).enumerate() {
-            let y = top + (numbers::count(at) + 0.5) * ROW + 4.0;
-            draw_row(canvas, (area, axis), y, row, *standing, label);
+        columns.draw(canvas, top);
+        for (at, (row, standing)) in shown.iter().enumerate() {
+            draw_row(canvas, (area, axis), middle(top, at), row, *standing);
         }
     }))
 }
 
-/// The values of a trial's swept settings.
-fn settings(row: &LeaderboardRow) -> String {
-    let params = row.params.0.iter();
-    params.map(|(name, value)| format!("{name} {}", figures::value(value))).collect::<Vec<_>>().join(", ")
+/// The height of the middle of a row.
+fn middle(top: f64, row: usize) -> f64 {
+    top + (numbers::count(row) + 0.5) * ROW + 4.0
+}
+
+/// The columns of the settings.
+struct Columns {
+    all: Vec<Column>,
+}
+
+/// A setting's name and its value in each trial.
+struct Column {
+    name: String,
+    values: Vec<String>,
+    /// Width of the widest value, and of the least that is left of a name.
+    width: f64,
+}
+
+impl Columns {
+    fn new(board: &Leaderboard, shown: &[(&LeaderboardRow, Standing)]) -> Self {
+        let value = |row: &LeaderboardRow, name: &String| {
+            let found = row.params.0.iter().find(|(key, _)| key == name);
+            found.map_or_else(|| figures::NOTHING.to_owned(), |(_, value)| figures::value(value))
+        };
+        let column = |name: &String| {
+            let values: Vec<String> = shown.iter().map(|(row, _)| value(row, name)).collect();
+            let widths = values.iter().map(|value| text::width(value, TICK_SIZE, false));
+            let least = text::width(name, TICK_SIZE, false).min(NAME_MIN);
+            Column { name: name.clone(), width: widths.fold(least, f64::max), values }
+        };
+        Self { all: board.swept.iter().take(COLUMNS_MAX).map(column).collect() }
+    }
+
+    /// The width of each column, so that all of them have room: the widest ones are made narrower first.
+    fn widths(&self) -> Vec<f64> {
+        let room = PLOT.0 - SETTINGS_LEFT - GAP * numbers::count(self.all.len());
+        let mut sorted: Vec<f64> = self.all.iter().map(|column| column.width).collect();
+        sorted.sort_by(f64::total_cmp);
+        let (mut left, mut most) = (room, f64::INFINITY);
+        for (at, width) in sorted.iter().enumerate() {
+            let share = left / numbers::count(sorted.len() - at);
+            if *width > share {
+                most = share;
+                break;
+            }
+            left -= width;
+        }
+        let spare = if most.is_finite() { 0.0 } else { left / numbers::count(sorted.len().max(1)) };
+        self.all.iter().map(|column| column.width.min(most) + spare.min(SPARE_MAX)).collect()
+    }
+
+    fn draw(&self, canvas: &mut Canvas, top: f64) {
+        let mut x = SETTINGS_LEFT;
+        for (Column { name, values, .. }, width) in self.all.iter().zip(self.widths()) {
+            canvas.text((x, top - 12.0), &text::fit(name, TICK_SIZE, width), Label::new(TICK_SIZE, SOFT));
+            for (row, value) in values.iter().enumerate() {
+                let value = text::fit(value, TICK_SIZE, width);
+                canvas.text((x, middle(top, row)), &value, Label::new(TICK_SIZE, INK));
+            }
+            x += width + GAP;
+        }
+    }
 }
 
 /// The axis of the figures, which holds every interval.
@@ -147,22 +216,19 @@ fn draw_axis(canvas: &mut Canvas, area: Area, axis: Axis, title: &str, first: Op
     canvas.text((area.middle().0, area.bottom + 46.0), &title, label);
 }
 
-/// Draws a trial: rank, number and settings, dot and interval, and its figures.
+/// Draws a trial: rank and number, dot and interval, and its figures.
 fn draw_row(
     canvas: &mut Canvas,
     (area, axis): (Area, Axis),
     y: f64,
     row: &LeaderboardRow,
     standing: Standing,
-    settings: &str,
 ) {
     let Some(test) = &row.test else { return };
     let (marker, colour) = standing.look();
     let rank = row.rank.map_or_else(String::new, |rank| rank.to_string());
     canvas.text((MARGIN + 30.0, y), &rank, Label::new(TICK_SIZE, SOFT).anchor(Anchor::End));
     canvas.text((MARGIN + 42.0, y), &row.trial.to_string(), Label::new(TICK_SIZE, INK));
-    let room = area.left - MARGIN - 112.0;
-    canvas.text((MARGIN + 96.0, y), &text::fit(settings, TICK_SIZE, room), Label::new(TICK_SIZE, INK));
     let across = |figure: f64| axis.position(figure).map(|at| area.left + at * area.width());
     if let Some((low, high)) = across(test.f1_low).zip(across(test.f1_high)) {
         canvas.line(&[(low, y), (high, y)], Stroke::solid(colour.mix(WHITE, 0.25), 2.0));

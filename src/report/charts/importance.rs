@@ -52,7 +52,7 @@ pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<
     let top = HEAD + legend_height(&entries, room) + 10.0;
     let bottom = top + numbers::count(settings.len()) * ROW + 6.0;
     let area = Area { left: PLOT.0, top, right: PLOT.1, bottom };
-    let panels = means::Panels::new(&settings, &figure, bottom + 84.0);
+    let panels = means::Panels::new(&settings, &effects.figure_name(), bottom + 84.0);
     Some(texts.picture((WIDTH, panels.bottom()), |canvas| {
         draw_legend(canvas, (MARGIN, HEAD + 4.0), &entries, room);
         draw_axis(canvas, area);
@@ -69,7 +69,7 @@ fn notes(effects: &Effects, shown: usize) -> Vec<String> {
     if effects.settings.len() > shown {
         notes.push(format!("The {shown} most important of {} settings.", effects.settings.len()));
     }
-    if let Some(interaction) = effects.interaction.as_ref().filter(|it| it.importance.is_clear) {
+    if let Some(interaction) = effects.notable_interaction() {
         notes.push(format!(
             "{} also depend on each other: together they explain {} of the variance beyond what each does.",
             interaction.settings.join(" and "),

@@ -84,7 +84,7 @@ pub(in crate::report) fn png(
     let room = WIDTH - 2.0 * MARGIN;
     let top = HEAD + legend_height(&entries, room) + ABOVE;
     let area = Area { left: MARGIN + 40.0, top, right: WIDTH - MARGIN - 90.0, bottom: top + HEIGHT };
-    let axes = axes(observed, &chosen, &shown, &figure, area);
+    let axes = axes(observed, &chosen, &shown, &effects.figure_name(), area);
     let lines: Vec<Vec<Point>> =
         shown.iter().map(|trial| line(observed, &chosen, &axes, area, trial, shown.len())).collect();
     Some(texts.picture((WIDTH, area.bottom + 20.0), |canvas| {
@@ -167,7 +167,13 @@ fn axes<'a>(
     let mut ticks = upright.ticks(6);
     ticks.retain(|tick| (0.0..=1.0).contains(&tick.at));
     let room = (pitch - 10.0).min(170.0);
-    axes.push(Upright { x: area.right, room, title: figure.to_owned(), kind: Placed::Numbers(upright), ticks });
+    axes.push(Upright {
+        x: area.right,
+        room,
+        title: figure.to_owned(),
+        kind: Placed::Numbers(upright),
+        ticks,
+    });
     axes
 }
 
