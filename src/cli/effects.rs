@@ -100,9 +100,9 @@ fn describe(effects: &Effects, width: Option<usize>) -> String {
         text += "\n";
         text += &paragraph(&format!("Expected best of so many draws: {}.", halves.join(", ")));
     }
-    for note in &effects.notes {
+    for note in effects.notes.iter().cloned().chain(effects.thinned_note()) {
         text += "\n";
-        text += &paragraph(note);
+        text += &paragraph(&note);
     }
     text
 }

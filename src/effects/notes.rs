@@ -1,10 +1,9 @@
 //! What a reader of the effects must know: whole sentences.
 
 use super::{
-    judge::{POINTS_MAX, POINTS_MIN},
+    judge::POINTS_MIN,
     observed::{Design, Figure, Observed},
     sample::{Axis, LEVELS_MAX, Sample},
-    summary::is_thinned,
 };
 
 /// Why nothing is said of importance.
@@ -33,7 +32,7 @@ fn points(observed: &Observed) -> &'static str {
 }
 
 /// The sentences about how the effects came about, and how far they can be believed.
-pub(super) fn notes(observed: &Observed, sample: &Sample) -> Vec<String> {
+pub(super) fn notes(observed: &Observed) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(epoch) = observed.until_epoch {
         let halted = observed.trials.iter().filter(|trial| trial.is_halted).count();
@@ -55,13 +54,6 @@ pub(super) fn notes(observed: &Observed, sample: &Sample) -> Vec<String> {
             "Later configurations follow from the results of earlier ones, so the tests against chance are approximate."
                 .to_owned(),
         );
-    }
-    if is_thinned(sample) {
-        notes.push(format!(
-            "Importance and means are those of {POINTS_MAX} of {} {}, chosen at random.",
-            sample.len(),
-            points(observed)
-        ));
     }
     for name in &observed.unjudged {
         notes.push(format!("Nothing is said of {name}: it has more than {LEVELS_MAX} different texts."));

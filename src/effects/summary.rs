@@ -8,7 +8,7 @@ use super::{
     judge::{Band, Effect, judge},
     notes::{notes, silence},
     observed::{Design, Figure, LeftOut, Observed, Setting},
-    sample::{Axis, Sample},
+    sample::Axis,
 };
 use crate::{settings::Value, study::Study};
 
@@ -32,6 +32,10 @@ pub struct Effects {
     pub configurations: usize,
     /// Trials that are not compared.
     pub left_out: LeftOut,
+    /// Points that have a figure: the trials of a grid, else the configurations.
+    pub points: usize,
+    /// Points that importance and means are of.
+    pub judged: usize,
     /// Why nothing is said of importance; `None` if something is.
     pub silent: Option<String>,
     /// The swept settings that have more than one value, in the order of the spec.
@@ -157,12 +161,14 @@ impl Effects {
             trials: observed.trials.len(),
             configurations: observed.configurations().len(),
             left_out: observed.left_out,
+            points: sample.len(),
+            judged: if judged.is_some() { sample.len().min(super::POINTS_MAX) } else { 0 },
             silent: if judged.is_some() { None } else { Some(silence(observed, &sample)) },
             heat_map: HeatMap::of(observed, &by_importance(&settings)),
             settings,
             interaction,
             expected_best: observed.draws().map_or_else(Vec::new, |draws| expected_best(&draws)),
-            notes: notes(observed, &sample),
+            notes: notes(observed),
         }
     }
 
@@ -176,6 +182,15 @@ impl Effects {
     #[must_use]
     pub fn notable_interaction(&self) -> Option<&Interaction> {
         self.interaction.as_ref().filter(|it| it.importance.is_clear && it.importance.share >= NOTABLE)
+    }
+
+    /// Says that importance and means are those of some of the points only.
+    #[must_use]
+    pub fn thinned_note(&self) -> Option<String> {
+        let Self { judged, points, .. } = self;
+        let is_thinned = *judged > 0 && judged < points;
+        is_thinned
+            .then(|| format!("Importance and means are those of {judged} of {points}, chosen at random."))
     }
 
     /// Whether some setting's effect is more than chance.
@@ -252,9 +267,4 @@ impl Best {
         let has_order = !matches!(setting.axis, Axis::Levels { is_ordered: false, .. });
         Some(Self { value: value(best), values, is_at_end: has_order && ends.contains(&best) })
     }
-}
-
-/// Whether this sample is of more points than are judged.
-pub(super) fn is_thinned(sample: &Sample) -> bool {
-    sample.len() > super::POINTS_MAX
 }

@@ -44,10 +44,13 @@ pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<
     let values = settings.iter().flat_map(|setting| &setting.means);
     let values: Vec<String> = values.map(|mean| figures::value(&mean.value)).collect();
     texts.explain(&values);
-    let entries: [LegendEntry<'_>; 2] = [
-        (LegendSymbol::Mark(Marker::Disc, BLUE), "share of the variance, with its 95 % interval"),
-        (LegendSymbol::Mark(Marker::Ring, SOFT), "not beyond chance: nothing is said"),
+    let all: [(bool, LegendEntry<'_>); 2] = [
+        (true, (LegendSymbol::Mark(Marker::Disc, BLUE), "share of the variance, with its 95 % interval")),
+        (false, (LegendSymbol::Mark(Marker::Ring, SOFT), "not beyond chance: nothing is said")),
     ];
+    let is_there = |is_clear: bool| settings.iter().any(|setting| setting.is_clear() == is_clear);
+    let entries: Vec<LegendEntry<'_>> =
+        all.into_iter().filter(|(is_clear, _)| is_there(*is_clear)).map(|(_, entry)| entry).collect();
     let room = WIDTH - 2.0 * MARGIN;
     let top = HEAD + legend_height(&entries, room) + 10.0;
     let bottom = top + numbers::count(settings.len()) * ROW + 6.0;
@@ -65,7 +68,7 @@ pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<
 
 /// The sentences below.
 fn notes(effects: &Effects, shown: usize) -> Vec<String> {
-    let mut notes = effects.notes.clone();
+    let mut notes: Vec<String> = effects.notes.iter().cloned().chain(effects.thinned_note()).collect();
     if effects.settings.len() > shown {
         notes.push(format!("The {shown} most important of {} settings.", effects.settings.len()));
     }

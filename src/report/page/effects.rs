@@ -27,8 +27,8 @@ pub(super) fn section(html: &mut String, effects: &Effects, images: &mut Picture
             let _ = writeln!(html, "<figure>{}</figure>", images.img(&picture));
         }
     }
-    for note in &effects.notes {
-        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&plain(note)));
+    for note in effects.notes.iter().cloned().chain(effects.thinned_note()) {
+        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&plain(&note)));
     }
 }
 
