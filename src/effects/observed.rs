@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::sample::{Axis, LEVELS_MAX, Sample};
+use super::sample::{Axis, LEVELS_MAX, Sample, level};
 use crate::{
     numbers::count,
     plan::Scale,
@@ -360,9 +360,7 @@ impl Setting {
     pub fn value(&self, place: f64) -> Value {
         let (low, high) = self.range;
         match self.axis {
-            Axis::Levels { .. } => {
-                self.levels.get(super::sample::level(place)).cloned().unwrap_or(Value::Int(0))
-            }
+            Axis::Levels { .. } => self.levels.get(level(place)).cloned().unwrap_or(Value::Int(0)),
             Axis::Numbers if self.is_log => {
                 Value::Float(libm::exp(libm::log(low) + place * (libm::log(high) - libm::log(low))))
             }

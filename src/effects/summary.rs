@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     expected::{ExpectedBest, expected_best},
     heat_map::HeatMap,
-    judge::{Band, Effect, judge},
+    judge::{Band, Effect, LEVEL, POINTS_MAX, judge},
     notes::{notes, silence},
     observed::{Design, Figure, LeftOut, Observed, Setting},
     sample::Axis,
@@ -128,7 +128,7 @@ pub struct Interaction {
 impl Importance {
     fn new(band: Band, p_value: f64) -> Self {
         let Band { mean: share, low, high } = band;
-        Self { share, low, high, p_value, is_clear: p_value <= super::LEVEL }
+        Self { share, low, high, p_value, is_clear: p_value <= LEVEL }
     }
 }
 
@@ -162,7 +162,7 @@ impl Effects {
             configurations: observed.configurations().len(),
             left_out: observed.left_out,
             points: sample.len(),
-            judged: if judged.is_some() { sample.len().min(super::POINTS_MAX) } else { 0 },
+            judged: if judged.is_some() { sample.len().min(POINTS_MAX) } else { 0 },
             silent: if judged.is_some() { None } else { Some(silence(observed, &sample)) },
             heat_map: HeatMap::of(observed, &by_importance(&settings)),
             settings,

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::pictures::{Picture, Pictures};
+use super::{
+    parts::{isolated, scroll_box},
+    pictures::{Picture, Pictures},
+};
 use crate::{
     effects::Effects,
     leaderboard::figures::{html as escape, plain},
@@ -59,7 +62,7 @@ fn pictures(effects: &Effects) -> Vec<(&'static str, String)> {
 /// Writes a table whose first row has the headings.
 fn table(html: &mut String, rows: &[Vec<String>], name: &str) {
     let Some((headings, rows)) = rows.split_first() else { return };
-    html.push_str(&super::scroll_box(name));
+    html.push_str(&scroll_box(name));
     html.push_str("<table>\n<thead><tr>");
     for heading in headings {
         let _ = write!(html, "<th scope=\"col\">{}</th>", escape(heading));
@@ -68,7 +71,7 @@ fn table(html: &mut String, rows: &[Vec<String>], name: &str) {
     for row in rows {
         html.push_str("<tr>");
         for cell in row {
-            let _ = write!(html, "<td>{}</td>", super::isolated(cell));
+            let _ = write!(html, "<td>{}</td>", isolated(cell));
         }
         html.push_str("</tr>\n");
     }
