@@ -11,6 +11,7 @@ mod checkpoints;
 mod compare;
 mod devices;
 mod dry_run;
+mod effects;
 mod exit;
 mod explain;
 mod export;
@@ -71,6 +72,8 @@ enum SweepCommand {
     Compare(compare::CompareArgs),
     /// Write the figures of a sweep for TensorBoard, MLflow or notebooks
     Export(export::ExportFiguresArgs),
+    /// Say what each setting did to the figures, and whether that is more than chance
+    Effects(effects::EffectsArgs),
     /// Write the best trial's model as a Hugging Face folder
     ExportBest(export_best::ExportArgs),
     /// Draw every picture and the HTML page again from the log
@@ -141,6 +144,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Leaderboard(args) => listing::leaderboard(&args, &results),
         SweepCommand::Compare(args) => compare::compare(&args, &results),
         SweepCommand::Export(args) => export::export(&args, &results),
+        SweepCommand::Effects(args) => effects::effects(&args, &results),
         SweepCommand::ExportBest(args) => export_best::export_best(&args, &results),
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),

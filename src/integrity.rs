@@ -8,7 +8,7 @@ use std::{fmt, io};
 use crate::{
     event::ResultFiles,
     fingerprint::{self, FileDigest},
-    leaderboard::{Prediction, parse_predictions},
+    leaderboard::{self, Confidence, Prediction, parse_predictions},
     metrics::Confusion,
     results::TrialFolder,
     study::TrialRecord,
@@ -223,6 +223,22 @@ fn is_measured(predictions: &[Prediction], record: &TrialRecord, labels: &[Strin
 /// The predictions of a trial on the test set; `None` unless its file is there and is the one that was written.
 #[must_use]
 pub fn predictions(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Prediction>> {
+    Some(whole_predictions(folder, record, labels)?.0)
+}
+
+/// How probable a trial found the classes that it predicted; `None` as with [`predictions`], or if the file has no
+/// probabilities.
+#[must_use]
+pub fn confidences(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Confidence>> {
+    leaderboard::confidences(&whole_predictions(folder, record, labels)?.1)
+}
+
+/// The predictions of a trial and the bytes of their file, which is the one that was written.
+fn whole_predictions(
+    folder: &TrialFolder,
+    record: &TrialRecord,
+    labels: &[String],
+) -> Option<(Vec<Prediction>, Vec<u8>)> {
     let place = folder.predictions();
     // One read for both the digest and the predictions: the file may change between two.
     let bytes = place.read().ok()?;
@@ -231,7 +247,7 @@ pub fn predictions(folder: &TrialFolder, record: &TrialRecord, labels: &[String]
         return None;
     }
     let found = parse_predictions(place.path(), &bytes, labels).ok()?;
-    (files.is_some() || is_measured(&found, record, labels)).then_some(found)
+    (files.is_some() || is_measured(&found, record, labels)).then_some((found, bytes))
 }
 
 /// The contents of the trial's `metrics.csv`, made from the log; `None` where the log cannot tell them exactly.

@@ -5,6 +5,7 @@
 //! rank by come last, without a rank.
 
 mod board;
+mod calibration;
 mod choice;
 mod clean;
 mod comparison;
@@ -33,13 +34,16 @@ use std::cmp::Ordering;
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
+    calibration::{CALIBRATION_DOCUMENTS_MIN, Calibration, CalibrationBin},
     clean::{CleanFigures, Unclean},
     confidence_set::{Against, Flattery, SamePredictions, flattery, p_values, shared_variance},
     configurations::{ConfigurationRow, Configurations, configurations},
     evidence::Evidence,
     failed::Failed,
     pairing::{Differing, Pairing},
-    predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
+    predictions::{
+        Confidence, Prediction, PredictionsError, confidences, parse_predictions, read_predictions,
+    },
     rank_by::RankBy,
     seeds::OverSeeds,
     spreadsheet::to_csv,

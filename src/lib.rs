@@ -16,6 +16,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod display;
+pub mod effects;
 mod error_chain;
 pub mod event;
 pub mod executor;

@@ -6,6 +6,7 @@
 
 mod axis;
 mod canvas;
+mod charts;
 mod confusion;
 mod curve;
 mod curve_points;
@@ -31,7 +32,8 @@ pub use self::{
     page::{FileBeside, page},
 };
 use crate::{
-    leaderboard::Leaderboard,
+    effects::{Effects, Observed},
+    leaderboard::{Calibration, Leaderboard},
     study::{Study, TrialRecord},
     system::files::{self, Place},
     trial::TrialId,
@@ -66,6 +68,92 @@ pub fn draw_confusion(record: &TrialRecord, study: &Study, place: &Place) -> Res
 /// When `place` cannot be written.
 pub fn draw_overview(study: &Study, board: &Leaderboard, place: &Place) -> Result<(), ReportError> {
     write(place, &overview::png(study, board)?)
+}
+
+/// A picture of a whole sweep besides the overview, drawn where there is enough to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chart {
+    /// The first trials of the leaderboard as dots with intervals.
+    Leaderboard,
+    /// How much each setting decided, and the mean figure by its value.
+    Importance,
+    /// The trials as lines over all settings.
+    Parallel,
+    /// The cells of two settings of a grid.
+    HeatMap,
+    /// How far the leader's probabilities can be believed.
+    Calibration,
+    /// The expected best figure against the number of draws.
+    ExpectedBest,
+}
+
+impl Chart {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Leaderboard,
+        Self::Importance,
+        Self::Parallel,
+        Self::HeatMap,
+        Self::Calibration,
+        Self::ExpectedBest,
+    ];
+
+    /// The name of its file in the sweep's folder.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Leaderboard => "leaderboard.png",
+            Self::Importance => "importance.png",
+            Self::Parallel => "parallel.png",
+            Self::HeatMap => "heatmap.png",
+            Self::Calibration => "calibration.png",
+            Self::ExpectedBest => "expected_best.png",
+        }
+    }
+}
+
+/// What the charts of a sweep are drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Charted<'a> {
+    /// The sweep.
+    pub study: &'a Study,
+    /// Its leaderboard.
+    pub board: &'a Leaderboard,
+    /// The trials by their settings.
+    pub observed: &'a Observed,
+    /// What the settings did.
+    pub effects: &'a Effects,
+    /// The calibration of the leader, if there is one.
+    pub calibration: Option<&'a Calibration>,
+}
+
+/// Writes each chart, 1200 pixels wide (calibration: 820), to the place that `place` gives, and removes what is there where
+/// there is too little to show.
+///
+/// # Errors
+/// When a place cannot be written.
+pub fn draw_charts(charted: &Charted<'_>, place: &dyn Fn(Chart) -> Place) -> Result<(), ReportError> {
+    for chart in Chart::ALL {
+        match chart_png(chart, charted) {
+            Some(png) => write(&place(chart), &png?)?,
+            // A picture of an earlier state would contradict the others. What cannot be removed stays.
+            None => _ = place(chart).remove(),
+        }
+    }
+    Ok(())
+}
+
+/// A chart, if there is enough to show.
+fn chart_png(chart: Chart, charted: &Charted<'_>) -> Option<Result<Vec<u8>, ReportError>> {
+    let Charted { study, board, observed, effects, calibration } = *charted;
+    match chart {
+        Chart::Leaderboard => charts::leaderboard(study, board),
+        Chart::Importance => charts::importance(study, effects),
+        Chart::Parallel => charts::parallel(study, observed, effects),
+        Chart::HeatMap => charts::heat_map(study, effects),
+        Chart::Calibration => charts::calibration(study, board, calibration?),
+        Chart::ExpectedBest => charts::expected_best(study, effects),
+    }
 }
 
 /// Writes `report.html`, with `overview.png` and the pictures of the first trials from the folder beside it; see

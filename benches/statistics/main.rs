@@ -1,7 +1,8 @@
 //! How honest ties and intervals are, by simulation: `cargo bench --bench statistics`.
 //!
 //! Prints the tables of `docs/statistics.md`. Words after `--` choose tables by the beginning of their names: `ties`,
-//! `chosen`, `intervals`, `optimism`, `configurations`. `sweeps=N` is the number of simulated sweeps in a cell, and `sets=N` that of simulated test
+//! `chosen`, `intervals`, `optimism`, `configurations`, `effects`, `best`. `sweeps=N` is the number of simulated sweeps in
+//! a cell, and `sets=N` that of simulated test
 //! sets; `quick` makes both small. `trials=2,6`, `documents=40,150` and `errors=WORD` choose cells, and `before=no`
 //! leaves the methods of before out.
 
@@ -10,6 +11,7 @@
 
 mod before;
 mod configurations;
+mod effects;
 mod intervals;
 mod optimism;
 mod sweeps;
@@ -75,4 +77,5 @@ fn main() {
     intervals::print(&wanted);
     optimism::print(&wanted);
     configurations::print(&wanted);
+    effects::print(&wanted);
 }

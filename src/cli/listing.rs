@@ -187,7 +187,7 @@ fn draw(folder: &SweepFolder, study: &Study, all: bool) -> Result<(), Stop> {
     let pictured = if all { every() } else { report::pictured(&board) };
     show::draw_trials(folder, study, &pictured, &|| true)
         .and_then(|()| show::write_leaderboard(folder, &board))
-        .and_then(|()| show::draw_sweep(folder, study, &board, &pictured))
+        .and_then(|()| show::draw_whole_sweep(folder, study, &board, &pictured))
         .map_err(|error| Stop::results(&chain(&*error)))
 }
 

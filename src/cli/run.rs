@@ -363,7 +363,7 @@ fn patiently(draw: &dyn Fn() -> show::DrawResult) -> show::DrawResult {
 }
 
 fn draw_sweep(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> show::DrawResult {
-    show::draw_sweep(folder, study, board, &report::pictured(board))
+    show::draw_whole_sweep(folder, study, board, &report::pictured(board))
 }
 
 /// How a run ended whose results were shown. A user who wished to stop gets the exit code of that, whatever could

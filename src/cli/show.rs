@@ -10,10 +10,11 @@ use std::{
 use rayon::prelude::*;
 
 use crate::{
+    effects::{Effects, Figure, Observed},
     executor::Draw,
     integrity,
-    leaderboard::{self, Configurations, Leaderboard, Prediction, RankBy},
-    report,
+    leaderboard::{self, Calibration, Configurations, Leaderboard, Prediction, RankBy},
+    report::{self, Charted},
     results::{self, ResultsError, SweepFolder},
     study::{Study, TrialRecord},
     system::{files, threads},
@@ -137,6 +138,26 @@ pub(super) fn write_leaderboard(folder: &SweepFolder, board: &Leaderboard) -> Dr
     Ok(())
 }
 
+/// Draws the pictures of the sweep that take some time, and what [`draw_sweep`] draws.
+pub(super) fn draw_whole_sweep(
+    folder: &SweepFolder,
+    study: &Study,
+    board: &Leaderboard,
+    pictured: &BTreeSet<TrialId>,
+) -> DrawResult {
+    let observed = Observed::of(study, Figure::ValF1);
+    let effects = Effects::of_observed(&study.sweep, &observed);
+    let leader = board.leader().and_then(|row| study.trial(row.trial));
+    let calibration = leader.and_then(|record| {
+        let found = integrity::confidences(&folder.trial(record.trial.id), record, &study.labels)?;
+        Calibration::of(&found)
+    });
+    let charted =
+        Charted { study, board, observed: &observed, effects: &effects, calibration: calibration.as_ref() };
+    report::draw_charts(&charted, &|chart| folder.chart(chart.file()))?;
+    draw_sweep(folder, study, board, pictured)
+}
+
 /// Draws `overview.png` and writes `report.html`.
 pub(super) fn draw_sweep(
     folder: &SweepFolder,
@@ -148,4 +169,24 @@ pub(super) fn draw_sweep(
     let spec = folder.spec().read_to_string().unwrap_or_default();
     report::write_page(study, board, &spec, pictured, &folder.report())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::{report::Chart, results::Results};
+
+    #[test]
+    fn a_fresh_run_leaves_no_chart_of_the_run_before() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Results::new(root.path()).sweep("a");
+        fs::create_dir(folder.path()).unwrap();
+        fs::write(folder.plan().path(), "{}").unwrap();
+        for chart in Chart::ALL {
+            fs::write(folder.chart(chart.file()).path(), "").unwrap();
+        }
+        folder.clear(&folder.lock().unwrap()).unwrap();
+        assert!(Chart::ALL.iter().all(|chart| !folder.chart(chart.file()).exists()));
+    }
 }

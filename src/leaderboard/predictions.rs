@@ -81,6 +81,32 @@ pub fn parse_predictions(
         .collect()
 }
 
+/// How probable a model found the class that it predicted for a document, and whether that class is right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Confidence {
+    /// The probability, 0 to 1.
+    pub confidence: f64,
+    /// Whether the class is the document's own.
+    pub is_right: bool,
+}
+
+/// The probabilities of the predicted classes in a `predictions.csv` with these contents; `None` if a row lacks one, or
+/// has no number there.
+#[must_use]
+pub fn confidences(bytes: &[u8]) -> Option<Vec<Confidence>> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let headings = reader.headers().ok()?.clone();
+    let column = |name: &str| headings.iter().position(|heading| heading == name);
+    let (label, predicted) = (column("label")?, column("predicted")?);
+    let confidence = |row: csv::StringRecord| {
+        let class = row.get(predicted)?;
+        let confidence =
+            row.get(column(&format!("p_{class}"))?)?.parse().ok().filter(|p: &f64| p.is_finite())?;
+        Some(Confidence { confidence, is_right: row.get(label)? == class })
+    };
+    reader.records().map(|row| confidence(row.ok()?)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +127,16 @@ mod tests {
             read_predictions(&Place::of(&path), &labels).unwrap(),
             [Prediction { id: 7, label: 1, predicted: 0 }]
         );
+    }
+
+    #[test]
+    fn the_confidence_of_a_prediction_is_the_probability_of_the_predicted_class() {
+        let found =
+            confidences("id,label,predicted,p_好,p_坏\n7,坏,好,0.6,0.4\n8,坏,坏,0.1,0.9\n".as_bytes())
+                .unwrap();
+        let confidence = |confidence, is_right| Confidence { confidence, is_right };
+        assert_eq!(found, [confidence(0.6, false), confidence(0.9, true)]);
+        assert_eq!(confidences(b"id,label,predicted\n7,a,a\n"), None);
     }
 
     #[test]

@@ -204,9 +204,6 @@ mod tests {
             .join("|")
     }
 
-    /// Columns that this leaderboard has at no width.
-    const ABSENT: [&str; 2] = ["seed", "clean F1 [95 %]"];
-
     /// The lines above the footnotes.
     fn body(table: &str) -> String {
         table.split("\n\n").next().unwrap().to_owned()

@@ -3,7 +3,9 @@
 //! The overview and the pictures of the first trials are part of the page, so that it can be sent to others by
 //! itself; the page says where the others lie. Texts from data, spec and error messages are escaped.
 
+mod effects;
 mod leaks;
+mod parts;
 mod pictures;
 mod style;
 
@@ -11,10 +13,12 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 pub use self::pictures::FileBeside;
 use self::{
+    parts::{isolated, scroll_box},
     pictures::{EMBEDDED_TRIALS_MAX, Picture, Pictures},
     style::STYLE,
 };
 use crate::{
+    effects::{Effects, Figure},
     leaderboard::{
         Averages, Leaderboard, LeaderboardRow,
         figures::{self, html as escape},
@@ -46,6 +50,9 @@ pub fn page(
          <p>{overview}</p>\n"
     );
     leaderboard(&mut html, board, pictured);
+    if study.is_over() {
+        effects::section(&mut html, &Effects::of(study, Figure::ValF1), &mut images);
+    }
     classes(&mut html, board, pictured, &mut images);
     trials(&mut html, study, board, pictured, &mut images);
     leaks::section(&mut html, study);
@@ -100,11 +107,6 @@ fn leaderboard(html: &mut String, board: &Leaderboard, pictured: &BTreeSet<Trial
     for note in board.footnotes().into_iter().chain(board.failures()) {
         let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&note));
     }
-}
-
-/// The beginning of a box in which a table scrolls, which keys reach too.
-fn scroll_box(name: &str) -> String {
-    format!("<div class=\"box\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">")
 }
 
 /// Writes the best trial's figures for each class of the test set, and its confusion matrix.
@@ -293,12 +295,6 @@ fn failure(html: &mut String, row: &LeaderboardRow) {
     if let Some(failed) = row.failure.as_ref().filter(|failed| !failed.log.is_empty()) {
         let _ = writeln!(html, "<pre tabindex=\"0\">{}</pre>", escape(&failed.log.join("\n")));
     }
-}
-
-/// `text` escaped for HTML, and shown in its own direction: right-to-left letters move nothing beside them.
-fn isolated(text: &str) -> String {
-    let has_letters = |text: &str| text.chars().any(|c| !c.is_ascii() && c.is_alphabetic());
-    if has_letters(text) { format!("<bdi>{}</bdi>", escape(text)) } else { escape(text) }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
 
 /// The files and folders that a run may leave directly in the sweep's folder, besides `plan.json`. The log comes first:
 /// without it, a reader takes every trial for waiting and looks for no file of it.
-const SWEEP_FILES: [&str; 8] = [
+const SWEEP_FILES: [&str; 14] = [
     LOG,
     "trials",
     "leaderboard.csv",
@@ -28,6 +28,12 @@ const SWEEP_FILES: [&str; 8] = [
     "leaderboard.md",
     "report.html",
     "overview.png",
+    "leaderboard.png",
+    "importance.png",
+    "parallel.png",
+    "heatmap.png",
+    "calibration.png",
+    "expected_best.png",
     "sweep.toml",
 ];
 
@@ -153,6 +159,12 @@ impl SweepFolder {
     #[must_use]
     pub fn overview(&self) -> Place {
         self.place.join("overview.png")
+    }
+
+    /// A picture of the whole sweep beside the overview, such as `importance.png`.
+    #[must_use]
+    pub fn chart(&self, file: &str) -> Place {
+        self.place.join(file)
     }
 
     /// `best-model/`: the default folder of `export-best`. No run writes there.

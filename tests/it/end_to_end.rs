@@ -131,6 +131,7 @@ fn a_sweep_leaves_the_files_that_are_promised() {
         "leaderboard.md",
         "report.html",
         "overview.png",
+        "leaderboard.png",
     ];
     for file in expected {
         let path = UNDISTURBED.results().path().join(file);

@@ -20,6 +20,7 @@ use sweep::{
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
     plan::Plan,
+    report::Chart,
     results::Results,
     settings::{KEYS, Section, SettingKey, Settings, Value},
     spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
@@ -466,10 +467,11 @@ fn every_file_of_a_sweep_stands_in_the_results_layout() {
     let trial = sweep.trial(TrialId(3));
     let boards = ["csv", "json", "md"].map(|extension| sweep.leaderboard(extension));
     let pictures = [sweep.overview(), sweep.report(), trial.curve(), trial.confusion()];
+    let charts = Chart::ALL.map(|chart| sweep.chart(chart.file()));
     let tables = [sweep.spec(), sweep.plan(), sweep.log(), trial.job(), trial.metrics(), trial.predictions()];
     let others = [trial.place().clone(), trial.best(), trial.last(), trial.worker_log(), sweep.cache()];
     let layout = section(RESULTS, "## The results folder").split("```").nth(1).unwrap().to_owned();
-    for path in boards.iter().chain(&pictures).chain(&tables).chain(&others) {
+    for path in boards.iter().chain(&pictures).chain(&charts).chain(&tables).chain(&others) {
         let name = path.name();
         assert!(layout.contains(&name), "{name} is missing from the layout");
     }

@@ -30,6 +30,11 @@ impl<'a> Pictures<'a> {
         Self { file, room: EMBEDDED_BYTES_MAX }
     }
 
+    /// Whether there is such a file beside the page.
+    pub(super) fn is_there(&self, path: &str) -> bool {
+        (self.file)(path).is_some()
+    }
+
     /// An `img` element with the picture in it; with a link to it if it cannot be read or has no room any more.
     pub(super) fn img(&mut self, picture: &Picture<'_>) -> String {
         let Picture { path, size, alt } = picture;
