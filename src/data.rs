@@ -26,6 +26,7 @@ mod second_reading;
 mod spec;
 mod split;
 pub(crate) mod table;
+mod test_texts;
 mod texts;
 mod workbook;
 
@@ -38,4 +39,5 @@ pub use load::{examine, load};
 pub use row_fault::{RowFault, RowPlace};
 pub use spec::{DataSpec, Duplicates, Limit, Shares, Source, SplitName};
 pub use table::TableFormat;
+pub use test_texts::{NoTexts, TestTexts, bytes};
 pub(crate) use texts::{TextWindows, texts};

@@ -26,7 +26,9 @@ pub use self::{
     board::{BinaryClasses, HaltedAt, Leaderboard, LeaderboardRow},
     confidence_set::{Against, SamePredictions, p_values},
     failed::Failed,
-    predictions::{Prediction, PredictionsError, parse_predictions, read_predictions},
+    predictions::{
+        Classified, Prediction, PredictionsError, parse_classified, parse_predictions, read_predictions,
+    },
     rank_by::RankBy,
     test_figures::{Averages, ClassFigures, TestCounts, TestFigures},
     uncompared::Uncompared,

@@ -8,6 +8,7 @@
 //! Averages are scikit-learn's with all classes of the task as its `labels`: a class
 //! that a set does not show counts in the macro mean, with 0.
 
+mod calibration;
 mod class_counts;
 mod informedness;
 mod interval;
@@ -16,6 +17,7 @@ mod target;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    calibration::{Calibration, CalibrationBin},
     class_counts::ClassCounts,
     target::{Average, Target},
 };
