@@ -15,6 +15,7 @@ mod explain;
 mod export_best;
 mod gpus;
 mod history;
+mod inspecting;
 mod list;
 mod listing;
 mod observing;

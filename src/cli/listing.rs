@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
+    inspecting::Inspector,
     open::{OpenedSweep, read, with_sweep},
     show,
     terminal::{eprint_lossy, print, terminal_width},
@@ -138,7 +139,9 @@ fn draw(folder: &SweepFolder, study: &Study, all: bool) -> Result<(), Stop> {
     let pictured = if all { every() } else { report::pictured(&board) };
     show::draw_trials(folder, study, &pictured, &|| true)
         .and_then(|()| show::write_leaderboard(folder, &board))
-        .and_then(|()| show::draw_sweep(folder, study, &board, &pictured))
+        .and_then(|()| {
+            show::draw_sweep(folder, study, &board, &pictured, &mut Inspector::new(folder.clone()))
+        })
         .map_err(|error| Stop::results(&chain(&*error)))
 }
 

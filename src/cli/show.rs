@@ -9,11 +9,12 @@ use std::{
 
 use rayon::prelude::*;
 
+use super::inspecting::Inspector;
 use crate::{
     executor::Draw,
     integrity,
     leaderboard::{self, Leaderboard, RankBy},
-    report,
+    report::{self, PageInput},
     results::{self, ResultsError, SweepFolder},
     study::{Study, TrialRecord},
     system::{files, threads},
@@ -31,6 +32,7 @@ const TRIAL_PICTURES_MAX: Duration = Duration::from_millis(250);
 /// `overview.png` and `report.html` up to date. The page lacks the pictures of trials that are left for later.
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
+    let mut inspector = Inspector::of_small_data(folder.clone());
     Box::new(move |study, ended| {
         let _turn = folder.turn();
         let board = leaderboard(&folder, study, RankBy::TestF1);
@@ -46,7 +48,7 @@ pub fn drawing(folder: SweepFolder) -> Draw {
         }
         write_leaderboard(&folder, &board)?;
         pictured.retain(|trial| !ended.contains(trial));
-        draw_sweep(&folder, study, &board, &pictured)
+        draw_sweep(&folder, study, &board, &pictured, &mut inspector)
     })
 }
 
@@ -133,9 +135,12 @@ pub(super) fn draw_sweep(
     study: &Study,
     board: &Leaderboard,
     pictured: &BTreeSet<TrialId>,
+    inspector: &mut Inspector,
 ) -> DrawResult {
     report::draw_overview(study, board, &folder.overview())?;
     let spec = folder.spec().read_to_string().unwrap_or_default();
-    report::write_page(study, board, &spec, pictured, &folder.report())?;
+    let inspection = inspector.inspect(study, board);
+    let input = PageInput { study, board, spec: &spec, pictured, inspection, runner: None };
+    report::write_page(&input, &folder.report())?;
     Ok(())
 }
