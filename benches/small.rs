@@ -29,7 +29,7 @@ use sweep::{
     plan::Plan,
     policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
-    report,
+    report::{self, PageInput, Shown},
     scheduler::{Action, Input, Packing, PendingTrial, Scheduler, Slot, Terms, WorkerExit},
     settings::Lowercase,
     study::Study,
@@ -116,9 +116,17 @@ fn tell(bencher: Bencher<'_, '_>, trials: u32) {
     let sweep = Sweep::new(trials);
     let board = sweep.board();
     let pictured = report::pictured(&board);
-    bencher.counter(ItemsCount::new(trials)).bench(|| {
-        (board.to_table(), board.to_json(), report::page(&sweep.study, &board, "", &pictured, &|_| None))
-    });
+    let input = PageInput {
+        study: &sweep.study,
+        board: &board,
+        spec: "",
+        pictured: &pictured,
+        inspection: None,
+        runner: None,
+    };
+    bencher
+        .counter(ItemsCount::new(trials))
+        .bench(|| (board.to_table(), board.to_json(), report::page(&input).document(Shown::File)));
 }
 
 #[divan::bench]

@@ -16,8 +16,10 @@ mod exit;
 mod explain;
 mod export;
 mod export_best;
+mod following;
 mod gpus;
 mod history;
+mod inspecting;
 mod list;
 mod listing;
 mod observing;
@@ -28,6 +30,7 @@ mod probe;
 mod reopening;
 mod run;
 mod rungs;
+mod serve;
 mod shell;
 mod show;
 mod slots;
@@ -82,6 +85,8 @@ enum SweepCommand {
     Predict(predict::PredictArgs),
     /// Show what runs, what waits and how long it will take
     Status(status::StatusArgs),
+    /// Show the sweeps of the results folder in a browser, while they run too
+    Serve(serve::ServeArgs),
     /// Say where a trial comes from, and why it went on or was halted
     Explain(explain::ExplainArgs),
     /// Check every file of a sweep's results
@@ -149,6 +154,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Report(args) => listing::report(&args, &results),
         SweepCommand::Predict(args) => predict::predict(&args),
         SweepCommand::Status(args) => status::status(&args, &results),
+        SweepCommand::Serve(args) => serve::serve(&args, &results),
         SweepCommand::Explain(args) => explain::explain(&args, &results),
         SweepCommand::Verify(args) => verify::verify(&args, &results),
         SweepCommand::List(args) => list::list(&args, &results),

@@ -19,7 +19,7 @@ use crate::{
     plan::Plan,
     policy::{Fuse, Retries},
     protocol::WorkerLine,
-    report,
+    report::{self, PageInput, Shown},
     scheduler::{Input, Packing, PendingTrial, Scheduler, Slot, Terms},
     settings::{Lowercase, Pooling},
     spec::{self, SpecText},
@@ -60,13 +60,16 @@ pub fn log(bytes: &[u8]) {
     let _ = study.to_run();
     for rank in [RankBy::TestF1, RankBy::ValF1, RankBy::ValLoss] {
         let board = leaderboard::build(&study, rank, &|_| None);
+        let pictured = report::pictured(&board);
+        let (study, board) = (&study, &board);
+        let input = PageInput { study, board, spec: "", pictured: &pictured, inspection: None, runner: None };
         let texts = [
             board.to_table(),
             board.to_table_within(Some(60), 5),
             board.to_markdown(),
             board.to_csv(),
             board.to_json(),
-            report::page(&study, &board, "", &report::pictured(&board), &|_| None),
+            report::page(&input).document(Shown::File),
         ];
         assert!(texts.iter().all(|text| !text.is_empty()));
     }

@@ -8,7 +8,7 @@ use std::{fmt, io};
 use crate::{
     event::ResultFiles,
     fingerprint::{self, FileDigest},
-    leaderboard::{self, Confidence, Prediction, parse_predictions},
+    leaderboard::{Classified, Prediction, parse_classified, parse_predictions},
     metrics::Confusion,
     results::TrialFolder,
     study::TrialRecord,
@@ -223,31 +223,27 @@ fn is_measured(predictions: &[Prediction], record: &TrialRecord, labels: &[Strin
 /// The predictions of a trial on the test set; `None` unless its file is there and is the one that was written.
 #[must_use]
 pub fn predictions(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Prediction>> {
-    Some(whole_predictions(folder, record, labels)?.0)
+    let (bytes, is_digested) = written_predictions(folder, record)?;
+    let found = parse_predictions(folder.predictions().path(), &bytes, labels).ok()?;
+    (is_digested || is_measured(&found, record, labels)).then_some(found)
 }
 
-/// How probable a trial found the classes that it predicted; `None` as with [`predictions`], or if the file has no
-/// probabilities.
+/// As [`predictions`], with the probability of each predicted class.
 #[must_use]
-pub fn confidences(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Confidence>> {
-    leaderboard::confidences(&whole_predictions(folder, record, labels)?.1)
+pub fn classified(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Classified>> {
+    let (bytes, is_digested) = written_predictions(folder, record)?;
+    let found = parse_classified(folder.predictions().path(), &bytes, labels).ok()?;
+    let predictions: Vec<Prediction> = found.iter().map(|each| each.prediction).collect();
+    (is_digested || is_measured(&predictions, record, labels)).then_some(found)
 }
 
-/// The predictions of a trial and the bytes of their file, which is the one that was written.
-fn whole_predictions(
-    folder: &TrialFolder,
-    record: &TrialRecord,
-    labels: &[String],
-) -> Option<(Vec<Prediction>, Vec<u8>)> {
-    let place = folder.predictions();
+/// The contents of a trial's `predictions.csv`, and whether they have the digest in the log; `None` if they have another.
+fn written_predictions(folder: &TrialFolder, record: &TrialRecord) -> Option<(Vec<u8>, bool)> {
     // One read for both the digest and the predictions: the file may change between two.
-    let bytes = place.read().ok()?;
+    let bytes = folder.predictions().read().ok()?;
     let files = record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref());
-    if files.is_some_and(|files| files.predictions != fingerprint::bytes_digest(&bytes)) {
-        return None;
-    }
-    let found = parse_predictions(place.path(), &bytes, labels).ok()?;
-    (files.is_some() || is_measured(&found, record, labels)).then_some((found, bytes))
+    let is_other = files.is_some_and(|files| files.predictions != fingerprint::bytes_digest(&bytes));
+    (!is_other).then_some((bytes, files.is_some()))
 }
 
 /// The contents of the trial's `metrics.csv`, made from the log; `None` where the log cannot tell them exactly.

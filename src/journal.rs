@@ -7,7 +7,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -216,6 +216,85 @@ fn parse(line: &[u8]) -> Result<Record, Bad> {
 
 fn io_error<'a>(operation: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
     move |source| JournalError::Io { operation, path: path.to_owned(), source }
+}
+
+/// A log that is read while another process appends to it.
+#[derive(Debug)]
+pub struct Tail {
+    place: Place,
+    /// Which file it is, once there is one.
+    file: Option<(u64, u64)>,
+    /// Bytes of the records that were read.
+    bytes: u64,
+    records: u64,
+}
+
+/// How a log has grown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// By so many records.
+    By(u64),
+    /// Not at all: it was replaced, or has lost records that were read.
+    Replaced,
+}
+
+impl Tail {
+    /// The log at `place` from its beginning; it need not exist yet.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self { place, file: None, bytes: 0, records: 0 }
+    }
+
+    /// Gives each record that has come since the last call to `each`. A last record that is not whole is waited for.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or a later version of the program wrote it.
+    pub fn read(&mut self, each: &mut dyn FnMut(Record)) -> Result<Growth, JournalError> {
+        let place = self.place.clone();
+        let read_error = io_error("read", place.path());
+        let file = match self.opened() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.records == 0 => {
+                return Ok(Growth::By(0));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Growth::Replaced),
+            file => file.map_err(&read_error)?,
+        };
+        let Some(file) = file else { return Ok(Growth::Replaced) };
+        let (mut input, mut line, mut read) = (BufReader::new(file), Vec::new(), 0);
+        loop {
+            line.clear();
+            let length = input.read_until(b'\n', &mut line).map_err(&read_error)?;
+            let number = self.records + read + 1;
+            match if line.ends_with(b"\n") { parse(&line) } else { break } {
+                Ok(record) if record.seq == number => each(record),
+                Ok(_) => return Ok(Growth::Replaced),
+                // Half a record, which the next run of the sweep cuts off.
+                Err(Bad::Json(_)) => break,
+                Err(Bad::Version(found)) => {
+                    let path = place.path().to_owned();
+                    return Err(JournalError::Version { path, line: number, found });
+                }
+            }
+            read += 1;
+            self.bytes += length as u64;
+        }
+        self.records += read;
+        Ok(Growth::By(read))
+    }
+
+    /// The log from the first record that was not read yet; `None` if it is not the file of before.
+    fn opened(&mut self) -> io::Result<Option<File>> {
+        use std::os::unix::fs::MetadataExt;
+
+        let mut file = self.place.open()?;
+        let about = file.metadata()?;
+        let found = (about.dev(), about.ino());
+        if *self.file.get_or_insert(found) != found || about.len() < self.bytes {
+            return Ok(None);
+        }
+        file.seek(SeekFrom::Start(self.bytes))?;
+        Ok(Some(file))
+    }
 }
 
 /// A log open for appending. Its sweep's lock must be held.
@@ -453,5 +532,56 @@ mod tests {
         // A state change after it was synced with all before it: then it is damage.
         let text = format!("{FIRST}\0{}{}", resumed(2), FIRST.replace("\"seq\":1", "\"seq\":3"));
         assert!(refused(&text).starts_with("events.jsonl line 2 is not a record"));
+    }
+
+    /// A log with three records, its bytes, and a tail of it.
+    fn tail() -> (tempfile::TempDir, Place, Vec<u8>, Tail) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Place::named(folder.path()).join("events.jsonl");
+        let failed = || (Some(TrialId(1)), Event::Interrupted);
+        written(&path, &[failed(), failed(), failed()]);
+        let bytes = fs::read(&path).unwrap();
+        (folder, path.clone(), bytes, Tail::new(path))
+    }
+
+    #[test]
+    fn a_tail_gives_each_record_once_and_waits_for_half_a_record() {
+        let (_folder, path, bytes, mut tail) = tail();
+        let mut seen = Vec::new();
+        for cut in 0..=bytes.len() {
+            fs::write(&path, &bytes[..cut]).unwrap();
+            tail.read(&mut |record| seen.push(record.seq)).unwrap();
+        }
+        assert_eq!(seen, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_tail_waits_while_there_is_no_log() {
+        let (_folder, path, _, mut tail) = tail();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(tail.read(&mut |_| ()).unwrap(), Growth::By(0));
+    }
+
+    #[test]
+    fn a_tail_notices_that_its_log_was_replaced_or_cut_off() {
+        let (folder, path, bytes, mut tail) = tail();
+        assert_eq!(tail.read(&mut |_| ()).unwrap(), Growth::By(3));
+        let other = folder.path().join("other");
+        fs::write(&other, [&bytes[..], &bytes].concat()).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(tail.read(&mut |_| ()).unwrap(), Growth::Replaced);
+        let mut tail = Tail::new(path.clone());
+        tail.read(&mut |_| ()).unwrap();
+        fs::write(&path, &bytes[..10]).unwrap();
+        assert_eq!(tail.read(&mut |_| ()).unwrap(), Growth::Replaced);
+    }
+
+    #[test]
+    fn a_tail_refuses_the_log_of_a_later_version() {
+        let (_folder, path, bytes, mut tail) = tail();
+        let later =
+            String::from_utf8(bytes).unwrap().replacen(&format!("\"v\":{LOG_VERSION}"), "\"v\":99", 1);
+        fs::write(&path, later).unwrap();
+        assert!(matches!(tail.read(&mut |_| ()), Err(JournalError::Version { found: 99, line: 1, .. })));
     }
 }

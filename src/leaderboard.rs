@@ -42,7 +42,7 @@ pub use self::{
     failed::Failed,
     pairing::{Differing, Pairing},
     predictions::{
-        Confidence, Prediction, PredictionsError, confidences, parse_predictions, read_predictions,
+        Classified, Prediction, PredictionsError, parse_classified, parse_predictions, read_predictions,
     },
     rank_by::RankBy,
     seeds::OverSeeds,

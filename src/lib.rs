@@ -45,6 +45,7 @@ pub mod sampler;
 mod samples;
 pub mod scheduler;
 pub mod search;
+pub mod serve;
 pub mod settings;
 pub mod spec;
 pub mod study;

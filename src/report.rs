@@ -29,7 +29,10 @@ use std::collections::BTreeSet;
 
 pub use self::{
     error::ReportError,
-    page::{FileBeside, page},
+    page::{
+        Inspection, ListedSweep, Mistake, PageInput, PageState, Shown, index, page, policy, program,
+        unreadable,
+    },
 };
 use crate::{
     effects::{Effects, Observed},
@@ -156,22 +159,12 @@ fn chart_png(chart: Chart, charted: &Charted<'_>) -> Option<Result<Vec<u8>, Repo
     }
 }
 
-/// Writes `report.html`, with `overview.png` and the pictures of the first trials from the folder beside it; see
-/// [`page`](page()).
+/// Writes `report.html`; see [`page`](page()).
 ///
 /// # Errors
 /// When `place` cannot be written.
-pub fn write_page(
-    study: &Study,
-    board: &Leaderboard,
-    spec: &str,
-    pictured: &BTreeSet<TrialId>,
-    place: &Place,
-) -> Result<(), ReportError> {
-    let folder = place.parent();
-    let picture = |name: &str| folder.as_ref()?.join(name).read().ok();
-    let page = page(study, board, spec, pictured, &picture);
-    write(place, page.as_bytes())
+pub fn write_page(input: &PageInput<'_>, place: &Place) -> Result<(), ReportError> {
+    write(place, page(input).document(Shown::File).as_bytes())
 }
 
 /// The trials that have pictures: all trials, or in a large sweep the first ones on the leaderboard.

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     display::{self, plain, shorten},
     leaderboard::{self, RankBy},
+    report::ListedSweep,
     results::{Results, SweepFolder},
     study::{Counts, Study},
     system::clock,
@@ -98,6 +99,15 @@ pub(super) fn list(args: &ListArgs, results: &Results) -> Result<Exit, Stop> {
         print(&describe(&rows))?;
     }
     Ok(Exit::Complete)
+}
+
+/// The row of a sweep, for a page.
+pub(super) fn listed(folder: &SweepFolder) -> ListedSweep {
+    let row = row(folder);
+    let mut cells = line(&row);
+    cells.remove(0);
+    let is_readable = row.damage.is_none();
+    ListedSweep { name: row.sweep, is_readable, cells, damage: row.damage }
 }
 
 /// The row of a sweep.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
+    inspecting::Inspector,
     open::{OpenedSweep, read, with_sweep},
     show,
     terminal::{eprint_lossy, print, terminal_width},
@@ -187,7 +188,10 @@ fn draw(folder: &SweepFolder, study: &Study, all: bool) -> Result<(), Stop> {
     let pictured = if all { every() } else { report::pictured(&board) };
     show::draw_trials(folder, study, &pictured, &|| true)
         .and_then(|()| show::write_leaderboard(folder, &board))
-        .and_then(|()| show::draw_whole_sweep(folder, study, &board, &pictured))
+        .and_then(|()| {
+            let mut inspector = Inspector::new(folder.clone());
+            show::draw_whole_sweep(folder, study, &board, &pictured, &mut inspector)
+        })
         .map_err(|error| Stop::results(&chain(&*error)))
 }
 

@@ -17,6 +17,7 @@ use super::{
     dry_run::DryRun,
     exit::{Exit, Stop},
     gpus, history,
+    inspecting::Inspector,
     observing::ProgressObserver,
     open::{Replayed, read_plan, replay},
     prepare, reopening, rungs, show,
@@ -363,7 +364,8 @@ fn patiently(draw: &dyn Fn() -> show::DrawResult) -> show::DrawResult {
 }
 
 fn draw_sweep(folder: &SweepFolder, study: &Study, board: &Leaderboard) -> show::DrawResult {
-    show::draw_whole_sweep(folder, study, board, &report::pictured(board))
+    let mut inspector = Inspector::of_small_data(folder.clone());
+    show::draw_whole_sweep(folder, study, board, &report::pictured(board), &mut inspector)
 }
 
 /// How a run ended whose results were shown. A user who wished to stop gets the exit code of that, whatever could

@@ -9,12 +9,13 @@ use std::{
 
 use rayon::prelude::*;
 
+use super::inspecting::Inspector;
 use crate::{
     effects::{Effects, Figure, Observed},
     executor::Draw,
     integrity,
-    leaderboard::{self, Calibration, Configurations, Leaderboard, Prediction, RankBy},
-    report::{self, Charted},
+    leaderboard::{self, Configurations, Leaderboard, Prediction, RankBy},
+    report::{self, Charted, PageInput},
     results::{self, ResultsError, SweepFolder},
     study::{Study, TrialRecord},
     system::{files, threads},
@@ -32,6 +33,7 @@ const TRIAL_PICTURES_MAX: Duration = Duration::from_millis(250);
 /// `overview.png` and `report.html` up to date. The page lacks the pictures of trials that are left for later.
 #[must_use]
 pub fn drawing(folder: SweepFolder) -> Draw {
+    let mut inspector = Inspector::of_small_data(folder.clone());
     Box::new(move |study, ended| {
         let _turn = folder.turn();
         let board = leaderboard(&folder, study, RankBy::TestF1);
@@ -47,7 +49,7 @@ pub fn drawing(folder: SweepFolder) -> Draw {
         }
         write_leaderboard(&folder, &board)?;
         pictured.retain(|trial| !ended.contains(trial));
-        draw_sweep(&folder, study, &board, &pictured)
+        draw_sweep(&folder, study, &board, &pictured, &mut inspector)
     })
 }
 
@@ -144,18 +146,14 @@ pub(super) fn draw_whole_sweep(
     study: &Study,
     board: &Leaderboard,
     pictured: &BTreeSet<TrialId>,
+    inspector: &mut Inspector,
 ) -> DrawResult {
     let observed = Observed::of(study, Figure::ValF1);
     let effects = Effects::of_observed(&study.sweep, &observed);
-    let leader = board.leader().and_then(|row| study.trial(row.trial));
-    let calibration = leader.and_then(|record| {
-        let found = integrity::confidences(&folder.trial(record.trial.id), record, &study.labels)?;
-        Calibration::of(&found)
-    });
-    let charted =
-        Charted { study, board, observed: &observed, effects: &effects, calibration: calibration.as_ref() };
+    let calibration = inspector.inspect(study, board).and_then(|it| it.calibration.as_ref());
+    let charted = Charted { study, board, observed: &observed, effects: &effects, calibration };
     report::draw_charts(&charted, &|chart| folder.chart(chart.file()))?;
-    draw_sweep(folder, study, board, pictured)
+    draw_sweep(folder, study, board, pictured, inspector)
 }
 
 /// Draws `overview.png` and writes `report.html`.
@@ -164,10 +162,13 @@ pub(super) fn draw_sweep(
     study: &Study,
     board: &Leaderboard,
     pictured: &BTreeSet<TrialId>,
+    inspector: &mut Inspector,
 ) -> DrawResult {
     report::draw_overview(study, board, &folder.overview())?;
     let spec = folder.spec().read_to_string().unwrap_or_default();
-    report::write_page(study, board, &spec, pictured, &folder.report())?;
+    let inspection = inspector.inspect(study, board);
+    let input = PageInput { study, board, spec: &spec, pictured, inspection, runner: None };
+    report::write_page(&input, &folder.report())?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `sweep status`: which trials run and wait, and how long they will take.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::{
     args::{ListingFormat, SweepArgs},
     exit::{Exit, Stop},
     open::{OpenedSweep, open},
-    terminal::{print, print_json, table},
+    terminal::{print, print_again, print_json, table},
 };
 use crate::{
     display::{plain, shorten},
@@ -29,6 +29,20 @@ pub(super) struct StatusArgs {
     /// How it is written
     #[arg(long, value_enum, default_value_t = ListingFormat::Table)]
     format: ListingFormat,
+    /// Shows it again every so many seconds, until every trial is over; 2 if none are named
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = seconds,
+        conflicts_with = "format")]
+    watch: Option<Duration>,
+}
+
+/// The shortest and the longest time between two looks, in seconds.
+const WATCH: std::ops::RangeInclusive<f64> = 0.2..=3600.0;
+
+/// A number of seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    let seconds = seconds.filter(|seconds| WATCH.contains(seconds)).map(Duration::from_secs_f64);
+    seconds.ok_or_else(|| format!("a number of seconds from {} to {}", WATCH.start(), WATCH.end()))
 }
 
 /// The output with `--format json`.
@@ -61,7 +75,48 @@ struct TrialRow {
 }
 
 pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop> {
-    let mut opened = open(results, args.sweep.sweep.as_deref())?;
+    if let Some(every) = args.watch {
+        return watch(every, results, args.sweep.sweep.as_deref());
+    }
+    let (status, _) = read(results, args.sweep.sweep.as_deref())?;
+    match args.format {
+        ListingFormat::Json => print_json(&status)?,
+        ListingFormat::Table => print(&describe(&status))?,
+    }
+    Ok(Exit::Complete)
+}
+
+/// Shows the status again and again, in the place of the one before on a terminal, until every trial is over.
+fn watch(every: Duration, results: &Results, name: Option<&str>) -> Result<Exit, Stop> {
+    // The same sweep, even if another one is begun meanwhile.
+    let name = results.find(name)?.name();
+    loop {
+        let (mut status, is_over) = read(results, Some(&name))?;
+        // What moves comes first: a terminal may have no room for all.
+        status.trials.sort_by_key(|row| place(row.state));
+        print_again(&describe(&status))?;
+        if is_over {
+            return Ok(Exit::Complete);
+        }
+        thread::sleep(every);
+    }
+}
+
+/// The place of a state in a status that is watched.
+const fn place(state: State) -> u8 {
+    match state {
+        State::Running => 0,
+        State::Paused => 1,
+        State::Failed => 2,
+        State::Complete => 3,
+        State::Halted => 4,
+        State::Waiting => 5,
+    }
+}
+
+/// The status of a sweep, and whether every trial is over.
+fn read(results: &Results, name: Option<&str>) -> Result<(Status, bool), Stop> {
+    let mut opened = open(results, name)?;
     let running_in = opened.folder.holder();
     if running_in.is_none() {
         opened.study.settle();
@@ -73,11 +128,7 @@ pub(super) fn status(args: &StatusArgs, results: &Results) -> Result<Exit, Stop>
         seconds_left: seconds_left(&opened),
         trials: opened.study.trials.iter().map(|record| row(&opened.folder, record)).collect(),
     };
-    match args.format {
-        ListingFormat::Json => print_json(&status)?,
-        ListingFormat::Table => print(&describe(&status))?,
-    }
-    Ok(Exit::Complete)
+    Ok((status, opened.study.is_over()))
 }
 
 /// The row of a trial.
@@ -162,4 +213,17 @@ fn cells(row: &TrialRow) -> Vec<String> {
         figure(row.val_f1),
         last,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_between_two_looks_has_bounds() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "NaN", "inf", "1e9", "x"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -14,6 +14,48 @@ pub(super) fn print(text: &str) -> Result<(), Stop> {
     Ok(out.write_all(visible(text).as_bytes()).and_then(|()| out.flush())?)
 }
 
+/// Writes `text` to standard output in the place of what stood there: as many lines as a terminal has, each as wide as it at
+/// most. Elsewhere than on a terminal, all of it is written below.
+pub(super) fn print_again(text: &str) -> Result<(), Stop> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|_| io::stdout().is_terminal());
+    let Some(size) = size else { return print(&format!("{text}\n")) };
+    let mut out = io::stdout().lock();
+    // To the first column of the first line; what lies behind each line, and below the last one, is wiped out.
+    let again = lines_within(text, usize::from(size.ws_row), usize::from(size.ws_col)).join("\x1b[K\n");
+    Ok(out.write_all(format!("\x1b[H{again}\x1b[K\n\x1b[J").as_bytes()).and_then(|()| out.flush())?)
+}
+
+/// The first lines of `text` that fit, without what a terminal would obey. A last line counts the others.
+fn lines_within(text: &str, rows: usize, width: usize) -> Vec<String> {
+    let lines: Vec<String> = visible(text).lines().map(|line| cut(line, width)).collect();
+    // The cursor stands below the last line.
+    let room = rows.saturating_sub(1).max(1);
+    if lines.len() <= room {
+        return lines;
+    }
+    let kept = room - 1;
+    let more = format!("… {} more lines", lines.len() - kept);
+    lines.into_iter().take(kept).chain([cut(&more, width)]).collect()
+}
+
+/// The beginning of a line, as wide as `width` at most.
+fn cut(line: &str, width: usize) -> String {
+    if columns(line) <= width {
+        return line.to_owned();
+    }
+    let mut kept = String::new();
+    let mut room = width.saturating_sub(1);
+    for c in line.chars() {
+        let width = columns(c.encode_utf8(&mut [0; 4]));
+        if width > room {
+            break;
+        }
+        room -= width;
+        kept.push(c);
+    }
+    kept + "…"
+}
+
 /// Writes `text` to standard error, without what a terminal would obey. An error in doing so is ignored.
 pub(super) fn eprint_lossy(text: &str) {
     eprint_rendered(&message(text));
@@ -156,6 +198,14 @@ mod tests {
         ] {
             assert_eq!(wants_colour(is_terminal, &with(&variables)), colour, "{is_terminal} {variables:?}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_again_fits_the_terminal_and_says_what_is_left_out() {
+        assert_eq!(lines_within("a\nb\n", 3, 9), ["a", "b"]);
+        assert_eq!(lines_within("a\nb\nc\nd\n", 4, 20), ["a", "b", "… 2 more lines"]);
+        assert_eq!(lines_within("abcdefghijkl\n", 9, 8), ["abcdefg…"]);
+        assert!(!lines_within("\x1b[2J\x1b[31m", 9, 80)[0].contains('\x1b'));
     }
 
     #[test]

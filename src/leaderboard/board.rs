@@ -259,6 +259,30 @@ impl Leaderboard {
         self.rows.iter().filter(|row| row.is_put_last())
     }
 
+    /// Takes over the comparisons of `earlier`, an earlier leaderboard of the same sweep, as far as they hold: those with
+    /// another leader do not. Nothing is said then of trials that were not compared.
+    pub fn take_comparisons(&mut self, earlier: Option<&Self>) {
+        (self.comparisons, self.beyond_comparison) = (0, 0);
+        self.uncompared.clear();
+        let leader = |board: &Self| board.leader().map(|row| row.trial);
+        let Some(earlier) = earlier else { return };
+        for row in &mut self.rows {
+            let Some(before) = earlier.rows.iter().find(|before| before.trial == row.trial) else { continue };
+            if let (Some(failed), Some(known)) = (&mut row.failure, &before.failure) {
+                failed.log.clone_from(&known.log);
+            }
+        }
+        if leader(earlier).is_none() || leader(earlier) != leader(self) {
+            return;
+        }
+        (self.comparisons, self.beyond_comparison) = (earlier.comparisons, earlier.beyond_comparison);
+        self.uncompared.clone_from(&earlier.uncompared);
+        for row in &mut self.rows {
+            let before = earlier.rows.iter().find(|before| before.trial == row.trial);
+            (row.tied, row.p_value) = before.map_or((None, None), |before| (before.tied, before.p_value));
+        }
+    }
+
     /// Marks trials whose predictions exist but cannot be used.
     pub fn mark_damaged(&mut self, trials: &[TrialId]) {
         for (_, reason) in self.uncompared.iter_mut().filter(|(trial, _)| trials.contains(trial)) {

@@ -6,7 +6,7 @@
 //! documents (Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks"). Few documents have an
 //! ECE above 0 even if the model is calibrated, so what chance shows is given beside it.
 
-use super::predictions::Confidence;
+use super::predictions::Classified;
 use crate::{
     chance::Chance,
     metrics::{Average, Confusion, Target},
@@ -22,9 +22,20 @@ const DRAWN: usize = 400;
 /// The share of them that have a lower ECE than is given.
 const QUANTILE: f64 = 0.95;
 
+/// A prediction by what counts here.
+#[derive(Clone, Copy, Debug)]
+struct Confidence {
+    /// The probability of the predicted class, 0 to 1.
+    confidence: f64,
+    /// Whether that class is the document's own.
+    is_right: bool,
+}
+
 /// The predictions whose probability is in a bin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CalibrationBin {
+    /// The lower end of the bin, which is a tenth wide.
+    pub from: f64,
     /// How many there are; at least one.
     pub documents: u64,
     /// Their mean probability.
@@ -53,7 +64,15 @@ pub struct Calibration {
 impl Calibration {
     /// The calibration of these predictions; `None` with fewer than [`CALIBRATION_DOCUMENTS_MIN`].
     #[must_use]
-    pub fn of(predictions: &[Confidence]) -> Option<Self> {
+    pub fn of(predictions: &[Classified]) -> Option<Self> {
+        let confidence = |each: &Classified| Confidence {
+            confidence: each.probability,
+            is_right: each.prediction.label == each.prediction.predicted,
+        };
+        Self::of_confidences(&predictions.iter().map(confidence).collect::<Vec<_>>())
+    }
+
+    fn of_confidences(predictions: &[Confidence]) -> Option<Self> {
         if predictions.len() < CALIBRATION_DOCUMENTS_MIN {
             return None;
         }
@@ -62,7 +81,7 @@ impl Calibration {
             sums[bin(each.confidence)].add(each.confidence, each.is_right);
         }
         Some(Self {
-            bins: sums.iter().filter_map(Sum::bin).collect(),
+            bins: sums.iter().enumerate().filter_map(|(at, sum)| sum.bin(at)).collect(),
             documents: predictions.len(),
             ece: ece(&sums),
             by_chance: by_chance(predictions),
@@ -85,12 +104,13 @@ impl Sum {
         self.confidence += confidence;
     }
 
-    fn bin(&self) -> Option<CalibrationBin> {
+    fn bin(&self, at: usize) -> Option<CalibrationBin> {
         let Self { documents, right, confidence } = *self;
         // The interval of a share of documents is that of micro-F1.
         let counts = Confusion::try_from(vec![vec![right, documents - right], vec![0, 0]]).ok()?;
         let (low, high) = counts.f1_interval(Target::Average(Average::Micro));
         (documents > 0).then(|| CalibrationBin {
+            from: count(at) / count(BINS),
             documents,
             confidence: confidence / count_u64(documents),
             right: count_u64(right) / count_u64(documents),
@@ -146,26 +166,28 @@ mod tests {
     #[test]
     fn the_error_is_the_mean_distance_over_documents() {
         // 60 documents are off by .95 − .75 = .2, and 40 by .65 − .6 = .05.
-        let calibration = Calibration::of(&predictions(&[(0.95, 60, 45), (0.65, 40, 24)])).unwrap();
+        let calibration =
+            Calibration::of_confidences(&predictions(&[(0.95, 60, 45), (0.65, 40, 24)])).unwrap();
         assert!((calibration.ece - (0.6 * 0.2 + 0.4 * 0.05)).abs() < 1e-12, "{calibration:?}");
         assert_eq!(calibration.bins.len(), 2);
     }
 
     #[test]
     fn a_calibrated_model_is_within_what_chance_shows() {
-        let calibration = Calibration::of(&predictions(&[(0.9, 100, 90), (0.7, 100, 70)])).unwrap();
+        let calibration =
+            Calibration::of_confidences(&predictions(&[(0.9, 100, 90), (0.7, 100, 70)])).unwrap();
         assert!(calibration.ece < calibration.by_chance, "{calibration:?}");
     }
 
     #[test]
     fn an_overconfident_model_is_beyond_what_chance_shows() {
-        let calibration = Calibration::of(&predictions(&[(0.99, 400, 320)])).unwrap();
+        let calibration = Calibration::of_confidences(&predictions(&[(0.99, 400, 320)])).unwrap();
         assert!(calibration.ece > 2.0 * calibration.by_chance, "{calibration:?}");
     }
 
     #[test]
     fn of_few_documents_nothing_is_said() {
-        assert_eq!(Calibration::of(&predictions(&[(0.9, 49, 45)])), None);
+        assert_eq!(Calibration::of_confidences(&predictions(&[(0.9, 49, 45)])), None);
     }
 
     #[test]

@@ -34,6 +34,23 @@ pub enum PredictionsError {
         /// The name of the class.
         class: String,
     },
+    /// A row has no probability of the class that it names as predicted.
+    #[error("{}: no probability of class {class:?}", path.display())]
+    NoProbability {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The name of the class.
+        class: String,
+    },
+}
+
+/// A [`Prediction`] with the probability of the class that the model predicted, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Classified {
+    /// The prediction.
+    pub prediction: Prediction,
+    /// The probability of the predicted class.
+    pub probability: f64,
 }
 
 /// The columns of `predictions.csv` that a test needs.
@@ -81,30 +98,34 @@ pub fn parse_predictions(
         .collect()
 }
 
-/// How probable a model found the class that it predicted for a document, and whether that class is right.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Confidence {
-    /// The probability, 0 to 1.
-    pub confidence: f64,
-    /// Whether the class is the document's own.
-    pub is_right: bool,
-}
-
-/// The probabilities of the predicted classes in a `predictions.csv` with these contents; `None` if a row lacks one, or
-/// has no number there.
-#[must_use]
-pub fn confidences(bytes: &[u8]) -> Option<Vec<Confidence>> {
+/// As [`parse_predictions`], with the probability of each predicted class.
+///
+/// # Errors
+/// As [`parse_predictions`], or when a row has no probability of the class that it names as predicted.
+pub fn parse_classified(
+    path: &Path,
+    bytes: &[u8],
+    labels: &[String],
+) -> Result<Vec<Classified>, PredictionsError> {
+    let read = |source| PredictionsError::Read { path: path.to_owned(), source };
     let mut reader = csv::Reader::from_reader(bytes);
-    let headings = reader.headers().ok()?.clone();
-    let column = |name: &str| headings.iter().position(|heading| heading == name);
-    let (label, predicted) = (column("label")?, column("predicted")?);
-    let confidence = |row: csv::StringRecord| {
-        let class = row.get(predicted)?;
-        let confidence =
-            row.get(column(&format!("p_{class}"))?)?.parse().ok().filter(|p: &f64| p.is_finite())?;
-        Some(Confidence { confidence, is_right: row.get(label)? == class })
-    };
-    reader.records().map(|row| confidence(row.ok()?)).collect()
+    let headings = reader.headers().map_err(read)?.clone();
+    let column =
+        |label: &String| headings.iter().position(|heading| heading.strip_prefix("p_") == Some(label));
+    let columns: Vec<Option<usize>> = labels.iter().map(column).collect();
+    let predictions = parse_predictions(path, bytes, labels)?;
+    let mut classified = Vec::with_capacity(predictions.len());
+    for (prediction, record) in predictions.into_iter().zip(reader.records()) {
+        let record = record.map_err(read)?;
+        let cell = columns[prediction.predicted].and_then(|column| record.get(column));
+        let probability =
+            cell.and_then(|cell| cell.parse().ok()).ok_or_else(|| PredictionsError::NoProbability {
+                path: path.to_owned(),
+                class: labels[prediction.predicted].clone(),
+            })?;
+        classified.push(Classified { prediction, probability });
+    }
+    Ok(classified)
 }
 
 #[cfg(test)]
@@ -130,19 +151,24 @@ mod tests {
     }
 
     #[test]
-    fn the_confidence_of_a_prediction_is_the_probability_of_the_predicted_class() {
-        let found =
-            confidences("id,label,predicted,p_好,p_坏\n7,坏,好,0.6,0.4\n8,坏,坏,0.1,0.9\n".as_bytes())
-                .unwrap();
-        let confidence = |confidence, is_right| Confidence { confidence, is_right };
-        assert_eq!(found, [confidence(0.6, false), confidence(0.9, true)]);
-        assert_eq!(confidences(b"id,label,predicted\n7,a,a\n"), None);
-    }
-
-    #[test]
     fn a_class_that_the_task_does_not_have_is_an_error() {
         let (_folder, path) = predictions_file();
         let error = read_predictions(&Place::of(&path), &["好".to_owned()]).unwrap_err();
         assert!(matches!(error, PredictionsError::UnknownClass { class, .. } if class == "坏"));
+    }
+
+    #[test]
+    fn the_probability_is_that_of_the_predicted_class() {
+        let (_folder, path) = predictions_file();
+        let bytes = std::fs::read(&path).unwrap();
+        let labels = ["好".to_owned(), "坏".to_owned()];
+        assert_eq!(parse_classified(&path, &bytes, &labels).unwrap()[0].probability, 0.6);
+    }
+
+    #[test]
+    fn a_table_without_probabilities_is_an_error() {
+        let labels = ["a".to_owned()];
+        let error = parse_classified(Path::new("x"), b"id,label,predicted\n1,a,a\n", &labels).unwrap_err();
+        assert!(matches!(error, PredictionsError::NoProbability { .. }), "{error}");
     }
 }

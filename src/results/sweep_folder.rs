@@ -137,6 +137,13 @@ impl SweepFolder {
         self.place.join("plan.json")
     }
 
+    /// Length of the plan and time of its last change; `None` without a plan.
+    #[must_use]
+    pub fn plan_stamp(&self) -> Option<(u64, SystemTime)> {
+        let about = self.plan().about().ok()?;
+        Some((about.length, about.modified))
+    }
+
     /// `events.jsonl`: the log.
     #[must_use]
     pub fn log(&self) -> Place {

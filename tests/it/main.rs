@@ -39,6 +39,7 @@ mod readme;
 mod resuming;
 mod reuse;
 mod search;
+mod serve;
 mod sharing;
 mod training;
 mod unfit;

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     chance::Chance,
     effects::{Effects, Figure, Observed},
-    leaderboard::{Calibration, Confidence, Leaderboard, RankBy, build},
+    leaderboard::{Calibration, Classified, Leaderboard, Prediction, RankBy, build},
     plan::Scale,
     report::error::ReportError,
     samples::{record, scores, study},
@@ -120,10 +120,11 @@ impl Drawn {
 /// The calibration of a model that is more certain than right.
 fn overconfident() -> Calibration {
     let mut chance = Chance::new(&["overconfident"]);
-    let predictions: Vec<Confidence> = (0..400)
-        .map(|_| {
-            let confidence = 0.5 + 0.5 * chance.unit().sqrt();
-            Confidence { confidence, is_right: chance.unit() < confidence - 0.1 }
+    let predictions: Vec<Classified> = (0..400)
+        .map(|id| {
+            let probability = 0.5 + 0.5 * chance.unit().sqrt();
+            let label = usize::from(chance.unit() >= probability - 0.1);
+            Classified { prediction: Prediction { id, label, predicted: 0 }, probability }
         })
         .collect();
     Calibration::of(&predictions).unwrap()

@@ -1,21 +1,21 @@
-//! The section of the page about documents that are alike: rows of files and numbers, and no text from outside.
+//! The part of the page about documents that are alike: rows of files and numbers, and no text from outside.
 
 use std::fmt::Write as _;
 
+use super::words::scroll_box;
 use crate::{leaderboard::figures::html as escape, study::Study};
 
 /// Examples of each kind.
 const EXAMPLES_SHOWN: usize = 10;
 
-/// Writes which documents of different splits are alike; nothing where the plan does not say.
-pub(super) fn section(html: &mut String, study: &Study) {
-    let Some(report) = &study.leaks else { return };
-    html.push_str("<h2 id=\"leaks\">Documents that are alike</h2>\n");
+/// Which documents of different splits are alike; empty where the plan does not say.
+pub(super) fn part(study: &Study) -> String {
+    let Some(report) = &study.leaks else { return String::new() };
+    let mut html = "<h2>Documents that are alike</h2>\n".to_owned();
     let table = report.table();
     if let Some((headings, rows)) = table.split_first() {
-        html.push_str(
-            "<div class=\"box\" role=\"region\" aria-label=\"Documents that are alike\" tabindex=\"0\"><table>\n<thead><tr>",
-        );
+        html.push_str(&scroll_box("Documents that are alike"));
+        html.push_str("<table>\n<thead><tr>");
         for heading in headings {
             let _ = write!(html, "<th scope=\"col\">{}</th>", escape(heading));
         }
@@ -29,6 +29,7 @@ pub(super) fn section(html: &mut String, study: &Study) {
     for finding in report.findings(EXAMPLES_SHOWN) {
         let _ = writeln!(html, "<p class=\"soft\">{}.</p>", escape(&capital(&finding)));
     }
+    html
 }
 
 /// `text` with its first letter in upper case.
@@ -48,9 +49,7 @@ mod tests {
     fn html(report: Option<LeakReport>) -> String {
         let mut study = samples::study(Vec::new());
         study.leaks = report;
-        let mut html = String::new();
-        section(&mut html, &study);
-        html
+        part(&study)
     }
 
     fn report(notes: Vec<String>) -> LeakReport {
