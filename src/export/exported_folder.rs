@@ -30,8 +30,8 @@ struct Contents {
 
 /// Adds the list of `files` to them.
 pub(super) fn list(sweep: &str, format: &str, files: &mut Files) -> Result<(), serde_json::Error> {
-    let digests =
-        files.iter().map(|(path, bytes)| (path.clone(), fingerprint::bytes_digest(bytes))).collect();
+    let written = files.iter().filter(|(path, _)| !path.ends_with('/'));
+    let digests = written.map(|(path, bytes)| (path.clone(), fingerprint::bytes_digest(bytes))).collect();
     let contents = Contents { sweep: sweep.to_owned(), format: format.to_owned(), files: digests };
     files.insert(LIST.to_owned(), (serde_json::to_string_pretty(&contents)? + "\n").into_bytes());
     Ok(())

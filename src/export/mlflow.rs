@@ -57,6 +57,9 @@ pub(super) fn files(runs: &Runs<'_>, root: &Path) -> Files {
         let mut add =
             |name: &str, bytes: Vec<u8>| _ = files.insert(format!("{experiment}/{id}/{name}"), bytes);
         add("meta.yaml", meta(run, times, [&experiment, &id, &format!("{place}/{id}/artifacts")]));
+        // Without these folders MLflow does not take it for a run.
+        add("metrics/", Vec::new());
+        add("artifacts/", Vec::new());
         for (name, value) in parameters(run) {
             add(&format!("params/{name}"), value.into_bytes());
         }

@@ -86,6 +86,16 @@ fn a_run_ends_as_its_trial_did() {
     assert_eq!((complete["start_time"].as_u64(), complete["end_time"].as_u64()), (Some(1_000), Some(4_000)));
 }
 
+/// MLflow takes no other folder for a run.
+#[test]
+fn a_run_has_folders_for_metrics_parameters_and_artifacts() {
+    let mut study = sweep();
+    study.trials[1].evaluations.clear();
+    let run = of_run(&exported(&study, "/results/mlflow"), "0002");
+    let has = |folder: &str| run.keys().any(|path| path.starts_with(folder));
+    assert!(["metrics/", "params/", "artifacts/"].into_iter().all(has), "{:?}", run.keys());
+}
+
 #[test]
 fn every_setting_is_a_parameter() {
     let files = exported(&sweep(), "/results/mlflow");

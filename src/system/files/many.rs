@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io, io::Write as _};
 
 use super::{About, Kind, Place, create_folder, failpoints};
 
-/// Files by their paths below a folder, with `/` between the names.
+/// Files by their paths below a folder, with `/` between the names. A path that ends in `/` is that of a folder.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// Writes new files below `folder`, with the folders that they stand in, and syncs them together: to sync each of some
@@ -26,7 +26,9 @@ pub(crate) fn write_new(folder: &Place, files: &Files) -> io::Result<()> {
                 made => made?,
             }
         }
-        parent.join(name).make_file()?.write_all(bytes)?;
+        if !name.is_empty() {
+            parent.join(name).make_file()?.write_all(bytes)?;
+        }
     }
     sync_file_system(folder)
 }
@@ -83,6 +85,15 @@ mod tests {
         let names = below(&folder).unwrap().into_iter().map(|(path, _)| path);
         assert_eq!(names.collect::<Vec<_>>(), ["a", "b/c", "b/d/e"]);
         assert_eq!(folder.join("b/d/e").read().unwrap(), b"b/d/e");
+    }
+
+    #[test]
+    fn a_path_that_ends_in_a_slash_is_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Place::named(root.path());
+        written(&folder, &["a/", "a/b"]).unwrap();
+        written(&folder, &["c/d/"]).unwrap();
+        assert!(folder.join("a/b").is_file() && folder.join("c/d").is_folder());
     }
 
     #[test]
