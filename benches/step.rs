@@ -8,7 +8,8 @@
 //! each step's loss. `SWEEP_DEVICE=cuda:0` or `wgpu:0` trains on a GPU, which this build must have.
 //! `SWEEP_SHAPE=16x512` has batches of 16 texts of 512 tokens. `made-up:12x768` in the place of `MODEL_DIR`
 //! is an encoder of 12 layers of width 768 with random weights, and BERT's vocabulary size;
-//! `step make 12x768 FOLDER` writes it into FOLDER/encoder.
+//! `step make 12x768 FOLDER` writes it into FOLDER/encoder. `SWEEP_TRIALS=4` trains four trials together, as one
+//! that `fuse` makes of them, each with a seed, a learning rate and a dropout of its own; the losses are the first one's.
 
 #![expect(clippy::disallowed_methods, reason = "the files here are its own")]
 
@@ -29,8 +30,11 @@ use sweep::{
     job::{Attempt, Job},
     policy::CheckpointEvery,
     settings::{LongText, MatmulPrecision, Pooling, Settings},
-    system::device::{Device, GpuBackend},
-    train::{Report, Session, Stopped},
+    system::{
+        device::{Device, GpuBackend},
+        files::Place,
+    },
+    train::{Ending, Entrant, Listener, Report, Session, Stopped, TrainError},
     trial::{Params, Trial, TrialId},
 };
 
@@ -69,36 +73,84 @@ fn main() -> Result<(), Box<dyn Error>> {
         batch_size: batch,
         ..Settings::default()
     };
+    let together = std::env::var("SWEEP_TRIALS").ok().map(|count| count.parse::<u32>()).transpose()?;
+    let jobs: Vec<Job> = (1..=together.unwrap_or(1)).map(|trial| job(trial, &settings, &data)).collect();
+    let mut notes = Notes { steps, times: Vec::new(), losses: Vec::new(), failed: None };
+    let mut session = Session::open(device()?)?;
+    if together.is_some() {
+        session.run_together(&entrants(&jobs, &places(folder.path(), &jobs)?), &mut notes)?;
+    } else {
+        let observe = &mut |report| notes.on_report(0, report);
+        session.run(&jobs[0], Attempt::default(), &Place::named(folder.path()), observe)?;
+    }
+    if let Some(error) = notes.failed {
+        return Err(error.into());
+    }
+    let seconds: Vec<f64> = notes.times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+    say(&serde_json::json!({ "seconds": seconds, "losses": notes.losses }).to_string());
+    Ok(())
+}
+
+/// Keeps when the first trial made its steps, with their losses.
+struct Notes {
+    /// After so many steps all trials stop, without an evaluation: it is not a step.
+    steps: usize,
+    times: Vec<Instant>,
+    losses: Vec<f64>,
+    failed: Option<TrainError>,
+}
+
+impl Listener for Notes {
+    fn on_report(&mut self, trial: usize, report: Report) -> Result<(), Stopped> {
+        let Report::Progress(progress) = report else { return Ok(()) };
+        if trial == 0 {
+            self.times.push(Instant::now());
+            self.losses.push(progress.train_loss);
+        }
+        if self.times.len() == self.steps { Err(Stopped) } else { Ok(()) }
+    }
+
+    fn on_end(&mut self, _: usize, ending: Result<Ending, TrainError>) {
+        self.failed = self.failed.take().or(ending.err());
+    }
+}
+
+/// The job of a trial, from 1. The first one has `settings`; the others differ in what trials together may differ in.
+fn job(trial: u32, settings: &Settings, data: &DataSpec) -> Job {
+    let share = f64::from(trial - 1) / 100.0;
+    let settings = Settings {
+        learning_rate: settings.learning_rate * (1.0 + share),
+        dropout: settings.dropout + share,
+        ..settings.clone()
+    };
+    let seed = u64::from(trial);
     let trial =
-        Trial { id: TrialId(1), params: Params::default(), repeat: 0, seed: 1, settings, origin: None };
-    let job = Job {
+        Trial { id: TrialId(trial), params: Params::default(), repeat: 0, seed, settings, origin: None };
+    Job {
         sweep: "bench".to_owned(),
         trial,
-        data,
+        data: data.clone(),
         checkpoint_every: CheckpointEvery::Steps(u64::MAX),
         data_digest: None,
         checkpoint_digest: None,
         cache: None,
-    };
-    let (mut times, mut losses) = (Vec::new(), Vec::new());
-    let mut observe = |report: Report| match report {
-        Report::Progress(progress) => {
-            times.push(Instant::now());
-            losses.push(progress.train_loss);
-            // No evaluation: it is not a step.
-            if times.len() == steps { Err(Stopped) } else { Ok(()) }
-        }
-        _ => Ok(()),
-    };
-    Session::open(device()?)?.run(
-        &job,
-        Attempt::default(),
-        &sweep::system::files::Place::named(folder.path()),
-        &mut observe,
-    )?;
-    let seconds: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
-    say(&serde_json::json!({ "seconds": seconds, "losses": losses }).to_string());
-    Ok(())
+    }
+}
+
+/// A folder for each of `jobs`.
+fn places(folder: &Path, jobs: &[Job]) -> Result<Vec<Place>, Box<dyn Error>> {
+    let mut places = Vec::new();
+    for job in jobs {
+        let folder = folder.join(job.trial.id.to_string());
+        fs::create_dir(&folder)?;
+        places.push(Place::named(folder));
+    }
+    Ok(places)
+}
+
+fn entrants<'a>(jobs: &'a [Job], places: &'a [Place]) -> Vec<Entrant<'a>> {
+    let attempt = Attempt::default();
+    jobs.iter().zip(places).map(|(job, folder)| Entrant { job, attempt, folder }).collect()
 }
 
 /// Texts of a batch, and the most tokens of one.

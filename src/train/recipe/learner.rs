@@ -21,7 +21,7 @@ use crate::{
             parameters::{Freezer, RateFactors},
         },
         state::position::{Position, Prefix},
-        tensors::values,
+        tensors::values_together,
     },
 };
 
@@ -199,12 +199,8 @@ impl<C: Compute> Learner<C> {
     /// When the loss or the norm of one of these steps is no number.
     pub(super) fn read_losses(&mut self) -> Result<(), TrainError> {
         let unread = std::mem::take(&mut self.unread);
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let all = unread.iter().map(|step| step.sums.clone()).collect();
-        let read = values(Tensor::cat(all, 0));
-        for (StepSums { step, documents, .. }, sums) in unread.into_iter().zip(read.chunks_exact(3)) {
+        let all = values_together(unread.iter().map(|step| step.sums.clone()).collect());
+        for (StepSums { step, documents, .. }, sums) in unread.into_iter().zip(all) {
             self.take_loss(step, f64::from(sums[2]), f64::from(sums[0]), documents)?;
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::{
             fused::Fused,
             inputs::{NO_ROW, RowIds},
         },
-        tensors::values,
+        tensors::values_together,
         text::corpus::TokenizedSplit,
     },
 };
@@ -167,16 +167,12 @@ pub(super) fn predict<B: Fused>(
         found.push(logits);
     }
     let classes = found.first().map_or(1, |logits| logits.dims()[1]);
-    let sizes: Vec<usize> = found.iter().map(|logits| logits.dims()[0] / trials.len()).collect();
-    let all = if found.is_empty() { Vec::new() } else { values(Tensor::cat(found, 0)) };
-    let mut rows = all.chunks_exact(classes);
     let mut measured = vec![vec![Vec::new(); split.document_count()]; trials.len()];
-    for (documents, size) in groups.iter().zip(sizes) {
-        for own in &mut measured {
-            for (place, row) in rows.by_ref().take(size).enumerate() {
-                if let Some(&document) = documents.get(place) {
-                    own[document] = probabilities(row);
-                }
+    for (documents, logits) in groups.iter().zip(values_together(found)) {
+        // By trial as many rows, of which the last ones may have no document.
+        for (own, logits) in measured.iter_mut().zip(logits.chunks_exact(logits.len() / trials.len())) {
+            for (&document, row) in documents.iter().zip(logits.chunks_exact(classes)) {
+                own[document] = probabilities(row);
             }
         }
     }

@@ -1,7 +1,5 @@
 //! The parameters and moments of several trials side by side in a device's memory.
 
-use burn::tensor::Tensor;
-
 use super::member::Member;
 use crate::train::{
     backend::Compute,
@@ -12,7 +10,7 @@ use crate::train::{
         device_step::{self, StepSums, TrialStep},
         learner::STEPS_READ_TOGETHER,
     },
-    tensors::values,
+    tensors::values_together,
 };
 
 /// The parameters and moments of several trials in a device's memory. While they are there, those of the
@@ -106,10 +104,7 @@ impl<C: Compute> Resident<C> {
     pub(super) fn read_losses(&mut self, members: &mut [Member<'_, C>]) -> Vec<(usize, TrainError)> {
         let unread = std::mem::take(&mut self.unread);
         let mut failed: Vec<(usize, TrainError)> = Vec::new();
-        if unread.is_empty() {
-            return failed;
-        }
-        let all = values(Tensor::cat(unread.iter().map(|step| step.sums.clone()).collect(), 0));
+        let all = values_together(unread.iter().map(|step| step.sums.clone()).collect()).concat();
         let steps = unread.iter().flat_map(|step| self.places.iter().zip(&step.trials));
         for ((&place, &(step, documents)), sums) in steps.zip(all.chunks_exact(3)) {
             let member = members.iter_mut().find(|member| member.place == place);
