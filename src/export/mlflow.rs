@@ -12,7 +12,10 @@ use super::{
     runs::{Run, Runs},
     times::{Milliseconds, TrialTimes},
 };
-use crate::{chance::digest, display::plain, event::Evaluation, system::files::many::Files, trial::State};
+use crate::{
+    chance::digest, display::plain, event::Evaluation, metrics::Scores, system::files::many::Files,
+    trial::State,
+};
 
 /// The least id of an experiment. MLflow's own have eighteen digits too.
 const EXPERIMENT_MIN: u64 = 100_000_000_000_000_000;
@@ -27,33 +30,21 @@ const KILLED: u8 = 5;
 
 /// The files of a store whose folder has the absolute path `root`.
 pub(super) fn files(runs: &Runs<'_>, root: &Path) -> Files {
-    let mut files = Files::new();
-    let begun = runs.begun.to_string();
-    let hash = digest(&["mlflow experiment", &runs.sweep, &begun]);
-    let mut first = [0; 8];
-    first.copy_from_slice(hash.split_at(8).0);
-    let experiment = (EXPERIMENT_MIN + u64::from_be_bytes(first) % EXPERIMENTS).to_string();
-    let latest = runs.trials.iter().filter_map(|run| run.times).map(TrialTimes::latest).max();
+    let experiment = experiment_id(runs);
     let place = format!("{}/{experiment}", uri(root));
-    files.insert(
-        format!("{experiment}/meta.yaml"),
-        yaml(&[
-            ("artifact_location", Yaml::Text(&place)),
-            ("creation_time", Yaml::Number(runs.begun)),
-            ("experiment_id", Yaml::Text(&experiment)),
-            ("last_update_time", Yaml::Number(latest.unwrap_or(runs.begun))),
-            ("lifecycle_stage", Yaml::Text("active")),
-            ("name", Yaml::Text(&runs.sweep)),
-        ]),
-    );
+    let latest = runs.trials.iter().filter_map(|run| run.times).map(TrialTimes::latest).max();
+    let about = yaml(&[
+        ("artifact_location", Yaml::Text(&place)),
+        ("creation_time", Yaml::Number(runs.begun)),
+        ("experiment_id", Yaml::Text(&experiment)),
+        ("last_update_time", Yaml::Number(latest.unwrap_or(runs.begun))),
+        ("lifecycle_stage", Yaml::Text("active")),
+        ("name", Yaml::Text(&runs.sweep)),
+    ]);
+    let mut files = Files::from([(format!("{experiment}/meta.yaml"), about)]);
     for run in &runs.trials {
         let Some(times) = run.times else { continue };
-        let hash = digest(&["mlflow run", &runs.sweep, &begun, &run.id().to_string()]);
-        let id = hash.iter().take(16).fold(String::new(), |mut id, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(id, "{byte:02x}");
-            id
-        });
+        let id = run_id(runs, run);
         let mut add =
             |name: &str, bytes: Vec<u8>| _ = files.insert(format!("{experiment}/{id}/{name}"), bytes);
         add("meta.yaml", meta(run, times, [&experiment, &id, &format!("{place}/{id}/artifacts")]));
@@ -71,6 +62,24 @@ pub(super) fn files(runs: &Runs<'_>, root: &Path) -> Files {
         }
     }
     files
+}
+
+/// The id of the sweep: a number, as MLflow's own are.
+fn experiment_id(runs: &Runs<'_>) -> String {
+    let hash = digest(&["mlflow experiment", &runs.sweep, &runs.begun.to_string()]);
+    let mut first = [0; 8];
+    first.copy_from_slice(hash.split_at(8).0);
+    (EXPERIMENT_MIN + u64::from_be_bytes(first) % EXPERIMENTS).to_string()
+}
+
+/// The id of a trial: 32 hexadecimal digits.
+fn run_id(runs: &Runs<'_>, run: &Run<'_>) -> String {
+    let hash = digest(&["mlflow run", &runs.sweep, &runs.begun.to_string(), &run.id().to_string()]);
+    hash.iter().take(16).fold(String::new(), |mut id, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
 }
 
 fn meta(run: &Run<'_>, times: &TrialTimes, [experiment, id, artifacts]: [&str; 3]) -> Vec<u8> {
@@ -106,27 +115,34 @@ fn parameters(run: &Run<'_>) -> Vec<(&'static str, String)> {
     settings.chain([("seed", trial.seed.to_string()), ("repeat", trial.repeat.to_string())]).collect()
 }
 
+/// A figure of an evaluation.
+type Figure = fn(&Evaluation) -> f64;
+
+/// The metrics that have a value for each evaluation.
+const BY_STEP: [(&str, Figure); 8] = [
+    ("epoch", |each| each.epoch),
+    ("train_loss", |each| each.train_loss),
+    ("val_loss", |each| each.validation.loss),
+    ("val_accuracy", |each| each.validation.accuracy),
+    ("val_precision", |each| each.validation.precision),
+    ("val_recall", |each| each.validation.recall),
+    ("val_f1", |each| each.validation.f1),
+    ("step_learning_rate", |each| each.learning_rate),
+];
+
+/// A line of a metric.
+fn line(at: Milliseconds, value: f64, step: u64) -> String {
+    format!("{at} {value} {step}\n")
+}
+
 /// The lines of each metric: time, value and step.
 fn metrics(run: &Run<'_>, times: &TrialTimes) -> Vec<(&'static str, String)> {
-    type Figure = fn(&Evaluation) -> f64;
-    let by_step: [(&'static str, Figure); 8] = [
-        ("epoch", |each| each.epoch),
-        ("train_loss", |each| each.train_loss),
-        ("val_loss", |each| each.validation.loss),
-        ("val_accuracy", |each| each.validation.accuracy),
-        ("val_precision", |each| each.validation.precision),
-        ("val_recall", |each| each.validation.recall),
-        ("val_f1", |each| each.validation.f1),
-        ("step_learning_rate", |each| each.learning_rate),
-    ];
-    let line = |at: Milliseconds, value: f64, step: u64| format!("{at} {value} {step}\n");
     let evaluations = &run.record.evaluations;
     let mut metrics = Vec::new();
-    for (name, figure) in by_step {
+    for (name, figure) in BY_STEP.iter().filter(|_| !evaluations.is_empty()) {
         let lines = evaluations.iter().map(|each| line(run.time_of(each), figure(each), each.step));
-        metrics.push((name, lines.collect::<String>()));
+        metrics.push((*name, lines.collect::<String>()));
     }
-    metrics.retain(|(_, lines)| !lines.is_empty());
     let Some(best) = run.best() else { return metrics };
     let at = run.time_of(best);
     for (name, value) in [
@@ -136,9 +152,15 @@ fn metrics(run: &Run<'_>, times: &TrialTimes) -> Vec<(&'static str, String)> {
     ] {
         metrics.push((name, line(at, value, best.step)));
     }
-    let Some(test) = run.test() else { return metrics };
+    let measured = run.test().map_or_else(Vec::new, |test| measured(test).to_vec());
     let at = times.ended.unwrap_or(at);
-    for (name, value) in [
+    metrics.extend(measured.into_iter().map(|(name, value)| (name, line(at, value, best.step))));
+    metrics
+}
+
+/// The figures on the test set.
+const fn measured(test: &Scores) -> [(&'static str, f64); 7] {
+    [
         ("test_f1", test.f1),
         ("test_f1_low", test.f1_low),
         ("test_f1_high", test.f1_high),
@@ -146,10 +168,7 @@ fn metrics(run: &Run<'_>, times: &TrialTimes) -> Vec<(&'static str, String)> {
         ("test_precision", test.precision),
         ("test_recall", test.recall),
         ("test_loss", test.loss),
-    ] {
-        metrics.push((name, line(at, value, best.step)));
-    }
-    metrics
+    ]
 }
 
 fn tags(runs: &Runs<'_>, run: &Run<'_>) -> Vec<(&'static str, String)> {
