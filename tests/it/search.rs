@@ -259,6 +259,16 @@ fn a_search_says_from_what_a_trial_and_its_decision_came() {
 }
 
 #[test]
+fn a_complete_trial_is_explained_with_what_its_verdict_rests_on() {
+    let rows = OF_SOBOL.results().rows();
+    let row = rows.iter().find(|row| row["state"] == "complete").unwrap();
+    let id = crate::common::results::id(row).to_string();
+    let text = OF_SOBOL.sweep(&["explain", &id]).succeeded().stdout;
+    let (verdict, evidence) = (row["verdict"].as_str().unwrap(), row["evidence"]["text"].as_str().unwrap());
+    assert!(text.contains(&format!("\nverdict     {verdict}: {evidence}\n")), "{text}");
+}
+
+#[test]
 fn a_log_whose_decisions_do_not_follow_from_its_figures_is_refused() {
     let place = place(&SOBOL);
     place.run(&["--devices", "cpu:2"]).succeeded();
