@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// Rest after a comparison, in multiples of the time it took.
-const REST: u32 = 50;
+const REST: u32 = 99;
 /// The longest rest.
-const REST_MAX: Duration = Duration::from_secs(20);
+const REST_MAX: Duration = Duration::from_mins(1);
 
 /// A sweep that is followed.
 pub(super) struct Follower {
@@ -146,7 +146,7 @@ impl Follower {
         let runner = match holder {
             Some(holder) => format!("Running: {holder}."),
             None if study.is_over() => "Not running: every trial is over.".to_owned(),
-            None => format!("Not running; `sweep run` resumes {}.", plain(&plan.sweep)),
+            None => format!("Not running: sweep run resumes {}.", plain(&plan.sweep)),
         };
         let pictured = report::pictured(&board);
         let inspection = self.inspector.inspect(&study, &board);

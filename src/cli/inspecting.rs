@@ -67,7 +67,10 @@ impl Inspector {
         for mistake in &mut inspection.mistakes {
             mistake.text = found.remove(&mistake.classified.prediction.id);
         }
-        Ok(())
+        let is_whole = inspection.mistakes.iter().all(|mistake| mistake.text.is_some());
+        is_whole
+            .then_some(())
+            .ok_or_else(|| "the test set has no documents with some of these numbers".to_owned())
     }
 }
 

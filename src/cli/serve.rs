@@ -6,7 +6,7 @@ use std::{
     io::Read as _,
     net::{SocketAddr, TcpListener},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -27,6 +27,9 @@ use crate::{
 
 /// Letters of a token at least.
 const TOKEN_MIN: usize = 16;
+/// Rest after a sweep of the list was read, in multiples of the time it took, and the longest one.
+const REST: u32 = 99;
+const REST_MAX: Duration = Duration::from_secs(10);
 /// How long the end waits for a look at a disk that lasts.
 const END_MAX: Duration = Duration::from_millis(500);
 
@@ -131,21 +134,36 @@ fn find(results: &Results, name: &str) -> Option<SweepFolder> {
     results.list().ok()?.into_iter().find(|sweep| sweep.name() == name)
 }
 
+/// A sweep of the list, as it was read last.
+struct Known {
+    /// What changes with the sweep.
+    key: String,
+    row: ListedSweep,
+    /// It is not read again before: the list of sweeps that run must cost them next to nothing.
+    next: Instant,
+}
+
+impl Known {
+    fn read(key: String, folder: &SweepFolder) -> Self {
+        let begun = Instant::now();
+        let row = list::listed(folder);
+        Self { key, row, next: begun + (begun.elapsed() * REST).min(REST_MAX) }
+    }
+}
+
 /// The list of the sweeps. A sweep is read again only if its log has grown or its runner is another one.
 fn list_of(results: Results) -> Source {
-    let mut known: BTreeMap<String, (String, ListedSweep)> = BTreeMap::new();
+    let mut known: BTreeMap<String, Known> = BTreeMap::new();
     Box::new(move || {
-        let folders = results.folders().unwrap_or_default();
         let mut now = BTreeMap::new();
         let mut listed = Vec::new();
-        for folder in folders {
+        for folder in results.folders().unwrap_or_default() {
             let key = format!("{:?} {:?} {:?}", folder.last_change(), folder.plan_stamp(), folder.holder());
-            let row = match known.remove(&folder.name()) {
-                Some((before, row)) if before == key => row,
-                _ => list::listed(&folder),
-            };
-            now.insert(folder.name(), (key, row.clone()));
-            listed.push(row);
+            let before = known.remove(&folder.name());
+            let is_kept = |before: &Known| before.key == key || Instant::now() < before.next;
+            let sweep = before.filter(is_kept).unwrap_or_else(|| Known::read(key, &folder));
+            listed.push(sweep.row.clone());
+            now.insert(folder.name(), sweep);
         }
         known = now;
         Some(report::index(&display::path(results.root()), &listed))

@@ -144,8 +144,8 @@ fn settings_part(
     }
     format!(
         "<h2>Settings</h2>\n<div id=\"parallel\">{parallel}</div>\n\
-         <p class=\"soft\">A line is a trial, from its settings to its F1; a dot is a trial's test F1. Dark is a high rank, \
-         light a low one, and the best trial has a colour of its own.</p>\n{panels}"
+         <p class=\"soft\">A line is a trial, from its settings to its F1; a dot is a trial's test F1. Colours go by rank, and \
+         the best trial has one of its own.</p>\n{panels}"
     )
 }
 

@@ -23,7 +23,7 @@ const REST: u32 = 99;
 /// The shortest rest.
 const REST_MIN: Duration = Duration::from_millis(300);
 /// The longest rest: news are shown within 2 seconds.
-const REST_MAX: Duration = Duration::from_millis(1_200);
+const REST_MAX: Duration = Duration::from_millis(1_500);
 /// How long a feed goes on without a viewer: one that reloads a page comes back at once.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 

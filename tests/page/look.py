@@ -27,10 +27,23 @@ OVERLAPS = """() => [...document.querySelectorAll('svg')].flatMap((svg) => {
 })"""
 
 
+LEFT = "document.querySelectorAll('#board tbody tr:not([hidden])').length"
+
+
 def check(is_so, what):
     if not is_so:
         FAULTS.append(what)
         print("FAULT", what)
+
+
+def becomes(page, expression):
+    """Whether an expression of JavaScript becomes true within 5 seconds."""
+    # Not `wait_for_function`, which the page's policy does not let evaluate anything later.
+    for _ in range(50):
+        if page.evaluate(expression):
+            return True
+        page.wait_for_timeout(100)
+    return False
 
 
 def numbers(page, column):
@@ -39,25 +52,25 @@ def numbers(page, column):
 
 
 def use(page, name):
-    heads = page.eval_on_selector_all("#board thead th", "all => all.map(e => e.textContent.trim())")
+    heads = page.eval_on_selector_all("#board thead th", "all => all.map(e => e.innerText.trim())")
     column = next(at for at, head in enumerate(heads) if head.startswith("val loss")) + 1
     button = page.locator(f"#board thead th:nth-child({column}) button")
     button.focus()
     page.keyboard.press("Enter")
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(400)
     found = numbers(page, column)
     check(found == sorted(found), f"{name}: not sorted upwards")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(400)
     found = numbers(page, column)
     check(found == sorted(found, reverse=True), f"{name}: not sorted downwards")
     page.keyboard.press("Enter")
     page.fill("#filter input", "val loss<0.25")
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(400)
     check(all(value < 0.25 for value in numbers(page, column)), f"{name}: not filtered")
     page.fill("#filter input", "")
     page.click("text=Compare the first 5")
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(400)
     lines = page.locator("#curves .compared").count()
     trials = page.locator("#board tbody tr").count()
     check(lines == min(5, trials), f"{name}: {lines} curves compared")
@@ -71,12 +84,9 @@ def use(page, name):
         axis.focus()
         for _ in range(4):
             page.keyboard.press("ArrowUp")
-        page.wait_for_timeout(100)
-        left = page.locator("#board tbody tr:not([hidden])").count()
-        check(left < trials, f"{name}: an axis does not filter by keys")
+        check(becomes(page, f"{LEFT} < {trials}"), f"{name}: an axis does not filter by keys")
         page.keyboard.press("Escape")
-        page.wait_for_timeout(100)
-        check(page.locator("#board tbody tr:not([hidden])").count() == trials, f"{name}: Escape does not end the filter")
+        check(becomes(page, f"{LEFT} === {trials}"), f"{name}: Escape does not end the filter")
 
 
 def look(browser, file, out):

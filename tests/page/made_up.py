@@ -15,6 +15,8 @@ import sys
 
 SAMPLE = pathlib.Path(__file__).parents[2] / "results" / "sample"
 DOCUMENTS = 450
+# Numbers of documents that the test set of the sample has, so that mistakes have texts.
+IDS = [line.split(",")[0] for line in (SAMPLE / "trials/0001/predictions.csv").read_text().splitlines()[1:]]
 SETTINGS = {
     "pooling": lambda r: r.choice(["cls", "mean"]),
     "learning_rate": lambda r: float(f"{10 ** r.uniform(-5, -2):.3e}"),
@@ -96,14 +98,13 @@ def table(r, confusion, labels):
     def cell(text):
         return '"' + text.replace('"', '""') + '"'
     rows = ["id,label,predicted," + ",".join(cell("p_" + label) for label in labels)]
-    number = 0
+    ids = iter(IDS)
     for truth, counts in enumerate(confusion):
         for predicted, count in enumerate(counts):
             for _ in range(count):
-                number += 3
                 p = min(0.999, 0.5 + 0.5 * r.betavariate(3, 1 if truth == predicted else 2))
                 shares = [p, 1 - p] if predicted == 0 else [1 - p, p]
-                rows.append(f"{number},{cell(labels[truth])},{cell(labels[predicted])},{shares[0]},{shares[1]}")
+                rows.append(f"{next(ids)},{cell(labels[truth])},{cell(labels[predicted])},{shares[0]},{shares[1]}")
     return "\n".join(rows) + "\n"
 
 

@@ -93,7 +93,7 @@
   });
   none.addEventListener("click", () => { state.picked.clear(); refresh(); });
 
-  const headings = () => all("thead th:not(.pick)", board).map((th) => th.textContent.trim());
+  const headings = () => all("thead th:not(.pick)", board).map((th) => th.dataset.name);
   const prepareHead = () => {
     const row = one("thead tr", board);
     const head = element("th", { className: "pick" }, element("span", { className: "unseen", textContent: "compare" }));
@@ -106,7 +106,9 @@
         state.sort = !before ? { at, down: false } : before.down ? null : { at, down: true };
         refresh();
       });
-      th.replaceChildren(button);
+      th.dataset.name = th.textContent.trim();
+      // Chromium prints no buttons in the headings that it repeats on each page.
+      th.replaceChildren(button, element("span", { className: "on-paper", textContent: th.dataset.name }));
     });
     row.prepend(head);
   };
@@ -261,10 +263,10 @@
       curves.series.push({ id, places: known });
     };
     // The best is drawn last, on top; what is compared above all.
-    const quiet = picked.length ? " quiet" : "";
+    const quiet = !picked.length ? "" : ids.length > 100 ? " quiet many" : " quiet";
     [...ids].reverse().filter((id) => !state.picked.has(id)).forEach((id) => draw(id, data.trials[id].class + quiet));
     picked.forEach((id, at) => draw(id, `compared s${at % 8} d${Math.floor(at / 8) % 3}`));
-    put("<circle class=\"here\" r=\"6\" cx=\"-20\" cy=\"-20\"/>");
+    put("<circle class=\"here\" r=\"0\"/>");
     const words = `${name} by epoch of ${ids.length} trials; arrow keys walk along the curves`;
     return `<svg class="curves" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" tabindex="0" role="img" aria-label="${escaped(words)}">${lines.join("")}</svg>`;
   };
@@ -273,6 +275,7 @@
   const goTo = (series, place, isSaid) => {
     const svg = one("#curves svg");
     const here = one(".here", svg);
+    here.setAttribute("r", 6);
     here.setAttribute("cx", place[0]);
     here.setAttribute("cy", place[1]);
     const box = svg.getBoundingClientRect();
@@ -281,7 +284,7 @@
   };
   const leave = () => {
     tip.hidden = true;
-    one("#curves .here")?.setAttribute("cx", -20);
+    one("#curves .here")?.setAttribute("r", 0);
   };
   const refreshCurves = () => {
     const chart = one("#curves .chart");

@@ -93,25 +93,31 @@ fn mistakes(html: &mut String, inspection: &Inspection, labels: &[String]) {
     if mistakes.is_empty() {
         return;
     }
-    let name = |class: usize| labels.get(class).cloned().unwrap_or_else(|| class.to_string());
     html.push_str("\n<ol class=\"mistakes\">\n");
-    for Mistake { classified, text } in mistakes {
-        let prediction = classified.prediction;
-        let _ = write!(
-            html,
-            "<li><span class=\"verdict\"><b>{}</b> taken for <b>{}</b></span> <span class=\"soft\">probability {}, \
-             document {}</span>",
-            isolated(&figures::plain(&name(prediction.label))),
-            isolated(&figures::plain(&name(prediction.predicted))),
-            figures::share(classified.probability),
-            prediction.id,
-        );
-        if let Some(text) = text {
-            let _ = write!(html, "<blockquote dir=\"auto\">{}</blockquote>", isolated(&cut(text)));
-        }
-        html.push_str("</li>\n");
+    for each in mistakes {
+        mistake(html, each, labels);
     }
     html.push_str("</ol>\n");
+}
+
+fn mistake(html: &mut String, Mistake { classified, text }: &Mistake, labels: &[String]) {
+    let name = |class: usize| {
+        let label = labels.get(class).cloned().unwrap_or_else(|| class.to_string());
+        isolated(&figures::plain(&label))
+    };
+    let prediction = classified.prediction;
+    let _ = write!(
+        html,
+        "<li><b>{}</b> taken for <b>{}</b> <span class=\"soft\">probability {}, document {}</span>",
+        name(prediction.label),
+        name(prediction.predicted),
+        figures::share(classified.probability),
+        prediction.id,
+    );
+    if let Some(text) = text {
+        let _ = write!(html, "<blockquote dir=\"auto\">{}</blockquote>", isolated(&cut(text)));
+    }
+    html.push_str("</li>\n");
 }
 
 /// The beginning of a text on one line.
