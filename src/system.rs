@@ -10,6 +10,7 @@ pub mod gpus;
 pub mod machine;
 pub mod memory;
 pub(crate) mod oom_kills;
+pub(crate) mod panics;
 pub mod selection;
 pub mod shortage;
 pub mod signals;

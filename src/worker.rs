@@ -21,7 +21,6 @@ use std::{
 
 use self::{
     output::Closed,
-    panics::Panics,
     requests::Requests,
     server::Server,
     training::{FirstUse, Train},
@@ -31,6 +30,7 @@ use crate::{
     system::{
         device::{Device, GpuBackend},
         gpus::{self, visible},
+        panics::Panics,
     },
 };
 

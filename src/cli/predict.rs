@@ -120,7 +120,7 @@ fn whole_model(folder: &Path, device: Device) -> Result<(Exported, Session), Sto
     let usage = |error: TrainError| Stop::usage(plain(&chain(&error)));
     steadily(folder, || {
         let model = Exported::read(folder).map_err(|error| no_model(folder, &error))?;
-        let mut session = Session::open(device).map_err(usage)?;
+        let mut session = Session::open(device).map_err(usage)?.watched();
         session.predict(&model, &[]).map_err(usage)?;
         Ok((model, session))
     })

@@ -136,12 +136,12 @@ pub struct LeaderboardRow {
     pub positive: Option<String>,
     /// Where a trial was halted; `None` for all others.
     pub halted: Option<HaltedAt>,
-    /// Figures on the test documents that are not like others; `None` where all are so, and without predictions.
-    pub clean: Option<CleanFigures>,
     /// What is known of the choice of the leader; `None` for all other trials.
     pub winner: Option<Winner>,
     /// What the verdict rests on; `None` without a verdict.
     pub evidence: Option<Evidence>,
+    /// Figures on the test documents that are not like others; `None` where all are so, and without predictions.
+    pub clean: Option<CleanFigures>,
 }
 
 /// Where a trial was halted.

@@ -144,6 +144,12 @@ pub enum TrainError {
         /// The first of the trials.
         first: TrialId,
     },
+    /// A thread of the device's own has panicked, and what is computed since then means nothing.
+    #[error("the device failed: {message}")]
+    Device {
+        /// What the panic says.
+        message: String,
+    },
     /// wgpu reaches no such device.
     #[error("`wgpu:{index}` is not there: wgpu reaches {found} device{}", if *found == 1 { "" } else { "s" })]
     NoAdapter {
@@ -202,6 +208,7 @@ impl TrainError {
             | Self::Precision(_)
             | Self::NoAdapter { .. }
             | Self::NotTogether { .. } => FailureKind::Spawn,
+            Self::Device { .. } => FailureKind::Panic,
         }
     }
 }

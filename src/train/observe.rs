@@ -32,6 +32,9 @@ pub enum Report {
     CheckpointDamaged(String),
     /// Work that takes long is going on.
     Alive,
+    /// What was computed has come from the device, and is about to be written. An error forbids that: the device has
+    /// failed meanwhile, and the values mean nothing. A wish to stop is no reason.
+    Saving,
     /// The disk of this path is full. The trial waits until there is space.
     DiskFull(PathBuf),
     /// The disk has space again, and the trial continues.

@@ -13,13 +13,18 @@ use super::{
 };
 use crate::{
     job::{Attempt, Job},
-    system::device::{Device, GpuBackend},
-    system::files::Place,
+    system::{
+        device::{Device, GpuBackend},
+        files::Place,
+        panics::Panics,
+    },
 };
 
 /// A worker's warm state: the device, and what trials share.
 pub struct Session {
     engine: Box<dyn Engine>,
+    /// Those after which [`Self::predict`] returns nothing.
+    panics: Panics,
 }
 
 impl Session {
@@ -35,7 +40,14 @@ impl Session {
             Device::Gpu { backend: GpuBackend::Cuda, index } => cuda(index),
             Device::Gpu { backend: GpuBackend::Wgpu, index } => wgpu(index),
         };
-        Ok(Self { engine: engine? })
+        Ok(Self { engine: engine?, panics: Panics::default() })
+    }
+
+    /// Has [`Self::predict`] fail once another thread of this process has panicked: a device goes on after that, and
+    /// computes what means nothing. To be called by the thread that uses the session.
+    #[must_use]
+    pub fn watched(self) -> Self {
+        Self { panics: Panics::record(), ..self }
     }
 
     /// Runs `job` and writes `metrics.csv`, `predictions.csv`, `best/` and `last/` into `folder`.
@@ -85,9 +97,13 @@ impl Session {
     /// The model is kept in memory until a call names another one.
     ///
     /// # Errors
-    /// When the model's files cannot be read or do not fit each other.
+    /// When the model's files cannot be read or do not fit each other, or the device has failed; see [`Self::watched`].
     pub fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
-        self.engine.predict(model, texts)
+        let found = self.engine.predict(model, texts);
+        match self.panics.elsewhere() {
+            Some(panicked) => Err(TrainError::Device { message: panicked.message() }),
+            None => found,
+        }
     }
 }
 

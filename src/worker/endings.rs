@@ -1,12 +1,13 @@
 //! The lines that say how trials ended.
 
-use super::panics::Panicked;
+use super::panics;
 use crate::{
     error_chain::chain,
     event::Outcome,
     protocol::WorkerLine,
     system::{
         memory::{self, Memory},
+        panics::Panicked,
         shortage::Shortage,
     },
     train::{Ending, TrainError},
@@ -48,7 +49,7 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
 
 /// The failure that a panic is.
 pub(super) fn panicked(panicked: &Panicked) -> Failure {
-    Failure { kind: panicked.kind(), message: one_line(&panicked.message()) }
+    Failure { kind: panics::kind(panicked), message: one_line(&panicked.message()) }
 }
 
 /// The line for a complete trial. JSON cannot write a loss that is not finite: such a trial has failed.

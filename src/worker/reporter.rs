@@ -8,12 +8,12 @@ use std::{
 use super::{
     endings::one_line,
     output::{Closed, send},
-    panics::Panics,
     requests::StopWishes,
 };
 use crate::{
     event::Event,
     protocol::WorkerLine,
+    system::panics::Panics,
     train::{Report, Stopped},
     trial::{TrialId, TrialRef},
 };
@@ -52,12 +52,18 @@ impl<'a, W: Write> Talk<'a, W> {
 
     /// Sends the line for a trial's report, if there is one. An error is the wish that the trial stops.
     pub(super) fn on_report(&mut self, reporter: &mut Reporter, report: Report) -> Result<(), Stopped> {
+        // What was computed since then means nothing: it is neither told nor written.
+        if self.panics.elsewhere().is_some() {
+            return Err(Stopped);
+        }
+        if matches!(report, Report::Saving) {
+            return Ok(());
+        }
         if let Some(line) = reporter.line(report)? {
             // The answer to a closed output is below.
             let _ = self.send(&line);
         }
-        let is_over = self.is_closed || self.panics.elsewhere().is_some();
-        if is_over || self.stop.has(reporter.trial) { Err(Stopped) } else { Ok(()) }
+        if self.is_closed || self.stop.has(reporter.trial) { Err(Stopped) } else { Ok(()) }
     }
 }
 
@@ -89,6 +95,7 @@ impl Reporter {
                 let is_shown = self.is_due() && progress.train_loss.is_finite();
                 is_shown.then_some(WorkerLine::Progress(self.trial, progress))
             }
+            Report::Saving => None,
             Report::Alive => self.is_due().then_some(WorkerLine::Alive(self.trial)),
             Report::Resumed { step, epoch, from } => {
                 let from = from.map(|trial| TrialRef { sweep: None, trial });

@@ -11,7 +11,6 @@ use std::{
 use super::{
     endings::{ended, failed, panicked},
     output::{Closed, send},
-    panics::Panics,
     reporter::{Reporter, Talk},
     requests::Requests,
     training::Train,
@@ -21,7 +20,7 @@ use crate::{
     job::Job,
     protocol::{Assignment, WorkerLine},
     results::{TrialFolder, read_json},
-    system::{files::Place, shortage::Shortage},
+    system::{files::Place, panics::Panics, shortage::Shortage},
     train::Ending,
     trial::{FailureKind, TrialId},
 };

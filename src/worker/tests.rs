@@ -4,7 +4,7 @@ mod together;
 
 use std::{fs::File, io::Read, path::Path, sync::mpsc, time::Instant};
 
-use super::{panics::Panicked, reporter::PROGRESS_EVERY, server::LOOK_EVERY, *};
+use super::{reporter::PROGRESS_EVERY, server::LOOK_EVERY, *};
 use crate::{
     event::{Evaluation, Event, Outcome, Progress},
     job::{Attempt, Job},
@@ -12,7 +12,7 @@ use crate::{
     protocol::WorkerRequest,
     results::{TrialFolder, write_json},
     samples,
-    system::files::Place,
+    system::{files::Place, panics::Panicked},
     train::{Ending, Entrant, Listener, Observe, Report, Stopped, TrainError},
     trial::{Failure, FailureKind, TrialId},
 };
@@ -334,6 +334,24 @@ fn a_panic_of_a_devices_own_thread_fails_a_trial_that_goes_on_as_if_nothing_had_
         panic!("no failure")
     };
     assert_eq!(failure.kind, FailureKind::DeviceLost);
+}
+
+/// It would be what the next attempt begins with.
+#[test]
+fn nothing_is_told_or_kept_of_what_a_device_computes_after_a_panic_of_its_own_thread() {
+    let folder = folder();
+    let panics = Panics::default();
+    let device = panics.clone();
+    let requests = Requests::listen(BufReader::new(io::Cursor::new(request(folder.path()))), || {}).unwrap();
+    let mut output = Vec::new();
+    server(&mut output, requests, &panics).serve(&mut ByFunction(&mut |_, _, _, observe| {
+        assert_eq!(observe(Report::Saving), Ok(()));
+        device.note_elsewhere(Panicked::default());
+        assert_eq!(observe(Report::Saving), Err(Stopped));
+        assert_eq!(observe(Report::Evaluated(evaluation(0.5))), Err(Stopped));
+        Ok(Ending::Stopped)
+    }));
+    assert!(!String::from_utf8(output).unwrap().contains("evaluated"));
 }
 
 #[test]

@@ -41,7 +41,7 @@ struct Company<'a, W> {
 
 impl<W: Write> Listener for Company<'_, W> {
     fn on_report(&mut self, trial: usize, report: Report) -> Result<(), Stopped> {
-        if self.must_leave {
+        if self.must_leave && !matches!(report, Report::Saving) {
             Err(Stopped)
         } else {
             self.talk.on_report(&mut self.members[trial].reporter, report)

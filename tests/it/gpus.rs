@@ -1,7 +1,11 @@
 //! What the program says of GPUs and their drivers, on machines that stand-ins describe.
 
 #[cfg(feature = "cuda")]
+mod compiler;
+#[cfg(feature = "cuda")]
 mod preflight;
+#[cfg(feature = "cuda")]
+mod workers;
 
 use std::path::Path;
 

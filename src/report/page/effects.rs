@@ -60,8 +60,8 @@ mod tests {
         );
         for (at, record) in study.trials.iter_mut().enumerate() {
             record.trial.params.0 = vec![
-                ("learning_rate".to_owned(), Value::Int(i64::try_from(at / 2).unwrap())),
-                ("dropout".to_owned(), Value::Text(["<script>", "b"][at % 2].to_owned())),
+                ("checkpoint".to_owned(), Value::Text(format!("<script>{}", at / 2))),
+                ("dropout".to_owned(), Value::Int(i64::try_from(at % 2).unwrap())),
             ];
         }
         let effects = Effects::of(&study, Figure::ValF1);

@@ -38,26 +38,29 @@ const SOURCES: [&str; 5] = ["/cubecl", "/cudarc-", "/burn-", "/wgpu", "src/train
 /// Sources of ours that quote texts of users.
 const QUOTING: &str = "src/train/text/";
 
-/// What a panic with this text, raised in this source file, says of the GPU.
-pub(crate) fn of_panic(text: &str, file: &str) -> Option<GpuTrouble> {
+/// What a panic with this text, raised in this source file, says of the GPU, and the words that say it.
+pub(crate) fn of_panic<'a>(text: &'a str, file: &str) -> Option<(GpuTrouble, &'a str)> {
     let is_below = SOURCES.iter().any(|source| file.contains(source)) && !file.contains(QUOTING);
     if is_below { of_text(text) } else { None }
 }
 
-fn of_text(text: &str) -> Option<GpuTrouble> {
-    let words = || text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
-    if words().any(|word| word == OUT_OF_MEMORY) || has_number_after(text, NO_BUFFER) {
-        return Some(GpuTrouble::OutOfMemory);
+fn of_text(text: &str) -> Option<(GpuTrouble, &str)> {
+    let mut words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+    let full = words.clone().find(|word| *word == OUT_OF_MEMORY).or_else(|| with_number(text, NO_BUFFER));
+    if let Some(words) = full {
+        return Some((GpuTrouble::OutOfMemory, words));
     }
-    if words().any(|word| LOST.contains(&word)) {
-        return Some(GpuTrouble::Lost);
+    if let Some(name) = words.find(|word| LOST.contains(word)) {
+        return Some((GpuTrouble::Lost, name));
     }
-    WGPU.into_iter().find(|(message, _)| text.contains(message)).map(|(_, trouble)| trouble)
+    WGPU.into_iter().find(|(message, _)| text.contains(message)).map(|(message, trouble)| (trouble, message))
 }
 
-fn has_number_after(text: &str, begin: &str) -> bool {
-    let rest = text.split(begin).nth(1).unwrap_or_default();
-    rest.starts_with(|c: char| c.is_ascii_digit())
+/// The part of `text` that begins so, up to the end of the number that follows.
+fn with_number<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
+    let found = &text[text.find(begin)?..];
+    let digits = found[begin.len()..].bytes().take_while(u8::is_ascii_digit).count();
+    (digits > 0).then(|| &found[..begin.len() + digits])
 }
 
 #[cfg(test)]
@@ -89,7 +92,7 @@ mod tests {
             ("can't allocate buffer of size: many", None),
             ("index out of bounds", None),
         ] {
-            assert_eq!(of_panic(text, STREAM), trouble, "{text}");
+            assert_eq!(of_panic(text, STREAM).map(|(trouble, _)| trouble), trouble, "{text}");
         }
     }
 
@@ -99,6 +102,7 @@ mod tests {
         for file in ["src/train/text/chunking.rs", "src/data/records.rs", "library/core/src/str/mod.rs"] {
             assert_eq!(of_panic(text, file), None, "{file}");
         }
-        assert_eq!(of_panic(text, "src/train/recipe/step.rs"), Some(GpuTrouble::OutOfMemory));
+        let found = of_panic(text, "src/train/recipe/step.rs");
+        assert_eq!(found, Some((GpuTrouble::OutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY")));
     }
 }

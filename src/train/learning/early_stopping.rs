@@ -110,9 +110,9 @@ impl EarlyStopping {
     /// figure.
     fn keep(&mut self, validation: &Scores) -> Option<bool> {
         let (monitor, best) = self.kept.as_mut()?;
-        let figure = figure(*monitor, validation);
-        // A trial has failed if its loss is not finite, whatever its F1.
-        let improved = is_better(figure, *best, 0.0) && (best.is_none() || validation.loss.is_finite());
+        // Parameters whose loss is not finite are of no use, whatever their F1: any others are better.
+        let figure = if validation.loss.is_finite() { figure(*monitor, validation) } else { f64::NAN };
+        let improved = is_better(figure, *best, 0.0);
         if improved {
             *best = Some(figure);
         }
@@ -154,8 +154,13 @@ mod tests {
         settings::{BestEpoch, StopRule},
     };
 
+    /// Settings under which one figure stops a trial and says which epoch is kept.
+    fn as_monitored() -> Settings {
+        Settings { best_epoch: BestEpoch::Monitor, ..Settings::default() }
+    }
+
     fn judge_losses(patience: usize, min_delta: f64, losses: &[f64]) -> Vec<(bool, bool)> {
-        let settings = Settings { patience, min_delta, ..Settings::default() };
+        let settings = Settings { patience, min_delta, ..as_monitored() };
         let mut stopping = EarlyStopping::new(&settings);
         losses
             .iter()
@@ -245,6 +250,13 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_with_a_loss_that_is_not_finite_is_not_kept_for_its_f1() {
+        let mut stopping = EarlyStopping::new(&Settings { patience: 3, ..Settings::default() });
+        let evaluations = [scores(90, f64::NAN), scores(60, 0.7), scores(95, f64::INFINITY)];
+        assert_eq!(evaluations.map(|scores| stopping.judge(0.5, &scores).best), [true, true, false]);
+    }
+
+    #[test]
     fn a_rule_stops_a_trial_in_place_of_patience() {
         let settings = Settings { rule: StopRule::Gl, alpha: 50.0, patience: 1, ..Settings::default() };
         let mut stopping = EarlyStopping::new(&settings);
@@ -255,7 +267,7 @@ mod tests {
 
     #[test]
     fn under_a_rule_the_best_epoch_is_the_one_that_it_would_be_under_patience() {
-        let settings = Settings { rule: StopRule::Up, strip: 1, s: 9, ..Settings::default() };
+        let settings = Settings { rule: StopRule::Up, strip: 1, s: 9, ..as_monitored() };
         let mut stopping = EarlyStopping::new(&settings);
         let best = [0.5, 0.6, 0.4, 0.4]
             .map(|loss| stopping.judge(0.5, &Scores::new(Confusion::new(2), loss, Target::Class(1))).best);
@@ -264,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_state_of_patience_is_written_as_it_always_was() {
-        let mut stopping = EarlyStopping::new(&Settings::default());
+        let mut stopping = EarlyStopping::new(&as_monitored());
         stopping.judge(0.5, &scores(60, 0.5));
         let text = serde_json::to_string(&stopping.standing()).unwrap();
         assert_eq!(text, format!("{{\"best\":{},\"without_improvement\":0}}", (-0.5_f64).to_bits()));

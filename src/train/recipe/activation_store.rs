@@ -76,9 +76,10 @@ impl<B: Fused> FrozenEncoder<B> {
         put: &mut dyn FnMut(usize, &[f32]) -> io::Result<()>,
     ) -> io::Result<()> {
         for documents in split.forward_groups(B::FORWARD_TOKENS_MAX) {
-            go_on().map_err(|Stopped| io::Error::from(io::ErrorKind::Interrupted))?;
             let chunks = split.chunks(&documents);
             let rows = values(self.part.run(&self.model, &chunks, &self.device));
+            // Behind the pass: what a device has computed after a failure is not to be kept.
+            go_on().map_err(|Stopped| io::Error::from(io::ErrorKind::Interrupted))?;
             let mut rest = rows.as_slice();
             for &document in &documents {
                 let range = self.part.rows(split, document);

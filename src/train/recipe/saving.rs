@@ -76,6 +76,8 @@ impl<C: Compute> RunningTrial<'_, C> {
         self.verify_entries().map_err(TrainError::from)?;
         let position = self.position(learner);
         let (moments, _) = learner.optimizer.moments();
+        let parameters = learner.model.valid().weights();
+        observe(Report::Saving)?;
         let earlier_best = learner.saved.best.take();
         let draft = CheckpointDraft {
             identity: &self.identity(),
@@ -86,7 +88,7 @@ impl<C: Compute> RunningTrial<'_, C> {
             } else {
                 moments
             },
-            model: &learner.model.valid().weights(),
+            model: &parameters,
             best: match &earlier_best {
                 _ if is_best => BestParameters::Current,
                 Some(digest) => BestParameters::Earlier(digest),

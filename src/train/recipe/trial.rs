@@ -177,6 +177,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
+        observe(Report::Saving)?;
         let train_loss = learner.loss.mean();
         let judgement = learner.stopping.judge(train_loss, &validation);
         let evaluation = Evaluation {
@@ -256,6 +257,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         };
         let (data, split) = (self.data, &self.corpus.test);
         self.verify_entries().map_err(TrainError::from)?;
+        observe(Report::Saving)?;
         let metrics = persist(observe, &mut || keep_metrics(self.folder, &learner.evaluations))?;
         let predictions =
             persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;

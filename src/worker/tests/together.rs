@@ -109,6 +109,7 @@ fn after_any_other_failure_the_others_save_and_stop_unheard() {
     let (lines, left) = serve_pair(&mut |listener| {
         listener.on_end(0, Err(TrainError::NoAdapter { index: 0, found: 0 }));
         assert_eq!(listener.on_report(1, Report::Progress(progress(1))), Err(Stopped));
+        assert_eq!(listener.on_report(1, Report::Saving), Ok(()));
         listener.on_end(1, Ok(Ending::Stopped));
         Ok(())
     });

@@ -1,13 +1,8 @@
 //! What is found wrong with a CUDA GPU before a run: a stand-in for the driver, and the real compiler where it is there.
-//!
-//! `SWEEP_TEST_CUDA` names a folder with `lib/` (libnvrtc.so) and `include/`, as the packages of pip have them
-//! (`nvidia/cu13` in their site-packages).
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs};
 
+use super::compiler::{compiler, found};
 use crate::common::{
     place::Place,
     program::{Written, sweep},
@@ -21,24 +16,6 @@ fn tried(facts: &[(&str, &str)], variables: &[(&str, String)]) -> String {
     command.env_remove("CUDA_PATH").envs(variables.iter().map(|(name, value)| (name, value)));
     let written = Written::by(&mut command).succeeded();
     serde_json::from_str::<Option<String>>(&written.stdout).unwrap().unwrap_or_else(|| "it works".to_owned())
-}
-
-/// The folder of the real compiler, with its headers.
-fn compiler() -> Option<PathBuf> {
-    let folder = env::var_os("SWEEP_TEST_CUDA").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIPPED: SWEEP_TEST_CUDA names no folder with NVRTC (lib/) and CUDA's headers (include/)");
-    }
-    folder
-}
-
-/// Variables by which a compiler is found, and headers.
-fn found(compiler: &Path, headers: &Path) -> [(&'static str, String); 2] {
-    let libraries = env::join_paths([stand_in::driver(), compiler.join("lib")]).unwrap();
-    [
-        ("LD_LIBRARY_PATH", libraries.into_string().unwrap()),
-        ("CUDA_PATH", headers.to_str().unwrap().to_owned()),
-    ]
 }
 
 /// Variables by which the stand-in for the driver is found, and no compiler.

@@ -179,6 +179,18 @@ fn alone_until(step: u64, job: &Job, folders: &Folders) {
     assert!(matches!(stopped, Err(Unfinished::Stopped)), "{stopped:?}");
 }
 
+/// What a device has computed after it failed is no checkpoint.
+#[test]
+fn a_trial_leaves_nothing_that_it_may_not_keep() {
+    let jobs = jobs(unchanged);
+    let folders = Folders::new(&jobs);
+    let observe = &mut |report| if matches!(report, Report::Saving) { Err(Stopped) } else { Ok(()) };
+    let place = folders.place(&jobs[0]);
+    let ended = Trainer::<Cpu>::new(FlexDevice).run(&jobs[0], Attempt::default(), &place, observe);
+    assert!(matches!(ended, Err(Unfinished::Stopped)), "{ended:?}");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
 fn together(jobs: &[Job], folders: &Folders, notes: &mut Notes) {
     together_on::<Cpu>(jobs, folders, notes);
 }
