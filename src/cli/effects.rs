@@ -11,6 +11,7 @@ use super::{
 use crate::{
     display::{plain, wrap},
     effects::{Design, Effects, Figure},
+    leaderboard::figures,
     results::Results,
 };
 
@@ -90,21 +91,25 @@ fn describe(effects: &Effects, width: Option<usize>) -> String {
         text += "\n";
         text += &table(&effects.rows_of_means());
     }
-    if let Some(last) = effects.expected_best.last() {
-        let at = |draws: usize| effects.expected_best.iter().rev().find(|best| best.draws <= draws);
-        let halves: Vec<String> = [last.draws / 4, last.draws / 2, last.draws]
-            .into_iter()
-            .filter_map(at)
-            .map(|best| format!("{} of {}", crate::leaderboard::figures::share(best.mean), best.draws))
-            .collect();
+    if let Some(best) = expected_best(effects) {
         text += "\n";
-        text += &paragraph(&format!("Expected best of so many draws: {}.", halves.join(", ")));
+        text += &paragraph(&best);
     }
     for note in effects.notes.iter().cloned().chain(effects.thinned_note()) {
         text += "\n";
         text += &paragraph(&note);
     }
     text
+}
+
+/// The best of a quarter, of half and of all of the draws, in a sentence.
+fn expected_best(effects: &Effects) -> Option<String> {
+    let last = effects.expected_best.last()?.draws;
+    let at = |draws: usize| effects.expected_best.iter().rev().find(|best| best.draws <= draws);
+    let best = [last / 4, last / 2, last].into_iter().filter_map(at);
+    let best: Vec<String> =
+        best.map(|best| format!("{} of {}", figures::share(best.mean), best.draws)).collect();
+    Some(format!("Expected best of so many draws: {}.", best.join(", ")))
 }
 
 fn counted(count: usize, what: &str) -> String {

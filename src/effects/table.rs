@@ -2,7 +2,7 @@
 
 use super::{
     judge::Band,
-    summary::{Best, Effects, Importance, Kind, SettingEffect},
+    summary::{Best, Effects, Importance, Kind, MeanAt, SettingEffect},
 };
 use crate::leaderboard::figures;
 
@@ -127,24 +127,7 @@ impl Effects {
             "mean_high",
         ];
         let mut records = vec![headings.map(ToOwned::to_owned).to_vec()];
-        for setting in &self.settings {
-            let importance = setting.importance.map_or_else(
-                || vec![String::new(); 5],
-                |it| {
-                    let figures = [it.share, it.low, it.high, it.p_value].map(|figure| figure.to_string());
-                    [figures.to_vec(), vec![it.is_clear.to_string()]].concat()
-                },
-            );
-            let head = [vec![setting.name.clone(), setting.kind.as_str().to_owned()], importance].concat();
-            for mean in &setting.means {
-                let Band { mean: figure, low, high } = mean.band;
-                let figures = [figure, low, high].map(|figure| figure.to_string());
-                records.push([head.clone(), vec![mean.value.to_string()], figures.to_vec()].concat());
-            }
-            if setting.means.is_empty() {
-                records.push([head, vec![String::new(); 4]].concat());
-            }
-        }
+        records.extend(self.settings.iter().flat_map(records_of));
         let mut writer = csv::Writer::from_writer(Vec::new());
         for record in records {
             let record: Vec<String> = record.iter().map(|cell| figures::cell(cell)).collect();
@@ -154,6 +137,27 @@ impl Effects {
         }
         String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
     }
+}
+
+/// The rows of a setting: one for each value, or one where nothing is said.
+fn records_of(setting: &SettingEffect) -> Vec<Vec<String>> {
+    let importance = setting.importance.map_or_else(
+        || vec![String::new(); 5],
+        |it| {
+            let figures = [it.share, it.low, it.high, it.p_value].map(|figure| figure.to_string());
+            [figures.to_vec(), vec![it.is_clear.to_string()]].concat()
+        },
+    );
+    let head = [vec![setting.name.clone(), setting.kind.as_str().to_owned()], importance].concat();
+    if setting.means.is_empty() {
+        return vec![[head, vec![String::new(); 4]].concat()];
+    }
+    let record = |mean: &MeanAt| {
+        let Band { mean: figure, low, high } = mean.band;
+        let figures = [figure, low, high].map(|figure| figure.to_string());
+        [head.clone(), vec![mean.value.to_string()], figures.to_vec()].concat()
+    };
+    setting.means.iter().map(record).collect()
 }
 
 /// The places of the values that a table shows.

@@ -91,28 +91,8 @@ pub(in crate::report) fn png(study: &Study, board: &Leaderboard) -> Option<Resul
         ranked.iter().take(ROWS_MAX).map(|row| (*row, Standing::of(row, board))).collect();
     let f1 = format!("test {}", names::f1(board.target, &study.labels));
     let columns = Columns::new(board, &shown);
-    let mut texts = Texts {
-        title: format!("{} · leaderboard", study.sweep),
-        subtitle: format!("{f1} with its 95 % interval, which covers the choice of test documents"),
-        notes: Vec::new(),
-    };
-    if ranked.len() > shown.len() {
-        texts.notes.push(format!("The first {} of {} ranked trials.", shown.len(), ranked.len()));
-    }
-    if board.swept.len() > COLUMNS_MAX {
-        texts.notes.push(format!("The first {COLUMNS_MAX} of {} settings.", board.swept.len()));
-    }
-    texts.explain(columns.all.iter().flat_map(|column| &column.values));
-    let standings =
-        [Standing::Leads, Standing::Tied, Standing::Behind, Standing::Uncompared, Standing::Unfit];
-    let entries: Vec<LegendEntry<'_>> = standings
-        .into_iter()
-        .filter(|standing| shown.iter().any(|(_, other)| other == standing))
-        .map(|standing| {
-            let (marker, colour) = standing.look();
-            (LegendSymbol::Mark(marker, colour), standing.describe())
-        })
-        .collect();
+    let texts = texts(study, board, &f1, (shown.len(), ranked.len()), &columns);
+    let entries = entries(&shown);
     let room = WIDTH - 2.0 * MARGIN;
     let top = HEAD + legend_height(&entries, room) + 36.0;
     let bottom = top + numbers::count(shown.len()) * ROW + 8.0;
@@ -126,6 +106,43 @@ pub(in crate::report) fn png(study: &Study, board: &Leaderboard) -> Option<Resul
             draw_row(canvas, (area, axis), middle(top, at), row, *standing);
         }
     }))
+}
+
+/// The texts around the dots of `shown` trials of `ranked`.
+fn texts(
+    study: &Study,
+    board: &Leaderboard,
+    f1: &str,
+    (shown, ranked): (usize, usize),
+    columns: &Columns,
+) -> Texts {
+    let mut texts = Texts {
+        title: format!("{} · leaderboard", study.sweep),
+        subtitle: format!("{f1} with its 95 % interval, which covers the choice of test documents"),
+        notes: Vec::new(),
+    };
+    if ranked > shown {
+        texts.notes.push(format!("The first {} of {} ranked trials.", shown, ranked));
+    }
+    if board.swept.len() > COLUMNS_MAX {
+        texts.notes.push(format!("The first {COLUMNS_MAX} of {} settings.", board.swept.len()));
+    }
+    texts.explain(columns.all.iter().flat_map(|column| &column.values));
+    texts
+}
+
+/// The legend of the kinds of trials that are shown.
+fn entries(shown: &[(&LeaderboardRow, Standing)]) -> Vec<LegendEntry<'static>> {
+    let standings =
+        [Standing::Leads, Standing::Tied, Standing::Behind, Standing::Uncompared, Standing::Unfit];
+    standings
+        .into_iter()
+        .filter(|standing| shown.iter().any(|(_, other)| other == standing))
+        .map(|standing| {
+            let (marker, colour) = standing.look();
+            (LegendSymbol::Mark(marker, colour), standing.describe())
+        })
+        .collect()
 }
 
 /// The height of the middle of a row.

@@ -21,29 +21,8 @@ const LINEAR_MAX: usize = 60;
 
 /// Draws the picture; `None` where configurations are no draws, or too few.
 pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<Vec<u8>, ReportError>> {
-    let last = effects.expected_best.last()?;
     let figure = effects.figure_name().replace("F1", &names::f1(study.target, &study.labels));
-    let half = best_of(&effects.expected_best, last.draws / 2);
-    let gain = half.map_or_else(String::new, |half| {
-        format!(
-            "{} of {} draws, {} of {}",
-            figures::share(half.mean),
-            half.draws,
-            figures::share(last.mean),
-            last.draws
-        )
-    });
-    let mut texts = Texts {
-        title: format!("{} · what more draws bought", study.sweep),
-        subtitle: format!("expected best {figure}: {gain}"),
-        notes: vec![
-            "The mean over all choices of so many of the draws, which is without bias. From half of the draws on (dashed) it rests \
-             on few of them: the chance that still better ones exist is not seen."
-                .to_owned(),
-        ],
-    };
-    texts.notes.extend(effects.notes.iter().cloned());
-    texts.explain([]);
+    let texts = texts(study, effects, &figure)?;
     let solid = Stroke::solid(BLUE, 2.6);
     let entries: [LegendEntry<'_>; 2] = [
         (LegendSymbol::Line(solid, Marker::None), "expected best"),
@@ -71,6 +50,33 @@ pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<
             crate::report::panel::mark(canvas, end, Marker::Star, 6.0, VERMILLION);
         }
     }))
+}
+
+/// The texts around the curve.
+fn texts(study: &Study, effects: &Effects, figure: &str) -> Option<Texts> {
+    let last = effects.expected_best.last()?;
+    let half = best_of(&effects.expected_best, last.draws / 2);
+    let gain = half.map_or_else(String::new, |half| {
+        format!(
+            "{} of {} draws, {} of {}",
+            figures::share(half.mean),
+            half.draws,
+            figures::share(last.mean),
+            last.draws
+        )
+    });
+    let mut texts = Texts {
+        title: format!("{} · what more draws bought", study.sweep),
+        subtitle: format!("expected best {figure}: {gain}"),
+        notes: vec![
+            "The mean over all choices of so many of the draws, which is without bias. From half of the draws on (dashed) it rests \
+             on few of them: the chance that still better ones exist is not seen."
+                .to_owned(),
+        ],
+    };
+    texts.notes.extend(effects.notes.iter().cloned());
+    texts.explain([]);
+    Some(texts)
 }
 
 /// The last number of draws that is at most `draws`.

@@ -59,19 +59,7 @@ pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<
     let below = if are_wide { widest + 18.0 } else { 32.0 };
     Some(texts.picture((WIDTH, layout.area.bottom + below + 40.0), |canvas| {
         cells(canvas, &layout, map);
-        for (at, name) in rows.iter().enumerate() {
-            let y = layout.area.top + (numbers::count(at) + 0.5) * layout.cell.1;
-            canvas.text((layout.area.left - 12.0, y), name, Label::new(TICK_SIZE, INK).anchor(Anchor::End));
-        }
-        for (at, name) in shown.iter().enumerate() {
-            let x = layout.area.left + (numbers::count(at) + 0.5) * layout.cell.0;
-            let label = Label::new(TICK_SIZE, INK);
-            if are_wide {
-                canvas.text((x, layout.area.bottom + 12.0), name, label.anchor(Anchor::End).upwards());
-            } else {
-                canvas.text((x, layout.area.bottom + 18.0), name, label.anchor(Anchor::Middle));
-            }
-        }
+        draw_names(canvas, &layout, &rows, &shown, are_wide);
         let title = Label::new(TITLE_SIZE, INK).anchor(Anchor::Middle);
         let middle = layout.area.middle();
         canvas.text((middle.0, layout.area.bottom + below + 14.0), &map.column_setting, title);
@@ -79,6 +67,23 @@ pub(in crate::report) fn png(study: &Study, effects: &Effects) -> Option<Result<
         canvas.text((MARGIN, middle.1), &name, title.upwards());
         scale(canvas, &layout);
     }))
+}
+
+/// Writes the names of the values beside the rows and below the columns: upwards, if some are wide.
+fn draw_names(canvas: &mut Canvas, layout: &Layout, rows: &[String], shown: &[String], are_wide: bool) {
+    for (at, name) in rows.iter().enumerate() {
+        let y = layout.area.top + (numbers::count(at) + 0.5) * layout.cell.1;
+        canvas.text((layout.area.left - 12.0, y), name, Label::new(TICK_SIZE, INK).anchor(Anchor::End));
+    }
+    for (at, name) in shown.iter().enumerate() {
+        let x = layout.area.left + (numbers::count(at) + 0.5) * layout.cell.0;
+        let label = Label::new(TICK_SIZE, INK);
+        if are_wide {
+            canvas.text((x, layout.area.bottom + 12.0), name, label.anchor(Anchor::End).upwards());
+        } else {
+            canvas.text((x, layout.area.bottom + 18.0), name, label.anchor(Anchor::Middle));
+        }
+    }
 }
 
 fn notes(effects: &Effects, map: &HeatMap) -> Vec<String> {

@@ -76,11 +76,7 @@ pub(in crate::report) fn png(
     };
     let values = chosen.iter().flat_map(|&at| &observed.settings[at].levels).map(figures::value);
     texts.explain(&values.collect::<Vec<_>>());
-    let entries: [LegendEntry<'_>; 3] = [
-        (LegendSymbol::Line(Stroke::solid(VERMILLION, 3.4), Marker::None), "best trial"),
-        (LegendSymbol::Line(Stroke::solid(ranked(0.1), 2.0), Marker::None), "good"),
-        (LegendSymbol::Line(Stroke::solid(ranked(1.0), 2.0), Marker::None), "bad"),
-    ];
+    let entries = entries();
     let room = WIDTH - 2.0 * MARGIN;
     let top = HEAD + legend_height(&entries, room) + ABOVE;
     let area = Area { left: MARGIN + 40.0, top, right: WIDTH - MARGIN - 90.0, bottom: top + HEIGHT };
@@ -100,6 +96,15 @@ pub(in crate::report) fn png(
             mark(canvas, end, Marker::Star, 6.0, VERMILLION);
         }
     }))
+}
+
+/// The legend of the lines.
+fn entries() -> [LegendEntry<'static>; 3] {
+    [
+        (LegendSymbol::Line(Stroke::solid(VERMILLION, 3.4), Marker::None), "best trial"),
+        (LegendSymbol::Line(Stroke::solid(ranked(0.1), 2.0), Marker::None), "good"),
+        (LegendSymbol::Line(Stroke::solid(ranked(1.0), 2.0), Marker::None), "bad"),
+    ]
 }
 
 fn notes(observed: &Observed, effects: &Effects, shown: &[Shown], settings: usize) -> Vec<String> {
