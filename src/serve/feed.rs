@@ -16,7 +16,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Library, Source, route::Subject, snapshot::Snapshot};
+use super::{
+    library::{Library, Source},
+    route::Subject,
+    snapshot::Snapshot,
+};
 
 /// Rest after a look at the source, in multiples of the time it took: looking takes a hundredth of one processor.
 const REST: u32 = 99;

@@ -13,10 +13,10 @@ use hyper::{
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
 use super::{
-    Picture,
     body::Body,
     feed::{Feeds, States},
     guard::{Admitted, Guard, Refusal},
+    library::Picture,
     route::{Route, Subject, route, value},
     snapshot::Snapshot,
 };

@@ -1,6 +1,6 @@
 //! What an address means.
 
-use super::Picture;
+use super::library::Picture;
 use crate::trial::TrialId;
 
 /// What is asked for.

@@ -168,7 +168,8 @@ fn pictures_are_those_of_the_library() {
 #[test]
 fn only_reading_is_answered() {
     let mut answer = String::new();
-    let mut stream = Running::new(None).send("POST /", "Connection: close\r\nContent-Length: 0\r\n");
+    let server = Running::new(None);
+    let mut stream = server.send("POST /", "Connection: close\r\nContent-Length: 0\r\n");
     stream.read_to_string(&mut answer).unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 405") && answer.to_lowercase().contains("allow: get, head"),

@@ -313,7 +313,7 @@ fn the_leaderboard_by_configuration_is_written_in_every_format() {
         run(&results(), &["leaderboard", "--by", "configuration", "--format", format]).succeeded().stdout
     };
     assert!(by("table").starts_with("rank  dropout  seeds  test F1  [95 %]  val F1  val loss  trials\n"));
-    assert!(by("markdown").starts_with("# demo\n\nConfigurations, ranked by the mean of test F1."));
+    assert!(by("markdown").starts_with("# demo\n\nConfigurations, ranked by the mean of test F1"));
     assert_eq!(by("json"), "[]\n");
     assert!(by("csv").starts_with("rank,dropout,seeds,unfit,test_f1,"));
 }

@@ -129,7 +129,7 @@ fn a_dry_run_has_a_table_of_documents_that_are_alike() {
 #[test]
 fn the_report_names_documents_that_are_alike_by_their_rows() {
     let html = place().text("results/leaks/report.html");
-    assert!(html.contains("<h2 id=\"leaks\">") && html.contains("test 2 and train 11"), "{html}");
+    assert!(html.contains("<section id=\"part-leaks\">") && html.contains("test 2 and train 11"), "{html}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ mod tests {
         );
         for (at, record) in study.trials.iter_mut().enumerate() {
             record.trial.params.0 = vec![
-                ("checkpoint".to_owned(), Value::Text(format!("<script>{}", at / 2))),
+                ("learning_rate".to_owned(), Value::Text(format!("<script>{}", at / 2))),
                 ("dropout".to_owned(), Value::Int(i64::try_from(at % 2).unwrap())),
             ];
         }
