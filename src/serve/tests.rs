@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::{report::PageState, trial::TrialId};
 
 /// The states that the sweep `a` has in turn; each look takes the newest one.
 type States = Arc<Mutex<Option<PageState>>>;
