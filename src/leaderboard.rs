@@ -52,7 +52,12 @@ pub fn build(
     let order = ordered(study, rank_by);
     let fit = order.iter().filter(|(standing, _)| standing.is_some_and(|it| !it.is_last)).count();
     let mut rows = rows(order, study);
-    clean::fill(&mut rows, study, predictions);
+    let unclean = Unclean::of(study);
+    if unclean.is_some() {
+        for row in rows.iter_mut().filter(|row| row.test.is_some()) {
+            row.clean = predictions(row.trial).and_then(|found| CleanFigures::of(&found, study));
+        }
+    }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
     Leaderboard {
@@ -61,7 +66,7 @@ pub fn build(
         target: study.target,
         binary: BinaryClasses::of(study),
         class_warnings: study.classes.warnings(&study.labels, study.target),
-        unclean: Unclean::of(study),
+        unclean,
         swept: study.swept.clone(),
         rows,
         comparisons: comparisons.tests,
