@@ -122,7 +122,7 @@ fn texts(
         notes: Vec::new(),
     };
     if ranked > shown {
-        texts.notes.push(format!("The first {} of {} ranked trials.", shown, ranked));
+        texts.notes.push(format!("The first {shown} of {ranked} ranked trials."));
     }
     if board.swept.len() > COLUMNS_MAX {
         texts.notes.push(format!("The first {COLUMNS_MAX} of {} settings.", board.swept.len()));
