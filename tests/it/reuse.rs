@@ -131,7 +131,7 @@ fn a_row_that_was_taken_over_names_its_origin() {
 fn figures_that_were_taken_over_are_those_of_the_other_sweep_with_their_time() {
     let [theirs, ours] = [("first", 2), ("second", 1)].map(|(name, id)| {
         let row = rows(&TAKEN_OVER.0, name).remove(&id).unwrap();
-        ["trial", "device", "reused_from"].into_iter().fold(row, without)
+        ["trial", "device", "reused_from", "winner"].into_iter().fold(row, without)
     });
     assert_eq!(ours, theirs);
 }
