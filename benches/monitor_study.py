@@ -145,6 +145,9 @@ def improves(trial, rule, best, epoch):
         return trial["val_loss"][epoch] < trial["val_loss"][best]
     if rule == "f1":
         return trial["val_f1"][epoch] > trial["val_f1"][best]
+    if rule == "f1, then loss":
+        f1s, losses = trial["val_f1"], trial["val_loss"]
+        return (f1s[epoch], -losses[epoch]) > (f1s[best], -losses[best])
     if rule == "oracle":
         return trial["test_f1"][epoch] > trial["test_f1"][best]
     if rule == "minus":
@@ -165,6 +168,8 @@ def chosen(trial, rule, patience=None):
     """
     take, _, stop = rule.partition("/")
     stop = ["loss", "f1"] if stop == "either" else [stop or take]
+    if take == "f1" and (stop != ["f1"] or not patience):
+        take = "f1, then loss"  # As `best_epoch = "val_f1"` does beside another `monitor`.
     epochs, best = len(trial["val_loss"]), 0
     if rule == "ranks":
         sums = rank_sums(trial, epochs)

@@ -13,7 +13,8 @@ use crate::{
 // As Keras' `EarlyStopping` and the `EarlyStoppingCallback` of `transformers`: an evaluation improves when its figure is
 // better than the best one by more than `min_delta`, and training stops after `patience` evaluations in a row that do
 // not, unless another rule is to stop it. The best evaluation, whose parameters are kept, is the last one that improved, unless `best_epoch` names another
-// figure: then it is the first with the best value of that one.
+// figure: then it is the one with the best value of that one, and of equal values the one with the lowest loss. F1 has few
+// values on few documents, and often reaches 1 while the loss still falls.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EarlyStopping {
     monitor: Monitor,
@@ -21,10 +22,17 @@ pub(crate) struct EarlyStopping {
     min_delta: f64,
     best: Option<f64>,
     without_improvement: usize,
-    /// The figure whose best epoch is kept, if it is another one, and its best value.
-    kept: Option<(Monitor, Option<f64>)>,
+    /// The figure whose best epoch is kept, if it is another one, and that epoch.
+    kept: Option<(Monitor, Option<Kept>)>,
     /// The rule that stops a trial in place of patience, if there is one.
     rule: Option<Prechelt>,
+}
+
+/// The epoch that is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Kept {
+    figure: f64,
+    loss: f64,
 }
 
 /// The evaluations that an [`EarlyStopping`] has judged, as far as a resumed trial needs them.
@@ -37,6 +45,9 @@ pub(crate) struct Standing {
     /// The bits of the best value of the figure whose best epoch is kept, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kept: Option<u64>,
+    /// The bits of the loss there; absent in checkpoints of versions in which the loss did not decide between equal values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_loss: Option<u64>,
     /// What the rule has seen that stops a trial in place of patience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rule: Option<SeenBits>,
@@ -71,7 +82,8 @@ impl EarlyStopping {
         Standing {
             best: self.best.map(f64::to_bits),
             without_improvement: self.without_improvement,
-            kept: self.kept.and_then(|(_, best)| best).map(f64::to_bits),
+            kept: self.kept.and_then(|(_, best)| best).map(|best| best.figure.to_bits()),
+            kept_loss: self.kept.and_then(|(_, best)| best).map(|best| best.loss.to_bits()),
             rule: self.rule.as_ref().map(Prechelt::seen),
         }
     }
@@ -81,7 +93,8 @@ impl EarlyStopping {
         self.best = standing.best.map(f64::from_bits);
         self.without_improvement = standing.without_improvement;
         if let Some((_, best)) = &mut self.kept {
-            *best = standing.kept.map(f64::from_bits);
+            let loss = standing.kept_loss.map_or(f64::NEG_INFINITY, f64::from_bits);
+            *best = standing.kept.map(|figure| Kept { figure: f64::from_bits(figure), loss });
         }
         if let Some((rule, seen)) = self.rule.as_mut().zip(standing.rule) {
             rule.resume(seen);
@@ -112,9 +125,10 @@ impl EarlyStopping {
         let (monitor, best) = self.kept.as_mut()?;
         // Parameters whose loss is not finite are of no use, whatever their F1: any others are better.
         let figure = if validation.loss.is_finite() { figure(*monitor, validation) } else { f64::NAN };
-        let improved = is_better(figure, *best, 0.0);
+        let improved = is_better(figure, best.map(|best| best.figure), 0.0)
+            || best.is_some_and(|best| figure == best.figure && validation.loss < best.loss);
         if improved {
-            *best = Some(figure);
+            *best = Some(Kept { figure, loss: validation.loss });
         }
         Some(improved)
     }
@@ -217,7 +231,7 @@ mod tests {
             let Judgement { best, stop } = stopping.judge(0.5, scores);
             (best, stop)
         };
-        let evaluations = [scores(60, 0.5), scores(55, 0.4), scores(70, 0.45), scores(70, 0.44)];
+        let evaluations = [scores(60, 0.5), scores(55, 0.4), scores(70, 0.45), scores(70, 0.46)];
         let expected = [(true, false), (false, false), (true, false), (false, true)];
         let mut stopping = EarlyStopping::new(&settings);
         let judged: Vec<_> = evaluations.iter().map(|scores| judge(&mut stopping, scores)).collect();
@@ -254,6 +268,13 @@ mod tests {
         let mut stopping = EarlyStopping::new(&Settings { patience: 3, ..Settings::default() });
         let evaluations = [scores(90, f64::NAN), scores(60, 0.7), scores(95, f64::INFINITY)];
         assert_eq!(evaluations.map(|scores| stopping.judge(0.5, &scores).best), [true, true, false]);
+    }
+
+    #[test]
+    fn of_equal_f1_the_epoch_with_the_lower_loss_is_kept() {
+        let mut stopping = EarlyStopping::new(&Settings { patience: 3, ..Settings::default() });
+        let evaluations = [scores(70, 0.5), scores(70, 0.4), scores(70, 0.4), scores(60, 0.3)];
+        assert_eq!(evaluations.map(|scores| stopping.judge(0.5, &scores).best), [true, true, false, false]);
     }
 
     #[test]
