@@ -69,8 +69,9 @@ fn table(html: &mut String, rows: &[Vec<String>], name: &str) {
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
-        html.push_str("<tr>");
-        for cell in row {
+        let Some((head, cells)) = row.split_first() else { continue };
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", isolated(head));
+        for cell in cells {
             let _ = write!(html, "<td>{}</td>", isolated(cell));
         }
         html.push_str("</tr>\n");
