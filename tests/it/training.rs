@@ -7,7 +7,7 @@ use sweep::{
     leaderboard::read_predictions,
     metrics::{Confusion, Scores, Target},
     settings::{
-        Aggregate, ClassWeights, Freeze, MatmulPrecision, Monitor, Pooling, Settings, StopRule, TrainOn,
+        Aggregate, BestEpoch, ClassWeights, Freeze, MatmulPrecision, Pooling, Settings, StopRule, TrainOn,
     },
     train::{Catalog, Ending, Report, Stopped, Weights},
     trial::FailureKind,
@@ -100,7 +100,7 @@ fn the_best_parameters_are_those_of_the_best_evaluation() {
 #[test]
 fn patience_ends_a_trial_that_does_not_improve() {
     let hopeless =
-        Settings { min_delta: 100.0, patience: 2, epochs: 9, monitor: Monitor::ValLoss, ..settings() };
+        Settings { min_delta: 100.0, patience: 2, epochs: 9, best_epoch: BestEpoch::Monitor, ..settings() };
     let (outcome, _) = TrialBench::new().run(&hopeless);
     assert!(outcome.stopped_early);
     assert!((outcome.epochs_run - 3.0).abs() < 1e-9);
