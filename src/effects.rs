@@ -1,6 +1,6 @@
 //! What each setting of a sweep did to the figures of its trials.
 //!
-//! [`Effects`] is computed from a [`Study`]: it reads no file and draws nothing. The arithmetic is over plain numbers:
+//! [`Effects`] is computed from a [`Study`](crate::study::Study): it reads no file and draws nothing. The arithmetic is over plain numbers:
 //! a [`Sample`] of points with a figure each. Validation decides: test figures are used only if they are asked for.
 //! Nothing is said of settings where there are too few trials to say it, and the reason is given in its place.
 
