@@ -36,13 +36,13 @@ pub(super) type States = watch::Receiver<Option<Arc<Snapshot>>>;
 
 /// The feeds of a server.
 pub(super) struct Feeds {
-    pub(super) library: Arc<Library>,
+    pub(super) shown: Arc<Library>,
     open: Mutex<BTreeMap<Subject, States>>,
 }
 
 impl Feeds {
-    pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, open: Mutex::default() }
+    pub(super) fn new(shown: Arc<Library>) -> Self {
+        Self { shown, open: Mutex::default() }
     }
 
     /// The states of a page, of which there is one at least, and the newest of them; `None` if there is no such page.
@@ -59,7 +59,7 @@ impl Feeds {
         if let Some(states) = open.get(subject) {
             return Some(states.clone());
         }
-        let (library, wanted) = (Arc::clone(&self.library), subject.clone());
+        let (library, wanted) = (Arc::clone(&self.shown), subject.clone());
         let source = spawn_blocking(move || match wanted {
             Subject::Index => Some((library.index)()),
             Subject::Sweep(name) => (library.sweep)(&name),

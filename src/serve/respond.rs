@@ -81,7 +81,7 @@ impl Server {
     }
 
     async fn picture(&self, sweep: String, trial: TrialId, picture: Picture) -> Response<Body> {
-        let library = Arc::clone(&self.feeds.library);
+        let library = Arc::clone(&self.feeds.shown);
         let found = spawn_blocking(move || (library.picture)(&sweep, trial, picture)).await;
         found.ok().flatten().map_or_else(nothing, |png| answered(StatusCode::OK, "image/png", png.into()))
     }

@@ -1,3 +1,5 @@
+//! What the gate finds, drops and refuses in small files.
+
 use std::path::Path;
 
 use super::*;

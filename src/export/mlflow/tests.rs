@@ -1,3 +1,5 @@
+//! The store that MLflow reads, read back.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Event files, read back record by record.
+
 use super::*;
 use crate::{
     event::{Event, Record},
