@@ -12,6 +12,7 @@ mod comparison;
 mod confidence_set;
 mod configuration_formats;
 mod configurations;
+mod document;
 mod evidence;
 mod failed;
 pub mod figures;

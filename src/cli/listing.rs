@@ -123,7 +123,7 @@ fn by_configuration(args: &LeaderboardArgs, results: &Results) -> Result<Exit, S
     })?;
     let Top(top) = args.top();
     print(&match args.format {
-        LeaderboardFormat::Table => board.to_table_within(terminal_width(), top),
+        LeaderboardFormat::Table => board.to_table_within(terminal_width().filter(|_| !args.wide), top),
         LeaderboardFormat::Markdown => board.to_markdown_of(top),
         LeaderboardFormat::Json => {
             board.rows.truncate(top);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     configurations::{ConfigurationRow, Configurations},
-    figures,
+    document::{Document, rows_to_json},
     listing::text,
     spreadsheet,
     table::{TableColumn, aligned, stacked, widest},
@@ -37,33 +37,20 @@ impl Configurations {
     #[must_use]
     pub fn to_markdown_of(&self, rows: usize) -> String {
         let (headings, cells) = self.cells(rows);
-        let mut text = format!(
-            "# {}\n\nConfigurations, ranked by the mean of {}.\n\n",
-            figures::markdown(&self.sweep),
-            figures::markdown(&self.ranked_by)
-        );
-        let mut line = |cells: Vec<String>| {
-            let _ = writeln!(text, "| {} |", cells.join(" | "));
-        };
-        line(headings.iter().map(|(heading, _)| figures::markdown(heading)).collect());
-        line(headings.iter().map(|(_, right)| if *right { "--:" } else { "---" }.to_owned()).collect());
-        for row in cells {
-            line(row.iter().map(|cell| figures::markdown(cell)).collect());
+        Document {
+            title: &self.sweep,
+            order: &format!("Configurations, ranked by the mean of {}.", self.ranked_by),
+            headings,
+            rows: cells,
+            notes: self.hidden(rows).into_iter().chain(self.footnotes()).collect(),
         }
-        for note in self.hidden(rows).into_iter().chain(self.footnotes()) {
-            let _ = write!(text, "\n{}\n", figures::markdown(&note));
-        }
-        text
+        .to_markdown()
     }
 
     /// The rows as a JSON array, with a line break at its end. A figure that is not finite is `null`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.rows).unwrap_or_else(|error| {
-            unreachable!("rows hold text, numbers and maps with text keys only: {error}")
-        });
-        text.push('\n');
-        figures::json(&text)
+        rows_to_json(&self.rows)
     }
 
     /// The rows as CSV with a line of headings: the fields of a JSON row, with a column for each swept setting.

@@ -3,10 +3,9 @@
 //! JSON and CSV hold every digit. JSON holds every character too, while a cell of CSV is never a formula and
 //! speaks to no terminal. Tables are for people: they hold no more digits than a reader can distinguish.
 
-use std::fmt::Write as _;
-
 use super::{
     board::{HaltedAt, Leaderboard, LeaderboardRow},
+    document::{Document, rows_to_json},
     figures, spreadsheet,
     test_figures::{TestCounts, TestFigures},
     winner::Winner,
@@ -148,34 +147,21 @@ impl Leaderboard {
     #[must_use]
     pub fn to_markdown_of(&self, rows: usize) -> String {
         let columns = self.columns();
-        let mut text = format!(
-            "# {}\n\nRanked by {}.\n\n",
-            figures::markdown(&self.sweep),
-            figures::markdown(&self.ranked_by())
-        );
-        let mut line = |cells: Vec<String>| {
-            let _ = writeln!(text, "| {} |", cells.join(" | "));
-        };
-        line(columns.iter().map(|column| figures::markdown(column.heading.trim_end())).collect());
-        line(columns.iter().map(|column| if column.right { "--:" } else { "---" }.to_owned()).collect());
-        for row in self.rows.iter().take(rows) {
-            line(columns.iter().map(|column| figures::markdown((column.cell)(row).trim_end())).collect());
+        let cells = |row| columns.iter().map(|column| (column.cell)(row)).collect();
+        Document {
+            title: &self.sweep,
+            order: &format!("Ranked by {}.", self.ranked_by()),
+            headings: columns.iter().map(|column| (column.heading.clone(), column.right)).collect(),
+            rows: self.rows.iter().take(rows).map(cells).collect(),
+            notes: self.hidden(rows).into_iter().chain(self.footnotes()).chain(self.failures()).collect(),
         }
-        let notes = self.hidden(rows).into_iter().chain(self.footnotes()).chain(self.failures());
-        for note in notes {
-            let _ = write!(text, "\n{}\n", figures::markdown(&note));
-        }
-        text
+        .to_markdown()
     }
 
     /// The rows as a JSON array, with a line break at its end. A figure that is not finite is `null`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.rows).unwrap_or_else(|error| {
-            unreachable!("rows hold text, numbers and maps with text keys only: {error}")
-        });
-        text.push('\n');
-        figures::json(&text)
+        rows_to_json(&self.rows)
     }
 
     /// The rows as CSV with a line of headings: the fields of a JSON row, with a column for each swept
