@@ -247,12 +247,24 @@ pub struct Outcome {
     pub validation: Scores,
     /// On the test set, with the best parameters, measured once.
     pub test: Scores,
+    /// On training documents, with the best parameters. Older logs lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingSample>,
     /// Wall-clock seconds over all attempts, without those of the trial whose final checkpoint it started
     /// from.
     pub seconds: f64,
     /// The files of the result, as they were written. Older logs lack them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<ResultFiles>,
+}
+
+/// What a trial's best parameters are worth on documents that it has learnt from, without dropout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSample {
+    /// Training documents, spread evenly over the training set: the same ones for all trials.
+    pub documents: u64,
+    /// What the predictions for them are worth.
+    pub scores: Scores,
 }
 
 /// The files that are a complete trial's result, as they were written.

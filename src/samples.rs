@@ -74,6 +74,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         train_loss: evaluation.train_loss,
         validation: evaluation.validation.clone(),
         test: scores(wrong(evaluation.validation.loss) + 4, evaluation.validation.loss + 0.02),
+        training: None,
         seconds: 3.0 * val_losses.len() as f64,
         files: None,
     });

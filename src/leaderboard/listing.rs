@@ -196,6 +196,7 @@ impl Leaderboard {
         headings.extend(own(&["generalisation_loss", "loss_gap", "f1_change", "evidence"]));
         let clean = ["documents", "accuracy", "f1", "f1_low", "f1_high"];
         headings.extend(clean.map(|name| format!("clean_{name}")));
+        headings.extend(own(&["train_f1", "f1_gap"]));
         headings
     }
 
@@ -227,6 +228,7 @@ impl Leaderboard {
         fields.extend([text(clean.map(|it| it.documents)), text(clean.map(|it| it.accuracy))]);
         fields.extend([text(clean.map(|it| it.f1)), text(clean.map(|it| it.f1_low))]);
         fields.push(text(clean.map(|it| it.f1_high)));
+        fields.extend([text(evidence.and_then(|it| it.train_f1)), text(evidence.and_then(|it| it.f1_gap))]);
         fields
     }
 }

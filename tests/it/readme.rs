@@ -421,6 +421,7 @@ fn study(classes: usize) -> Study {
         train_loss: 0.5,
         validation: scores.clone(),
         test: scores,
+        training: None,
         seconds: 1.0,
         files: None,
     };

@@ -75,7 +75,7 @@ impl<B: Fused> FrozenEncoder<B> {
         go_on: &mut GoOn<'_>,
         put: &mut dyn FnMut(usize, &[f32]) -> io::Result<()>,
     ) -> io::Result<()> {
-        for documents in split.forward_groups(B::FORWARD_TOKENS_MAX) {
+        for documents in split.forward_groups(&split.spread(split.document_count()), B::FORWARD_TOKENS_MAX) {
             let chunks = split.chunks(&documents);
             let rows = values(self.part.run(&self.model, &chunks, &self.device));
             // Behind the pass: what a device has computed after a failure is not to be kept.

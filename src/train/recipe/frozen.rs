@@ -225,6 +225,11 @@ impl<'a> FrozenInput<'a> {
         Self { part: FrozenPart::Nothing, split, kept: None }
     }
 
+    /// The same for `split`, which has the same chunks, divided into other documents.
+    pub(super) const fn of(self, split: &'a TokenizedSplit) -> Self {
+        Self { split, ..self }
+    }
+
     pub(super) const fn split(self) -> &'a TokenizedSplit {
         self.split
     }

@@ -6,11 +6,10 @@
 use burn::module::AutodiffModule;
 
 use super::{
-    evaluate,
     learner::{EVALUATED, Learner, LossSum},
+    measured::{FinalFigures, Measured, MeasuredOn},
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
-    side_by_side::{self, Measurement},
     trial_tables::{keep_metrics, write_metrics, write_predictions},
 };
 use crate::{
@@ -20,19 +19,11 @@ use crate::{
     numbers::count_u64,
     train::{
         backend::Compute,
-        encoder::model::classifier::Classifier,
         error::{TrainError, Unfinished, stop_later},
         learning::schedule::LearningRate,
         observe::{Observe, Report, Stopped},
     },
 };
-
-/// What a model is worth on a split.
-pub(super) struct Measured {
-    pub(super) scores: Scores,
-    /// By document of the split: the probabilities of its classes.
-    pub(super) probabilities: Vec<Vec<f64>>,
-}
 
 /// The batches of the current epoch.
 #[derive(Default)]
@@ -162,7 +153,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
         learner.read_losses()?;
-        let Measured { scores, .. } = self.measure(&learner.model.valid(), SplitName::Validation, observe);
+        let Measured { scores, .. } = self.measure(&learner.model.valid(), MeasuredOn::Validation, observe);
         self.judge(learner, scores, learning_rate, planned, observe)
     }
 
@@ -203,54 +194,28 @@ impl<C: Compute> RunningTrial<'_, C> {
         Ok(written.and(saved).and(reported)?)
     }
 
-    /// Measures `model` on a split.
-    pub(super) fn measure(
-        &self,
-        model: &Classifier<C::InnerBackend>,
-        split: SplitName,
-        observe: &mut Observe<'_>,
-    ) -> Measured {
-        // A stop waits until the split is measured.
-        let mut on_batch = || _ = observe(Report::Alive);
-        let input = self.frozen.input(self.corpus, split);
-        let aggregate = self.settings().aggregate;
-        let probabilities = if C::ON_HOST {
-            evaluate::predict(model, input, aggregate, self.device, &mut on_batch)
-        } else {
-            let own = Measurement { input, model: &|| model.clone() };
-            let mut all = side_by_side::predict(model, &[own], aggregate, self.device, &mut on_batch);
-            all.swap_remove(0)
-        };
-        self.measured(split, probabilities)
-    }
-
-    /// The figures that follow from the probabilities of each document's classes, in the order of the split.
-    pub(super) fn measured(&self, split: SplitName, probabilities: Vec<Vec<f64>>) -> Measured {
-        let split = self.corpus.split(split);
-        let scores = evaluate::score(split, &probabilities, self.data.labels().len(), self.data.target());
-        Measured { scores, probabilities }
-    }
-
-    /// Measures the test set with the best parameters, and goes on as [`Self::conclude`] does.
+    /// Measures the best parameters, and goes on as [`Self::conclude`] does.
     fn finish(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let test = self.measure(learner.best_model(), SplitName::Test, observe);
-        self.conclude(learner, planned, test, observe)
+        let best = learner.best_model();
+        let training = self.measure(best, MeasuredOn::TrainingSample, observe);
+        let test = self.measure(best, MeasuredOn::Test, observe);
+        self.conclude(learner, planned, FinalFigures::new(training, test), observe)
     }
 
-    /// Writes `predictions.csv`. `test`: the best parameters on the test set.
+    /// Writes `predictions.csv`. `figures`: what the best parameters are worth.
     pub(super) fn conclude(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
-        test: Measured,
+        figures: FinalFigures,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let Measured { scores: test, probabilities } = test;
+        let FinalFigures { training, test: Measured { scores: test, probabilities } } = figures;
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
         let (Some(best), Some(last)) = (best_evaluation, learner.evaluations.last()) else {
             unreachable!("{EVALUATED}");
@@ -270,6 +235,7 @@ impl<C: Compute> RunningTrial<'_, C> {
             train_loss: best.train_loss,
             validation: best.validation.clone(),
             test,
+            training: Some(training),
             seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
             files: parameters.map(|[last, best]| ResultFiles { best, last, metrics, predictions }),
         })

@@ -77,13 +77,14 @@ impl Corpora {
             json: &json,
             encoder: OnceCell::new(),
         };
-        let mut train = tokenization.split(SplitName::Train, cache, go_on)?;
+        let train = tokenization.split(SplitName::Train, cache, go_on)?;
         let validation = tokenization.split(SplitName::Validation, cache, go_on)?;
         let test = tokenization.split(SplitName::Test, cache, go_on)?;
-        if train_on == TrainOn::Chunks {
-            train = train.with_chunks_as_documents();
-        }
-        let corpus = Rc::new(Corpus::new(train, validation, test));
+        let corpus = Corpus::new(train, validation, test);
+        let corpus = Rc::new(match train_on {
+            TrainOn::Documents => corpus,
+            TrainOn::Chunks => corpus.training_on_chunks(),
+        });
         self.by_key.insert(key, corpus.clone());
         Ok(corpus)
     }

@@ -93,7 +93,10 @@ impl SplitDraft {
 /// The three splits under one tokenizer and chunking.
 #[derive(Debug)]
 pub(crate) struct Corpus {
+    /// What is trained on: documents, or chunks as documents.
     pub(crate) train: TokenizedSplit,
+    /// The training documents, where chunks are trained on. Its chunks are those of `train`.
+    training_texts: Option<TokenizedSplit>,
     pub(crate) validation: TokenizedSplit,
     pub(crate) test: TokenizedSplit,
     digest: OnceCell<String>,
@@ -101,7 +104,21 @@ pub(crate) struct Corpus {
 
 impl Corpus {
     pub(crate) const fn new(train: TokenizedSplit, validation: TokenizedSplit, test: TokenizedSplit) -> Self {
-        Self { train, validation, test, digest: OnceCell::new() }
+        Self { train, training_texts: None, validation, test, digest: OnceCell::new() }
+    }
+
+    /// The same, with each chunk of the training set as a document of its own.
+    pub(crate) fn training_on_chunks(self) -> Self {
+        let chunks = self.train.chunks_as_documents();
+        Self { train: chunks, training_texts: Some(self.train), ..self }
+    }
+
+    /// The training documents, whatever is trained on.
+    pub(crate) const fn training_texts(&self) -> &TokenizedSplit {
+        match &self.training_texts {
+            Some(texts) => texts,
+            None => &self.train,
+        }
     }
 
     /// The split of this name.
@@ -186,12 +203,19 @@ impl TokenizedSplit {
         self.ids.verify()
     }
 
-    /// Makes each chunk a document of its own, with the class of the document that it came from.
-    pub(crate) fn with_chunks_as_documents(self) -> Self {
+    /// The split with each chunk as a document of its own, with the class of the document that it came from.
+    fn chunks_as_documents(&self) -> Self {
         let label = |document| vec![self.labels[document]; self.chunk_range(document).len()];
         let labels: Vec<u32> = (0..self.document_count()).flat_map(label).collect();
         let document_ends: Vec<u64> = (1..=self.chunk_ends.len() as u64).collect();
-        Self { document_ends: document_ends.into(), labels: labels.into(), ..self }
+        Self {
+            ids: self.ids.clone(),
+            chunk_ends: self.chunk_ends.clone(),
+            document_ends: document_ends.into(),
+            labels: labels.into(),
+            tokens_digest: self.tokens_digest.clone(),
+            ..*self
+        }
     }
 
     fn add_to(&self, hash: &mut Sha256) {
@@ -326,10 +350,17 @@ impl TokenizedSplit {
         groups
     }
 
-    /// The groups of documents that are run together where no gradients are wanted, shortest documents first, with at
-    /// most `tokens_max` padded tokens each, or one document.
-    pub(crate) fn forward_groups(&self, tokens_max: usize) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.document_count()).collect();
+    /// So many documents of the split, spread evenly over it, in order; all of them if it has no more.
+    pub(crate) fn spread(&self, documents: usize) -> Vec<usize> {
+        let all = self.document_count();
+        let sample = documents.min(all);
+        (0..sample).map(|index| index * all / sample).collect()
+    }
+
+    /// The groups in which `documents` are run where no gradients are wanted, shortest documents first, with at most
+    /// `tokens_max` padded tokens each, or one document.
+    pub(crate) fn forward_groups(&self, documents: &[usize], tokens_max: usize) -> Vec<Vec<usize>> {
+        let mut order = documents.to_vec();
         order.sort_by_key(|&document| self.longest_chunk(document));
         self.groups(&order, tokens_max)
     }
@@ -394,9 +425,28 @@ mod tests {
     fn chunks_as_documents_have_their_documents_classes() {
         let mut split = split(&[5, 40, 5]);
         split.labels = vec![0, 1, 2].into();
-        let chunks = split.with_chunks_as_documents();
+        let chunks = split.chunks_as_documents();
         assert_eq!(*chunks.labels, [0, 1, 1, 1, 1, 2]);
         assert_eq!((chunks.document_count(), chunks.chunk_count(), chunks.long), (6, 6, 1));
+    }
+
+    #[test]
+    fn a_sample_is_spread_over_the_split() {
+        let split = hundred_documents();
+        assert_eq!(split.spread(4), [0, 25, 50, 75]);
+        assert_eq!(split.spread(3), [0, 33, 66]);
+        assert_eq!(split.spread(1_000), (0..100).collect::<Vec<_>>());
+        assert!(split.spread(0).is_empty());
+    }
+
+    #[test]
+    fn the_texts_of_a_corpus_stay_whole_where_chunks_are_trained_on() {
+        let corpus = Corpus::new(split(&[5, 40, 5]), split(&[5]), split(&[5]));
+        assert_eq!(corpus.training_texts().document_count(), 3);
+        let corpus = corpus.training_on_chunks();
+        assert_eq!((corpus.train.document_count(), corpus.training_texts().document_count()), (6, 3));
+        let chunks: Vec<usize> = (0..6).collect();
+        assert_eq!(corpus.train.chunks(&chunks), corpus.training_texts().chunks(&[0, 1, 2]));
     }
 
     #[test]
