@@ -85,6 +85,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         seed: 1_000 + u64::from(id),
         settings,
         origin: None,
+        confirms: None,
     };
     TrialRecord {
         state: State::Complete,
@@ -123,6 +124,7 @@ pub(crate) fn collapsed(id: u32, share: f64) -> TrialRecord {
 /// A sweep of these trials over learning rate and dropout.
 pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
     Study {
+        planned: trials.len(),
         sweep: "reviews".to_owned(),
         labels: vec!["差评".to_owned(), "好评".to_owned()],
         target: Target::Class(1),
@@ -132,6 +134,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
         search: None,
+        confirm: None,
         search_ended: None,
         elapsed: crate::study::Elapsed::default(),
         trials,
@@ -166,6 +169,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         seed: 1,
         settings: Settings::default(),
         origin: None,
+        confirms: None,
     };
     Plan {
         sweep: "test".to_owned(),
@@ -179,6 +183,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         swept: Vec::new(),
         scales: BTreeMap::new(),
         search: None,
+        confirm: None,
         data: data_spec(source),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),

@@ -196,6 +196,7 @@ impl Leaderboard {
         headings.extend(own(&["generalisation_loss", "loss_gap", "f1_change", "evidence"]));
         let clean = ["documents", "accuracy", "f1", "f1_low", "f1_high"];
         headings.extend(clean.map(|name| format!("clean_{name}")));
+        headings.push("confirms".to_owned());
         headings
     }
 
@@ -227,6 +228,7 @@ impl Leaderboard {
         fields.extend([text(clean.map(|it| it.documents)), text(clean.map(|it| it.accuracy))]);
         fields.extend([text(clean.map(|it| it.f1)), text(clean.map(|it| it.f1_low))]);
         fields.push(text(clean.map(|it| it.f1_high)));
+        fields.push(text(row.confirms.as_ref().map(|why| why.trial.0)));
         fields
     }
 }
