@@ -189,6 +189,7 @@ fn jobs(count: u32, model: &str, pooling: Pooling) -> Vec<Job> {
                 seed: 7,
                 settings,
                 origin: None,
+                confirms: None,
             },
             data: DataSpec {
                 source: Source::Reviews { split: Shares::default() },

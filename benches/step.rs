@@ -125,7 +125,7 @@ fn job(trial: u32, settings: &Settings, data: &DataSpec) -> Job {
     };
     let seed = u64::from(trial);
     let trial =
-        Trial { id: TrialId(trial), params: Params::default(), repeat: 0, seed, settings, origin: None };
+        Trial { id: TrialId(trial), params: Params::default(), repeat: 0, seed, settings, origin: None, confirms: None };
     Job {
         sweep: "bench".to_owned(),
         trial,

@@ -128,6 +128,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
             seed: u64::from(id),
             settings,
             origin: None,
+            confirms: None,
         },
         data: DataSpec {
             source,

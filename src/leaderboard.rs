@@ -12,6 +12,8 @@ mod comparison;
 mod confidence_set;
 mod configuration_formats;
 mod configurations;
+mod confirmed;
+mod confirming;
 mod document;
 mod evidence;
 mod failed;
@@ -39,6 +41,7 @@ pub use self::{
     clean::{CleanFigures, Unclean},
     confidence_set::{Against, Flattery, SamePredictions, flattery, p_values, shared_variance},
     configurations::{ConfigurationRow, Configurations, configurations},
+    confirmed::Confirmed,
     evidence::Evidence,
     failed::Failed,
     pairing::{Differing, Pairing},
@@ -81,6 +84,7 @@ pub fn build(
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
     let chosen_by_validation = chosen_by_validation(study);
     choice::mark_winner(&mut rows, rank_by, comparisons.flattery, chosen_by_validation);
+    let confirmed = confirming::confirmed(&rows, study.target, predictions);
     Leaderboard {
         sweep: study.sweep.clone(),
         rank_by,
@@ -96,6 +100,7 @@ pub fn build(
         epochs_saved: study.epochs_saved(),
         epochs_planned: study.trials.iter().map(|record| record.trial.settings.epochs).sum(),
         chosen_by_validation,
+        confirmed,
     }
 }
 

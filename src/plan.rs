@@ -20,5 +20,5 @@ pub use differences::Difference;
 pub use forecast::{DiskForecast, size};
 pub use prefixes::prefixes;
 pub use proposals::Known;
-pub use revision::Revision;
-pub use trials::{grown, merged};
+pub use revision::{LoggedTrial, Revision};
+pub use trials::{confirming, grown, merged};

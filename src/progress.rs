@@ -17,7 +17,7 @@ use std::{
 };
 
 use self::bars::Bars;
-pub(crate) use self::line::{UNKNOWN_SHARE_MAX, at_rung};
+pub(crate) use self::line::{UNKNOWN_SHARE_MAX, at_rung, chosen};
 pub use self::{summary::summary, time::duration};
 use crate::{
     display::plain,

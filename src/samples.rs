@@ -86,6 +86,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         seed: 1_000 + u64::from(id),
         settings,
         origin: None,
+        confirms: None,
     };
     TrialRecord {
         state: State::Complete,
@@ -124,6 +125,7 @@ pub(crate) fn collapsed(id: u32, share: f64) -> TrialRecord {
 /// A sweep of these trials over learning rate and dropout.
 pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
     Study {
+        planned: trials.len(),
         sweep: "reviews".to_owned(),
         labels: vec!["差评".to_owned(), "好评".to_owned()],
         target: Target::Class(1),
@@ -133,6 +135,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
         search: None,
+        confirm: None,
         search_ended: None,
         elapsed: crate::study::Elapsed::default(),
         trials,
@@ -167,6 +170,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         seed: 1,
         settings: Settings::default(),
         origin: None,
+        confirms: None,
     };
     Plan {
         sweep: "test".to_owned(),
@@ -180,6 +184,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         swept: Vec::new(),
         scales: BTreeMap::new(),
         search: None,
+        confirm: None,
         data: data_spec(source),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),

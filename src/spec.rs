@@ -10,6 +10,7 @@
 //! data      [data]                           space     [search.space]
 //! duplicates   its table of that name
 //! search    the rest of [search]                halving   [search.halving]
+//! confirm      its table of that name
 //! run       [run]                            keys      which key belongs in which table
 //! checks    settings that contradict         resources data and checkpoints that a spec names
 //! problem   a finding with its place         sweep     the checked spec
@@ -18,6 +19,7 @@
 //! ```
 
 mod checks;
+mod confirm;
 mod data;
 mod document;
 mod draft;

@@ -1,11 +1,13 @@
 //! A sweep's state: the fold of its events over its plan.
 
+mod confirmation;
 mod elapsed;
 mod trial_record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::{
+    confirmation::Unconfirmed,
     elapsed::Elapsed,
     trial_record::{Decided, TrialRecord},
 };
@@ -15,7 +17,7 @@ use crate::{
     event::{Event, Record, RungDecision},
     metrics::{ClassCounts, Target},
     plan::{Plan, Scale},
-    search::{Halving, SearchPlan, Verdict},
+    search::{Confirm, Halving, SearchPlan, Verdict},
     trial::{State, Trial, TrialId},
 };
 
@@ -40,12 +42,16 @@ pub struct Study {
     pub scales: BTreeMap<String, Scale>,
     /// How trials are searched, if there is more to it than the plan's list.
     pub search: Option<SearchPlan>,
+    /// How the best configurations are confirmed, if they are.
+    pub confirm: Option<Confirm>,
     /// Why the search plans no further trial, once it does not.
     pub search_ended: Option<String>,
     /// How long the sweep has run, by the times of the log's records.
     pub elapsed: Elapsed,
     /// Every planned trial, in the order of the plan; then those that the log has added.
     pub trials: Vec<TrialRecord>,
+    /// How many of them stand in the plan.
+    pub planned: usize,
     /// Trials that the spec does not have any more. Records about them are ignored.
     pub removed: BTreeSet<TrialId>,
 }
@@ -115,9 +121,11 @@ impl Study {
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),
             search: plan.search.clone(),
+            confirm: plan.confirm,
             search_ended: None,
             elapsed: Elapsed::default(),
             trials: plan.trials.iter().cloned().map(TrialRecord::new).collect(),
+            planned: plan.trials.len(),
             removed: plan.removed.ids().collect(),
         }
     }
@@ -246,10 +254,14 @@ impl Study {
 
     /// Adds a trial to the plan.
     fn grow(&mut self, record: &Record, trial: &Trial) -> Result<(), StudyError> {
-        if self.position(trial.id).is_some() || record.trial != Some(trial.id) {
-            return Err(StudyError::PlannedTwice { seq: record.seq, trial: trial.id });
+        let is_same =
+            |own: &Trial| (&own.params, own.repeat, own.seed) == (&trial.params, trial.repeat, trial.seed);
+        match self.position(trial.id) {
+            None if record.trial == Some(trial.id) => self.trials.push(TrialRecord::new(trial.clone())),
+            // The spec has changed since, and the plan has what the log had added to an earlier one.
+            Some(at) if at < self.planned && self.trials.get(at).is_some_and(|own| is_same(&own.trial)) => {}
+            _ => return Err(StudyError::PlannedTwice { seq: record.seq, trial: trial.id }),
         }
-        self.trials.push(TrialRecord::new(trial.clone()));
         Ok(())
     }
 
@@ -293,11 +305,11 @@ impl Study {
         counts
     }
 
-    /// Whether no trial waits, runs or pauses.
+    /// Whether no trial waits, runs or pauses, and none is still to be planned to confirm a configuration.
     #[must_use]
     pub fn is_over(&self) -> bool {
         let counts = self.counts();
-        counts.waiting + counts.running + counts.paused == 0
+        counts.waiting + counts.running + counts.paused == 0 && self.confirmations_to_come() == 0
     }
 
     /// The trials that a run has to do, in the order of the plan, with the number of their attempts so far.
@@ -317,6 +329,43 @@ impl Study {
             Some(record.trial.settings.epochs.saturating_sub(at))
         });
         saved.sum()
+    }
+
+    /// The trials of the search: all but those that confirm a configuration.
+    pub fn of_search(&self) -> impl Iterator<Item = &TrialRecord> {
+        self.trials.iter().filter(|record| record.trial.confirms.is_none())
+    }
+
+    /// Whether every trial of the search that is planned is complete, failed or halted.
+    #[must_use]
+    pub fn is_search_over(&self) -> bool {
+        let is_over =
+            |record: &TrialRecord| matches!(record.state, State::Complete | State::Failed | State::Halted);
+        self.of_search().all(is_over)
+    }
+
+    /// The configurations that are still to be confirmed, the best first. None is before the search is over.
+    #[must_use]
+    pub fn unconfirmed(&self) -> Vec<Unconfirmed<'_>> {
+        let confirm = self.confirm.filter(|_| self.is_search_over());
+        confirm.map_or_else(Vec::new, |confirm| confirmation::unconfirmed(&self.trials, &confirm))
+    }
+
+    /// Trials that are still to be planned to confirm configurations; before the search is over, so many at most.
+    #[must_use]
+    pub fn confirmations_to_come(&self) -> usize {
+        let Some(confirm) = &self.confirm else { return 0 };
+        if !self.is_search_over() {
+            return confirmation::bound(&self.trials, confirm);
+        }
+        self.unconfirmed().iter().map(|own| own.repeats.len()).sum()
+    }
+
+    /// A number that no trial has had yet, nor any one after it.
+    #[must_use]
+    pub fn next_id(&self) -> u32 {
+        let numbers = self.trials.iter().map(|record| record.trial.id).chain(self.removed.iter().copied());
+        numbers.map(|id| id.0).max().unwrap_or(0).saturating_add(1)
     }
 
     /// The trials that were given up.
@@ -406,6 +455,23 @@ mod tests {
         let study = Study::replay(&plan, &[record(1, 2), record(2, 3), record(3, 1)]).unwrap();
         assert_eq!(study.to_run(), [(TrialId(1), 1)]);
         assert!(Study::replay(&plan, &[record(1, 4)]).is_err());
+    }
+
+    #[test]
+    fn a_trial_that_the_log_has_added_may_stand_in_a_later_plan() {
+        let planned = |plan: &Plan, trial: Trial| {
+            let event = Event::TrialPlanned(Box::new(trial));
+            let records = [Record { v: 1, seq: 7, at: String::new(), trial: Some(TrialId(2)), event }];
+            let twice = [&records[..], &records[..]].concat();
+            (Study::replay(plan, &records), Study::replay(plan, &twice))
+        };
+        let second = plan(2).trials.remove(1);
+        let twice = StudyError::PlannedTwice { seq: 7, trial: TrialId(2) };
+        let (once, again) = planned(&plan(1), second.clone());
+        assert_eq!((once.unwrap().trials.len(), again), (2, Err(twice.clone())));
+        let (once, again) = planned(&plan(2), second.clone());
+        assert_eq!((once.unwrap().trials.len(), again.unwrap().trials.len()), (2, 2));
+        assert_eq!(planned(&plan(2), Trial { seed: 99, ..second }).0, Err(twice));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    search::RungFigure,
     settings::{Settings, Value},
     system::memory::Memory,
 };
@@ -77,6 +78,28 @@ pub struct Trial {
     /// Where its configuration comes from, in a search of generations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Why its configuration is run again with this seed, once the search is over; `None`: it is part of the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirms: Option<Confirmation>,
+}
+
+/// Why a configuration is run again with further seeds: it is one of the best of the search, by validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The first trial of the configuration.
+    pub trial: TrialId,
+    /// The place of the configuration, from 1.
+    pub place: u32,
+    /// Configurations that were compared.
+    pub of: u32,
+    /// By what they were compared.
+    pub by: RungFigure,
+    /// The configuration's validation loss: the mean over its trials of the search.
+    pub loss: f64,
+    /// As above, of F1.
+    pub f1: f64,
+    /// The trials that these are the mean of.
+    pub seeds: u32,
 }
 
 /// Where a configuration comes from.

@@ -1,14 +1,15 @@
 //! A spec that has changed since the last run of its sweep: whether the sweep can be resumed, and what
 //! changes.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::exit::Stop;
 use crate::{
     event::{Event, Record},
     journal,
-    plan::{Difference, Plan, Revision},
+    plan::{Difference, LoggedTrial, Plan, Revision},
     results::SweepFolder,
+    trial::TrialId,
 };
 
 /// Number of differences between two plans that a message lists.
@@ -20,7 +21,7 @@ const DIFFERENCES_SHOWN_MAX: usize = 4;
 /// When the change would give existing results another meaning. A sweep without a complete or finally failed
 /// trial has no results, so its plan may change in any way.
 pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<Revision, Stop> {
-    let revision = found.revised(now);
+    let revision = found.revised(now, &logged(folder)?);
     if revision.changes_meaning() && has_results(&journal::replay(&folder.log())?.records) {
         return Err(Stop::usage(format!(
             "{} holds results of another plan:\n{}give the spec a new name (--set name=…), or forget those results \
@@ -30,6 +31,23 @@ pub(super) fn revise(folder: &SweepFolder, found: &Plan, now: &Plan) -> Result<R
         )));
     }
     Ok(revision)
+}
+
+/// The trials that the log has added to the plan.
+fn logged(folder: &SweepFolder) -> Result<Vec<LoggedTrial>, Stop> {
+    let mut logged: BTreeMap<TrialId, LoggedTrial> = BTreeMap::new();
+    journal::scan(&folder.log(), &mut |record| match (record.trial, record.event) {
+        (Some(id), Event::TrialPlanned(trial)) => {
+            logged.insert(id, LoggedTrial { trial: *trial, is_begun: false });
+        }
+        (Some(id), _) => {
+            if let Some(logged) = logged.get_mut(&id) {
+                logged.is_begun = true;
+            }
+        }
+        (None, _) => {}
+    })?;
+    Ok(logged.into_values().collect())
 }
 
 /// Whether a trial was ever complete or failed without a further attempt.

@@ -14,11 +14,11 @@ use crate::{
     event::RungDecision,
     halving,
     leaderboard::{Evidence, verdict},
-    progress::at_rung,
+    progress::{at_rung, chosen},
     results::Results,
     search::Verdict,
     study::{Study, TrialRecord},
-    trial::{ConfigurationSource, Origin, Params, State, TrialId},
+    trial::{Confirmation, ConfigurationSource, Origin, Params, State, TrialId},
 };
 
 #[derive(Debug, Args)]
@@ -42,6 +42,10 @@ struct Explanation<'a> {
     state: State,
     /// Where its configuration comes from; null where the spec lists or crosses values.
     origin: Option<&'a Origin>,
+    /// Why its configuration was run again with its seed; null for trials of the search.
+    confirms: Option<&'a Confirmation>,
+    /// The trials that confirm its configuration.
+    confirmed_by: Vec<TrialId>,
     /// The trials of its generation, in the order of the plan.
     generation: Vec<TrialId>,
     rungs: Vec<Rung<'a>>,
@@ -84,13 +88,17 @@ fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a>
         goes_on: decided.verdict == Verdict::On,
         decision: &decided.decision,
     };
+    // Whatever confirms a configuration has it from the search.
+    let first = record.trial.confirms.as_ref().and_then(|why| study.trial(why.trial)).unwrap_or(record);
     Explanation {
         sweep: &study.sweep,
         trial: record.trial.id,
         params: &record.trial.params,
         repeat: record.trial.repeat,
         state: record.state,
-        origin: record.trial.origin.as_ref(),
+        origin: first.trial.origin.as_ref(),
+        confirms: record.trial.confirms.as_ref(),
+        confirmed_by: confirmed_by(study, record),
         generation: study.generation_of(record.trial.id),
         rungs: record.rungs.iter().map(rung).collect(),
         continued_from: record.continued_from,
@@ -100,13 +108,28 @@ fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a>
     }
 }
 
+/// The trials that confirm the configuration of `record`, a trial of the search.
+fn confirmed_by(study: &Study, record: &TrialRecord) -> Vec<TrialId> {
+    let confirms = |other: &&TrialRecord| {
+        record.trial.confirms.is_none()
+            && other.trial.confirms.is_some()
+            && other.trial.params == record.trial.params
+    };
+    study.trials.iter().filter(confirms).map(|other| other.trial.id).collect()
+}
+
 /// The explanation as lines.
 fn describe(explanation: &Explanation<'_>) -> String {
     let Explanation { trial, params, state, origin, generation, rungs, continued_from, place, .. } =
         explanation;
     let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
     lines.push(format!("source      {}", source(*origin)));
-    if let Some(origin) = origin {
+    if let Some(why) = explanation.confirms {
+        let seed = explanation.repeat + 1;
+        lines.push(format!("confirms    the configuration of trial {}, with seed {seed} of it", why.trial));
+        lines.push(format!("            {}", chosen(why)));
+    }
+    if let Some(origin) = origin.filter(|_| explanation.confirms.is_none()) {
         let members: Vec<String> = generation.iter().map(ToString::to_string).collect();
         lines.push(format!("generation  {}: trials {}", origin.generation + 1, members.join(", ")));
     }
@@ -119,6 +142,10 @@ fn describe(explanation: &Explanation<'_>) -> String {
             format!(" (known to be better: {})", better.join(", "))
         };
         lines.push(format!("rung {}      {verdict} {}{better}", decision.rung + 1, at_rung(decision)));
+    }
+    if !explanation.confirmed_by.is_empty() {
+        let by: Vec<String> = explanation.confirmed_by.iter().map(ToString::to_string).collect();
+        lines.push(format!("confirmed   with further seeds by {}", by.join(", ")));
     }
     if let Some(epoch) = continued_from {
         lines.push(format!("continued   from epoch {epoch} to its end, as --continue-halted said"));

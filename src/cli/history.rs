@@ -43,7 +43,7 @@ pub(super) fn look_up(
             )));
         }
         let found: Vec<Finding> =
-            study.trials.iter().filter_map(|record| finding(spec, &name, record)).collect();
+            study.of_search().filter_map(|record| finding(spec, &name, record)).collect();
         if found.is_empty() {
             eprint_lossy(&format!(
                 "warning: no complete trial of {} lies in this search space; it tells nothing\n",

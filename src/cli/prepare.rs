@@ -77,6 +77,11 @@ pub(super) fn forecast_disk(
         .map(|record| &record.trial)
         .filter(|trial| remaining.contains(&trial.id))
         .collect();
+    // Which configurations will be confirmed is not known yet: the largest ones are assumed to be.
+    let parameters = |trial: &&Trial| facts.get(&trial.settings.checkpoint).map(|facts| facts.parameters);
+    let largest = study.of_search().map(|record| &record.trial).max_by_key(parameters);
+    let to_come = largest.into_iter().cycle().take(study.confirmations_to_come());
+    let trials: Vec<&Trial> = trials.into_iter().chain(to_come).collect();
     let are_fused = trials.iter().any(|trial| trial.settings.fusible().is_some());
     let at_once = |device: &Device| {
         let is_gpu = !matches!(device, Device::Cpu { .. });

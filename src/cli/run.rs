@@ -35,7 +35,7 @@ use crate::{
     progress::{self, Display},
     report,
     results::{Lock, Results, ResultsError, SweepFolder},
-    sampler::{FixedPlan, Growing, Sampler},
+    sampler::{Confirming, FixedPlan, Growing, Sampler},
     settings::{Freeze, Settings},
     spec,
     spec::{Reading, Spec},
@@ -256,7 +256,9 @@ fn spec_as_run(args: &RunArgs) -> Result<String, Stop> {
 /// Where further trials of `plan`, the plan of `spec`, come from.
 fn sampler(plan: &Plan, spec: Spec) -> Box<dyn Sampler> {
     let grows = plan.search.as_ref().is_some_and(|search| search.growth.is_some());
-    if grows { Box::new(Growing::new(spec)) } else { Box::new(FixedPlan) }
+    let search: Box<dyn Sampler> =
+        if grows { Box::new(Growing::new(spec.clone())) } else { Box::new(FixedPlan) };
+    if plan.confirm.is_some() { Box::new(Confirming::new(spec, search)) } else { search }
 }
 
 /// A trial's number, with or without zeros and spaces before it.

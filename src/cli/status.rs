@@ -52,6 +52,8 @@ struct Status {
     /// The process that runs the sweep now.
     running_in: Option<Holder>,
     counts: Counts,
+    /// Trials that are still to be planned to confirm the best; before the search is over, so many at most.
+    confirmations_to_come: usize,
     /// Estimated seconds to the end, from the trials that are complete.
     seconds_left: Option<f64>,
     trials: Vec<TrialRow>,
@@ -125,6 +127,7 @@ fn read(results: &Results, name: Option<&str>) -> Result<(Status, bool), Stop> {
         sweep: opened.study.sweep.clone(),
         running_in,
         counts: opened.study.counts(),
+        confirmations_to_come: opened.study.confirmations_to_come(),
         seconds_left: seconds_left(&opened),
         trials: opened.study.trials.iter().map(|record| row(&opened.folder, record)).collect(),
     };
@@ -153,7 +156,8 @@ fn row(folder: &SweepFolder, record: &TrialRecord) -> TrialRow {
 
 /// Estimated seconds until all trials have ended, on the devices of the latest run.
 ///
-/// Each waiting trial counts with the mean time of the complete ones, each running trial with half of it.
+/// Each waiting trial counts with the mean time of the complete ones, each running trial with half of it. Those that may
+/// come to confirm the best count as waiting.
 /// `None` without a complete trial, or if no trial waits or runs.
 fn seconds_left(opened: &OpenedSweep) -> Option<f64> {
     let seconds: Vec<f64> =
@@ -161,7 +165,8 @@ fn seconds_left(opened: &OpenedSweep) -> Option<f64> {
     let slots = opened.slots?;
     let counts = opened.study.counts();
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    let left = number(counts.waiting) + 0.5 * number(counts.running + counts.paused);
+    let waiting = counts.waiting + opened.study.confirmations_to_come();
+    let left = number(waiting) + 0.5 * number(counts.running + counts.paused);
     let mean = seconds.iter().sum::<f64>() / number(seconds.len());
     (left > 0.0 && !seconds.is_empty())
         .then(|| mean * left / number(slots.clamp(1, opened.study.trials.len())))
@@ -179,8 +184,13 @@ fn describe(status: &Status) -> String {
     });
     let halted = if halted > 0 { format!(", {halted} halted") } else { String::new() };
     let paused = if paused > 0 { format!(", {paused} paused") } else { String::new() };
+    let to_come = match status.confirmations_to_come {
+        0 => String::new(),
+        most => format!(", at most {most} to come that confirm the best"),
+    };
     let head = format!(
-        "{} ({runner}): {complete} complete{halted}, {failed} failed, {running} running{paused}, {waiting} waiting{left}\n\n",
+        "{} ({runner}): {complete} complete{halted}, {failed} failed, {running} running{paused}, {waiting} \
+         waiting{to_come}{left}\n\n",
         plain(&status.sweep)
     );
     let names = ["trial", "state", "device", "epoch", "train loss", "val loss", "val F1", "parameters"];

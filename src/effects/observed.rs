@@ -2,7 +2,8 @@
 //!
 //! Complete trials are compared by the figure of their best epoch. Where trials were halted, nobody knows what they
 //! would have reached, and those that were not halted are no fair choice of all: then every trial counts with its best
-//! figure until the first rung, to which all of them came. Trials without such a figure are left out and counted.
+//! figure until the first rung, to which all of them came. Trials without such a figure are left out and counted. So are
+//! trials that confirm a configuration: results have chosen it, and its values would count more than those of others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,8 @@ pub struct LeftOut {
     pub halted: usize,
     /// Their figure is no number, or they lack a value of a setting.
     pub unknown: usize,
+    /// They confirm configurations, which results have chosen.
+    pub confirming: usize,
 }
 
 /// A swept setting with more than one value.
@@ -122,9 +125,10 @@ impl Observed {
     #[must_use]
     pub fn of(study: &Study, figure: Figure) -> Self {
         let until_epoch = until(study, figure);
-        let mut left_out = LeftOut::default();
+        let confirming = study.trials.len() - study.of_search().count();
+        let mut left_out = LeftOut { confirming, ..LeftOut::default() };
         let mut found = Vec::new();
-        for record in &study.trials {
+        for record in study.of_search() {
             match score(record, figure, until_epoch) {
                 Ok(score) => found.push((record, score)),
                 Err(reason) => *reason.of(&mut left_out) += 1,

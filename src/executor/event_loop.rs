@@ -98,8 +98,7 @@ impl Loop<'_> {
         if self.study.to_run().is_empty() {
             return Ok(());
         }
-        let is_stopped = self.reuse().await?;
-        self.grow().await?;
+        let is_stopped = self.reuse_all().await?;
         let mut stops = u32::from(is_stopped);
         self.schedule().await?;
         self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
@@ -140,6 +139,21 @@ impl Loop<'_> {
         self.decide(halving::all_decisions(&self.study)).await?;
         self.grow().await?;
         Ok(())
+    }
+
+    /// Takes over trials of other sweeps, and plans what follows from them, until nothing more follows. Returns whether the
+    /// user wishes to stop.
+    async fn reuse_all(&mut self) -> Result<bool, ExecutorError> {
+        let mut due = self.replaceable();
+        loop {
+            let is_stopped = self.reuse(due).await?;
+            let added = self.grow().await?;
+            if added.is_empty() || is_stopped {
+                return Ok(is_stopped);
+            }
+            due = self.replaceable();
+            due.retain(|trial| added.contains(&trial.id));
+        }
     }
 
     /// Looks now and then whether the sweep's folder is still where it was. Workers send signs of life, so that
@@ -205,13 +219,18 @@ impl Loop<'_> {
     async fn grow(&mut self) -> Result<Vec<TrialId>, ExecutorError> {
         let mut added = Vec::new();
         let Proposal { trials, ended } = self.sampler.ask(&self.study);
+        if let Some(why) = ended.filter(|why| self.study.search_ended.as_ref() != Some(why)) {
+            self.record(None, Event::SearchEnded { why }).await?;
+        }
+        let may_share = trials.iter().any(|trial| trial.confirms.is_some());
         for trial in trials {
             let id = trial.id;
             self.record(Some(id), Event::TrialPlanned(Box::new(trial))).await?;
             added.push(id);
         }
-        if let Some(why) = ended.filter(|why| self.study.search_ended.as_ref() != Some(why)) {
-            self.record(None, Event::SearchEnded { why }).await?;
+        if may_share {
+            // Trials that run go on as they were given.
+            self.prefixes = Prefixes::of(&self.run, &self.study);
         }
         Ok(added)
     }

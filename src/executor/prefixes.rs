@@ -21,17 +21,15 @@ impl Prefixes {
     /// and has its checkpoint.
     pub(super) fn of(run: &Run, study: &Study) -> Self {
         // A trial that is compared with others may never come to its end.
-        if study.halving().is_some() {
-            return Self::default();
-        }
+        let is_compared = |record: &&TrialRecord| study.halving().is_some() && record.trial.confirms.is_none();
         let has_checkpoint = |record: &TrialRecord| run.folder.trial(record.trial.id).last_state().exists();
         let can_be_prefix = |record: &&TrialRecord| match record.state {
             State::Waiting | State::Running => true,
             State::Complete => has_checkpoint(record),
             State::Failed | State::Paused | State::Halted => false,
         };
-        let candidates = study.trials.iter().filter(can_be_prefix).map(|record| &record.trial);
-        let mut by_trial = plan::prefixes(candidates);
+        let candidates = study.trials.iter().filter(|record| can_be_prefix(record) && !is_compared(record));
+        let mut by_trial = plan::prefixes(candidates.map(|record| &record.trial));
         // A trial that has a checkpoint of its own, from an earlier run, resumes from that one.
         let has_no_steps = |id: TrialId| {
             study.trial(id).is_some_and(|it| it.state != State::Complete && !has_checkpoint(it))

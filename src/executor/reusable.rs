@@ -85,7 +85,9 @@ fn read(other: &SweepFolder, plan: &Plan, wanted: &HashMap<u64, Vec<&Trial>>) ->
     let is_same_task = its_plan.fingerprints.data.as_ref() == Some(data)
         && its_plan.labels == plan.labels
         && its_plan.target() == plan.target();
-    if !is_same_task || !its_plan.trials.iter().any(|trial| wanted.contains_key(&trial.seed)) {
+    // Trials that confirm a configuration stand in the log alone.
+    let may_have = |trial: &Trial| wanted.contains_key(&trial.seed);
+    if !is_same_task || (its_plan.confirm.is_none() && !its_plan.trials.iter().any(may_have)) {
         return None;
     }
     let mut study = Study::new(&its_plan);

@@ -24,16 +24,14 @@ use crate::{
 };
 
 impl Loop<'_> {
-    /// Takes over the trials that other sweeps have completed, if the policy says so; the rest is left to
+    /// Takes over those of `due` that other sweeps have completed, if the policy says so; the rest is left to
     /// the scheduler. Returns whether the user wishes to stop.
-    pub(super) async fn reuse(&mut self) -> Result<bool, ExecutorError> {
-        // Where trials are compared at rungs, a whole result would stand for a trial that may have been halted.
-        let is_compared = self.study.halving().is_some();
-        if !self.run.plan.policy.reuse || is_compared {
+    pub(super) async fn reuse(&mut self, due: Vec<Trial>) -> Result<bool, ExecutorError> {
+        if !self.run.plan.policy.reuse || due.is_empty() {
             return Ok(false);
         }
         let found = tokio::select! {
-            found = self.find() => found.unwrap_or_default(),
+            found = self.find(due) => found.unwrap_or_default(),
             Some(()) = self.interrupts.recv() => {
                 self.notify(&Notice::Stopping(1));
                 return Ok(true);
@@ -65,8 +63,7 @@ impl Loop<'_> {
     }
 
     /// Looks for trials to reuse, on a thread of its own. The answer does not come if there is no thread.
-    fn find(&mut self) -> oneshot::Receiver<BTreeMap<TrialId, ReusableTrial>> {
-        let trials = self.replaceable();
+    fn find(&mut self, trials: Vec<Trial>) -> oneshot::Receiver<BTreeMap<TrialId, ReusableTrial>> {
         let (folder, plan) = (self.run.folder.clone(), self.run.plan.clone());
         let devices = self.run.devices.clone();
         let (sender, found) = oneshot::channel();
@@ -85,12 +82,15 @@ impl Loop<'_> {
         )));
     }
 
-    /// The trials that are still to be run, but for those that the user wants to be run again.
-    fn replaceable(&self) -> Vec<Trial> {
+    /// The trials that are still to be run, but for those that the user wants to be run again, and those that are compared
+    /// at rungs: a whole result would stand for a trial that may have been halted.
+    pub(super) fn replaceable(&self) -> Vec<Trial> {
         let again: BTreeSet<TrialId> = self.run.again.iter().copied().collect();
         let to_run = self.study.to_run().into_iter().map(|(id, _)| id);
         let wanted: BTreeSet<TrialId> = to_run.filter(|id| !again.contains(id)).collect();
+        let is_compared = self.study.halving().is_some();
         let trials = self.study.trials.iter().map(|record| &record.trial);
+        let trials = trials.filter(|trial| !is_compared || trial.confirms.is_some());
         trials.filter(|trial| wanted.contains(&trial.id)).cloned().collect()
     }
 

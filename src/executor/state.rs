@@ -165,11 +165,12 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         retries: run.plan.policy.retries,
         arithmetic: arithmetic::identity(),
         notes: run.plan.notes.clone(),
-        grows: run
-            .plan
-            .search
-            .as_ref()
-            .is_some_and(|search| search.halving.is_some() || search.growth.is_some()),
+        grows: run.plan.confirm.is_some()
+            || run
+                .plan
+                .search
+                .as_ref()
+                .is_some_and(|search| search.halving.is_some() || search.growth.is_some()),
         fuse: run.plan.policy.fuse,
         has_cache: run.plan.policy.cache.is_some(),
         packing: run.workers.packing.clone(),

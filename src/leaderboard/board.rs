@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     clean::{CleanFigures, Unclean},
+    confirmed::Confirmed,
     evidence::Evidence,
     failed::Failed,
     rank_by::RankBy,
@@ -17,7 +18,7 @@ use crate::{
     halving,
     metrics::Target,
     study::{Study, TrialRecord},
-    trial::{Params, State, TrialId, TrialRef},
+    trial::{Confirmation, Params, State, TrialId, TrialRef},
 };
 
 /// Number of trials that a footnote lists one by one; the others are counted.
@@ -57,6 +58,8 @@ pub struct Leaderboard {
     /// The complete trial with the highest validation F1 (then the lowest validation loss), of those that are
     /// fit for use if there are any.
     pub chosen_by_validation: Option<TrialId>,
+    /// The configurations that were run again with further seeds, in the order in which they were chosen.
+    pub confirmed: Vec<Confirmed>,
 }
 
 /// The classes of a binary task.
@@ -142,6 +145,8 @@ pub struct LeaderboardRow {
     pub evidence: Option<Evidence>,
     /// Figures on the test documents that are not like others; `None` where all are so, and without predictions.
     pub clean: Option<CleanFigures>,
+    /// Why its configuration was run again with its seed, after the search; `None` for all other trials.
+    pub confirms: Option<Confirmation>,
 }
 
 /// Where a trial was halted.
@@ -220,6 +225,7 @@ impl LeaderboardRow {
             clean: None,
             winner: None,
             evidence: Evidence::of(record),
+            confirms: record.trial.confirms.clone(),
         }
     }
 }
@@ -266,6 +272,7 @@ impl Leaderboard {
         self.uncompared.clear();
         let leader = |board: &Self| board.leader().map(|row| row.trial);
         let Some(earlier) = earlier else { return };
+        self.take_confirmed(earlier);
         for row in &mut self.rows {
             let Some(before) = earlier.rows.iter().find(|before| before.trial == row.trial) else { continue };
             if let (Some(failed), Some(known)) = (&mut row.failure, &before.failure) {

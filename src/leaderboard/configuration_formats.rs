@@ -60,7 +60,7 @@ impl Configurations {
         let mut headings = own(&["rank"]);
         headings.extend(self.swept.iter().cloned());
         headings.extend(own(&["seeds", "unfit", "test_f1", "test_f1_sd", "test_f1_low", "test_f1_high"]));
-        headings.extend(own(&["val_f1", "val_f1_sd", "val_loss", "trials"]));
+        headings.extend(own(&["val_f1", "val_f1_sd", "val_loss", "trials", "confirming"]));
         let row = |row: &ConfigurationRow| {
             let value = |name: &String| row.params.0.iter().find(|(key, _)| key == name);
             let mut fields = vec![text(row.rank)];
@@ -70,6 +70,7 @@ impl Configurations {
             fields.extend([text(row.test_f1.map(|f1| f1.low)), text(row.test_f1.map(|f1| f1.high))]);
             fields.extend([text(row.val_f1), text(row.val_f1_sd), text(row.val_loss)]);
             fields.push(row.trials.iter().map(|trial| trial.0.to_string()).collect::<Vec<_>>().join(" "));
+            fields.push(row.confirming.to_string());
             fields
         };
         let records: Vec<Vec<String>> = std::iter::once(headings).chain(self.rows.iter().map(row)).collect();

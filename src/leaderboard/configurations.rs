@@ -48,6 +48,8 @@ pub struct ConfigurationRow {
     pub val_f1_sd: Option<f64>,
     /// Mean validation loss.
     pub val_loss: Option<f64>,
+    /// Those of the complete trials that were added after the search, to confirm it.
+    pub confirming: usize,
 }
 
 /// The configurations of `board`. `predictions` gives a trial's predictions on the test set, if there are any: they show
@@ -99,7 +101,7 @@ fn grouped(rows: &[LeaderboardRow]) -> Vec<Vec<&LeaderboardRow>> {
 }
 
 impl ConfigurationRow {
-    fn new(
+    pub(super) fn new(
         rows: &[&LeaderboardRow],
         target: Target,
         predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
@@ -125,6 +127,7 @@ impl ConfigurationRow {
             val_f1: mean(val_f1()),
             val_f1_sd: standard_deviation(val_f1()),
             val_loss: mean(complete.iter().filter_map(|row| row.val_loss)),
+            confirming: complete.iter().filter(|row| row.confirms.is_some()).count(),
         }
     }
 
@@ -183,10 +186,12 @@ impl Configurations {
         if single > 0 {
             notes.push(format!(
                 "{single} of {} configurations have a single complete trial: the interval of these covers the choice of \
-                 documents, and not the chance of training. More seeds come with `repeats` in [search].",
+                 documents, and not the chance of training. More seeds come with `repeats` in [search], and for the best alone with \
+                 `confirm`.",
                 self.rows.len()
             ));
         }
+        notes.extend(self.confirmed_notes());
         let open: usize = self.rows.iter().map(|row| row.trials.len() - row.seeds).sum();
         if open > 0 {
             notes.push(format!("{open} trials are not complete, and are left out of the figures."));
@@ -202,6 +207,26 @@ impl Configurations {
                 "Picking the best configuration by its test F1 is optimistic; `--rank val-f1` does not."
                     .to_owned(),
             );
+        }
+        notes
+    }
+
+    /// Says which seeds confirm a configuration, and what a place above the confirmed ones is worth.
+    fn confirmed_notes(&self) -> Vec<String> {
+        let Some(first) = self.rows.iter().position(|row| row.confirming > 0) else { return Vec::new() };
+        let mut notes = vec![
+            "Seeds such as 1 + 4: those of the search, and those that were added to confirm the best by validation."
+                .to_owned(),
+        ];
+        let seeds = self.rows.get(first).map_or(0, |row| row.seeds);
+        let above = self.rows.iter().take(first).filter(|row| row.seeds < seeds).count();
+        if above > 0 {
+            let (stand, them) = if above == 1 { ("1 stands", "it") } else { ("Some stand", "them") };
+            notes.push(format!(
+                "{stand} above the first confirmed configuration with fewer seeds ({above} of {}): the best of many single \
+                 trials owes its place to luck in part, and more seeds would bring {them} down.",
+                self.rows.len()
+            ));
         }
         notes
     }
@@ -230,7 +255,10 @@ impl Configurations {
             cells.extend(self.swept.iter().map(|name| {
                 or_nothing(value(name).map(|(_, value)| figures::shorten(&figures::value(value), 24)))
             }));
-            cells.push(row.seeds.to_string());
+            cells.push(match row.confirming {
+                0 => row.seeds.to_string(),
+                confirming => format!("{} + {confirming}", row.seeds - confirming),
+            });
             cells.push(with_sd(row.test_f1.map(|f1| f1.mean), row.test_f1.and_then(|f1| f1.sd)));
             cells.push(or_nothing(row.test_f1.map(|f1| figures::interval(f1.low, f1.high))));
             cells.push(with_sd(row.val_f1, row.val_f1_sd));

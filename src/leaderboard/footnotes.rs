@@ -38,6 +38,7 @@ impl Leaderboard {
                 self.beyond_comparison,
             ));
         }
+        notes.extend(self.confirmed_notes());
         notes.extend(self.halted_note());
         notes.extend(self.uncompared_notes());
         notes.extend(self.memory_notes());

@@ -197,6 +197,7 @@ impl Leaderboard {
         let clean = ["documents", "accuracy", "f1", "f1_low", "f1_high"];
         headings.extend(clean.map(|name| format!("clean_{name}")));
         headings.extend(own(&["train_f1", "f1_gap"]));
+        headings.push("confirms".to_owned());
         headings
     }
 
@@ -229,6 +230,7 @@ impl Leaderboard {
         fields.extend([text(clean.map(|it| it.f1)), text(clean.map(|it| it.f1_low))]);
         fields.push(text(clean.map(|it| it.f1_high)));
         fields.extend([text(evidence.and_then(|it| it.train_f1)), text(evidence.and_then(|it| it.f1_gap))]);
+        fields.push(text(row.confirms.as_ref().map(|why| why.trial.0)));
         fields
     }
 }

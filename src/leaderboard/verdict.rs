@@ -103,11 +103,10 @@ pub fn judge(record: &TrialRecord) -> Option<Verdict> {
 
 fn judge_complete(record: &TrialRecord) -> Verdict {
     let Some(outcome) = &record.outcome else { return Verdict::Good };
-    let last = record.evaluations.last();
-    if last.is_some_and(|last| !last.train_loss.is_finite() || !last.validation.loss.is_finite()) {
+    if record.has_diverged() {
         return Verdict::Diverged;
     }
-    if outcome.validation.confusion.is_informative() == Some(false) {
+    if record.has_collapsed() {
         return Verdict::Collapsed;
     }
     if rise(&record.evaluations).is_some() {

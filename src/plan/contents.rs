@@ -13,7 +13,7 @@ use crate::{
     job::Job,
     metrics::{Average, ClassCounts, Target},
     policy::Policy,
-    search::{Growth, SearchPlan},
+    search::{Confirm, Growth, SearchPlan},
     settings::Settings,
     spec::{Domain, SearchSpec, Spec, SweptSetting},
     trial::{Trial, TrialId},
@@ -60,6 +60,9 @@ pub struct Plan {
     /// How trials are searched, if there is more to it than the list of trials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchPlan>,
+    /// How the best configurations are confirmed, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
     /// The data.
     pub data: DataSpec,
     /// Digests of the data and of the checkpoints; a checkpoint's digest is added when its files are read.
@@ -120,6 +123,7 @@ impl Plan {
             swept: spec.space.iter().map(|swept| swept.name.clone()).collect(),
             scales: scales(spec),
             search: search_plan(spec),
+            confirm: spec.search.confirm,
             data: spec.data.clone(),
             fingerprints: Fingerprints { data: Some(DataDigests::of(dataset)), checkpoints: BTreeMap::new() },
             hub: hub(spec),

@@ -13,7 +13,7 @@ use crate::{
     data::{Dataset, Source},
     display::plain,
     policy::spell_time,
-    search::{Budget, SearchPlan},
+    search::{Budget, Confirm, SearchPlan},
 };
 
 /// Examples of documents that are alike.
@@ -75,6 +75,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     let mut summary = vec![("sweep", format!("{}, seed {}", plan.sweep, plan.seed)), ("trials", size)];
     summary.extend(shared.map(|shared| ("shared", shared)));
     summary.extend(plan.search.iter().flat_map(|search| search_rows(plan, search)));
+    summary.extend(plan.confirm.map(|confirm| ("confirm", confirm_row(plan, confirm))));
     summary.extend([
         ("swept", swept),
         ("data", source(&plan.data.source)),
@@ -124,6 +125,28 @@ fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> 
         ));
     }
     rows
+}
+
+/// Which configurations are confirmed, and what that takes at most.
+fn confirm_row(plan: &Plan, confirm: Confirm) -> String {
+    let growth = plan.search.as_ref().and_then(|search| search.growth.as_ref());
+    let planned = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
+    let configurations = match growth {
+        None => planned,
+        Some(growth) => growth.trials.map_or(usize::MAX, |trials| usize::try_from(trials).unwrap_or(usize::MAX)),
+    };
+    let trials = confirm.trials_max(configurations);
+    // A search that plans further trials may draw more epochs than the first ones have.
+    let is_known = growth.is_none() || !plan.swept.iter().any(|name| name == "epochs");
+    let longest = plan.trials.iter().map(|trial| trial.settings.epochs).max().filter(|_| is_known);
+    let epochs = longest.map_or_else(String::new, |epochs| format!(", {} epochs", trials * epochs));
+    let seeds = counted(usize::try_from(confirm.repeats).unwrap_or(usize::MAX), "further seed");
+    format!(
+        "the best {} by {} get {seeds} each, once the search is over: at most {}{epochs} on top",
+        confirm.top,
+        confirm.by.as_str(),
+        counted(trials, "trial"),
+    )
 }
 
 /// The files of the data.
@@ -250,6 +273,7 @@ mod tests {
             seed: 1000 * u64::from(index),
             settings: Settings::default(),
             origin: None,
+            confirms: None,
         });
         Plan {
             sweep: "first".to_owned(),

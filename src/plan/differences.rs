@@ -11,7 +11,7 @@ use crate::{
     data::{DataSpec, Source},
     display::{plain, shorten},
     metrics::Average,
-    search::Growth,
+    search::{Confirm, Growth},
     settings::{KEYS, SettingKey, Settings, Value},
     trial::Trial,
 };
@@ -83,6 +83,7 @@ impl Plan {
         }
         found.extend(swept(self, now).into_iter().map(of_meaning));
         found.extend(search(self, now));
+        found.extend(confirm(self.confirm, now.confirm).map(of_space));
         found.extend(checkpoints(self, now));
         let others = KEYS.iter().filter(|key| key.name != "checkpoint");
         found.extend(others.filter_map(|key| setting(key, self, now)));
@@ -216,6 +217,19 @@ fn search(before: &Plan, now: &Plan) -> Vec<Difference> {
         found.push(of_space("trials are compared at other rungs, or in other generations".to_owned()));
     }
     found
+}
+
+/// A change of how the best configurations are confirmed.
+fn confirm(before: Option<Confirm>, now: Option<Confirm>) -> Option<String> {
+    // More seeds in the search are a difference of their own.
+    let asked = |confirm: Option<Confirm>| confirm.map(|Confirm { top, repeats, by, .. }| (top, repeats, by));
+    let text = |confirm: Option<Confirm>| {
+        confirm.map_or_else(
+            || "none".to_owned(),
+            |Confirm { top, repeats, by, .. }| format!("top {top} by {}, {repeats} seeds more", by.as_str()),
+        )
+    };
+    (asked(before) != asked(now)).then(|| was_and_is("`confirm`", &text(before), &text(now)))
 }
 
 /// Settings that only one of the plans sweeps.

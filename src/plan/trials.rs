@@ -22,7 +22,7 @@ use crate::{
     chance::digest,
     settings::{self, Settings, Value},
     spec::{Domain, RangeSampler, Spec, SweptSetting},
-    trial::{ConfigurationSource, Origin, Params, Trial, TrialId},
+    trial::{Confirmation, ConfigurationSource, Origin, Params, Trial, TrialId},
 };
 
 /// The trials of `spec` with which its sweep begins: all, unless the plan grows. Equal configurations once.
@@ -53,10 +53,28 @@ pub(super) fn numbered(spec: &Spec, configurations: Vec<Configuration>, first: u
                 seed: seed(spec.seed, &params, repeat),
                 settings: settings(spec, &params),
                 origin: origin.clone(),
+                confirms: None,
             });
         }
     }
     trials
+}
+
+/// The trials that run the configuration of `trial` again, numbered from `first` on: one for each of `repeats`, with the
+/// seeds that they would have if the search had so many `repeats`.
+#[must_use]
+pub fn confirming(spec: &Spec, trial: &Trial, repeats: &[u32], why: &Confirmation, first: u32) -> Vec<Trial> {
+    let params = &trial.params;
+    let confirming = |(id, &repeat): (u32, &u32)| Trial {
+        id: TrialId(id),
+        params: params.clone(),
+        repeat,
+        seed: seed(spec.seed, params, repeat),
+        settings: settings(spec, params),
+        origin: None,
+        confirms: Some(why.clone()),
+    };
+    (first..).zip(repeats).map(confirming).collect()
 }
 
 /// Each cell of the grids, drawn `samples` times if there are ranges.

@@ -9,7 +9,7 @@ use crate::{
     search::{Figures, RungFigure},
     study::Study,
     system::device::Device,
-    trial::{Failure, TrialId, TrialRef},
+    trial::{Confirmation, Failure, Trial, TrialId, TrialRef},
 };
 
 /// Share of unknown tokens in the training texts, 0 to 1, above which the user is warned that the tokenizer
@@ -59,16 +59,39 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
         (Some(id), Event::Prepared(prepared)) => unknown_tokens(id, prepared, study),
-        (Some(id), Event::TrialPlanned(trial)) => Some(format!("trial {id} is planned: {}", trial.params)),
+        (Some(id), Event::TrialPlanned(trial)) => Some(planned(id, trial)),
         (Some(id), Event::Halted(decision)) => Some(format!("trial {id} is halted {}", at_rung(decision))),
         (Some(id), Event::Promoted(decision)) => Some(format!("trial {id} goes on {}", at_rung(decision))),
         (Some(id), Event::Continued) => {
             Some(format!("trial {id} goes on to its end, as --continue-halted says"))
         }
-        (_, Event::SearchEnded { why }) => Some(format!("no further trial is planned: {why}")),
+        (_, Event::SearchEnded { why }) => Some(format!("the search plans no further trial: {why}")),
         (_, Event::SweepEnded { interrupted: false } | Event::ParametersRemoved | Event::Paused { .. })
         | (None, _) => None,
     }
+}
+
+/// The line for a trial that the plan has grown by.
+fn planned(id: TrialId, trial: &Trial) -> String {
+    match &trial.confirms {
+        None => format!("trial {id} is planned: {}", trial.params),
+        Some(why) => format!(
+            "trial {id} is planned: seed {} of the configuration of trial {}, {}",
+            trial.repeat + 1,
+            why.trial,
+            chosen(why)
+        ),
+    }
+}
+
+/// Why a configuration is confirmed: its place in the search, and the figures of it.
+pub(crate) fn chosen(why: &Confirmation) -> String {
+    let Confirmation { place, of, by, loss, f1, seeds, .. } = why;
+    let mean = if *seeds > 1 { format!(", the means of {seeds} seeds") } else { String::new() };
+    format!(
+        "number {place} of {of} by {} (validation loss {loss:.4}, F1 {f1:.4}{mean}) once the search was over",
+        by.describe()
+    )
 }
 
 /// Where a decision was made, and why it came out so: from what was known at that moment.
@@ -122,8 +145,12 @@ fn begun(study: &Study, devices: &[Device]) -> String {
         count => format!("{device} ({count} at once)"),
     };
     let devices: Vec<String> = slots.into_iter().map(named).collect();
+    let confirming = match study.confirmations_to_come() {
+        0 => String::new(),
+        most => format!(", then at most {most} to confirm the best"),
+    };
     format!(
-        "sweep {}: {}{done}, on {}",
+        "sweep {}: {}{done}{confirming}, on {}",
         study.sweep,
         counted(study.trials.len(), "trial"),
         devices.join(", ")

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     layout::{Part, fit},
-    time::{TimeForecast, clock, count, ended},
+    time::{TimeForecast, clock, count, ended, total},
 };
 use crate::{
     display::plain,
@@ -146,13 +146,15 @@ impl Screen {
                 }
             }
             (Some(id), Event::Finished(_)) => {
+                self.forecast.total = total(study);
                 self.running.remove(&id);
                 study.trial(id).into_iter().for_each(|record| self.propose(record));
             }
             (Some(id), Event::Failed { .. } | Event::Interrupted | Event::Paused { .. }) => {
+                self.forecast.total = total(study);
                 _ = self.running.remove(&id);
             }
-            (_, Event::TrialPlanned(_)) => self.forecast.total = count(study.trials.len()),
+            (_, Event::TrialPlanned(_)) => self.forecast.total = total(study),
             // Trials that were reused before the start took no time, so the forecast begins here.
             (_, Event::SweepStarted { .. }) => self.forecast = TimeForecast::new(now, study),
             (

@@ -49,7 +49,7 @@ pub fn summary(
         writeln!(out, "  {trials} failed; to try {them} again, add --retry-failed to the same command")?;
     }
     if let Some(why) = &study.search_ended {
-        writeln!(out, "  no further trial was planned: {}", plain(why))?;
+        writeln!(out, "  the search planned no further trial: {}", plain(why))?;
     }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;

@@ -11,7 +11,7 @@ pub(super) struct TimeForecast {
     pub(super) since: Instant,
     /// Trials that had ended before the run began.
     pub(super) before: f64,
-    /// All trials of the sweep.
+    /// All trials of the sweep, with those that may come to confirm the best.
     pub(super) total: f64,
     /// Trials that have ended.
     pub(super) ended: f64,
@@ -21,7 +21,7 @@ impl TimeForecast {
     /// A forecast for a run of `study` that begins at `since`.
     pub(super) fn new(since: Instant, study: &Study) -> Self {
         let before = count(ended(study));
-        Self { since, before, total: count(study.trials.len()), ended: before }
+        Self { since, before, total: total(study), ended: before }
     }
 
     /// The time left, where `running` is the sum of the shares that running trials have done.
@@ -41,6 +41,11 @@ impl TimeForecast {
 pub(super) fn ended(study: &Study) -> usize {
     let counts = study.counts();
     counts.complete + counts.halted + counts.failed
+}
+
+/// The number of all trials, with those that may come to confirm the best.
+pub(super) fn total(study: &Study) -> f64 {
+    count(study.trials.len() + study.confirmations_to_come())
 }
 
 /// A number of trials as a factor.

@@ -109,6 +109,9 @@ fn summary(input: &PageInput<'_>) -> String {
     let counts = counts.iter().filter(|(count, state)| *count > 0 || *state == "complete");
     let counts: Vec<String> = counts.map(|(count, state)| format!("{count} {state}")).collect();
     let mut html = format!("<p>{} trials: {}.", input.study.trials.len(), counts.join(", "));
+    if let most @ 1.. = input.study.confirmations_to_come() {
+        let _ = write!(html, " At most {most} more confirm the best.");
+    }
     let f1 = input.board.target.f1_name();
     if let Some((row, test)) = input.board.leader().and_then(|row| Some((row, row.test.as_ref()?))) {
         let _ = write!(

@@ -50,8 +50,7 @@ impl Sampler for Growing {
         }
         let by = RungFigure::from(spec.settings.monitor);
         let known: Vec<Known> = configurations.known(size, known_before, by);
-        let first = study.trials.iter().map(|record| record.trial.id.0).max().unwrap_or(0) + 1;
-        let trials = plan::grown(spec, &known, u32::try_from(wanted).unwrap_or(u32::MAX), first);
+        let trials = plan::grown(spec, &known, u32::try_from(wanted).unwrap_or(u32::MAX), study.next_id());
         let is_used_up = trials.is_empty();
         let ended =
             is_used_up.then(|| format!("all {planned} configurations of the search space are planned"));
@@ -95,13 +94,14 @@ fn epochs(record: &TrialRecord) -> f64 {
     halted.or(run).or(record.evaluations.last().map(|last| last.epoch)).unwrap_or(0.0)
 }
 
-/// The configurations of a sweep in the order in which they were planned, each with its repeats.
+/// The configurations of a search in the order in which they were planned, each with its repeats. Trials that confirm one
+/// of them are no part of it.
 struct Configurations<'a>(Vec<Vec<&'a TrialRecord>>);
 
 impl<'a> Configurations<'a> {
     fn of(study: &'a Study) -> Self {
         let mut all: Vec<Vec<&TrialRecord>> = Vec::new();
-        for record in &study.trials {
+        for record in study.of_search() {
             match all.last_mut() {
                 Some(own) if record.trial.repeat > 0 => own.push(record),
                 _ => all.push(vec![record]),

@@ -1,6 +1,7 @@
 //! A rung: who goes on and who is out, as soon as that is certain.
 
 use super::rules::RungFigure;
+use crate::numbers::count;
 
 /// A configuration's best figures on validation until a rung.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,15 +60,20 @@ pub fn decide(seen: &[Seen], quota: usize, by: RungFigure) -> Vec<Option<Verdict
 /// The place of each configuration that is there, from 0: how many of them are better.
 #[must_use]
 pub fn places(seen: &[Seen], by: RungFigure) -> Vec<Option<usize>> {
-    let keys = keys(seen, by);
-    let place = |at: usize| {
-        let own = keys.get(at).copied().flatten()?;
-        let is_better = |(other, key): (usize, &Option<f64>)| {
-            key.is_some_and(|key| key < own || (key == own && other < at))
-        };
-        Some(keys.iter().enumerate().filter(|&(other, key)| is_better((other, key))).count())
-    };
-    (0..seen.len()).map(place).collect()
+    let mut places = vec![None; seen.len()];
+    for (place, (_, at)) in ordered(&keys(seen, by)).into_iter().enumerate() {
+        places[at] = Some(place);
+    }
+    places
+}
+
+/// The keys in order, each with its number; equal ones by number.
+fn ordered(keys: &[Option<f64>]) -> Vec<(f64, usize)> {
+    // Zero is zero, whatever its sign.
+    let mut ordered: Vec<(f64, usize)> =
+        keys.iter().enumerate().filter_map(|(at, key)| Some(((*key)? + 0.0, at))).collect();
+    ordered.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+    ordered
 }
 
 /// What is compared, the lowest best.
@@ -84,17 +90,22 @@ fn keys(seen: &[Seen], by: RungFigure) -> Vec<Option<f64>> {
         RungFigure::ValF1 => of(|figures| -figures.f1),
         RungFigure::Both => {
             let (losses, f1s) = (of(|figures| figures.loss), of(|figures| -figures.f1));
-            (0..seen.len()).map(|at| Some(shared_place(&losses, at)? + shared_place(&f1s, at)?)).collect()
+            let places = shared_places(&losses).into_iter().zip(shared_places(&f1s));
+            places.map(|(by_loss, by_f1)| Some(by_loss? + by_f1?)).collect()
         }
     }
 }
 
-/// The place of a key among the others; equal keys share the mean of their places.
-#[expect(clippy::cast_precision_loss, reason = "places among the configurations of a generation")]
-fn shared_place(keys: &[Option<f64>], at: usize) -> Option<f64> {
-    let own = keys.get(at).copied().flatten()?;
-    let count = |holds: &dyn Fn(f64) -> bool| keys.iter().flatten().filter(|key| holds(**key)).count() as f64;
-    Some(count(&|key| key < own) + (count(&|key| key == own) - 1.0) / 2.0)
+/// The place of each key among the others; equal keys share the mean of their places.
+fn shared_places(keys: &[Option<f64>]) -> Vec<Option<f64>> {
+    let mut places = vec![None; keys.len()];
+    let mut better = 0;
+    for equal in ordered(keys).chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq()) {
+        let shared = count(better) + (count(equal.len()) - 1.0) / 2.0;
+        equal.iter().for_each(|(_, at)| places[*at] = Some(shared));
+        better += equal.len();
+    }
+    places
 }
 
 #[cfg(test)]
@@ -139,6 +150,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_place_is_the_number_of_those_that_are_better(
+            figures in prop::collection::vec(prop::option::of((0_u8..4, 0_u8..4)), 0..10),
+            by in prop::sample::select(vec![RungFigure::ValLoss, RungFigure::ValF1, RungFigure::Both]),
+        ) {
+            let seen: Vec<Seen> = figures.iter().map(|own| own.map_or(Absent, |(loss, f1)| {
+                There(Figures { loss: f64::from(loss), f1: f64::from(f1) })
+            })).collect();
+            let there: Vec<(u8, u8)> = figures.iter().flatten().copied().collect();
+            // Twice the place that equal figures share.
+            let shared = |is_better: &dyn Fn(&(u8, u8)) -> bool, is_equal: &dyn Fn(&(u8, u8)) -> bool| {
+                let number = |is: &dyn Fn(&(u8, u8)) -> bool| there.iter().filter(|other| is(other)).count();
+                2 * number(is_better) + number(is_equal) - 1
+            };
+            let key = |&(loss, f1): &(u8, u8)| match by {
+                RungFigure::ValLoss => usize::from(loss),
+                RungFigure::ValF1 => usize::from(4 - f1),
+                RungFigure::Both => shared(&|it| it.0 < loss, &|it| it.0 == loss) + shared(&|it| it.1 > f1, &|it| it.1 == f1),
+            };
+            let keys: Vec<Option<usize>> = figures.iter().map(|own| own.as_ref().map(key)).collect();
+            let better = |at: usize, own: usize| {
+                keys.iter().enumerate().filter(|(other, key)| key.is_some_and(|key| (key, *other) < (own, at))).count()
+            };
+            let expected: Vec<Option<usize>> = keys.iter().enumerate().map(|(at, key)| Some(better(at, (*key)?))).collect();
+            prop_assert_eq!(places(&seen, by), expected);
+        }
+
         #[test]
         fn what_is_decided_early_is_what_is_decided_in_the_end(
             keys in prop::collection::vec((0_u8..6, 0_u8..6, 0_u8..8), 1..12),

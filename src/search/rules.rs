@@ -73,6 +73,34 @@ pub struct Halving {
     pub by: RungFigure,
 }
 
+/// The best configurations are run again with further seeds, once the search is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// So many configurations.
+    pub top: u32,
+    /// Further seeds for each.
+    pub repeats: u32,
+    /// By what they are chosen.
+    pub by: RungFigure,
+    /// Seeds that each configuration has in the search: further ones are numbered from here on.
+    pub after: u32,
+}
+
+impl Confirm {
+    /// The numbers of the further seeds.
+    #[must_use]
+    pub const fn further(&self) -> std::ops::Range<u32> {
+        self.after..self.after.saturating_add(self.repeats)
+    }
+
+    /// The trials that confirm some of so many configurations, at most.
+    #[must_use]
+    pub fn trials_max(&self, configurations: usize) -> usize {
+        let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        whole(self.top).min(configurations).saturating_mul(whole(self.repeats))
+    }
+}
+
 /// What a rung compares: the best figure on validation until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +132,18 @@ impl RungFigure {
         match self {
             Self::ValF1 => f1,
             Self::ValLoss | Self::Both => -loss,
+        }
+    }
+}
+
+impl RungFigure {
+    /// What it is, in sentences.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::ValLoss => "validation loss",
+            Self::ValF1 => "validation F1",
+            Self::Both => "places by validation loss and F1",
         }
     }
 }

@@ -55,11 +55,15 @@ fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
     }
 }
 
-/// A search must not have more than 10,000 trials.
+/// A search must not have more than 10,000 trials, those that confirm the best included.
 fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
-    let mut trials = u64::from(draft.repeats);
+    let with_seeds = |configurations: u64| {
+        let whole = usize::try_from(configurations).unwrap_or(usize::MAX);
+        let confirming = draft.search.confirm.map_or(0, |confirm| confirm.trials_max(whole));
+        configurations.saturating_mul(u64::from(draft.repeats)).saturating_add(confirming as u64)
+    };
     if draft.search.trials.is_some() || draft.search.budget.is_some() {
-        trials = trials.saturating_mul(u64::from(draft.search.trials.unwrap_or(1)));
+        let trials = with_seeds(u64::from(draft.search.trials.unwrap_or(1)));
         if trials > TRIALS_MAX {
             let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
             let help = "lower `trials` or `repeats` in [search]";
@@ -67,16 +71,17 @@ fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
         }
         return;
     }
-    let mut ranged = false;
+    let (mut configurations, mut ranged) = (1_u64, false);
     for parameter in &draft.space {
         match &parameter.domain {
-            Domain::Grid(values) => trials = trials.saturating_mul(values.len() as u64),
+            Domain::Grid(values) => configurations = configurations.saturating_mul(values.len() as u64),
             Domain::Uniform(..) | Domain::LogUniform(..) | Domain::Int(..) => ranged = true,
         }
     }
     if ranged {
-        trials = trials.saturating_mul(u64::from(draft.samples));
+        configurations = configurations.saturating_mul(u64::from(draft.samples));
     }
+    let trials = with_seeds(configurations);
     if trials > TRIALS_MAX {
         let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
         let help = "list fewer grid values; draws from ranges find good settings with fewer trials";

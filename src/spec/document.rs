@@ -243,7 +243,7 @@ fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<
 /// The table of the key `name`, when an override gives the key without its table.
 fn table_of(name: &str) -> Option<&'static str> {
     match name {
-        "samples" | "sampler" | "repeats" | "space" => Some("search"),
+        "samples" | "sampler" | "repeats" | "confirm" | "space" => Some("search"),
         _ if policy::KEYS.contains(&name) => Some("run"),
         _ => KEYS.iter().find(|key| key.name == name).map(|key| key.section.name()),
     }

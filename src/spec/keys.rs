@@ -34,7 +34,7 @@ pub(super) const DATA: [&str; 13] = [
 pub(super) const DUPLICATES: [&str; 4] = ["exact", "normalised", "near", "near_threshold"];
 
 /// Keys of `[search]`.
-pub(super) const SEARCH: [&str; 10] = [
+pub(super) const SEARCH: [&str; 11] = [
     "trials",
     "samples",
     "sampler",
@@ -42,6 +42,7 @@ pub(super) const SEARCH: [&str; 10] = [
     "budget",
     "generation",
     "halving",
+    "confirm",
     "enqueue",
     "history",
     "space",
@@ -49,6 +50,9 @@ pub(super) const SEARCH: [&str; 10] = [
 
 /// Keys of `[search.halving]`.
 pub(super) const HALVING: [&str; 3] = ["eta", "first", "by"];
+
+/// Keys of `confirm`.
+pub(super) const CONFIRM: [&str; 3] = ["top", "repeats", "by"];
 
 /// Keys of `budget`.
 pub(super) const BUDGET: [&str; 2] = ["epochs", "time"];

@@ -88,6 +88,26 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The whole number of `entry`, from `min` to `max`; anything else is an error.
+pub(super) fn whole_number(
+    reader: &mut Reader<'_>,
+    entry: &KeyValue,
+    min: u32,
+    max: u32,
+    help: &str,
+) -> Option<u32> {
+    let number = match entry.node.content {
+        Content::Int(number) => u32::try_from(number).ok().filter(|number| (min..=max).contains(number)),
+        _ => None,
+    };
+    if number.is_none() {
+        let found = found(&entry.node.content);
+        let message = format!("`{}` must be a whole number from {min} to {max}, not {found}", entry.key);
+        reader.findings.error(entry.node.at, message, help);
+    }
+    number
+}
+
 /// Advice for a value that stands where the table `name` belongs.
 fn table_help(name: &str, value: &Json) -> String {
     let quoted = value.as_str().map(|text| foreign::quoted(&Value::Text(text.to_owned())));
@@ -108,6 +128,7 @@ fn table_help(name: &str, value: &Json) -> String {
         ("halving", ..) => {
             "write [search.halving] on a line of its own, and its keys, if any, below it".to_owned()
         }
+        ("confirm", ..) => "write confirm = { top = 5, repeats = 4 }, or the like".to_owned(),
         ("space", ..) => "write [search.space] on a line of its own, and its settings below it".to_owned(),
         ("data", Some(path), ..) => {
             format!("at the end of the spec, write [data] and below it path = {path}")

@@ -1,11 +1,12 @@
 //! The `[search]` section, apart from its space.
 
 use super::{
+    confirm,
     document::{Content, KeyValue, Node},
     draft::SpecDraft,
     halving, keys,
     problem::At,
-    reader::{Reader, choice, found},
+    reader::{Reader, choice, found, whole_number},
     sweep::{Domain, RangeSampler},
 };
 use crate::{
@@ -31,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>, draft: &mut SpecDraft) {
     let Some(search) = reader.table(root, "search") else { return };
     reader.refuse_unknown(search, Some("search"), &keys::SEARCH);
     let number = |reader: &mut Reader<'_>, name, min, max, help| {
-        search.get(name).and_then(|entry| count(reader, entry, min, max, help))
+        search.get(name).and_then(|entry| whole_number(reader, entry, min, max, help))
     };
     draft.samples = number(reader, "samples", 1, SAMPLES_MAX, "it is the number of draws for each grid cell")
         .unwrap_or(1);
@@ -52,20 +53,9 @@ pub(super) fn read(reader: &mut Reader<'_>, draft: &mut SpecDraft) {
     if let Some(table) = reader.table(search, "halving") {
         draft.search.halving = halving::read(reader, table, draft);
     }
-}
-
-/// The whole number of `entry`, from `min` to `max`.
-fn count(reader: &mut Reader<'_>, entry: &KeyValue, min: u32, max: u32, help: &str) -> Option<u32> {
-    let count = match entry.node.content {
-        Content::Int(count) => u32::try_from(count).ok().filter(|count| (min..=max).contains(count)),
-        _ => None,
-    };
-    if count.is_none() {
-        let found = found(&entry.node.content);
-        let message = format!("`{}` must be a whole number from {min} to {max}, not {found}", entry.key);
-        reader.findings.error(entry.node.at, message, help);
+    if let (Some(entry), Some(table)) = (search.get("confirm"), reader.table(search, "confirm")) {
+        draft.search.confirm = confirm::read(reader, (table, entry.key_at), draft);
     }
-    count
 }
 
 /// How configurations are found: at random, or by Sobol points where their number is said.

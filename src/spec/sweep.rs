@@ -7,7 +7,7 @@ use crate::{
     checkpoint::Checkpoint,
     data::DataSpec,
     policy::Policy,
-    search::{Budget, Finding, GENERATION, Halving},
+    search::{Budget, Confirm, Finding, GENERATION, Halving},
     settings::{Settings, Value},
 };
 
@@ -120,6 +120,8 @@ pub struct SearchSpec {
     pub generation: u32,
     /// Which trials are halted; `None`: none is.
     pub halving: Option<Halving>,
+    /// How the best configurations are run again with further seeds; `None`: none is.
+    pub confirm: Option<Confirm>,
     /// Configurations that come first. A setting that is not named is drawn.
     pub enqueue: Vec<Vec<(String, Value)>>,
     /// Sweeps of the results folder whose results count as known.
@@ -135,6 +137,7 @@ impl Default for SearchSpec {
             budget: None,
             generation: GENERATION,
             halving: None,
+            confirm: None,
             enqueue: Vec::new(),
             history: Vec::new(),
             findings: Vec::new(),

@@ -84,6 +84,21 @@ impl TrialRecord {
         self.rungs.last().is_some_and(|last| last.verdict == Verdict::Out)
     }
 
+    /// Whether its last loss, in training or on validation, is infinite or not a number.
+    #[must_use]
+    pub fn has_diverged(&self) -> bool {
+        let is_finite = |last: &Evaluation| last.train_loss.is_finite() && last.validation.loss.is_finite();
+        self.evaluations.last().is_some_and(|last| !is_finite(last))
+    }
+
+    /// Whether it is complete, and its best parameters' predictions on validation say no more about the class than
+    /// chance.
+    #[must_use]
+    pub fn has_collapsed(&self) -> bool {
+        let outcome = self.outcome.as_ref();
+        outcome.is_some_and(|outcome| outcome.validation.confusion.is_informative() == Some(false))
+    }
+
     /// The epochs after which it pauses next, if it does.
     #[must_use]
     pub fn next_pause(&self, search: Option<&SearchPlan>) -> Option<usize> {

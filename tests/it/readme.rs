@@ -411,6 +411,7 @@ fn study(classes: usize) -> Study {
         seed: 1,
         settings: Settings::default(),
         origin: None,
+        confirms: None,
     });
     let scores = Scores::new(Confusion::new(classes), 0.5, plan.target());
     let outcome = Outcome {

@@ -215,7 +215,7 @@ fn a_budget_of_epochs_ends_the_search_wherever_it_runs() {
     assert_same(&two, &one, "a budget");
     assert!(
         run.stdout.contains(
-            "no further trial was planned: another generation might exceed the budget of 60 epochs"
+            "the search planned no further trial: another generation might exceed the budget of 60 epochs"
         ),
         "{}",
         run.stdout

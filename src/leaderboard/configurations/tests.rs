@@ -130,7 +130,7 @@ fn markdown_has_a_row_for_each_configuration() {
 fn json_has_the_promised_fields_in_order() {
     let rows: serde_json::Value = serde_json::from_str(&seven(RankBy::TestF1).to_json()).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&rows[0]).join(" "), "rank params trials seeds unfit test_f1 val_f1 val_f1_sd val_loss");
+    assert_eq!(keys(&rows[0]).join(" "), "rank params trials seeds unfit test_f1 val_f1 val_f1_sd val_loss confirming");
     assert_eq!(keys(&rows[0]["test_f1"]).join(" "), "mean sd low high");
     assert!(rows[2]["test_f1"]["sd"].is_null());
 }
@@ -140,7 +140,7 @@ fn csv_has_one_field_for_each_heading() {
     let text = seven(RankBy::TestF1).to_csv();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let headings: Vec<String> = reader.headers().unwrap().iter().map(ToOwned::to_owned).collect();
-    let expected = "rank,learning_rate,dropout,seeds,unfit,test_f1,test_f1_sd,test_f1_low,test_f1_high,val_f1,val_f1_sd,val_loss,trials";
+    let expected = "rank,learning_rate,dropout,seeds,unfit,test_f1,test_f1_sd,test_f1_low,test_f1_high,val_f1,val_f1_sd,val_loss,trials,confirming";
     assert_eq!(headings.join(","), expected);
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!((rows.len(), &rows[0][12], &rows[2][6]), (3, "1 3 5", ""));

@@ -29,6 +29,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
             ..Settings::default()
         },
         origin: None,
+        confirms: None,
     };
     let mut plan = samples::plan(0);
     plan.swept = vec!["learning_rate".to_owned()];

@@ -37,6 +37,7 @@ pub(crate) fn trial(id: u32, settings: Settings) -> Trial {
         seed: u64::from(id),
         settings,
         origin: None,
+        confirms: None,
     }
 }
 
@@ -54,6 +55,7 @@ pub(crate) fn plan(sweep: &str, trials: u32) -> Plan {
         swept: Vec::new(),
         scales: BTreeMap::new(),
         search: None,
+        confirm: None,
         data: data(Source::Single { path: PathBuf::from("/nowhere.csv"), split: Shares::default() }),
         fingerprints: Fingerprints::default(),
         hub: BTreeMap::new(),
