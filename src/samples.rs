@@ -82,6 +82,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         id: TrialId(id),
         params: params(id),
         repeat: 0,
+        fold: None,
         seed: 1_000 + u64::from(id),
         settings,
         origin: None,
@@ -152,6 +153,7 @@ pub(crate) fn data_spec(source: Source) -> DataSpec {
         alike: Alike::default(),
         group: None,
         limit: Limit::default(),
+        folds: None,
         seed: 1,
     }
 }
@@ -163,6 +165,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         id: TrialId(id),
         params: Params::default(),
         repeat: 0,
+        fold: None,
         seed: 1,
         settings: Settings::default(),
         origin: None,

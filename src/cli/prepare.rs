@@ -34,12 +34,7 @@ pub(super) fn check_paths(spec: &Path, results: &Results) -> Result<(), Stop> {
 
 /// Refuses files with data whose path is not UTF-8.
 pub(super) fn check_data_paths(plan: &Plan) -> Result<(), Stop> {
-    let paths: Vec<&PathBuf> = match &plan.data.source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => vec![],
-    };
-    paths.into_iter().try_for_each(|path| check_path("the path of the data", path))
+    plan.data.source.files().into_iter().try_for_each(|path| check_path("the path of the data", path))
 }
 
 /// Refuses a path that is not UTF-8; `what` begins the message.

@@ -39,6 +39,7 @@ mod tests {
             train: (0..100).map(|id| Document { id, label: 0 }).collect(),
             validation: Vec::new(),
             test: Vec::new(),
+            folds: Vec::new(),
             leaks: Leaks::default(),
             report: None,
             notes: Vec::new(),

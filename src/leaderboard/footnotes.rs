@@ -252,7 +252,12 @@ mod tests {
     #[test]
     fn a_footnote_says_what_an_absent_class_does() {
         let mut study = study(vec![record(1, &[0.5])]);
-        study.classes = ClassCounts { train: vec![5, 5], validation: vec![1, 1], test: vec![1, 0] };
+        study.classes = ClassCounts {
+            train: vec![5, 5],
+            validation: vec![1, 1],
+            test: vec![1, 0],
+            ..ClassCounts::default()
+        };
         let notes = build(&study, RankBy::TestF1, &|_| None).footnotes();
         assert_eq!(
             notes[1],

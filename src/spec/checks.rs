@@ -57,12 +57,17 @@ fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
 
 /// A search must not have more than 10,000 trials.
 fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
-    let mut trials = u64::from(draft.repeats);
+    let folds = draft.data.as_ref().and_then(|data| data.folds).unwrap_or(1);
+    let mut trials = u64::from(draft.repeats) * u64::from(folds);
     if draft.search.trials.is_some() || draft.search.budget.is_some() {
         trials = trials.saturating_mul(u64::from(draft.search.trials.unwrap_or(1)));
         if trials > TRIALS_MAX {
             let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
-            let help = "lower `trials` or `repeats` in [search]";
+            let help = if folds > 1 {
+                "lower `trials` or `repeats` in [search], or `folds` in [data]"
+            } else {
+                "lower `trials` or `repeats` in [search]"
+            };
             reader.findings.error(reader.root.place("search.trials"), message, help);
         }
         return;

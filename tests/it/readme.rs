@@ -150,11 +150,7 @@ fn every_toml_block_is_a_spec_or_the_end_of_one() {
 
 /// Writes what a spec's data needs: two classes, named as the spec has them.
 fn write_data(spec: &Spec) {
-    let files = match &spec.data.source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => vec![],
-    };
+    let files = spec.data.source.files();
     let positive = spec.data.positive.as_deref().unwrap_or("yes");
     for path in files {
         let tab = if path.extension().unwrap() == "tsv" { '\t' } else { ',' };
@@ -408,6 +404,7 @@ fn study(classes: usize) -> Study {
         id: TrialId(1),
         params,
         repeat: 0,
+        fold: None,
         seed: 1,
         settings: Settings::default(),
         origin: None,

@@ -111,7 +111,9 @@ fn data_section(job: &Job) -> String {
         |path: &Path| markdown_code(&path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default());
     let files = match &job.data.source {
         Source::Files { train, validation, test } => {
-            format!("train {}, validation {}, test {}", name(train), name(validation), name(test))
+            let validation =
+                validation.as_ref().map_or_else(String::new, |path| format!(", validation {}", name(path)));
+            format!("train {}{validation}, test {}", name(train), name(test))
         }
         Source::Single { path, .. } => format!("{}, split at random within each class", name(path)),
         Source::Reviews { .. } => {
@@ -119,7 +121,13 @@ fn data_section(job: &Job) -> String {
         }
     };
     let [text, label] = [&job.data.text, &job.data.label].map(|column| markdown_code(column));
-    format!("\n## Data\n\n{files}; texts in column {text}, classes in {label}.\n")
+    let fold = job.trial.fold.zip(job.data.folds).map_or_else(String::new, |(fold, folds)| {
+        format!(
+            " Train and validation together are divided into {folds} folds. This model was validated on fold {fold} and \
+             trained on the others."
+        )
+    });
+    format!("\n## Data\n\n{files}; texts in column {text}, classes in {label}.{fold}\n")
 }
 
 /// The section with the settings and the seed.

@@ -232,7 +232,8 @@ fn key(spec: &DataSpec) -> Option<EntryKey> {
     let ending = |path: &Path| PathBuf::from(format!("{:?}", TableFormat::of_ending(path)));
     let source = match &spec.source {
         Source::Files { train, validation, test } => {
-            Source::Files { train: ending(train), validation: ending(validation), test: ending(test) }
+            let validation = validation.as_ref().map(|validation| ending(validation));
+            Source::Files { train: ending(train), validation, test: ending(test) }
         }
         Source::Single { path, split } => Source::Single { path: ending(path), split: *split },
         Source::Reviews { split } => Source::Reviews { split: *split },
@@ -244,13 +245,8 @@ fn key(spec: &DataSpec) -> Option<EntryKey> {
 
 /// Describes an entry for people: the names of the files.
 fn about(source: &Source) -> String {
-    let paths = match source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => Vec::new(),
-    };
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().display().to_string();
-    paths.into_iter().map(name).collect::<Vec<_>>().join(", ")
+    source.files().into_iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
