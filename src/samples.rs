@@ -130,6 +130,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         classes: ClassCounts::default(),
         leaks: None,
         positive_is_guess: false,
+        folds: None,
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
         search: None,

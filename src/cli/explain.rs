@@ -39,6 +39,8 @@ struct Explanation<'a> {
     trial: TrialId,
     params: &'a Params,
     repeat: u32,
+    /// The fold that it validates on, from 1; null without folds.
+    fold: Option<u32>,
     state: State,
     /// Where its configuration comes from; null where the spec lists or crosses values.
     origin: Option<&'a Origin>,
@@ -89,6 +91,7 @@ fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a>
         trial: record.trial.id,
         params: &record.trial.params,
         repeat: record.trial.repeat,
+        fold: record.trial.fold,
         state: record.state,
         origin: record.trial.origin.as_ref(),
         generation: study.generation_of(record.trial.id),
@@ -106,6 +109,9 @@ fn describe(explanation: &Explanation<'_>) -> String {
         explanation;
     let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
     lines.push(format!("source      {}", source(*origin)));
+    if let Some(fold) = explanation.fold {
+        lines.push(format!("fold        {fold}: it validates on this part of the documents, and trains on the others"));
+    }
     if let Some(origin) = origin {
         let members: Vec<String> = generation.iter().map(ToString::to_string).collect();
         lines.push(format!("generation  {}: trials {}", origin.generation + 1, members.join(", ")));

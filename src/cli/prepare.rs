@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{
@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
-    data::Source,
     display::plain,
     export, fingerprint,
     plan::{DiskForecast, Plan},
@@ -191,7 +190,7 @@ mod tests {
         plan.fingerprints.data = Some(digests);
         prepare(&folder, plan.clone(), "").unwrap();
         let split = crate::data::Shares::default();
-        plan.data.source = Source::Single { path: "/elsewhere.csv".into(), split };
+        plan.data.source = crate::data::Source::Single { path: "/elsewhere.csv".into(), split };
         prepare(&folder, plan.clone(), "").unwrap();
         assert_eq!(read_plan(&folder).unwrap(), Some(plan));
     }
@@ -231,7 +230,7 @@ mod tests {
     fn data_whose_path_is_not_utf8_are_refused() {
         let mut plan = samples::plan(1);
         let split = crate::data::Shares::default();
-        plan.data.source = Source::Single { path: not_utf8().to_owned(), split };
+        plan.data.source = crate::data::Source::Single { path: not_utf8().to_owned(), split };
         assert!(check_data_paths(&plan).is_err());
     }
 

@@ -74,6 +74,13 @@ impl Dataset {
         }
     }
 
+    /// Documents that a trial trains on: all of train, but for those of the fold that it validates on.
+    #[must_use]
+    pub fn trained_on(&self, fold: Option<u32>) -> usize {
+        let held_out = self.folds.iter().filter(|own| Some(**own) == fold).count();
+        self.train.len() - held_out
+    }
+
     /// By fold: its documents of each class; empty without folds.
     fn fold_counts(&self) -> Vec<Vec<usize>> {
         let folds = self.folds.iter().max().map_or(0, |fold| *fold as usize);

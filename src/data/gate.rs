@@ -34,7 +34,7 @@ pub(super) struct Ground<'a> {
     pub(super) dialects: &'a Dialects,
     /// By file, then by row: a digest of the group; 0 for none. Without groups there is nothing.
     pub(super) groups: &'a [Vec<u64>],
-    /// Rows of the training file.
+    /// Rows of the training file, if there is one.
     pub(super) train_rows: u32,
 }
 

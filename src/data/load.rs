@@ -87,7 +87,8 @@ fn documents(spec: &DataSpec, wanted: Wanted) -> Result<Dataset, Vec<DataError>>
     let dialects = Dialects(readings.iter().map(|reading| reading.quotes).collect());
     let groups: Vec<Vec<u64>> =
         readings.iter_mut().map(|reading| std::mem::take(&mut reading.groups)).collect();
-    let train_rows = rows.first().map_or(0, |rows| u32::try_from(rows.len()).unwrap_or(u32::MAX));
+    let in_train = rows.first().filter(|_| shares.is_none()).map_or(0, Vec::len);
+    let train_rows = u32::try_from(in_train).unwrap_or(u32::MAX);
     let ground = Ground { spec, files: &files, dialects: &dialects, groups: &groups, train_rows };
     let chosen = divided(rows, shares, &ground, &mut notes);
     let chosen = chosen.and_then(|splits| choose(&labels, splits, ground, wanted));

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     event::Evaluation,
     halving,
-    metrics::Target,
+    metrics::{Confusion, Target},
     study::{Study, TrialRecord},
     trial::{Params, State, TrialId, TrialRef},
 };
@@ -38,6 +38,8 @@ pub struct Leaderboard {
     pub class_warnings: Vec<String>,
     /// The test documents that are like others; `None` if there are none, or the plan does not say.
     pub unclean: Option<Unclean>,
+    /// Number of folds; `None` without folds.
+    pub folds: Option<u32>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// One row for each trial: the ranked trials, those that are unfit for use behind the others, then the
@@ -142,6 +144,14 @@ pub struct LeaderboardRow {
     pub evidence: Option<Evidence>,
     /// Figures on the test documents that are not like others; `None` where all are so, and without predictions.
     pub clean: Option<CleanFigures>,
+    /// The fold that the trial validates on, from 1; `None` without folds.
+    pub fold: Option<u32>,
+    /// Which of the repeats of its configuration it is, from 0.
+    #[serde(skip)]
+    pub(super) repeat: u32,
+    /// What its best parameters predict on validation; `None` unless complete.
+    #[serde(skip)]
+    pub(super) validation: Option<Confusion>,
 }
 
 /// Where a trial was halted.
@@ -220,6 +230,9 @@ impl LeaderboardRow {
             clean: None,
             winner: None,
             evidence: Evidence::of(record),
+            fold: record.trial.fold,
+            repeat: record.trial.repeat,
+            validation: outcome.map(|o| o.validation.confusion.clone()),
         }
     }
 }

@@ -135,7 +135,7 @@ mod tests {
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
         assert_eq!((&rows[0]["clean"]["documents"], &rows[0]["clean"]["f1"]), (&2.into(), &1.0.into()));
         let csv = board.to_csv();
-        let heading = "clean_documents,clean_accuracy,clean_f1,clean_f1_low,clean_f1_high";
+        let heading = "clean_documents,clean_accuracy,clean_f1,clean_f1_low,clean_f1_high,fold";
         assert!(csv.lines().next().unwrap().ends_with(heading), "{csv}");
         assert!(csv.lines().nth(1).unwrap().contains(",2,1,1,"), "{csv}");
     }

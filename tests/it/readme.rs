@@ -449,7 +449,7 @@ fn every_field_of_the_leaderboard_is_described_and_no_other() {
 fn every_field_of_a_configuration_is_described() {
     let board = leaderboard::build(&study(2), RankBy::TestF1, &|_| None);
     let rows: serde_json::Value =
-        serde_json::from_str(&leaderboard::configurations(&board, &|_| None).to_json()).unwrap();
+        serde_json::from_str(&leaderboard::configurations(&board, &|_| None, &|_| None).to_json()).unwrap();
     let row = rows[0].as_object().unwrap();
     let text = section(RESULTS, "### Seeds as one row");
     for field in row.keys().chain(row["test_f1"].as_object().unwrap().keys()).filter(|name| *name != "params")

@@ -6,7 +6,7 @@ use crate::{
     data::Source,
     display::{markdown, markdown_code},
     event::Outcome,
-    export::model::{Choice, Model},
+    export::model::{Choice, Model, over_folds},
     job::Job,
     leaderboard::{ClassFigures, verdict::Verdict},
     metrics::{Average, Scores, Target},
@@ -30,6 +30,10 @@ pub(super) fn card(model: &Model<'_>) -> String {
         markdown_code(&settings.checkpoint.title()),
         match model.choice {
             Choice::Best(figure) => format!("the best of its sweep's trials by {}", figure.describe()),
+            Choice::BestOverFolds(figure) => format!(
+                "one fold of the best configuration of its sweep by {}, the one with the highest validation F1",
+                over_folds(figure)
+            ),
             Choice::Named => "one of its sweep's trials, chosen by its number".to_owned(),
         },
     );

@@ -15,9 +15,11 @@ mod member;
 mod resident;
 mod step;
 
+use self::measure::Wanted;
 pub(super) use self::{group::Group, member::Member};
 #[cfg(doc)]
 use super::{learner::Learner, running_trial::RunningTrial};
+use super::trial::BestMeasured;
 use crate::{
     data::SplitName,
     train::{
@@ -96,7 +98,7 @@ impl<'a, C: Compute> Group<'a, C> {
         for member in &mut due {
             self.bring_home(member);
         }
-        let measured = self.measure(&due, SplitName::Validation);
+        let measured = self.measure(&due, Wanted::Current);
         let mut scores = measured.into_iter().map(|measured| measured.scores);
         others.extend(self.each(due, |group, member| {
             let Member { place, planned, .. } = *member;
@@ -128,14 +130,20 @@ impl<'a, C: Compute> Group<'a, C> {
         others
     }
 
-    /// Measures the test set for those whose training is over, all at once. Returns the others.
+    /// Measures the test set for those whose training is over, all at once, and with folds the validation set again. Returns
+    /// the others.
     fn conclude(&mut self, members: Vec<Member<'a, C>>) -> Vec<Member<'a, C>> {
         let (over, others): (Vec<_>, Vec<_>) = members.into_iter().partition(|member| member.learner.over);
-        let measured = self.measure(&over, SplitName::Test);
+        let measured = self.measure(&over, Wanted::Best(SplitName::Test));
+        // All of them read the same data.
+        let keeps_validation = over.iter().all(|member| member.trial.keeps_validation());
+        let validation = keeps_validation.then(|| self.measure(&over, Wanted::Best(SplitName::Validation)));
+        let mut validation = validation.into_iter().flatten();
         for (member, test) in over.into_iter().zip(measured) {
+            let best = BestMeasured { test, validation: validation.next() };
             let Member { place, trial, learner, planned, .. } = member;
             let observe = &mut |report| self.listener.on_report(place, report);
-            match trial.conclude(&learner, planned, test, observe) {
+            match trial.conclude(&learner, planned, best, observe) {
                 Ok(outcome) => self.listener.on_end(place, Ok(Ending::Complete(Box::new(outcome)))),
                 Err(why) => self.leave(place, why),
             }

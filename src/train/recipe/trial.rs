@@ -11,7 +11,7 @@ use super::{
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
     side_by_side::{self, Measurement},
-    trial_tables::{keep_metrics, write_metrics, write_predictions},
+    trial_tables::{PredictionTable, keep_metrics, write_metrics, write_predictions},
 };
 use crate::{
     data::SplitName,
@@ -32,6 +32,13 @@ pub(super) struct Measured {
     pub(super) scores: Scores,
     /// By document of the split: the probabilities of its classes.
     pub(super) probabilities: Vec<Vec<f64>>,
+}
+
+/// What the best parameters are worth.
+pub(super) struct BestMeasured {
+    pub(super) test: Measured,
+    /// On the validation set, where its predictions are kept.
+    pub(super) validation: Option<Measured>,
 }
 
 /// The batches of the current epoch.
@@ -231,36 +238,49 @@ impl<C: Compute> RunningTrial<'_, C> {
         Measured { scores, probabilities }
     }
 
-    /// Measures the test set with the best parameters, and goes on as [`Self::conclude`] does.
+    /// Measures the test set with the best parameters, and with folds the validation set again, and goes on as
+    /// [`Self::conclude`] does.
     fn finish(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let test = self.measure(learner.best_model(), SplitName::Test, observe);
-        self.conclude(learner, planned, test, observe)
+        let mut measure = |split| self.measure(learner.best_model(), split, observe);
+        let test = measure(SplitName::Test);
+        let validation = self.keeps_validation().then(|| measure(SplitName::Validation));
+        self.conclude(learner, planned, BestMeasured { test, validation }, observe)
     }
 
-    /// Writes `predictions.csv`. `test`: the best parameters on the test set.
+    /// Whether its predictions on the validation set are kept: with folds, those of all folds together are compared.
+    pub(super) fn keeps_validation(&self) -> bool {
+        self.job.trial.fold.is_some()
+    }
+
+    /// Writes `predictions.csv`, and with folds `validation.csv`.
     pub(super) fn conclude(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
-        test: Measured,
+        best: BestMeasured,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let Measured { scores: test, probabilities } = test;
+        let BestMeasured { test, validation } = best;
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
         let (Some(best), Some(last)) = (best_evaluation, learner.evaluations.last()) else {
             unreachable!("{EVALUATED}");
         };
-        let (data, split) = (self.data, &self.corpus.test);
         self.verify_entries().map_err(TrainError::from)?;
         observe(Report::Saving)?;
         let metrics = persist(observe, &mut || keep_metrics(self.folder, &learner.evaluations))?;
-        let predictions =
-            persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;
+        let mut keep = |split: SplitName, Measured { probabilities, .. }: &Measured| {
+            let split = (split, self.corpus.split(split));
+            let table = PredictionTable { data: self.data, split, probabilities };
+            persist(observe, &mut || write_predictions(self.folder, &table))
+        };
+        let predictions = keep(SplitName::Test, &test)?;
+        let out_of_fold = validation.as_ref().map(|validation| keep(SplitName::Validation, validation));
+        let out_of_fold = out_of_fold.transpose()?;
         let parameters = self.parameter_files(learner)?;
         Ok(Outcome {
             best_epoch: best.epoch,
@@ -269,9 +289,15 @@ impl<C: Compute> RunningTrial<'_, C> {
             stopped_early: learner.step < planned.total,
             train_loss: best.train_loss,
             validation: best.validation.clone(),
-            test,
+            test: test.scores,
             seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
-            files: parameters.map(|[last, best]| ResultFiles { best, last, metrics, predictions }),
+            files: parameters.map(|[last, best]| ResultFiles {
+                best,
+                last,
+                metrics,
+                predictions,
+                validation: out_of_fold,
+            }),
         })
     }
 }

@@ -16,14 +16,27 @@ use crate::{
     },
 };
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The current parameters on the validation set.
+    Current,
+    /// The best ones on a split.
+    Best(SplitName),
+}
+
 impl<'a, C: Compute> Group<'a, C> {
-    /// Measures the current parameters of `members` on the validation set, or their best ones on the test set.
-    pub(super) fn measure(&mut self, members: &[Member<'a, C>], split: SplitName) -> Vec<Measured> {
+    /// Measures parameters of `members`.
+    pub(super) fn measure(&mut self, members: &[Member<'a, C>], wanted: Wanted) -> Vec<Measured> {
         let Some(first) = members.first() else { return Vec::new() };
-        let models = members.iter().map(|member| match split {
-            SplitName::Test => member.learner.best_model().clone(),
-            SplitName::Train | SplitName::Validation => member.learner.model.valid(),
+        let models = members.iter().map(|member| match wanted {
+            Wanted::Best(_) => member.learner.best_model().clone(),
+            Wanted::Current => member.learner.model.valid(),
         });
+        let split = match wanted {
+            Wanted::Best(split) => split,
+            Wanted::Current => SplitName::Validation,
+        };
         let models: Vec<Classifier<C::InnerBackend>> = models.collect();
         if C::ON_HOST {
             let measure = |(member, model): (&Member<'a, C>, _)| {
@@ -32,7 +45,7 @@ impl<'a, C: Compute> Group<'a, C> {
             };
             return members.iter().zip(&models).map(measure).collect();
         }
-        let resident = self.resident.as_ref().filter(|_| split == SplitName::Validation);
+        let resident = self.resident.as_ref().filter(|_| wanted == Wanted::Current);
         let all = if let Some(resident) = resident.filter(|resident| resident.is_of(members)) {
             resident.model().valid()
         } else {
