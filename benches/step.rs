@@ -124,8 +124,16 @@ fn job(trial: u32, settings: &Settings, data: &DataSpec) -> Job {
         ..settings.clone()
     };
     let seed = u64::from(trial);
-    let trial =
-        Trial { id: TrialId(trial), params: Params::default(), repeat: 0, seed, settings, origin: None, confirms: None };
+    let trial = Trial {
+        id: TrialId(trial),
+        params: Params::default(),
+        repeat: 0,
+        fold: None,
+        seed,
+        settings,
+        origin: None,
+        confirms: None,
+    };
     Job {
         sweep: "bench".to_owned(),
         trial,
@@ -274,7 +282,7 @@ fn data(folder: &Path, texts: &[(String, String)], batch: usize) -> Result<DataS
     Ok(DataSpec {
         source: Source::Files {
             train: write("train.tsv", texts)?,
-            validation: write("validation.tsv", some)?,
+            validation: Some(write("validation.tsv", some)?),
             test: write("test.tsv", some)?,
         },
         text: "text".to_owned(),
@@ -286,6 +294,7 @@ fn data(folder: &Path, texts: &[(String, String)], batch: usize) -> Result<DataS
         alike: Alike::default(),
         group: None,
         limit: Limit::default(),
+        folds: None,
         seed: 1,
     })
 }

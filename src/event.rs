@@ -278,6 +278,9 @@ pub struct ResultFiles {
     pub metrics: FileDigest,
     /// `predictions.csv`.
     pub predictions: FileDigest,
+    /// `validation.csv`, of a trial of a fold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<FileDigest>,
 }
 
 /// How far a running trial is. Shown live, never logged.

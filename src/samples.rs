@@ -83,6 +83,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         id: TrialId(id),
         params: params(id),
         repeat: 0,
+        fold: None,
         seed: 1_000 + u64::from(id),
         settings,
         origin: None,
@@ -132,6 +133,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         classes: ClassCounts::default(),
         leaks: None,
         positive_is_guess: false,
+        folds: None,
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
         search: None,
@@ -156,6 +158,7 @@ pub(crate) fn data_spec(source: Source) -> DataSpec {
         alike: Alike::default(),
         group: None,
         limit: Limit::default(),
+        folds: None,
         seed: 1,
     }
 }
@@ -167,6 +170,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         id: TrialId(id),
         params: Params::default(),
         repeat: 0,
+        fold: None,
         seed: 1,
         settings: Settings::default(),
         origin: None,

@@ -137,7 +137,7 @@ pub(super) struct OpenBytes {
     pub(super) origin: Arc<Origin>,
 }
 
-/// Numbers in memory or in an entry.
+/// Numbers in memory or in an entry. A clone shares them.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers<T>(Backing<T>);
 

@@ -67,6 +67,8 @@ impl DataError {
                 "\"drop\" in its place drops those of the earlier split, \"keep\" counts them and shows F1 without them"
             }
             Self::FewGroups { .. } => "name a column with more values, or give three files",
+            Self::FewToFold { .. } => "lower `folds`, or give more documents",
+            Self::ClassInOneFold { .. } => "add documents of this class, or remove those that it has",
             Self::Leaks { .. } => {
                 "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
             }

@@ -4,6 +4,9 @@
 //! would have reached, and those that were not halted are no fair choice of all: then every trial counts with its best
 //! figure until the first rung, to which all of them came. Trials without such a figure are left out and counted. So are
 //! trials that confirm a configuration: results have chosen it, and its values would count more than those of others.
+//!
+//! With folds, a repeat of a configuration counts with the mean over its folds: they are not equally hard. If a fold lacks a
+//! figure, the others are left out too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +70,14 @@ pub struct LeftOut {
     pub unknown: usize,
     /// They confirm configurations, which results have chosen.
     pub confirming: usize,
+    /// Another fold of their configuration has no figure.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub incomplete: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A swept setting with more than one value.
@@ -133,6 +144,9 @@ impl Observed {
                 Ok(score) => found.push((record, score)),
                 Err(reason) => *reason.of(&mut left_out) += 1,
             }
+        }
+        if let Some(folds) = study.folds {
+            found = over_folds(found, folds as usize, &mut left_out);
         }
         let (settings, columns, unjudged) = settings(study, &found);
         let mut trials = Vec::new();
@@ -212,6 +226,32 @@ impl Observed {
         (self.design == Design::Draws && self.until_epoch.is_none() && self.left_out.halted == 0)
             .then(|| draws.map(|trials| self.mean(trials)).collect())
     }
+}
+
+/// The first trial of each repeat of a configuration, with the mean figure over its folds. Those that lack a fold are counted
+/// and left out.
+fn over_folds<'a>(
+    found: Vec<(&'a TrialRecord, f64)>,
+    folds: usize,
+    left_out: &mut LeftOut,
+) -> Vec<(&'a TrialRecord, f64)> {
+    let mut places: BTreeMap<(String, u32), usize> = BTreeMap::new();
+    let mut repeats: Vec<Vec<(&TrialRecord, f64)>> = Vec::new();
+    for (record, figure) in found {
+        let key = (record.trial.params.to_string(), record.trial.repeat);
+        let place = *places.entry(key).or_insert(repeats.len());
+        match repeats.get_mut(place) {
+            Some(own) => own.push((record, figure)),
+            None => repeats.push(vec![(record, figure)]),
+        }
+    }
+    let (whole, others): (Vec<_>, Vec<_>) = repeats.into_iter().partition(|own| own.len() == folds);
+    left_out.incomplete = others.iter().map(Vec::len).sum();
+    let mean = |own: &Vec<(&'a TrialRecord, f64)>| {
+        let figure = own.iter().map(|(_, figure)| figure).sum::<f64>() / count(folds.max(1));
+        own.first().map(|(record, _)| (*record, figure))
+    };
+    whole.iter().filter_map(mean).collect()
 }
 
 /// The values of a setting in some trials; `None` where a trial has none.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     board::{Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
-    configurations::ConfigurationRow,
+    configurations::{ConfigurationRow, classes},
     confirmed::Confirmed,
     figures,
     predictions::Prediction,
@@ -28,7 +28,8 @@ pub(super) fn confirmed(
     if rows.iter().any(|row| row.confirms.is_some()) {
         rows.iter().for_each(|row| groups.entry(row.params.to_string()).or_default().push(row));
     }
-    let found = groups.into_values().filter_map(|rows| one(&rows, target, predictions));
+    let of = (target, classes(rows));
+    let found = groups.into_values().filter_map(|rows| one(&rows, of, predictions));
     let mut found: Vec<(Confirmed, Seen)> = found.collect();
     found.sort_by_key(|(own, _)| (own.why.place, own.why.trial));
     let seen: Vec<Seen> = found.iter().map(|(_, seen)| *seen).collect();
@@ -41,7 +42,7 @@ pub(super) fn confirmed(
 /// What came of a configuration, and its mean figures on validation; `None` if it was not confirmed.
 fn one(
     rows: &[&LeaderboardRow],
-    target: Target,
+    of: (Target, usize),
     predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
 ) -> Option<(Confirmed, Seen)> {
     // The latest reason, if it was chosen more than once.
@@ -50,7 +51,7 @@ fn one(
         row.confirms.is_some() && matches!(row.state, State::Waiting | State::Running | State::Paused)
     };
     let ConfigurationRow { trials, seeds, test_f1, val_f1, val_loss, .. } =
-        ConfigurationRow::new(rows, target, predictions);
+        ConfigurationRow::new(rows, of, predictions, None);
     let figures = val_loss.zip(val_f1).map(|(loss, f1)| Seen::There(Figures { loss, f1 }));
     let open = rows.iter().filter(is_open).count();
     let why = latest.confirms.clone()?;
@@ -76,7 +77,11 @@ impl Leaderboard {
             listed.join(", ")
         )];
         let open: usize = self.confirmed.iter().map(|own| own.open).sum();
-        notes.extend(if open > 0 { Some(format!("{open} of these trials are not over.")) } else { self.still_first() });
+        notes.extend(if open > 0 {
+            Some(format!("{open} of these trials are not over."))
+        } else {
+            self.still_first()
+        });
         notes
     }
 
@@ -87,7 +92,9 @@ impl Leaderboard {
         let by = before.why.by.describe();
         let (was, is) = (before.why.trial, now.why.trial);
         Some(match before.place {
-            _ if was == is => format!("By {by} over all seeds, that of trial {was} is still the first of them."),
+            _ if was == is => {
+                format!("By {by} over all seeds, that of trial {was} is still the first of them.")
+            }
             Some(place) => format!(
                 "By {by} over all seeds, that of trial {is} is the first of them; that of trial {was}, which was, is \
                  number {place}."

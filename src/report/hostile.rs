@@ -96,6 +96,7 @@ fn shown(texts: &[String; 4]) -> (Leaderboard, String) {
     let (inspection, runner) = (Some(&inspection), Some(texts[1].as_str()));
     let page = page(&PageInput {
         study: &study,
+        configurations: None,
         board: &board,
         spec: &spec,
         pictured: &pictured,

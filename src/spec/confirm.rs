@@ -31,12 +31,21 @@ pub(super) fn read(reader: &mut Reader<'_>, (table, at): (&Node, At), draft: &Sp
         let help = "remove it; for several seeds of one configuration, set `repeats` in [search]";
         reader.findings.error(at, message, help);
     }
+    if draft.data.as_ref().is_some_and(|data| data.folds.is_some()) {
+        let message =
+            "`confirm` does not go with `folds`, where each configuration is trained several times anyway";
+        let help = "remove it; for several seeds of each fold, set `repeats` in [search]";
+        reader.findings.error(at, message, help);
+    }
     let mut number = |name, default, help| {
         table.get(name).map_or(Some(default), |entry| whole_number(reader, entry, 1, MAX, help))
     };
     let top = number("top", TOP, "so many configurations, the best by validation, are run again");
-    let repeats =
-        number("repeats", REPEATS, "each of them is run with so many further seeds; with 0 none is: remove it");
+    let repeats = number(
+        "repeats",
+        REPEATS,
+        "each of them is run with so many further seeds; with 0 none is: remove it",
+    );
     let by = by(reader, (table, at), draft);
     Some(Confirm { top: top?, repeats: repeats?, by: by?, after: draft.repeats })
 }
@@ -56,7 +65,8 @@ fn by(reader: &mut Reader<'_>, (table, at): (&Node, At), draft: &SpecDraft) -> O
         let swept = ["best_epoch", "monitor"].into_iter().find(|name| is_swept(name));
         let Some(swept) = swept else { return Some(RungFigure::from(kept)) };
         let at = entry.map_or(at, |entry| entry.node.at);
-        let message = format!("the best are chosen by the figure whose best epoch is kept, and `{swept}` is swept");
+        let message =
+            format!("the best are chosen by the figure whose best epoch is kept, and `{swept}` is swept");
         reader.findings.error(at, message, NAME_ONE);
         return None;
     }

@@ -15,6 +15,7 @@ mod member;
 mod resident;
 mod step;
 
+use self::measure::Wanted;
 pub(super) use self::{group::Group, member::Member};
 use super::measured::MeasuredOn;
 #[cfg(doc)]
@@ -94,7 +95,7 @@ impl<'a, C: Compute> Group<'a, C> {
         for member in &mut due {
             self.bring_home(member);
         }
-        let measured = self.measure(&due, MeasuredOn::Validation);
+        let measured = self.measure(&due, Wanted::Current);
         let mut scores = measured.into_iter().map(|measured| measured.scores);
         others.extend(self.each(due, |group, member| {
             let Member { place, planned, .. } = *member;

@@ -43,13 +43,15 @@ pub(super) struct Measured {
 pub(super) struct FinalFigures {
     pub(super) training: TrainingSample,
     pub(super) test: Measured,
+    /// On the validation set, where its predictions are kept.
+    pub(super) validation: Option<Measured>,
 }
 
 impl FinalFigures {
-    pub(super) fn new(training: Measured, test: Measured) -> Self {
+    pub(super) fn new(training: Measured, test: Measured, validation: Option<Measured>) -> Self {
         let scores = training.scores;
         let documents = scores.confusion.total();
-        Self { training: TrainingSample { documents, scores }, test }
+        Self { training: TrainingSample { documents, scores }, test, validation }
     }
 }
 

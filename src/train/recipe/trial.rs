@@ -10,7 +10,7 @@ use super::{
     measured::{FinalFigures, Measured, MeasuredOn},
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
-    trial_tables::{keep_metrics, write_metrics, write_predictions},
+    trial_tables::{PredictionTable, keep_metrics, write_metrics, write_predictions},
 };
 use crate::{
     data::SplitName,
@@ -201,13 +201,19 @@ impl<C: Compute> RunningTrial<'_, C> {
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let best = learner.best_model();
-        let training = self.measure(best, MeasuredOn::TrainingSample, observe);
-        let test = self.measure(best, MeasuredOn::Test, observe);
-        self.conclude(learner, planned, FinalFigures::new(training, test), observe)
+        let mut measure = |on| self.measure(learner.best_model(), on, observe);
+        let training = measure(MeasuredOn::TrainingSample);
+        let test = measure(MeasuredOn::Test);
+        let validation = self.keeps_validation().then(|| measure(MeasuredOn::Validation));
+        self.conclude(learner, planned, FinalFigures::new(training, test, validation), observe)
     }
 
-    /// Writes `predictions.csv`. `figures`: what the best parameters are worth.
+    /// Whether its predictions on the validation set are kept: with folds, those of all folds together are compared.
+    pub(super) fn keeps_validation(&self) -> bool {
+        self.job.trial.fold.is_some()
+    }
+
+    /// Writes `predictions.csv`, and with folds `validation.csv`. `figures`: what the best parameters are worth.
     pub(super) fn conclude(
         &self,
         learner: &Learner<C>,
@@ -215,17 +221,22 @@ impl<C: Compute> RunningTrial<'_, C> {
         figures: FinalFigures,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let FinalFigures { training, test: Measured { scores: test, probabilities } } = figures;
+        let FinalFigures { training, test, validation } = figures;
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
         let (Some(best), Some(last)) = (best_evaluation, learner.evaluations.last()) else {
             unreachable!("{EVALUATED}");
         };
-        let (data, split) = (self.data, &self.corpus.test);
         self.verify_entries().map_err(TrainError::from)?;
         observe(Report::Saving)?;
         let metrics = persist(observe, &mut || keep_metrics(self.folder, &learner.evaluations))?;
-        let predictions =
-            persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;
+        let mut keep = |split: SplitName, Measured { probabilities, .. }: &Measured| {
+            let split = (split, self.corpus.split(split));
+            let table = PredictionTable { data: self.data, split, probabilities };
+            persist(observe, &mut || write_predictions(self.folder, &table))
+        };
+        let predictions = keep(SplitName::Test, &test)?;
+        let out_of_fold = validation.as_ref().map(|validation| keep(SplitName::Validation, validation));
+        let out_of_fold = out_of_fold.transpose()?;
         let parameters = self.parameter_files(learner)?;
         Ok(Outcome {
             best_epoch: best.epoch,
@@ -234,10 +245,16 @@ impl<C: Compute> RunningTrial<'_, C> {
             stopped_early: learner.step < planned.total,
             train_loss: best.train_loss,
             validation: best.validation.clone(),
-            test,
+            test: test.scores,
             training: Some(training),
             seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
-            files: parameters.map(|[last, best]| ResultFiles { best, last, metrics, predictions }),
+            files: parameters.map(|[last, best]| ResultFiles {
+                best,
+                last,
+                metrics,
+                predictions,
+                validation: out_of_fold,
+            }),
         })
     }
 }

@@ -13,21 +13,40 @@ use crate::train::{
     },
 };
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The current parameters on the validation set.
+    Current,
+    /// The best ones.
+    Best(MeasuredOn),
+}
+
 impl<'a, C: Compute> Group<'a, C> {
     /// What the best parameters of `members` are worth.
     pub(super) fn final_figures(&mut self, members: &[Member<'a, C>]) -> Vec<FinalFigures> {
-        let training = self.measure(members, MeasuredOn::TrainingSample);
-        let test = self.measure(members, MeasuredOn::Test);
-        training.into_iter().zip(test).map(|(training, test)| FinalFigures::new(training, test)).collect()
+        let mut measure = |on| self.measure(members, Wanted::Best(on));
+        let training = measure(MeasuredOn::TrainingSample);
+        let test = measure(MeasuredOn::Test);
+        // All of them read the same data.
+        let keeps_validation = members.iter().all(|member| member.trial.keeps_validation());
+        let validation = keeps_validation.then(|| measure(MeasuredOn::Validation));
+        let mut validation = validation.into_iter().flatten();
+        let figures = |(training, test)| FinalFigures::new(training, test, validation.next());
+        training.into_iter().zip(test).map(figures).collect()
     }
 
-    /// Measures the current parameters of `members` on the validation set, or else their best ones.
-    pub(super) fn measure(&mut self, members: &[Member<'a, C>], on: MeasuredOn) -> Vec<Measured> {
+    /// Measures parameters of `members`.
+    pub(super) fn measure(&mut self, members: &[Member<'a, C>], wanted: Wanted) -> Vec<Measured> {
         let Some(first) = members.first() else { return Vec::new() };
-        let models = members.iter().map(|member| match on {
-            MeasuredOn::TrainingSample | MeasuredOn::Test => member.learner.best_model().clone(),
-            MeasuredOn::Validation => member.learner.model.valid(),
+        let models = members.iter().map(|member| match wanted {
+            Wanted::Best(_) => member.learner.best_model().clone(),
+            Wanted::Current => member.learner.model.valid(),
         });
+        let on = match wanted {
+            Wanted::Best(on) => on,
+            Wanted::Current => MeasuredOn::Validation,
+        };
         let models: Vec<Classifier<C::InnerBackend>> = models.collect();
         if C::ON_HOST {
             let measure = |(member, model): (&Member<'a, C>, _)| {
@@ -36,7 +55,7 @@ impl<'a, C: Compute> Group<'a, C> {
             };
             return members.iter().zip(&models).map(measure).collect();
         }
-        let resident = self.resident.as_ref().filter(|_| on == MeasuredOn::Validation);
+        let resident = self.resident.as_ref().filter(|_| wanted == Wanted::Current);
         let all = if let Some(resident) = resident.filter(|resident| resident.is_of(members)) {
             resident.model().valid()
         } else {
