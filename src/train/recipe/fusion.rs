@@ -17,7 +17,6 @@ mod step;
 
 use self::measure::Wanted;
 pub(super) use self::{group::Group, member::Member};
-use super::measured::MeasuredOn;
 #[cfg(doc)]
 use super::{learner::Learner, running_trial::RunningTrial};
 use crate::train::{
