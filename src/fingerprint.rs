@@ -92,9 +92,14 @@ impl DataDigests {
         }
         let splits = SplitName::ALL.map(|split| self.split(split) != now.split(split));
         match (spec.folds, &spec.source) {
-            (None, Source::Files { .. }) => {
-                spec.source.paths().into_iter().zip(splits).filter(|(_, is_other)| *is_other).map(|it| it.0).collect()
-            }
+            (None, Source::Files { .. }) => spec
+                .source
+                .paths()
+                .into_iter()
+                .zip(splits)
+                .filter(|(_, is_other)| *is_other)
+                .map(|it| it.0)
+                .collect(),
             // Train and validation are one, and the digest in the place of validation is that of the folds.
             (Some(_), Source::Files { .. }) => {
                 let mut paths = spec.source.paths();

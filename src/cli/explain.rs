@@ -110,7 +110,9 @@ fn describe(explanation: &Explanation<'_>) -> String {
     let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
     lines.push(format!("source      {}", source(*origin)));
     if let Some(fold) = explanation.fold {
-        lines.push(format!("fold        {fold}: it validates on this part of the documents, and trains on the others"));
+        lines.push(format!(
+            "fold        {fold}: it validates on this part of the documents, and trains on the others"
+        ));
     }
     if let Some(origin) = origin {
         let members: Vec<String> = generation.iter().map(ToString::to_string).collect();

@@ -34,7 +34,8 @@ pub(super) fn best<'a>(study: &'a Study, rank_by: RankBy, arguments: &str) -> Re
             )
         });
         let name = plain(&study.sweep);
-        let message = format!("{name} has no configuration whose folds are all complete and fit for use{named}");
+        let message =
+            format!("{name} has no configuration whose folds are all complete and fit for use{named}");
         Stop::new(Exit::NoneComplete, &message)
     })
 }
@@ -51,10 +52,15 @@ pub(super) fn advice(plan: &Plan, trial: &Trial) -> Option<String> {
             "{model}to train this configuration on all of them, give the spec a validation set, and remove `folds`\n"
         ));
     }
-    let values: Vec<String> =
-        trial.params.0.iter().map(|(name, value)| format!("{name} = {{ grid = [{}] }}", toml(value))).collect();
+    let values: Vec<String> = trial
+        .params
+        .0
+        .iter()
+        .map(|(name, value)| format!("{name} = {{ grid = [{}] }}", toml(value)))
+        .collect();
     let search = format!("search={{ space = {{ {} }} }}", values.join(", "));
-    let search = if values.is_empty() { String::new() } else { format!(" --set {}", shell_word(&plain(&search))) };
+    let search =
+        if values.is_empty() { String::new() } else { format!(" --set {}", shell_word(&plain(&search))) };
     let name = shell_word(&format!("name={}-final", plain(&plan.sweep)));
     Some(format!(
         "{model}to train this configuration on train without folds: sweep run SPEC --set {name} --set \
@@ -90,8 +96,7 @@ mod tests {
     fn four() -> Study {
         let of = |id: u32, wrong: u64| {
             let mut record = record(id, &[0.6, 0.5]);
-            record.trial.params =
-                Params(vec![("dropout".to_owned(), Value::Int(i64::from((id - 1) / 2)))]);
+            record.trial.params = Params(vec![("dropout".to_owned(), Value::Int(i64::from((id - 1) / 2)))]);
             record.trial.fold = Some(1 + (id - 1) % 2);
             record.outcome.as_mut().unwrap().validation = scores(wrong, 0.5);
             record

@@ -6,8 +6,8 @@ use super::{
     terminal::eprint_lossy,
 };
 use crate::{
-    data::Dataset, display::plain, fingerprint::DataDigests, numbers::count, plan::Plan, results::Results, search::Finding,
-    settings, spec::Spec, study::TrialRecord, trial::State,
+    data::Dataset, display::plain, fingerprint::DataDigests, numbers::count, plan::Plan, results::Results,
+    search::Finding, settings, spec::Spec, study::TrialRecord, trial::State,
 };
 
 /// Fills in what the sweeps of `history` have found. What this sweep has found there before, when it began, holds.

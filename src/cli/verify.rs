@@ -121,10 +121,7 @@ fn damaged_file(damage: &Damage, study: &Study) -> DamagedFile {
         (_, Fault::Unreadable(_)) => "make it readable",
         (ResultFile::Last, _) => "delete it: only `reuse` reads it",
         (ResultFile::Metrics, _) if can_be_rebuilt() => "`sweep run` writes it again",
-        (
-            ResultFile::Best | ResultFile::Metrics | ResultFile::Predictions | ResultFile::Validation,
-            _,
-        ) => {
+        (ResultFile::Best | ResultFile::Metrics | ResultFile::Predictions | ResultFile::Validation, _) => {
             "`sweep run` trains the trial again"
         }
     };

@@ -318,8 +318,11 @@ fn alike_note(likeness: Likeness, documents: usize) -> String {
 
 fn parts_note(parts: usize) -> String {
     match parts {
-        1 => "there is a single document, or group of documents that belong together, which is too few".to_owned(),
-        _ => format!("there are {parts} documents, or groups of documents that belong together, which are too few"),
+        1 => "there is a single document, or group of documents that belong together, which is too few"
+            .to_owned(),
+        _ => format!(
+            "there are {parts} documents, or groups of documents that belong together, which are too few"
+        ),
     }
 }
 

@@ -86,7 +86,8 @@ pub(super) fn fold(
 impl Together<'_> {
     /// The documents that belong together, by their places.
     fn bundles(&self, members: &[Member]) -> Vec<Vec<usize>> {
-        let facts: Vec<Facts> = members.iter().map(|member| (self.facts)(member.split, &member.row)).collect();
+        let facts: Vec<Facts> =
+            members.iter().map(|member| (self.facts)(member.split, &member.row)).collect();
         let mut bundles = Bundles::of(members.len());
         let some = |digest: u64| (digest != 0).then_some(digest);
         if self.spec.duplicates != Duplicates::Keep {
@@ -102,7 +103,8 @@ impl Together<'_> {
             }
             for (document, facts) in facts.iter().enumerate().filter(|(_, facts)| facts.normal != 0) {
                 let near = self.near.of(facts.normal).iter();
-                near.filter_map(|(normal, _)| firsts.get(normal)).for_each(|near| bundles.unite(document, *near));
+                near.filter_map(|(normal, _)| firsts.get(normal))
+                    .for_each(|near| bundles.unite(document, *near));
             }
         }
         bundles.unite_equal(facts.iter().map(|facts| some(facts.group)));
@@ -130,7 +132,9 @@ impl Folded {
     fn of_one_fold(&self, labels: &[String]) -> Vec<DataError> {
         let mut counts: Vec<Vec<usize>> = vec![vec![0; self.folds as usize]; labels.len()];
         for Member { row, fold, .. } in &self.members {
-            if let Some(count) = counts.get_mut(row.label as usize).and_then(|it| it.get_mut(*fold as usize - 1)) {
+            if let Some(count) =
+                counts.get_mut(row.label as usize).and_then(|it| it.get_mut(*fold as usize - 1))
+            {
                 *count += 1;
             }
         }
@@ -167,7 +171,9 @@ impl Folded {
         let is_far = sizes.iter().any(|size| (count(*size) - share).abs() > (FAR * share).max(1.0));
         let (least, most) = (sizes.iter().min()?, sizes.iter().max()?);
         is_far.then(|| {
-            format!("warning: so many documents belong together that folds have from {least} to {most} documents")
+            format!(
+                "warning: so many documents belong together that folds have from {least} to {most} documents"
+            )
         })
     }
 }

@@ -252,7 +252,8 @@ impl<'a> Gate<'a> {
             let facts = self.facts(*split, row);
             let others = indices.iter().filter(|(other, _)| other != fold);
             let partners = others.filter_map(|(_, index)| index.first_partner(&facts, &self.near));
-            let Some(partner) = partners.min_by_key(|it| (it.likeness, it.row.split as usize, it.row.row)) else {
+            let Some(partner) = partners.min_by_key(|it| (it.likeness, it.row.split as usize, it.row.row))
+            else {
                 continue;
             };
             found.push(partner);

@@ -201,7 +201,8 @@ impl LeakReport {
         } else {
             &["validation in train", "test in train", "test in validation"]
         };
-        let headings = ["alike"].iter().chain(counted).chain(&["they are", "dropped", "test still like others"]);
+        let headings =
+            ["alike"].iter().chain(counted).chain(&["they are", "dropped", "test still like others"]);
         let row = |alike: &AlikeDocuments| {
             let mut row = vec![self.name(alike.likeness)];
             row.extend(alike.counts().iter().map(ToString::to_string));

@@ -8,7 +8,12 @@ use super::{
 };
 
 /// The faults of splits from which documents were dropped.
-pub(super) fn split_faults(labels: &[String], splits: &Splits, spec: &DataSpec, leaks: Leaks) -> Vec<DataError> {
+pub(super) fn split_faults(
+    labels: &[String],
+    splits: &Splits,
+    spec: &DataSpec,
+    leaks: Leaks,
+) -> Vec<DataError> {
     let mut faults = Vec::new();
     for (name, dropped) in SplitName::ALL.into_iter().zip(leaks.dropped()) {
         let is_part = name == SplitName::Validation && spec.folds.is_some();

@@ -24,9 +24,7 @@ pub(super) fn files(source: &Source) -> (Vec<DataFile>, Option<Shares>) {
             let files = std::iter::once(train).chain(validation).chain([file(test, "data.test")]);
             (files.collect(), None)
         }
-        Source::Single { path, split } => {
-            (vec![file(path, "data.path")], Some(*split))
-        }
+        Source::Single { path, split } => (vec![file(path, "data.path")], Some(*split)),
         Source::Reviews { .. } => (Vec::new(), None),
     }
 }

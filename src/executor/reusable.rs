@@ -164,7 +164,8 @@ impl ReusableTrial {
             return Err(ReuseError::Busy);
         }
         let new = TrialFolder::new(into.place().join("reused.new"));
-        let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(self.move_in(&new, into)?));
+        let staged =
+            self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(self.move_in(&new, into)?));
         let removed = files::remove_folder(new.place());
         staged?;
         if self.outcome.files.is_none() {

@@ -46,7 +46,10 @@ impl Choice {
         match self {
             Self::Best(figure) => format!("the best by {}", figure.describe()),
             Self::BestOverFolds(figure) => {
-                format!("of the best configuration by {}, the fold with the highest validation F1", over_folds(figure))
+                format!(
+                    "of the best configuration by {}, the fold with the highest validation F1",
+                    over_folds(figure)
+                )
             }
             Self::Named => "chosen by its number".to_owned(),
         }

@@ -100,8 +100,7 @@ impl Configurations {
             &[("seeds", true)]
         };
         let test = [("test F1", false), ("[95 %]", false)];
-        let validation: &[(&str, bool)] =
-            if self.comparison.is_some() { &[] } else { &[("val F1", false)] };
+        let validation: &[(&str, bool)] = if self.comparison.is_some() { &[] } else { &[("val F1", false)] };
         let last = [("val loss", true), ("trials", false)];
         let all = own.iter().chain(&test).chain(validation).chain(&last);
         headings.extend(all.map(|(name, right)| ((*name).to_owned(), *right)));
@@ -117,7 +116,9 @@ impl Configurations {
                 or_nothing(row.test_f1.map(|f1| figures::interval(f1.low, f1.high))),
             ];
             match &row.folds {
-                Some(folds) => cells.extend([done(folds), out_of_fold(folds), val_f1].into_iter().chain(test)),
+                Some(folds) => {
+                    cells.extend([done(folds), out_of_fold(folds), val_f1].into_iter().chain(test))
+                }
                 None => cells.extend([row.seeds.to_string()].into_iter().chain(test).chain([val_f1])),
             }
             cells.push(or_nothing(row.val_loss.map(figures::number)));
@@ -157,9 +158,11 @@ fn done(folds: &FoldFigures) -> String {
 /// F1 over the documents of all folds, with its interval and the mark of a tie with the leader.
 fn out_of_fold(folds: &FoldFigures) -> String {
     let mark = if folds.tied == Some(true) { figures::TIE_MARK } else { " " };
-    or_nothing(folds.f1.map(|f1| {
-        format!("{} {} {mark}", with_sd(Some(f1.mean), f1.sd), figures::interval(f1.low, f1.high))
-    }))
+    or_nothing(
+        folds.f1.map(|f1| {
+            format!("{} {} {mark}", with_sd(Some(f1.mean), f1.sd), figures::interval(f1.low, f1.high))
+        }),
+    )
 }
 
 /// The fields of CSV that sweeps with folds alone have.

@@ -133,7 +133,12 @@ mod tests {
     }
 
     fn counts(test: [usize; 3]) -> ClassCounts {
-        ClassCounts { train: vec![9, 9, 9], validation: vec![2, 2, 2], test: test.to_vec(), folds: Vec::new() }
+        ClassCounts {
+            train: vec![9, 9, 9],
+            validation: vec![2, 2, 2],
+            test: test.to_vec(),
+            folds: Vec::new(),
+        }
     }
 
     const MACRO: Target = Target::Average(Average::Macro);

@@ -172,7 +172,8 @@ fn columns(counts: &ClassCounts) -> Vec<(String, &[usize])> {
             .map(|(heading, counts)| (heading.to_owned(), counts.as_slice()));
         return vec![train, validation, test];
     }
-    let folds = (1..).zip(&counts.folds).map(|(fold, own): (usize, _)| (format!("fold {fold}"), own.as_slice()));
+    let folds =
+        (1..).zip(&counts.folds).map(|(fold, own): (usize, _)| (format!("fold {fold}"), own.as_slice()));
     folds.chain([("all folds".to_owned(), counts.train.as_slice()), test]).collect()
 }
 

@@ -46,7 +46,8 @@ pub fn grown(spec: &Spec, known: &[Known], count: u32, first: u32) -> Vec<Trial>
 pub(super) fn numbered(spec: &Spec, configurations: Vec<Configuration>, first: u32) -> Vec<Trial> {
     let mut trials = Vec::new();
     for Configuration { params, origin } in configurations {
-        for (repeat, fold) in (0..spec.repeats).flat_map(|repeat| folds(spec).map(move |fold| (repeat, fold))) {
+        for (repeat, fold) in (0..spec.repeats).flat_map(|repeat| folds(spec).map(move |fold| (repeat, fold)))
+        {
             let number = first.saturating_add(u32::try_from(trials.len()).unwrap_or(u32::MAX));
             trials.push(Trial {
                 id: TrialId(number),

@@ -9,7 +9,7 @@ use crate::{
     search::{Figures, RungFigure},
     study::Study,
     system::device::Device,
-    trial::{Failure, TrialId, TrialRef},
+    trial::{Failure, Trial, TrialId, TrialRef},
 };
 
 /// Share of unknown tokens in the training texts, 0 to 1, above which the user is warned that the tokenizer
@@ -59,7 +59,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
         (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it waits for the next run")),
         (Some(id), Event::Prepared(prepared)) => unknown_tokens(id, prepared, study),
-        (Some(id), Event::TrialPlanned(trial)) => Some(format!("trial {id} is planned: {}", trial.params)),
+        (Some(id), Event::TrialPlanned(trial)) => Some(planned(id, trial)),
         (Some(id), Event::Halted(decision)) => Some(format!("trial {id} is halted {}", at_rung(decision))),
         (Some(id), Event::Promoted(decision)) => Some(format!("trial {id} goes on {}", at_rung(decision))),
         (Some(id), Event::Continued) => {
@@ -71,17 +71,22 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
     }
 }
 
+/// The line for a trial that the plan has grown by.
+fn planned(id: TrialId, trial: &Trial) -> String {
+    format!("trial {id} is planned: {}", trial.described())
+}
+
 /// Where a decision was made, and why it came out so: from what was known at that moment.
 pub(crate) fn at_rung(decision: &RungDecision) -> String {
     let RungDecision { epoch, by, loss, f1, beaten_by, quota, configurations, members, .. } = decision;
     let figure = match by {
-        _ if *loss == Figures::UNKNOWN.loss => "not evaluated before".to_owned(),
+        _ if *loss == Figures::UNKNOWN.loss => "no figure until then".to_owned(),
         RungFigure::ValLoss => format!("validation loss {loss:.4}"),
         RungFigure::ValF1 => format!("validation F1 {f1:.4}"),
         RungFigure::Both => format!("validation loss {loss:.4}, F1 {f1:.4}"),
     };
     let repeats = members.len() / (*configurations).max(1);
-    let mean = if repeats > 1 { format!(", the mean of {repeats} repeats") } else { String::new() };
+    let mean = if repeats > 1 { format!(", the mean of {repeats} trials") } else { String::new() };
     let better = match beaten_by.len() {
         0 => "none is known to be better".to_owned(),
         1 => "at least 1 of its generation is better".to_owned(),
@@ -94,7 +99,7 @@ pub(crate) fn at_rung(decision: &RungDecision) -> String {
 /// The line for an attempt that starts.
 fn started_line(id: TrialId, event: &Event, study: &Study) -> Option<String> {
     let Event::Started { attempt, device, micro_batch, alone, with } = event else { return None };
-    let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
+    let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.described());
     let alone = if *alone { " alone" } else { "" };
     let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
     let together = match with.len() {

@@ -3,8 +3,7 @@
 use super::{
     document::{Content, KeyValue, Node},
     duplicates::duplicates,
-    folds,
-    keys,
+    folds, keys,
     paths::absolute,
     reader::{Reader, choice, found},
 };

@@ -33,8 +33,10 @@ pub(super) fn folds(reader: &mut Reader<'_>, data: &Node) -> Option<Option<u32>>
     if folds.is_none() {
         let (least, most) = (FOLDS.start(), FOLDS.end());
         let found = found(&entry.node.content);
-        let message = format!("`folds` must be a whole number from {least} to {most}, or \"{NONE}\", not {found}");
-        let help = "each configuration is trained once for each fold, which it validates on; 5 or 10 are usual";
+        let message =
+            format!("`folds` must be a whole number from {least} to {most}, or \"{NONE}\", not {found}");
+        let help =
+            "each configuration is trained once for each fold, which it validates on; 5 or 10 are usual";
         reader.findings.error(entry.node.at, message, help);
     }
     folds.map(Some)

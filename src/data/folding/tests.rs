@@ -98,7 +98,8 @@ fn text(number: u32) -> String {
 
 fn write(folder: &Path, name: &str, rows: impl Iterator<Item = (String, u32, String)>) -> std::path::PathBuf {
     let path = folder.join(name);
-    let rows: Vec<String> = rows.map(|(text, label, group)| format!("\"{text}\",{label},{group}\n")).collect();
+    let rows: Vec<String> =
+        rows.map(|(text, label, group)| format!("\"{text}\",{label},{group}\n")).collect();
     std::fs::write(&path, format!("text,label,group\n{}", rows.concat())).unwrap();
     path
 }
@@ -206,8 +207,12 @@ fn a_group_is_in_one_fold() {
     );
     spec.group = Some("group".to_owned());
     let dataset = load(&spec).unwrap();
-    let groups: BTreeSet<(u32, u32)> =
-        dataset.train.iter().zip(&dataset.folds).map(|(document, fold)| ((document.id - 1) / 4, *fold)).collect();
+    let groups: BTreeSet<(u32, u32)> = dataset
+        .train
+        .iter()
+        .zip(&dataset.folds)
+        .map(|(document, fold)| ((document.id - 1) / 4, *fold))
+        .collect();
     assert_eq!(groups.len(), dataset.train.len() / 4);
     assert_eq!(dataset.leaks.bundled, dataset.train.len());
 }
@@ -327,7 +332,10 @@ fn a_class_with_fewer_documents_than_folds_is_warned_of() {
     write(folder.path(), "train.csv", rows);
     let dataset = load(&spec).unwrap();
     let warnings = dataset.counts().warnings(&dataset.labels, dataset.target);
-    assert!(warnings.iter().any(|it| it.starts_with("2 of 4 folds have no document of class `7`")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|it| it.starts_with("2 of 4 folds have no document of class `7`")),
+        "{warnings:?}"
+    );
 }
 
 #[test]

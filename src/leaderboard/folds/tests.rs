@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    leaderboard::{Configurations, build, configurations},
+    leaderboard::{ConfigurationRow, Configurations, build, configurations},
     metrics::Scores,
     samples::{failed, record, study},
     settings::Value,
@@ -156,7 +156,11 @@ fn repeats_are_whole_or_do_not_count() {
     let whole = ranked(&study, RankBy::ValF1);
     let f1 = figures(&whole.rows[0]).f1.unwrap();
     assert_eq!((figures(&whole.rows[0]).repeats, f1.sd), (2, Some(0.0)));
-    assert!(whole.footnotes()[0].contains("for each of 2 folds in each of 2 repeats"), "{:?}", whole.footnotes());
+    assert!(
+        whole.footnotes()[0].contains("for each of 2 folds in each of 2 repeats"),
+        "{:?}",
+        whole.footnotes()
+    );
     study.trials[3].state = State::Waiting;
     let rows = ranked(&study, RankBy::ValF1).rows;
     assert_eq!((figures(&rows[0]).repeats, figures(&rows[0]).complete, rows[0].seeds), (1, 3, 2));
@@ -167,9 +171,8 @@ fn repeats_are_whole_or_do_not_count() {
 fn without_predictions_figures_stay_and_the_comparison_is_said_to_be_missing() {
     let study = two();
     let board = build(&study, RankBy::ValF1, &|_| None);
-    let configurations = configurations(&board, &|_| None, &|id| {
-        (id.0 != 4).then(|| predictions(2 - id.0 % 2, 0..5))
-    });
+    let configurations =
+        configurations(&board, &|_| None, &|id| (id.0 != 4).then(|| predictions(2 - id.0 % 2, 0..5)));
     assert_eq!(figures(&configurations.rows[1]).tied, None);
     assert!(figures(&configurations.rows[1]).f1.is_some());
     let notes = configurations.footnotes();

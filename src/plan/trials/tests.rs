@@ -240,7 +240,11 @@ fn a_configuration_has_a_trial_for_each_fold_of_each_repeat() {
     let firsts: Vec<u32> =
         trials.iter().filter(|trial| trial.is_first_of_configuration()).map(|trial| trial.id.0).collect();
     assert_eq!(firsts, [1, 7]);
-    assert_eq!(trials.iter().map(|trial| trial.seed).collect::<HashSet<_>>().len(), 12, "each has a seed of its own");
+    assert_eq!(
+        trials.iter().map(|trial| trial.seed).collect::<HashSet<_>>().len(),
+        12,
+        "each has a seed of its own"
+    );
     assert_eq!(merged(&spec, trials.len()), None);
 }
 
@@ -249,7 +253,10 @@ fn more_folds_leave_the_seeds_of_the_first_ones_as_they_are() {
     let mut spec = spec(vec![("dropout", rates(&[0.1, 0.3]))]);
     let mut seeds = |folds| {
         spec.data.folds = Some(folds);
-        trials(&spec).into_iter().map(|trial| (trial.params.to_string(), trial.repeat, trial.fold, trial.seed)).collect()
+        trials(&spec)
+            .into_iter()
+            .map(|trial| (trial.params.to_string(), trial.repeat, trial.fold, trial.seed))
+            .collect()
     };
     let (few, many): (Vec<_>, Vec<_>) = (seeds(3), seeds(5));
     assert!(few.iter().all(|trial| many.contains(trial)));

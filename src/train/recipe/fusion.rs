@@ -17,9 +17,9 @@ mod step;
 
 use self::measure::Wanted;
 pub(super) use self::{group::Group, member::Member};
+use super::trial::BestMeasured;
 #[cfg(doc)]
 use super::{learner::Learner, running_trial::RunningTrial};
-use super::trial::BestMeasured;
 use crate::{
     data::SplitName,
     train::{

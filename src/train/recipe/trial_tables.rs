@@ -76,7 +76,10 @@ pub(super) struct PredictionTable<'a> {
 /// Writes `predictions.csv`, with a row for each document of the test set, or `validation.csv`, likewise.
 ///
 /// Probabilities are not rounded, so that every figure can be computed again from the file.
-pub(super) fn write_predictions(folder: &Place, table: &PredictionTable<'_>) -> Result<FileDigest, TrainError> {
+pub(super) fn write_predictions(
+    folder: &Place,
+    table: &PredictionTable<'_>,
+) -> Result<FileDigest, TrainError> {
     let PredictionTable { data, split: (name, split), probabilities } = *table;
     let labels = data.labels();
     let mut header = vec!["id".to_owned(), "label".to_owned(), "predicted".to_owned()];
