@@ -195,11 +195,11 @@ pub struct Prepared {
     pub validation_documents: usize,
     /// Documents of the test set.
     pub test_documents: usize,
-    /// Training documents longer than the chunk length.
+    /// Training documents longer than the chunk length; with folds, of all folds together.
     pub long_documents: usize,
     /// Training documents dropped since their text stands in validation or test too.
     pub duplicates_dropped: usize,
-    /// Share of unknown tokens in the training set, 0 to 1.
+    /// Share of unknown tokens in the training set, 0 to 1; with folds, of all folds together.
     pub unknown_share: f64,
     /// Parameters of the model that learn.
     pub parameters: usize,

@@ -111,6 +111,15 @@ impl Trial {
     pub fn is_first_of_configuration(&self) -> bool {
         self.repeat == 0 && self.fold.is_none_or(|fold| fold == 1)
     }
+
+    /// What tells it from other trials: `learning_rate=3e-5 fold=2`.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let fold = self.fold.map_or_else(String::new, |fold| format!("fold={fold}"));
+        let params = self.params.to_string();
+        let space = if params.is_empty() || fold.is_empty() { "" } else { " " };
+        format!("{params}{space}{fold}")
+    }
 }
 
 /// Where a configuration comes from.

@@ -61,17 +61,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
 /// Exports the model that the arguments name, and says so.
 fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
     let OpenedSweep { folder, plan, study, .. } = opened;
-    let (record, choice) = match args.trial {
-        Some(number) => (named(study, TrialId(number))?, Choice::Named),
-        None if study.folds.is_some() => {
-            let rank = args.rank.map_or(show::FOLDS_RANK, Rank::by);
-            (export_folds::best(study, rank, &folder.arguments())?, Choice::BestOverFolds(rank))
-        }
-        None => {
-            let rank = args.rank.map_or(RankBy::TestF1, Rank::by);
-            (best(study, rank, &folder.arguments())?, Choice::Best(rank))
-        }
-    };
+    let (record, choice) = chosen(study, args, &folder.arguments())?;
     let id = record.trial.id;
     let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
     if let Some(stop) = reopening::unusable_parameters(folder, record) {
@@ -94,7 +84,7 @@ fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
     if let Some(verdict) = verdict.filter(|verdict| verdict.is_unfit()) {
         eprint_lossy(&format!("warning: trial {id} is {verdict}: it {}\n", verdict.describe()));
     }
-    let params = record.trial.params.to_string();
+    let params = record.trial.described();
     let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
     let shown = args.out.as_deref().unwrap_or(out.path());
     Ok(format!(
@@ -104,6 +94,23 @@ fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
         export_folds::advice(plan, &record.trial).unwrap_or_default(),
         shell_word(&display::path(shown)),
     ))
+}
+
+/// The trial that the arguments name.
+fn chosen<'a>(
+    study: &'a Study,
+    args: &ExportArgs,
+    arguments: &str,
+) -> Result<(&'a TrialRecord, Choice), Stop> {
+    if let Some(number) = args.trial {
+        return Ok((named(study, TrialId(number))?, Choice::Named));
+    }
+    if study.folds.is_some() {
+        let rank = args.rank.map_or(show::FOLDS_RANK, Rank::by);
+        return Ok((export_folds::best(study, rank, arguments)?, Choice::BestOverFolds(rank)));
+    }
+    let rank = args.rank.map_or(RankBy::TestF1, Rank::by);
+    Ok((best(study, rank, arguments)?, Choice::Best(rank)))
 }
 
 /// The trial that ranks first, among those that are fit for use.

@@ -119,28 +119,7 @@ fn finish(
     faults.extend(again.faults);
     notes.extend(again.notes);
     match chosen {
-        Ok(Chosen { splits: [train, validation, test], folds, target, leaks, report, dialects, note })
-            if faults.is_empty() =>
-        {
-            let mut digests = again.digests;
-            if !folds.is_empty() {
-                digests[SplitName::Validation as usize] = folds_digest(&folds);
-            }
-            notes.extend(note);
-            Ok(Dataset {
-                labels,
-                target,
-                train,
-                validation,
-                test,
-                folds,
-                leaks,
-                report,
-                notes,
-                digests,
-                dialects,
-            })
-        }
+        Ok(chosen) if faults.is_empty() => Ok(chosen.dataset(labels, notes, again.digests)),
         Ok(_) => Err(faults),
         Err(mut others) => {
             let mut has_gaps: Vec<bool> =
@@ -267,6 +246,18 @@ struct Chosen {
     dialects: Dialects,
     /// What a reader must know about the folds.
     note: Option<String>,
+}
+
+impl Chosen {
+    /// The data set, with the names of its classes, what a reader must know, and the digests of its splits.
+    fn dataset(self, labels: Vec<String>, mut notes: Vec<String>, mut digests: [String; 3]) -> Dataset {
+        let Self { splits: [train, validation, test], folds, target, leaks, report, dialects, note } = self;
+        if !folds.is_empty() {
+            digests[SplitName::Validation as usize] = folds_digest(&folds);
+        }
+        notes.extend(note);
+        Dataset { labels, target, train, validation, test, folds, leaks, report, notes, digests, dialects }
+    }
 }
 
 /// The documents of `splits`, after duplicates were handled, limits applied and the result checked.

@@ -4,15 +4,16 @@
 //! would have reached, and those that were not halted are no fair choice of all: then every trial counts with its best
 //! figure until the first rung, to which all of them came. Trials without such a figure are left out and counted. So are
 //! trials that confirm a configuration: results have chosen it, and its values would count more than those of others.
-//!
-//! With folds, a repeat of a configuration counts with the mean over its folds: they are not equally hard. If a fold lacks a
-//! figure, the others are left out too.
+//! With folds, a repeat of a configuration counts with the mean over its folds (`folds`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::sample::{Axis, LEVELS_MAX, Sample, level};
+use super::{
+    folds::over_folds,
+    sample::{Axis, LEVELS_MAX, Sample, level},
+};
 use crate::{
     numbers::count,
     plan::Scale,
@@ -146,7 +147,7 @@ impl Observed {
             }
         }
         if let Some(folds) = study.folds {
-            found = over_folds(found, folds as usize, &mut left_out);
+            (found, left_out.incomplete) = over_folds(found, folds as usize);
         }
         let (settings, columns, unjudged) = settings(study, &found);
         let mut trials = Vec::new();
@@ -226,32 +227,6 @@ impl Observed {
         (self.design == Design::Draws && self.until_epoch.is_none() && self.left_out.halted == 0)
             .then(|| draws.map(|trials| self.mean(trials)).collect())
     }
-}
-
-/// The first trial of each repeat of a configuration, with the mean figure over its folds. Those that lack a fold are counted
-/// and left out.
-fn over_folds<'a>(
-    found: Vec<(&'a TrialRecord, f64)>,
-    folds: usize,
-    left_out: &mut LeftOut,
-) -> Vec<(&'a TrialRecord, f64)> {
-    let mut places: BTreeMap<(String, u32), usize> = BTreeMap::new();
-    let mut repeats: Vec<Vec<(&TrialRecord, f64)>> = Vec::new();
-    for (record, figure) in found {
-        let key = (record.trial.params.to_string(), record.trial.repeat);
-        let place = *places.entry(key).or_insert(repeats.len());
-        match repeats.get_mut(place) {
-            Some(own) => own.push((record, figure)),
-            None => repeats.push(vec![(record, figure)]),
-        }
-    }
-    let (whole, others): (Vec<_>, Vec<_>) = repeats.into_iter().partition(|own| own.len() == folds);
-    left_out.incomplete = others.iter().map(Vec::len).sum();
-    let mean = |own: &Vec<(&'a TrialRecord, f64)>| {
-        let figure = own.iter().map(|(_, figure)| figure).sum::<f64>() / count(folds.max(1));
-        own.first().map(|(record, _)| (*record, figure))
-    };
-    whole.iter().filter_map(mean).collect()
 }
 
 /// The values of a setting in some trials; `None` where a trial has none.

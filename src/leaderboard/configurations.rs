@@ -6,7 +6,7 @@ use super::{
     board::{Leaderboard, LeaderboardRow},
     confidence_set::{SamePredictions, shared_variance},
     folds::{self, FoldComparison, FoldFigures},
-    predictions::Prediction,
+    predictions::PredictionsOf,
     rank_by::RankBy,
     seeds::{OverSeeds, standard_deviation},
 };
@@ -58,9 +58,6 @@ pub struct ConfigurationRow {
     pub folds: Option<FoldFigures>,
 }
 
-/// Gives a trial's predictions, if there are any.
-pub type PredictionsOf<'a> = dyn Fn(TrialId) -> Option<Vec<Prediction>> + 'a;
-
 /// The configurations of `board`. `predictions` gives a trial's predictions on the test set: they show how much of the noise
 /// of their F1 the seeds have in common. Without them, all of it counts as common. `out_of_fold` gives its predictions on
 /// the fold that it validates on, by which configurations are compared.
@@ -90,8 +87,11 @@ pub fn configurations(
         });
         previous = key(row).zip(row.rank);
     }
-    let compared = (board.rank_by, of.0, of.1);
-    let comparison = board.folds.map(|folds| folds::compare(&mut rows, folds, compared, out_of_fold));
+    let how = (board.rank_by, of.0, of.1);
+    let comparison = board.folds.map(|folds| {
+        let fit = rows.iter_mut().filter(|row| row.rank.is_some() && row.unfit < row.seeds);
+        folds::compare(fit.filter_map(|row| row.folds.as_mut()), folds, how, out_of_fold)
+    });
     Configurations {
         comparison,
         sweep: board.sweep.clone(),

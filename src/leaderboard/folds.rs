@@ -13,8 +13,7 @@ use super::{
     board::LeaderboardRow,
     comparison::{SIGNIFICANCE_LEVEL, compared_max},
     confidence_set::{self, Against, SamePredictions, shared_variance},
-    configurations::{ConfigurationRow, PredictionsOf},
-    predictions::Prediction,
+    predictions::{Prediction, PredictionsOf},
     rank_by::RankBy,
     seeds::OverSeeds,
 };
@@ -143,21 +142,22 @@ pub(super) struct FoldComparison {
     pub(super) optimism: Option<f64>,
 }
 
-/// Compares the ranked rows with the first one by their out-of-fold F1, and fills in `tied` and `p_value`. Of several
-/// repeats, the first ones are compared.
-pub(super) fn compare(
-    rows: &mut [ConfigurationRow],
+/// Compares configurations, which are ranked and fit for use, with the first of them by their out-of-fold F1, and fills in
+/// `tied` and `p_value`. Of several repeats, the first ones are compared.
+pub(super) fn compare<'a>(
+    ranked: impl Iterator<Item = &'a mut FoldFigures>,
     folds: u32,
     (rank_by, target, classes): (RankBy, Target, usize),
     out_of_fold: &PredictionsOf<'_>,
 ) -> FoldComparison {
     let nothing = FoldComparison { folds, compared: 0, uncompared: 0, optimism: None };
-    let are_single = rows.iter().all(|row| row.folds.as_ref().is_none_or(|folds| folds.repeats < 2));
-    let fit = |row: &&mut ConfigurationRow| row.rank.is_some() && row.unfit < row.seeds;
-    let mut ranked = rows.iter_mut().filter(fit);
-    let Some(leader) = ranked.next().and_then(|row| row.folds.as_mut()) else { return nothing };
+    let mut others: Vec<&mut FoldFigures> = ranked.collect();
+    let are_single = others.iter().all(|own| own.repeats < 2);
+    if others.is_empty() {
+        return nothing;
+    }
+    let leader = others.remove(0);
     leader.tied = Some(false);
-    let others: Vec<&mut FoldFigures> = ranked.filter_map(|row| row.folds.as_mut()).collect();
     if others.is_empty() {
         return nothing;
     }

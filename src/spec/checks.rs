@@ -90,7 +90,11 @@ fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let trials = with_seeds(configurations);
     if trials > TRIALS_MAX {
         let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
-        let help = "list fewer grid values; draws from ranges find good settings with fewer trials";
+        let help = if folds > 1 {
+            "list fewer grid values, or lower `folds`; draws from ranges find good settings with fewer trials"
+        } else {
+            "list fewer grid values; draws from ranges find good settings with fewer trials"
+        };
         reader.findings.error(reader.root.place("search.space"), message, help);
     }
 }

@@ -321,7 +321,7 @@ wrong! {
     a_limit_of_a_validation_set_that_is_not_there: with("validation = \"dev.csv\"\n", "").replace("[train]", "folds = 2\nlimit = { validation = 2 }\n\n[train]");
     more_folds_than_documents: data("folds = 7");
     a_class_in_one_fold_only: data("folds = 2"), files: [("dev.csv", "text,label\n位置方便,1\n隔音太差,0\n一般,2\n".as_bytes())];
-    folds_that_make_too_many_trials: data("folds = 20").replace("grid = [1e-4, 3e-4]", "log_uniform = [1e-4, 3e-4]").replace("[search.space]", "[search]\nsamples = 1000\n[search.space]");
+    folds_that_make_too_many_trials: data("folds = 6").replace("grid = [1e-4, 3e-4]", "log_uniform = [1e-4, 3e-4]").replace("[search.space]", "[search]\nsamples = 2000\n[search.space]");
     a_group_that_is_a_number: data("group = 3");
     a_group_of_generated_reviews: single("path = \"builtin:reviews\"\ngroup = \"product\"");
     a_group_without_its_column: data("group = \"product\"");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    leaderboard::{Configurations, build, configurations},
+    leaderboard::{ConfigurationRow, Configurations, build, configurations},
     metrics::Scores,
     samples::{failed, record, study},
     settings::Value,

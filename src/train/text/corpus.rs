@@ -11,7 +11,12 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-use super::{chunking::Chunking, error::TextError, text_encoder::TextEncoder};
+use super::{
+    chunking::Chunking,
+    ends::{are_ends, range},
+    error::TextError,
+    text_encoder::TextEncoder,
+};
 use crate::{
     cache::{ChangedEntry, Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
     data::SplitName,
@@ -28,9 +33,7 @@ const SORTED_TOGETHER: usize = 50;
 const COUNTS: usize = 3;
 
 /// The chunks of one split, document by document. A clone shares them.
-///
-/// With folds, the splits of all trials are choices among the documents of one split: they share its tokens, and all that
-/// is computed from tokens alone.
+/// With folds, the splits of all trials are choices among the documents of one split, whose tokens they share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TokenizedSplit {
     /// Token ids of all chunks, one chunk after another.
@@ -215,8 +218,7 @@ impl TokenizedSplit {
         })
     }
 
-    /// The documents at these places, as a split that shares the tokens. `long` and the share of unknown tokens stay those of
-    /// all documents, since no more is known of them.
+    /// The documents at these places. `long` and the share of unknown tokens stay those of all documents.
     pub(crate) fn choosing(&self, documents: impl Iterator<Item = u32>) -> Self {
         let documents: Arc<[u32]> = documents.collect();
         let chunks = documents.iter().map(|document| self.chunks_of(*document as usize).len()).sum();
@@ -416,22 +418,6 @@ impl TokenizedSplit {
         order.sort_by_key(|&document| self.longest_chunk(document));
         self.groups(&order, tokens_max)
     }
-}
-
-/// The range that ends at `ends[index]` and begins where the one before it ends; no end is above `length`.
-///
-/// Ends that are mapped may change while they are used. Numbers are then wrong until that is noticed, but no access is
-/// out of bounds.
-fn range(ends: &[u64], index: usize, length: usize) -> Range<usize> {
-    let place = |index: usize| ends.get(index).and_then(|&end| usize::try_from(end).ok()).unwrap_or(length);
-    let end = place(index).min(length);
-    index.checked_sub(1).map_or(0, place).min(end)..end
-}
-
-/// Whether `ends` are the ends of ranges that are not empty and together cover `length`.
-fn are_ends(ends: &[u64], length: usize) -> bool {
-    let mut start = 0;
-    ends.iter().all(|end| *end > std::mem::replace(&mut start, *end)) && start == length as u64
 }
 
 #[cfg(test)]

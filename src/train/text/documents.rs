@@ -352,6 +352,41 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_has_the_folds_that_the_files_give() {
+        let mut shared = shared();
+        let plain = key(&shared.spec);
+        shared.spec.folds = Some(4);
+        assert_ne!(key(&shared.spec), plain, "documents with folds are others than without");
+        let read = Documents::from(data::load(&shared.spec).unwrap());
+        shared.get(None);
+        let cached = shared.cached().unwrap();
+        assert_eq!((listed(&cached), &*cached.folds), (listed(&read), &*read.folds));
+        assert_eq!(cached.digests(), read.digests());
+    }
+
+    #[test]
+    fn a_fold_is_validated_on_and_the_others_are_trained_on() {
+        let mut shared = shared();
+        shared.spec.folds = Some(4);
+        let all = shared.get(None);
+        let ids = |documents: &Documents, name: SplitName| {
+            documents.split(name).map(|it| it.id).collect::<Vec<_>>()
+        };
+        let mut validated: Vec<u32> = Vec::new();
+        for fold in 1..=4 {
+            let own = all.of_fold(fold);
+            let [train, validation] = [SplitName::Train, SplitName::Validation].map(|name| ids(&own, name));
+            assert!(train.is_sorted() && train.iter().all(|id| !validation.contains(id)));
+            assert_eq!(train.len() + validation.len(), ids(&all, SplitName::Train).len());
+            assert_eq!(ids(&own, SplitName::Test), ids(&all, SplitName::Test));
+            assert_eq!(own.class_counts().iter().sum::<usize>(), train.len());
+            validated.extend(validation);
+        }
+        validated.sort_unstable();
+        assert_eq!(validated, ids(&all, SplitName::Train));
+    }
+
+    #[test]
     fn a_copy_of_a_file_has_the_same_entry_unless_its_ending_says_another_form() {
         let Shared { folder, spec, .. } = shared();
         let copy = |name: &str| {
