@@ -78,7 +78,9 @@ mod tests {
     fn bundles_do_not_depend_on_the_order_in_which_they_are_made() {
         let united = |pairs: &[(usize, usize)]| {
             let mut bundles = Bundles::of(6);
-            pairs.iter().for_each(|(one, other)| bundles.unite(*one, *other));
+            for (one, other) in pairs {
+                bundles.unite(*one, *other);
+            }
             bundles.listed()
         };
         let one = united(&[(0, 5), (5, 2), (3, 4), (4, 2)]);

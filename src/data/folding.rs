@@ -72,13 +72,13 @@ pub(super) fn fold(
     if bundles.len() < folds as usize {
         return Err(vec![DataError::FewToFold { parts: bundles.len(), folds }]);
     }
-    let bundled = bundles.iter().map(Vec::len).filter(|size| *size > 1).sum();
+    let kept_together = bundles.iter().map(Vec::len).filter(|size| *size > 1).sum();
     let classes: Vec<u32> = members.iter().map(|member| member.row.label).collect();
     let found = divided(&classes, bundles, labels.len(), (folds, together.spec.seed));
     for (member, fold) in members.iter_mut().zip(found) {
         member.fold = fold;
     }
-    let folded = Folded { members, folds, bundled };
+    let folded = Folded { members, folds, bundled: kept_together };
     let faults = folded.of_one_fold(labels);
     if faults.is_empty() { Ok(folded) } else { Err(faults) }
 }

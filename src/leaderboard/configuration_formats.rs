@@ -118,7 +118,7 @@ impl Configurations {
             ];
             match &row.folds {
                 Some(folds) => {
-                    cells.extend([done(folds), out_of_fold(folds), val_f1].into_iter().chain(test))
+                    cells.extend([done(folds), out_of_fold(folds), val_f1].into_iter().chain(test));
                 }
                 None => cells.extend([seeds(row)].into_iter().chain(test).chain([val_f1])),
             }

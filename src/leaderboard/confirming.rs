@@ -26,7 +26,9 @@ pub(super) fn confirmed(
 ) -> Vec<Confirmed> {
     let mut groups: BTreeMap<String, Vec<&LeaderboardRow>> = BTreeMap::new();
     if rows.iter().any(|row| row.confirms.is_some()) {
-        rows.iter().for_each(|row| groups.entry(row.params.to_string()).or_default().push(row));
+        for row in rows {
+            groups.entry(row.params.to_string()).or_default().push(row);
+        }
     }
     let of = (target, classes(rows));
     let found = groups.into_values().filter_map(|rows| one(&rows, of, predictions));
@@ -35,8 +37,8 @@ pub(super) fn confirmed(
     let seen: Vec<Seen> = found.iter().map(|(_, seen)| *seen).collect();
     let by = found.first().map(|(first, _)| first.why.by);
     let places = by.map_or_else(Vec::new, |by| search::places(&seen, by));
-    let placed = found.into_iter().zip(places);
-    placed.map(|((own, _), place)| Confirmed { place: place.map(|place| place + 1), ..own }).collect()
+    let with_places = found.into_iter().zip(places);
+    with_places.map(|((own, _), place)| Confirmed { place: place.map(|place| place + 1), ..own }).collect()
 }
 
 /// What came of a configuration, and its mean figures on validation; `None` if it was not confirmed.

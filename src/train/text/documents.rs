@@ -144,7 +144,7 @@ impl Documents {
         let splits = [train?, validation?, test?];
         let folds: Numbers<u32> = if facts.is_folded { entry.array(FOLDS)? } else { Numbers::default() };
         let are_folds = folds.len() == if facts.is_folded { splits[0].ids.len() } else { 0 };
-        are_folds.then_some(Self { splits, facts, folds })
+        are_folds.then_some(Self { facts, splits, folds })
     }
 
     /// The places among the training documents of those that are in the fold `fold`, or of all others.
