@@ -124,8 +124,15 @@ fn job(trial: u32, settings: &Settings, data: &DataSpec) -> Job {
         ..settings.clone()
     };
     let seed = u64::from(trial);
-    let trial =
-        Trial { id: TrialId(trial), params: Params::default(), repeat: 0, seed, settings, origin: None, confirms: None };
+    let trial = Trial {
+        id: TrialId(trial),
+        params: Params::default(),
+        repeat: 0,
+        seed,
+        settings,
+        origin: None,
+        confirms: None,
+    };
     Job {
         sweep: "bench".to_owned(),
         trial,

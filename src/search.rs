@@ -10,7 +10,7 @@ mod rules;
 pub use self::{
     ranking::{Figures, Seen, Verdict, decide, places},
     rules::{
-        Budget, Confirm, Finding, GENERATION, Growth, Halving, RungFigure, SearchPlan, end_of_warmup, first_rung,
-        quota, rungs,
+        Budget, Confirm, Finding, GENERATION, Growth, Halving, RungFigure, SearchPlan, end_of_warmup,
+        first_rung, quota, rungs,
     },
 };

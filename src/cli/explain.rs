@@ -18,7 +18,7 @@ use crate::{
     results::Results,
     search::Verdict,
     study::{Study, TrialRecord},
-    trial::{Confirmation, ConfigurationSource, Origin, Params, State, TrialId},
+    trial::{ConfigurationSource, Confirmation, Origin, Params, State, TrialId},
 };
 
 #[derive(Debug, Args)]

@@ -21,7 +21,8 @@ impl Prefixes {
     /// and has its checkpoint.
     pub(super) fn of(run: &Run, study: &Study) -> Self {
         // A trial that is compared with others may never come to its end.
-        let is_compared = |record: &&TrialRecord| study.halving().is_some() && record.trial.confirms.is_none();
+        let is_compared =
+            |record: &&TrialRecord| study.halving().is_some() && record.trial.confirms.is_none();
         let has_checkpoint = |record: &TrialRecord| run.folder.trial(record.trial.id).last_state().exists();
         let can_be_prefix = |record: &&TrialRecord| match record.state {
             State::Waiting | State::Running => true,

@@ -67,16 +67,21 @@ impl Leaderboard {
             listed.push(format!("and {more} more, which `sweep leaderboard --by configuration` shows"));
         }
         let (by, of) = (first.why.by.describe(), first.why.of);
+        let plural = if of == 1 { "" } else { "s" };
         let (count, were) = match self.confirmed.len() {
             1 => (String::new(), "was"),
             count => (format!(" {count}"), "were"),
         };
         let mut notes = vec![format!(
-            "The best{count} of {of} configurations by {by} {were} run again with further seeds. Test F1 over all seeds: {}.",
+            "The best{count} of {of} configuration{plural} by {by} {were} run again with further seeds. Test F1 over all seeds: {}.",
             listed.join(", ")
         )];
         let open: usize = self.confirmed.iter().map(|own| own.open).sum();
-        notes.extend(if open > 0 { Some(format!("{open} of these trials are not over.")) } else { self.still_first() });
+        notes.extend(if open > 0 {
+            Some(format!("{open} of these trials are not over."))
+        } else {
+            self.still_first()
+        });
         notes
     }
 
@@ -87,7 +92,9 @@ impl Leaderboard {
         let by = before.why.by.describe();
         let (was, is) = (before.why.trial, now.why.trial);
         Some(match before.place {
-            _ if was == is => format!("By {by} over all seeds, that of trial {was} is still the first of them."),
+            _ if was == is => {
+                format!("By {by} over all seeds, that of trial {was} is still the first of them.")
+            }
             Some(place) => format!(
                 "By {by} over all seeds, that of trial {is} is the first of them; that of trial {was}, which was, is \
                  number {place}."

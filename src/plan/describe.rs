@@ -133,7 +133,9 @@ fn confirm_row(plan: &Plan, confirm: Confirm) -> String {
     let planned = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
     let configurations = match growth {
         None => planned,
-        Some(growth) => growth.trials.map_or(usize::MAX, |trials| usize::try_from(trials).unwrap_or(usize::MAX)),
+        Some(growth) => {
+            growth.trials.map_or(usize::MAX, |trials| usize::try_from(trials).unwrap_or(usize::MAX))
+        }
     };
     let trials = confirm.trials_max(configurations);
     // A search that plans further trials may draw more epochs than the first ones have.

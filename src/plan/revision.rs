@@ -192,9 +192,10 @@ impl<'a> Added<'a> {
         let Some(LoggedTrial { trial, is_begun }) = self.by_id.get(&trial.id) else { return false };
         let Some(why) = &trial.confirms else { return true };
         let checkpoint = self.before.checkpoint(&trial.settings.checkpoint);
-        let is_searched = self.searched.get(&configuration(trial)).is_some_and(|names| {
-            names.iter().any(|name| checkpoint.is_same_as(self.now.checkpoint(name)))
-        });
+        let is_searched = self
+            .searched
+            .get(&configuration(trial))
+            .is_some_and(|names| names.iter().any(|name| checkpoint.is_same_as(self.now.checkpoint(name))));
         let is_asked_for = self.now.confirm.is_some_and(|confirm| {
             why.by == confirm.by && why.place <= confirm.top && trial.repeat < confirm.further().end
         });

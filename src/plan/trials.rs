@@ -22,7 +22,7 @@ use crate::{
     chance::digest,
     settings::{self, Settings, Value},
     spec::{Domain, RangeSampler, Spec, SweptSetting},
-    trial::{Confirmation, ConfigurationSource, Origin, Params, Trial, TrialId},
+    trial::{ConfigurationSource, Confirmation, Origin, Params, Trial, TrialId},
 };
 
 /// The trials of `spec` with which its sweep begins: all, unless the plan grows. Equal configurations once.

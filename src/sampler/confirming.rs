@@ -107,28 +107,37 @@ mod tests {
     #[test]
     fn a_search_that_grows_is_confirmed_once_it_plans_nothing_more() {
         let spec = spec();
-        assert_eq!(spec.search.confirm, Some(Confirm { top: 1, repeats: 2, by: RungFigure::ValLoss, after: 1 }));
+        assert_eq!(
+            spec.search.confirm,
+            Some(Confirm { top: 1, repeats: 2, by: RungFigure::ValLoss, after: 1 })
+        );
         let mut study = study(&spec, 2);
         let all = run(&mut Confirming::new(spec.clone(), Box::new(Growing::new(spec))), &mut study);
-        let confirmed: Vec<_> = all.iter().map(|trial| trial.confirms.as_ref().map(|why| why.trial.0)).collect();
+        let confirmed: Vec<_> =
+            all.iter().map(|trial| trial.confirms.as_ref().map(|why| why.trial.0)).collect();
         assert_eq!(confirmed, [None, None, None, None, Some(3), Some(3)]);
         assert!(all[4].params == all[2].params && all[4].seed != all[5].seed && all[4].origin.is_none());
     }
 
     #[test]
     fn a_search_that_is_raised_after_it_was_confirmed_goes_on_as_if_it_had_not_been() {
-        let (small, spec) = (spec(), Spec { search: crate::spec::SearchSpec { trials: Some(6), ..spec().search }, ..spec() });
+        let (small, spec) =
+            (spec(), Spec { search: crate::spec::SearchSpec { trials: Some(6), ..spec().search }, ..spec() });
         let mut study = study(&small, 2);
         run(&mut Confirming::new(small.clone(), Box::new(Growing::new(small))), &mut study);
         let all = run(&mut Confirming::new(spec.clone(), Box::new(Growing::new(spec.clone()))), &mut study);
         let mut whole = super::tests::study(&spec, 2);
         run(&mut Growing::new(spec), &mut whole);
-        let params = |trials: &[Trial]| trials.iter().map(|trial| trial.params.to_string()).collect::<Vec<_>>();
+        let params =
+            |trials: &[Trial]| trials.iter().map(|trial| trial.params.to_string()).collect::<Vec<_>>();
         let of_search: Vec<Trial> = all.iter().filter(|trial| trial.confirms.is_none()).cloned().collect();
         let expected: Vec<Trial> = whole.trials.iter().map(|record| record.trial.clone()).collect();
         assert_eq!(params(&of_search), params(&expected));
         // Trials 7 and 8 are better than trial 3, so that one of them is confirmed now.
-        assert_eq!(all.iter().filter_map(|trial| trial.confirms.as_ref()).map(|why| why.trial.0).collect::<Vec<_>>(), [3, 3, 7, 7]);
+        assert_eq!(
+            all.iter().filter_map(|trial| trial.confirms.as_ref()).map(|why| why.trial.0).collect::<Vec<_>>(),
+            [3, 3, 7, 7]
+        );
         assert_eq!(all.iter().map(|trial| trial.id.0).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
     }
 

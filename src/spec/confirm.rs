@@ -16,8 +16,6 @@ use crate::{
 const TOP: u32 = 5;
 /// Further seeds for each, unless the spec says otherwise: with the one of the search, five.
 const REPEATS: u32 = 4;
-/// Either of them at most.
-const MAX: u32 = 100;
 /// The word for the figure whose best epoch a trial keeps.
 const BEST_EPOCH: &str = "best_epoch";
 /// What helps where the choice has no figure.
@@ -32,11 +30,14 @@ pub(super) fn read(reader: &mut Reader<'_>, (table, at): (&Node, At), draft: &Sp
         reader.findings.error(at, message, help);
     }
     let mut number = |name, default, help| {
-        table.get(name).map_or(Some(default), |entry| whole_number(reader, entry, 1, MAX, help))
+        table.get(name).map_or(Some(default), |entry| whole_number(reader, entry, 1, Confirm::MAX, help))
     };
     let top = number("top", TOP, "so many configurations, the best by validation, are run again");
-    let repeats =
-        number("repeats", REPEATS, "each of them is run with so many further seeds; with 0 none is: remove it");
+    let repeats = number(
+        "repeats",
+        REPEATS,
+        "each of them is run with so many further seeds; with 0 none is: remove it",
+    );
     let by = by(reader, (table, at), draft);
     Some(Confirm { top: top?, repeats: repeats?, by: by?, after: draft.repeats })
 }
@@ -56,7 +57,8 @@ fn by(reader: &mut Reader<'_>, (table, at): (&Node, At), draft: &SpecDraft) -> O
         let swept = ["best_epoch", "monitor"].into_iter().find(|name| is_swept(name));
         let Some(swept) = swept else { return Some(RungFigure::from(kept)) };
         let at = entry.map_or(at, |entry| entry.node.at);
-        let message = format!("the best are chosen by the figure whose best epoch is kept, and `{swept}` is swept");
+        let message =
+            format!("the best are chosen by the figure whose best epoch is kept, and `{swept}` is swept");
         reader.findings.error(at, message, NAME_ONE);
         return None;
     }

@@ -130,7 +130,10 @@ fn markdown_has_a_row_for_each_configuration() {
 fn json_has_the_promised_fields_in_order() {
     let rows: serde_json::Value = serde_json::from_str(&seven(RankBy::TestF1).to_json()).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&rows[0]).join(" "), "rank params trials seeds unfit test_f1 val_f1 val_f1_sd val_loss confirming");
+    assert_eq!(
+        keys(&rows[0]).join(" "),
+        "rank params trials seeds unfit test_f1 val_f1 val_f1_sd val_loss confirming"
+    );
     assert_eq!(keys(&rows[0]["test_f1"]).join(" "), "mean sd low high");
     assert!(rows[2]["test_f1"]["sd"].is_null());
 }

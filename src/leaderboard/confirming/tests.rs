@@ -81,11 +81,15 @@ fn without_confirming_trials_nothing_is_said() {
 #[test]
 fn the_leaderboard_by_configuration_tells_the_seeds_of_the_search_from_the_others() {
     let configurations = configurations(&board([0.30, 0.32]), &|_| None);
-    let rows: Vec<_> = configurations.rows.iter().map(|row| (row.trials[0].0, row.seeds, row.confirming)).collect();
+    let rows: Vec<_> =
+        configurations.rows.iter().map(|row| (row.trials[0].0, row.seeds, row.confirming)).collect();
     assert_eq!(rows, [(3, 1, 0), (2, 2, 1), (1, 2, 1)]);
     let table = configurations.to_table_within(None, usize::MAX);
     assert!(table.contains(" 1 + 1  "), "{table}");
-    assert!(table.contains("1 stands above the first confirmed configuration with fewer seeds (1 of 3)"), "{table}");
+    assert!(
+        table.contains("1 stands above the first confirmed configuration with fewer seeds (1 of 3)"),
+        "{table}"
+    );
 }
 
 #[test]

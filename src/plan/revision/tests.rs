@@ -186,8 +186,15 @@ fn confirmed(of: &[u32], top: u32, repeats: u32) -> Plan {
 /// trials 5 and 6 the second one, and trial 6 has not begun.
 fn logged() -> Vec<LoggedTrial> {
     let trial = |(id, of, place, repeat): (u32, u32, u32, u32)| {
-        let why =
-            Confirmation { trial: TrialId(of), place, of: 2, by: RungFigure::ValLoss, loss: 0.1, f1: 0.9, seeds: 1 };
+        let why = Confirmation {
+            trial: TrialId(of),
+            place,
+            of: 2,
+            by: RungFigure::ValLoss,
+            loss: 0.1,
+            f1: 0.9,
+            seeds: 1,
+        };
         let mut trial = rates(&[of]).trials.remove(0);
         (trial.id, trial.repeat, trial.seed) = (TrialId(id), repeat, u64::from(100 * of + repeat));
         trial.confirms = Some(why);

@@ -340,8 +340,15 @@ fn a_configuration_that_is_confirmed_has_the_seeds_of_so_many_repeats() {
     let spec = spec(vec![("dropout", Domain::Grid(vec![Value::Float(0.1), Value::Float(0.3)]))]);
     let all = trials(&Spec { repeats: 4, ..spec.clone() });
     let first = trials(&spec).remove(2);
-    let why =
-        Confirmation { trial: first.id, place: 1, of: 2, by: RungFigure::ValLoss, loss: 0.1, f1: 0.9, seeds: 1 };
+    let why = Confirmation {
+        trial: first.id,
+        place: 1,
+        of: 2,
+        by: RungFigure::ValLoss,
+        loss: 0.1,
+        f1: 0.9,
+        seeds: 1,
+    };
     let further = confirming(&spec, &first, &[1, 3], &why, 9);
     let expected: Vec<Trial> = [(9, 5), (10, 7)]
         .map(|(id, at)| Trial { id: TrialId(id), confirms: Some(why.clone()), ..all[at].clone() })

@@ -33,7 +33,12 @@ fn missing(study: &Study) -> Vec<(u32, u32, Vec<u32>)> {
 
 /// Adds what is missing, each trial complete with this loss.
 fn add(study: &mut Study, loss: f64) {
-    for own in study.unconfirmed().iter().map(|own| (own.trial.clone(), own.repeats.clone(), own.why.clone())).collect::<Vec<_>>() {
+    for own in study
+        .unconfirmed()
+        .iter()
+        .map(|own| (own.trial.clone(), own.repeats.clone(), own.why.clone()))
+        .collect::<Vec<_>>()
+    {
         let (of, repeats, why) = own;
         for repeat in repeats {
             let mut record = samples::record(study.next_id(), &[loss]);
@@ -76,7 +81,11 @@ fn nothing_is_chosen_before_the_search_is_over() {
         let mut study = study(vec![trial(1, 1, 0, 0.5), trial(2, 2, 0, 0.3), trial(3, 3, 0, 0.4)], BY_LOSS);
         study.trials[0].state = state;
         assert_eq!(missing(&study), []);
-        assert_eq!((study.confirmations_to_come(), study.is_over()), (4, false), "two of three, two seeds each");
+        assert_eq!(
+            (study.confirmations_to_come(), study.is_over()),
+            (4, false),
+            "two of three, two seeds each"
+        );
     }
 }
 
@@ -122,11 +131,19 @@ fn failed_halted_and_useless_configurations_are_not_confirmed() {
     infinite.outcome.as_mut().unwrap().validation.loss = f64::INFINITY;
     let mut useless = collapsed(5, 0.9);
     useless.outcome.as_mut().unwrap().validation.loss = 0.01;
-    let trials =
-        vec![failed(trial(1, 1, 0, 0.1), FailureKind::Data), halted, diverged, infinite, useless, trial(6, 6, 0, 0.6)];
-    let study = study(trials, BY_LOSS);
+    let trials = vec![
+        failed(trial(1, 1, 0, 0.1), FailureKind::Data),
+        halted,
+        diverged,
+        infinite,
+        useless,
+        trial(6, 6, 0, 0.6),
+    ];
+    let mut study = study(trials, BY_LOSS);
     assert_eq!(missing(&study), [(6, 1, vec![1, 2])]);
-    assert_eq!(study.unconfirmed()[0].why.of, 1);
+    assert_eq!((study.unconfirmed()[0].why.of, study.confirms_nothing()), (1, false));
+    study.trials.pop();
+    assert_eq!((missing(&study), study.confirms_nothing(), study.is_over()), (vec![], true, true));
 }
 
 #[test]
