@@ -119,6 +119,7 @@ fn tell(bencher: Bencher<'_, '_>, trials: u32) {
     let input = PageInput {
         study: &sweep.study,
         board: &board,
+        configurations: None,
         spec: "",
         pictured: &pictured,
         inspection: None,

@@ -128,6 +128,7 @@ fn job(trial: u32, settings: &Settings, data: &DataSpec) -> Job {
         id: TrialId(trial),
         params: Params::default(),
         repeat: 0,
+        fold: None,
         seed,
         settings,
         origin: None,
@@ -281,7 +282,7 @@ fn data(folder: &Path, texts: &[(String, String)], batch: usize) -> Result<DataS
     Ok(DataSpec {
         source: Source::Files {
             train: write("train.tsv", texts)?,
-            validation: write("validation.tsv", some)?,
+            validation: Some(write("validation.tsv", some)?),
             test: write("test.tsv", some)?,
         },
         text: "text".to_owned(),
@@ -293,6 +294,7 @@ fn data(folder: &Path, texts: &[(String, String)], batch: usize) -> Result<DataS
         alike: Alike::default(),
         group: None,
         limit: Limit::default(),
+        folds: None,
         seed: 1,
     })
 }

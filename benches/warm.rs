@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         [model, train, validation, test, rest @ ..] if rest.len() < 2 => {
             let [train, validation, test] = [train, validation, test].map(|path| filled(path, texts.path()));
-            let source = Source::Files { train: train?, validation: validation?, test: test? };
+            let source = Source::Files { train: train?, validation: Some(validation?), test: test? };
             (fs::canonicalize(model)?.display().to_string(), source, rest.first())
         }
         _ => return Err(USAGE.into()),
@@ -125,6 +125,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
             id: TrialId(id),
             params: Params::default(),
             repeat: 0,
+            fold: None,
             seed: u64::from(id),
             settings,
             origin: None,
@@ -141,6 +142,7 @@ fn job(id: u32, model: &str, source: Source) -> Job {
             alike: Alike::default(),
             group: None,
             limit: Limit::default(),
+            folds: None,
             seed: 1,
         },
         checkpoint_every: CheckpointEvery::Steps(u64::MAX),

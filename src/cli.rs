@@ -16,6 +16,7 @@ mod exit;
 mod explain;
 mod export;
 mod export_best;
+mod export_folds;
 mod following;
 mod gpus;
 mod history;

@@ -3,6 +3,7 @@
 //! The same spec and files give the same documents in the same order on every machine.
 
 mod alike_index;
+mod bundles;
 mod candidates;
 mod cells;
 mod conflicts;
@@ -13,6 +14,7 @@ mod digest;
 mod duplicates;
 pub(crate) mod encoding;
 mod error;
+mod folding;
 mod gate;
 mod grouping;
 mod header;
@@ -37,6 +39,7 @@ mod row_set;
 mod second_reading;
 mod spec;
 mod split;
+mod split_faults;
 pub(crate) mod table;
 mod test_texts;
 mod texts;

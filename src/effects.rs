@@ -5,6 +5,7 @@
 //! Nothing is said of settings where there are too few trials to say it, and the reason is given in its place.
 
 mod expected;
+mod folds;
 mod forest;
 mod heat_map;
 mod judge;

@@ -195,11 +195,11 @@ pub struct Prepared {
     pub validation_documents: usize,
     /// Documents of the test set.
     pub test_documents: usize,
-    /// Training documents longer than the chunk length.
+    /// Training documents longer than the chunk length; with folds, of all folds together.
     pub long_documents: usize,
     /// Training documents dropped since their text stands in validation or test too.
     pub duplicates_dropped: usize,
-    /// Share of unknown tokens in the training set, 0 to 1.
+    /// Share of unknown tokens in the training set, 0 to 1; with folds, of all folds together.
     pub unknown_share: f64,
     /// Parameters of the model that learn.
     pub parameters: usize,
@@ -247,12 +247,24 @@ pub struct Outcome {
     pub validation: Scores,
     /// On the test set, with the best parameters, measured once.
     pub test: Scores,
+    /// On training documents, with the best parameters. Older logs lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingSample>,
     /// Wall-clock seconds over all attempts, without those of the trial whose final checkpoint it started
     /// from.
     pub seconds: f64,
     /// The files of the result, as they were written. Older logs lack them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<ResultFiles>,
+}
+
+/// What a trial's best parameters are worth on documents that it has learnt from, without dropout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSample {
+    /// Training documents, spread evenly over the training set: the same ones for all trials.
+    pub documents: u64,
+    /// What the predictions for them are worth.
+    pub scores: Scores,
 }
 
 /// The files that are a complete trial's result, as they were written.
@@ -266,6 +278,9 @@ pub struct ResultFiles {
     pub metrics: FileDigest,
     /// `predictions.csv`.
     pub predictions: FileDigest,
+    /// `validation.csv`, of a trial of a fold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<FileDigest>,
 }
 
 /// How far a running trial is. Shown live, never logged.

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     checkpoint::Checkpoint,
-    data::{Dataset, Source, SplitName},
+    data::{DataSpec, Dataset, Source, SplitName},
     hub::{ShardIndex, WEIGHT_FILES},
     system::files::{Place, named},
 };
@@ -66,7 +66,8 @@ pub struct Fingerprints {
     pub checkpoints: BTreeMap<Checkpoint, String>,
 }
 
-/// SHA-256 of the documents of each split, after duplicates and limits: ids, texts and labels.
+/// SHA-256 of the documents of each split, after duplicates and limits: ids, texts and labels. With folds, `train` is that
+/// of all documents that are folded, and `validation` that of their folds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are documentation enough")]
 pub struct DataDigests {
@@ -83,20 +84,35 @@ impl DataDigests {
         Self { train, validation, test }
     }
 
-    /// The files of `source` whose documents have another digest in `now` than in `self`.
+    /// The files of `spec` whose documents have another digest in `now` than in `self`.
     #[must_use]
-    pub fn changed(&self, now: &Self, source: &Source) -> Vec<String> {
+    pub fn changed(&self, now: &Self, spec: &DataSpec) -> Vec<String> {
         if self == now {
             return Vec::new();
         }
-        match source {
-            Source::Files { train, validation, test } => SplitName::ALL
+        let splits = SplitName::ALL.map(|split| self.split(split) != now.split(split));
+        match (spec.folds, &spec.source) {
+            (None, Source::Files { .. }) => spec
+                .source
+                .paths()
                 .into_iter()
-                .zip([train, validation, test])
-                .filter(|(split, _)| self.split(*split) != now.split(*split))
-                .map(|(_, path)| path.display().to_string())
+                .zip(splits)
+                .filter(|(_, is_other)| *is_other)
+                .map(|it| it.0)
                 .collect(),
-            Source::Single { .. } | Source::Reviews { .. } => source.paths(),
+            // Train and validation are one, and the digest in the place of validation is that of the folds.
+            (Some(_), Source::Files { .. }) => {
+                let mut paths = spec.source.paths();
+                let [train, folds, test] = splits;
+                let rest = paths.len().saturating_sub(1);
+                match (train || folds, test) {
+                    (true, true) => {}
+                    (true, false) => paths.truncate(rest),
+                    (false, _) => drop(paths.drain(..rest)),
+                }
+                paths
+            }
+            (_, Source::Single { .. } | Source::Reviews { .. }) => spec.source.paths(),
         }
     }
 
@@ -122,14 +138,9 @@ fn add(hash: &mut Sha256, part: &[u8]) {
 /// # Errors
 /// When a file cannot be read.
 pub(crate) fn data_files(source: &Source) -> Result<Vec<[u8; 32]>, FingerprintError> {
-    let paths = match source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => Vec::new(),
-    };
     let digest =
         |path: &PathBuf| file_digest(path).map_err(|source| FingerprintError { path: path.clone(), source });
-    paths.into_iter().map(digest).collect()
+    source.files().into_iter().map(digest).collect()
 }
 
 /// The digests of the checkpoints of `all` that are folders with an absolute path. (The built-in encoder

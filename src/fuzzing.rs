@@ -62,7 +62,15 @@ pub fn log(bytes: &[u8]) {
         let board = leaderboard::build(&study, rank, &|_| None);
         let pictured = report::pictured(&board);
         let (study, board) = (&study, &board);
-        let input = PageInput { study, board, spec: "", pictured: &pictured, inspection: None, runner: None };
+        let input = PageInput {
+            study,
+            board,
+            configurations: None,
+            spec: "",
+            pictured: &pictured,
+            inspection: None,
+            runner: None,
+        };
         let texts = [
             board.to_table(),
             board.to_table_within(Some(60), 5),

@@ -191,8 +191,17 @@ fn absent_or_awaited(repeats: &[&TrialRecord]) -> Seen {
     if is_given_up { Seen::Absent } else { Seen::Awaited }
 }
 
-/// What is known of a configuration at a rung: the mean over those of its repeats that were not given up.
+/// What is known of a configuration at a rung: the mean over those of its repeats that were not given up. With folds, it is
+/// compared as one: if a fold was given up, it stands behind all others, since folds are not equally hard.
 fn seen(repeats: &[&TrialRecord], rung: usize, epoch: usize) -> Seen {
+    let is_lost = |record: &&TrialRecord| {
+        let has_come = record.pauses.iter().any(|(at, _)| *at == epoch);
+        record.trial.fold.is_some() && record.state == State::Failed && !has_come
+    };
+    if repeats.iter().any(is_lost) {
+        let are_all = repeats.iter().all(|record| record.state == State::Failed);
+        return if are_all { Seen::Absent } else { Seen::There(Figures::UNKNOWN) };
+    }
     let mut figures = Vec::with_capacity(repeats.len());
     for record in repeats {
         // Whoever went out at an earlier rung does not come to this one.
@@ -320,6 +329,29 @@ mod tests {
             }
         }
         assert_eq!((gone, study.trials[0].rungs.len()), (vec![3, 4, 2], 3));
+        assert_eq!(contradiction(&study), None);
+    }
+
+    #[test]
+    fn a_configuration_that_has_lost_a_fold_stands_behind_those_that_have_all() {
+        let mut plan = plan(6, 2);
+        for trial in &mut plan.trials {
+            trial.fold = Some(trial.repeat + 1);
+            trial.repeat = 0;
+        }
+        let mut study = Study::new(&plan);
+        for (id, loss) in [(1, 0.1), (3, 0.3), (4, 0.5), (5, 0.8)] {
+            pause(&mut study, id, loss);
+        }
+        start(&mut study, 2);
+        let failure = crate::trial::Failure {
+            kind: crate::trial::FailureKind::NonFinite { step: 1 },
+            message: String::new(),
+        };
+        apply(&mut study, 2, Event::Failed { failure, retry: false });
+        pause(&mut study, 6, 0.8);
+        // By the loss of its one fold the first configuration would be the best.
+        assert_eq!(decide(&mut study), (vec![3, 4], vec![1, 5, 6]));
         assert_eq!(contradiction(&study), None);
     }
 

@@ -28,11 +28,13 @@ pub enum ResultFile {
     Metrics,
     /// The table of the predictions on the test set.
     Predictions,
+    /// Of a trial of a fold, the table of the predictions on that fold.
+    Validation,
 }
 
 impl ResultFile {
     const PARAMETERS: [Self; 2] = [Self::Best, Self::Last];
-    const TABLES: [Self; 2] = [Self::Metrics, Self::Predictions];
+    const TABLES: [Self; 3] = [Self::Metrics, Self::Predictions, Self::Validation];
 
     /// Its name in the trial's folder.
     #[must_use]
@@ -42,15 +44,18 @@ impl ResultFile {
             Self::Last => "last/model.safetensors",
             Self::Metrics => "metrics.csv",
             Self::Predictions => "predictions.csv",
+            Self::Validation => "validation.csv",
         }
     }
 
-    fn written(self, files: &ResultFiles) -> &FileDigest {
+    /// What was written; `None` if the trial has no such file.
+    fn written(self, files: &ResultFiles) -> Option<&FileDigest> {
         match self {
-            Self::Best => &files.best,
-            Self::Last => &files.last,
-            Self::Metrics => &files.metrics,
-            Self::Predictions => &files.predictions,
+            Self::Best => Some(&files.best),
+            Self::Last => Some(&files.last),
+            Self::Metrics => Some(&files.metrics),
+            Self::Predictions => Some(&files.predictions),
+            Self::Validation => files.validation.as_ref(),
         }
     }
 }
@@ -131,11 +136,15 @@ pub fn check(folder: &TrialFolder, record: &TrialRecord, labels: &[String], dept
     let parameters: &[ResultFile] = if record.parameters_removed { &[] } else { &ResultFile::PARAMETERS };
     let mut checked = Checked::default();
     for &file in parameters.iter().chain(&ResultFile::TABLES) {
+        if file == ResultFile::Validation && record.trial.fold.is_none() {
+            continue;
+        }
         let place = folder.place().join(file.name());
-        let fault = match record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref()) {
-            Some(files) => {
+        let files = record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref());
+        let fault = match files.and_then(|files| file.written(files)) {
+            Some(written) => {
                 let depth = if ResultFile::TABLES.contains(&file) { Depth::Contents } else { depth };
-                fault(&place, file.written(files), depth)
+                fault(&place, written, depth)
             }
             None => fault_of_form(&place, file, record, labels),
         };
@@ -203,47 +212,78 @@ fn fault_of_form(place: &Place, file: ResultFile, record: &TrialRecord, labels: 
             let rows = place.read_to_string().map(|text| text.lines().count());
             rows.is_ok_and(|rows| rows == record.evaluations.len() + 1)
         }
-        ResultFile::Predictions => place.read().is_ok_and(|bytes| {
+        ResultFile::Predictions | ResultFile::Validation => place.read().is_ok_and(|bytes| {
             parse_predictions(place.path(), &bytes, labels)
-                .is_ok_and(|found| is_measured(&found, record, labels))
+                .is_ok_and(|found| is_measured(&found, record, labels, file))
         }),
     };
     (!is_whole).then_some(Fault::Form)
 }
 
-/// Whether the test figures of `record` follow from these predictions.
-fn is_measured(predictions: &[Prediction], record: &TrialRecord, labels: &[String]) -> bool {
+/// Whether the figures of `record` follow from these predictions, those of `file`.
+fn is_measured(
+    predictions: &[Prediction],
+    record: &TrialRecord,
+    labels: &[String],
+    file: ResultFile,
+) -> bool {
     let mut confusion = Confusion::new(labels.len());
     for prediction in predictions {
         confusion.add(prediction.label, prediction.predicted);
     }
-    record.outcome.as_ref().is_none_or(|outcome| outcome.test.confusion == confusion)
+    record.outcome.as_ref().is_none_or(|outcome| {
+        let scores = if file == ResultFile::Validation { &outcome.validation } else { &outcome.test };
+        scores.confusion == confusion
+    })
 }
 
 /// The predictions of a trial on the test set; `None` unless its file is there and is the one that was written.
 #[must_use]
 pub fn predictions(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Prediction>> {
-    let (bytes, is_digested) = written_predictions(folder, record)?;
-    let found = parse_predictions(folder.predictions().path(), &bytes, labels).ok()?;
-    (is_digested || is_measured(&found, record, labels)).then_some(found)
+    predictions_of(folder, record, labels, ResultFile::Predictions)
+}
+
+/// The predictions of a trial on the fold that it validates on; `None` unless its file is there and is the one that was
+/// written.
+#[must_use]
+pub fn out_of_fold(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Prediction>> {
+    record.trial.fold?;
+    predictions_of(folder, record, labels, ResultFile::Validation)
+}
+
+fn predictions_of(
+    folder: &TrialFolder,
+    record: &TrialRecord,
+    labels: &[String],
+    file: ResultFile,
+) -> Option<Vec<Prediction>> {
+    let (bytes, is_digested) = written_predictions(folder, record, file)?;
+    let found = parse_predictions(folder.place().join(file.name()).path(), &bytes, labels).ok()?;
+    (is_digested || is_measured(&found, record, labels, file)).then_some(found)
 }
 
 /// As [`predictions`], with the probability of each predicted class.
 #[must_use]
 pub fn classified(folder: &TrialFolder, record: &TrialRecord, labels: &[String]) -> Option<Vec<Classified>> {
-    let (bytes, is_digested) = written_predictions(folder, record)?;
+    let file = ResultFile::Predictions;
+    let (bytes, is_digested) = written_predictions(folder, record, file)?;
     let found = parse_classified(folder.predictions().path(), &bytes, labels).ok()?;
     let predictions: Vec<Prediction> = found.iter().map(|each| each.prediction).collect();
-    (is_digested || is_measured(&predictions, record, labels)).then_some(found)
+    (is_digested || is_measured(&predictions, record, labels, file)).then_some(found)
 }
 
-/// The contents of a trial's `predictions.csv`, and whether they have the digest in the log; `None` if they have another.
-fn written_predictions(folder: &TrialFolder, record: &TrialRecord) -> Option<(Vec<u8>, bool)> {
+/// The contents of a trial's table of predictions, and whether they have the digest in the log; `None` if they have another.
+fn written_predictions(
+    folder: &TrialFolder,
+    record: &TrialRecord,
+    file: ResultFile,
+) -> Option<(Vec<u8>, bool)> {
     // One read for both the digest and the predictions: the file may change between two.
-    let bytes = folder.predictions().read().ok()?;
+    let bytes = folder.place().join(file.name()).read().ok()?;
     let files = record.outcome.as_ref().and_then(|outcome| outcome.files.as_ref());
-    let is_other = files.is_some_and(|files| files.predictions != fingerprint::bytes_digest(&bytes));
-    (!is_other).then_some((bytes, files.is_some()))
+    let written = files.and_then(|files| file.written(files));
+    let is_other = written.is_some_and(|written| *written != fingerprint::bytes_digest(&bytes));
+    (!is_other).then_some((bytes, written.is_some()))
 }
 
 /// The contents of the trial's `metrics.csv`, made from the log; `None` where the log cannot tell them exactly.
@@ -255,7 +295,8 @@ pub fn rebuilt_metrics(record: &TrialRecord) -> Option<Vec<u8>> {
     (is_exact && !record.evaluations.is_empty()).then_some(bytes)
 }
 
-/// The lengths and digests of the files in `folder` as they are now.
+/// The lengths and digests of the files in `folder` as they are now, which are those of a trial of a fold if it has
+/// predictions on one.
 ///
 /// # Errors
 /// When one of them cannot be read.
@@ -266,6 +307,7 @@ pub(crate) fn digests(folder: &TrialFolder) -> io::Result<ResultFiles> {
         last: digest(ResultFile::Last)?,
         metrics: digest(ResultFile::Metrics)?,
         predictions: digest(ResultFile::Predictions)?,
+        validation: folder.out_of_fold().exists().then(|| digest(ResultFile::Validation)).transpose()?,
     })
 }
 

@@ -11,6 +11,7 @@ mod clean;
 mod comparison;
 mod confidence_set;
 mod configuration_formats;
+mod configuration_notes;
 mod configurations;
 mod confirmed;
 mod confirming;
@@ -18,6 +19,7 @@ mod document;
 mod evidence;
 mod failed;
 pub mod figures;
+mod folds;
 mod footnotes;
 mod listing;
 mod pairing;
@@ -44,9 +46,11 @@ pub use self::{
     confirmed::Confirmed,
     evidence::Evidence,
     failed::Failed,
+    folds::FoldFigures,
     pairing::{Differing, Pairing},
     predictions::{
-        Classified, Prediction, PredictionsError, parse_classified, parse_predictions, read_predictions,
+        Classified, Prediction, PredictionsError, PredictionsOf, parse_classified, parse_predictions,
+        read_predictions,
     },
     rank_by::RankBy,
     seeds::OverSeeds,
@@ -82,7 +86,8 @@ pub fn build(
     }
     // A trial that is unfit for use neither leads nor ties, whatever its figures.
     let comparisons = comparison::compare(&mut rows[..fit], rank_by, study.target, predictions);
-    let chosen_by_validation = chosen_by_validation(study);
+    // Trials of different folds validate on different documents: no validation figure chooses among them.
+    let chosen_by_validation = if study.folds.is_some() { None } else { chosen_by_validation(study) };
     choice::mark_winner(&mut rows, rank_by, comparisons.flattery, chosen_by_validation);
     let confirmed = confirming::confirmed(&rows, study.target, predictions);
     Leaderboard {
@@ -92,6 +97,7 @@ pub fn build(
         binary: BinaryClasses::of(study),
         class_warnings: study.classes.warnings(&study.labels, study.target),
         unclean,
+        folds: study.folds,
         swept: study.swept.clone(),
         rows,
         comparisons: comparisons.tests,

@@ -123,6 +123,13 @@ impl Confusion {
         self.rows[truth][predicted] += 1;
     }
 
+    /// Adds the documents of `other`, which are others of the same classes.
+    pub fn join(&mut self, other: &Self) {
+        for (row, other) in self.rows.iter_mut().zip(&other.rows) {
+            row.iter_mut().zip(other).for_each(|(count, other)| *count += other);
+        }
+    }
+
     /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {

@@ -74,6 +74,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         train_loss: evaluation.train_loss,
         validation: evaluation.validation.clone(),
         test: scores(wrong(evaluation.validation.loss) + 4, evaluation.validation.loss + 0.02),
+        training: None,
         seconds: 3.0 * val_losses.len() as f64,
         files: None,
     });
@@ -82,6 +83,7 @@ pub(crate) fn record(id: u32, val_losses: &[f64]) -> TrialRecord {
         id: TrialId(id),
         params: params(id),
         repeat: 0,
+        fold: None,
         seed: 1_000 + u64::from(id),
         settings,
         origin: None,
@@ -131,6 +133,7 @@ pub(crate) fn study(trials: Vec<TrialRecord>) -> Study {
         classes: ClassCounts::default(),
         leaks: None,
         positive_is_guess: false,
+        folds: None,
         swept: vec!["learning_rate".to_owned(), "dropout".to_owned()],
         scales: BTreeMap::new(),
         search: None,
@@ -155,6 +158,7 @@ pub(crate) fn data_spec(source: Source) -> DataSpec {
         alike: Alike::default(),
         group: None,
         limit: Limit::default(),
+        folds: None,
         seed: 1,
     }
 }
@@ -166,6 +170,7 @@ pub(crate) fn plan(trials: u32) -> Plan {
         id: TrialId(id),
         params: Params::default(),
         repeat: 0,
+        fold: None,
         seed: 1,
         settings: Settings::default(),
         origin: None,

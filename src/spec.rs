@@ -24,6 +24,7 @@ mod data;
 mod document;
 mod draft;
 mod duplicates;
+mod folds;
 mod foreign;
 mod halving;
 mod inspect;

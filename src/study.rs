@@ -36,6 +36,8 @@ pub struct Study {
     pub leaks: Option<LeakReport>,
     /// Whether there is a positive class that the spec does not name.
     pub positive_is_guess: bool,
+    /// Number of folds; `None` without folds.
+    pub folds: Option<u32>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// The scales of those swept settings that have a range.
@@ -118,6 +120,7 @@ impl Study {
             classes: plan.classes.clone(),
             leaks: plan.leaks.clone(),
             positive_is_guess: plan.positive.is_some() && plan.data.guesses_positive(),
+            folds: plan.data.folds,
             swept: plan.swept.clone(),
             scales: plan.scales.clone(),
             search: plan.search.clone(),

@@ -71,7 +71,10 @@ pub struct Trial {
     pub params: Params,
     /// Which of the repeats of its configuration it is, from 0.
     pub repeat: u32,
-    /// Seeds initialisation, data order and dropout; a function of the spec's seed, `params` and `repeat`.
+    /// The fold that it validates on, from 1, while it trains on all others; `None` without folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
+    /// Seeds initialisation, data order and dropout; a function of the spec's seed, `params`, `repeat` and `fold`.
     pub seed: u64,
     /// Every setting, the swept ones included.
     pub settings: Settings,
@@ -100,6 +103,23 @@ pub struct Confirmation {
     pub f1: f64,
     /// The trials that these are the mean of.
     pub seeds: u32,
+}
+
+impl Trial {
+    /// Whether it is the first trial of its configuration.
+    #[must_use]
+    pub fn is_first_of_configuration(&self) -> bool {
+        self.repeat == 0 && self.fold.is_none_or(|fold| fold == 1)
+    }
+
+    /// What tells it from other trials: `learning_rate=3e-5 fold=2`.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let fold = self.fold.map_or_else(String::new, |fold| format!("fold={fold}"));
+        let params = self.params.to_string();
+        let space = if params.is_empty() || fold.is_empty() { "" } else { " " };
+        format!("{params}{space}{fold}")
+    }
 }
 
 /// Where a configuration comes from.

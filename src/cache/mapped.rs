@@ -137,13 +137,14 @@ pub(super) struct OpenBytes {
     pub(super) origin: Arc<Origin>,
 }
 
-/// Numbers in memory or in an entry.
+/// Numbers in memory or in an entry. A clone shares them.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers<T>(Backing<T>);
 
 #[derive(Clone, Debug)]
 enum Backing<T> {
-    Memory(Vec<T>),
+    /// Shared, so that a clone costs nothing.
+    Memory(Arc<Vec<T>>),
     /// Bytes of an entry. Their number and their alignment fit `T`.
     Entry(OpenBytes, Range<usize>, PhantomData<T>),
 }
@@ -174,7 +175,7 @@ impl<T: Pod> Numbers<T> {
 
 impl<T> From<Vec<T>> for Numbers<T> {
     fn from(numbers: Vec<T>) -> Self {
-        Self(Backing::Memory(numbers))
+        Self(Backing::Memory(Arc::new(numbers)))
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn cautions(
     facts: &BTreeMap<Checkpoint, CheckpointFacts>,
 ) -> Vec<String> {
     let circumstances = |trial: &Trial| Circumstances {
-        documents: plan.classes.train.iter().sum(),
+        documents: plan.classes.trained_on(),
         classes: plan.labels.len(),
         layers: facts.get(&trial.settings.checkpoint).map_or(0, |facts| facts.layers),
     };

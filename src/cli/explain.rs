@@ -39,6 +39,8 @@ struct Explanation<'a> {
     trial: TrialId,
     params: &'a Params,
     repeat: u32,
+    /// The fold that it validates on, from 1; null without folds.
+    fold: Option<u32>,
     state: State,
     /// Where its configuration comes from; null where the spec lists or crosses values.
     origin: Option<&'a Origin>,
@@ -95,6 +97,7 @@ fn explanation<'a>(study: &'a Study, record: &'a TrialRecord) -> Explanation<'a>
         trial: record.trial.id,
         params: &record.trial.params,
         repeat: record.trial.repeat,
+        fold: record.trial.fold,
         state: record.state,
         origin: first.trial.origin.as_ref(),
         confirms: record.trial.confirms.as_ref(),
@@ -128,6 +131,11 @@ fn describe(explanation: &Explanation<'_>) -> String {
         let seed = explanation.repeat + 1;
         lines.push(format!("confirms    the configuration of trial {}, with seed {seed} of it", why.trial));
         lines.push(format!("            {}", chosen(why)));
+    }
+    if let Some(fold) = explanation.fold {
+        lines.push(format!(
+            "fold        {fold}: it validates on this part of the documents, and trains on the others"
+        ));
     }
     if let Some(origin) = origin.filter(|_| explanation.confirms.is_none()) {
         let members: Vec<String> = generation.iter().map(ToString::to_string).collect();

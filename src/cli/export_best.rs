@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 use super::{
     args::{Rank, SweepArgs},
     exit::{Exit, Stop},
+    export_folds,
     open::{OpenedSweep, with_sweep},
-    reopening,
+    reopening, show,
     terminal::{eprint_lossy, print},
 };
 use crate::{
@@ -33,9 +34,10 @@ pub(super) struct ExportArgs {
     /// Type of the parameters
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
-    /// What decides which trial is the best
-    #[arg(long, value_enum, default_value_t = Rank::TestF1)]
-    rank: Rank,
+    /// What decides which trial is the best; by default test-f1. With folds it decides which configuration is, by default by
+    /// val-f1, its out-of-fold F1
+    #[arg(long, value_enum)]
+    rank: Option<Rank>,
     /// Number of the trial to export in place of the best one, whatever its verdict
     #[arg(long, value_name = "N", conflicts_with = "rank")]
     trial: Option<u32>,
@@ -59,10 +61,7 @@ pub(super) fn export_best(args: &ExportArgs, results: &Results) -> Result<Exit, 
 /// Exports the model that the arguments name, and says so.
 fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
     let OpenedSweep { folder, plan, study, .. } = opened;
-    let (record, choice) = match args.trial {
-        Some(number) => (named(study, TrialId(number))?, Choice::Named),
-        None => (best(study, args.rank.by(), &folder.arguments())?, Choice::Best(args.rank.by())),
-    };
+    let (record, choice) = chosen(study, args, &folder.arguments())?;
     let id = record.trial.id;
     let Some(outcome) = &record.outcome else { return Err(not_complete(record)) };
     if let Some(stop) = reopening::unusable_parameters(folder, record) {
@@ -85,15 +84,33 @@ fn export_of(opened: &OpenedSweep, args: &ExportArgs) -> Result<String, Stop> {
     if let Some(verdict) = verdict.filter(|verdict| verdict.is_unfit()) {
         eprint_lossy(&format!("warning: trial {id} is {verdict}: it {}\n", verdict.describe()));
     }
-    let params = record.trial.params.to_string();
+    let params = record.trial.described();
     let params = if params.is_empty() { params } else { format!(" ({})", plain(&params)) };
     let shown = args.out.as_deref().unwrap_or(out.path());
     Ok(format!(
-        "{}: trial {id}{params}, {}\nto classify texts with it: sweep predict --model {} \"a text\"\n",
+        "{}: trial {id}{params}, {}\n{}to classify texts with it: sweep predict --model {} \"a text\"\n",
         display::path(shown),
         choice.describe(),
+        export_folds::advice(plan, &record.trial).unwrap_or_default(),
         shell_word(&display::path(shown)),
     ))
+}
+
+/// The trial that the arguments name.
+fn chosen<'a>(
+    study: &'a Study,
+    args: &ExportArgs,
+    arguments: &str,
+) -> Result<(&'a TrialRecord, Choice), Stop> {
+    if let Some(number) = args.trial {
+        return Ok((named(study, TrialId(number))?, Choice::Named));
+    }
+    if study.folds.is_some() {
+        let rank = args.rank.map_or(show::FOLDS_RANK, Rank::by);
+        return Ok((export_folds::best(study, rank, arguments)?, Choice::BestOverFolds(rank)));
+    }
+    let rank = args.rank.map_or(RankBy::TestF1, Rank::by);
+    Ok((best(study, rank, arguments)?, Choice::Best(rank)))
 }
 
 /// The trial that ranks first, among those that are fit for use.

@@ -10,7 +10,7 @@ use super::{inspecting::Inspector, open::read_plan, show};
 use crate::{
     display::plain,
     journal::{Growth, Tail},
-    leaderboard::{self, Leaderboard, RankBy},
+    leaderboard::{self, Configurations, Leaderboard, RankBy},
     plan::Plan,
     report::{self, PageInput, PageState},
     results::{Holder, SweepFolder},
@@ -47,6 +47,8 @@ struct Followed {
 /// A leaderboard with its comparisons, and the complete trials that it is about.
 struct Compared {
     board: Leaderboard,
+    /// With folds, the configurations as they stood then.
+    configurations: Option<Configurations>,
     complete: Vec<(TrialId, u32)>,
     next: Instant,
 }
@@ -134,9 +136,10 @@ impl Follower {
         let board = if is_compared {
             let begun = Instant::now();
             let board = show::leaderboard(&self.folder, &study, RankBy::TestF1);
+            let configurations = show::over_folds(&self.folder, &study);
             let rest = (begun.elapsed() * REST).min(REST_MAX);
-            self.compared =
-                Some(Compared { board: board.clone(), complete: complete(&study), next: begun + rest });
+            let (complete, next) = (complete(&study), begun + rest);
+            self.compared = Some(Compared { board: board.clone(), configurations, complete, next });
             board
         } else {
             let mut board = leaderboard::build(&study, RankBy::TestF1, &|_| None);
@@ -154,6 +157,7 @@ impl Follower {
         Some(report::page(&PageInput {
             study: &study,
             board: &board,
+            configurations: self.compared.as_ref().and_then(|compared| compared.configurations.as_ref()),
             spec,
             pictured: &pictured,
             inspection,

@@ -6,8 +6,8 @@ use super::{
     terminal::eprint_lossy,
 };
 use crate::{
-    data::Dataset, display::plain, fingerprint::DataDigests, plan::Plan, results::Results, search::Finding,
-    settings, spec::Spec, study::TrialRecord, trial::State,
+    data::Dataset, display::plain, fingerprint::DataDigests, numbers::count, plan::Plan, results::Results,
+    search::Finding, settings, spec::Spec, study::TrialRecord, trial::State,
 };
 
 /// Fills in what the sweeps of `history` have found. What this sweep has found there before, when it began, holds.
@@ -42,8 +42,7 @@ pub(super) fn look_up(
                 plain(&name)
             )));
         }
-        let found: Vec<Finding> =
-            study.of_search().filter_map(|record| finding(spec, &name, record)).collect();
+        let found = findings(spec, &name, study.of_search());
         if found.is_empty() {
             eprint_lossy(&format!(
                 "warning: no complete trial of {} lies in this search space; it tells nothing\n",
@@ -53,6 +52,25 @@ pub(super) fn look_up(
         spec.search.findings.extend(found);
     }
     Ok(())
+}
+
+/// What the trials of a sweep say about this space. The folds of a configuration are one finding, their mean; one that
+/// lacks a fold says nothing.
+fn findings<'a>(spec: &Spec, sweep: &str, trials: impl Iterator<Item = &'a TrialRecord>) -> Vec<Finding> {
+    let Some(folds) = spec.data.folds.map(|folds| folds as usize) else {
+        return trials.filter_map(|record| finding(spec, sweep, record)).collect();
+    };
+    let same = |one: &&TrialRecord, other: &&TrialRecord| {
+        one.trial.params == other.trial.params && one.trial.repeat == other.trial.repeat
+    };
+    let mean = |own: &[&TrialRecord]| {
+        let each: Option<Vec<Finding>> = own.iter().map(|record| finding(spec, sweep, record)).collect();
+        let each = each.filter(|each| each.len() == folds)?;
+        let mean = |of: fn(&Finding) -> f64| each.iter().map(of).sum::<f64>() / count(folds);
+        let (loss, f1) = (mean(|it| it.loss), mean(|it| it.f1));
+        Some(Finding { loss, f1, ..each.first()?.clone() })
+    };
+    trials.collect::<Vec<_>>().chunk_by(same).filter_map(mean).collect()
 }
 
 /// What a trial says about this space; `None` unless it is complete and every value of it is known.

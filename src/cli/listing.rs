@@ -15,7 +15,7 @@ use super::{
 use crate::{
     display,
     error_chain::chain,
-    leaderboard::RankBy,
+    leaderboard::{Configurations, Leaderboard, RankBy},
     report,
     results::{Results, SweepFolder},
     study::Study,
@@ -39,7 +39,7 @@ enum LeaderboardFormat {
 enum By {
     /// One trial
     Trial,
-    /// One configuration: the trials that differ by their seed alone
+    /// One configuration: the trials that differ by their seed alone, or by their fold
     Configuration,
 }
 
@@ -50,12 +50,12 @@ pub(super) struct LeaderboardArgs {
     /// How it is written
     #[arg(long, value_enum, default_value_t = LeaderboardFormat::Table)]
     format: LeaderboardFormat,
-    /// What decides
-    #[arg(long, value_enum, default_value_t = Rank::TestF1)]
-    rank: Rank,
-    /// What a row is
-    #[arg(long, value_enum, default_value_t = By::Trial)]
-    by: By,
+    /// What decides; by default test-f1, and among configurations over folds val-f1, which is their out-of-fold F1
+    #[arg(long, value_enum)]
+    rank: Option<Rank>,
+    /// What a row is; by default a trial, and with folds a configuration
+    #[arg(long, value_enum)]
+    by: Option<By>,
     /// Rows that are shown at most, or "all"; by default 20 in a table on a terminal, and all elsewhere
     #[arg(long, value_name = "N", value_parser = Top::parse)]
     top: Option<Top>,
@@ -110,17 +110,39 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn leaderboard(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
-    match args.by {
-        By::Trial => by_trial(args, results),
-        By::Configuration => by_configuration(args, results),
+    let board = with_sweep(results, args.sweep.sweep.as_deref(), |opened| {
+        let OpenedSweep { folder, study, .. } = opened;
+        let by_default = if study.folds.is_some() { By::Configuration } else { By::Trial };
+        let by = args.by.unwrap_or(by_default);
+        let rank = args.rank.map_or_else(|| default_rank(by, study), Rank::by);
+        let board = match by {
+            By::Configuration => Board::Configurations(show::configurations(folder, study, rank)),
+            By::Trial => Board::Trials(Box::new(show::leaderboard(folder, study, rank))),
+        };
+        // Files of a sweep that was begun anew meanwhile are gone.
+        opened.check_not_begun_anew().map(|()| board)
+    })?;
+    match board {
+        Board::Trials(board) => by_trial(args, *board),
+        Board::Configurations(board) => by_configuration(args, board),
     }
 }
 
-fn by_configuration(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
-    let mut board = with_sweep(results, args.sweep.sweep.as_deref(), |opened| {
-        let board = show::configurations(&opened.folder, &opened.study, args.rank.by());
-        opened.check_not_begun_anew().map(|()| board)
-    })?;
+/// A leaderboard, by what its rows are.
+enum Board {
+    Trials(Box<Leaderboard>),
+    Configurations(Configurations),
+}
+
+/// What decides where the user does not say it.
+const fn default_rank(by: By, study: &Study) -> RankBy {
+    match by {
+        By::Configuration if study.folds.is_some() => show::FOLDS_RANK,
+        By::Configuration | By::Trial => RankBy::TestF1,
+    }
+}
+
+fn by_configuration(args: &LeaderboardArgs, mut board: Configurations) -> Result<Exit, Stop> {
     let Top(top) = args.top();
     print(&match args.format {
         LeaderboardFormat::Table => board.to_table_within(terminal_width().filter(|_| !args.wide), top),
@@ -137,12 +159,7 @@ fn by_configuration(args: &LeaderboardArgs, results: &Results) -> Result<Exit, S
     Ok(Exit::Complete)
 }
 
-fn by_trial(args: &LeaderboardArgs, results: &Results) -> Result<Exit, Stop> {
-    let mut board = with_sweep(results, args.sweep.sweep.as_deref(), |opened| {
-        let board = show::leaderboard(&opened.folder, &opened.study, args.rank.by());
-        // Files of a sweep that was begun anew meanwhile are gone.
-        opened.check_not_begun_anew().map(|()| board)
-    })?;
+fn by_trial(args: &LeaderboardArgs, mut board: Leaderboard) -> Result<Exit, Stop> {
     // The other formats have this sentence among their footnotes.
     let has_notes = matches!(args.format, LeaderboardFormat::Table | LeaderboardFormat::Markdown);
     if let Some(warning) = board.nothing_fit().filter(|_| !has_notes) {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{
@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
-    data::Source,
     display::plain,
     export, fingerprint,
     plan::{DiskForecast, Plan},
@@ -34,12 +33,7 @@ pub(super) fn check_paths(spec: &Path, results: &Results) -> Result<(), Stop> {
 
 /// Refuses files with data whose path is not UTF-8.
 pub(super) fn check_data_paths(plan: &Plan) -> Result<(), Stop> {
-    let paths: Vec<&PathBuf> = match &plan.data.source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => vec![],
-    };
-    paths.into_iter().try_for_each(|path| check_path("the path of the data", path))
+    plan.data.source.files().into_iter().try_for_each(|path| check_path("the path of the data", path))
 }
 
 /// Refuses a path that is not UTF-8; `what` begins the message.
@@ -201,7 +195,7 @@ mod tests {
         plan.fingerprints.data = Some(digests);
         prepare(&folder, plan.clone(), "").unwrap();
         let split = crate::data::Shares::default();
-        plan.data.source = Source::Single { path: "/elsewhere.csv".into(), split };
+        plan.data.source = crate::data::Source::Single { path: "/elsewhere.csv".into(), split };
         prepare(&folder, plan.clone(), "").unwrap();
         assert_eq!(read_plan(&folder).unwrap(), Some(plan));
     }
@@ -241,7 +235,7 @@ mod tests {
     fn data_whose_path_is_not_utf8_are_refused() {
         let mut plan = samples::plan(1);
         let split = crate::data::Shares::default();
-        plan.data.source = Source::Single { path: not_utf8().to_owned(), split };
+        plan.data.source = crate::data::Source::Single { path: not_utf8().to_owned(), split };
         assert!(check_data_paths(&plan).is_err());
     }
 

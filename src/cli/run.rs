@@ -343,7 +343,10 @@ fn conclude(folder: &SweepFolder, ended: &Ended) -> Result<Exit, Stop> {
         show::draw_missing(folder, study, &board, &is_wanted)?;
         if is_wanted() { draw_sweep(folder, study, &board) } else { Ok(()) }
     });
-    let table = board.to_table_within(terminal_width(), SUMMARY_ROWS);
+    let table = match show::over_folds(folder, study) {
+        Some(configurations) => configurations.to_table_within(terminal_width(), SUMMARY_ROWS),
+        None => board.to_table_within(terminal_width(), SUMMARY_ROWS),
+    };
     match progress::summary(&mut io::stdout().lock(), study, &table, folder) {
         // Nobody reads the summary, but the exit code still says how the run ended.
         Err(error) if is_unread(&error) => {}

@@ -9,7 +9,7 @@ pub(super) fn check(plan: &Plan, dataset: &Dataset) -> Result<(), Stop> {
     let Some(&rung) = halving.and_then(|halving| halving.rungs.first()) else { return Ok(()) };
     for trial in &plan.trials {
         let (every, batch) = (trial.settings.eval_every, trial.settings.batch_size.max(1));
-        let steps = dataset.train.len().div_ceil(batch).saturating_mul(rung);
+        let steps = dataset.trained_on(trial.fold).div_ceil(batch).saturating_mul(rung);
         // With chunks as examples there are more steps, and how many is not known yet.
         if every > steps && trial.settings.train_on == TrainOn::Documents {
             return Err(Stop::usage(format!(
@@ -39,6 +39,7 @@ mod tests {
             train: (0..100).map(|id| Document { id, label: 0 }).collect(),
             validation: Vec::new(),
             test: Vec::new(),
+            folds: Vec::new(),
             leaks: Leaks::default(),
             report: None,
             notes: Vec::new(),

@@ -73,7 +73,18 @@ pub(super) fn leaderboard(folder: &SweepFolder, study: &Study, rank: RankBy) -> 
 /// The leaderboard by configuration.
 pub(super) fn configurations(folder: &SweepFolder, study: &Study, rank: RankBy) -> Configurations {
     let board = leaderboard::build(study, rank, &|_| None);
-    leaderboard::configurations(&board, &|id| predictions(folder, study, id))
+    let out_of_fold =
+        |id: TrialId| integrity::out_of_fold(&folder.trial(id), study.trial(id)?, &study.labels);
+    leaderboard::configurations(&board, &|id| predictions(folder, study, id), &out_of_fold)
+}
+
+/// The figure that chooses among configurations over folds: out-of-fold F1, which leaves the test set untouched by the
+/// choice.
+pub(super) const FOLDS_RANK: RankBy = RankBy::ValF1;
+
+/// The leaderboard by configuration of a sweep with folds, for people.
+pub(super) fn over_folds(folder: &SweepFolder, study: &Study) -> Option<Configurations> {
+    study.folds.map(|_| configurations(folder, study, FOLDS_RANK))
 }
 
 /// The predictions of a trial on the test set, if its file is whole.
@@ -167,7 +178,9 @@ pub(super) fn draw_sweep(
     report::draw_overview(study, board, &folder.overview())?;
     let spec = folder.spec().read_to_string().unwrap_or_default();
     let inspection = inspector.inspect(study, board);
-    let input = PageInput { study, board, spec: &spec, pictured, inspection, runner: None };
+    let configurations = over_folds(folder, study);
+    let configurations = configurations.as_ref();
+    let input = PageInput { study, board, configurations, spec: &spec, pictured, inspection, runner: None };
     report::write_page(&input, &folder.report())?;
     Ok(())
 }

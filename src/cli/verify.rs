@@ -121,7 +121,7 @@ fn damaged_file(damage: &Damage, study: &Study) -> DamagedFile {
         (_, Fault::Unreadable(_)) => "make it readable",
         (ResultFile::Last, _) => "delete it: only `reuse` reads it",
         (ResultFile::Metrics, _) if can_be_rebuilt() => "`sweep run` writes it again",
-        (ResultFile::Best | ResultFile::Metrics | ResultFile::Predictions, _) => {
+        (ResultFile::Best | ResultFile::Metrics | ResultFile::Predictions | ResultFile::Validation, _) => {
             "`sweep run` trains the trial again"
         }
     };
@@ -155,8 +155,7 @@ fn notes(folder: &SweepFolder, plan: &Plan) -> Result<Vec<String>, Stop> {
         notes.push(format!("the last line of the log is torn ({torn} bytes); the next run drops it"));
     }
     if let Some(planned) = &plan.fingerprints.data {
-        let source = &plan.data.source;
-        match data::load(&plan.data).map(|dataset| planned.changed(&DataDigests::of(&dataset), source)) {
+        match data::load(&plan.data).map(|dataset| planned.changed(&DataDigests::of(&dataset), &plan.data)) {
             Ok(changed) if changed.is_empty() => {}
             Ok(changed) => notes.push(format!(
                 "{} changed since the trials were planned; the results are those of the old data",

@@ -35,8 +35,9 @@ pub(super) fn traces_of(traces: &[FileTraces], split: SplitName) -> Option<&File
 }
 
 impl Candidates {
-    /// The pairs of `splits` whose texts share one of so many bands, and are not the same in normal form.
-    pub(super) fn of(splits: &Splits, traces: &[FileTraces], bands: usize) -> Self {
+    /// The pairs of `splits` whose texts share one of so many bands, and are not the same in normal form. If train and
+    /// validation are folded, texts of one of them are paired too.
+    pub(super) fn of(splits: &Splits, traces: &[FileTraces], bands: usize, are_folded: bool) -> Self {
         let mut found = Self { texts: texts(splits, traces), ..Self::default() };
         let mut members: Vec<(u32, u32)> = Vec::with_capacity(found.texts.len());
         for band in 0..bands {
@@ -45,7 +46,7 @@ impl Candidates {
             members.extend(found.texts.iter().map(key).zip(0..));
             members.sort_unstable();
             for same in members.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
-                found.pair_up(same);
+                found.pair_up(same, are_folded);
             }
             if found.pairs.len() > PAIRS_MAX {
                 found.settle();
@@ -61,13 +62,16 @@ impl Candidates {
     }
 
     /// Adds pairs of the texts that share a key, which are in order.
-    fn pair_up(&mut self, same: &[(u32, u32)]) {
+    fn pair_up(&mut self, same: &[(u32, u32)], are_folded: bool) {
         let split = |member: &(u32, u32)| self.texts.get(member.1 as usize).map(|text| text.split);
         let by_split: Vec<&[(u32, u32)]> = same.chunk_by(|one, other| split(one) == split(other)).collect();
         let mut pairs = Vec::new();
         for (at, later) in by_split.iter().enumerate() {
             for earlier in by_split.iter().take(at) {
                 pair_sides(earlier, later, &mut |a, b| pairs.push((a, b)));
+            }
+            if are_folded && later.first().and_then(split) != Some(SplitName::Test) {
+                pair_within(later, &mut |a, b| pairs.push((a, b)));
             }
         }
         let normal = |at: u32| self.texts.get(at as usize).map(|text| text.normal);
@@ -93,6 +97,14 @@ fn pair_sides(earlier: &[(u32, u32)], later: &[(u32, u32)], pair: &mut dyn FnMut
                 pair(a.1, b.1);
             }
         }
+    }
+}
+
+/// Pairs each text with those behind it: with all of them if they are few, else with the next ones, so that all are still
+/// connected.
+fn pair_within(side: &[(u32, u32)], pair: &mut dyn FnMut(u32, u32)) {
+    for (at, one) in side.iter().enumerate() {
+        side.iter().skip(at + 1).take(PARTNERS).for_each(|other| pair(one.1, other.1));
     }
 }
 

@@ -14,6 +14,9 @@ pub struct Document {
 }
 
 /// The documents of the three splits.
+///
+/// With folds, all documents that are folded stand in `train`, and `validation` is empty. Rows of a validation file are
+/// numbered on behind those of the training file then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// Class names, sorted (as numbers when all are numbers).
@@ -26,13 +29,16 @@ pub struct Dataset {
     pub validation: Vec<Document>,
     /// Test set.
     pub test: Vec<Document>,
+    /// The fold of each document of `train`, from 1; empty without folds.
+    pub folds: Vec<u32>,
     /// Texts that stood in two splits, and how many of them were dropped.
     pub leaks: Leaks,
     /// What else is alike, contradictory or nearly empty; `None` where nobody asked for it.
     pub report: Option<LeakReport>,
     /// What a reader of its figures must know about how it was read, and about its labels: whole sentences.
     pub notes: Vec<String>,
-    /// By split: SHA-256 of its documents: ids, texts and labels.
+    /// By split: SHA-256 of its documents: ids, texts and labels. With folds, that of validation is the digest of the
+    /// folds.
     pub digests: [String; 3],
     /// How the files are read, which their texts are read with again.
     pub(crate) dialects: Dialects,
@@ -59,11 +65,30 @@ impl Dataset {
             }
             counts
         };
+        let is_folded = !self.folds.is_empty();
         ClassCounts {
             train: counts(&self.train),
-            validation: counts(&self.validation),
+            validation: if is_folded { Vec::new() } else { counts(&self.validation) },
             test: counts(&self.test),
+            folds: self.fold_counts(),
         }
+    }
+
+    /// Documents that a trial trains on: all of train, but for those of the fold that it validates on.
+    #[must_use]
+    pub fn trained_on(&self, fold: Option<u32>) -> usize {
+        let held_out = self.folds.iter().filter(|own| Some(**own) == fold).count();
+        self.train.len() - held_out
+    }
+
+    /// By fold: its documents of each class; empty without folds.
+    fn fold_counts(&self) -> Vec<Vec<usize>> {
+        let folds = self.folds.iter().max().map_or(0, |fold| *fold as usize);
+        let mut counts = vec![vec![0; self.labels.len()]; folds];
+        for (document, fold) in self.train.iter().zip(&self.folds) {
+            counts[*fold as usize - 1][document.label as usize] += 1;
+        }
+        counts
     }
 }
 
@@ -84,6 +109,10 @@ pub struct Leaks {
     pub train_alike_dropped: usize,
     /// Validation documents dropped for the same reason.
     pub validation_alike_dropped: usize,
+    /// With folds: documents whose text stands in another fold too.
+    pub across_folds: usize,
+    /// With folds: documents that are in one fold with others, since they are alike or of one group.
+    pub bundled: usize,
 }
 
 impl Leaks {

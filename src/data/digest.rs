@@ -36,6 +36,15 @@ impl<'a> DocumentsDigest<'a> {
     }
 }
 
+/// The digest of the fold of each document, in the order of the documents, as hexadecimal digits.
+pub(super) fn folds_digest(folds: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    for fold in folds {
+        hash.update(fold.to_le_bytes());
+    }
+    format!("{:x}", hash.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,11 +19,16 @@ pub(super) struct Leaking {
 }
 
 /// Counts the texts that stand in two of `splits`, and with [`Duplicates::Drop`] drops them: from train
-/// the texts of validation and test, from validation the texts of test.
+/// the texts of validation and test, from validation the texts of test. If train and validation are folded, a text may
+/// stand in both.
 ///
 /// The second value is an example of such a text; `None` when there is none.
-pub(super) fn find_and_drop(splits: &mut Splits, policy: Duplicates) -> (Leaks, Option<Leaking>) {
-    let validation = texts(&splits.validation);
+pub(super) fn find_and_drop(
+    splits: &mut Splits,
+    policy: Duplicates,
+    are_folded: bool,
+) -> (Leaks, Option<Leaking>) {
+    let validation = if are_folded { HashSet::new() } else { texts(&splits.validation) };
     let test = texts(&splits.test);
     let mut leaks = Leaks::default();
     let mut example = None;
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn texts_are_compared_with_white_space_ignored() {
-        let (leaks, example) = find_and_drop(&mut splits(), Duplicates::Drop);
+        let (leaks, example) = find_and_drop(&mut splits(), Duplicates::Drop, false);
         let counts = [leaks.train_validation, leaks.train_test, leaks.validation_test];
         assert_eq!(counts, [1, 1, 1]);
         assert_eq!(example, Some(Leaking { split: SplitName::Train, id: 2 }));
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn texts_are_dropped_from_the_earlier_split() {
         let mut splits = splits();
-        let (leaks, _) = find_and_drop(&mut splits, Duplicates::Drop);
+        let (leaks, _) = find_and_drop(&mut splits, Duplicates::Drop, false);
         assert_eq!((leaks.train_dropped, leaks.validation_dropped), (2, 1));
         let ids = |documents: &[Row]| documents.iter().map(|row| row.id).collect::<Vec<_>>();
         assert_eq!(ids(&splits.train), [1, 4, 5], "a duplicate within train stays");
@@ -98,9 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_folded_loses_the_texts_of_test_alone() {
+        let mut splits = splits();
+        let (leaks, _) = find_and_drop(&mut splits, Duplicates::Drop, true);
+        assert_eq!((leaks.train_validation, leaks.train_dropped, leaks.validation_dropped), (0, 1, 1));
+        let ids = |documents: &[Row]| documents.iter().map(|row| row.id).collect::<Vec<_>>();
+        assert_eq!((ids(&splits.train), ids(&splits.validation)), (vec![1, 2, 4, 5], vec![1, 2]));
+    }
+
+    #[test]
     fn keeping_duplicates_still_counts_them() {
         let mut kept = splits();
-        let (leaks, _) = find_and_drop(&mut kept, Duplicates::Keep);
+        let (leaks, _) = find_and_drop(&mut kept, Duplicates::Keep, false);
         assert_eq!((leaks.train_validation, leaks.train_dropped), (1, 0));
         assert_eq!(kept, splits());
     }

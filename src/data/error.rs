@@ -113,6 +113,16 @@ pub enum DataError {
     /// Fewer groups than splits.
     #[error("column `{column}` has {groups} different {}, too few for three splits", if *groups == 1 { "value" } else { "values" })]
     FewGroups { column: String, groups: usize },
+    /// Fewer documents, or groups of documents that belong together, than folds.
+    #[error("{} for {folds} folds", parts_note(*parts))]
+    FewToFold { parts: usize, folds: u32 },
+    /// A class that the trial of one fold would never be shown.
+    #[error(
+        "class `{label}` is in one fold only, with {documents} document{}, so that training without that fold never shows \
+         it",
+        if *documents == 1 { "" } else { "s that belong together" }
+    )]
+    ClassInOneFold { label: String, documents: usize },
 }
 
 /// What a file is that is not read here, as the rest of a sentence, and what to do about it.
@@ -212,6 +222,7 @@ impl DataError {
             Self::Alike { likeness: Likeness::Near, .. } => "data.duplicates.near",
             Self::Alike { .. } => "data.duplicates.normalised",
             Self::FewGroups { .. } => "data.group",
+            Self::FewToFold { .. } | Self::ClassInOneFold { .. } => "data.folds",
         }
     }
 }
@@ -302,6 +313,16 @@ fn alike_note(likeness: Likeness, documents: usize) -> String {
         }
         Likeness::Near => format!("{of} nearly the same as one of an earlier split"),
         Likeness::Group => format!("{of} of the same group as one of an earlier split"),
+    }
+}
+
+fn parts_note(parts: usize) -> String {
+    match parts {
+        1 => "there is a single document, or group of documents that belong together, which is too few"
+            .to_owned(),
+        _ => format!(
+            "there are {parts} documents, or groups of documents that belong together, which are too few"
+        ),
     }
 }
 

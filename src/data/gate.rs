@@ -11,6 +11,7 @@ use super::{
     dataset::Leaks,
     dialect::Dialects,
     error::{DataError, DataFile},
+    folding::Member,
     leak_report::{AlikeDocuments, EXAMPLES_MAX, Fate, LeakReport, Likeness, NearEmpty, RowOf, RowPair},
     minhash::MinHash,
     near::{NearTexts, near_texts},
@@ -33,6 +34,24 @@ pub(super) struct Ground<'a> {
     pub(super) dialects: &'a Dialects,
     /// By file, then by row: a digest of the group; 0 for none. Without groups there is nothing.
     pub(super) groups: &'a [Vec<u64>],
+    /// Rows of the training file, if there is one.
+    pub(super) train_rows: u32,
+}
+
+impl Ground<'_> {
+    /// Whether train and validation are folded.
+    pub(super) const fn is_folded(&self) -> bool {
+        self.spec.folds.is_some()
+    }
+
+    /// What is compared of a row; `traces` are those of the files, or none.
+    pub(super) fn facts(&self, traces: &[FileTraces], split: SplitName, row: &Row) -> Facts {
+        let groups = self.groups;
+        let groups = groups.get((split as usize).min(groups.len().saturating_sub(1)));
+        let group = groups.and_then(|groups| groups.get((row.id as usize).saturating_sub(1)));
+        let normal = traces_of(traces, split).map_or(0, |traces| traces.normal(row.id));
+        Facts { text: row.text, normal, group: group.copied().unwrap_or(0) }
+    }
 }
 
 /// The findings about the documents of a data set.
@@ -63,7 +82,7 @@ impl<'a> Gate<'a> {
         let traces = traces(ground.spec, ground.files, ground.dialects, minhash.as_ref())?;
         let mut near = NearTexts::default();
         if let Some(minhash) = &minhash {
-            let candidates = Candidates::of(splits, &traces, minhash.bands());
+            let candidates = Candidates::of(splits, &traces, minhash.bands(), ground.is_folded());
             if candidates.is_cut {
                 notes.push("so many texts are alike that not all near duplicates were found".to_owned());
             }
@@ -83,12 +102,13 @@ impl<'a> Gate<'a> {
     }
 
     /// What is compared of a row.
-    fn facts(&self, split: SplitName, row: &Row) -> Facts {
-        let groups = &self.ground.groups;
-        let groups = groups.get((split as usize).min(groups.len().saturating_sub(1)));
-        let group = groups.and_then(|groups| groups.get((row.id as usize).saturating_sub(1)));
-        let normal = traces_of(&self.traces, split).map_or(0, |traces| traces.normal(row.id));
-        Facts { text: row.text, normal, group: group.copied().unwrap_or(0) }
+    pub(super) fn facts(&self, split: SplitName, row: &Row) -> Facts {
+        self.ground.facts(&self.traces, split, row)
+    }
+
+    /// The near duplicates that were found.
+    pub(super) const fn near(&self) -> &NearTexts {
+        &self.near
     }
 
     fn index(&self, splits: &Splits, split: SplitName) -> AlikeIndex {
@@ -109,6 +129,9 @@ impl<'a> Gate<'a> {
         let sides =
             [(SplitName::Test, &train), (SplitName::Validation, &train), (SplitName::Test, &validation)];
         for (place, (split, earlier)) in sides.into_iter().enumerate() {
+            if self.ground.is_folded() && split == SplitName::Validation {
+                continue;
+            }
             for row in splits.of(split) {
                 let partner = earlier.first_partner(&self.facts(split, row), &self.near);
                 let Some(Partner { likeness, row: other, similarity }) = partner else { continue };
@@ -160,7 +183,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Drops documents that are alike, where the spec says so: from validation those like one of test, then from train
-    /// those like one of validation or test. `leaks` are the texts that are the same, which were dropped before.
+    /// those like one of validation or test, or of test alone if both are folded. `leaks` are the texts that are the same, which were dropped before.
     pub(super) fn drop_alike(&mut self, splits: &mut Splits, leaks: &mut Leaks) {
         let dropping = |likeness: &Likeness| {
             let fate = fate(*likeness, self.ground.spec);
@@ -173,8 +196,10 @@ impl<'a> Gate<'a> {
             leaks.validation_alike_dropped =
                 self.drop_from(splits, SplitName::Validation, &[&test], (&kinds, &mut dropped));
             let validation = self.index(splits, SplitName::Validation);
+            let later: &[&AlikeIndex] =
+                if self.ground.is_folded() { &[&test] } else { &[&test, &validation] };
             leaks.train_alike_dropped =
-                self.drop_from(splits, SplitName::Train, &[&test, &validation], (&kinds, &mut dropped));
+                self.drop_from(splits, SplitName::Train, later, (&kinds, &mut dropped));
         }
         for alike in &mut self.report.alike {
             let of_kind = kinds.iter().zip(&dropped).find(|(kind, _)| **kind == alike.likeness);
@@ -211,6 +236,43 @@ impl<'a> Gate<'a> {
         before - splits.of(split).len()
     }
 
+    /// Counts the documents that are like one of another fold.
+    pub(super) fn count_across_folds(&mut self, members: &[Member]) {
+        let folds = members.iter().map(|member| member.fold).max().unwrap_or(0);
+        let index = |fold: u32, split: SplitName| {
+            let own = members.iter().filter(|member| member.fold == fold && member.split == split);
+            (fold, AlikeIndex::new(split, own.map(|it| (it.row.id, self.facts(split, &it.row)))))
+        };
+        let indices: Vec<(u32, AlikeIndex)> = (1..=folds)
+            .flat_map(|fold| [index(fold, SplitName::Train), index(fold, SplitName::Validation)])
+            .collect();
+        let mut found: Vec<Partner> = Vec::new();
+        let mut pairs: Vec<RowPair> = Vec::new();
+        for Member { split, row, fold } in members {
+            let facts = self.facts(*split, row);
+            let others = indices.iter().filter(|(other, _)| other != fold);
+            let partners = others.filter_map(|(_, index)| index.first_partner(&facts, &self.near));
+            let Some(partner) = partners.min_by_key(|it| (it.likeness, it.row.split as usize, it.row.row))
+            else {
+                continue;
+            };
+            found.push(partner);
+            pairs.push(RowPair {
+                later: RowOf { split: *split, row: row.id },
+                earlier: partner.row,
+                similarity: partner.similarity,
+            });
+        }
+        let place = |row: RowOf| (row.split as usize, row.row);
+        for alike in &mut self.report.alike {
+            let own = found.iter().zip(&pairs).filter(|(partner, _)| partner.likeness == alike.likeness);
+            alike.across_folds = Some(own.clone().count());
+            let room = EXAMPLES_MAX.saturating_sub(alike.examples.len());
+            let once = own.filter(|(_, pair)| place(pair.earlier) < place(pair.later));
+            alike.examples.extend(once.take(room).map(|(_, pair)| *pair));
+        }
+    }
+
     /// The report, with the test documents that are still like others in the `splits` that are left.
     pub(super) fn close(mut self, splits: &Splits) -> LeakReport {
         let earlier = [SplitName::Train, SplitName::Validation].map(|split| self.index(splits, split));
@@ -240,6 +302,7 @@ fn nothing(likeness: Likeness, spec: &DataSpec) -> AlikeDocuments {
         fate: fate(likeness, spec),
         dropped: 0,
         test_left: 0,
+        across_folds: None,
         examples: Vec::new(),
     }
 }

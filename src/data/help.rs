@@ -42,8 +42,28 @@ impl DataError {
             Self::Row { fault, .. } => fault.help(),
             Self::Positive { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
             Self::Limit { classes, .. } => format!("raise it to {classes} or more, or leave it out"),
-            other => other.help_of_classes().to_owned(),
+            other => other.help_of_splits().unwrap_or_else(|| other.help_of_classes()).to_owned(),
         }
+    }
+
+    /// Advice about splits and folds; `None` if the fault is not theirs.
+    const fn help_of_splits(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::EmptySplit { dropped: 1.., .. } => {
+                "give it texts of its own; duplicates = \"keep\" would flatter every number"
+            }
+            Self::EmptySplit { .. } => "give every split at least one document of each class",
+            Self::Alike { .. } => {
+                "\"drop\" in its place drops those of the earlier split, \"keep\" counts them and shows F1 without them"
+            }
+            Self::FewGroups { .. } => "name a column with more values, or give three files",
+            Self::Leaks { .. } => {
+                "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
+            }
+            Self::FewToFold { .. } => "lower `folds`, or give more documents",
+            Self::ClassInOneFold { .. } => "add documents of this class, or remove those that it has",
+            _ => return None,
+        })
     }
 
     /// Advice about the classes; empty if the fault is not theirs.
@@ -59,17 +79,6 @@ impl DataError {
             Self::ClassNotInTrain { .. } => "add training documents of this class, or correct the label",
             Self::Positive { .. } => "set `positive` to one of them, or leave it out",
             Self::Average { .. } => "remove it; `positive` in [data] chooses the class whose F1 counts",
-            Self::EmptySplit { dropped: 1.., .. } => {
-                "give it texts of its own; duplicates = \"keep\" would flatter every number"
-            }
-            Self::EmptySplit { .. } => "give every split at least one document of each class",
-            Self::Alike { .. } => {
-                "\"drop\" in its place drops those of the earlier split, \"keep\" counts them and shows F1 without them"
-            }
-            Self::FewGroups { .. } => "name a column with more values, or give three files",
-            Self::Leaks { .. } => {
-                "duplicates = \"drop\" drops them from train (and from validation what stands in test)"
-            }
             Self::Missing { .. }
             | Self::Read { .. }
             | Self::Ending { .. }
@@ -84,6 +93,12 @@ impl DataError {
             | Self::Memory { .. }
             | Self::Changed { .. }
             | Self::EmptyColumn { .. }
+            | Self::EmptySplit { .. }
+            | Self::Alike { .. }
+            | Self::FewGroups { .. }
+            | Self::Leaks { .. }
+            | Self::FewToFold { .. }
+            | Self::ClassInOneFold { .. }
             | Self::Limit { .. } => "",
         }
     }

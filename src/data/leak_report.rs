@@ -117,8 +117,27 @@ pub struct AlikeDocuments {
     pub dropped: usize,
     /// Test documents that are still like one of train or validation, when documents were dropped and limits applied.
     pub test_left: usize,
+    /// With folds: documents of train and validation that are like one of another fold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across_folds: Option<usize>,
     /// The first pairs.
     pub examples: Vec<RowPair>,
+}
+
+impl AlikeDocuments {
+    /// Whether any document is alike in this way.
+    fn is_found(&self) -> bool {
+        let splits = self.validation_in_train + self.test_in_train + self.test_in_validation;
+        splits + self.across_folds.unwrap_or(0) > 0
+    }
+
+    /// The counts of its row in a table.
+    fn counts(&self) -> Vec<usize> {
+        match self.across_folds {
+            Some(across) => vec![self.test_in_train + self.test_in_validation, across],
+            None => vec![self.validation_in_train, self.test_in_train, self.test_in_validation],
+        }
+    }
 }
 
 /// Documents with the same text and different labels.
@@ -173,30 +192,27 @@ impl LeakReport {
     /// The headings and the rows of the table of documents that are alike; no row if there are none.
     #[must_use]
     pub fn table(&self) -> Vec<Vec<String>> {
-        let is_found = |alike: &&AlikeDocuments| {
-            alike.validation_in_train + alike.test_in_train + alike.test_in_validation > 0
-        };
-        if !self.alike.iter().any(|alike| is_found(&alike)) {
+        if !self.alike.iter().any(AlikeDocuments::is_found) {
             return Vec::new();
         }
-        let headings = [
-            "alike",
-            "validation in train",
-            "test in train",
-            "test in validation",
-            "they are",
-            "dropped",
-            "test still like others",
-        ];
+        let is_folded = self.alike.iter().any(|alike| alike.across_folds.is_some());
+        let counted: &[&str] = if is_folded {
+            &["test in the rest", "in another fold"]
+        } else {
+            &["validation in train", "test in train", "test in validation"]
+        };
+        let headings =
+            ["alike"].iter().chain(counted).chain(&["they are", "dropped", "test still like others"]);
         let row = |alike: &AlikeDocuments| {
-            let counts = [alike.validation_in_train, alike.test_in_train, alike.test_in_validation];
             let mut row = vec![self.name(alike.likeness)];
-            row.extend(counts.map(|count| count.to_string()));
-            let fate = if is_found(&alike) { alike.fate.as_str() } else { "" };
+            row.extend(alike.counts().iter().map(ToString::to_string));
+            let fate = if alike.is_found() { alike.fate.as_str() } else { "" };
             row.extend([fate.to_owned(), alike.dropped.to_string(), alike.test_left.to_string()]);
             row
         };
-        std::iter::once(headings.map(str::to_owned).to_vec()).chain(self.alike.iter().map(row)).collect()
+        std::iter::once(headings.map(|&heading| heading.to_owned()).collect())
+            .chain(self.alike.iter().map(row))
+            .collect()
     }
 
     /// The name of a kind, with the threshold of near duplicates: `near (.70)`.

@@ -6,11 +6,14 @@
 use super::{
     dataset::{Dataset, Document, Leaks},
     dialect::Dialects,
+    digest::folds_digest,
     duplicates::{self, Leaking},
     error::{DataError, DataFile},
+    folding::{self, Folded, Together},
     gate::{Gate, Ground},
     grouping, labels,
     leak_report::LeakReport,
+    near::NearTexts,
     read,
     read::FileReading,
     reviews,
@@ -18,7 +21,8 @@ use super::{
     second_reading::{ReadFiles, read_again},
     spec::{DataSpec, Duplicates, Shares, Source, SplitName},
     split::{self, Splits},
-    texts::{files, texts},
+    split_faults::{is_certain, split_faults},
+    texts::{files, texts_of_split},
 };
 use crate::{metrics::Target, system::machine};
 
@@ -57,9 +61,10 @@ pub fn examine(spec: &DataSpec) -> Result<Dataset, Vec<DataError>> {
 fn documents(spec: &DataSpec, wanted: Wanted) -> Result<Dataset, Vec<DataError>> {
     if let Source::Reviews { split } = &spec.source {
         let (labels, splits) = generated(*split, spec.seed);
-        let ground = Ground { spec, files: &[], dialects: &Dialects::default(), groups: &[] };
+        let dialects = &Dialects::default();
+        let ground = Ground { spec, files: &[], dialects, groups: &[], train_rows: 0 };
         let chosen = choose(&labels, splits, ground, wanted);
-        let read = ReadFiles { spec, files: &[], readings: &[] };
+        let read = ReadFiles { spec, files: &[], readings: &[], train_rows: 0 };
         return finish(read, labels, chosen, Findings::default());
     }
     let (files, shares) = files(&spec.source);
@@ -82,10 +87,12 @@ fn documents(spec: &DataSpec, wanted: Wanted) -> Result<Dataset, Vec<DataError>>
     let dialects = Dialects(readings.iter().map(|reading| reading.quotes).collect());
     let groups: Vec<Vec<u64>> =
         readings.iter_mut().map(|reading| std::mem::take(&mut reading.groups)).collect();
-    let ground = Ground { spec, files: &files, dialects: &dialects, groups: &groups };
+    let in_train = rows.first().filter(|_| shares.is_none()).map_or(0, Vec::len);
+    let train_rows = u32::try_from(in_train).unwrap_or(u32::MAX);
+    let ground = Ground { spec, files: &files, dialects: &dialects, groups: &groups, train_rows };
     let chosen = divided(rows, shares, &ground, &mut notes);
     let chosen = chosen.and_then(|splits| choose(&labels, splits, ground, wanted));
-    let read = ReadFiles { spec, files: &files, readings: &readings };
+    let read = ReadFiles { spec, files: &files, readings: &readings, train_rows };
     finish(read, labels, chosen, Findings { faults, notes })
 }
 
@@ -112,29 +119,18 @@ fn finish(
     faults.extend(again.faults);
     notes.extend(again.notes);
     match chosen {
-        Ok(Chosen { splits: [train, validation, test], target, leaks, report, dialects })
-            if faults.is_empty() =>
-        {
-            let digests = again.digests;
-            Ok(Dataset { labels, target, train, validation, test, leaks, report, notes, digests, dialects })
-        }
+        Ok(chosen) if faults.is_empty() => Ok(chosen.dataset(labels, notes, again.digests)),
         Ok(_) => Err(faults),
         Err(mut others) => {
-            let has_gaps: Vec<bool> = read.readings.iter().map(|reading| reading.faulty_rows > 0).collect();
+            let mut has_gaps: Vec<bool> =
+                read.readings.iter().map(|reading| reading.faulty_rows > 0).collect();
+            if read.spec.folds.is_some() {
+                let has_gap = has_gaps.contains(&true);
+                has_gaps.fill(has_gap);
+            }
             others.retain(|fault| is_certain(fault, &has_gaps));
             Err(faults.into_iter().chain(others).collect())
         }
-    }
-}
-
-/// Whether rows that could not be read would not mend the fault; `has_gaps` says which files have such rows.
-fn is_certain(fault: &DataError, has_gaps: &[bool]) -> bool {
-    let last = has_gaps.len().saturating_sub(1);
-    let is_whole = |file: usize| has_gaps.get(file.min(last)) == Some(&false);
-    match fault {
-        DataError::ClassNotInTrain { .. } => is_whole(0),
-        DataError::EmptySplit { split, .. } => is_whole(*split as usize),
-        _ => true,
     }
 }
 
@@ -166,7 +162,10 @@ fn divided(
 ) -> Result<Splits, Vec<DataError>> {
     let mut next = || if documents.is_empty() { Vec::new() } else { documents.remove(0) };
     let Some(shares) = shares else {
-        return Ok(Splits { train: next(), validation: next(), test: next() });
+        let train = next();
+        let has_validation = matches!(ground.spec.source, Source::Files { validation: Some(_), .. });
+        let validation = if has_validation { next() } else { Vec::new() };
+        return Ok(Splits { train, validation, test: next() });
     };
     let (documents, seed) = (next(), ground.spec.seed);
     let classes = documents.iter().map(|row| row.label as usize + 1).max().unwrap_or(0);
@@ -240,10 +239,25 @@ fn numbered(reading: &mut FileReading, labels: &[String]) -> Vec<Row> {
 /// The documents that a data set has.
 struct Chosen {
     splits: [Vec<Document>; 3],
+    folds: Vec<u32>,
     target: Target,
     leaks: Leaks,
     report: Option<LeakReport>,
     dialects: Dialects,
+    /// What a reader must know about the folds.
+    note: Option<String>,
+}
+
+impl Chosen {
+    /// The data set, with the names of its classes, what a reader must know, and the digests of its splits.
+    fn dataset(self, labels: Vec<String>, mut notes: Vec<String>, mut digests: [String; 3]) -> Dataset {
+        let Self { splits: [train, validation, test], folds, target, leaks, report, dialects, note } = self;
+        if !folds.is_empty() {
+            digests[SplitName::Validation as usize] = folds_digest(&folds);
+        }
+        notes.extend(note);
+        Dataset { labels, target, train, validation, test, folds, leaks, report, notes, digests, dialects }
+    }
 }
 
 /// The documents of `splits`, after duplicates were handled, limits applied and the result checked.
@@ -258,7 +272,7 @@ fn choose(
     let is_wanted = wanted == Wanted::Report || spec.alike.decides();
     let gate = is_wanted.then(|| Gate::open(ground, &splits)).transpose();
     let mut gate = gate.map_err(|fault| vec![fault])?;
-    let (mut leaks, example) = duplicates::find_and_drop(&mut splits, spec.duplicates);
+    let (mut leaks, example) = duplicates::find_and_drop(&mut splits, spec.duplicates, ground.is_folded());
     let mut faults = Vec::new();
     if let (Duplicates::Error, Some(example)) = (spec.duplicates, example) {
         faults.push(DataError::Leaks { leaks, example: shown(example, spec, dialects) });
@@ -271,71 +285,50 @@ fn choose(
     match target {
         Ok(target) if faults.is_empty() => {
             split::limit(&mut splits, labels.len(), spec);
+            let folded = folded(&splits, labels, ground, gate.as_ref())?;
+            if let (Some(folded), Some(gate)) = (&folded, &mut gate) {
+                gate.count_across_folds(&folded.members);
+            }
             let report = gate.map(|gate| gate.close(&splits));
-            let Splits { train, validation, test } = splits;
             let document = |&Row { id, label, .. }: &Row| Document { id, label };
-            let splits = [train, validation, test].map(|rows| rows.iter().map(document).collect());
-            Ok(Chosen { splits, target, leaks, report, dialects: dialects.clone() })
+            let mut documents = SplitName::ALL.map(|name| splits.of(name).iter().map(document).collect());
+            let (mut folds, mut note) = (Vec::new(), None);
+            if let Some(folded) = folded {
+                let [train, validation, _] = &mut documents;
+                (*train, *validation) = (folded.documents(ground.train_rows), Vec::new());
+                (folds, note) = (folded.folds(), folded.note());
+                (leaks.bundled, leaks.across_folds) = (folded.bundled, folded.texts_across_folds());
+            }
+            Ok(Chosen { splits: documents, folds, target, leaks, report, dialects: dialects.clone(), note })
         }
         Ok(_) => Err(faults),
         Err(fault) => Err(std::iter::once(fault).chain(faults).collect()),
     }
 }
 
-/// The faults of splits from which documents were dropped.
-fn split_faults(labels: &[String], splits: &Splits, spec: &DataSpec, leaks: Leaks) -> Vec<DataError> {
-    let mut faults = Vec::new();
-    for (name, dropped) in SplitName::ALL.into_iter().zip(leaks.dropped()) {
-        if splits.of(name).is_empty() {
-            faults.push(DataError::EmptySplit { key: key(&spec.source, name), split: name, dropped });
-        }
-        if let Some(limit) = spec.limit.of(name).filter(|limit| *limit < labels.len()) {
-            faults.push(DataError::Limit { split: name, limit, classes: labels.len() });
-        }
-    }
-    faults.extend(not_in_train(labels, splits, spec));
-    faults
-}
-
-/// The classes without a training document, unless there is no training document at all.
-fn not_in_train(labels: &[String], splits: &Splits, spec: &DataSpec) -> Vec<DataError> {
-    let counts = SplitName::ALL.map(|name| {
-        let mut counts = vec![0; labels.len()];
-        splits.of(name).iter().for_each(|row| counts[row.label as usize] += 1);
-        counts
-    });
-    let [train, validation, test] = counts;
-    if splits.train.is_empty() {
-        return Vec::new();
-    }
-    let absent = (0..labels.len()).filter(|class| train[*class] == 0);
-    absent
-        .map(|class| DataError::ClassNotInTrain {
-            key: key(&spec.source, SplitName::Train),
-            label: labels[class].clone(),
-            validation: validation[class],
-            test: test[class],
-        })
-        .collect()
-}
-
-/// The key of the spec that decides which documents a split has.
-const fn key(source: &Source, split: SplitName) -> &'static str {
-    match (source, split) {
-        (Source::Single { .. } | Source::Reviews { .. }, SplitName::Train) => "data.split.train",
-        (Source::Single { .. } | Source::Reviews { .. }, SplitName::Validation) => "data.split.validation",
-        (Source::Single { .. } | Source::Reviews { .. }, SplitName::Test) => "data.split.test",
-        (Source::Files { .. }, SplitName::Train) => "data.train",
-        (Source::Files { .. }, SplitName::Validation) => "data.validation",
-        (Source::Files { .. }, SplitName::Test) => "data.test",
-    }
+/// The documents of train and validation, divided into folds if `ground` asks for it.
+fn folded(
+    splits: &Splits,
+    labels: &[String],
+    ground: Ground<'_>,
+    gate: Option<&Gate<'_>>,
+) -> Result<Option<Folded>, Vec<DataError>> {
+    let Some(folds) = ground.spec.folds else { return Ok(None) };
+    let nothing = NearTexts::default();
+    let facts = |split: SplitName, row: &Row| match gate {
+        Some(gate) => gate.facts(split, row),
+        None => ground.facts(&[], split, row),
+    };
+    let near = gate.map_or(&nothing, Gate::near);
+    let together = Together { spec: ground.spec, facts: &facts, near };
+    folding::fold(splits, folds, labels, &together).map(Some)
 }
 
 /// The first 30 characters of an example's text, with `…` if there are more.
 fn shown(example: Leaking, spec: &DataSpec, dialects: &Dialects) -> String {
     const SHOWN: usize = 30;
     let document = Document { id: example.id, label: 0 };
-    let text = texts(spec, dialects, example.split, std::iter::once(document)).ok();
+    let text = texts_of_split(spec, dialects, example.split, std::iter::once(document)).ok();
     let (_, text) = text.and_then(|mut texts| texts.next()?.ok()).unwrap_or((document, String::new()));
     let text = normal(&text);
     match text.char_indices().nth(SHOWN) {
@@ -360,7 +353,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             path
         });
-        samples::data_spec(Source::Files { train, validation, test })
+        samples::data_spec(Source::Files { train, validation: Some(validation), test })
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     ngrams::{jaccard, ngram_set},
     normal_form::normal_form,
     spec::{DataSpec, SplitName},
-    texts::{TextWindows, texts},
+    texts::{TextWindows, texts_of_split},
     traces::in_parallel,
 };
 
@@ -143,7 +143,9 @@ impl Reading<'_> {
             let document = |at: &u32| Document { id: text(at).map_or(0, |text| text.id), label: 0 };
             let documents: Vec<Document> = own.iter().map(document).collect();
             let mut places = own.iter().copied();
-            for window in TextWindows::new(texts(self.spec, self.dialects, split, documents.into_iter())?) {
+            for window in
+                TextWindows::new(texts_of_split(self.spec, self.dialects, split, documents.into_iter())?)
+            {
                 let window: Vec<(u32, String)> =
                     window?.into_iter().zip(places.by_ref()).map(|((_, text), at)| (at, text)).collect();
                 let sets = in_parallel(&window, &|(at, text)| (*at, ngram_set(&normal_form(text))));

@@ -23,6 +23,8 @@ pub(super) struct ReadFiles<'a> {
     pub(super) spec: &'a DataSpec,
     pub(super) files: &'a [DataFile],
     pub(super) readings: &'a [FileReading],
+    /// Rows of the training file, behind which those of the validation file are numbered if both are folded.
+    pub(super) train_rows: u32,
 }
 
 /// What the second reading shows.
@@ -50,7 +52,8 @@ pub(super) fn read_again(
     let mut found = SecondReading::default();
     for (index, (file, reading)) in read.files.iter().zip(read.readings).enumerate() {
         let changed = || DataError::Changed { file: file.clone() };
-        let of_file = if read.files.len() == 1 { &mut digests[..] } else { &mut digests[index..=index] };
+        let FileDocuments { splits, before, is_last } = read.documents_of(index);
+        let of_file = &mut digests[splits];
         let looks_for_rows = reading.shape.filter(|_| reading.has_breaks);
         let table = read::open(file, read.spec, reading.quotes);
         for (id, cells) in RowsAgain::new(table.map_err(|mut faults| faults.swap_remove(0))?) {
@@ -60,10 +63,11 @@ pub(super) fn read_again(
                 break;
             }
             for digest in of_file.iter_mut() {
-                digest.add(id, &cells.text);
+                digest.add(id + before, &cells.text);
             }
         }
-        if !of_file.iter_mut().all(SplitDigest::is_complete) || stamp(&file.path) != reading.stamp {
+        let is_missing = is_last && !of_file.iter_mut().all(SplitDigest::is_complete);
+        if is_missing || stamp(&file.path) != reading.stamp {
             return Err(changed());
         }
     }
@@ -76,6 +80,31 @@ pub(super) fn read_again(
     }
     found.digests = digests.map(|digest| digest.digest.finish());
     Ok(found)
+}
+
+/// Which documents a file has.
+struct FileDocuments {
+    /// Their splits.
+    splits: std::ops::RangeInclusive<usize>,
+    /// Rows of the files before that have documents of the same split.
+    before: u32,
+    /// Whether no file behind it has documents of these splits.
+    is_last: bool,
+}
+
+impl ReadFiles<'_> {
+    /// Which documents the file with this index has.
+    fn documents_of(&self, index: usize) -> FileDocuments {
+        let (files, is_folded) = (self.files.len(), self.spec.folds.is_some());
+        let splits = match index {
+            _ if files == 1 => 0..=2,
+            _ if index + 1 == files => 2..=2,
+            _ if is_folded => 0..=0,
+            _ => index..=index,
+        };
+        let before = if is_folded && index == 1 && files == 3 { self.train_rows } else { 0 };
+        FileDocuments { splits, before, is_last: !(is_folded && index == 0 && files == 3) }
+    }
 }
 
 impl SecondReading {

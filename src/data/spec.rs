@@ -33,7 +33,11 @@ pub struct DataSpec {
     pub group: Option<String>,
     /// The largest number of documents of each split.
     pub limit: Limit,
-    /// Seeds the split and the limit.
+    /// Parts of equal size into which train and validation together are divided, each of which is validated on once;
+    /// `None` where train and validation are those of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<u32>,
+    /// Seeds the split, the limit and the folds.
     pub seed: u64,
 }
 
@@ -54,8 +58,9 @@ pub enum Source {
     Files {
         /// Training set.
         train: PathBuf,
-        /// Validation set.
-        validation: PathBuf,
+        /// Validation set; `None` only with folds, which need none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation: Option<PathBuf>,
         /// Test set.
         test: PathBuf,
     },
@@ -74,14 +79,25 @@ pub enum Source {
 }
 
 impl Source {
+    /// Its files: that of train first, that of test last; none for generated reviews.
+    #[must_use]
+    pub fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            Self::Files { train, validation, test } => {
+                std::iter::once(train).chain(validation).chain([test]).collect()
+            }
+            Self::Single { path, .. } => vec![path],
+            Self::Reviews { .. } => Vec::new(),
+        }
+    }
+
     /// The paths of its files for messages; the name of data without files.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {
         match self {
-            Self::Files { train, validation, test } => {
-                [train, validation, test].map(|path| path.display().to_string()).to_vec()
+            Self::Files { .. } | Self::Single { .. } => {
+                self.files().iter().map(|path| path.display().to_string()).collect()
             }
-            Self::Single { path, .. } => vec![path.display().to_string()],
             Self::Reviews { .. } => vec!["builtin:reviews".to_owned()],
         }
     }

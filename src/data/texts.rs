@@ -1,6 +1,6 @@
 //! The texts of a data set, read again from its files: they are too large to stay in memory.
 
-use std::iter::Peekable;
+use std::{iter::Peekable, ops::RangeInclusive, path::PathBuf};
 
 use super::{
     cells::{Cells, Table},
@@ -16,14 +16,15 @@ const WINDOW_BYTES: usize = 1 << 20;
 
 /// The files of `source`, and the shares of a file that is divided.
 pub(super) fn files(source: &Source) -> (Vec<DataFile>, Option<Shares>) {
+    let file = |path: &PathBuf, key| DataFile { path: path.clone(), key };
     match source {
         Source::Files { train, validation, test } => {
-            let paths = [(train, "data.train"), (validation, "data.validation"), (test, "data.test")];
-            (paths.map(|(path, key)| DataFile { path: path.clone(), key }).to_vec(), None)
+            let train = file(train, "data.train");
+            let validation = validation.as_ref().map(|validation| file(validation, "data.validation"));
+            let files = std::iter::once(train).chain(validation).chain([file(test, "data.test")]);
+            (files.collect(), None)
         }
-        Source::Single { path, split } => {
-            (vec![DataFile { path: path.clone(), key: "data.path" }], Some(*split))
-        }
+        Source::Single { path, split } => (vec![file(path, "data.path")], Some(*split)),
         Source::Reviews { .. } => (Vec::new(), None),
     }
 }
@@ -32,7 +33,7 @@ pub(super) fn files(source: &Source) -> (Vec<DataFile>, Option<Shares>) {
 pub(crate) type SplitTexts<'a> = Box<dyn Iterator<Item = Result<(Document, String), DataError>> + 'a>;
 
 /// The texts of `documents`, those of the split `name` of the data set that `spec` names. They are read while they are
-/// taken.
+/// taken. With folds, all that are folded are those of train.
 ///
 /// # Errors
 /// When a file cannot be read; the iterator's, when its rows are others than before.
@@ -42,16 +43,46 @@ pub(crate) fn texts<'a>(
     name: SplitName,
     documents: impl Iterator<Item = Document> + 'a,
 ) -> Result<SplitTexts<'a>, DataError> {
+    let is_folded = spec.folds.is_some() && name == SplitName::Train;
+    let both = matches!(spec.source, Source::Files { validation: Some(_), .. });
+    let index = (name as usize).min(spec.source.files().len().saturating_sub(1));
+    texts_of_files(spec, dialects, if is_folded && both { 0..=1 } else { index..=index }, documents)
+}
+
+/// The texts of `documents` of one file: that of the split `name`, before any is folded.
+///
+/// # Errors
+/// As those of [`texts`].
+pub(super) fn texts_of_split<'a>(
+    spec: &DataSpec,
+    dialects: &Dialects,
+    name: SplitName,
+    documents: impl Iterator<Item = Document> + 'a,
+) -> Result<SplitTexts<'a>, DataError> {
+    let index = (name as usize).min(spec.source.files().len().saturating_sub(1));
+    texts_of_files(spec, dialects, index..=index, documents)
+}
+
+/// The texts of `documents` of the files with these indices, whose rows are numbered on from one to the next.
+fn texts_of_files<'a>(
+    spec: &DataSpec,
+    dialects: &Dialects,
+    indices: RangeInclusive<usize>,
+    documents: impl Iterator<Item = Document> + 'a,
+) -> Result<SplitTexts<'a>, DataError> {
     let (files, _) = files(&spec.source);
-    let index = (name as usize).min(files.len().saturating_sub(1));
-    let Some(file) = files.get(index).cloned() else {
+    let Some(file) = files.get(*indices.start()).cloned() else {
         let mut reviews = reviews::generate(spec.seed, reviews::DOCUMENTS).into_iter();
         return Ok(Box::new(documents.filter_map(move |document| {
             reviews.find(|review| review.id == document.id).map(|review| Ok((document, review.text)))
         })));
     };
-    let table = read::open(&file, spec, dialects.of(index)).map_err(|mut faults| faults.swap_remove(0))?;
-    let mut rows = RowsAgain::new(table);
+    let mut tables = Vec::new();
+    for index in indices {
+        let Some(file) = files.get(index) else { continue };
+        tables.push(read::open(file, spec, dialects.of(index)).map_err(|mut faults| faults.swap_remove(0))?);
+    }
+    let mut rows = RowsAgain::of(tables);
     Ok(Box::new(documents.map(move |document| match rows.text_of(document.id) {
         Some(text) => Ok((document, text)),
         None => Err(DataError::Changed { file: file.clone() }),
@@ -98,7 +129,12 @@ pub(super) struct RowsAgain<'a> {
 
 impl<'a> RowsAgain<'a> {
     pub(super) fn new(table: Table<'a>) -> Self {
-        let rows: NumberedRows<'a> = Box::new((1..).zip(table.rows));
+        Self::of(vec![table])
+    }
+
+    /// The rows of several tables, one after another, as those of one.
+    fn of(tables: Vec<Table<'a>>) -> Self {
+        let rows: NumberedRows<'a> = Box::new((1..).zip(tables.into_iter().flat_map(|table| table.rows)));
         Self { rows: rows.peekable() }
     }
 

@@ -70,6 +70,7 @@ fn left_out(observed: &Observed) -> Option<String> {
         (out.halted, "halted, with an unknown final figure"),
         (out.unknown, "without a figure or a value"),
         (out.confirming, "that confirm configurations, which results have chosen"),
+        (out.incomplete, "of configurations that lack a fold"),
     ];
     let kinds: Vec<String> =
         kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();

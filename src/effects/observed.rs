@@ -4,12 +4,16 @@
 //! would have reached, and those that were not halted are no fair choice of all: then every trial counts with its best
 //! figure until the first rung, to which all of them came. Trials without such a figure are left out and counted. So are
 //! trials that confirm a configuration: results have chosen it, and its values would count more than those of others.
+//! With folds, a repeat of a configuration counts with the mean over its folds (`folds`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::sample::{Axis, LEVELS_MAX, Sample, level};
+use super::{
+    folds::over_folds,
+    sample::{Axis, LEVELS_MAX, Sample, level},
+};
 use crate::{
     numbers::count,
     plan::Scale,
@@ -67,6 +71,14 @@ pub struct LeftOut {
     pub unknown: usize,
     /// They confirm configurations, which results have chosen.
     pub confirming: usize,
+    /// Another fold of their configuration has no figure.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub incomplete: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A swept setting with more than one value.
@@ -133,6 +145,9 @@ impl Observed {
                 Ok(score) => found.push((record, score)),
                 Err(reason) => *reason.of(&mut left_out) += 1,
             }
+        }
+        if let Some(folds) = study.folds {
+            (found, left_out.incomplete) = over_folds(found, folds as usize);
         }
         let (settings, columns, unjudged) = settings(study, &found);
         let mut trials = Vec::new();

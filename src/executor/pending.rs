@@ -5,16 +5,18 @@ use crate::{
     scheduler::PendingTrial,
     settings::Settings,
     study::{Study, TrialRecord},
+    trial::Trial,
 };
 
-/// The shapes of trials that can be trained together, in the order in which they were met. A shape's number is its place.
+/// The shapes of trials that can be trained together, in the order in which they were met, each with the fold that they
+/// validate on: trials of different folds make different steps. A shape's number is its place.
 #[derive(Debug, Default)]
-pub(super) struct Shapes(Vec<Settings>);
+pub(super) struct Shapes(Vec<(Settings, Option<u32>)>);
 
 impl Shapes {
-    /// The number of the shape of a trial with these settings; `None` for a trial that is trained alone.
-    fn number(&mut self, settings: &Settings) -> Option<usize> {
-        let shape = settings.fusible()?;
+    /// The number of the shape of a trial; `None` if it is trained alone.
+    fn number(&mut self, trial: &Trial) -> Option<usize> {
+        let shape = (trial.settings.fusible()?, trial.fold);
         Some(self.0.iter().position(|known| *known == shape).unwrap_or_else(|| {
             self.0.push(shape);
             self.0.len() - 1
@@ -38,6 +40,6 @@ pub(super) fn pending_trial(record: &TrialRecord, prefixes: &Prefixes, shapes: &
         micro_batch: record.micro_batch,
         alone: record.device.filter(|_| record.alone),
         prefix: prefixes.prefix(record.trial.id),
-        shape: shapes.number(settings),
+        shape: shapes.number(&record.trial),
     }
 }

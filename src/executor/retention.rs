@@ -1,7 +1,7 @@
 //! Which trials' parameters may be removed: pure, from a study and the sweep's `keep`.
 
 use crate::{
-    leaderboard::{RankBy, Standing},
+    leaderboard::{self, RankBy, Standing},
     policy::Keep,
     study::{Study, TrialRecord},
     trial::{State, TrialId},
@@ -17,6 +17,9 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
         Keep::BestOfSweep => 1,
         Keep::Best(count) => count.get(),
     };
+    if study.folds.is_some() {
+        return disposable_over_folds(study, count);
+    }
     let halted =
         study.trials.iter().filter(|record| record.state == State::Halted && !record.parameters_removed);
     let mut disposable: Vec<TrialId> = halted.map(|record| record.trial.id).collect();
@@ -33,6 +36,35 @@ pub(super) fn disposable(study: &Study, keep: Keep) -> Vec<TrialId> {
     disposable
 }
 
+/// The same with folds: the trials stay that belong to the best configurations by their figures over all folds, as many as it
+/// takes to have `count` trials, and those of configurations with a fold that is not over yet. Equal configurations stay
+/// together.
+fn disposable_over_folds(study: &Study, count: usize) -> Vec<TrialId> {
+    let board = leaderboard::build(study, RankBy::ValF1, &|_| None);
+    let configurations = leaderboard::configurations(&board, &|_| None, &|_| None);
+    let is_open = |id: &TrialId| {
+        let state = study.trial(*id).map(|record| record.state);
+        matches!(state, Some(State::Waiting | State::Running | State::Paused))
+    };
+    let (mut kept, mut last) = (0, None);
+    let mut disposable = Vec::new();
+    for row in &configurations.rows {
+        let stays = match row.rank {
+            Some(_) => kept < count || row.rank == last,
+            None => row.trials.iter().any(is_open),
+        };
+        if stays && row.rank.is_some() {
+            (kept, last) = (kept + row.seeds, row.rank);
+        } else if !stays {
+            disposable.extend(row.trials.iter().filter_map(|id| study.trial(*id)));
+        }
+    }
+    let has_parameters = |record: &&TrialRecord| {
+        matches!(record.state, State::Complete | State::Halted) && !record.parameters_removed
+    };
+    disposable.into_iter().filter(has_parameters).map(|record| record.trial.id).collect()
+}
+
 /// Where a trial stands by test F1; trials without a figure come last.
 fn standing(record: &TrialRecord) -> Standing {
     RankBy::TestF1.standing(record).unwrap_or(Standing { is_last: true, key: f64::INFINITY })
@@ -45,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{leaderboard, samples};
+    use crate::{samples, settings::Value, trial::Params};
 
     /// Complete trials; the larger the loss, the worse the test F1.
     fn study(losses: &[f64]) -> Study {
@@ -97,6 +129,35 @@ mod tests {
     fn a_collapsed_trial_goes_before_a_real_one_whatever_its_figures() {
         let study = samples::study(vec![samples::collapsed(1, 0.9), samples::record(2, &[0.5])]);
         assert_eq!(gone(&study, Keep::BestOfSweep), [1]);
+    }
+
+    /// Trials of folds: each configuration has two, the larger the loss the worse.
+    fn folded(losses: &[f64]) -> Study {
+        let of = |(id, loss): (u32, &f64)| {
+            let mut record = samples::record(id, &[*loss]);
+            record.trial.params = Params(vec![("dropout".to_owned(), Value::Int(i64::from((id - 1) / 2)))]);
+            record.trial.fold = Some(1 + (id - 1) % 2);
+            record
+        };
+        Study { folds: Some(2), ..samples::study((1..).zip(losses).map(of).collect()) }
+    }
+
+    #[test]
+    fn with_folds_whole_configurations_stay() {
+        let study = folded(&[0.6, 0.1, 0.3, 0.3, 0.7, 0.2]);
+        // By single trials the second one is the best.
+        assert_eq!(gone(&study, Keep::BestOfSweep), [1, 2, 5, 6]);
+        assert_eq!(gone(&study, best(3)), [5, 6]);
+        assert_eq!(gone(&study, Keep::All), [0; 0]);
+    }
+
+    #[test]
+    fn a_configuration_whose_folds_are_not_over_keeps_what_it_has() {
+        let mut study = folded(&[0.6, 0.1, 0.3, 0.3, 0.7, 0.2]);
+        study.trials[1].state = State::Waiting;
+        assert_eq!(gone(&study, Keep::BestOfSweep), [5, 6]);
+        study.trials[1].state = State::Failed;
+        assert_eq!(gone(&study, Keep::BestOfSweep), [5, 6, 1]);
     }
 
     proptest! {

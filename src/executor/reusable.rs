@@ -27,6 +27,8 @@ use crate::{
 /// The files of a complete trial that are taken over, by their names in its folder.
 const PARAMETERS: [&str; 2] = ["best", "last"];
 const TABLES: [&str; 2] = ["metrics.csv", "predictions.csv"];
+/// The further table of a trial of a fold.
+const OUT_OF_FOLD: &str = "validation.csv";
 const WEIGHTS: &str = "model.safetensors";
 
 /// A complete trial of another sweep.
@@ -67,7 +69,7 @@ pub(crate) fn find<'a>(
             };
             let origin = TrialRef { sweep: Some(other.name()), trial: record.trial.id };
             let (folder, labels) = (other.trial(origin.trial), plan.labels.clone());
-            if !has_files(&folder) {
+            if !has_files(&folder, &record.trial) {
                 continue;
             }
             found.insert(alike.remove(at).id, ReusableTrial { origin, record, outcome, folder, labels });
@@ -112,10 +114,15 @@ fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
     record.outcome.clone().filter(|_| is_here && is_own && is_whole)
 }
 
-/// Whether the files that would be taken over are there. Their contents are checked later.
-fn has_files(folder: &TrialFolder) -> bool {
+/// The tables that a complete trial has.
+fn tables(trial: &Trial) -> impl Iterator<Item = &'static str> {
+    TABLES.into_iter().chain(trial.fold.is_some().then_some(OUT_OF_FOLD))
+}
+
+/// Whether the files of `trial` that would be taken over are there. Their contents are checked later.
+fn has_files(folder: &TrialFolder, trial: &Trial) -> bool {
     let parameters = PARAMETERS.iter().map(|name| folder.place().join(name).join(WEIGHTS));
-    parameters.chain(TABLES.iter().map(|name| folder.place().join(name))).all(|place| place.is_file())
+    parameters.chain(tables(trial).map(|name| folder.place().join(name))).all(|place| place.is_file())
 }
 
 fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
@@ -128,7 +135,8 @@ fn is_same(one: &Trial, its_plan: &Plan, other: &Trial, plan: &Plan) -> bool {
         (None, None) => a == b && !matches!(a, Checkpoint::Folder(folder) if folder.is_absolute()),
         (Some(_), None) | (None, Some(_)) => false,
     };
-    one.seed == other.seed && is_same_checkpoint && recipe(one) == recipe(other)
+    let is_same_training = one.seed == other.seed && one.fold == other.fold && recipe(one) == recipe(other);
+    is_same_training && is_same_checkpoint
 }
 
 /// Why a trial cannot be reused.
@@ -158,7 +166,8 @@ impl ReusableTrial {
             return Err(ReuseError::Busy);
         }
         let new = TrialFolder::new(into.place().join("reused.new"));
-        let staged = self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(move_in(&new, into)?));
+        let staged =
+            self.stage(&new).and_then(|()| self.check(&new)).and_then(|()| Ok(self.move_in(&new, into)?));
         let removed = files::remove_folder(new.place());
         staged?;
         if self.outcome.files.is_none() {
@@ -177,7 +186,7 @@ impl ReusableTrial {
             let (from, to) = at(name);
             files::link_atomically(&from.join(WEIGHTS), &to.join(WEIGHTS))?;
         }
-        for name in TABLES {
+        for name in tables(&self.record.trial) {
             // Copies: people open tables, and some change them.
             let (from, to) = at(name);
             files::replace_atomically(&to, |file| io::copy(&mut from.open()?, file).map(drop))?;
@@ -189,16 +198,16 @@ impl ReusableTrial {
         let checked = integrity::check(new, &self.record, &self.labels, Depth::Contents);
         checked.damage.first().map_or(Ok(()), |damage| Err(ReuseError::Differs(damage.file.name())))
     }
-}
 
-/// Moves the files in `new` to their places in the trial's folder. The log does not have the trial's
-/// events yet, so that the next run repeats a move that a crash has cut off.
-fn move_in(new: &TrialFolder, into: &TrialFolder) -> io::Result<()> {
-    for name in ["last.new", "last.before", "last", "best"] {
-        files::remove_folder(&into.place().join(name))?;
+    /// Moves the files in `new` to their places in the trial's folder. The log does not have the trial's
+    /// events yet, so that the next run repeats a move that a crash has cut off.
+    fn move_in(&self, new: &TrialFolder, into: &TrialFolder) -> io::Result<()> {
+        for name in ["last.new", "last.before", "last", "best"] {
+            files::remove_folder(&into.place().join(name))?;
+        }
+        for name in tables(&self.record.trial).chain(PARAMETERS) {
+            files::rename_folder(&new.place().join(name), &into.place().join(name))?;
+        }
+        Ok(())
     }
-    for name in TABLES.iter().chain(&PARAMETERS) {
-        files::rename_folder(&new.place().join(name), &into.place().join(name))?;
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{event::Evaluation, leaderboard::to_csv, settings::KEYS, system::cloc
 /// Columns before the settings.
 const FIRST: [&str; 4] = ["sweep", "trial", "state", "verdict"];
 /// Columns behind the settings.
-const LAST: [&str; 26] = [
+const LAST: [&str; 27] = [
     "repeat",
     "seed",
     "at",
@@ -38,6 +38,7 @@ const LAST: [&str; 26] = [
     "device",
     "halted_at",
     "reason",
+    "fold",
 ];
 
 /// The table, and the number of its rows without the headings.
@@ -81,6 +82,7 @@ fn row(sweep: &str, run: &Run<'_>, evaluation: Option<&Evaluation>) -> Vec<Strin
         record.device.map_or_else(String::new, |device| device.to_string()),
         halted.map_or_else(String::new, |halted| halted.decision.epoch.to_string()),
         failure.map_or_else(String::new, |failure| format!("{}: {}", failure.kind, failure.message)),
+        record.trial.fold.map_or_else(String::new, |fold| fold.to_string()),
     ]);
     cells
 }

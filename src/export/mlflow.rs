@@ -112,7 +112,8 @@ fn meta(run: &Run<'_>, times: &TrialTimes, [experiment, id, artifacts]: [&str; 3
 fn parameters(run: &Run<'_>) -> Vec<(&'static str, String)> {
     let settings = run.settings().map(|(name, value)| (name, value.to_string()));
     let trial = &run.record.trial;
-    settings.chain([("seed", trial.seed.to_string()), ("repeat", trial.repeat.to_string())]).collect()
+    let own = [("seed", trial.seed.to_string()), ("repeat", trial.repeat.to_string())];
+    settings.chain(own).chain(trial.fold.map(|fold| ("fold", fold.to_string()))).collect()
 }
 
 /// A figure of an evaluation.

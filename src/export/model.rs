@@ -32,6 +32,9 @@ pub struct Model<'a> {
 pub enum Choice {
     /// It is the best of its sweep by this figure.
     Best(RankBy),
+    /// It is of the best configuration of its sweep by this figure over all folds; among its trials, the one with the highest
+    /// validation F1.
+    BestOverFolds(RankBy),
     /// The user named it.
     Named,
 }
@@ -42,8 +45,23 @@ impl Choice {
     pub fn describe(self) -> String {
         match self {
             Self::Best(figure) => format!("the best by {}", figure.describe()),
+            Self::BestOverFolds(figure) => {
+                format!(
+                    "of the best configuration by {}, the fold with the highest validation F1",
+                    over_folds(figure)
+                )
+            }
             Self::Named => "chosen by its number".to_owned(),
         }
+    }
+}
+
+/// The name of a figure over all folds.
+pub(super) const fn over_folds(figure: RankBy) -> &'static str {
+    match figure {
+        RankBy::TestF1 => "mean test F1",
+        RankBy::ValF1 => "out-of-fold F1",
+        RankBy::ValLoss => "mean validation loss",
     }
 }
 

@@ -61,6 +61,11 @@ impl<'a> Runs<'a> {
         KEYS.iter().filter(differs)
     }
 
+    /// Whether trials validate on different folds.
+    pub(super) fn has_folds(&self) -> bool {
+        self.trials.iter().any(|run| run.record.trial.fold.is_some())
+    }
+
     /// Whether trials differ in nothing but their seeds.
     pub(super) fn has_repeats(&self) -> bool {
         self.trials.iter().any(|run| run.record.trial.repeat > 0)

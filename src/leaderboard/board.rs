@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::Evaluation,
     halving,
-    metrics::Target,
+    metrics::{Confusion, Target},
     study::{Study, TrialRecord},
     trial::{Confirmation, Params, State, TrialId, TrialRef},
 };
@@ -39,6 +39,8 @@ pub struct Leaderboard {
     pub class_warnings: Vec<String>,
     /// The test documents that are like others; `None` if there are none, or the plan does not say.
     pub unclean: Option<Unclean>,
+    /// Number of folds; `None` without folds.
+    pub folds: Option<u32>,
     /// Names of the swept settings, in the order of the spec.
     pub swept: Vec<String>,
     /// One row for each trial: the ranked trials, those that are unfit for use behind the others, then the
@@ -147,6 +149,14 @@ pub struct LeaderboardRow {
     pub clean: Option<CleanFigures>,
     /// Why its configuration was run again with its seed, after the search; `None` for all other trials.
     pub confirms: Option<Confirmation>,
+    /// The fold that the trial validates on, from 1; `None` without folds.
+    pub fold: Option<u32>,
+    /// Which of the repeats of its configuration it is, from 0.
+    #[serde(skip)]
+    pub(super) repeat: u32,
+    /// What its best parameters predict on validation; `None` unless complete.
+    #[serde(skip)]
+    pub(super) validation: Option<Confusion>,
 }
 
 /// Where a trial was halted.
@@ -226,6 +236,9 @@ impl LeaderboardRow {
             winner: None,
             evidence: Evidence::of(record),
             confirms: record.trial.confirms.clone(),
+            fold: record.trial.fold,
+            repeat: record.trial.repeat,
+            validation: outcome.map(|o| o.validation.confusion.clone()),
         }
     }
 }

@@ -86,6 +86,7 @@ mod tests {
             fate: Fate::Kept,
             dropped: 0,
             test_left: unclean.len(),
+            across_folds: None,
             examples: Vec::new(),
         };
         study.leaks = Some(LeakReport {

@@ -17,7 +17,7 @@ use crate::{
 const COMPARED_MAX: usize = 1_000;
 
 /// A trial with a lower p-value is distinguishable from the leader.
-const SIGNIFICANCE_LEVEL: f64 = 0.05;
+pub(super) const SIGNIFICANCE_LEVEL: f64 = 0.05;
 
 /// Which trials were compared with the leader, and which were not.
 #[derive(Default)]
@@ -88,7 +88,7 @@ const fn against(rank_by: RankBy) -> Against {
 /// Number of trials next to the leader that are compared with it.
 ///
 /// The time grows with the classes whose F1 counts too, so that fewer trials are compared by the average of many.
-fn compared_max(best: &[Prediction], target: Target) -> usize {
+pub(super) fn compared_max(best: &[Prediction], target: Target) -> usize {
     let classes = match target {
         Target::Class(_) | Target::Average(Average::Micro) => 1,
         Target::Average(Average::Macro | Average::Weighted) => {

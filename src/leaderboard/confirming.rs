@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     board::{Leaderboard, LeaderboardRow, NOTE_TRIALS_MAX},
-    configurations::ConfigurationRow,
+    configurations::{ConfigurationRow, classes},
     confirmed::Confirmed,
     figures,
     predictions::Prediction,
@@ -26,22 +26,25 @@ pub(super) fn confirmed(
 ) -> Vec<Confirmed> {
     let mut groups: BTreeMap<String, Vec<&LeaderboardRow>> = BTreeMap::new();
     if rows.iter().any(|row| row.confirms.is_some()) {
-        rows.iter().for_each(|row| groups.entry(row.params.to_string()).or_default().push(row));
+        for row in rows {
+            groups.entry(row.params.to_string()).or_default().push(row);
+        }
     }
-    let found = groups.into_values().filter_map(|rows| one(&rows, target, predictions));
+    let of = (target, classes(rows));
+    let found = groups.into_values().filter_map(|rows| one(&rows, of, predictions));
     let mut found: Vec<(Confirmed, Seen)> = found.collect();
     found.sort_by_key(|(own, _)| (own.why.place, own.why.trial));
     let seen: Vec<Seen> = found.iter().map(|(_, seen)| *seen).collect();
     let by = found.first().map(|(first, _)| first.why.by);
     let places = by.map_or_else(Vec::new, |by| search::places(&seen, by));
-    let placed = found.into_iter().zip(places);
-    placed.map(|((own, _), place)| Confirmed { place: place.map(|place| place + 1), ..own }).collect()
+    let with_places = found.into_iter().zip(places);
+    with_places.map(|((own, _), place)| Confirmed { place: place.map(|place| place + 1), ..own }).collect()
 }
 
 /// What came of a configuration, and its mean figures on validation; `None` if it was not confirmed.
 fn one(
     rows: &[&LeaderboardRow],
-    target: Target,
+    of: (Target, usize),
     predictions: &dyn Fn(TrialId) -> Option<Vec<Prediction>>,
 ) -> Option<(Confirmed, Seen)> {
     // The latest reason, if it was chosen more than once.
@@ -50,7 +53,7 @@ fn one(
         row.confirms.is_some() && matches!(row.state, State::Waiting | State::Running | State::Paused)
     };
     let ConfigurationRow { trials, seeds, test_f1, val_f1, val_loss, .. } =
-        ConfigurationRow::new(rows, target, predictions);
+        ConfigurationRow::new(rows, of, predictions, None);
     let figures = val_loss.zip(val_f1).map(|(loss, f1)| Seen::There(Figures { loss, f1 }));
     let open = rows.iter().filter(is_open).count();
     let why = latest.confirms.clone()?;

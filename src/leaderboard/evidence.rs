@@ -1,7 +1,9 @@
 //! What a verdict rests on: figures of training and validation, and a sentence.
 //!
-//! The log has no training F1: the gap is one of losses. A training loss is measured with dropout, over the steps since
-//! the evaluation before, so that it may lie above the validation loss without meaning anything.
+//! How far a trial has learnt its training documents by heart is the gap between training and validation F1, both with the
+//! best parameters and without dropout. Logs of earlier versions lack the first of the two, and have a gap of losses
+//! alone. A training loss is measured with dropout, over the steps since the evaluation before, so that it may lie above
+//! the validation loss without meaning anything.
 
 use serde::Serialize;
 
@@ -10,7 +12,7 @@ use super::{
     verdict::{self, Verdict},
 };
 use crate::{
-    event::{Evaluation, Outcome},
+    event::{Evaluation, Outcome, TrainingSample},
     study::TrialRecord,
     trial::FailureKind,
 };
@@ -33,6 +35,10 @@ pub struct Evidence {
     pub generalisation_bound: Option<f64>,
     /// Validation loss less training loss at the best epoch.
     pub loss_gap: Option<f64>,
+    /// F1 of the best parameters on training documents. Older logs lack it.
+    pub train_f1: Option<f64>,
+    /// Training F1 less validation F1, both with the best parameters.
+    pub f1_gap: Option<f64>,
     /// Validation F1 at the last evaluation less that at the lowest validation loss.
     pub f1_change: Option<f64>,
 }
@@ -48,13 +54,17 @@ impl Evidence {
             Some(reason(verdict, record, curve.as_ref())),
             curve.as_ref().and_then(Curve::f1_meanwhile),
             outcome.map(|outcome| best_epoch(outcome, gap)),
+            outcome.and_then(training_f1),
         ];
+        let train_f1 = outcome.and_then(|outcome| Some(outcome.training.as_ref()?.scores.f1));
         Some(Self {
             text: parts.into_iter().flatten().map(|part| format!("{part}.")).collect::<Vec<_>>().join(" "),
             lowest_loss_epoch: curve.as_ref().map(|it| it.lowest.epoch),
             generalisation_loss: curve.as_ref().and_then(Curve::generalisation_loss),
             generalisation_bound: curve.as_ref().map(|it| it.bound),
             loss_gap: gap,
+            train_f1,
+            f1_gap: train_f1.zip(outcome).map(|(training, outcome)| training - outcome.validation.f1),
             f1_change: curve.as_ref().map(|it| it.last.validation.f1 - it.lowest.validation.f1),
         })
     }
@@ -164,6 +174,18 @@ fn best_epoch(outcome: &Outcome, gap: Option<f64>) -> String {
         outcome.validation.loss,
         gap.abs()
     )
+}
+
+/// How far F1 on training documents lies from F1 on validation.
+fn training_f1(outcome: &Outcome) -> Option<String> {
+    let TrainingSample { documents, scores } = outcome.training.as_ref()?;
+    let gap = scores.f1 - outcome.validation.f1;
+    let side = if gap < 0.0 { "below" } else { "above" };
+    Some(format!(
+        "F1 on {documents} training documents is {}, {} {side} validation F1",
+        figures::share(scores.f1),
+        figures::share(gap.abs())
+    ))
 }
 
 /// A share in percent with as many digits as matter.
@@ -276,6 +298,23 @@ mod tests {
         assert!(about(evidence.generalisation_loss, 20.0) && about(evidence.lowest_loss_epoch, 2.0));
         assert!(about(evidence.f1_change, 0.02) && about(evidence.generalisation_bound, 16.45));
         assert!(about(evidence.loss_gap, 0.5 - 0.56), "{evidence:?}");
+    }
+
+    #[test]
+    fn the_gap_to_training_f1_is_said_where_the_log_has_it() {
+        let mut record = curve(&[(0.6, 40), (0.5, 20), (0.6, 24)]);
+        let older = Evidence::of(&record).unwrap();
+        assert_eq!((older.train_f1, older.f1_gap), (None, None));
+        let rows = vec![vec![99, 1], vec![1, 99]];
+        let scores = Scores::new(Confusion::try_from(rows).unwrap(), 0.05, Target::Class(1));
+        let validation = record.evaluations[1].validation.clone();
+        let outcome = record.outcome.as_mut().unwrap();
+        (outcome.validation, outcome.training) =
+            (validation, Some(TrainingSample { documents: 200, scores }));
+        let evidence = Evidence::of(&record).unwrap();
+        let expected = "F1 on 200 training documents is .990, .090 above validation F1.";
+        assert!(evidence.text.ends_with(expected), "{}", evidence.text);
+        assert!(about(evidence.train_f1, 0.99) && about(evidence.f1_gap, 0.09), "{evidence:?}");
     }
 
     #[test]

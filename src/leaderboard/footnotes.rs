@@ -47,9 +47,20 @@ impl Leaderboard {
         notes.extend(self.unclean.as_ref().filter(|_| self.has_figures()).map(Unclean::note));
         let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
         notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
+        notes.extend(self.folds_note());
         notes.extend(self.leader_note());
         notes.extend(self.winner_notes());
         notes
+    }
+
+    /// Says what trials of different folds have in common.
+    fn folds_note(&self) -> Option<String> {
+        self.folds.map(|folds| {
+            format!(
+                "Each trial validates on one of {folds} folds and trains on the others: validation figures of different \
+                 folds are of different documents. By configuration, `sweep leaderboard` has the figures over all folds."
+            )
+        })
     }
 
     /// Warns that every ranked trial is unfit for use; `None` if there is a leader, or no ranked trial at all.
@@ -253,7 +264,12 @@ mod tests {
     #[test]
     fn a_footnote_says_what_an_absent_class_does() {
         let mut study = study(vec![record(1, &[0.5])]);
-        study.classes = ClassCounts { train: vec![5, 5], validation: vec![1, 1], test: vec![1, 0] };
+        study.classes = ClassCounts {
+            train: vec![5, 5],
+            validation: vec![1, 1],
+            test: vec![1, 0],
+            ..ClassCounts::default()
+        };
         let notes = build(&study, RankBy::TestF1, &|_| None).footnotes();
         assert_eq!(
             notes[1],

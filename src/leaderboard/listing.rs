@@ -93,8 +93,12 @@ impl Leaderboard {
             let key = name.clone();
             columns.push(Column::new(name, true, move |row| param(row, &key)));
         }
-        let mut seeds: Vec<_> = self.rows.iter().map(|row| &row.params).map(ToString::to_string).collect();
+        let recipe = |row: &LeaderboardRow| format!("{} {:?}", row.params, row.fold);
+        let mut seeds: Vec<_> = self.rows.iter().map(recipe).collect();
         seeds.sort_unstable();
+        if self.folds.is_some() {
+            columns.push(Column::new("fold", true, |row| or_nothing(row.fold, |fold| fold.to_string())));
+        }
         if seeds.windows(2).any(|pair| pair[0] == pair[1]) {
             columns.push(Column::new("seed", true, |row| row.seed.to_string()));
         }
@@ -196,7 +200,9 @@ impl Leaderboard {
         headings.extend(own(&["generalisation_loss", "loss_gap", "f1_change", "evidence"]));
         let clean = ["documents", "accuracy", "f1", "f1_low", "f1_high"];
         headings.extend(clean.map(|name| format!("clean_{name}")));
+        headings.extend(own(&["train_f1", "f1_gap"]));
         headings.push("confirms".to_owned());
+        headings.push("fold".to_owned());
         headings
     }
 
@@ -228,7 +234,9 @@ impl Leaderboard {
         fields.extend([text(clean.map(|it| it.documents)), text(clean.map(|it| it.accuracy))]);
         fields.extend([text(clean.map(|it| it.f1)), text(clean.map(|it| it.f1_low))]);
         fields.push(text(clean.map(|it| it.f1_high)));
+        fields.extend([text(evidence.and_then(|it| it.train_f1)), text(evidence.and_then(|it| it.f1_gap))]);
         fields.push(text(row.confirms.as_ref().map(|why| why.trial.0)));
+        fields.push(text(row.fold));
         fields
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::system::files::Place;
+use crate::{system::files::Place, trial::TrialId};
 
 /// The class that one model predicted for one test document. Classes are indices into the labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub struct Prediction {
     /// The class that the model predicted.
     pub predicted: usize,
 }
+
+/// Gives a trial's predictions, if there are any.
+pub type PredictionsOf<'a> = dyn Fn(TrialId) -> Option<Vec<Prediction>> + 'a;
 
 /// Why a `predictions.csv` cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,8 @@ const ESSENTIAL: [&str; 4] = ["rank", "trial", "test F1 [95 %]  ", VERDICT];
 const VERDICT: &str = "verdict";
 const STATE: &str = "state";
 /// Columns that a narrow terminal has after the swept settings, in the order in which they are chosen.
-const WISHED: [&str; 9] = [
+const WISHED: [&str; 10] = [
+    "fold",
     "seed",
     "clean F1 [95 %]",
     "val F1",

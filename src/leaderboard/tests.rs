@@ -198,7 +198,7 @@ fn a_json_row_has_the_promised_fields_in_order() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let promised = "rank trial state params seed best_epoch epochs_run stopped_early train_loss val_loss \
                     val_f1 test verdict seconds device tied p_value reason failure micro_batch \
-                    warm_started_from reused_from positive halted winner evidence clean confirms";
+                    warm_started_from reused_from positive halted winner evidence clean confirms fold";
     assert_eq!(keys(&rows[0]).join(" "), promised);
     let test = "loss accuracy precision recall f1 f1_low f1_high tp fp tn fn classes";
     assert_eq!(keys(&rows[0]["test"]).join(" "), test);

@@ -14,6 +14,9 @@ pub struct ClassCounts {
     pub train: Vec<usize>,
     pub validation: Vec<usize>,
     pub test: Vec<usize>,
+    /// By fold; empty without folds. With folds, `train` is what they hold together, and `validation` is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<Vec<usize>>,
 }
 
 impl ClassCounts {
@@ -47,12 +50,37 @@ impl ClassCounts {
                 warnings.push(format!("{split} has no document of {classes}: {effect}"));
             }
         }
+        warnings.extend(self.folds_without_a_class(labels));
         let shown_once = with(&self.train, 1);
         if !shown_once.is_empty() {
             let classes = named(&shown_once, labels);
             warnings.push(format!("train has a single document of {classes}: too few to learn from"));
         }
         warnings
+    }
+}
+
+impl ClassCounts {
+    /// Documents that a trial trains on: all of train, or with folds all but those of one fold on average.
+    #[must_use]
+    pub fn trained_on(&self) -> usize {
+        let all = self.train.iter().sum::<usize>();
+        all - all / self.folds.len().max(1) * usize::from(!self.folds.is_empty())
+    }
+
+    /// Says which classes some folds lack.
+    fn folds_without_a_class(&self, labels: &[String]) -> Option<String> {
+        let lacks = |class: &usize| self.folds.iter().any(|fold| fold.get(*class) == Some(&0));
+        let absent: Vec<usize> = (0..labels.len()).filter(lacks).collect();
+        let folds =
+            self.folds.iter().filter(|fold| absent.iter().any(|class| fold.get(*class) == Some(&0))).count();
+        let (all, classes) = (self.folds.len(), named(&absent, labels));
+        (!absent.is_empty()).then(|| {
+            format!(
+                "{folds} of {all} folds have no document of {classes}: the figures of such a fold by itself say little; \
+                 those of all folds together count every document"
+            )
+        })
     }
 }
 
@@ -105,7 +133,12 @@ mod tests {
     }
 
     fn counts(test: [usize; 3]) -> ClassCounts {
-        ClassCounts { train: vec![9, 9, 9], validation: vec![2, 2, 2], test: test.to_vec() }
+        ClassCounts {
+            train: vec![9, 9, 9],
+            validation: vec![2, 2, 2],
+            test: test.to_vec(),
+            folds: Vec::new(),
+        }
     }
 
     const MACRO: Target = Target::Average(Average::Macro);
@@ -128,7 +161,12 @@ mod tests {
     #[test]
     fn a_positive_class_that_is_absent_has_an_f1_of_0() {
         let labels = ["bad", "good"].map(str::to_owned);
-        let counts = ClassCounts { train: vec![9, 9], validation: vec![1, 1], test: vec![3, 0] };
+        let counts = ClassCounts {
+            train: vec![9, 9],
+            validation: vec![1, 1],
+            test: vec![3, 0],
+            ..ClassCounts::default()
+        };
         assert_eq!(
             counts.warnings(&labels, Target::Class(1)),
             ["test has no document of class `good`: F1 of good is 0 there, whatever is predicted"]
@@ -137,7 +175,12 @@ mod tests {
 
     #[test]
     fn a_class_with_a_single_training_document_is_named() {
-        let counts = ClassCounts { train: vec![9, 1], validation: vec![1, 1], test: vec![1, 1] };
+        let counts = ClassCounts {
+            train: vec![9, 1],
+            validation: vec![1, 1],
+            test: vec![1, 1],
+            ..ClassCounts::default()
+        };
         let warnings = counts.warnings(&["x", "y"].map(str::to_owned), Target::Class(1));
         assert_eq!(warnings, ["train has a single document of class `y`: too few to learn from"]);
     }

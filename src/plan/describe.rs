@@ -12,6 +12,7 @@ use super::{
 use crate::{
     data::{Dataset, Source},
     display::plain,
+    metrics::ClassCounts,
     policy::spell_time,
     search::{Budget, Confirm, SearchPlan},
 };
@@ -63,12 +64,19 @@ pub fn describe(overview: &Overview<'_>) -> String {
 fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     let plan = overview.plan;
     let trials = plan.trials.len();
-    let configurations = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
-    let seeds = trials / configurations.max(1);
-    let size = match seeds {
-        1 => trials.to_string(),
-        _ => format!("{trials}: {} with {seeds} seeds each", counted(configurations, "configuration")),
+    let configurations = plan.trials.iter().filter(|trial| trial.is_first_of_configuration()).count();
+    let folds = plan.data.folds.map_or(1, |folds| folds as usize);
+    let seeds = trials / configurations.max(1) / folds.max(1);
+    let each = match (seeds, folds) {
+        (1, 1) => String::new(),
+        (1, _) => format!(": {} with {folds} folds each", counted(configurations, "configuration")),
+        (_, 1) => format!(": {} with {seeds} seeds each", counted(configurations, "configuration")),
+        _ => format!(
+            ": {} with {seeds} repeats of {folds} folds each",
+            counted(configurations, "configuration")
+        ),
     };
+    let size = format!("{trials}{each}");
     let shared = prefixes(&plan.trials).len();
     let shared = (shared > 0).then(|| format!("{shared} of {trials} trials go on where another one ends"));
     let swept = if plan.swept.is_empty() { "nothing".to_owned() } else { plan.swept.join(", ") };
@@ -89,7 +97,7 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
 fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> {
     let size = usize::try_from(search.generation).unwrap_or(usize::MAX);
     let generations = format!("generations of {size} configurations");
-    let planned = plan.trials.iter().filter(|trial| trial.repeat == 0).count();
+    let planned = plan.trials.iter().filter(|trial| trial.is_first_of_configuration()).count();
     let (mut most, mut budget) = (Some(planned), None);
     let mut rows = Vec::new();
     match &search.growth {
@@ -154,24 +162,23 @@ fn confirm_row(plan: &Plan, confirm: Confirm) -> String {
 /// The files of the data.
 fn source(source: &Source) -> String {
     match source {
-        Source::Files { train, validation, test } => {
-            format!("{}, {}, {}", train.display(), validation.display(), test.display())
-        }
+        Source::Files { .. } => source.paths().join(", "),
         Source::Single { path, .. } => format!("{}, divided by us", path.display()),
         Source::Reviews { .. } => "builtin:reviews, divided by us".to_owned(),
     }
 }
 
-/// The table of documents by class and split.
+/// The table of documents by class and split, or by class and fold.
 fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
     let counts = dataset.counts();
-    let splits = [&counts.train, &counts.validation, &counts.test];
+    let columns = columns(&counts);
     let row = |name: String, count: &dyn Fn(&[usize]) -> usize| {
         let mut row = vec![name];
-        row.extend(splits.iter().map(|split| count(split).to_string()));
+        row.extend(columns.iter().map(|(_, column)| count(column).to_string()));
         row
     };
-    let mut rows = vec![["class", "train", "validation", "test"].map(str::to_owned).to_vec()];
+    let mut rows = vec![vec!["class".to_owned()]];
+    rows[0].extend(columns.iter().map(|(heading, _)| heading.clone()));
     for (class, label) in dataset.labels.iter().enumerate().take(CLASSES_SHOWN) {
         rows.push(row(plain(label), &|counts| counts.get(class).copied().unwrap_or(0)));
     }
@@ -182,18 +189,34 @@ fn data_rows(dataset: &Dataset) -> Vec<Vec<String>> {
     rows
 }
 
+/// The headings of the table of documents, each with the documents of each class.
+fn columns(counts: &ClassCounts) -> Vec<(String, &[usize])> {
+    let test = ("test".to_owned(), counts.test.as_slice());
+    if counts.folds.is_empty() {
+        let [train, validation] = [("train", &counts.train), ("validation", &counts.validation)]
+            .map(|(heading, counts)| (heading.to_owned(), counts.as_slice()));
+        return vec![train, validation, test];
+    }
+    let folds =
+        (1..).zip(&counts.folds).map(|(fold, own): (usize, _)| (format!("fold {fold}"), own.as_slice()));
+    folds.chain([("all folds".to_owned(), counts.train.as_slice()), test]).collect()
+}
+
 /// The table of trials.
 fn trial_rows(plan: &Plan) -> Vec<Vec<String>> {
     let repeats = plan.trials.iter().any(|trial| trial.repeat > 0);
+    let folds = plan.trials.iter().any(|trial| trial.fold.is_some());
     let mut header = vec!["trial".to_owned()];
     header.extend(plan.swept.iter().cloned());
     header.extend(repeats.then(|| "repeat".to_owned()));
+    header.extend(folds.then(|| "fold".to_owned()));
     header.push("seed".to_owned());
     let mut rows = vec![header];
     for trial in &plan.trials {
         let mut row = vec![trial.id.to_string()];
         row.extend(trial.params.0.iter().map(|(_, value)| value.to_string()));
         row.extend(repeats.then(|| (trial.repeat + 1).to_string()));
+        row.extend(folds.then(|| trial.fold.map_or_else(String::new, |fold| fold.to_string())));
         row.push(trial.seed.to_string());
         rows.push(row);
     }
@@ -256,6 +279,7 @@ mod tests {
             train: documents(&[0; 1200]).into_iter().chain(documents(&[1; 900])).collect(),
             validation: documents(&[0, 1, 1]),
             test: documents(&[0, 1]),
+            folds: Vec::new(),
             leaks: Leaks { train_test: 2, train_dropped: 2, ..Leaks::default() },
             report: None,
             notes: Vec::new(),
@@ -272,6 +296,7 @@ mod tests {
                 ("pooling".to_owned(), Value::Text("cls".to_owned())),
             ]),
             repeat: index % repeats,
+            fold: None,
             seed: 1000 * u64::from(index),
             settings: Settings::default(),
             origin: None,

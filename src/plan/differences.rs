@@ -100,7 +100,8 @@ impl Plan {
 /// for trials that are trained alike.
 pub(super) fn recipe(trial: &Trial) -> String {
     let settings = Settings { checkpoint: Checkpoint::none(), ..trial.settings.clone() };
-    format!("{}\n{}\n{settings:?}", canonical(&trial.params.0), trial.repeat)
+    let fold = trial.fold.map_or_else(String::new, |fold| format!("fold {fold}"));
+    format!("{}\n{}{fold}\n{settings:?}", canonical(&trial.params.0), trial.repeat)
 }
 
 /// `what was BEFORE and is now NOW`.
@@ -163,7 +164,7 @@ fn data(before: &Plan, now: &Plan) -> Vec<String> {
         return vec![format!("{} in [data] is another one", keys.join(", "))];
     }
     let other = |file: String| format!("{} holds other documents than before", plain(&file));
-    old.changed(new, &now.data.source).into_iter().map(other).collect()
+    old.changed(new, &now.data).into_iter().map(other).collect()
 }
 
 /// The keys of `[data]` whose values differ; the paths of files are not compared.
@@ -182,6 +183,7 @@ fn data_keys(before: &DataSpec, now: &DataSpec) -> Vec<&'static str> {
         ("`duplicates`", before.duplicates != now.duplicates || before.alike != now.alike),
         ("`group`", before.group != now.group),
         ("`limit`", before.limit != now.limit),
+        ("`folds`", before.folds != now.folds),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

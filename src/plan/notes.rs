@@ -12,6 +12,7 @@ use crate::{
 pub(super) fn notes(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
     let mut notes = vec![f1(spec, dataset)];
     notes.extend(duplicates(spec, dataset));
+    notes.extend(folds(spec, dataset));
     notes.extend(unclean(dataset));
     notes.extend(dataset.notes.iter().cloned());
     let warnings = dataset.counts().warnings(&dataset.labels, dataset.target);
@@ -48,6 +49,9 @@ fn f1(spec: &DataSpec, dataset: &Dataset) -> String {
 
 /// Sentences about texts that stand in two splits.
 fn duplicates(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
+    if spec.folds.is_some() {
+        return duplicates_of_test(spec, dataset);
+    }
     let leaks = &dataset.leaks;
     let mut notes = Vec::new();
     if leaks.train_dropped > 0 {
@@ -74,6 +78,43 @@ fn duplicates(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
         notes.extend(kept.iter().filter(|(count, ..)| *count > 0).map(|(count, what, other)| {
             format!("kept, so that numbers flatter: {} standing in {other} too", counted(*count, what))
         }));
+    }
+    notes
+}
+
+/// Sentences about texts of what is folded that stand in test too, or in two folds.
+fn duplicates_of_test(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
+    let leaks = &dataset.leaks;
+    let [same, alike] = [
+        leaks.train_dropped + leaks.validation_dropped,
+        leaks.train_alike_dropped + leaks.validation_alike_dropped,
+    ];
+    let mut notes = Vec::new();
+    if same > 0 {
+        notes.push(format!("dropped: {} standing in test too", counted(same, "text")));
+    }
+    if alike > 0 {
+        notes.push(format!("dropped: {} like one of test without being the same", counted(alike, "text")));
+    }
+    let kept = [(leaks.train_test + leaks.validation_test, "test"), (leaks.across_folds, "another fold")];
+    if spec.duplicates == Duplicates::Keep {
+        notes.extend(kept.iter().filter(|(count, _)| *count > 0).map(|(count, other)| {
+            format!("kept, so that numbers flatter: {} standing in {other} too", counted(*count, "text"))
+        }));
+    }
+    notes
+}
+
+/// Says what is folded, and what is kept together.
+fn folds(spec: &DataSpec, dataset: &Dataset) -> Vec<String> {
+    let Some(folds) = spec.folds else { return Vec::new() };
+    let documents = counted(dataset.train.len(), "document");
+    let mut notes = vec![format!(
+        "{documents} are divided into {folds} folds: each trial validates on one of them, and trains on the others"
+    )];
+    if dataset.leaks.bundled > 0 {
+        let bundled = counted(dataset.leaks.bundled, "document");
+        notes.push(format!("{bundled} belong together with others, and stand in one fold with them"));
     }
     notes
 }

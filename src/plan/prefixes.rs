@@ -15,11 +15,11 @@ use crate::{
 /// There is no cycle: a prefix has fewer epochs, or the same epochs and less patience.
 #[must_use]
 pub fn prefixes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeMap<TrialId, TrialId> {
-    let mut groups: HashMap<(u64, String), Vec<&Trial>> = HashMap::new();
+    let mut groups: HashMap<(u64, Option<u32>, String), Vec<&Trial>> = HashMap::new();
     for trial in trials {
         let params = trial.params.0.iter().filter(|(name, _)| !ENDS.contains(&&**name)).cloned();
         let params: Vec<_> = params.collect();
-        groups.entry((trial.seed, canonical(&params))).or_default().push(trial);
+        groups.entry((trial.seed, trial.fold, canonical(&params))).or_default().push(trial);
     }
     let mut prefixes = BTreeMap::new();
     for mut group in groups.into_values().filter(|group| group.len() > 1) {

@@ -1,14 +1,16 @@
 //! The trials of a spec: grid cells, draws and seeds.
 //!
 //! Grid cells come in the order of the spec, the last swept setting fastest. Each cell is drawn `samples`
-//! times if any swept setting has a range, and each configuration is run `repeats` times. The draws of a cell
+//! times if any swept setting has a range, and each configuration is run `repeats` times; with folds, each repeat is a
+//! trial for each fold. The draws of a cell
 //! are distinct as long as its ranges hold enough values: see [`Draws`].
 //!
 //! With `sampler = "sobol"` the draws of a cell are Sobol points, scrambled by the spec's seed, the cell's grid
 //! values and the name of the setting; a setting's dimension is its place among the ranges of the spec.
 //!
 //! A draw depends on the spec's seed, its cell's grid values, the name of its setting and its number within
-//! the cell; a trial's seed depends on the spec's seed, the trial's own values and its repeat. So another
+//! the cell; a trial's seed depends on the spec's seed, the trial's own values, its repeat and its fold. Folds have
+//! seeds of their own, so that one lucky or unlucky seed is not in all folds of a configuration. So another
 //! grid value or another draw leaves every other trial unchanged. Settings of [`settings::UNSEEDED`] are no
 //! part of either: trials that differ in these settings alone begin with the same steps and may share them.
 
@@ -44,13 +46,15 @@ pub fn grown(spec: &Spec, known: &[Known], count: u32, first: u32) -> Vec<Trial>
 pub(super) fn numbered(spec: &Spec, configurations: Vec<Configuration>, first: u32) -> Vec<Trial> {
     let mut trials = Vec::new();
     for Configuration { params, origin } in configurations {
-        for repeat in 0..spec.repeats {
+        for (repeat, fold) in (0..spec.repeats).flat_map(|repeat| folds(spec).map(move |fold| (repeat, fold)))
+        {
             let number = first.saturating_add(u32::try_from(trials.len()).unwrap_or(u32::MAX));
             trials.push(Trial {
                 id: TrialId(number),
                 params: params.clone(),
                 repeat,
-                seed: seed(spec.seed, &params, repeat),
+                fold,
+                seed: seed(spec.seed, &params, repeat, fold),
                 settings: settings(spec, &params),
                 origin: origin.clone(),
                 confirms: None,
@@ -69,12 +73,19 @@ pub fn confirming(spec: &Spec, trial: &Trial, repeats: &[u32], why: &Confirmatio
         id: TrialId(id),
         params: params.clone(),
         repeat,
-        seed: seed(spec.seed, params, repeat),
+        fold: None,
+        seed: seed(spec.seed, params, repeat, None),
         settings: settings(spec, params),
         origin: None,
         confirms: Some(why.clone()),
     };
     (first..).zip(repeats).map(confirming).collect()
+}
+
+/// The folds of each repeat: each of them from 1, or none once.
+fn folds(spec: &Spec) -> impl Iterator<Item = Option<u32>> {
+    let without = spec.data.folds.is_none().then_some(None);
+    (1..=spec.data.folds.unwrap_or(0)).map(Some).chain(without)
 }
 
 /// Each cell of the grids, drawn `samples` times if there are ranges.
@@ -114,7 +125,7 @@ fn draws(spec: &Spec) -> u32 {
 #[must_use]
 pub fn merged(spec: &Spec, trials: usize) -> Option<String> {
     if let Some(asked) = spec.configurations_at_first() {
-        let found = trials / usize::try_from(spec.repeats.max(1)).unwrap_or(1);
+        let found = trials / spec.trials_of_configuration();
         let asked = usize::try_from(asked).unwrap_or(usize::MAX);
         return (found < asked).then(|| used_up(found));
     }
@@ -124,8 +135,7 @@ pub fn merged(spec: &Spec, trials: usize) -> Option<String> {
     });
     let cells: usize = grids.product();
     let draws = usize::try_from(draws(spec)).unwrap_or(usize::MAX);
-    let (asked, found) =
-        (cells.saturating_mul(draws), trials / usize::try_from(spec.repeats.max(1)).unwrap_or(1));
+    let (asked, found) = (cells.saturating_mul(draws), trials / spec.trials_of_configuration());
     if found >= asked {
         return None;
     }
@@ -189,9 +199,13 @@ fn settings(spec: &Spec, params: &Params) -> Settings {
 }
 
 /// A trial's seed, below 2^53 so that every JSON reader keeps it exact.
-fn seed(spec_seed: u64, params: &Params, repeat: u32) -> u64 {
+fn seed(spec_seed: u64, params: &Params, repeat: u32, fold: Option<u32>) -> u64 {
     let params = canonical(&seeded(&params.0));
-    let digest = digest(&["trial", &spec_seed.to_string(), &params, &repeat.to_string()]);
+    let (spec_seed, repeat) = (spec_seed.to_string(), repeat.to_string());
+    let fold = fold.map(|fold| fold.to_string());
+    let parts: Vec<&str> =
+        ["trial", &spec_seed, &params, &repeat].into_iter().chain(fold.as_deref()).collect();
+    let digest = digest(&parts);
     let mut first = [0; 8];
     first.copy_from_slice(digest.split_at(8).0);
     u64::from_be_bytes(first) >> 11

@@ -74,7 +74,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
 /// The line for a trial that the plan has grown by.
 fn planned(id: TrialId, trial: &Trial) -> String {
     match &trial.confirms {
-        None => format!("trial {id} is planned: {}", trial.params),
+        None => format!("trial {id} is planned: {}", trial.described()),
         Some(why) => format!(
             "trial {id} is planned: seed {} of the configuration of trial {}, {}",
             trial.repeat + 1,
@@ -98,13 +98,13 @@ pub(crate) fn chosen(why: &Confirmation) -> String {
 pub(crate) fn at_rung(decision: &RungDecision) -> String {
     let RungDecision { epoch, by, loss, f1, beaten_by, quota, configurations, members, .. } = decision;
     let figure = match by {
-        _ if *loss == Figures::UNKNOWN.loss => "not evaluated before".to_owned(),
+        _ if *loss == Figures::UNKNOWN.loss => "no figure until then".to_owned(),
         RungFigure::ValLoss => format!("validation loss {loss:.4}"),
         RungFigure::ValF1 => format!("validation F1 {f1:.4}"),
         RungFigure::Both => format!("validation loss {loss:.4}, F1 {f1:.4}"),
     };
     let repeats = members.len() / (*configurations).max(1);
-    let mean = if repeats > 1 { format!(", the mean of {repeats} repeats") } else { String::new() };
+    let mean = if repeats > 1 { format!(", the mean of {repeats} trials") } else { String::new() };
     let better = match beaten_by.len() {
         0 => "none is known to be better".to_owned(),
         1 => "at least 1 of its generation is better".to_owned(),
@@ -117,7 +117,7 @@ pub(crate) fn at_rung(decision: &RungDecision) -> String {
 /// The line for an attempt that starts.
 fn started_line(id: TrialId, event: &Event, study: &Study) -> Option<String> {
     let Event::Started { attempt, device, micro_batch, alone, with } = event else { return None };
-    let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.params.to_string());
+    let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.described());
     let alone = if *alone { " alone" } else { "" };
     let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
     let together = match with.len() {

@@ -97,7 +97,7 @@ impl Best {
         let outcome = record.outcome.as_ref().filter(|_| record.state == State::Complete)?;
         let (val_f1, val_loss) = (outcome.validation.f1, outcome.validation.loss);
         let is_useless = judge(record).is_some_and(Verdict::is_unfit);
-        let settings = plain(&record.trial.params.to_string());
+        let settings = plain(&record.trial.described());
         (val_f1.is_finite() && !is_useless).then_some(Self {
             trial: record.trial.id,
             val_f1,
@@ -242,7 +242,7 @@ impl Screen {
 impl Running {
     fn new(record: Option<&TrialRecord>) -> Self {
         let device = record.and_then(|record| record.device).map_or_else(String::new, |d| d.to_string());
-        let settings = record.map_or_else(String::new, |record| plain(&record.trial.params.to_string()));
+        let settings = record.map_or_else(String::new, |record| plain(&record.trial.described()));
         Self { device, settings, progress: None, evaluation: None, since: None, left: None }
     }
 
@@ -295,7 +295,7 @@ pub(super) fn complete(record: &TrialRecord, outcome: &Outcome, width: usize, co
     let seconds = Duration::try_from_secs_f64(outcome.seconds).unwrap_or_default();
     let source = record.inherited_from.as_ref().filter(|source| source.sweep.is_some());
     let how = source.map_or_else(|| clock(seconds), |source| plain(&format!("reused from {source}")));
-    let settings = plain(&record.trial.params.to_string());
+    let settings = plain(&record.trial.described());
     let test = &outcome.test;
     let verdict = match judge(record) {
         Some(Verdict::Collapsed | Verdict::Diverged) => Part::whole(2, verdict).red(),

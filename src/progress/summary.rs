@@ -39,7 +39,7 @@ pub fn summary(
     let is_failed = |record: &&TrialRecord| record.state == State::Failed;
     for record in study.trials.iter().filter(is_failed) {
         let message = record.failure.as_ref().map_or("", |failure| &failure.message);
-        let params = record.trial.params.to_string();
+        let params = record.trial.described();
         let params = if params.is_empty() { params } else { format!(" ({params})") };
         writeln!(out, "  {}", plain(&format!("trial {}{params} failed: {message}", record.trial.id)))?;
     }

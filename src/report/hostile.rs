@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     display::plain,
-    leaderboard::{Classified, Prediction, RankBy, build, figures},
+    leaderboard::{Classified, Prediction, RankBy, build, configurations, figures},
     samples::{failed, first_unseen, hostile, markdown_texts, record, study},
     settings::Value,
     trial::FailureKind,
@@ -93,9 +93,11 @@ fn shown(texts: &[String; 4]) -> (Leaderboard, String) {
     inspection.mistakes[0].text = Some(texts.concat());
     inspection.no_texts = Some(texts[1].clone());
     let (spec, pictured) = (texts.concat(), pictured(&board));
+    let configurations = configurations(&board, &|_| None, &|_| None);
     let (inspection, runner) = (Some(&inspection), Some(texts[1].as_str()));
     let page = page(&PageInput {
         study: &study,
+        configurations: Some(&configurations),
         board: &board,
         spec: &spec,
         pictured: &pictured,

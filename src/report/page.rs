@@ -30,7 +30,7 @@ pub use self::{
 use crate::{
     effects::{Effects, Figure},
     leaderboard::{
-        Leaderboard,
+        Configurations, Leaderboard,
         figures::{self, html as escape},
     },
     study::{Counts, Study},
@@ -44,6 +44,8 @@ pub struct PageInput<'a> {
     pub study: &'a Study,
     /// Its leaderboard.
     pub board: &'a Leaderboard,
+    /// Its configurations over all folds; `None` without folds.
+    pub configurations: Option<&'a Configurations>,
     /// The text of its spec.
     pub spec: &'a str,
     /// The trials with pictures; the others are shown in the leaderboard only.
@@ -54,7 +56,7 @@ pub struct PageInput<'a> {
     pub runner: Option<&'a str>,
 }
 
-/// The page of a sweep, in parts: leaderboard, curves, settings, classes, mistakes, calibration, trials, spec.
+/// The page of a sweep, in parts: configurations over folds, leaderboard, curves, settings, classes, mistakes, calibration, trials, spec.
 #[must_use]
 pub fn page(input: &PageInput<'_>) -> PageState {
     let PageInput { study, board, spec, pictured, .. } = *input;
@@ -74,6 +76,7 @@ pub fn page(input: &PageInput<'_>) -> PageState {
         trials: data::trials(study, board, &shades),
         parts: vec![
             ("summary", summary(input)),
+            ("configurations", input.configurations.map(board::configurations).unwrap_or_default()),
             ("ranking", format!("<h2>Leaderboard</h2>\n{}", board::ranking(board))),
             (state::BEHIND_TABLE, board::notes(board)),
             ("curves", curves),

@@ -59,6 +59,12 @@ impl TrialFolder {
         self.place.join("predictions.csv")
     }
 
+    /// `validation.csv`: of a trial of a fold, the predictions on that fold.
+    #[must_use]
+    pub fn out_of_fold(&self) -> Place {
+        self.place.join("validation.csv")
+    }
+
     /// `best/`: the parameters of the best epoch.
     #[must_use]
     pub fn best(&self) -> Place {

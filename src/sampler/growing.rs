@@ -94,8 +94,8 @@ fn epochs(record: &TrialRecord) -> f64 {
     halted.or(run).or(record.evaluations.last().map(|last| last.epoch)).unwrap_or(0.0)
 }
 
-/// The configurations of a search in the order in which they were planned, each with its repeats. Trials that confirm one
-/// of them are no part of it.
+/// The configurations of a search in the order in which they were planned, each with its repeats and folds. Trials that confirm
+/// one of them are no part of it.
 struct Configurations<'a>(Vec<Vec<&'a TrialRecord>>);
 
 impl<'a> Configurations<'a> {
@@ -103,7 +103,7 @@ impl<'a> Configurations<'a> {
         let mut all: Vec<Vec<&TrialRecord>> = Vec::new();
         for record in study.of_search() {
             match all.last_mut() {
-                Some(own) if record.trial.repeat > 0 => own.push(record),
+                Some(own) if !record.trial.is_first_of_configuration() => own.push(record),
                 _ => all.push(vec![record]),
             }
         }
@@ -127,12 +127,17 @@ impl<'a> Configurations<'a> {
     }
 }
 
-/// What came of a configuration: the mean over its repeats.
+/// What came of a configuration: the mean over its repeats. One that has lost a fold has failed: folds are not equally
+/// hard, so that a mean over fewer of them says nothing beside the others.
 fn outcome(repeats: &[&TrialRecord], by: RungFigure) -> Outcome {
     let halted: Vec<&TrialRecord> = repeats.iter().copied().filter(|record| record.is_out()).collect();
     if let Some(decision) = halted.first().and_then(|first| first.rungs.last()).map(|last| &last.decision) {
         let score = by.score(decision.loss, decision.f1);
         return Outcome::Halted { epoch: u32::try_from(decision.epoch).unwrap_or(u32::MAX), score };
+    }
+    let has_lost = |record: &&TrialRecord| record.trial.fold.is_some() && record.state == State::Failed;
+    if repeats.iter().any(has_lost) {
+        return Outcome::Failed;
     }
     let scores: Vec<f64> = repeats
         .iter()

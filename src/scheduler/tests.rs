@@ -91,6 +91,7 @@ fn outcome() -> Outcome {
         train_loss: 0.5,
         validation: scores.clone(),
         test: scores,
+        training: None,
         seconds: 1.0,
         files: None,
     }

@@ -102,7 +102,9 @@ fn shared_places(keys: &[Option<f64>]) -> Vec<Option<f64>> {
     let mut better = 0;
     for equal in ordered(keys).chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq()) {
         let shared = count(better) + (count(equal.len()) - 1.0) / 2.0;
-        equal.iter().for_each(|(_, at)| places[*at] = Some(shared));
+        for (_, at) in equal {
+            places[*at] = Some(shared);
+        }
         better += equal.len();
     }
     places

@@ -57,16 +57,22 @@ fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
 
 /// A search must not have more than 10,000 trials, those that confirm the best included.
 fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
+    let folds = draft.data.as_ref().and_then(|data| data.folds).unwrap_or(1);
     let with_seeds = |configurations: u64| {
         let whole = usize::try_from(configurations).unwrap_or(usize::MAX);
         let confirming = draft.search.confirm.map_or(0, |confirm| confirm.trials_max(whole));
-        configurations.saturating_mul(u64::from(draft.repeats)).saturating_add(confirming as u64)
+        let each = u64::from(draft.repeats) * u64::from(folds);
+        configurations.saturating_mul(each).saturating_add(confirming as u64)
     };
     if draft.search.trials.is_some() || draft.search.budget.is_some() {
         let trials = with_seeds(u64::from(draft.search.trials.unwrap_or(1)));
         if trials > TRIALS_MAX {
             let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
-            let help = "lower `trials` or `repeats` in [search]";
+            let help = if folds > 1 {
+                "lower `trials` or `repeats` in [search], or `folds` in [data]"
+            } else {
+                "lower `trials` or `repeats` in [search]"
+            };
             reader.findings.error(reader.root.place("search.trials"), message, help);
         }
         return;
@@ -84,7 +90,11 @@ fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
     let trials = with_seeds(configurations);
     if trials > TRIALS_MAX {
         let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
-        let help = "list fewer grid values; draws from ranges find good settings with fewer trials";
+        let help = if folds > 1 {
+            "list fewer grid values, or lower `folds`; draws from ranges find good settings with fewer trials"
+        } else {
+            "list fewer grid values; draws from ranges find good settings with fewer trials"
+        };
         reader.findings.error(reader.root.place("search.space"), message, help);
     }
 }

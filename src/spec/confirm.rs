@@ -29,6 +29,12 @@ pub(super) fn read(reader: &mut Reader<'_>, (table, at): (&Node, At), draft: &Sp
         let help = "remove it; for several seeds of one configuration, set `repeats` in [search]";
         reader.findings.error(at, message, help);
     }
+    if draft.data.as_ref().is_some_and(|data| data.folds.is_some()) {
+        let message =
+            "`confirm` does not go with `folds`, where each configuration is trained several times anyway";
+        let help = "remove it; for several seeds of each fold, set `repeats` in [search]";
+        reader.findings.error(at, message, help);
+    }
     let mut number = |name, default, help| {
         table.get(name).map_or(Some(default), |entry| whole_number(reader, entry, 1, Confirm::MAX, help))
     };

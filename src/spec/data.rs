@@ -3,7 +3,7 @@
 use super::{
     document::{Content, KeyValue, Node},
     duplicates::duplicates,
-    keys,
+    folds, keys,
     paths::absolute,
     reader::{Reader, choice, found},
 };
@@ -36,6 +36,10 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
     let duplicates = duplicates(reader, table);
     let group = group(reader, table, source.as_ref());
     let limit = limit(reader, table);
+    let folds = folds::folds(reader, table);
+    if let (Some(source), Some(limit)) = (&source, limit) {
+        folds::check_limit(reader, source, limit);
+    }
     let ((text, label), (duplicates, alike)) = (columns?, duplicates?);
     Some(DataSpec {
         source: source?,
@@ -48,6 +52,7 @@ pub(super) fn read(reader: &mut Reader<'_>, seed: u64) -> Option<DataSpec> {
         alike,
         group: group?,
         limit: limit?,
+        folds: folds?,
         seed,
     })
 }
@@ -138,25 +143,33 @@ fn three(reader: &mut Reader<'_>, table: &Node, files: [Option<&KeyValue>; 3]) -
         let help = "remove it, or give one file as `path`";
         reader.findings.error(split.key_at, "`split` divides one file, but three are given", help);
     }
+    let is_folded = folds::are_asked(table);
     let mut names = SplitName::ALL.iter();
     let [train, validation, test] = files.map(|file| {
         let name = names.next().map_or("", |name| name.as_str());
         let Some(entry) = file else {
+            if is_folded && name == SplitName::Validation.as_str() {
+                return Some(None);
+            }
             let message = format!("[data] has no `{name}` file");
             let help = format!("add {name} = \"…\", or give one file as `path` and let it be divided");
             reader.findings.error(table.at, message, help);
             return None;
         };
-        reader.text(entry).map(|text| absolute(&text, reader.base(entry.node.at)))
+        reader.text(entry).map(|text| Some(absolute(&text, reader.base(entry.node.at))))
     });
-    Some(Source::Files { train: train?, validation: validation?, test: test? })
+    Some(Source::Files { train: train??, validation: validation?, test: test?? })
 }
 
 /// The shares of `split`.
 fn split(reader: &mut Reader<'_>, table: &Node) -> Option<Shares> {
     let shares = reader.table(table, "split")?;
     reader.refuse_unknown(shares, Some("data.split"), &SplitName::ALL.map(SplitName::as_str));
-    let [train, validation, test] = SplitName::ALL.map(|name| share(reader, shares, name));
+    let is_folded = folds::are_asked(table);
+    let [train, validation, test] = SplitName::ALL.map(|name| {
+        let is_left_out = is_folded && name == SplitName::Validation && shares.get(name.as_str()).is_none();
+        if is_left_out { Some(0.0) } else { share(reader, shares, name) }
+    });
     let (train, validation, test) = (train?, validation?, test?);
     let sum = train + validation + test;
     if (sum - 1.0).abs() > TOLERANCE {

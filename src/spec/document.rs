@@ -244,6 +244,7 @@ fn parse_override(text: &str, source: usize, findings: &mut Findings) -> Option<
 fn table_of(name: &str) -> Option<&'static str> {
     match name {
         "samples" | "sampler" | "repeats" | "confirm" | "space" => Some("search"),
+        "folds" => Some("data"),
         _ if policy::KEYS.contains(&name) => Some("run"),
         _ => KEYS.iter().find(|key| key.name == name).map(|key| key.section.name()),
     }

@@ -14,7 +14,7 @@ pub(super) const TOP: [&str; 9] =
     ["name", "seed", "data", "model", "text", "train", "early_stopping", "search", "run"];
 
 /// Keys of `[data]`.
-pub(super) const DATA: [&str; 13] = [
+pub(super) const DATA: [&str; 14] = [
     "path",
     "split",
     "train",
@@ -28,6 +28,7 @@ pub(super) const DATA: [&str; 13] = [
     "duplicates",
     "group",
     "limit",
+    "folds",
 ];
 
 /// Keys of `duplicates` where it is a table.

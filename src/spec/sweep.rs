@@ -57,7 +57,8 @@ impl Spec {
         Some(trials.unwrap_or(u32::MAX).min(generations * generation))
     }
 
-    /// Epochs that a generation of so many configurations trains at most, in all its repeats.
+    /// Epochs that a generation of so many configurations trains at most, in all its repeats
+    /// and folds.
     #[must_use]
     pub fn epochs_max(&self, configurations: u32) -> u64 {
         let size = usize::try_from(configurations).unwrap_or(usize::MAX);
@@ -65,7 +66,13 @@ impl Spec {
             Some(halving) => halving.epochs_max(size, &self.settings),
             None => u64::from(configurations) * self.epochs_of_longest(),
         };
-        once * u64::from(self.repeats)
+        once * self.trials_of_configuration() as u64
+    }
+
+    /// Trials of each configuration: one for each repeat, or with folds one for each fold of it.
+    #[must_use]
+    pub fn trials_of_configuration(&self) -> usize {
+        (self.repeats.max(1) as usize) * (self.data.folds.unwrap_or(1) as usize)
     }
 
     /// The epochs of a trial at most.

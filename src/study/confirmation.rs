@@ -74,7 +74,9 @@ impl<'a> Configuration<'a> {
             }
         }
         let mut all: Vec<Self> = all.into_values().filter(|own| !own.trials.is_empty()).collect();
-        all.iter_mut().for_each(|own| own.trials.sort_by_key(|record| record.trial.id));
+        for own in &mut all {
+            own.trials.sort_by_key(|record| record.trial.id);
+        }
         all.sort_by_key(Self::id);
         all
     }

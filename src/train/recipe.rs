@@ -9,6 +9,7 @@ mod evaluate;
 mod frozen;
 mod fusion;
 mod learner;
+mod measured;
 mod persist;
 mod predictor;
 mod running_trial;

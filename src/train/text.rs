@@ -4,6 +4,7 @@ pub(super) mod chunking;
 pub(super) mod corpora;
 pub(super) mod corpus;
 pub(super) mod documents;
+mod ends;
 pub(super) mod error;
 mod lengths;
 pub(super) mod text_encoder;

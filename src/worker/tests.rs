@@ -130,6 +130,7 @@ fn outcome(test_loss: f64) -> Outcome {
         train_loss: 0.5,
         validation: scores(0.5),
         test: scores(test_loss),
+        training: None,
         seconds: 1.0,
         files: None,
     }

@@ -40,6 +40,7 @@ pub(crate) fn lines(trial: TrialId, folder: &Path, pause_after: Option<usize>) -
         train_loss: last.train_loss,
         validation: last.validation,
         test,
+        training: None,
         seconds: 0.1,
         files: None,
     };

@@ -23,6 +23,7 @@ mod export;
 mod export_figures;
 mod faults;
 mod file_access;
+mod folds;
 mod fusing;
 mod gpus;
 mod hostile;

@@ -150,11 +150,7 @@ fn every_toml_block_is_a_spec_or_the_end_of_one() {
 
 /// Writes what a spec's data needs: two classes, named as the spec has them.
 fn write_data(spec: &Spec) {
-    let files = match &spec.data.source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => vec![],
-    };
+    let files = spec.data.source.files();
     let positive = spec.data.positive.as_deref().unwrap_or("yes");
     for path in files {
         let tab = if path.extension().unwrap() == "tsv" { '\t' } else { ',' };
@@ -410,6 +406,7 @@ fn study(classes: usize) -> Study {
         id: TrialId(1),
         params,
         repeat: 0,
+        fold: None,
         seed: 1,
         settings: Settings::default(),
         origin: None,
@@ -424,6 +421,7 @@ fn study(classes: usize) -> Study {
         train_loss: 0.5,
         validation: scores.clone(),
         test: scores,
+        training: None,
         seconds: 1.0,
         files: None,
     };
@@ -455,7 +453,7 @@ fn every_field_of_the_leaderboard_is_described_and_no_other() {
 fn every_field_of_a_configuration_is_described() {
     let board = leaderboard::build(&study(2), RankBy::TestF1, &|_| None);
     let rows: serde_json::Value =
-        serde_json::from_str(&leaderboard::configurations(&board, &|_| None).to_json()).unwrap();
+        serde_json::from_str(&leaderboard::configurations(&board, &|_| None, &|_| None).to_json()).unwrap();
     let row = rows[0].as_object().unwrap();
     let text = section(RESULTS, "### Seeds as one row");
     for field in row.keys().chain(row["test_f1"].as_object().unwrap().keys()).filter(|name| *name != "params")

@@ -244,7 +244,11 @@ fn chunks_can_be_examples_of_their_own() {
         });
         let outcome = complete(ending);
         assert!(outcome.test.f1 > 0.9, "{outcome:?}");
-        prepared.unwrap()
+        let (training, prepared) = (outcome.training.unwrap(), prepared.unwrap());
+        let documents = prepared.train_documents.min(prepared.validation_documents) as u64;
+        assert_eq!((training.documents, training.scores.confusion.total()), (documents, documents));
+        assert!(training.scores.f1 > 0.9, "documents, not chunks, are classified: {training:?}");
+        prepared
     };
     let (documents, chunks) = (prepared(TrainOn::Documents), prepared(TrainOn::Chunks));
     assert_eq!(documents.train_documents, chunks.train_documents);

@@ -323,6 +323,14 @@ wrong! {
     a_table_of_duplicates_with_wrong_words: with("[train]", "[data.duplicates]\nexact = \"off\"\nnormalized = \"drop\"\nnear = true\n\n[train]");
     a_threshold_of_near_duplicates_in_percent: with("[train]", "[data.duplicates]\nnear_threshold = 70\n\n[train]");
     a_threshold_outside_of_its_table: data("near_threshold = 0.8");
+    one_fold: data("folds = 1");
+    folds_that_are_a_word: data("folds = \"five\"");
+    folds_by_another_name: data("n_splits = 5");
+    folds_among_the_keys_of_a_search: with("[search.space]", "[search]\nfolds = 5\n[search.space]");
+    a_limit_of_a_validation_set_that_is_not_there: with("validation = \"dev.csv\"\n", "").replace("[train]", "folds = 2\nlimit = { validation = 2 }\n\n[train]");
+    more_folds_than_documents: data("folds = 7");
+    a_class_in_one_fold_only: data("folds = 2"), files: [("dev.csv", "text,label\n位置方便,1\n隔音太差,0\n一般,2\n".as_bytes())];
+    folds_that_make_too_many_trials: data("folds = 6").replace("grid = [1e-4, 3e-4]", "log_uniform = [1e-4, 3e-4]").replace("[search.space]", "[search]\nsamples = 2000\n[search.space]");
     a_group_that_is_a_number: data("group = 3");
     a_group_of_generated_reviews: single("path = \"builtin:reviews\"\ngroup = \"product\"");
     a_group_without_its_column: data("group = \"product\"");

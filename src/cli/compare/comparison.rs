@@ -126,6 +126,15 @@ fn different_settings(sides: [&Side<'_>; 2]) -> Vec<DifferentSetting> {
 fn data_notes(sides: [&Side<'_>; 2]) -> Vec<String> {
     let [first, second] = sides.map(|side| side.opened.plan.fingerprints.data.as_ref());
     let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
+    if let [Some(one), Some(other)] = sides.map(|side| side.record.trial.fold)
+        && one != other
+        && first == second
+    {
+        return vec![format!(
+            "They validate on different folds, {one} and {other}: their validation figures are of different documents, and \
+             so were they trained. `sweep leaderboard` compares configurations over all folds."
+        )];
+    }
     let differs = |split: &SplitName| first.split(*split) != second.split(*split);
     let note = |split: SplitName| match split {
         SplitName::Train => "They were trained on different documents.".to_owned(),

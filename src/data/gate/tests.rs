@@ -33,7 +33,7 @@ fn files(train: &[(&str, &str)], validation: &[(&str, &str)], test: &[(&str, &st
     let folder = tempfile::tempdir().unwrap();
     let source = Source::Files {
         train: file(folder.path(), "train.csv", train),
-        validation: file(folder.path(), "dev.csv", validation),
+        validation: Some(file(folder.path(), "dev.csv", validation)),
         test: file(folder.path(), "test.csv", test),
     };
     Files { spec: samples::data_spec(source), _folder: folder }

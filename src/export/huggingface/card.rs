@@ -6,7 +6,7 @@ use crate::{
     data::Source,
     display::{markdown, markdown_code},
     event::Outcome,
-    export::model::{Choice, Model},
+    export::model::{Choice, Model, over_folds},
     job::Job,
     leaderboard::{ClassFigures, verdict::Verdict},
     metrics::{Average, Scores, Target},
@@ -30,6 +30,10 @@ pub(super) fn card(model: &Model<'_>) -> String {
         markdown_code(&settings.checkpoint.title()),
         match model.choice {
             Choice::Best(figure) => format!("the best of its sweep's trials by {}", figure.describe()),
+            Choice::BestOverFolds(figure) => format!(
+                "one fold of the best configuration of its sweep by {}, the one with the highest validation F1",
+                over_folds(figure)
+            ),
             Choice::Named => "one of its sweep's trials, chosen by its number".to_owned(),
         },
     );
@@ -111,7 +115,9 @@ fn data_section(job: &Job) -> String {
         |path: &Path| markdown_code(&path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default());
     let files = match &job.data.source {
         Source::Files { train, validation, test } => {
-            format!("train {}, validation {}, test {}", name(train), name(validation), name(test))
+            let validation =
+                validation.as_ref().map_or_else(String::new, |path| format!(", validation {}", name(path)));
+            format!("train {}{validation}, test {}", name(train), name(test))
         }
         Source::Single { path, .. } => format!("{}, split at random within each class", name(path)),
         Source::Reviews { .. } => {
@@ -119,7 +125,13 @@ fn data_section(job: &Job) -> String {
         }
     };
     let [text, label] = [&job.data.text, &job.data.label].map(|column| markdown_code(column));
-    format!("\n## Data\n\n{files}; texts in column {text}, classes in {label}.\n")
+    let fold = job.trial.fold.zip(job.data.folds).map_or_else(String::new, |(fold, folds)| {
+        format!(
+            " Train and validation together are divided into {folds} folds. This model was validated on fold {fold} and \
+             trained on the others."
+        )
+    });
+    format!("\n## Data\n\n{files}; texts in column {text}, classes in {label}.{fold}\n")
 }
 
 /// The section with the settings and the seed.

@@ -39,6 +39,8 @@ enum Shown {
     Setting(&'static SettingKey),
     /// Where configurations are repeated.
     Seed,
+    /// Where there are folds.
+    Fold,
     /// The verdict, or the state of a trial that has none.
     Verdict,
 }
@@ -57,7 +59,8 @@ impl Table {
     pub(super) fn new(runs: &Runs<'_>) -> Self {
         let settings = runs.different().map(Shown::Setting);
         let seed = runs.has_repeats().then_some(Shown::Seed);
-        let shown = settings.chain(seed).chain([Shown::Verdict]);
+        let fold = runs.has_folds().then_some(Shown::Fold);
+        let shown = settings.chain(seed).chain(fold).chain([Shown::Verdict]);
         Self(shown.map(|shown| Column::new(shown, runs)).collect())
     }
 
@@ -110,6 +113,7 @@ impl Column {
         match self.shown {
             Shown::Setting(key) => key.name,
             Shown::Seed => "seed",
+            Shown::Fold => "fold",
             Shown::Verdict => "verdict",
         }
     }
@@ -143,6 +147,7 @@ fn of(shown: Shown, run: &Run<'_>) -> Value {
     match shown {
         Shown::Setting(key) => run.setting(key),
         Shown::Seed => Value::Float(count_u64(run.record.trial.seed)),
+        Shown::Fold => Value::Float(run.record.trial.fold.map_or(0.0, f64::from)),
         Shown::Verdict => Value::Text(run.verdict_or_state().to_owned()),
     }
 }

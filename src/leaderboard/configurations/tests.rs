@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    leaderboard::build,
+    leaderboard::{build, configuration_formats::trials, predictions::Prediction},
     samples::{collapsed, failed, record, scores, study},
     settings::Value,
     study::TrialRecord,
@@ -33,7 +33,7 @@ fn seven(rank_by: RankBy) -> Configurations {
     let rates = [1e-5, 2e-5, 1e-5, 2e-5, 1e-5, 2e-5, 3e-5];
     let trials = (1..=7_u32).map(|id| trial(id, rates[id as usize - 1], wrong[id as usize - 1]));
     let board = build(&study(trials.collect()), rank_by, &|_| None);
-    configurations(&board, &|id| Some(predictions(wrong[id.0 as usize - 1])))
+    configurations(&board, &|id| Some(predictions(wrong[id.0 as usize - 1])), &|_| None)
 }
 
 fn ids(row: &ConfigurationRow) -> Vec<u32> {
@@ -72,7 +72,7 @@ fn configurations_are_ranked_by_the_figure_that_is_asked_for() {
     let trials = study(vec![lucky, trial(2, 2e-5, 20)]);
     for (rank_by, first) in [(RankBy::TestF1, 1), (RankBy::ValF1, 2), (RankBy::ValLoss, 2)] {
         let board = build(&trials, rank_by, &|_| None);
-        assert_eq!(ids(&configurations(&board, &|_| None).rows[0]), [first], "{rank_by:?}");
+        assert_eq!(ids(&configurations(&board, &|_| None, &|_| None).rows[0]), [first], "{rank_by:?}");
     }
 }
 
@@ -81,7 +81,7 @@ fn trials_that_are_not_complete_are_no_seeds_and_are_counted() {
     let mut broken = failed(record(2, &[0.6]), FailureKind::Exit(1));
     broken.trial.params = trial(1, 1e-5, 10).trial.params;
     let board = build(&study(vec![trial(1, 1e-5, 10), broken]), RankBy::TestF1, &|_| None);
-    let configurations = configurations(&board, &|_| None);
+    let configurations = configurations(&board, &|_| None, &|_| None);
     assert_eq!((configurations.rows[0].seeds, ids(&configurations.rows[0])), (1, vec![1, 2]));
     let notes = configurations.footnotes();
     assert!(
@@ -93,7 +93,7 @@ fn trials_that_are_not_complete_are_no_seeds_and_are_counted() {
 #[test]
 fn a_configuration_whose_seeds_are_all_unfit_stands_behind_the_others() {
     let board = build(&study(vec![collapsed(1, 0.9), trial(2, 2e-5, 60)]), RankBy::TestF1, &|_| None);
-    let configurations = configurations(&board, &|_| None);
+    let configurations = configurations(&board, &|_| None, &|_| None);
     assert_eq!(configurations.rows.iter().map(ids).collect::<Vec<_>>(), [vec![2], vec![1]]);
     assert!(configurations.footnotes().iter().any(|note| note.starts_with("1 trials are collapsed")));
 }

@@ -80,7 +80,7 @@ fn without_confirming_trials_nothing_is_said() {
 
 #[test]
 fn the_leaderboard_by_configuration_tells_the_seeds_of_the_search_from_the_others() {
-    let configurations = configurations(&board([0.30, 0.32]), &|_| None);
+    let configurations = configurations(&board([0.30, 0.32]), &|_| None, &|_| None);
     let rows: Vec<_> =
         configurations.rows.iter().map(|row| (row.trials[0].0, row.seeds, row.confirming)).collect();
     assert_eq!(rows, [(3, 1, 0), (2, 2, 1), (1, 2, 1)]);

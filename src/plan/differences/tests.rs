@@ -22,6 +22,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
         id: TrialId(id),
         params: Params(vec![("learning_rate".to_owned(), Value::Float(*rate))]),
         repeat: 0,
+        fold: None,
         seed: u64::from(id),
         settings: Settings {
             learning_rate: *rate,
@@ -36,7 +37,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
     plan.trials = (1..).zip(rates).map(trial).collect();
     let files = ["train", "dev", "test"].map(|name| PathBuf::from(format!("/a/{name}.csv")));
     let [train, validation, test] = files;
-    plan.data.source = Source::Files { train, validation, test };
+    plan.data.source = Source::Files { train, validation: Some(validation), test };
     plan.fingerprints.data = Some(digests("3"));
     plan.fingerprints.checkpoints.insert(Checkpoint::parse("/a/bert"), "b".to_owned());
     plan
@@ -46,7 +47,7 @@ pub(in crate::plan) fn plan(rates: &[f64]) -> Plan {
 pub(in crate::plan) fn moved(mut plan: Plan) -> Plan {
     let files = ["train", "dev", "test"].map(|name| PathBuf::from(format!("/b/{name}.csv")));
     let [train, validation, test] = files;
-    plan.data.source = Source::Files { train, validation, test };
+    plan.data.source = Source::Files { train, validation: Some(validation), test };
     for trial in &mut plan.trials {
         trial.settings.checkpoint = Checkpoint::parse("/b/bert");
     }

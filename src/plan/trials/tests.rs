@@ -230,6 +230,39 @@ fn a_hub_checkpoint_is_written_as_in_the_spec_but_its_trials_name_its_commit() {
     assert_eq!(trials[0].settings.checkpoint, Checkpoint::parse(&commit));
 }
 
+#[test]
+fn a_configuration_has_a_trial_for_each_fold_of_each_repeat() {
+    let mut spec = spec(vec![("dropout", rates(&[0.1, 0.3]))]);
+    spec.data.folds = Some(3);
+    let trials = trials(&spec);
+    let found: Vec<(u32, Option<u32>)> = trials.iter().map(|trial| (trial.repeat, trial.fold)).collect();
+    let each = [(0, Some(1)), (0, Some(2)), (0, Some(3)), (1, Some(1)), (1, Some(2)), (1, Some(3))];
+    assert_eq!(found, each.repeat(2));
+    let firsts: Vec<u32> =
+        trials.iter().filter(|trial| trial.is_first_of_configuration()).map(|trial| trial.id.0).collect();
+    assert_eq!(firsts, [1, 7]);
+    assert_eq!(
+        trials.iter().map(|trial| trial.seed).collect::<HashSet<_>>().len(),
+        12,
+        "each has a seed of its own"
+    );
+    assert_eq!(merged(&spec, trials.len()), None);
+}
+
+#[test]
+fn more_folds_leave_the_seeds_of_the_first_ones_as_they_are() {
+    let mut spec = spec(vec![("dropout", rates(&[0.1, 0.3]))]);
+    let mut seeds = |folds| {
+        spec.data.folds = Some(folds);
+        trials(&spec)
+            .into_iter()
+            .map(|trial| (trial.params.to_string(), trial.repeat, trial.fold, trial.seed))
+            .collect()
+    };
+    let (few, many): (Vec<_>, Vec<_>) = (seeds(3), seeds(5));
+    assert!(few.iter().all(|trial| many.contains(trial)));
+}
+
 fn without_ids(trials: Vec<Trial>) -> Vec<(Params, u32, u64)> {
     trials.into_iter().map(|trial| (trial.params, trial.repeat, trial.seed)).collect()
 }
@@ -248,7 +281,7 @@ proptest! {
 
     #[test]
     fn seeds_stay_below_2_to_53(seed: u64) {
-        prop_assert!(super::seed(seed, &Params::default(), 0) < 1 << 53);
+        prop_assert!(super::seed(seed, &Params::default(), 0, None) < 1 << 53);
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::{
     fmt::Write as _,
 };
 
-use super::words::isolated;
+use super::words::{isolated, scroll_box};
 use crate::{
-    leaderboard::{Leaderboard, LeaderboardRow, figures::html as escape},
+    leaderboard::{Configurations, Leaderboard, LeaderboardRow, figures::html as escape},
     trial::TrialId,
 };
+
+/// Configurations that the page shows.
+const CONFIGURATIONS_MAX: usize = 100;
 
 /// The heading and the rows of a table.
 pub(super) struct Table {
@@ -63,6 +66,30 @@ fn html(
         };
     }
     html.push_str("</tr>");
+    html
+}
+
+/// The configurations of a sweep with folds: a table, and its footnotes.
+pub(super) fn configurations(configurations: &Configurations) -> String {
+    let (headings, rows) = configurations.cells(CONFIGURATIONS_MAX);
+    let mut html = format!(
+        "<h2>Configurations</h2>\n<p>Ranked by {}.</p>\n{}<table>\n<thead><tr>",
+        escape(configurations.ranked_by()),
+        scroll_box("Configurations over all folds")
+    );
+    for (heading, _) in &headings {
+        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(heading.trim_end()));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().map(|cell| format!("<td>{}</td>", isolated(cell.trim_end()))).collect();
+        let _ = writeln!(html, "<tr>{}</tr>", cells.concat());
+    }
+    html.push_str("</tbody></table></div>\n");
+    for note in configurations.hidden(CONFIGURATIONS_MAX).into_iter().chain(configurations.footnotes()) {
+        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&note));
+    }
     html
 }
 

@@ -67,6 +67,7 @@ mod tests {
             fate: Fate::Kept,
             dropped: 0,
             test_left: 3,
+            across_folds: None,
             examples: vec![pair],
         };
         LeakReport { alike: vec![near], near_threshold: 700, notes, ..LeakReport::default() }

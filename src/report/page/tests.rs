@@ -12,7 +12,15 @@ use crate::{
 
 fn of_board(study: &Study, board: &Leaderboard, spec: &str) -> String {
     let pictured = pictured(board);
-    let input = PageInput { study, board, spec, pictured: &pictured, inspection: None, runner: None };
+    let input = PageInput {
+        study,
+        board,
+        configurations: None,
+        spec,
+        pictured: &pictured,
+        inspection: None,
+        runner: None,
+    };
     page(&input).document(Shown::File)
 }
 

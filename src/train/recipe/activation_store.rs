@@ -52,7 +52,7 @@ impl<B: Fused> FrozenEncoder<B> {
         EntryKey::of(self.part.kind(), own.iter().chain(&self.identity).map(Vec::as_slice))
     }
 
-    /// The number of values in the activations for `split`.
+    /// The number of values in the activations for all documents that share the tokens of `split`.
     fn value_count(&self, split: &TokenizedSplit) -> usize {
         self.part.row_count(split) * self.width
     }
@@ -65,17 +65,18 @@ impl<B: Fused> FrozenEncoder<B> {
             FrozenPart::Lower(layers) => format!("{layers} layers"),
             FrozenPart::Whole => "all layers".to_owned(),
         };
-        format!("{name}, {}, {layers}, {} chunks", self.title, tokens.chunk_count())
+        format!("{name}, {}, {layers}, {} chunks", self.title, tokens.shared_chunk_count())
     }
 
-    /// Computes the activations for `split`. `put` gets them document by document, with the index of the first value.
+    /// Computes the activations for all documents that share the tokens of `split`. `put` gets them document by document, with the index of the first value.
     fn run(
         &self,
         split: &TokenizedSplit,
         go_on: &mut GoOn<'_>,
         put: &mut dyn FnMut(usize, &[f32]) -> io::Result<()>,
     ) -> io::Result<()> {
-        for documents in split.forward_groups(B::FORWARD_TOKENS_MAX) {
+        let split = &split.whole();
+        for documents in split.forward_groups(&split.spread(split.document_count()), B::FORWARD_TOKENS_MAX) {
             let chunks = split.chunks(&documents);
             let rows = values(self.part.run(&self.model, &chunks, &self.device));
             // Behind the pass: what a device has computed after a failure is not to be kept.

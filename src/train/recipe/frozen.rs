@@ -59,11 +59,12 @@ impl FrozenPart {
         }
     }
 
-    /// The number of rows of its activations for `split`: one for each chunk, or one for each token.
+    /// The number of rows of its activations for all documents that share the tokens of `split`: one for each chunk, or one for
+    /// each token.
     pub(super) fn row_count(self, split: &TokenizedSplit) -> usize {
         match self {
-            Self::Whole => split.chunk_count(),
-            Self::Nothing | Self::Lower(_) => split.token_count(),
+            Self::Whole => split.shared_chunk_count(),
+            Self::Nothing | Self::Lower(_) => split.shared_token_count(),
         }
     }
 
@@ -172,7 +173,12 @@ impl Frozen {
     /// # Errors
     /// When one of them has changed.
     pub(super) fn verify(&self) -> Result<(), ChangedEntry> {
-        self.kept.iter().flatten().try_for_each(|activations| activations.values.verify())
+        let [train, validation, test] = &self.kept;
+        // With folds, train and validation have the same ones.
+        let is_same = matches!((train, validation), (Some(one), Some(other)) if Rc::ptr_eq(one, other));
+        let validation = validation.as_ref().filter(|_| !is_same);
+        let mut kept = train.iter().chain(validation).chain(test);
+        kept.try_for_each(|activations| activations.values.verify())
     }
 
     /// The input of the learning part for a split of `corpus`.
@@ -223,6 +229,11 @@ impl<'a> FrozenInput<'a> {
     /// The input of an encoder without a frozen part.
     pub(super) const fn tokens(split: &'a TokenizedSplit) -> Self {
         Self { part: FrozenPart::Nothing, split, kept: None }
+    }
+
+    /// The same for `split`, which has the same chunks, divided into other documents.
+    pub(super) const fn of(self, split: &'a TokenizedSplit) -> Self {
+        Self { split, ..self }
     }
 
     pub(super) const fn split(self) -> &'a TokenizedSplit {

@@ -15,16 +15,14 @@ mod member;
 mod resident;
 mod step;
 
+use self::measure::Wanted;
 pub(super) use self::{group::Group, member::Member};
 #[cfg(doc)]
 use super::{learner::Learner, running_trial::RunningTrial};
-use crate::{
-    data::SplitName,
-    train::{
-        backend::Compute,
-        error::Unfinished,
-        observe::{Ending, Report},
-    },
+use crate::train::{
+    backend::Compute,
+    error::Unfinished,
+    observe::{Ending, Report},
 };
 
 impl<'a, C: Compute> Group<'a, C> {
@@ -96,7 +94,7 @@ impl<'a, C: Compute> Group<'a, C> {
         for member in &mut due {
             self.bring_home(member);
         }
-        let measured = self.measure(&due, SplitName::Validation);
+        let measured = self.measure(&due, Wanted::Current);
         let mut scores = measured.into_iter().map(|measured| measured.scores);
         others.extend(self.each(due, |group, member| {
             let Member { place, planned, .. } = *member;
@@ -128,14 +126,14 @@ impl<'a, C: Compute> Group<'a, C> {
         others
     }
 
-    /// Measures the test set for those whose training is over, all at once. Returns the others.
+    /// Measures those whose training is over, all at once. Returns the others.
     fn conclude(&mut self, members: Vec<Member<'a, C>>) -> Vec<Member<'a, C>> {
         let (over, others): (Vec<_>, Vec<_>) = members.into_iter().partition(|member| member.learner.over);
-        let measured = self.measure(&over, SplitName::Test);
-        for (member, test) in over.into_iter().zip(measured) {
+        let measured = self.final_figures(&over);
+        for (member, figures) in over.into_iter().zip(measured) {
             let Member { place, trial, learner, planned, .. } = member;
             let observe = &mut |report| self.listener.on_report(place, report);
-            match trial.conclude(&learner, planned, test, observe) {
+            match trial.conclude(&learner, planned, figures, observe) {
                 Ok(outcome) => self.listener.on_end(place, Ok(Ending::Complete(Box::new(outcome)))),
                 Err(why) => self.leave(place, why),
             }

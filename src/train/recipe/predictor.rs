@@ -60,6 +60,7 @@ impl<C: Compute> Predictor<C> {
     pub(super) fn predict(&self, texts: &[&str], device: &C::Device) -> Result<Vec<Vec<f64>>, TrainError> {
         let split = TokenizedSplit::new(texts, &self.encoder, self.model.recipe.chunking())?;
         let (input, aggregate) = (FrozenInput::tokens(&split), self.model.recipe.aggregate);
-        Ok(evaluate::predict(&self.classifier, input, aggregate, device, &mut || {}))
+        let documents = split.spread(split.document_count());
+        Ok(evaluate::predict(&self.classifier, input, &documents, aggregate, device, &mut || {}))
     }
 }

@@ -147,18 +147,19 @@ pub(super) struct Measurement<'a, B: Backend> {
     pub(super) model: &'a dyn Fn() -> Classifier<B>,
 }
 
-/// By trial: the probabilities of each document's classes, in the order of the split, which is the same for all. `model` has
+/// By trial: the probabilities of the classes of `documents`, which are in order, each once, and the same for all. `model` has
 /// the parameters of all trials. `on_batch` is called before each batch. The device is waited for at the end.
 pub(super) fn predict<B: Fused>(
     model: &Classifier<B>,
     trials: &[Measurement<'_, B>],
+    documents: &[usize],
     how: Aggregate,
     device: &B::Device,
     on_batch: &mut dyn FnMut(),
 ) -> Vec<Vec<Vec<f64>>> {
     let split = trials[0].input.split();
     let mut found = Vec::new();
-    let groups = groups::<B>(trials[0].input, trials.len());
+    let groups = groups::<B>(trials[0].input, documents, trials.len());
     for documents in &groups {
         on_batch();
         let parts: Vec<Part<'_, B>> =
@@ -176,24 +177,27 @@ pub(super) fn predict<B: Fused>(
             }
         }
     }
-    measured
+    let in_order = |mut own: Vec<Vec<f64>>| {
+        documents.iter().map(|&document| std::mem::take(&mut own[document])).collect()
+    };
+    measured.into_iter().map(in_order).collect()
 }
 
-/// The documents of a split, pass by pass. A pass has no more tokens for many trials than for one.
-fn groups<B: Fused>(input: FrozenInput<'_>, trials: usize) -> Vec<Vec<usize>> {
+/// `documents`, pass by pass. A pass has no more tokens for many trials than for one.
+fn groups<B: Fused>(input: FrozenInput<'_>, documents: &[usize], trials: usize) -> Vec<Vec<usize>> {
     match input.part() {
-        FrozenPart::Whole => groups_of_chunks(input.split()),
+        FrozenPart::Whole => groups_of_chunks(input.split(), documents),
         FrozenPart::Lower(_) | FrozenPart::Nothing => {
-            input.split().forward_groups(B::FORWARD_TOKENS_MAX / trials)
+            input.split().forward_groups(documents, B::FORWARD_TOKENS_MAX / trials)
         }
     }
 }
 
-/// Cuts the documents of a split into groups of at most [`CHUNKS_MAX`] chunks, or of one document.
-fn groups_of_chunks(split: &TokenizedSplit) -> Vec<Vec<usize>> {
+/// Cuts documents of a split into groups of at most [`CHUNKS_MAX`] chunks, or of one document.
+fn groups_of_chunks(split: &TokenizedSplit, documents: &[usize]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut chunks = 0;
-    for document in 0..split.document_count() {
+    for &document in documents {
         let own = split.chunk_range(document).len();
         chunks += own;
         match groups.last_mut() {

@@ -110,8 +110,12 @@ impl<C: Compute> WarmState<C> {
         let cache = Cache::new(spec, self.room.clone());
         let data = self.documents(job, &cache, go_on)?;
         self.compare_checkpoint(job)?;
-        let corpus = self.corpora.get(&data, settings, &cache, go_on)?;
-        let data = data.documents;
+        let fold = job.trial.fold;
+        let corpus = self.corpora.get(&data, (settings, fold), &cache, go_on)?;
+        let data = match fold {
+            Some(fold) => Rc::new(data.documents.of_fold(fold)),
+            None => data.documents,
+        };
         let model = self.model(&config, settings, data.labels().len(), job.trial.seed)?;
         let frozen = {
             // The encoder is dropped before training: parameters that nothing else holds are updated in place.
@@ -204,7 +208,8 @@ fn check_alike(entrants: &[Entrant<'_>]) -> Result<(), TrainError> {
     let shape = first.trial.settings.fusible();
     let other = entrants.iter().find(|Entrant { job, attempt, .. }| {
         let own = job.trial.settings.fusible();
-        own.is_none() || own != shape || job.data != first.data || attempt.micro_batch.is_some()
+        let reads_other = job.data != first.data || job.trial.fold != first.trial.fold;
+        own.is_none() || own != shape || reads_other || attempt.micro_batch.is_some()
     });
     match other {
         Some(other) => Err(TrainError::NotTogether { trial: other.job.trial.id, first: first.trial.id }),

@@ -6,12 +6,11 @@
 use burn::module::AutodiffModule;
 
 use super::{
-    evaluate,
     learner::{EVALUATED, Learner, LossSum},
+    measured::{FinalFigures, Measured, MeasuredOn},
     persist::persist,
     running_trial::{PlannedSteps, RunningTrial},
-    side_by_side::{self, Measurement},
-    trial_tables::{keep_metrics, write_metrics, write_predictions},
+    trial_tables::{PredictionTable, keep_metrics, write_metrics, write_predictions},
 };
 use crate::{
     data::SplitName,
@@ -20,19 +19,11 @@ use crate::{
     numbers::count_u64,
     train::{
         backend::Compute,
-        encoder::model::classifier::Classifier,
         error::{TrainError, Unfinished, stop_later},
         learning::schedule::LearningRate,
         observe::{Observe, Report, Stopped},
     },
 };
-
-/// What a model is worth on a split.
-pub(super) struct Measured {
-    pub(super) scores: Scores,
-    /// By document of the split: the probabilities of its classes.
-    pub(super) probabilities: Vec<Vec<f64>>,
-}
 
 /// The batches of the current epoch.
 #[derive(Default)]
@@ -162,7 +153,7 @@ impl<C: Compute> RunningTrial<'_, C> {
         observe: &mut Observe<'_>,
     ) -> Result<(), Unfinished> {
         learner.read_losses()?;
-        let Measured { scores, .. } = self.measure(&learner.model.valid(), SplitName::Validation, observe);
+        let Measured { scores, .. } = self.measure(&learner.model.valid(), MeasuredOn::Validation, observe);
         self.judge(learner, scores, learning_rate, planned, observe)
     }
 
@@ -203,64 +194,49 @@ impl<C: Compute> RunningTrial<'_, C> {
         Ok(written.and(saved).and(reported)?)
     }
 
-    /// Measures `model` on a split.
-    pub(super) fn measure(
-        &self,
-        model: &Classifier<C::InnerBackend>,
-        split: SplitName,
-        observe: &mut Observe<'_>,
-    ) -> Measured {
-        // A stop waits until the split is measured.
-        let mut on_batch = || _ = observe(Report::Alive);
-        let input = self.frozen.input(self.corpus, split);
-        let aggregate = self.settings().aggregate;
-        let probabilities = if C::ON_HOST {
-            evaluate::predict(model, input, aggregate, self.device, &mut on_batch)
-        } else {
-            let own = Measurement { input, model: &|| model.clone() };
-            let mut all = side_by_side::predict(model, &[own], aggregate, self.device, &mut on_batch);
-            all.swap_remove(0)
-        };
-        self.measured(split, probabilities)
-    }
-
-    /// The figures that follow from the probabilities of each document's classes, in the order of the split.
-    pub(super) fn measured(&self, split: SplitName, probabilities: Vec<Vec<f64>>) -> Measured {
-        let split = self.corpus.split(split);
-        let scores = evaluate::score(split, &probabilities, self.data.labels().len(), self.data.target());
-        Measured { scores, probabilities }
-    }
-
-    /// Measures the test set with the best parameters, and goes on as [`Self::conclude`] does.
+    /// Measures the best parameters, and goes on as [`Self::conclude`] does.
     fn finish(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let test = self.measure(learner.best_model(), SplitName::Test, observe);
-        self.conclude(learner, planned, test, observe)
+        let mut measure = |on| self.measure(learner.best_model(), on, observe);
+        let training = measure(MeasuredOn::TrainingSample);
+        let test = measure(MeasuredOn::Test);
+        let validation = self.keeps_validation().then(|| measure(MeasuredOn::Validation));
+        self.conclude(learner, planned, FinalFigures::new(training, test, validation), observe)
     }
 
-    /// Writes `predictions.csv`. `test`: the best parameters on the test set.
+    /// Whether its predictions on the validation set are kept: with folds, those of all folds together are compared.
+    pub(super) fn keeps_validation(&self) -> bool {
+        self.job.trial.fold.is_some()
+    }
+
+    /// Writes `predictions.csv`, and with folds `validation.csv`. `figures`: what the best parameters are worth.
     pub(super) fn conclude(
         &self,
         learner: &Learner<C>,
         planned: PlannedSteps,
-        test: Measured,
+        figures: FinalFigures,
         observe: &mut Observe<'_>,
     ) -> Result<Outcome, Unfinished> {
-        let Measured { scores: test, probabilities } = test;
+        let FinalFigures { training, test, validation } = figures;
         let best_evaluation = learner.evaluations.iter().rev().find(|evaluation| evaluation.best);
         let (Some(best), Some(last)) = (best_evaluation, learner.evaluations.last()) else {
             unreachable!("{EVALUATED}");
         };
-        let (data, split) = (self.data, &self.corpus.test);
         self.verify_entries().map_err(TrainError::from)?;
         observe(Report::Saving)?;
         let metrics = persist(observe, &mut || keep_metrics(self.folder, &learner.evaluations))?;
-        let predictions =
-            persist(observe, &mut || write_predictions(self.folder, data, split, &probabilities))?;
+        let mut keep = |split: SplitName, Measured { probabilities, .. }: &Measured| {
+            let split = (split, self.corpus.split(split));
+            let table = PredictionTable { data: self.data, split, probabilities };
+            persist(observe, &mut || write_predictions(self.folder, &table))
+        };
+        let predictions = keep(SplitName::Test, &test)?;
+        let out_of_fold = validation.as_ref().map(|validation| keep(SplitName::Validation, validation));
+        let out_of_fold = out_of_fold.transpose()?;
         let parameters = self.parameter_files(learner)?;
         Ok(Outcome {
             best_epoch: best.epoch,
@@ -269,9 +245,16 @@ impl<C: Compute> RunningTrial<'_, C> {
             stopped_early: learner.step < planned.total,
             train_loss: best.train_loss,
             validation: best.validation.clone(),
-            test,
+            test: test.scores,
+            training: Some(training),
             seconds: self.seconds(learner) - learner.saved.prefix.map_or(0.0, |prefix| prefix.seconds),
-            files: parameters.map(|[last, best]| ResultFiles { best, last, metrics, predictions }),
+            files: parameters.map(|[last, best]| ResultFiles {
+                best,
+                last,
+                metrics,
+                predictions,
+                validation: out_of_fold,
+            }),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The tables that a trial writes: `metrics.csv` and `predictions.csv`.
+//! The tables that a trial writes: `metrics.csv`, `predictions.csv`, and with folds `validation.csv`.
 
 use crate::{
     data::SplitName,
@@ -65,19 +65,26 @@ pub fn metrics_csv(evaluations: &[Evaluation]) -> Vec<u8> {
     csv_of(header.map(str::to_owned).to_vec(), rows)
 }
 
-/// Writes `predictions.csv`, with a row for each document of the test set.
+/// What a table of predictions holds.
+pub(super) struct PredictionTable<'a> {
+    pub(super) data: &'a Documents,
+    pub(super) split: (SplitName, &'a TokenizedSplit),
+    /// By document: the probabilities of its classes.
+    pub(super) probabilities: &'a [Vec<f64>],
+}
+
+/// Writes `predictions.csv`, with a row for each document of the test set, or `validation.csv`, likewise.
 ///
-/// Probabilities are not rounded, so that every test figure can be computed again from the file.
+/// Probabilities are not rounded, so that every figure can be computed again from the file.
 pub(super) fn write_predictions(
     folder: &Place,
-    data: &Documents,
-    split: &TokenizedSplit,
-    probabilities: &[Vec<f64>],
+    table: &PredictionTable<'_>,
 ) -> Result<FileDigest, TrainError> {
+    let PredictionTable { data, split: (name, split), probabilities } = *table;
     let labels = data.labels();
     let mut header = vec!["id".to_owned(), "label".to_owned(), "predicted".to_owned()];
     header.extend(labels.iter().map(|label| format!("p_{label}")));
-    let rows = data.split(SplitName::Test).zip(probabilities).enumerate().map(|(index, (document, row))| {
+    let rows = data.split(name).zip(probabilities).enumerate().map(|(index, (document, row))| {
         let mut cells = vec![
             document.id.to_string(),
             labels[split.label(index)].clone(),
@@ -86,7 +93,11 @@ pub(super) fn write_predictions(
         cells.extend(row.iter().map(f64::to_string));
         cells
     });
-    write_table(&folder.join("predictions.csv"), &csv_of(header, rows))
+    let file = match name {
+        SplitName::Test => "predictions.csv",
+        SplitName::Train | SplitName::Validation => "validation.csv",
+    };
+    write_table(&folder.join(file), &csv_of(header, rows))
 }
 
 fn csv_of(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {

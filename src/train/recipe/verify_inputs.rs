@@ -17,7 +17,7 @@ pub(super) fn verify_data(
     spec: &DataSpec,
     expected: Option<&DataDigests>,
 ) -> Result<(), TrainError> {
-    match expected.map(|expected| expected.changed(now, &spec.source)).unwrap_or_default() {
+    match expected.map(|expected| expected.changed(now, spec)).unwrap_or_default() {
         files if files.is_empty() => Ok(()),
         files => Err(TrainError::data_changed(&files)),
     }
@@ -64,7 +64,7 @@ mod tests {
         for (path, word) in [(&train, "a"), (&validation, "b"), (&test, "c")] {
             fs::write(path, format!("text,label\n{word} one,0\n{word} two,1\n")).unwrap();
         }
-        let spec = samples::data_spec(Source::Files { train, validation: validation.clone(), test });
+        let spec = samples::data_spec(Source::Files { train, validation: Some(validation.clone()), test });
         let before = DataDigests::of(&data::load(&spec).unwrap());
         let digests = before.clone();
         fs::write(&validation, "text,label\nb one,1\nb two,0\n").unwrap();

@@ -31,7 +31,7 @@ pub(crate) struct NumberedDocuments {
 }
 
 /// Everything that decides the contents of a corpus.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct CorpusKey {
     /// The number of the documents.
     documents: u64,
@@ -39,31 +39,35 @@ struct CorpusKey {
     lowercase: Lowercase,
     chunking: Chunking,
     train_on: TrainOn,
+    /// The fold that is validated on.
+    fold: Option<u32>,
 }
 
 /// The corpora that a worker has tokenised.
 #[derive(Default)]
 pub(crate) struct Corpora {
     by_key: HashMap<CorpusKey, Rc<Corpus>>,
+    /// By their keys without a fold: the documents of all folds, and the test set.
+    folded: HashMap<CorpusKey, [TokenizedSplit; 2]>,
 }
 
 impl Corpora {
-    /// Returns the documents of `data`, tokenised as `settings` ask. `go_on` is asked while texts are tokenised, here
-    /// or in another process.
+    /// Returns the documents of `data`, tokenised as `settings` ask, for the trial that validates on `fold` if there are
+    /// folds. `go_on` is asked while texts are tokenised, here or in another process.
     ///
     /// # Errors
     /// When the tokenizer cannot be used, when the texts are not those of the documents, or when `go_on` asks to stop.
     pub(crate) fn get(
         &mut self,
         data: &NumberedDocuments,
-        settings: &Settings,
+        (settings, fold): (&Settings, Option<u32>),
         cache: &Cache,
         go_on: &mut GoOn<'_>,
     ) -> Result<Rc<Corpus>, Unfinished> {
         let Settings { lowercase, train_on, .. } = *settings;
         let chunking = Chunking::of(settings);
         let checkpoint = settings.checkpoint.clone();
-        let key = CorpusKey { documents: data.number, checkpoint, lowercase, chunking, train_on };
+        let key = CorpusKey { documents: data.number, checkpoint, lowercase, chunking, train_on, fold };
         if let Some(corpus) = self.by_key.get(&key) {
             return Ok(corpus.clone());
         }
@@ -77,15 +81,37 @@ impl Corpora {
             json: &json,
             encoder: OnceCell::new(),
         };
-        let mut train = tokenization.split(SplitName::Train, cache, go_on)?;
-        let validation = tokenization.split(SplitName::Validation, cache, go_on)?;
-        let test = tokenization.split(SplitName::Test, cache, go_on)?;
-        if train_on == TrainOn::Chunks {
-            train = train.with_chunks_as_documents();
-        }
-        let corpus = Rc::new(Corpus::new(train, validation, test));
+        let mut split = |name| tokenization.split(name, cache, go_on);
+        let [train, validation, test] = match fold {
+            None => [split(SplitName::Train)?, split(SplitName::Validation)?, split(SplitName::Test)?],
+            Some(fold) => {
+                let [all, test] = self.folded(&key, &mut split)?;
+                let chosen = |is_in| all.choosing(data.documents.places(fold, is_in));
+                [chosen(false), chosen(true), test]
+            }
+        };
+        let corpus = Corpus::new(train, validation, test);
+        let corpus = Rc::new(match train_on {
+            TrainOn::Documents => corpus,
+            TrainOn::Chunks => corpus.training_on_chunks(),
+        });
         self.by_key.insert(key, corpus.clone());
         Ok(corpus)
+    }
+
+    /// The documents of all folds and the test set of the corpus `key`, which its trials share whatever their fold.
+    fn folded(
+        &mut self,
+        key: &CorpusKey,
+        split: &mut dyn FnMut(SplitName) -> Result<TokenizedSplit, Unfinished>,
+    ) -> Result<[TokenizedSplit; 2], Unfinished> {
+        let key = CorpusKey { fold: None, train_on: TrainOn::Documents, ..key.clone() };
+        if let Some(known) = self.folded.get(&key) {
+            return Ok(known.clone());
+        }
+        let new = [split(SplitName::Train)?, split(SplitName::Test)?];
+        self.folded.insert(key, new.clone());
+        Ok(new)
     }
 }
 

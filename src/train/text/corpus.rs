@@ -1,12 +1,22 @@
 //! Tokenised documents, and the order in which batches take them.
 
-use std::{cell::OnceCell, io, ops::Range};
+use std::{
+    cell::OnceCell,
+    io,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-use super::{chunking::Chunking, error::TextError, text_encoder::TextEncoder};
+use super::{
+    chunking::Chunking,
+    ends::{are_ends, range},
+    error::TextError,
+    text_encoder::TextEncoder,
+};
 use crate::{
     cache::{ChangedEntry, Entry, EntryDraft, EntryHead, Kind, Number, Numbers},
     data::SplitName,
@@ -22,8 +32,9 @@ const SORTED_TOGETHER: usize = 50;
 /// The numbers in the last array of a split's cache entry: long documents, tokens, unknown tokens.
 const COUNTS: usize = 3;
 
-/// The chunks of one split, document by document.
-#[derive(Debug, Default)]
+/// The chunks of one split, document by document. A clone shares them.
+/// With folds, the splits of all trials are choices among the documents of one split, whose tokens they share.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TokenizedSplit {
     /// Token ids of all chunks, one chunk after another.
     ids: Numbers<u32>,
@@ -39,7 +50,17 @@ pub(crate) struct TokenizedSplit {
     tokens: usize,
     /// Unknown tokens among them.
     unknown: usize,
-    tokens_digest: OnceCell<[u8; 32]>,
+    tokens_digest: Arc<OnceLock<[u8; 32]>>,
+    /// The documents that are its own among those that have tokens here; `None`: all of them.
+    chosen: Option<Chosen>,
+}
+
+/// Some documents of a split.
+#[derive(Clone, Debug)]
+struct Chosen {
+    documents: Arc<[u32]>,
+    /// Their chunks.
+    chunks: usize,
 }
 
 /// A split whose texts are being tokenised.
@@ -85,7 +106,8 @@ impl SplitDraft {
             long,
             tokens,
             unknown,
-            tokens_digest: OnceCell::new(),
+            tokens_digest: Arc::default(),
+            chosen: None,
         }
     }
 }
@@ -93,7 +115,10 @@ impl SplitDraft {
 /// The three splits under one tokenizer and chunking.
 #[derive(Debug)]
 pub(crate) struct Corpus {
+    /// What is trained on: documents, or chunks as documents.
     pub(crate) train: TokenizedSplit,
+    /// The training documents, where chunks are trained on. Its chunks are those of `train`.
+    training_texts: Option<TokenizedSplit>,
     pub(crate) validation: TokenizedSplit,
     pub(crate) test: TokenizedSplit,
     digest: OnceCell<String>,
@@ -101,7 +126,21 @@ pub(crate) struct Corpus {
 
 impl Corpus {
     pub(crate) const fn new(train: TokenizedSplit, validation: TokenizedSplit, test: TokenizedSplit) -> Self {
-        Self { train, validation, test, digest: OnceCell::new() }
+        Self { train, training_texts: None, validation, test, digest: OnceCell::new() }
+    }
+
+    /// The same, with each chunk of the training set as a document of its own.
+    pub(crate) fn training_on_chunks(self) -> Self {
+        let chunks = self.train.chunks_as_documents();
+        Self { train: chunks, training_texts: Some(self.train), ..self }
+    }
+
+    /// The training documents, whatever is trained on.
+    pub(crate) const fn training_texts(&self) -> &TokenizedSplit {
+        match &self.training_texts {
+            Some(texts) => texts,
+            None => &self.train,
+        }
     }
 
     /// The split of this name.
@@ -165,7 +204,7 @@ impl TokenizedSplit {
         let [long, tokens, unknown] = [long, tokens, unknown].map(|count| usize::try_from(count).ok());
         let (long, tokens, unknown) = (long?, tokens?, unknown?);
         let are_ends = are_ends(&chunk_ends, ids.len()) && are_ends(&document_ends, chunk_ends.len());
-        let tokens_digest = OnceCell::new();
+        let tokens_digest = Arc::default();
         (are_ends && document_ends.len() == labels.len()).then_some(Self {
             ids,
             chunk_ends,
@@ -175,7 +214,28 @@ impl TokenizedSplit {
             tokens,
             unknown,
             tokens_digest,
+            chosen: None,
         })
+    }
+
+    /// The documents at these places. `long` and the share of unknown tokens stay those of all documents.
+    pub(crate) fn choosing(&self, documents: impl Iterator<Item = u32>) -> Self {
+        let documents: Arc<[u32]> = documents.collect();
+        let chunks = documents.iter().map(|document| self.chunks_of(*document as usize).len()).sum();
+        Self { chosen: Some(Chosen { documents, chunks }), ..self.clone() }
+    }
+
+    /// All documents that share its tokens.
+    pub(crate) fn whole(&self) -> Self {
+        Self { chosen: None, ..self.clone() }
+    }
+
+    /// The place of a document among those that share its tokens.
+    fn place(&self, document: usize) -> usize {
+        match &self.chosen {
+            Some(chosen) => chosen.documents[document] as usize,
+            None => document,
+        }
     }
 
     /// Compares the cache entry that the token ids stand in, if there is one, with its digest again.
@@ -186,12 +246,17 @@ impl TokenizedSplit {
         self.ids.verify()
     }
 
-    /// Makes each chunk a document of its own, with the class of the document that it came from.
-    pub(crate) fn with_chunks_as_documents(self) -> Self {
-        let label = |document| vec![self.labels[document]; self.chunk_range(document).len()];
-        let labels: Vec<u32> = (0..self.document_count()).flat_map(label).collect();
+    /// The split with each chunk as a document of its own, with the class of the document that it came from.
+    fn chunks_as_documents(&self) -> Self {
+        let label = |place| vec![self.labels[place]; self.chunks_of(place).len()];
+        let labels: Vec<u32> = (0..self.document_ends.len()).flat_map(label).collect();
         let document_ends: Vec<u64> = (1..=self.chunk_ends.len() as u64).collect();
-        Self { document_ends: document_ends.into(), labels: labels.into(), ..self }
+        let chosen = self.chosen.as_ref().map(|Chosen { documents, chunks }| {
+            let places = documents.iter().flat_map(|place| self.chunks_of(*place as usize));
+            let places = places.map(|chunk| u32::try_from(chunk).unwrap_or(u32::MAX));
+            Chosen { documents: places.collect(), chunks: *chunks }
+        });
+        Self { document_ends: document_ends.into(), labels: labels.into(), chosen, ..self.clone() }
     }
 
     fn add_to(&self, hash: &mut Sha256) {
@@ -203,13 +268,16 @@ impl TokenizedSplit {
         list(&mut self.chunk_ends.iter().copied());
         list(&mut self.document_ends.iter().copied());
         list(&mut self.labels.iter().map(|&label| u64::from(label)));
+        if let Some(chosen) = &self.chosen {
+            list(&mut chosen.documents.iter().map(|&document| u64::from(document)));
+        }
     }
 
     /// SHA-256 of the chunks alone: how they are grouped into documents does not change it.
     pub(crate) fn tokens_digest(&self) -> &[u8] {
         self.tokens_digest.get_or_init(|| {
             let mut hash = Sha256::new();
-            for chunk in 0..self.chunk_count() {
+            for chunk in 0..self.chunk_ends.len() {
                 let chunk = self.chunk(chunk);
                 hash.update((chunk.len() as u64).to_le_bytes());
                 hash.update(bytemuck::cast_slice(&self.ids[chunk]));
@@ -220,22 +288,27 @@ impl TokenizedSplit {
 
     /// Number of documents.
     pub(crate) fn document_count(&self) -> usize {
-        self.document_ends.len()
+        self.chosen.as_ref().map_or(self.document_ends.len(), |chosen| chosen.documents.len())
     }
 
-    /// Number of chunks.
+    /// Number of chunks of its documents.
     pub(crate) fn chunk_count(&self) -> usize {
+        self.chosen.as_ref().map_or(self.chunk_ends.len(), |chosen| chosen.chunks)
+    }
+
+    /// Number of chunks of all documents that share its tokens.
+    pub(crate) fn shared_chunk_count(&self) -> usize {
         self.chunk_ends.len()
     }
 
-    /// Number of token ids, special tokens included.
-    pub(crate) fn token_count(&self) -> usize {
+    /// Number of token ids of all documents that share them, special tokens included.
+    pub(crate) fn shared_token_count(&self) -> usize {
         self.ids.len()
     }
 
     /// The class of a document.
     pub(crate) fn label(&self, document: usize) -> usize {
-        self.labels[document] as usize
+        self.labels[self.place(document)] as usize
     }
 
     /// A chunk's token ids, as a range of the split's token ids.
@@ -243,12 +316,17 @@ impl TokenizedSplit {
         range(&self.chunk_ends, chunk, self.ids.len())
     }
 
-    /// A document's chunks, as a range of the split's chunks.
+    /// A document's chunks, as a range of the chunks of all that share its tokens.
     pub(crate) fn chunk_range(&self, document: usize) -> Range<usize> {
-        range(&self.document_ends, document, self.chunk_count())
+        self.chunks_of(self.place(document))
     }
 
-    /// A document's token ids, as a range of the split's token ids.
+    /// The chunks of the document at this place among those that share its tokens.
+    fn chunks_of(&self, place: usize) -> Range<usize> {
+        range(&self.document_ends, place, self.chunk_ends.len())
+    }
+
+    /// A document's token ids, as a range of the token ids of all that share them.
     pub(crate) fn token_range(&self, document: usize) -> Range<usize> {
         // A document has at least one chunk.
         let chunks = self.chunk_range(document);
@@ -326,29 +404,20 @@ impl TokenizedSplit {
         groups
     }
 
-    /// The groups of documents that are run together where no gradients are wanted, shortest documents first, with at
-    /// most `tokens_max` padded tokens each, or one document.
-    pub(crate) fn forward_groups(&self, tokens_max: usize) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.document_count()).collect();
+    /// So many documents of the split, spread evenly over it, in order; all of them if it has no more.
+    pub(crate) fn spread(&self, documents: usize) -> Vec<usize> {
+        let all = self.document_count();
+        let sample = documents.min(all);
+        (0..sample).map(|index| index * all / sample).collect()
+    }
+
+    /// The groups in which `documents` are run where no gradients are wanted, shortest documents first, with at most
+    /// `tokens_max` padded tokens each, or one document.
+    pub(crate) fn forward_groups(&self, documents: &[usize], tokens_max: usize) -> Vec<Vec<usize>> {
+        let mut order = documents.to_vec();
         order.sort_by_key(|&document| self.longest_chunk(document));
         self.groups(&order, tokens_max)
     }
-}
-
-/// The range that ends at `ends[index]` and begins where the one before it ends; no end is above `length`.
-///
-/// Ends that are mapped may change while they are used. Numbers are then wrong until that is noticed, but no access is
-/// out of bounds.
-fn range(ends: &[u64], index: usize, length: usize) -> Range<usize> {
-    let place = |index: usize| ends.get(index).and_then(|&end| usize::try_from(end).ok()).unwrap_or(length);
-    let end = place(index).min(length);
-    index.checked_sub(1).map_or(0, place).min(end)..end
-}
-
-/// Whether `ends` are the ends of ranges that are not empty and together cover `length`.
-fn are_ends(ends: &[u64], length: usize) -> bool {
-    let mut start = 0;
-    ends.iter().all(|end| *end > std::mem::replace(&mut start, *end)) && start == length as u64
 }
 
 #[cfg(test)]
@@ -394,9 +463,67 @@ mod tests {
     fn chunks_as_documents_have_their_documents_classes() {
         let mut split = split(&[5, 40, 5]);
         split.labels = vec![0, 1, 2].into();
-        let chunks = split.with_chunks_as_documents();
+        let chunks = split.chunks_as_documents();
         assert_eq!(*chunks.labels, [0, 1, 1, 1, 1, 2]);
         assert_eq!((chunks.document_count(), chunks.chunk_count(), chunks.long), (6, 6, 1));
+    }
+
+    #[test]
+    fn a_sample_is_spread_over_the_split() {
+        let split = hundred_documents();
+        assert_eq!(split.spread(4), [0, 25, 50, 75]);
+        assert_eq!(split.spread(3), [0, 33, 66]);
+        assert_eq!(split.spread(1_000), (0..100).collect::<Vec<_>>());
+        assert!(split.spread(0).is_empty());
+    }
+
+    #[test]
+    fn the_texts_of_a_corpus_stay_whole_where_chunks_are_trained_on() {
+        let corpus = Corpus::new(split(&[5, 40, 5]), split(&[5]), split(&[5]));
+        assert_eq!(corpus.training_texts().document_count(), 3);
+        let corpus = corpus.training_on_chunks();
+        assert_eq!((corpus.train.document_count(), corpus.training_texts().document_count()), (6, 3));
+        let chunks: Vec<usize> = (0..6).collect();
+        assert_eq!(corpus.train.chunks(&chunks), corpus.training_texts().chunks(&[0, 1, 2]));
+    }
+
+    #[test]
+    fn chosen_documents_are_those_of_a_split_of_them_alone() {
+        let (all, alone) = (split(&[5, 40, 7, 9, 200]), split(&[40, 9, 200]));
+        let chosen = all.choosing([1, 3, 4].into_iter());
+        assert_eq!(
+            (chosen.document_count(), chosen.chunk_count()),
+            (alone.document_count(), alone.chunk_count())
+        );
+        for document in 0..3 {
+            assert_eq!(chosen.chunks(&[document]), alone.chunks(&[document]));
+            assert_eq!(chosen.token_range(document).len(), alone.token_range(document).len());
+        }
+        assert_eq!(chosen.epoch_batches(2, 1, 0), alone.epoch_batches(2, 1, 0));
+        assert_eq!(chosen.forward_groups(&[0, 1, 2], 48), alone.forward_groups(&[0, 1, 2], 48));
+        assert_eq!(chosen.tokens_digest(), all.tokens_digest(), "what is computed from tokens is shared");
+    }
+
+    #[test]
+    fn chunks_of_chosen_documents_are_documents_of_their_classes() {
+        let mut split = split(&[5, 40, 5]);
+        split.labels = vec![0, 1, 2].into();
+        let chunks = split.choosing([1, 2].into_iter()).chunks_as_documents();
+        let labels: Vec<usize> =
+            (0..chunks.document_count()).map(|document| chunks.label(document)).collect();
+        assert_eq!((labels, chunks.chunk_count()), (vec![1, 1, 1, 1, 2], 5));
+        assert_eq!(chunks.chunks(&[0]), split.chunks(&[1])[..1]);
+    }
+
+    #[test]
+    fn a_choice_of_documents_is_part_of_a_corpus() {
+        let all = split(&[5, 6, 7, 8]);
+        let digest = |train: [u32; 2]| {
+            let train = all.choosing(train.into_iter());
+            Corpus::new(train, all.choosing([3].into_iter()), all.clone()).digest().to_owned()
+        };
+        assert_ne!(digest([0, 1]), digest([0, 2]));
+        assert_eq!(digest([0, 1]), digest([0, 1]));
     }
 
     #[test]

@@ -30,13 +30,18 @@ const DOCUMENTS_VERSION: &[u8] = b"documents 1";
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The array of an entry that holds the JSON of [`Facts`], four bytes in a number; two arrays for each split follow.
 const FACTS: usize = 0;
+/// The array with the fold of each training document, if there are folds.
+const FOLDS: usize = FACTS + 7;
 
-/// The documents of the three splits.
-#[derive(Debug)]
+/// The documents of the three splits. With folds, all that are folded are training documents, until the splits of one fold
+/// are asked for.
+#[derive(Clone, Debug)]
 pub(crate) struct Documents {
     facts: Facts,
     /// By split.
     splits: [SplitDocuments; 3],
+    /// The fold of each training document, from 1; empty without folds.
+    folds: Numbers<u32>,
 }
 
 /// What is known of a data set besides its documents.
@@ -49,6 +54,13 @@ struct Facts {
     train_dropped: usize,
     digests: DataDigests,
     dialects: Dialects,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_folded: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// The documents of one split.
@@ -100,14 +112,18 @@ impl Documents {
         facts.resize(facts.len().next_multiple_of(size_of::<u32>()), b' ');
         let facts: Vec<u32> = bytemuck::pod_collect_to_vec(&facts);
         let counts = self.splits.iter().flat_map(|split| [split.ids.len(), split.classes.len()]);
+        let folds = self.facts.is_folded.then_some(self.folds.len());
         let arrays: Vec<_> =
-            std::iter::once(facts.len()).chain(counts).map(|count| (u32::TYPE, count)).collect();
+            std::iter::once(facts.len()).chain(counts).chain(folds).map(|count| (u32::TYPE, count)).collect();
         let head = EntryHead::new(Kind::Documents, about(&spec.source), &arrays);
         let entry = claim.store(&head, &mut |draft: &mut EntryDraft| -> io::Result<()> {
             draft.put(FACTS, 0, &facts)?;
             for (split, array) in self.splits.iter().zip((FACTS + 1..).step_by(2)) {
                 draft.put(array, 0, &split.ids)?;
                 draft.put(array + 1, 0, &split.classes)?;
+            }
+            if self.facts.is_folded {
+                draft.put(FOLDS, 0, &self.folds)?;
             }
             Ok(())
         });
@@ -125,7 +141,31 @@ impl Documents {
             (ids.len() == classes.len() && are_classes).then_some(SplitDocuments { ids, classes })
         };
         let [train, validation, test] = SplitName::ALL.map(split);
-        Some(Self { splits: [train?, validation?, test?], facts })
+        let splits = [train?, validation?, test?];
+        let folds: Numbers<u32> = if facts.is_folded { entry.array(FOLDS)? } else { Numbers::default() };
+        let are_folds = folds.len() == if facts.is_folded { splits[0].ids.len() } else { 0 };
+        are_folds.then_some(Self { facts, splits, folds })
+    }
+
+    /// The places among the training documents of those that are in the fold `fold`, or of all others.
+    pub(crate) fn places(&self, fold: u32, is_in: bool) -> impl Iterator<Item = u32> {
+        (0..).zip(self.folds.iter()).filter(move |(_, own)| (**own == fold) == is_in).map(|(place, _)| place)
+    }
+
+    /// The documents of the trial that validates on `fold`, and trains on all others.
+    pub(crate) fn of_fold(&self, fold: u32) -> Self {
+        let [train, _, test] = &self.splits;
+        let chosen = |is_in: bool| {
+            let of = |numbers: &Numbers<u32>| -> Numbers<u32> {
+                self.places(fold, is_in).map(|place| numbers[place as usize]).collect::<Vec<_>>().into()
+            };
+            SplitDocuments { ids: of(&train.ids), classes: of(&train.classes) }
+        };
+        Self {
+            facts: self.facts.clone(),
+            splits: [chosen(false), chosen(true), test.clone()],
+            folds: Numbers::default(),
+        }
     }
 
     /// Class names.
@@ -158,9 +198,9 @@ impl Documents {
     /// # Errors
     /// When it has changed.
     pub(crate) fn verify(&self) -> Result<(), ChangedEntry> {
-        let [train, ..] = &self.splits;
-        // All arrays stand in one entry, which is compared whole.
-        train.ids.verify()
+        let [.., test] = &self.splits;
+        // All arrays stand in one entry, which is compared whole. Those of a fold's train and validation are in memory.
+        test.ids.verify()
     }
 
     /// The class of each document of a split.
@@ -198,8 +238,10 @@ impl From<Dataset> for Documents {
                 train_dropped: dataset.leaks.dropped()[0],
                 digests: DataDigests::of(&dataset),
                 dialects: dataset.dialects,
+                is_folded: !dataset.folds.is_empty(),
                 labels: dataset.labels,
             },
+            folds: dataset.folds.into(),
         }
     }
 }
@@ -232,7 +274,8 @@ fn key(spec: &DataSpec) -> Option<EntryKey> {
     let ending = |path: &Path| PathBuf::from(format!("{:?}", TableFormat::of_ending(path)));
     let source = match &spec.source {
         Source::Files { train, validation, test } => {
-            Source::Files { train: ending(train), validation: ending(validation), test: ending(test) }
+            let validation = validation.as_ref().map(|validation| ending(validation));
+            Source::Files { train: ending(train), validation, test: ending(test) }
         }
         Source::Single { path, split } => Source::Single { path: ending(path), split: *split },
         Source::Reviews { split } => Source::Reviews { split: *split },
@@ -244,13 +287,8 @@ fn key(spec: &DataSpec) -> Option<EntryKey> {
 
 /// Describes an entry for people: the names of the files.
 fn about(source: &Source) -> String {
-    let paths = match source {
-        Source::Files { train, validation, test } => vec![train, validation, test],
-        Source::Single { path, .. } => vec![path],
-        Source::Reviews { .. } => Vec::new(),
-    };
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().display().to_string();
-    paths.into_iter().map(name).collect::<Vec<_>>().join(", ")
+    source.files().into_iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -311,6 +349,41 @@ mod tests {
         let cached = shared.cached().unwrap();
         assert_eq!((listed(&cached), &cached.facts), (listed(&read), &read.facts));
         assert_eq!((cached.class_counts(), cached.target()), (read.class_counts(), read.target()));
+    }
+
+    #[test]
+    fn an_entry_has_the_folds_that_the_files_give() {
+        let mut shared = shared();
+        let plain = key(&shared.spec);
+        shared.spec.folds = Some(4);
+        assert_ne!(key(&shared.spec), plain, "documents with folds are others than without");
+        let read = Documents::from(data::load(&shared.spec).unwrap());
+        shared.get(None);
+        let cached = shared.cached().unwrap();
+        assert_eq!((listed(&cached), &*cached.folds), (listed(&read), &*read.folds));
+        assert_eq!(cached.digests(), read.digests());
+    }
+
+    #[test]
+    fn a_fold_is_validated_on_and_the_others_are_trained_on() {
+        let mut shared = shared();
+        shared.spec.folds = Some(4);
+        let all = shared.get(None);
+        let ids = |documents: &Documents, name: SplitName| {
+            documents.split(name).map(|it| it.id).collect::<Vec<_>>()
+        };
+        let mut validated: Vec<u32> = Vec::new();
+        for fold in 1..=4 {
+            let own = all.of_fold(fold);
+            let [train, validation] = [SplitName::Train, SplitName::Validation].map(|name| ids(&own, name));
+            assert!(train.is_sorted() && train.iter().all(|id| !validation.contains(id)));
+            assert_eq!(train.len() + validation.len(), ids(&all, SplitName::Train).len());
+            assert_eq!(ids(&own, SplitName::Test), ids(&all, SplitName::Test));
+            assert_eq!(own.class_counts().iter().sum::<usize>(), train.len());
+            validated.extend(validation);
+        }
+        validated.sort_unstable();
+        assert_eq!(validated, ids(&all, SplitName::Train));
     }
 
     #[test]

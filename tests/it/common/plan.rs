@@ -25,6 +25,7 @@ pub(crate) fn data(source: Source) -> DataSpec {
         alike: Alike::default(),
         group: None,
         limit: Limit::default(),
+        folds: None,
         seed: 1,
     }
 }
@@ -34,6 +35,7 @@ pub(crate) fn trial(id: u32, settings: Settings) -> Trial {
         id: TrialId(id),
         params: Params::default(),
         repeat: 0,
+        fold: None,
         seed: u64::from(id),
         settings,
         origin: None,

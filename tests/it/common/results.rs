@@ -112,9 +112,12 @@ pub(crate) fn without_times(outcome: Outcome) -> Outcome {
 
 /// The files of a trial that depend on its recipe alone.
 pub(crate) fn trial_files(folder: &Path) -> Files {
+    let out_of_fold = folder.join("validation.csv").exists().then_some("validation.csv");
     ["metrics.csv", "predictions.csv", "best/model.safetensors", "last/model.safetensors"]
+        .into_iter()
+        .chain(out_of_fold)
         .map(|name| (name.to_owned(), fs::read(folder.join(name)).unwrap()))
-        .into()
+        .collect()
 }
 
 /// The files of a folder, and of the folders in it.

@@ -39,7 +39,7 @@ pub(crate) fn data(folder: &Path) -> DataSpec {
     };
     let source = Source::Files {
         train: write("train.csv", 0, 48),
-        validation: write("validation.csv", 100, 16),
+        validation: Some(write("validation.csv", 100, 16)),
         test: write("test.csv", 200, 24),
     };
     DataSpec { positive: Some("good".to_owned()), duplicates: Duplicates::Keep, ..plan::data(source) }
