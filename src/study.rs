@@ -364,6 +364,16 @@ impl Study {
         self.unconfirmed().iter().map(|own| own.repeats.len()).sum()
     }
 
+    /// Whether the search is over, and none of its configurations can be confirmed, although the best are to be.
+    #[must_use]
+    pub fn confirms_nothing(&self) -> bool {
+        let is_confirming = |record: &TrialRecord| record.trial.confirms.is_some();
+        self.confirm.is_some()
+            && self.is_search_over()
+            && self.unconfirmed().is_empty()
+            && !self.trials.iter().any(is_confirming)
+    }
+
     /// A number that no trial has had yet, nor any one after it.
     #[must_use]
     pub fn next_id(&self) -> u32 {

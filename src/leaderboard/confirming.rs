@@ -70,12 +70,13 @@ impl Leaderboard {
             listed.push(format!("and {more} more, which `sweep leaderboard --by configuration` shows"));
         }
         let (by, of) = (first.why.by.describe(), first.why.of);
+        let plural = if of == 1 { "" } else { "s" };
         let (count, were) = match self.confirmed.len() {
             1 => (String::new(), "was"),
             count => (format!(" {count}"), "were"),
         };
         let mut notes = vec![format!(
-            "The best{count} of {of} configurations by {by} {were} run again with further seeds. Test F1 over all seeds: {}.",
+            "The best{count} of {of} configuration{plural} by {by} {were} run again with further seeds. Test F1 over all seeds: {}.",
             listed.join(", ")
         )];
         let open: usize = self.confirmed.iter().map(|own| own.open).sum();

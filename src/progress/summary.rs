@@ -51,6 +51,9 @@ pub fn summary(
     if let Some(why) = &study.search_ended {
         writeln!(out, "  the search planned no further trial: {}", plain(why))?;
     }
+    if study.confirms_nothing() {
+        writeln!(out, "  no configuration is confirmed: none has a complete trial that is fit for use")?;
+    }
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
     }
@@ -83,6 +86,7 @@ mod tests {
         event::{Event, Record},
         results::Results,
         samples::plan,
+        search::{Confirm, RungFigure},
         trial::{Failure, FailureKind, TrialId},
     };
 
@@ -120,6 +124,20 @@ mod tests {
              a failed trial stays failed; to try it again, add --retry-failed to the same command\n\n\
              rank\n1\n\noverview  results/test/overview.png\nresults   results/test\n\
              next      sweep leaderboard test --results results\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_says_that_no_configuration_is_fit_to_be_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut study = crate::samples::study(vec![crate::samples::collapsed(1, 0.9)]);
+        study.confirm = Some(Confirm { top: 1, repeats: 1, by: RungFigure::ValF1, after: 1 });
+        let mut out = Vec::new();
+        summary(&mut out, &study, "", &Results::new(folder.path()).sweep("test")).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("\n  no configuration is confirmed: none has a complete trial that is fit"),
+            "{text}"
         );
     }
 }

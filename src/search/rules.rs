@@ -87,10 +87,13 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// The numbers of the further seeds.
+    /// Configurations, or further seeds for each, at most.
+    pub const MAX: u32 = 100;
+
+    /// The numbers of the further seeds. A damaged plan asks for no more than a spec can.
     #[must_use]
-    pub const fn further(&self) -> std::ops::Range<u32> {
-        self.after..self.after.saturating_add(self.repeats)
+    pub fn further(&self) -> std::ops::Range<u32> {
+        self.after..self.after.saturating_add(self.repeats.min(Self::MAX))
     }
 
     /// The trials that confirm some of so many configurations, at most.

@@ -16,8 +16,6 @@ use crate::{
 const TOP: u32 = 5;
 /// Further seeds for each, unless the spec says otherwise: with the one of the search, five.
 const REPEATS: u32 = 4;
-/// Either of them at most.
-const MAX: u32 = 100;
 /// The word for the figure whose best epoch a trial keeps.
 const BEST_EPOCH: &str = "best_epoch";
 /// What helps where the choice has no figure.
@@ -38,7 +36,7 @@ pub(super) fn read(reader: &mut Reader<'_>, (table, at): (&Node, At), draft: &Sp
         reader.findings.error(at, message, help);
     }
     let mut number = |name, default, help| {
-        table.get(name).map_or(Some(default), |entry| whole_number(reader, entry, 1, MAX, help))
+        table.get(name).map_or(Some(default), |entry| whole_number(reader, entry, 1, Confirm::MAX, help))
     };
     let top = number("top", TOP, "so many configurations, the best by validation, are run again");
     let repeats = number(

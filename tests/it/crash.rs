@@ -3,7 +3,7 @@
 //!
 //! `SWEEP_CRASH_STRIDE=1 cargo test --release --test it crash:: -- --nocapture` takes every point and
 //! prints the table; without the variable every third is taken, others in each of the four cases; of a sweep
-//! whose trials resume from each other, every eleventh.
+//! whose trials resume from each other, or confirm one another, every eleventh.
 
 use std::{
     collections::BTreeMap,
@@ -51,12 +51,17 @@ enum Trials {
     Apart,
     /// Four, three of which resume from the end of another.
     Sharing,
+    /// Two, and one more that confirms the better one.
+    Confirmed,
 }
 
 impl Trials {
     fn spec(self) -> String {
         match self {
             Self::Apart => SPEC.to_owned(),
+            Self::Confirmed => SPEC
+                .replace("2e-3", "1e-2")
+                .replace("[search.space]", "[search]\nconfirm = { top = 1, repeats = 1 }\n[search.space]"),
             Self::Sharing => {
                 SPEC.replace("epochs = 2\n", "schedule = \"constant\"\nwarmup_ratio = 0\n").replace(
                     "dropout = { grid = [0.1, 0.3] }",
@@ -70,6 +75,7 @@ impl Trials {
         match self {
             Self::Apart => &APART,
             Self::Sharing => &SHARING,
+            Self::Confirmed => &CONFIRMED,
         }
     }
 }
@@ -127,6 +133,7 @@ fn is_leftover(path: &Path) -> bool {
 
 static APART: LazyLock<Findings> = LazyLock::new(|| undisturbed(Trials::Apart));
 static SHARING: LazyLock<Findings> = LazyLock::new(|| undisturbed(Trials::Sharing));
+static CONFIRMED: LazyLock<Findings> = LazyLock::new(|| undisturbed(Trials::Confirmed));
 
 fn undisturbed(trials: Trials) -> Findings {
     let place = place(trials);
@@ -161,7 +168,7 @@ fn crash_everywhere(trials: Trials, role: &str, how: &str, first: usize) {
     let stride = std::env::var("SWEEP_CRASH_STRIDE").ok().map(|stride| stride.parse().unwrap());
     let stride = stride.unwrap_or(match trials {
         Trials::Apart => 3,
-        Trials::Sharing => 11,
+        Trials::Sharing | Trials::Confirmed => 11,
     });
     let next = AtomicUsize::new(if stride == 1 { 1 } else { first });
     let _ = trials.undisturbed();
@@ -227,4 +234,14 @@ fn trials_that_resume_from_others_do_so_after_a_power_cut_of_a_worker() {
 #[test]
 fn trials_that_resume_from_others_do_so_after_a_power_cut_of_the_orchestrator() {
     crash_everywhere(Trials::Sharing, "orchestrator", "power", 7);
+}
+
+#[test]
+fn the_same_trials_confirm_the_best_when_the_orchestrator_is_killed() {
+    crash_everywhere(Trials::Confirmed, "orchestrator", "kill", 4);
+}
+
+#[test]
+fn the_same_trials_confirm_the_best_after_a_power_cut_of_the_orchestrator() {
+    crash_everywhere(Trials::Confirmed, "orchestrator", "power", 9);
 }

@@ -276,6 +276,8 @@ fn the_other_tables_have_a_row_for_each_key_that_the_spec_reader_knows() {
     assert_eq!(names(&keys(&section(SPEC, "## [data.duplicates]"))), known_keys(&duplicates));
     let search = format!("{SMALLEST}[search]\n");
     assert_eq!(names(&section(SPEC, "## [search]")), known_keys(&format!("{search}zyxwvutsrq = 1\n")));
+    let confirm = format!("{search}[search.confirm]\nzyxwvutsrq = 1\n");
+    assert_eq!(names(&keys(&section(SPEC, "## [search.confirm]"))), known_keys(&confirm));
     let run = format!("{SMALLEST}[run]\n");
     assert_eq!(names(&section(SPEC, "## [run]")), known_keys(&format!("{run}zyxwvutsrq = 1\n")));
     let retries = format!("{SMALLEST}[run.retries]\n");

@@ -1,5 +1,7 @@
 //! Searches of generations: the same trials, decisions and figures on any number of slots and after any interruption.
 
+mod confirming;
+
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::LazyLock, thread, time::Duration};
 
 use serde_json::Value;

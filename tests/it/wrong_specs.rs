@@ -274,6 +274,15 @@ wrong! {
     a_swept_checkpoint_of_a_search_that_learns: with("[search.space]", "[search]\ntrials = 32\nsampler = \"tpe\"\n[search.space]\ncheckpoint = { grid = [\"builtin:mini\", \"owner/other\"] }");
     a_history_of_a_search_that_learns_nothing: with("[search.space]", "[search]\ntrials = 8\nhistory = [\"first\"]\n[search.space]\nweight_decay = { uniform = [0.0, 0.1] }");
     a_history_that_is_no_list: with("[search.space]", "[search]\ntrials = 8\nsampler = \"tpe\"\nhistory = \"first\"\n[search.space]\nweight_decay = { uniform = [0.0, 0.1] }");
+    a_confirm_that_is_a_number: with("[search.space]", "[search]\nconfirm = 5\n[search.space]");
+    a_confirm_of_a_hundred_and_one: with("[search.space]", "[search]\nconfirm = { top = 101 }\n[search.space]");
+    a_confirm_without_a_further_seed: with("[search.space]", "[search]\nconfirm = { repeats = 0 }\n[search.space]");
+    a_key_of_confirm_that_is_unknown: with("[search.space]", "[search]\nconfirm = { best = 5, seeds = 4 }\n[search.space]");
+    a_confirm_by_a_figure_that_is_unknown: with("[search.space]", "[search]\nconfirm = { by = \"val_los\" }\n[search.space]");
+    a_confirm_by_the_test_set: with("[search.space]", "[search]\nconfirm = { by = \"test_f1\" }\n[search.space]");
+    a_confirm_by_what_is_swept: with("[search.space]", "[search]\nconfirm = { top = 3 }\n[search.space]\nbest_epoch = { grid = [\"val_loss\", \"val_f1\"] }");
+    a_confirm_of_one_configuration: with("[search.space]\nlearning_rate = { grid = [1e-4, 3e-4] }", "[search]\nconfirm = { top = 3 }");
+    a_confirm_of_too_many_trials: with("[search.space]", "[search]\ntrials = 9000\n[search.confirm]\ntop = 100\nrepeats = 11\n[search.space]\nweight_decay = { uniform = [0.0, 0.1] }");
     a_range_without_samples: space("weight_decay = { uniform = [0.0, 0.1] }");
     an_empty_grid: space("dropout = { grid = [] }");
     a_grid_value_out_of_bounds: space("dropout = { grid = [0.1, 1.5, -0.5] }");

@@ -139,9 +139,11 @@ fn failed_halted_and_useless_configurations_are_not_confirmed() {
         useless,
         trial(6, 6, 0, 0.6),
     ];
-    let study = study(trials, BY_LOSS);
+    let mut study = study(trials, BY_LOSS);
     assert_eq!(missing(&study), [(6, 1, vec![1, 2])]);
-    assert_eq!(study.unconfirmed()[0].why.of, 1);
+    assert_eq!((study.unconfirmed()[0].why.of, study.confirms_nothing()), (1, false));
+    study.trials.pop();
+    assert_eq!((missing(&study), study.confirms_nothing(), study.is_over()), (vec![], true, true));
 }
 
 #[test]
