@@ -282,6 +282,7 @@ wrong! {
     a_confirm_by_the_test_set: with("[search.space]", "[search]\nconfirm = { by = \"test_f1\" }\n[search.space]");
     a_confirm_by_what_is_swept: with("[search.space]", "[search]\nconfirm = { top = 3 }\n[search.space]\nbest_epoch = { grid = [\"val_loss\", \"val_f1\"] }");
     a_confirm_of_one_configuration: with("[search.space]\nlearning_rate = { grid = [1e-4, 3e-4] }", "[search]\nconfirm = { top = 3 }");
+    a_confirm_with_folds: data("folds = 2").replace("[search.space]", "[search]\nconfirm = { top = 1 }\n[search.space]");
     a_confirm_of_too_many_trials: with("[search.space]", "[search]\ntrials = 9000\n[search.confirm]\ntop = 100\nrepeats = 11\n[search.space]\nweight_decay = { uniform = [0.0, 0.1] }");
     a_range_without_samples: space("weight_decay = { uniform = [0.0, 0.1] }");
     an_empty_grid: space("dropout = { grid = [] }");
