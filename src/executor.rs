@@ -10,6 +10,7 @@ mod deadlines;
 mod error;
 mod event_loop;
 mod gpus;
+mod growth;
 mod leftovers;
 mod observer;
 mod painter;

@@ -121,12 +121,9 @@ fn confirmed_by(study: &Study, record: &TrialRecord) -> Vec<TrialId> {
     study.trials.iter().filter(confirms).map(|other| other.trial.id).collect()
 }
 
-/// The explanation as lines.
-fn describe(explanation: &Explanation<'_>) -> String {
-    let Explanation { trial, params, state, origin, generation, rungs, continued_from, place, .. } =
-        explanation;
-    let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
-    lines.push(format!("source      {}", source(*origin)));
+/// Whose seed it is if it confirms a configuration, and which fold it has, if any.
+fn seed_and_fold(explanation: &Explanation<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
     if let Some(why) = explanation.confirms {
         let seed = explanation.repeat + 1;
         lines.push(format!("confirms    the configuration of trial {}, with seed {seed} of it", why.trial));
@@ -137,6 +134,16 @@ fn describe(explanation: &Explanation<'_>) -> String {
             "fold        {fold}: it validates on this part of the documents, and trains on the others"
         ));
     }
+    lines
+}
+
+/// The explanation as lines.
+fn describe(explanation: &Explanation<'_>) -> String {
+    let Explanation { trial, params, state, origin, generation, rungs, continued_from, place, .. } =
+        explanation;
+    let mut lines = vec![format!("trial {trial} of {}, {}: {params}", explanation.sweep, state.as_str())];
+    lines.push(format!("source      {}", source(*origin)));
+    lines.extend(seed_and_fold(explanation));
     if let Some(origin) = origin.filter(|_| explanation.confirms.is_none()) {
         let members: Vec<String> = generation.iter().map(ToString::to_string).collect();
         lines.push(format!("generation  {}: trials {}", origin.generation + 1, members.join(", ")));

@@ -72,13 +72,7 @@ pub struct LeftOut {
     /// They confirm configurations, which results have chosen.
     pub confirming: usize,
     /// Another fold of their configuration has no figure.
-    #[serde(skip_serializing_if = "is_zero")]
     pub incomplete: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// A swept setting with more than one value.

@@ -146,20 +146,18 @@ impl Screen {
                 }
             }
             (Some(id), Event::Finished(_)) => {
-                self.forecast.total = total(study);
                 self.running.remove(&id);
                 study.trial(id).into_iter().for_each(|record| self.propose(record));
             }
             (Some(id), Event::Failed { .. } | Event::Interrupted | Event::Paused { .. }) => {
-                self.forecast.total = total(study);
                 _ = self.running.remove(&id);
             }
-            (_, Event::TrialPlanned(_)) => self.forecast.total = total(study),
             // Trials that were reused before the start took no time, so the forecast begins here.
             (_, Event::SweepStarted { .. }) => self.forecast = TimeForecast::new(now, study),
             (
                 _,
-                Event::Started { .. }
+                Event::TrialPlanned(_)
+                | Event::Started { .. }
                 | Event::Evaluated(_)
                 | Event::Finished(_)
                 | Event::Failed { .. }
@@ -180,8 +178,9 @@ impl Screen {
         self.foresee(now);
     }
 
-    /// Counts the trials that are over.
+    /// Counts the trials, and those that are over.
     fn count(&mut self, study: &Study) {
+        self.forecast.total = total(study);
         self.failed = study.counts().failed;
         self.halted = Halted::of(study);
         self.forecast.ended = count(ended(study));

@@ -48,12 +48,7 @@ pub fn summary(
             if counts.failed == 1 { ("a failed trial stays", "it") } else { ("failed trials stay", "them") };
         writeln!(out, "  {trials} failed; to try {them} again, add --retry-failed to the same command")?;
     }
-    if let Some(why) = &study.search_ended {
-        writeln!(out, "  the search planned no further trial: {}", plain(why))?;
-    }
-    if study.confirms_nothing() {
-        writeln!(out, "  no configuration is confirmed: none has a complete trial that is fit for use")?;
-    }
+    search(out, study)?;
     if !leaderboard.is_empty() {
         writeln!(out, "\n{}\n", leaderboard.trim_end())?;
     }
@@ -64,6 +59,17 @@ pub fn summary(
     path_line("report", &folder.report())?;
     path_line("results", folder.place())?;
     next(out, study.trials.iter().any(is_fit), folder)
+}
+
+/// Says why the search has no more trials, and none that confirm its best.
+fn search(out: &mut dyn Write, study: &Study) -> io::Result<()> {
+    if let Some(why) = &study.search_ended {
+        writeln!(out, "  the search planned no further trial: {}", plain(why))?;
+    }
+    if study.confirms_nothing() {
+        writeln!(out, "  no configuration is confirmed: none has a complete trial that is fit for use")?;
+    }
+    Ok(())
 }
 
 /// Whether the trial is complete and can be exported without being named.

@@ -57,15 +57,9 @@ fn samples(reader: &mut Reader<'_>, draft: &SpecDraft) {
 
 /// A search must not have more than 10,000 trials, those that confirm the best included.
 fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
-    let folds = draft.data.as_ref().and_then(|data| data.folds).unwrap_or(1);
-    let with_seeds = |configurations: u64| {
-        let whole = usize::try_from(configurations).unwrap_or(usize::MAX);
-        let confirming = draft.search.confirm.map_or(0, |confirm| confirm.trials_max(whole));
-        let each = u64::from(draft.repeats) * u64::from(folds);
-        configurations.saturating_mul(each).saturating_add(confirming as u64)
-    };
+    let folds = folds(draft);
     if draft.search.trials.is_some() || draft.search.budget.is_some() {
-        let trials = with_seeds(u64::from(draft.search.trials.unwrap_or(1)));
+        let trials = trials_of(draft, u64::from(draft.search.trials.unwrap_or(1)));
         if trials > TRIALS_MAX {
             let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
             let help = if folds > 1 {
@@ -87,7 +81,7 @@ fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
     if ranged {
         configurations = configurations.saturating_mul(u64::from(draft.samples));
     }
-    let trials = with_seeds(configurations);
+    let trials = trials_of(draft, configurations);
     if trials > TRIALS_MAX {
         let message = format!("this search makes {trials} trials, more than {TRIALS_MAX}");
         let help = if folds > 1 {
@@ -97,6 +91,19 @@ fn trials(reader: &mut Reader<'_>, draft: &SpecDraft) {
         };
         reader.findings.error(reader.root.place("search.space"), message, help);
     }
+}
+
+/// The folds of each seed of a configuration; 1 without folds.
+fn folds(draft: &SpecDraft) -> u32 {
+    draft.data.as_ref().and_then(|data| data.folds).unwrap_or(1)
+}
+
+/// The trials of so many configurations, those that confirm the best included.
+fn trials_of(draft: &SpecDraft, configurations: u64) -> u64 {
+    let whole = usize::try_from(configurations).unwrap_or(usize::MAX);
+    let confirming = draft.search.confirm.map_or(0, |confirm| confirm.trials_max(whole));
+    let each = u64::from(draft.repeats) * u64::from(folds(draft));
+    configurations.saturating_mul(each).saturating_add(confirming as u64)
 }
 
 /// Each chunk must have at least one token that its predecessor lacks.

@@ -1,5 +1,6 @@
 //! From texts to token ids: tokenizers, chunks, and tokenised data.
 
+mod batches;
 pub(super) mod chunking;
 pub(super) mod corpora;
 pub(super) mod corpus;

@@ -128,7 +128,7 @@ fn the_leaderboard_is_the_one_of_that_program_but_for_renamed_fields_and_compari
         }
         let mut found = found;
         for row in found.as_array_mut().unwrap() {
-            for added in ["positive", "halted", "winner", "evidence", "clean"] {
+            for added in ["positive", "halted", "winner", "evidence", "clean", "fold", "confirms"] {
                 let field = row.as_object_mut().unwrap().remove(added);
                 assert!(field.is_some(), "{added}, a field that this program has added");
             }

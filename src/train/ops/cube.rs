@@ -30,3 +30,4 @@ mod rows;
 mod softmax;
 #[cfg(all(test, feature = "wgpu"))]
 mod tests;
+mod tiling;

@@ -117,7 +117,9 @@ fn a_confirmed_configuration_has_the_seeds_and_the_bytes_of_so_many_repeats() {
     };
     let (all, confirmed) = (over_seeds(&whole), over_seeds(&OF_GRID));
     assert_eq!(confirmed.len(), 2);
-    confirmed.iter().for_each(|(params, figures)| assert_eq!(all.get(params), Some(figures), "{params}"));
+    for (params, figures) in &confirmed {
+        assert_eq!(all.get(params), Some(figures), "{params}");
+    }
 }
 
 #[test]

@@ -8,14 +8,17 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::{BoolElement, CubeRuntime, kernel::cast, tensor::CubeTensor};
 use cubek::{
     matmul::{
-        definition::{MatmulElems, MatmulGlobalElems},
-        launch::{Strategy, launch_ref},
-        routines::BlueprintStrategy,
+        definition::{MatmulElems, MatmulGlobalElems, MatmulSetupError, TilingBlueprint},
+        launch::launch_tiling::launch_ref,
+        routines::{BlueprintStrategy, Routine, simple::SimpleAlgorithm, simple_unit::SimpleUnitAlgorithm},
     },
     std::InputBinding,
 };
 
-use super::launch::{Plain, empty, primitive, tensor};
+use super::{
+    launch::{Plain, empty, primitive, tensor},
+    tiling::AnySize,
+};
 use crate::settings::MatmulPrecision;
 
 /// `a`, `[…, m, k]`, times `b`, `[…, k, n]`: f32, `[…, m, n]`. The dimensions before the last two are equal.
@@ -31,24 +34,43 @@ pub(super) fn multiply<R: CubeRuntime>(
     let last = shape.num_dims() - 1;
     shape[last] = b.meta.shape()[last];
     let output = empty(&a, shape);
-    let (factor, strategy) = match precision {
-        MatmulPrecision::F32 => (DType::F32, Strategy::SimpleUnit(BlueprintStrategy::default())),
-        MatmulPrecision::Tf32 => (DType::F32, Strategy::Auto),
-        MatmulPrecision::Bf16 => (DType::BF16, Strategy::Auto),
+    let factor = match precision {
+        MatmulPrecision::F32 | MatmulPrecision::Tf32 => DType::F32,
+        MatmulPrecision::Bf16 => DType::BF16,
     };
-    let [a, b] = [a, b].map(|matrix| if matrix.dtype == factor { matrix } else { cast(matrix, factor) });
-    let elements = MatmulGlobalElems { lhs: factor.into(), rhs: factor.into(), out: output.dtype.into() };
-    let launched = launch_ref(
-        &strategy,
-        &output.client,
-        InputBinding::new(a.binding(), factor.into()),
-        InputBinding::new(b.binding(), factor.into()),
-        output.clone().binding(),
-        &mut MatmulElems::from_globals(&elements),
-    );
+    let factors = [a, b].map(|matrix| if matrix.dtype == factor { matrix } else { cast(matrix, factor) });
+    let launched = match precision {
+        MatmulPrecision::F32 => launch::<R, SimpleUnitAlgorithm>(&factors, &output),
+        MatmulPrecision::Tf32 | MatmulPrecision::Bf16 => {
+            match launch::<R, SimpleAlgorithm>(&factors, &output) {
+                // Without tensor cores.
+                Err(MatmulSetupError::Unavailable(_)) => launch::<R, SimpleUnitAlgorithm>(&factors, &output),
+                launched => launched,
+            }
+        }
+    };
     launched
         .unwrap_or_else(|error| panic!("this device has no kernel for a product of {factor:?}: {error:?}"));
     output
+}
+
+/// Computes the product of `factors` into `output` by an algorithm of the library.
+#[expect(clippy::result_large_err, reason = "the library's")]
+fn launch<R: CubeRuntime, A: Routine<(), Blueprint = TilingBlueprint>>(
+    factors: &[CubeTensor<R>; 2],
+    output: &CubeTensor<R>,
+) -> Result<(), MatmulSetupError> {
+    let factor = factors[0].dtype.into();
+    let [a, b] = factors.each_ref().map(|matrix| InputBinding::new(matrix.clone().binding(), factor));
+    let elements = MatmulGlobalElems { lhs: factor, rhs: factor, out: output.dtype.into() };
+    launch_ref::<R, AnySize<A>>(
+        &output.client,
+        a,
+        b,
+        output.clone().binding(),
+        &BlueprintStrategy::default(),
+        &mut MatmulElems::from_globals(&elements),
+    )
 }
 
 /// The transpose of the last two dimensions; nothing is copied.

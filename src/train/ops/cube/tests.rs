@@ -205,11 +205,13 @@ fn means_of_sequences_and_their_gradient_are_those_of_the_cpu() {
     compare(1e-5, &Means);
 }
 
-struct Product;
+/// The rows, and the columns of the result.
+struct Product([usize; 2]);
 
 impl Computation for Product {
     fn run<B: Compute>(&self, inputs: &Inputs<B>) -> Vec<Vec<f32>> {
-        let (x, weight) = (inputs.matrix(17, [44, WIDTH]), inputs.matrix(18, [WIDTH, 40]));
+        let [rows, columns] = self.0;
+        let (x, weight) = (inputs.matrix(17, [rows, WIDTH]), inputs.matrix(18, [WIDTH, columns]));
         let output = B::product(x.clone(), weight.clone(), MatmulPrecision::F32);
         inputs.found(output, &[&x, &weight], &[])
     }
@@ -217,7 +219,10 @@ impl Computation for Product {
 
 #[test]
 fn products_are_those_of_the_cpu() {
-    compare(1e-5, &Product);
+    // One row and one column, less than a tile, what tiles divide and what they do not.
+    for sizes in [[1, 40], [44, 1], [44, 40], [256, 128], [521, 136]] {
+        compare(1e-5, &Product(sizes));
+    }
 }
 
 /// Clipping of two trials with these bounds, and an update with its factors.
