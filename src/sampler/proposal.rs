@@ -16,6 +16,7 @@ pub trait Sampler {
 pub struct Proposal {
     /// The trials to add.
     pub trials: Vec<Trial>,
-    /// Why no further trial will come, once that is so: a sentence without a full stop.
+    /// Why the search plans no further trial, once that is so: a sentence without a full stop. Trials that confirm its best
+    /// configurations may still come.
     pub ended: Option<String>,
 }
