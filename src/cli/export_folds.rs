@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn best<'a>(study: &'a Study, rank_by: RankBy, arguments: &str) -> Result<&'a TrialRecord, Stop> {
     let board = leaderboard::build(study, rank_by, &|_| None);
     let configurations = leaderboard::configurations(&board, &|_| None, &|_| None);
-    let first = configurations.rows.iter().find(|row| row.rank.is_some() && row.unfit < row.seeds);
+    let first = configurations.rows.iter().find(|row| row.rank.is_some() && !row.is_put_last());
     let trials = first.iter().flat_map(|row| &row.trials).filter_map(|trial| study.trial(*trial));
     let fit = trials.filter(|record| !verdict::judge(record).is_some_and(verdict::Verdict::is_unfit));
     let f1 = |record: &TrialRecord| record.outcome.as_ref().map(|outcome| outcome.validation.f1);

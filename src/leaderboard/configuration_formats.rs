@@ -72,7 +72,7 @@ impl Configurations {
         if self.comparison.is_some() {
             headings.extend(own(&["folds", "folds_of", "whole_repeats", "documents"]));
             headings.extend(own(&["out_of_fold_f1", "out_of_fold_f1_sd", "out_of_fold_f1_low"]));
-            headings.extend(own(&["out_of_fold_f1_high", "tied", "p_value"]));
+            headings.extend(own(&["out_of_fold_f1_high", "collapsed", "tied", "p_value"]));
         }
         let row = |row: &ConfigurationRow| {
             let value = |name: &String| row.params.0.iter().find(|(key, _)| key == name);
@@ -116,9 +116,9 @@ impl Configurations {
                 or_nothing(row.test_f1.map(|f1| figures::interval(f1.low, f1.high))),
             ];
             match &row.folds {
-                Some(folds) => {
-                    cells.extend([done(folds), out_of_fold(folds), val_f1].into_iter().chain(test))
-                }
+                Some(folds) => cells.extend(
+                    [done(folds), out_of_fold(folds, row.is_put_last()), val_f1].into_iter().chain(test),
+                ),
                 None => cells.extend([row.seeds.to_string()].into_iter().chain(test).chain([val_f1])),
             }
             cells.push(or_nothing(row.val_loss.map(figures::number)));
@@ -155,9 +155,13 @@ fn done(folds: &FoldFigures) -> String {
     if folds.is_incomplete() { format!("{complete} of {of}") } else { of.to_string() }
 }
 
-/// F1 over the documents of all folds, with its interval and the mark of a tie with the leader.
-fn out_of_fold(folds: &FoldFigures) -> String {
-    let mark = if folds.tied == Some(true) { figures::TIE_MARK } else { " " };
+/// F1 over the documents of all folds, with its interval, and the mark of a tie with the leader or of one that is put last.
+fn out_of_fold(folds: &FoldFigures, is_put_last: bool) -> String {
+    let mark = match folds.tied {
+        _ if is_put_last => figures::UNFIT_MARK,
+        Some(true) => figures::TIE_MARK,
+        Some(false) | None => " ",
+    };
     or_nothing(
         folds.f1.map(|f1| {
             format!("{} {} {mark}", with_sd(Some(f1.mean), f1.sd), figures::interval(f1.low, f1.high))
@@ -166,8 +170,8 @@ fn out_of_fold(folds: &FoldFigures) -> String {
 }
 
 /// The fields of CSV that sweeps with folds alone have.
-fn csv_folds(folds: &FoldFigures) -> [String; 10] {
-    let FoldFigures { complete, of, repeats, documents, f1, tied, p_value, .. } = folds;
+fn csv_folds(folds: &FoldFigures) -> [String; 11] {
+    let FoldFigures { complete, of, repeats, documents, f1, collapsed, tied, p_value, .. } = folds;
     [
         complete.to_string(),
         of.to_string(),
@@ -177,6 +181,7 @@ fn csv_folds(folds: &FoldFigures) -> [String; 10] {
         text(f1.and_then(|f1| f1.sd)),
         text(f1.map(|f1| f1.low)),
         text(f1.map(|f1| f1.high)),
+        collapsed.to_string(),
         text(*tied),
         text(*p_value),
     ]

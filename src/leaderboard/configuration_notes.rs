@@ -2,7 +2,7 @@
 
 use super::{
     configurations::{ConfigurationRow, Configurations},
-    figures::TIE_MARK,
+    figures::{TIE_MARK, UNFIT_MARK},
     folds::{FoldComparison, FoldFigures},
     rank_by::RankBy,
 };
@@ -82,6 +82,14 @@ impl Configurations {
             ));
         }
         notes.extend(self.incomplete_note());
+        let last = self.count(ConfigurationRow::is_put_last);
+        if last > 0 {
+            notes.push(format!(
+                "{UNFIT_MARK} last, whatever the figures: {last} {} predictions over all folds are no better than chance, or \
+                 all of whose trials are collapsed or diverged.",
+                if last == 1 { "configuration, whose" } else { "configurations, whose" }
+            ));
+        }
         notes
     }
 

@@ -85,7 +85,7 @@ pub fn configurations(
     }
     let how = (board.rank_by, board.target, classes(&board.rows));
     let comparison = board.folds.map(|folds| {
-        let fit = rows.iter_mut().filter(|row| row.rank.is_some() && row.unfit < row.seeds);
+        let fit = rows.iter_mut().filter(|row| row.rank.is_some() && !row.is_put_last());
         folds::compare(fit.filter_map(|row| row.folds.as_mut()), folds, how, out_of_fold)
     });
     Configurations {
@@ -169,7 +169,18 @@ impl ConfigurationRow {
         }
     }
 
-    /// Whether every seed is unfit for use, and the sort key: the best configuration has the lowest. `None` without a
+    /// Whether it stands behind all others, since every trial is unfit for use, or predictions over all folds are no better
+    /// than chance.
+    #[must_use]
+    pub fn is_put_last(&self) -> bool {
+        self.rank.is_some() && self.is_unfit()
+    }
+
+    fn is_unfit(&self) -> bool {
+        self.unfit == self.seeds || self.folds.as_ref().is_some_and(|folds| folds.collapsed)
+    }
+
+    /// Whether it is unfit for use, and the sort key: the best configuration has the lowest. `None` without a
     /// finite figure.
     fn key(&self, rank_by: RankBy) -> Option<(bool, f64)> {
         let key = match rank_by {
@@ -180,7 +191,7 @@ impl ConfigurationRow {
             },
             RankBy::ValLoss => self.val_loss?,
         };
-        key.is_finite().then_some((self.unfit == self.seeds, key))
+        key.is_finite().then_some((self.is_unfit(), key))
     }
 }
 

@@ -35,6 +35,8 @@ pub struct FoldFigures {
     pub documents: u64,
     /// F1 over the documents of all folds together: the mean over repeats, and the standard deviation between them.
     pub f1: Option<OverSeeds>,
+    /// Whether the predictions for all of these documents are no better than chance, in every repeat that counts.
+    pub collapsed: bool,
     /// Whether this F1 is not distinguishable from that of the first configuration; `None` where they were not compared.
     pub tied: Option<bool>,
     /// The p-value of this comparison, which allows for the number of configurations.
@@ -82,6 +84,8 @@ impl FoldFigures {
             repeats: whole.len(),
             documents: confusions.first().map_or(0, Confusion::total),
             f1: OverSeeds::of(&f1s, shared),
+            collapsed: !confusions.is_empty()
+                && confusions.iter().all(|all| all.is_informative() == Some(false)),
             tied: None,
             p_value: None,
             first: whole.first().map(ids).unwrap_or_default(),

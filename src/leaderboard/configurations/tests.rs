@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    leaderboard::{build, configuration_formats::trials},
+    leaderboard::{Prediction, build, configuration_formats::trials},
     samples::{collapsed, failed, record, scores, study},
     settings::Value,
     study::TrialRecord,
