@@ -1,5 +1,7 @@
 //! A worker's warm state: a device, and what the trials on it share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use burn::backend::Autodiff;
 
 use super::{
@@ -44,7 +46,8 @@ impl Session {
     }
 
     /// Has [`Self::predict`] fail once another thread of this process has panicked: a device goes on after that, and
-    /// computes what means nothing. To be called by the thread that uses the session.
+    /// computes what means nothing, or answers no more, which is a panic of the calling thread. To be called by the thread
+    /// that uses the session.
     #[must_use]
     pub fn watched(self) -> Self {
         Self { panics: Panics::record(), ..self }
@@ -99,10 +102,11 @@ impl Session {
     /// # Errors
     /// When the model's files cannot be read or do not fit each other, or the device has failed; see [`Self::watched`].
     pub fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
-        let found = self.engine.predict(model, texts);
-        match self.panics.elsewhere() {
-            Some(panicked) => Err(TrainError::Device { message: panicked.message() }),
-            None => found,
+        let found = catch_unwind(AssertUnwindSafe(|| self.engine.predict(model, texts)));
+        match (self.panics.elsewhere(), found) {
+            (Some(panicked), _) => Err(TrainError::Device { message: panicked.message() }),
+            (None, Ok(found)) => found,
+            (None, Err(panic)) => resume_unwind(panic),
         }
     }
 }

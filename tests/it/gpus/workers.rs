@@ -1,7 +1,7 @@
 //! Real workers on CUDA GPUs: a stand-in for the driver, whose kernels compute nothing, and the real compiler, where it
 //! is there.
 
-use std::{env, ffi::OsString, fs, sync::LazyLock};
+use std::{env, ffi::OsString, fs, path::Path, process::Command, sync::LazyLock};
 
 use sweep::{event::Event, trial::FailureKind};
 
@@ -20,15 +20,20 @@ fn spec(model: &str, dropout: &str) -> String {
     )
 }
 
+/// Has `command` find the GPUs of a machine with these facts, and a compiler for them.
+fn with_gpus<'a>(command: &'a mut Command, compiler: &Path, facts: &[(&str, &str)]) -> &'a mut Command {
+    stand_in::machine(command, facts).env("XDG_CACHE_HOME", KERNELS.path(""));
+    let [(libraries, folders), (headers, folder)] = found(compiler, compiler);
+    let folders = [stand_in::management()].into_iter().chain(env::split_paths(&folders));
+    let folders: OsString = env::join_paths(folders).unwrap();
+    command.env(libraries, folders).env(headers, folder)
+}
+
 /// Runs the sweep on all GPUs of a machine with these facts. `None` without a compiler.
 fn run(place: &Place, facts: &[(&str, &str)], fuse: &str) -> Option<Written> {
     let compiler = compiler()?;
     let mut command = place.run_command(&["--devices", "cuda", "--fuse", fuse]);
-    stand_in::machine(&mut command, facts).env("XDG_CACHE_HOME", KERNELS.path(""));
-    let [(libraries, folders), (headers, folder)] = found(&compiler, &compiler);
-    let folders = [stand_in::management()].into_iter().chain(env::split_paths(&folders));
-    let folders: OsString = env::join_paths(folders).unwrap();
-    Some(Written::by(command.env(libraries, folders).env(headers, folder)).succeeded())
+    Some(Written::by(with_gpus(&mut command, &compiler, facts)).succeeded())
 }
 
 /// The failures of all trials, and whether each was tried again.
@@ -68,10 +73,9 @@ fn after_the_memory_of_a_gpu_ran_out_no_attempt_begins_with_what_was_computed_be
     assert!(!place.results().records().into_iter().any(|record| resumed(record.event)), "{}", written.stderr);
 }
 
-/// Losses are read for the first time after sixteen steps.
-#[test]
-fn no_kernel_is_compiled_after_the_tenth_step_of_trials_together() {
-    let place = Place::new("small", &spec("[model]\nfreeze = \"encoder\"", "[0.1, 0.2, 0.3, 0.4]"));
+/// Losses are read for the first time after sixteen steps, and few batches have the size of another one.
+fn nothing_is_compiled_after_the_tenth_step(model: &str, dropout: &str) {
+    let place = Place::new("small", &spec(model, dropout));
     let log = place.path("driver/log");
     fs::create_dir(place.path("driver")).unwrap();
     let Some(_) = run(&place, &[("DRIVER_LOG", log.to_str().unwrap())], "4") else { return };
@@ -79,5 +83,46 @@ fn no_kernel_is_compiled_after_the_tenth_step_of_trials_together() {
         files_under(&place.path("driver")).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let steps: Vec<&str> = text.lines().filter(|line| line.starts_with("step ")).collect();
     let modules = |step: usize| steps[step - 1].rsplit(' ').next().unwrap();
-    assert_eq!((steps.len(), modules(24)), (24, modules(10)), "{text}");
+    assert_eq!((steps.len(), modules(24)), (24, modules(10)), "{model} {dropout}: {text}");
+}
+
+#[test]
+fn no_kernel_is_compiled_after_the_tenth_step_of_a_trial() {
+    nothing_is_compiled_after_the_tenth_step("", "[0.1]");
+    nothing_is_compiled_after_the_tenth_step("[model]\npooling = \"mean\"", "[0.1]");
+}
+
+#[test]
+fn no_kernel_is_compiled_after_the_tenth_step_of_trials_together() {
+    for model in ["", "[model]\nfreeze = \"encoder\"", "[model]\npooling = \"mean\""] {
+        nothing_is_compiled_after_the_tenth_step(model, "[0.1, 0.2, 0.3, 0.4]");
+    }
+}
+
+/// The device's thread panics, and goes on; or the thread that reads its answer panics too.
+#[test]
+fn a_prediction_ends_where_the_gpu_fails() {
+    let Some(compiler) = compiler() else { return };
+    let place = Place::new("small", &spec("", "[0.1]").replace("384", "16"));
+    place.run(&["--devices", "cpu:1"]).succeeded();
+    place.sweep(&["export-best", "small", "--trial", "1", "--out", "model"]).succeeded();
+    let predicted = |facts: &[(&str, &str)]| {
+        let mut command = place.command(&["predict", "--model", "model", "--device", "cuda:0", "好", "差"]);
+        let command = with_gpus(&mut command, &compiler, facts);
+        // As a worker sees it: by its name the stand-in knows which GPU is meant.
+        Written::by(command.env("CUDA_VISIBLE_DEVICES", "GPU-00000000-0000-0000-0000-000000000000"))
+    };
+    assert_eq!(predicted(&[]).succeeded().stdout.lines().count(), 2);
+    let full = "error: the device failed: the GPU's memory ran out: can't allocate buffer of size: ";
+    for (facts, told) in [
+        (("ROOM", "20000000"), full),
+        (("FULL", "0"), full),
+        (("FULL", "1"), full),
+        (("BREAKS", "GPU-00:20:719"), "error: the device failed: the GPU is lost: CUDA_ERROR_LAUNCH_FAILED"),
+    ] {
+        let written = predicted(&[facts]);
+        assert_eq!((written.code, written.stdout.as_str()), (Some(2), ""), "{facts:?}: {}", written.stderr);
+        let last = written.stderr.lines().last().unwrap();
+        assert!(last.starts_with(told), "{facts:?}: {}", written.stderr);
+    }
 }

@@ -55,7 +55,6 @@ pub(super) fn multiply<R: CubeRuntime>(
 }
 
 /// Computes the product of `factors` into `output` by an algorithm of the library.
-#[expect(clippy::result_large_err, reason = "the library's")]
 fn launch<R: CubeRuntime, A: Routine<(), Blueprint = TilingBlueprint>>(
     factors: &[CubeTensor<R>; 2],
     output: &CubeTensor<R>,
