@@ -17,11 +17,6 @@ pub(crate) struct Panicked {
 }
 
 impl Panicked {
-    /// Whether a GPU is in trouble.
-    pub(crate) fn is_of_gpu(&self) -> bool {
-        trouble::of_panic(&self.text, &self.file).is_some()
-    }
-
     /// What is said of it. Where a GPU is in trouble, it is that, in the driver's words.
     pub(crate) fn message(&self) -> String {
         match trouble::of_panic(&self.text, &self.file) {

@@ -18,7 +18,7 @@ use crate::{
     system::{
         device::{Device, GpuBackend},
         files::Place,
-        panics::{Panicked, Panics},
+        panics::Panics,
     },
 };
 
@@ -103,14 +103,10 @@ impl Session {
     /// When the model's files cannot be read or do not fit each other, or the device has failed; see [`Self::watched`].
     pub fn predict(&mut self, model: &Exported, texts: &[&str]) -> Result<Vec<Vec<f64>>, TrainError> {
         let found = catch_unwind(AssertUnwindSafe(|| self.engine.predict(model, texts)));
-        let failed = |panicked: &Panicked| TrainError::Device { message: panicked.message() };
         match (self.panics.elsewhere(), found) {
-            (Some(panicked), _) => Err(failed(panicked)),
+            (Some(panicked), _) => Err(TrainError::Device { message: panicked.message() }),
             (None, Ok(found)) => found,
-            (None, Err(panic)) => {
-                let own = self.panics.last();
-                if own.is_of_gpu() { Err(failed(&own)) } else { resume_unwind(panic) }
-            }
+            (None, Err(panic)) => resume_unwind(panic),
         }
     }
 }
