@@ -45,8 +45,13 @@ pub(crate) fn texts<'a>(
 ) -> Result<SplitTexts<'a>, DataError> {
     let is_folded = spec.folds.is_some() && name == SplitName::Train;
     let both = matches!(spec.source, Source::Files { validation: Some(_), .. });
-    let index = (name as usize).min(spec.source.files().len().saturating_sub(1));
+    let index = file_of(spec, name);
     texts_of_files(spec, dialects, if is_folded && both { 0..=1 } else { index..=index }, documents)
+}
+
+/// The place of the file that has the split, among the files of `spec`.
+fn file_of(spec: &DataSpec, name: SplitName) -> usize {
+    (name as usize).min(spec.source.files().len().saturating_sub(1))
 }
 
 /// The texts of `documents` of one file: that of the split `name`, before any is folded.
@@ -59,7 +64,7 @@ pub(super) fn texts_of_split<'a>(
     name: SplitName,
     documents: impl Iterator<Item = Document> + 'a,
 ) -> Result<SplitTexts<'a>, DataError> {
-    let index = (name as usize).min(spec.source.files().len().saturating_sub(1));
+    let index = file_of(spec, name);
     texts_of_files(spec, dialects, index..=index, documents)
 }
 

@@ -14,7 +14,7 @@ use crate::common::{
     place::Place,
     program::Running,
     results::{Findings, TIME_AND_DEVICE, trial_files},
-    texts::{TINY_SPEC, csv, filler, opinion},
+    texts::{TINY_SPEC, csv_of_opinions},
 };
 
 /// Two configurations with three folds each.
@@ -26,11 +26,7 @@ fn spec(spec: &str, folds: u32) -> String {
 }
 
 fn with_data(place: Place) -> Place {
-    let rows = (0..60).map(|index| {
-        let (label, word) = opinion(index);
-        (format!("{}，{word}，第{index}次", filler(index)), label)
-    });
-    place.write("tiny.csv", csv(rows.collect::<Vec<_>>()));
+    place.write("tiny.csv", csv_of_opinions(60));
     place
 }
 

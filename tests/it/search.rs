@@ -11,7 +11,7 @@ use crate::common::{
     place::Place,
     program::{Running, is_gone_soon},
     results::{Findings, TIME_AND_DEVICE, trial_files},
-    texts::{TINY_SPEC, csv, filler, opinion},
+    texts::{TINY_SPEC, csv_of_opinions},
 };
 
 /// Sixteen points, of which three of eight go on after the second of six epochs.
@@ -28,11 +28,7 @@ fn spec(search: &str) -> String {
 }
 
 fn with_data(place: Place) -> Place {
-    let rows = (0..60).map(|index| {
-        let (label, word) = opinion(index);
-        (format!("{}，{word}，第{index}次", filler(index)), label)
-    });
-    place.write("tiny.csv", csv(rows.collect::<Vec<_>>()));
+    place.write("tiny.csv", csv_of_opinions(60));
     place
 }
 

@@ -40,6 +40,15 @@ pub(crate) fn csv<T: AsRef<str>, L: AsRef<str>>(rows: impl IntoIterator<Item = (
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
 
+/// A table of texts that are in turn `good` and `bad`, some of them longer than a chunk of 16 tokens.
+pub(crate) fn csv_of_opinions(texts: usize) -> String {
+    let row = |index: usize| {
+        let (label, word) = opinion(index);
+        (format!("{}，{word}，第{index}次", filler(index)), label)
+    };
+    csv((0..texts).map(row))
+}
+
 /// A table of short texts that are in turn `good` and `bad`, each with the word of its class.
 pub(crate) fn csv_of_two_words(words: [&str; 2], texts: usize) -> String {
     let row = |index: usize| (format!("{}，第{index}次", words[index % 2]), WORDS[index % 2].0);
