@@ -183,7 +183,8 @@ impl<'a> Gate<'a> {
     }
 
     /// Drops documents that are alike, where the spec says so: from validation those like one of test, then from train
-    /// those like one of validation or test, or of test alone if both are folded. `leaks` are the texts that are the same, which were dropped before.
+    /// those like one of validation or test, or of test alone if both are folded. `leaks` are the texts that are the
+    /// same, which were dropped before.
     pub(super) fn drop_alike(&mut self, splits: &mut Splits, leaks: &mut Leaks) {
         let dropping = |likeness: &Likeness| {
             let fate = fate(*likeness, self.ground.spec);

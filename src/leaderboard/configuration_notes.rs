@@ -136,7 +136,8 @@ impl Configurations {
 
     /// Says what the choice of the first configuration does to its figures.
     fn choice_note(&self) -> Option<String> {
-        if self.count(|row| row.rank.is_some()) < 2 {
+        let fit = self.count(|row| row.rank.is_some() && !row.is_put_last());
+        if self.count(|row| row.rank.is_some()) < 2 || fit == 0 {
             return None;
         }
         let flattered = self.comparison.as_ref().and_then(|it| it.optimism).map(|optimism| 100.0 * optimism);

@@ -2,17 +2,16 @@
 //!
 //! Grid cells come in the order of the spec, the last swept setting fastest. Each cell is drawn `samples`
 //! times if any swept setting has a range, and each configuration is run `repeats` times; with folds, each repeat is a
-//! trial for each fold. The draws of a cell
-//! are distinct as long as its ranges hold enough values: see [`Draws`].
+//! trial for each fold. The draws of a cell are distinct as long as its ranges hold enough values: see [`Draws`].
 //!
 //! With `sampler = "sobol"` the draws of a cell are Sobol points, scrambled by the spec's seed, the cell's grid
 //! values and the name of the setting; a setting's dimension is its place among the ranges of the spec.
 //!
 //! A draw depends on the spec's seed, its cell's grid values, the name of its setting and its number within
-//! the cell; a trial's seed depends on the spec's seed, the trial's own values, its repeat and its fold. Folds have
-//! seeds of their own, so that one lucky or unlucky seed is not in all folds of a configuration. So another
-//! grid value or another draw leaves every other trial unchanged. Settings of [`settings::UNSEEDED`] are no
-//! part of either: trials that differ in these settings alone begin with the same steps and may share them.
+//! the cell; a trial's seed depends on the spec's seed, the trial's own values, its repeat and its fold. So another
+//! grid value or another draw leaves every other trial unchanged, and one lucky or unlucky seed is not in all folds of
+//! a configuration. Settings of [`settings::UNSEEDED`] are no part of either: trials that differ in these settings
+//! alone begin with the same steps and may share them.
 
 use std::collections::HashSet;
 

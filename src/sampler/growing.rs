@@ -94,8 +94,8 @@ fn epochs(record: &TrialRecord) -> f64 {
     halted.or(run).or(record.evaluations.last().map(|last| last.epoch)).unwrap_or(0.0)
 }
 
-/// The configurations of a search in the order in which they were planned, each with its repeats and folds. Trials that confirm
-/// one of them are no part of it.
+/// The configurations of a search in the order in which they were planned, each with its repeats and folds. Trials that
+/// confirm one of them are no part of it.
 struct Configurations<'a>(Vec<Vec<&'a TrialRecord>>);
 
 impl<'a> Configurations<'a> {

@@ -96,12 +96,17 @@ impl<C: Compute> RunningTrial<'_, C> {
                 side_by_side::predict(model, &[own], &documents, aggregate, self.device, &mut on_batch);
             all.swap_remove(0)
         };
-        self.measured(on, probabilities)
+        self.measured(on, &documents, probabilities)
     }
 
-    /// The figures that follow from the probabilities of each document's classes, in the order of [`Self::documents`].
-    pub(super) fn measured(&self, on: MeasuredOn, probabilities: Vec<Vec<f64>>) -> Measured {
-        let (split, documents) = (self.input(on).split(), self.documents(on));
+    /// The figures that follow from the probabilities of the classes of `documents`.
+    pub(super) fn measured(
+        &self,
+        on: MeasuredOn,
+        documents: &[usize],
+        probabilities: Vec<Vec<f64>>,
+    ) -> Measured {
+        let split = self.input(on).split();
         let labels = documents.iter().map(|&document| split.label(document));
         let scores = evaluate::score(labels, &probabilities, self.data.labels().len(), self.data.target());
         Measured { scores, probabilities }

@@ -72,6 +72,6 @@ impl<'a, C: Compute> Group<'a, C> {
         let on_batch = &mut || _ = self.listener.on_report(first.place, Report::Alive);
         let (documents, how) = (first.trial.documents(on), first.trial.settings().aggregate);
         let found = side_by_side::predict(&all, &trials, &documents, how, self.device, on_batch);
-        members.iter().zip(found).map(|(member, own)| member.trial.measured(on, own)).collect()
+        members.iter().zip(found).map(|(member, own)| member.trial.measured(on, &documents, own)).collect()
     }
 }
