@@ -12,7 +12,7 @@ use crate::{
 
 /// The version of the log's records. A reader understands every version up to its own, and refuses
 /// a later one.
-pub const LOG_VERSION: u32 = 5;
+pub const LOG_VERSION: u32 = 6;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub enum Event {
         /// The other trials that are trained together with it, as one model.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         with: Vec<TrialId>,
+        /// The worker of a cluster that has it; `None`: a process of the orchestrator's own machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        worker: Option<Box<RemotePlace>>,
     },
     /// Text and model are ready, training begins.
     Prepared(Prepared),
@@ -127,6 +130,18 @@ pub enum Event {
         /// Whether it was interrupted.
         interrupted: bool,
     },
+}
+
+/// Where a worker of a cluster is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemotePlace {
+    /// The name of its machine.
+    pub host: String,
+    /// The number of its Slurm job, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<u64>,
+    /// What decides the last bits of numbers there, as in [`Event::SweepStarted`].
+    pub arithmetic: String,
 }
 
 impl Event {

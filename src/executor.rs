@@ -17,7 +17,6 @@ mod painter;
 mod pause;
 mod pending;
 mod prefixes;
-mod process;
 mod resting;
 mod rests;
 mod retention;
@@ -28,15 +27,14 @@ mod signals;
 mod space;
 mod state;
 mod watch;
-mod worker_log;
-mod worker_output;
 
+pub use crate::process::Program;
 pub use self::{
     error::ExecutorError,
     event_loop::run,
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
     rests::StartLimits,
-    setup::{Ended, Program, Run, Workers},
+    setup::{Ended, Run, Workers},
     signals::interrupts,
 };

@@ -111,6 +111,7 @@ pub fn worker_lines(bytes: &[u8]) {
         fuse: Fuse::Groups(NonZeroUsize::MIN.saturating_add(1)),
         has_cache: true,
         packing: Packing::default(),
+        awaits_slots: false,
     };
     let mut scheduler = Scheduler::new(&[1, 2, 3].map(pending), terms);
     for slot in 0..2 {

@@ -30,16 +30,15 @@ mod state;
 
 use self::{
     attempts::Measures,
-    slots::{AfterExit, MemoryPool, SlotState},
+    slots::{AfterExit, MemoryPool, Remote, SlotState},
     state::Phase,
 };
 pub use self::{
-    messages::{Action, GivenTrial, Input, Packing, PendingTrial, Slot, Terms, WorkerExit},
+    messages::{Action, GivenTrial, Host, Input, Packing, PendingTrial, Slot, Terms, WorkerExit},
     state::Scheduler,
 };
 use crate::{
     event::Event,
-    system::device::Device,
     trial::{Failure, FailureKind, TrialId},
 };
 
@@ -51,6 +50,11 @@ impl Scheduler {
         match input {
             Input::Begin => self.begin(out),
             Input::SlotJoined(slot, device) => self.slots.join(slot, device),
+            Input::RemoteJoined { slot, device, host, place, is_for_one } => {
+                self.slots.join_remote(slot, device, Remote { host, place, is_for_one });
+            }
+            Input::TakenOver(slot, trials) => self.taken_over(slot, trials, out),
+            Input::NoMoreSlots => self.terms.awaits_slots = false,
             Input::SlotLeft(slot) => self.slots.retire(slot),
             Input::TrialAdded(trial) => self.add(&trial),
             Input::Freed(slot) => self.freed(slot, out),
@@ -127,15 +131,14 @@ impl Scheduler {
             return;
         }
         for slot in self.slots.all() {
-            let Some(device) = self.slots.free_device(slot) else { continue };
-            let pool = MemoryPool::of(device);
+            let (Some(device), Some(pool)) = (self.slots.free_device(slot), self.slots.pool(slot)) else { continue };
             let Some(first) = self.next_for(pool) else { continue };
             let alone = self.attempts.measures(first).alone.is_some();
             // A trial that is to be alone lets its devices fall idle, and keeps them idle.
             if self.slots.is_taken(pool) || (alone && !self.slots.is_idle(pool)) {
                 continue;
             }
-            let trials = self.take(first, device, self.free_slots());
+            let trials = self.take(first, slot, self.free_slots());
             self.slots.set_alone(slot, alone);
             self.slots.set_fused(slot, trials.len() > 1);
             self.slots.set_state(slot, SlotState::Starting(trials));
@@ -143,14 +146,17 @@ impl Scheduler {
         }
     }
 
-    /// Counts an attempt at each trial and logs its beginning.
-    fn start(&mut self, trials: &[TrialId], device: Device, out: &mut Vec<Action>) {
+    /// Counts an attempt at each trial and logs its beginning in `slot`.
+    fn start(&mut self, slot: Slot, trials: &[TrialId], out: &mut Vec<Action>) {
+        let Some(device) = self.slots.device(slot) else { return };
         for &trial in trials {
             let attempt = self.attempts.begin(trial);
             let measures = self.attempts.measures(trial);
             let (micro_batch, alone) = (measures.micro_batch, measures.alone.is_some());
             let with = trials.iter().copied().filter(|other| *other != trial).collect();
-            out.push(Action::Log(Some(trial), Event::Started { attempt, device, micro_batch, alone, with }));
+            let worker = self.slots.place(slot);
+            let started = Event::Started { attempt, device, micro_batch, alone, with, worker };
+            out.push(Action::Log(Some(trial), started));
         }
     }
 
@@ -161,20 +167,22 @@ impl Scheduler {
             GivenTrial { trial, micro_batch, without_cache }
         };
         out.push(Action::Run { slot, trials: trials.iter().map(given).collect() });
+        if self.slots.is_for_one(slot) {
+            self.slots.retire(slot);
+        }
         self.slots.set_state(slot, SlotState::Busy(trials));
     }
 
     /// Gives the next trials to a worker that is done with its own, or lets it leave.
     fn next(&mut self, slot: Slot, out: &mut Vec<Action>) {
         let device = self.slots.device(slot).filter(|_| self.may_start() && self.slots.may_continue(slot));
-        let next = device.and_then(|device| {
-            let first = self.next_for(MemoryPool::of(device)).filter(|trial| self.is_sociable(*trial))?;
-            Some((device, first))
+        let next = device.and_then(|_| {
+            self.next_for(self.slots.pool(slot)?).filter(|trial| self.is_sociable(*trial))
         });
-        if let Some((device, first)) = next {
-            let trials = self.take(first, device, self.working_slots());
+        if let Some(first) = next {
+            let trials = self.take(first, slot, self.working_slots());
             self.slots.set_fused(slot, trials.len() > 1);
-            self.start(&trials, device, out);
+            self.start(slot, &trials, out);
             self.run(slot, trials, out);
         } else {
             self.slots.set_state(slot, SlotState::Ending(Vec::new()));
@@ -219,8 +227,32 @@ impl Scheduler {
         }
     }
 
+    /// The worker of the slot goes on with attempts of an earlier run. It is ended if one of its trials is not to be run
+    /// any more.
+    fn taken_over(&mut self, slot: Slot, trials: Vec<TrialId>, out: &mut Vec<Action>) {
+        if !trials.iter().all(|trial| self.queue.waiting.contains(trial)) {
+            self.slots.set_state(slot, SlotState::Ending(Vec::new()));
+            out.push(Action::Kill(slot));
+            return;
+        }
+        for trial in &trials {
+            self.queue.take(*trial);
+            self.attempts.take_over(*trial);
+        }
+        self.start(slot, &trials, out);
+        if self.slots.is_for_one(slot) {
+            self.slots.retire(slot);
+        }
+        self.slots.set_fused(slot, trials.len() > 1);
+        self.slots.set_state(slot, SlotState::Busy(trials));
+    }
+
+    fn has_no_slots(&self) -> bool {
+        !self.terms.awaits_slots && self.slots.are_all_retired()
+    }
+
     fn finish(&mut self, out: &mut Vec<Action>) {
-        let is_over = self.queue.is_empty() || self.interrupts > 0 || self.slots.are_all_retired();
+        let is_over = self.queue.is_empty() || self.interrupts > 0 || self.has_no_slots();
         if self.slots.are_empty() && is_over && self.phase != Phase::Ended {
             self.phase = Phase::Ended;
             self.interrupted |= self.is_without_device();

@@ -257,6 +257,9 @@ pub enum FailureKind {
     /// The GPU cannot be used any more, at least not by this process. No attempt counts as failed for it; a GPU that
     /// does it again is set aside.
     DeviceLost,
+    /// The worker's machine, or its job in a cluster, is gone or silent. The trial goes on elsewhere from its latest
+    /// checkpoint, as often as this is not about the trial.
+    WorkerLost,
     /// A bug: the worker panicked.
     Panic,
 }
@@ -288,6 +291,7 @@ impl FailureKind {
             Self::Shortage => "shortage",
             Self::Cache => "cache",
             Self::DeviceLost => "device_lost",
+            Self::WorkerLost => "worker_lost",
             Self::Panic => "panic",
         }
     }
@@ -313,6 +317,7 @@ impl fmt::Display for FailureKind {
             Self::Shortage => f.write_str("no process or open file to spare"),
             Self::Cache => f.write_str("cache entry changed"),
             Self::DeviceLost => f.write_str("GPU lost"),
+            Self::WorkerLost => f.write_str("worker lost"),
             Self::Panic => f.write_str("worker panicked"),
         }
     }

@@ -174,5 +174,6 @@ pub(super) fn terms(run: &Run, study: &Study) -> Terms {
         fuse: run.plan.policy.fuse,
         has_cache: run.plan.policy.cache.is_some(),
         packing: run.workers.packing.clone(),
+        awaits_slots: run.cluster.is_some(),
     }
 }

@@ -11,12 +11,10 @@ use tokio::{
 
 use super::{
     deadlines::{Deadlines, Heartbeat, Limits},
-    process::Process,
     setup::Workers,
-    worker_log::WorkerLog,
-    worker_output::WorkerOutput,
 };
 use crate::{
+    process::{Process, WorkerLog, WorkerOutput},
     protocol::WorkerRequest,
     scheduler::{Input, Slot},
     system::files::Place,
@@ -59,7 +57,7 @@ impl Worker {
     /// Starts a process at `post`, and its task.
     pub(super) fn start(workers: &Workers, limits: Limits, post: Post) -> io::Result<Self> {
         let Post { slot, device, inbox, oom_kills } = post;
-        let process = Process::start(workers, device, oom_kills)?;
+        let process = Process::start(&workers.start_of_process(), device, oom_kills)?;
         let log = process.log();
         let (commands, orders) = mpsc::unbounded_channel();
         let now = Instant::now();

@@ -116,7 +116,7 @@ pub(crate) fn at_rung(decision: &RungDecision) -> String {
 
 /// The line for an attempt that starts.
 fn started_line(id: TrialId, event: &Event, study: &Study) -> Option<String> {
-    let Event::Started { attempt, device, micro_batch, alone, with } = event else { return None };
+    let Event::Started { attempt, device, micro_batch, alone, with, worker } = event else { return None };
     let params = study.trial(id).map_or_else(String::new, |trial| trial.trial.described());
     let alone = if *alone { " alone" } else { "" };
     let small = micro_batch.map_or_else(String::new, |size| format!(" in micro-batches of {size}"));
@@ -124,9 +124,13 @@ fn started_line(id: TrialId, event: &Event, study: &Study) -> Option<String> {
         0 => String::new(),
         others => format!(" together with {}", counted(others, "other trial")),
     };
+    let host = worker.as_ref().map_or_else(String::new, |worker| match worker.job {
+        Some(job) => format!(" of {} (job {job})", worker.host),
+        None => format!(" of {}", worker.host),
+    });
     let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
     let params = if params.is_empty() { params } else { format!(": {params}") };
-    Some(format!("trial {id} starts{alone} on {device}{together}{small}{again}{params}"))
+    Some(format!("trial {id} starts{alone} on {device}{host}{together}{small}{again}{params}"))
 }
 
 /// The line at the start of a run.
@@ -221,7 +225,7 @@ mod tests {
     /// The line of an attempt that starts on the second GPU.
     fn started(study: &Study, attempt: u32, micro_batch: Option<usize>, alone: bool) -> String {
         let device = Device::gpu(GpuBackend::Cuda, 1);
-        let event = Event::Started { attempt, device, micro_batch, alone, with: Vec::new() };
+        let event = Event::Started { attempt, device, micro_batch, alone, with: Vec::new(), worker: None };
         of(&record(1, event), study).unwrap()
     }
 
@@ -242,7 +246,7 @@ mod tests {
     fn trials_together_say_how_many_others_there_are() {
         let (study, device) = (Study::new(&plan(3)), Device::Cpu { slot: 0, threads: 1 });
         let with = vec![TrialId(2), TrialId(3)];
-        let event = Event::Started { attempt: 1, device, micro_batch: None, alone: false, with };
+        let event = Event::Started { attempt: 1, device, micro_batch: None, alone: false, with, worker: None };
         let line = of(&record(1, event), &study).unwrap();
         assert_eq!(line, "trial 0001 starts on cpu:0 together with 2 other trials");
     }

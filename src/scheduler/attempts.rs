@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{messages::PendingTrial, slots::MemoryPool};
+use super::{
+    messages::{Host, PendingTrial},
+    slots::MemoryPool,
+};
 use crate::{
     policy::Retries,
     trial::{FailureKind, TrialId},
@@ -36,6 +39,9 @@ const CHANGED_ENTRIES_MAX: u32 = 2;
 /// How often a trial may fail for the cache at all. Without a cache it cannot, so that only a worker that is at
 /// fault comes so far.
 const CACHE_FAILURES_MAX: u32 = 4;
+/// How often in a run a trial's worker may be lost. Once is the fault of a machine; again and again it is that of the
+/// trial, such as one that fills the memory of its machine.
+const WORKER_LOSSES_MAX: u32 = 10;
 
 /// What is done otherwise in an attempt, after what failed in others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +77,7 @@ impl Attempts {
             pass_examples: pending.pass_examples,
             next: Measures {
                 micro_batch: pending.micro_batch,
-                alone: pending.alone.map(MemoryPool::of),
+                alone: pending.alone.map(|device| MemoryPool::of(device, Host::LOCAL)),
                 without_cache: false,
             },
         };
@@ -92,6 +98,13 @@ impl Attempts {
     }
 
     /// Whether it is a trial of this run.
+    /// Notes that the latest attempt of earlier runs goes on.
+    pub(super) fn take_over(&mut self, trial: TrialId) {
+        if let Some(history) = self.trials.get_mut(&trial) {
+            history.earlier = history.earlier.saturating_sub(1);
+        }
+    }
+
     pub(super) fn knows(&self, trial: TrialId) -> bool {
         self.trials.contains_key(&trial)
     }
@@ -127,6 +140,9 @@ impl Attempts {
         if *kind == FailureKind::Cache {
             history.next.without_cache = *failures >= CHANGED_ENTRIES_MAX;
             return *failures < CACHE_FAILURES_MAX;
+        }
+        if *kind == FailureKind::WorkerLost {
+            return *failures < WORKER_LOSSES_MAX;
         }
         if *failures > self.retries.of(kind) {
             return false;

@@ -108,9 +108,7 @@ impl Scheduler {
 
     /// As [`Self::start`], for the slot's process.
     pub(super) fn start_in(&mut self, slot: Slot, trials: &[TrialId], out: &mut Vec<Action>) {
-        if let Some(device) = self.slots.device(slot) {
-            self.start(trials, device, out);
-        }
+        self.start(slot, trials, out);
     }
 
     /// Does what was left for the time when the process is gone.

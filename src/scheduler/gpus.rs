@@ -30,7 +30,7 @@ impl Scheduler {
     /// Notes that a trial has finished in this slot: its device works.
     pub(super) fn note_success(&mut self, slot: Slot) {
         if let Some(device) = self.slots.device(slot) {
-            self.losses.remove(&device);
+            self.losses.remove(&(self.slots.host(slot), device));
         }
     }
 
@@ -41,10 +41,10 @@ impl Scheduler {
         if self.slots.trials(slot).first() != Some(&trial) {
             return;
         }
-        let losses = self.losses.entry(device).or_default();
+        let losses = self.losses.entry((self.slots.host(slot), device)).or_default();
         *losses += 1;
         // The other workers of a device that is set aside report their own loss.
-        if *losses >= LOSSES_MAX && self.slots.is_in_use(device) {
+        if *losses >= LOSSES_MAX && self.slots.is_any_in_use(&self.slots.beside(slot)) {
             self.set_aside(slot, device, why, out);
         }
     }
@@ -52,7 +52,7 @@ impl Scheduler {
     /// Gives no slot of the device any more work, and ends the workers of all slots but `slot`, which ends by itself.
     fn set_aside(&mut self, slot: Slot, device: Device, why: &str, out: &mut Vec<Action>) {
         out.push(Action::ShowLost(device, why.to_owned()));
-        let slots = self.slots.on(device);
+        let slots = self.slots.beside(slot);
         for slot in &slots {
             self.slots.retire(*slot);
         }

@@ -25,15 +25,18 @@ impl Scheduler {
         is_whole && self.is_sociable(trial) && self.shapes.of(trial) == Some(shape)
     }
 
-    /// Takes the next trials for a worker on `device`, the first of which is `first`. `takers`: the slots that share what
+    /// Takes the next trials for a worker in `slot`, the first of which is `first`. `takers`: the slots that share what
     /// waits, this one included.
-    pub(super) fn take(&mut self, first: TrialId, device: Device, takers: usize) -> Vec<TrialId> {
+    pub(super) fn take(&mut self, first: TrialId, slot: Slot, takers: usize) -> Vec<TrialId> {
+        let (Some(device), Some(pool)) = (self.slots.device(slot), self.slots.pool(slot)) else {
+            self.queue.take(first);
+            return vec![first];
+        };
         let fitting = self.terms.packing.fused_max.get(&device).copied().unwrap_or(usize::MAX).max(1);
         let count_max = self.terms.fuse.trials_max(!matches!(device, Device::Cpu { .. })).min(fitting);
         let shape = self.shapes.of(first).filter(|shape| count_max > 1 && self.is_fusible(first, *shape));
         let mut trials = vec![first];
         if let Some(shape) = shape {
-            let pool = MemoryPool::of(device);
             let others = self
                 .queue
                 .all(|trial| trial != first && self.may_use(trial, pool) && self.is_fusible(trial, shape));

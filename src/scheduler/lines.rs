@@ -64,6 +64,16 @@ impl Scheduler {
                     self.next(slot, out);
                 }
             }
+            // A slot that leaves, such as one whose job is over its time, has its worker stop.
+            WorkerLine::Stopped(trial) if self.slots.is_retired(slot) => {
+                self.not_full(slot, out);
+                self.attempts.pause(trial);
+                self.queue.push_front(trial);
+                out.push(Action::Log(Some(trial), Event::Interrupted));
+                if self.slots.done_with(slot, trial) {
+                    self.next(slot, out);
+                }
+            }
             line @ (WorkerLine::Ready { .. } | WorkerLine::AllFailed(_) | WorkerLine::Stopped(_)) => {
                 let message = format!("unexpected {}", describe(&line));
                 self.protocol(slot, message, out);

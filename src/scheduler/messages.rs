@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    event::{Event, Progress},
+    event::{Event, Progress, RemotePlace},
     policy::{Fuse, Retries},
     protocol::WorkerLine,
     system::{device::Device, memory::Memory},
@@ -16,6 +18,15 @@ const MESSAGE_CHARS_MAX: usize = 4_000;
 /// A place for one worker process at a time. The executor numbers its slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub usize);
+
+/// A machine, or what has memory of its own as one has: the job of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Host(pub usize);
+
+impl Host {
+    /// The machine that the orchestrator runs on.
+    pub const LOCAL: Self = Self(0);
+}
 
 /// A trial that a run has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +68,8 @@ pub struct Terms {
     pub has_cache: bool,
     /// How GPUs get further slots.
     pub packing: Packing,
+    /// Whether slots may join although there is none for the moment.
+    pub awaits_slots: bool,
 }
 
 /// What fits into the memory of GPUs, and how they get further slots once a trial has shown how much it takes.
@@ -71,7 +84,8 @@ pub struct Packing {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WorkerExit {
     /// It returned this code.
     Code(i32),
@@ -79,6 +93,8 @@ pub enum WorkerExit {
     Signal(i32),
     /// It aborted, or was killed, because this memory ran out.
     OutOfMemory(Memory),
+    /// Its machine is gone or silent; the text says what is known.
+    Lost(String),
 }
 
 /// What happened.
@@ -89,6 +105,24 @@ pub enum Input {
     Begin,
     /// A slot is there, and a worker may be started in it. A slot may join at any time.
     SlotJoined(Slot, Device),
+    /// A slot of another machine is there. `is_for_one`: it takes one trial, and no other after it.
+    RemoteJoined {
+        /// The slot.
+        slot: Slot,
+        /// What it computes on.
+        device: Device,
+        /// Whose memory it has.
+        host: Host,
+        /// What the log says of it.
+        place: RemotePlace,
+        /// Whether it takes one trial, and no other after it.
+        is_for_one: bool,
+    },
+    /// The worker of a slot that has just joined has had these trials since an earlier run. It is heard from the beginning
+    /// of their attempts.
+    TakenOver(Slot, Vec<TrialId>),
+    /// No slot joins any more.
+    NoMoreSlots,
     /// A slot gets no more work. Its worker, if it has one, may do what it was given.
     SlotLeft(Slot),
     /// There is one trial more to be run: the plan has grown by it, or it goes on after a pause.
@@ -202,6 +236,7 @@ impl WorkerExit {
             Self::Code(code) => format!("exit code {code}"),
             Self::Signal(signal) => format!("signal {signal}"),
             Self::OutOfMemory(_) => "memory ran out".to_owned(),
+            Self::Lost(why) => why,
         };
         format!("the worker ended before it was ready ({how})")
     }
@@ -225,6 +260,10 @@ impl WorkerExit {
                     Memory::Gpu => "GPU memory",
                 };
                 (FailureKind::OutOfMemory(memory), format!("the worker ran out of {whose}"))
+            }
+            Self::Lost(why) => {
+                let message = format!("the worker is lost: {why}");
+                return Failure { kind: FailureKind::WorkerLost, message };
             }
         };
         Failure { kind, message: format!("{message}; see worker.log") }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::messages::Slot;
+use super::messages::{Host, Slot};
 use crate::{
+    event::RemotePlace,
     system::device::{Device, GpuBackend},
     trial::TrialId,
 };
@@ -37,16 +38,16 @@ pub(super) enum AfterExit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MemoryPool {
     /// The machine's.
-    Host,
-    /// That of this GPU.
-    Gpu(GpuBackend, usize),
+    Host(Host),
+    /// That of this GPU of it.
+    Gpu(Host, GpuBackend, usize),
 }
 
 impl MemoryPool {
-    pub(super) const fn of(device: Device) -> Self {
+    pub(super) const fn of(device: Device, host: Host) -> Self {
         match device {
-            Device::Cpu { .. } => Self::Host,
-            Device::Gpu { backend, index } => Self::Gpu(backend, index),
+            Device::Cpu { .. } => Self::Host(host),
+            Device::Gpu { backend, index } => Self::Gpu(host, backend, index),
         }
     }
 }
@@ -56,6 +57,11 @@ impl MemoryPool {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct SlotRecord {
     device: Device,
+    host: Host,
+    /// What the log says of a slot of another machine.
+    place: Option<Box<RemotePlace>>,
+    /// It takes one trial, and no other after it.
+    is_for_one: bool,
     state: SlotState,
     /// Its process has the memory pool for itself.
     is_alone: bool,
@@ -71,6 +77,20 @@ struct SlotRecord {
     shortage: Option<String>,
 }
 
+impl SlotRecord {
+    const fn pool(&self) -> MemoryPool {
+        MemoryPool::of(self.device, self.host)
+    }
+}
+
+/// What is known of a slot of another machine.
+#[derive(Clone, Debug)]
+pub(super) struct Remote {
+    pub(super) host: Host,
+    pub(super) place: RemotePlace,
+    pub(super) is_for_one: bool,
+}
+
 /// The slots of a run.
 #[derive(Debug, Default)]
 pub(super) struct Slots(BTreeMap<Slot, SlotRecord>);
@@ -80,6 +100,9 @@ impl Slots {
     pub(super) fn join(&mut self, slot: Slot, device: Device) {
         let new = || SlotRecord {
             device,
+            host: Host::LOCAL,
+            place: None,
+            is_for_one: false,
             state: SlotState::Empty,
             is_alone: false,
             is_fused: false,
@@ -90,6 +113,30 @@ impl Slots {
         };
         let record = self.0.entry(slot).or_insert_with(new);
         (record.device, record.is_retired) = (device, false);
+    }
+
+    /// Adds a slot of another machine.
+    pub(super) fn join_remote(&mut self, slot: Slot, device: Device, remote: Remote) {
+        self.join(slot, device);
+        if let Some(record) = self.0.get_mut(&slot) {
+            let Remote { host, place, is_for_one } = remote;
+            (record.host, record.place, record.is_for_one) = (host, Some(Box::new(place)), is_for_one);
+        }
+    }
+
+    /// What the log says of a slot of another machine.
+    pub(super) fn place(&self, slot: Slot) -> Option<Box<RemotePlace>> {
+        self.0.get(&slot)?.place.clone()
+    }
+
+    /// Whether the slot takes one trial, and no other after it.
+    pub(super) fn is_for_one(&self, slot: Slot) -> bool {
+        self.0.get(&slot).is_some_and(|record| record.is_for_one)
+    }
+
+    /// The memory that the slot's process uses.
+    pub(super) fn pool(&self, slot: Slot) -> Option<MemoryPool> {
+        self.0.get(&slot).map(SlotRecord::pool)
     }
 
     /// Gives the slot no more work.
@@ -108,14 +155,21 @@ impl Slots {
         self.0.keys().copied().collect()
     }
 
-    /// The slots of a device.
-    pub(super) fn on(&self, device: Device) -> Vec<Slot> {
-        self.0.iter().filter(|(_, record)| record.device == device).map(|(slot, _)| *slot).collect()
+    /// The slots that use the same device as this one, itself included.
+    pub(super) fn beside(&self, slot: Slot) -> Vec<Slot> {
+        let of = |record: &SlotRecord| (record.host, record.device);
+        let own = self.0.get(&slot).map(of);
+        self.0.iter().filter(|(_, record)| Some(of(record)) == own).map(|(slot, _)| *slot).collect()
     }
 
-    /// Whether a slot of the device is given work.
-    pub(super) fn is_in_use(&self, device: Device) -> bool {
-        self.0.values().any(|record| record.device == device && !record.is_retired)
+    /// Whether one of these slots is given work.
+    pub(super) fn is_any_in_use(&self, slots: &[Slot]) -> bool {
+        slots.iter().any(|slot| self.0.get(slot).is_some_and(|record| !record.is_retired))
+    }
+
+    /// The machine of a slot.
+    pub(super) fn host(&self, slot: Slot) -> Host {
+        self.0.get(&slot).map_or(Host::LOCAL, |record| record.host)
     }
 
     /// Whether no slot is given any work.
@@ -170,7 +224,7 @@ impl Slots {
     }
 
     fn of(&self, pool: MemoryPool) -> impl Iterator<Item = &SlotRecord> {
-        self.0.values().filter(move |record| MemoryPool::of(record.device) == pool)
+        self.0.values().filter(move |record| record.pool() == pool)
     }
 
     /// Whether no slot of `pool` has a process.
@@ -202,10 +256,10 @@ impl Slots {
 
     /// The memory pool of `slot`, if processes of other slots may use it too.
     pub(super) fn company(&self, slot: Slot) -> Option<MemoryPool> {
-        let pool = self.device(slot).map(MemoryPool::of)?;
+        let pool = self.pool(slot)?;
         let mut others = self.0.iter().filter(|(other, record)| {
             **other != slot
-                && MemoryPool::of(record.device) == pool
+                && record.pool() == pool
                 && !(record.is_retired && record.state == SlotState::Empty)
         });
         others.next().map(|_| pool)
@@ -213,12 +267,12 @@ impl Slots {
 
     /// Retires one other slot that shares the memory pool of `slot`; one slot of the pool stays in any case.
     pub(super) fn retire_beside(&mut self, slot: Slot) {
-        let Some(pool) = self.device(slot).map(MemoryPool::of) else { return };
+        let Some(pool) = self.pool(slot) else { return };
         if self.of(pool).filter(|record| !record.is_retired).count() < 2 {
             return;
         }
         let mut others = self.0.iter_mut().rev().filter(|(other, record)| {
-            **other != slot && MemoryPool::of(record.device) == pool && !record.is_retired
+            **other != slot && record.pool() == pool && !record.is_retired
         });
         if let Some((_, record)) = others.next() {
             record.is_retired = true;

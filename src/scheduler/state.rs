@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     attempts::Attempts,
-    messages::{Action, PendingTrial, Slot, Terms},
+    messages::{Action, Host, PendingTrial, Slot, Terms},
     queue::Queue,
     shapes::Shapes,
     slots::Slots,
@@ -36,7 +36,7 @@ pub struct Scheduler {
     pub(super) interrupted: bool,
     pub(super) phase: Phase,
     /// How often each device was lost since a trial on it finished.
-    pub(super) losses: BTreeMap<Device, u32>,
+    pub(super) losses: BTreeMap<(Host, Device), u32>,
 }
 
 impl Scheduler {
@@ -79,7 +79,10 @@ impl Scheduler {
     /// Whether trials are left and no slot to run them in.
     #[must_use]
     pub fn is_without_device(&self) -> bool {
-        self.interrupts == 0 && !self.queue.is_empty() && self.slots.are_all_retired()
+        self.interrupts == 0
+            && !self.queue.is_empty()
+            && !self.terms.awaits_slots
+            && self.slots.are_all_retired()
     }
 
     /// Whether trials were left undone at the user's wish, or for want of a device.

@@ -63,6 +63,7 @@ fn terms(planned: u32) -> Terms {
         fuse: Fuse::Off,
         has_cache: true,
         packing: Packing::default(),
+        awaits_slots: false,
     }
 }
 
@@ -120,7 +121,7 @@ fn started(trial: TrialId, attempt: u32) -> Action {
     let device = cpu(1)[0];
     Action::Log(
         Some(trial),
-        Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() },
+        Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new(), worker: None },
     )
 }
 

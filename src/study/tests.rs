@@ -24,7 +24,7 @@ fn study(events: &[(u32, Event)]) -> Result<Study, StudyError> {
 
 fn started(attempt: u32) -> Event {
     let device = Device::Cpu { slot: 0, threads: 1 };
-    Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new() }
+    Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }
 }
 
 fn failed(kind: FailureKind, retry: bool) -> Event {
@@ -131,7 +131,7 @@ fn failed_trials_are_left_alone_until_they_are_reopened() {
 #[test]
 fn how_an_attempt_was_made_to_fit_into_memory_is_remembered_until_the_trial_is_reopened() {
     let device = Device::Cpu { slot: 0, threads: 1 };
-    let small = Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true, with: Vec::new() };
+    let small = Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true, with: Vec::new(), worker: None };
     let json = serde_json::to_string(&small).unwrap();
     assert!(json.contains(r#""micro_batch":8,"alone":true"#), "{json}");
     let mut study = study(&[(1, small)]).unwrap();

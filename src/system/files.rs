@@ -77,6 +77,26 @@ pub(crate) fn replace_unsynced(
     Ok(())
 }
 
+/// Replaces the contents of `place` by a file that was closed before it got its name, without syncing: on the file
+/// system of a network, other machines can read a file once it is closed. The file is called `temporary` first, in the
+/// same folder, a name that nobody else uses.
+pub(crate) fn replace_closed(place: &Place, temporary: &str, bytes: &[u8]) -> io::Result<()> {
+    failpoints::check_space()?;
+    let written = place.beside(temporary);
+    let make = || match written.make_file() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            written.remove_file()?;
+            written.make_file()
+        }
+        file => file,
+    };
+    let done = make().and_then(|mut file| file.write_all(bytes)).and_then(|()| written.rename(place));
+    if done.is_err() {
+        let _ = written.remove_file();
+    }
+    done
+}
+
 /// Writes the new file `place` and syncs it, without a temporary file: for folders that are renamed when
 /// complete.
 pub(crate) fn write_new(place: &Place, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {

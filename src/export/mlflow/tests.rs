@@ -24,7 +24,7 @@ fn exported(study: &Study, root: &str) -> Files {
     for record in study.trials.iter().filter(|record| record.attempts > 0) {
         let device = record.device.unwrap();
         let mut events =
-            vec![Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new() }];
+            vec![Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }];
         events.extend(record.evaluations.iter().cloned().map(Event::Evaluated));
         events.extend(record.outcome.clone().map(Event::Finished));
         events.extend(record.failure.clone().map(|failure| Event::Failed { failure, retry: false }));

@@ -96,7 +96,7 @@ fn while_a_trial_is_alone_its_device_is_kept_idle_and_afterwards_one_slot_rests(
     let others: Vec<PendingTrial> = (2..=9).map(|id| pending(TrialId(id))).collect();
     run_out(&mut scheduler, SLOT);
     run_out(&mut scheduler, SLOT);
-    assert!(scheduler.slots.is_taken(MemoryPool::Host));
+    assert!(scheduler.slots.is_taken(MemoryPool::Host(Host::LOCAL)));
     scheduler.queue.waiting.extend(others.iter().map(|all| all.trial));
     assert_eq!(scheduler.step(Input::SpaceFreed), [], "nothing starts beside it");
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));

@@ -218,7 +218,7 @@ impl World {
 
     fn spawn(&mut self, slot: Slot, device: Device) {
         assert_eq!(self.processes[slot.0], None, "a device was given away while held");
-        let pool = MemoryPool::of(device);
+        let pool = MemoryPool::of(device, Host::LOCAL);
         assert!(self.alone.iter().all(|(taken, _)| *taken != pool), "alone means alone");
         assert!(!self.resting.contains(&slot), "it rests");
         assert!(!self.awaits_space && self.full.is_empty(), "a start on a full disk");
@@ -231,10 +231,10 @@ impl World {
 
     /// Notes that the process in `slot` has its pool for itself, if the trials that it is given are to be alone.
     fn check_alone(&mut self, slot: Slot) {
-        let pool = MemoryPool::of(self.devices()[slot.0]);
+        let pool = MemoryPool::of(self.devices()[slot.0], Host::LOCAL);
         if self.started.1 {
             let mut others = (0..self.processes.len())
-                .filter(|index| *index != slot.0 && MemoryPool::of(self.devices()[*index]) == pool);
+                .filter(|index| *index != slot.0 && MemoryPool::of(self.devices()[*index], Host::LOCAL) == pool);
             assert!(others.all(|index| self.processes[index].is_none()), "alone means alone");
             self.alone.push((pool, slot));
         }

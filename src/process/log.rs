@@ -22,7 +22,7 @@ const TAIL_MAX: usize = 4 << 10;
 /// be written, its trial continues without it. What a worker says while it trains several trials together is said of
 /// all of them.
 #[derive(Clone, Default)]
-pub(super) struct WorkerLog(Arc<Mutex<Open>>);
+pub(crate) struct WorkerLog(Arc<Mutex<Open>>);
 
 #[derive(Default)]
 struct Open {
@@ -43,7 +43,7 @@ struct OpenLog {
 
 impl WorkerLog {
     /// Appends the output from now on to each of these places, under its title.
-    pub(super) fn switch(&self, logs: &[(Place, String)]) {
+    pub(crate) fn switch(&self, logs: &[(Place, String)]) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { logs: known, tail } = &mut *open;
         let is_wanted = |log: &OpenLog| logs.iter().any(|(place, title)| log.is(place, title));
@@ -65,13 +65,13 @@ impl WorkerLog {
     }
 
     /// The end of the output of this attempt.
-    pub(super) fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&open.tail).into_owned()
     }
 
     /// Reads all of `reader`, however much it is, so that the worker is never blocked.
-    pub(super) async fn fill(self, mut reader: impl AsyncRead + Unpin) {
+    pub(crate) async fn fill(self, mut reader: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 16 << 10];
         while let Ok(count @ 1..) = reader.read(&mut buffer).await {
             let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ const QUOTE_MAX: usize = 80;
 
 /// What a worker sent.
 #[derive(Debug, PartialEq)]
-pub(super) enum WorkerOutput {
+pub(crate) enum WorkerOutput {
     /// A line of the protocol.
     Line(Box<WorkerLine>),
     /// Something else; the text says what.
@@ -20,7 +20,7 @@ pub(super) enum WorkerOutput {
 }
 
 /// A reader of lines. [`OutputLines::next`] may be dropped at any await without losing anything.
-pub(super) struct OutputLines<R> {
+pub(crate) struct OutputLines<R> {
     reader: R,
     buffer: Vec<u8>,
     /// Bytes of the buffer known to hold no line break.
@@ -30,12 +30,12 @@ pub(super) struct OutputLines<R> {
 }
 
 impl<R: AsyncRead + Unpin> OutputLines<R> {
-    pub(super) fn new(reader: R) -> Self {
+    pub(crate) fn new(reader: R) -> Self {
         Self { reader, buffer: Vec::new(), searched: 0, is_broken: false }
     }
 
     /// The next line, or `None` at the end; a line that the end cuts off does not count.
-    pub(super) async fn next(&mut self) -> Option<WorkerOutput> {
+    pub(crate) async fn next(&mut self) -> Option<WorkerOutput> {
         loop {
             let fresh = self.buffer.get(self.searched..).unwrap_or_default();
             if let Some(at) = fresh.iter().position(|&byte| byte == b'\n') {

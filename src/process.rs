@@ -1,6 +1,6 @@
 //! A worker process of this machine: how it is started, reached over its pipes, and ended.
 //!
-//! The transport of local workers. It knows no deadline; `watch` does. The process has a group of its
+//! It knows no deadline; whoever watches it does. The process has a group of its
 //! own, so that the terminal's Ctrl-C reaches only the orchestrator, and so that whatever the process
 //! has started ends with it.
 
@@ -18,11 +18,15 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    setup::Workers,
-    worker_log::WorkerLog,
-    worker_output::{OutputLines, WorkerOutput},
+mod log;
+mod output;
+mod program;
+
+pub(crate) use self::{
+    log::WorkerLog,
+    output::{OutputLines, WorkerOutput},
 };
+pub use self::program::Program;
 use crate::{
     protocol::WorkerRequest,
     scheduler::WorkerExit,
@@ -45,10 +49,19 @@ const ABORTED: i32 = Signal::ABORT.as_raw();
 /// SIGKILL, by which the kernel makes room.
 const KILLED: i32 = Signal::KILL.as_raw();
 
+/// How a worker of this machine is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkerStart<'a> {
+    /// The program.
+    pub(crate) program: &'a Program,
+    /// What `CUDA_VISIBLE_DEVICES` calls `cuda:0`, `cuda:1` and so on. A GPU without a name is called by its number.
+    pub(crate) visible: &'a [String],
+}
+
 /// A worker process. Dropping it kills the process.
-pub(super) struct Process {
-    pub(super) child: Child,
-    pub(super) lines: OutputLines<ChildStdout>,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) lines: OutputLines<ChildStdout>,
     group: Option<Pid>,
     stdin: Option<ChildStdin>,
     stderr: JoinHandle<()>,
@@ -60,8 +73,8 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the worker of `device`.
-    pub(super) fn start(workers: &Workers, device: Device, oom_kills: OomKills) -> io::Result<Self> {
-        let mut child = command(workers, device).spawn()?;
+    pub(crate) fn start(start: &WorkerStart<'_>, device: Device, oom_kills: OomKills) -> io::Result<Self> {
+        let mut child = command(start, device).spawn()?;
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
@@ -81,7 +94,7 @@ impl Process {
     }
 
     /// Where its standard error goes.
-    pub(super) fn log(&self) -> WorkerLog {
+    pub(crate) fn log(&self) -> WorkerLog {
         self.log.clone()
     }
 
@@ -90,7 +103,7 @@ impl Process {
     /// # Errors
     /// When the request cannot be written as JSON. A process that cannot be written to is gone, which
     /// its exit will say.
-    pub(super) async fn send(&mut self, request: &WorkerRequest) -> serde_json::Result<()> {
+    pub(crate) async fn send(&mut self, request: &WorkerRequest) -> serde_json::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         if let Some(stdin) = &mut self.stdin {
             line.push(b'\n');
@@ -100,28 +113,28 @@ impl Process {
     }
 
     /// Closes its standard input, which asks it to leave.
-    pub(super) fn close_input(&mut self) {
+    pub(crate) fn close_input(&mut self) {
         self.stdin = None;
     }
 
     /// Whether it has not been asked to leave.
-    pub(super) const fn is_wanted(&self) -> bool {
+    pub(crate) const fn is_wanted(&self) -> bool {
         self.stdin.is_some()
     }
 
     /// Asks it, and all that it started, to end (SIGTERM).
-    pub(super) fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
     /// Ends it, and all that it started (SIGKILL).
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.is_killed = true;
         self.kill_group();
     }
 
     /// Ends what a dead process left behind.
-    pub(super) fn kill_group(&self) {
+    pub(crate) fn kill_group(&self) {
         self.signal(Signal::KILL);
     }
 
@@ -133,12 +146,12 @@ impl Process {
     }
 
     /// The next line of a dead process, until its pipe is closed or the time is over.
-    pub(super) async fn last_line(&mut self, until: Instant) -> Option<Option<WorkerOutput>> {
+    pub(crate) async fn last_line(&mut self, until: Instant) -> Option<Option<WorkerOutput>> {
         timeout_at(until, self.lines.next()).await.ok()
     }
 
     /// Waits until the standard error of a dead process has been taken in, `until` at the latest.
-    pub(super) async fn drain_errors(&mut self, is_output_open: bool, until: Instant) {
+    pub(crate) async fn drain_errors(&mut self, is_output_open: bool, until: Instant) {
         let is_drained = timeout_at(until, &mut self.stderr).await.is_ok();
         if is_output_open || !is_drained {
             // A process outside of the group holds the pipes.
@@ -147,7 +160,7 @@ impl Process {
     }
 
     /// How a process with this status ended.
-    pub(super) fn exit(&self, status: &io::Result<ExitStatus>) -> WorkerExit {
+    pub(crate) fn exit(&self, status: &io::Result<ExitStatus>) -> WorkerExit {
         let status = status.as_ref().ok().map(|status| (status.code(), status.signal()));
         match status {
             Some((Some(code), _)) => WorkerExit::Code(code),
@@ -163,8 +176,8 @@ impl Process {
     }
 }
 
-fn command(workers: &Workers, device: Device) -> Command {
-    let program = &workers.program;
+fn command(start: &WorkerStart<'_>, device: Device) -> Command {
+    let program = start.program;
     let mut command = Command::new(&program.file);
     command.arg0(&program.name).arg("worker").arg("--device");
     match device {
@@ -174,7 +187,7 @@ fn command(workers: &Workers, device: Device) -> Command {
             command.env("RAYON_NUM_THREADS", threads).env(visible::VARIABLE, "");
         }
         Device::Gpu { backend: GpuBackend::Cuda, index } => {
-            let name = workers.visible.get(index).cloned().unwrap_or_else(|| index.to_string());
+            let name = start.visible.get(index).cloned().unwrap_or_else(|| index.to_string());
             command.envs(visible::environment(&name));
             // The only GPU that a process sees is its first.
             command.args(["cuda:0", "--threads", "1"]);
