@@ -25,6 +25,7 @@ mod list;
 mod listing;
 mod observing;
 mod open;
+mod pilot;
 mod predict;
 mod prepare;
 mod probe;
@@ -105,6 +106,9 @@ enum SweepCommand {
     /// Serve trials on one device (started by `run`)
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
+    /// Serve trials in the job of a cluster; only `sweep run` has it started
+    #[command(hide = true)]
+    Pilot(pilot::PilotArgs),
     /// Read the tokenizer of a checkpoint within bounds (started by `run` and `predict`)
     #[command(name = train::wall::COMMAND, hide = true)]
     Tokenizer(tokenizer::TokenizerArgs),
@@ -164,6 +168,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Completions(args) => shell::completions(&args, Cli::command()),
         SweepCommand::Man(args) => shell::man(&args, Cli::command()),
         SweepCommand::Worker(args) => worker::serve(&args),
+        SweepCommand::Pilot(args) => pilot::fly(&args),
         SweepCommand::Tokenizer(args) => tokenizer::examine(&args),
         SweepCommand::Probe(args) => probe::probe(&args),
     }
@@ -181,7 +186,7 @@ mod tests {
     #[test]
     fn the_commands_of_child_processes_are_not_shown() {
         let help = Cli::command().render_long_help().to_string();
-        for hidden in ["worker", train::wall::COMMAND, child::COMMAND] {
+        for hidden in ["worker", "pilot", train::wall::COMMAND, child::COMMAND] {
             assert!(!help.contains(hidden), "{hidden}");
         }
     }

@@ -5,7 +5,10 @@
 //! nothing but those; observers that take long, such as the one that draws
 //! pictures, work on a thread of their own.
 
+mod attempt_folders;
 mod cleaner;
+mod cluster;
+mod connection;
 mod deadlines;
 mod error;
 mod event_loop;
@@ -16,6 +19,7 @@ mod observer;
 mod painter;
 mod pause;
 mod pending;
+mod post;
 mod prefixes;
 mod resting;
 mod rests;
@@ -35,6 +39,7 @@ pub use self::{
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
     rests::StartLimits,
-    setup::{Ended, Run, Workers},
+    post::PostTimes,
+    setup::{ClusterRun, Ended, Run, Workers},
     signals::interrupts,
 };

@@ -28,7 +28,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointFacts},
     display,
     error_chain::chain,
-    executor::{self, Ended, Observer, Painter, Run, Workers},
+    executor::{self, ClusterRun, Ended, Observer, Painter, Run, Workers},
     leaderboard::{Leaderboard, RankBy},
     plan::Plan,
     policy::TrialsPerGpu,
@@ -178,8 +178,9 @@ impl PlannedRun<'_> {
         let continued = continued(&study, &self.args.continue_halted)?;
         let (folder, devices) = (self.folder, self.slots.devices);
         let sampler = sampler(&plan, self.spec);
+        let cluster = None;
         let ended =
-            Execution { folder: &folder, plan, study, again, continued, devices, workers, sampler }.run()?;
+            Execution { folder: &folder, plan, study, again, continued, devices, cluster, workers, sampler }.run()?;
         folder.check()?;
         let exit = conclude(&folder, &ended)?;
         drop(lock);
@@ -299,6 +300,7 @@ struct Execution<'a> {
     /// Halted trials that go on.
     continued: Vec<TrialId>,
     devices: Vec<Device>,
+    cluster: Option<ClusterRun>,
     workers: Workers,
     /// Where further trials come from.
     sampler: Box<dyn Sampler>,
@@ -307,7 +309,7 @@ struct Execution<'a> {
 impl Execution<'_> {
     /// Runs the trials, and shows their progress.
     fn run(self) -> Result<Ended, Stop> {
-        let Self { folder, plan, study, again, continued, devices, workers, mut sampler } = self;
+        let Self { folder, plan, study, again, continued, devices, cluster, workers, mut sampler } = self;
         // Drawn before anything else: a run that was killed may have left trials without pictures.
         let turn = folder.turn();
         let board = show::leaderboard(folder, &study, RankBy::TestF1);
@@ -315,7 +317,7 @@ impl Execution<'_> {
             eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
         }
         let mut display = Display::new(&study, look());
-        let run = Run { folder: folder.clone(), plan, again, continued, devices, workers };
+        let run = Run { folder: folder.clone(), plan, again, continued, devices, cluster, workers };
         // Not needed any more, and large: the executor reads the log itself.
         drop((study, board, turn));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

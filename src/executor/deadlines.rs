@@ -33,7 +33,17 @@ impl Limits {
     pub(super) const fn new(leave: Duration, policy: &Policy) -> Self {
         Self { start_up: policy.start_up_limit, leave, stall: policy.stall_limit, time: policy.time_limit }
     }
+
+    /// Those of a worker that is reached through the file system of a network.
+    pub(super) fn with_delay(self) -> Self {
+        let Self { start_up, leave, stall, time } = self;
+        let add = |limit: Duration| limit.saturating_add(DELAY);
+        Self { start_up: add(start_up), leave: add(leave), stall: add(stall), time: time.map(add) }
+    }
 }
+
+/// What may lie between something and its news on the file system of a network.
+const DELAY: Duration = Duration::from_mins(2);
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{
+    connection::{Connection, RemoteNote},
     deadlines::Limits,
     error::ExecutorError,
     observer::{Notice, Observer, Observers},
@@ -19,6 +20,7 @@ use super::{
     watch::{Command, Post, Worker},
 };
 use crate::{
+    process::Process,
     error_chain::chain,
     event::{Event, Record},
     halving,
@@ -48,7 +50,7 @@ pub async fn run<'a>(
     sampler: &'a mut dyn Sampler,
     observers: Vec<&'a mut dyn Observer>,
 ) -> Result<Ended, ExecutorError> {
-    if run.devices.is_empty() {
+    if run.devices.is_empty() && run.cluster.is_none() {
         return Err(ExecutorError::NoDevice);
     }
     let (mut state, mut channels) = Loop::open(run, interrupts, sampler, Observers::new(observers))?;
@@ -58,7 +60,10 @@ pub async fn run<'a>(
         if !state.scheduler.is_stopping() {
             state.notify(&Notice::Stopping(1));
         }
-        *records += state.leave(&mut channels.inputs).await;
+        // Those of a cluster keep what they have to say until it is read.
+        if state.cluster.is_none() {
+            *records += state.leave(&mut channels.inputs).await;
+        }
     }
     state.cleaner.finish();
     // After an error too: what an observer has begun, such as a drawing, must not go on without the lock.
@@ -77,10 +82,11 @@ pub async fn run<'a>(
     if let Some(why) = state.rests.given_up {
         return Err(ExecutorError::NoWorker { why });
     }
-    if !state.scheduler.was_interrupted() {
+    let interrupted = state.scheduler.was_interrupted() || state.is_detached;
+    if !interrupted {
         stuck(&state.study)?;
     }
-    Ok(Ended { study: state.study, interrupted: state.scheduler.was_interrupted(), is_hurried })
+    Ok(Ended { study: state.study, interrupted, is_detached: state.is_detached, is_hurried })
 }
 
 /// Refuses to call a sweep ended in which trials pause or wait.
@@ -102,15 +108,22 @@ impl Loop<'_> {
         let mut stops = u32::from(is_stopped);
         self.schedule().await?;
         self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
+        self.take_over_all().await?;
         let mut is_listening = true;
         while !self.has_ended {
             self.look_for_folder()?;
             let (look, rested) = (self.pause.next(), self.rests.next());
             tokio::select! {
                 Some(input) = channels.inputs.recv() => self.handle(input).await?,
+                Some(event) = channels.events.recv() => self.on_post(event).await?,
                 Some(warning) = channels.warnings.recv() => self.notify(&Notice::Warning(warning)),
                 interrupt = self.interrupts.recv(), if is_listening => if interrupt.is_some() {
                     stops += 1;
+                    if self.cluster.is_some() {
+                        // What becomes of the jobs is asked afterwards.
+                        self.is_detached = true;
+                        break;
+                    }
                     self.notify(&Notice::Stopping(stops));
                     self.handle(Input::Interrupt).await?;
                 } else {
@@ -124,6 +137,7 @@ impl Loop<'_> {
                 }
             }
         }
+        self.farewell(channels).await;
         Ok(())
     }
 
@@ -181,7 +195,11 @@ impl Loop<'_> {
     pub(super) async fn handle(&mut self, input: Input) -> Result<(), ExecutorError> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            if let Input::Exited(slot, _) = input
+            let exited = match input {
+                Input::Exited(slot, _) => Some(slot),
+                _ => None,
+            };
+            if let Some(slot) = exited
                 && let Some(worker) = self.workers.remove(&slot)
             {
                 self.rests.last_words.insert(slot, worker.last_words());
@@ -199,6 +217,9 @@ impl Loop<'_> {
                     done => inputs.extend(done?),
                 }
             }
+            if let Some(slot) = exited {
+                self.forget_session(slot);
+            }
         }
         Ok(())
     }
@@ -213,7 +234,7 @@ impl Loop<'_> {
         match action {
             Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
             Action::Run { slot, trials } => return self.give(slot, trials).await,
-            Action::Stop(slot, trial) => self.order(slot, Command::Send(WorkerRequest::Stop(trial))),
+            Action::Stop(slot, trial) => self.order(slot, Command::Send(WorkerRequest::Stop(trial), RemoteNote::default())),
             Action::Leave(slot) => self.order(slot, Command::Leave),
             Action::Terminate(slot) => self.order(slot, Command::Terminate),
             Action::Kill(slot) => self.order(slot, Command::Kill),
@@ -244,9 +265,14 @@ impl Loop<'_> {
             folder => folder?,
         };
         let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy);
-        let post = Post { slot, device, inbox: self.inbox.clone(), oom_kills: self.oom_kills.clone() };
-        match Worker::start(&self.run.workers, limits, post) {
-            Ok(worker) => {
+        let post = Post { slot, device, inbox: self.inbox.clone() };
+        if let Some(connection) = self.open_session(slot) {
+            self.workers.insert(slot, Worker::watch(connection, limits.with_delay(), post));
+            return Ok(Vec::new());
+        }
+        match Process::start(&self.run.workers.start_of_process(), device, self.oom_kills.clone()) {
+            Ok(process) => {
+                let worker = Worker::watch(Connection::Local(Box::new(process)), limits, post);
                 // Its attempt begins once the worker is ready.
                 worker.log_to(&[(folder.worker_log(), title(trial, self.attempts(trial) + 1, device))]);
                 self.workers.insert(slot, worker);
@@ -262,6 +288,7 @@ impl Loop<'_> {
     /// Gives a worker its trials.
     async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<Vec<Input>, ExecutorError> {
         let (mut trials, mut logs) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
+        let mut note = RemoteNote::default();
         for GivenTrial { trial, micro_batch, without_cache } in given {
             let folder = match self.prepare(trial).await {
                 // What the machine is short of may be what this worker holds.
@@ -270,13 +297,16 @@ impl Loop<'_> {
                 }
                 folder => folder?,
             };
-            if let Some(worker) = self.worker(slot) {
-                logs.push((folder.worker_log(), title(trial, self.attempts(trial), worker.device)));
-            }
+            let number = self.attempts(trial);
+            let Some(worker) = self.worker(slot) else { continue };
+            let (title, is_remote) = (title(trial, number, worker.device), worker.is_remote);
+            logs.push((folder.worker_log(), title.clone()));
+            let folder = if is_remote { self.attempt_folder(trial, number, title, &mut note)? } else { folder };
             // A worker may be started anywhere.
             let sweep = self.run.folder.path();
             let sweep = std::path::absolute(sweep).map_err(ResultsError::io("resolve", sweep))?;
-            let identity = Some(self.run.folder.identity()?);
+            // The numbers of a file system differ from one machine of a network to another.
+            let identity = if is_remote { None } else { Some(self.run.folder.identity()?) };
             let folder =
                 folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path()).to_owned();
             let sharing = self.sharing(slot, trial);
@@ -288,7 +318,7 @@ impl Loop<'_> {
         if let Some(worker) = self.worker(slot) {
             worker.log_to(&logs);
         }
-        self.order(slot, Command::Send(WorkerRequest::Run { trials }));
+        self.order(slot, Command::Send(WorkerRequest::Run { trials }, note));
         Ok(Vec::new())
     }
 
@@ -322,6 +352,8 @@ impl Loop<'_> {
     /// Logs an event of the scheduler, and does what follows from it. Returns the trials that the plan
     /// has grown by.
     async fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<Vec<Input>, ExecutorError> {
+        // First the files, then the word: what is logged is there.
+        self.gather_files(trial, &event)?;
         let record = self.record(trial, event).await?;
         if let Some(trial) = trial {
             self.release(trial, &record.event);

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use super::rests::StartLimits;
+use super::{post::PostTimes, rests::StartLimits};
 use crate::{
     plan::Plan, process::{Program, WorkerStart}, results::SweepFolder, scheduler::Packing, study::Study, system::device::Device,
     trial::TrialId,
@@ -43,6 +43,15 @@ impl Workers {
     }
 }
 
+/// How the workers of a cluster are reached.
+#[derive(Clone, Debug)]
+pub struct ClusterRun {
+    /// How often their files are looked at, and when one counts as lost.
+    pub times: PostTimes,
+    /// How long workers are waited for that leave at the end of the run.
+    pub patience: Duration,
+}
+
 /// One run of a sweep. The sweep's lock must be held while it lasts.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -55,8 +64,10 @@ pub struct Run {
     pub again: Vec<TrialId>,
     /// Halted trials that are to go on to their end.
     pub continued: Vec<TrialId>,
-    /// The device slots, at least one.
+    /// The device slots, at least one; none where workers of a cluster do the work.
     pub devices: Vec<Device>,
+    /// Workers of a cluster, which do all the work.
+    pub cluster: Option<ClusterRun>,
     /// The processes.
     pub workers: Workers,
 }
@@ -68,6 +79,8 @@ pub struct Ended {
     pub study: Study,
     /// Whether trials were left undone at the user's wish.
     pub interrupted: bool,
+    /// Whether the workers of a cluster go on with their trials: the user has only ended this program.
+    pub is_detached: bool,
     /// Whether the user did not want to wait for the observers' own work, such as pictures.
     pub is_hurried: bool,
 }

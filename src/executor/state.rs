@@ -6,10 +6,12 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     cleaner::Cleaner,
+    cluster::Cluster,
     error::ExecutorError,
     observer::{Notice, Observers, Warnings},
     pause::Pause,
     pending::Shapes,
+    post::PostEvent,
     prefixes::Prefixes,
     rests::Rests,
     setup::Run,
@@ -52,6 +54,10 @@ pub(super) struct Loop<'a> {
     pub(super) rests: Rests,
     /// What the latest device that was set aside did.
     pub(super) lost: Option<String>,
+    /// The workers of a cluster.
+    pub(super) cluster: Option<Cluster>,
+    /// Whether the run ends while the workers of a cluster go on.
+    pub(super) is_detached: bool,
     /// The last look whether the sweep's folder is where it was.
     pub(super) looked_for_folder: Instant,
 }
@@ -60,6 +66,7 @@ pub(super) struct Loop<'a> {
 pub(super) struct Channels {
     pub(super) inputs: mpsc::Receiver<Input>,
     pub(super) warnings: mpsc::UnboundedReceiver<String>,
+    pub(super) events: mpsc::UnboundedReceiver<PostEvent>,
 }
 
 impl<'a> Loop<'a> {
@@ -87,7 +94,7 @@ impl<'a> Loop<'a> {
         run.plan.trials = Vec::new();
         let scheduler = Scheduler::new(&[], terms(&run, &study));
         let (pause, rests) = (Pause::new(run.workers.space), Rests::new(run.workers.start));
-        let state = Self {
+        let mut state = Self {
             run,
             journal,
             study,
@@ -106,8 +113,11 @@ impl<'a> Loop<'a> {
             rests,
             lost: None,
             looked_for_folder: Instant::now(),
+            cluster: None,
+            is_detached: false,
         };
-        Ok((state, Channels { inputs, warnings }))
+        let events = state.open_cluster()?;
+        Ok((state, Channels { inputs, warnings, events }))
     }
 
     pub(super) fn notify(&mut self, notice: &Notice<'_>) {

@@ -2,7 +2,7 @@
 //!
 //! An exit is reported once the process has been reaped and every line that it sent has been passed on.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     sync::mpsc,
@@ -10,15 +10,16 @@ use tokio::{
 };
 
 use super::{
+    connection::{Connection, Heard, RemoteNote},
     deadlines::{Deadlines, Heartbeat, Limits},
-    setup::Workers,
 };
 use crate::{
-    process::{Process, WorkerLog, WorkerOutput},
+    process::{WorkerLog, WorkerOutput},
     protocol::WorkerRequest,
     scheduler::{Input, Slot},
     system::files::Place,
-    system::{device::Device, oom_kills::OomKills},
+    system::device::Device,
+    trial::TrialId,
 };
 
 /// How long the pipes of a dead worker are read: only a process that it left behind keeps them open.
@@ -27,8 +28,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// An order to a worker's task.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Write a request.
-    Send(WorkerRequest),
+    /// Write a request, to the worker of a cluster with a note.
+    Send(WorkerRequest, RemoteNote),
     /// Close standard input.
     Leave,
     /// SIGTERM.
@@ -42,28 +43,42 @@ pub(super) struct Post {
     pub(super) slot: Slot,
     pub(super) device: Device,
     pub(super) inbox: mpsc::Sender<Input>,
-    pub(super) oom_kills: OomKills,
 }
 
 /// A running worker. Dropping it kills the process.
 pub(super) struct Worker {
     /// What it computes on.
     pub(super) device: Device,
+    /// Whether it belongs to a cluster.
+    pub(super) is_remote: bool,
     commands: mpsc::UnboundedSender<Command>,
     log: WorkerLog,
 }
 
 impl Worker {
-    /// Starts a process at `post`, and its task.
-    pub(super) fn start(workers: &Workers, limits: Limits, post: Post) -> io::Result<Self> {
-        let Post { slot, device, inbox, oom_kills } = post;
-        let process = Process::start(&workers.start_of_process(), device, oom_kills)?;
-        let log = process.log();
-        let (commands, orders) = mpsc::unbounded_channel();
+    /// Starts the task of a worker that was started at `post`.
+    pub(super) fn watch(connection: Connection, limits: Limits, post: Post) -> Self {
         let now = Instant::now();
-        let (deadlines, heartbeat) = (Deadlines::new(slot, limits, now), Heartbeat::new(now));
-        tokio::spawn(Watcher { slot, process, deadlines, heartbeat, orders, inbox }.watch());
-        Ok(Self { device, commands, log })
+        let deadlines = Deadlines::new(post.slot, limits, now);
+        Self::with(connection, deadlines, post)
+    }
+
+    /// Starts the task of a worker that has had these trials since an earlier run.
+    pub(super) fn take_over(connection: Connection, limits: Limits, post: Post, trials: &[TrialId]) -> Self {
+        let now = Instant::now();
+        let mut deadlines = Deadlines::new(post.slot, limits, now);
+        let _ = deadlines.take_alarm();
+        deadlines.on_run(trials.iter().copied(), now);
+        Self::with(connection, deadlines, post)
+    }
+
+    fn with(connection: Connection, deadlines: Deadlines, post: Post) -> Self {
+        let Post { slot, device, inbox } = post;
+        let (log, is_remote) = (connection.log(), connection.is_remote());
+        let (commands, orders) = mpsc::unbounded_channel();
+        let heartbeat = Heartbeat::new(Instant::now());
+        tokio::spawn(Watcher { slot, connection, deadlines, heartbeat, orders, inbox }.watch());
+        Self { device, commands, log, is_remote }
     }
 
     /// Gives the task an order; a process that is gone needs none.
@@ -76,15 +91,18 @@ impl Worker {
         self.log.tail()
     }
 
-    /// Sends its standard error to all of `logs` from now on: places, each with the title that it stands under there.
+    /// Sends its standard error to all of `logs` from now on: places, each with the title that it stands under there. The
+    /// worker of a cluster writes where it is told with its trials.
     pub(super) fn log_to(&self, logs: &[(Place, String)]) {
-        self.log.switch(logs);
+        if !self.is_remote {
+            self.log.switch(logs);
+        }
     }
 }
 
 struct Watcher {
     slot: Slot,
-    process: Process,
+    connection: Connection,
     deadlines: Deadlines,
     heartbeat: Heartbeat,
     orders: mpsc::UnboundedReceiver<Command>,
@@ -102,7 +120,7 @@ async fn until(at: Option<Instant>) {
 impl Watcher {
     async fn watch(mut self) {
         let mut is_open = true;
-        let status = loop {
+        let end = loop {
             let (alarm, stall) = (self.deadlines.alarm(), self.deadlines.stall());
             let (time, overdue) = self.deadlines.time_limit().unzip();
             tokio::select! {
@@ -115,14 +133,16 @@ impl Watcher {
                 order = self.orders.recv() => match order {
                     Some(order) => self.obey(order).await,
                     // The loop is gone, by an error: so must the worker be.
-                    None => return self.process.kill_group(),
+                    None => return self.connection.abandon(),
                 },
-                // What a dead process sent is read afterwards, for a limited time.
-                status = self.process.child.wait() => break status,
                 () = until(time) => if let Some(trial) = overdue {
                     self.overdue(Input::TimeLimit(self.slot, trial)).await;
                 },
-                output = self.process.lines.next(), if is_open => is_open = self.on_output(output).await,
+                // Its end before its output: what a dead process sent is read afterwards, for a limited time.
+                heard = self.connection.next(is_open) => match heard {
+                    Heard::Ended(end) => break end,
+                    Heard::Output(output) => is_open = self.on_output(output).await,
+                },
                 () = until(stall) => self.overdue(Input::Stalled(self.slot)).await,
                 () = until(alarm) => if let Some(input) = self.deadlines.take_alarm() {
                     self.report(input).await;
@@ -131,9 +151,9 @@ impl Watcher {
         };
         // What it started and left behind. Its process number may be given to another process from here
         // on, but has not been yet.
-        self.process.kill_group();
+        self.connection.kill_group();
         self.drain(is_open).await;
-        let exit = self.process.exit(&status);
+        let exit = self.connection.exit(end);
         self.report(Input::Exited(self.slot, exit)).await;
     }
 
@@ -150,7 +170,7 @@ impl Watcher {
             self.pass_on(output).await;
             return true;
         }
-        if self.process.is_wanted() {
+        if self.connection.is_wanted() {
             self.deadlines.on_closed_output(Instant::now());
         }
         false
@@ -164,22 +184,22 @@ impl Watcher {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Send(request) => {
+            Command::Send(request, note) => {
                 if let WorkerRequest::Run { trials } = &request {
                     self.deadlines.on_run(trials.iter().map(|given| given.trial), Instant::now());
                 }
-                if let Err(error) = self.process.send(&request).await {
+                if let Err(error) = self.connection.send(request, note).await {
                     let message = format!("the trial cannot be given to a worker: {error}");
                     self.deadlines.forget_trials();
                     self.report(Input::Unsent(self.slot, message)).await;
                 }
             }
             Command::Leave => {
-                self.process.close_input();
+                self.connection.close_input();
                 self.deadlines.on_leave(Instant::now());
             }
-            Command::Terminate => self.process.terminate(),
-            Command::Kill => self.process.kill(),
+            Command::Terminate => self.connection.terminate(),
+            Command::Kill => self.connection.kill(),
         }
     }
 
@@ -208,12 +228,12 @@ impl Watcher {
     async fn drain(&mut self, mut is_open: bool) {
         let until = Instant::now() + DRAIN;
         while is_open {
-            match self.process.last_line(until).await {
+            match self.connection.last_line(until).await {
                 Some(Some(output)) => self.pass_on(output).await,
                 Some(None) => is_open = false,
                 None => break,
             }
         }
-        self.process.drain_errors(is_open, until).await;
+        self.connection.drain_errors(is_open, until).await;
     }
 }

@@ -64,6 +64,12 @@ impl WorkerLog {
         }
     }
 
+    /// Notes the end of an output that was written down elsewhere.
+    pub(crate) fn note(&self, words: &str) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.tail = words.as_bytes().to_vec();
+    }
+
     /// The end of the output of this attempt.
     pub(crate) fn tail(&self) -> String {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,9 +20,10 @@ use crate::{
 
 /// The files and folders that a run may leave directly in the sweep's folder, besides `plan.json`. The log comes first:
 /// without it, a reader takes every trial for waiting and looks for no file of it.
-const SWEEP_FILES: [&str; 14] = [
+const SWEEP_FILES: [&str; 15] = [
     LOG,
     "trials",
+    "cluster",
     "leaderboard.csv",
     "leaderboard.json",
     "leaderboard.md",
@@ -184,6 +185,13 @@ impl SweepFolder {
     #[must_use]
     pub fn trial(&self, id: TrialId) -> TrialFolder {
         TrialFolder::new(self.place.join("trials").join(id.to_string()))
+    }
+
+    /// The folder of one attempt at a trial, while a worker of a cluster makes it: it stands beside the trials' folders, and
+    /// what is in it is taken into the trial's folder once the attempt counts.
+    #[must_use]
+    pub fn attempt(&self, id: TrialId, attempt: u32) -> TrialFolder {
+        TrialFolder::new(self.place.join("trials").join(format!("{id}.attempt-{attempt}")))
     }
 
     fn lock_file(&self) -> Place {

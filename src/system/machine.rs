@@ -198,6 +198,12 @@ pub(crate) fn name_process() {
     let _ = named::tell_system(Path::new("/proc/self/comm"), env!("CARGO_PKG_NAME"));
 }
 
+/// The name of this machine; empty where it is not known.
+pub(crate) fn host_name() -> String {
+    let name = named::read_to_string(Path::new("/proc/sys/kernel/hostname"));
+    name.map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
 /// The processor's name, if known.
 pub(crate) fn processor_name() -> Option<String> {
     named::read_to_string(Path::new("/proc/cpuinfo")).ok().and_then(|text| processor(&text))

@@ -1,0 +1,227 @@
+//! The loop's side of a cluster: which slots its workers have, what an earlier run left with them, and how they leave.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::{sync::mpsc, time::{Instant, timeout_at}};
+
+use super::{
+    connection::{Connection, RemoteWorker},
+    deadlines::Limits,
+    error::ExecutorError,
+    observer::Notice,
+    post::{Found, PostEvent, PostOffice, PostOrder, survey},
+    state::{Channels, Loop},
+    watch::{Post, Worker},
+};
+use crate::{
+    event::RemotePlace,
+    mailbox::{Mailbox, Order, Registration, WorkerName},
+    results::ResultsError,
+    scheduler::{Host, Input, Slot},
+    system::device::Device,
+    trial::{State, TrialId},
+};
+
+/// The workers of a cluster as the loop knows them.
+pub(super) struct Cluster {
+    pub(super) mailbox: Mailbox,
+    post: PostOffice,
+    /// The slots of workers: whose each one is, which device of it, and the process there now.
+    slots: BTreeMap<Slot, RemoteSlot>,
+    /// What an earlier run has given to workers.
+    found: Vec<Found>,
+    hosts: BTreeMap<WorkerName, Host>,
+    patience: Duration,
+    /// The number of the latest process.
+    sessions: u32,
+}
+
+struct RemoteSlot {
+    worker: WorkerName,
+    device: usize,
+    session: Option<u32>,
+}
+
+impl Loop<'_> {
+    /// Opens the hand-over of a cluster, if the run has one. Returns the way by which the loop hears of workers.
+    pub(super) fn open_cluster(&mut self) -> Result<mpsc::UnboundedReceiver<PostEvent>, ExecutorError> {
+        let (sender, events) = mpsc::unbounded_channel();
+        let Some(cluster) = &self.run.cluster else { return Ok(events) };
+        let mailbox = Mailbox::new(&self.run.folder, "orchestrator");
+        let root = mailbox.root().path().to_owned();
+        let io = ResultsError::io("use", &root);
+        mailbox.make().map_err(&io)?;
+        mailbox.write(&mailbox.probe(), &"probe").map_err(&io)?;
+        let found = survey(&mailbox).map_err(&io)?;
+        let post = PostOffice::open(mailbox.clone(), cluster.times, sender).map_err(&io)?;
+        let (slots, hosts, patience) = (BTreeMap::new(), BTreeMap::new(), cluster.patience);
+        // Trials that run as far as the log tells, before a run begins anew.
+        let found = found.into_iter().map(|found| self.still_run(found)).collect();
+        let sessions = first_session();
+        self.cluster = Some(Cluster { mailbox, post, slots, found, hosts, patience, sessions });
+        Ok(events)
+    }
+
+    /// What of `found` the log still waits for; of others, the trials are removed.
+    fn still_run(&self, mut found: Found) -> Found {
+        let is_waited_for = found.given.trials.iter().all(|given| {
+            let record = self.study.trial(given.trial);
+            record.is_some_and(|record| record.state == State::Running && record.attempts == given.attempt)
+        });
+        if !is_waited_for {
+            found.given.trials.clear();
+        }
+        found
+    }
+
+    /// Takes over what workers have done, and do, since an earlier run gave it to them. What the log does not wait for is
+    /// ended.
+    pub(super) async fn take_over_all(&mut self) -> Result<(), ExecutorError> {
+        let Some(cluster) = &mut self.cluster else { return Ok(()) };
+        for found in std::mem::take(&mut cluster.found) {
+            let trials: Vec<TrialId> = found.given.trials.iter().map(|given| given.trial).collect();
+            if trials.is_empty() {
+                self.end_session(&found);
+            } else {
+                self.take_over(found, trials).await?;
+            }
+        }
+        if let Some(cluster) = &self.cluster {
+            cluster.post.send(PostOrder::Begin);
+        }
+        Ok(())
+    }
+
+    fn end_session(&self, found: &Found) {
+        let Some(cluster) = &self.cluster else { return };
+        let (worker, session) = (found.worker.clone(), found.session);
+        let (heard, _) = mpsc::unbounded_channel();
+        cluster.post.send(PostOrder::Attach { found: Box::new(found.clone()), heard });
+        cluster.post.send(PostOrder::Order { worker: worker.clone(), order: Order::End { session, is_kill: true } });
+        cluster.post.send(PostOrder::Forget { worker, session });
+    }
+
+    async fn take_over(&mut self, found: Found, trials: Vec<TrialId>) -> Result<(), ExecutorError> {
+        let Found { worker, session, registration, given, .. } = found.clone();
+        let Some(slot) = self.join(&worker, &registration, given.device).await? else { return Ok(()) };
+        let Some(cluster) = &mut self.cluster else { return Ok(()) };
+        let (heard, listener) = mpsc::unbounded_channel();
+        cluster.post.send(PostOrder::Attach { found: Box::new(found), heard });
+        if let Some(own) = cluster.slots.get_mut(&slot) {
+            own.session = Some(session);
+        }
+        let remote = RemoteWorker::new(worker, session, given.device, cluster.post.clone(), listener);
+        let device = self.run.devices.get(slot.0).copied().unwrap_or(Device::Cpu { slot: slot.0, threads: 1 });
+        let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy).with_delay();
+        let post = Post { slot, device, inbox: self.inbox.clone() };
+        self.workers.insert(slot, Worker::take_over(Connection::Remote(remote), limits, post, &trials));
+        self.handle(Input::TakenOver(slot, trials)).await
+    }
+
+    /// Lets one device of a worker join, unless it has.
+    async fn join(
+        &mut self,
+        worker: &WorkerName,
+        registration: &Registration,
+        device: usize,
+    ) -> Result<Option<Slot>, ExecutorError> {
+        let slot = Slot(self.run.devices.len());
+        let Some(cluster) = &mut self.cluster else { return Ok(None) };
+        let is_known = cluster.slots.values().any(|own| own.worker == *worker && own.device == device);
+        let Some(own) = registration.devices.get(device).filter(|_| !is_known) else { return Ok(None) };
+        let shown = match *own {
+            // Numbered through all workers.
+            Device::Cpu { threads, .. } => Device::Cpu { slot: slot.0, threads },
+            gpu @ Device::Gpu { .. } => gpu,
+        };
+        let next = Host(cluster.hosts.len() + 1);
+        let host = *cluster.hosts.entry(worker.clone()).or_insert(next);
+        cluster.slots.insert(slot, RemoteSlot { worker: worker.clone(), device, session: None });
+        self.run.devices.push(shown);
+        let Registration { host: name, job, arithmetic, is_for_one, .. } = registration.clone();
+        let place = RemotePlace { host: name, job, arithmetic };
+        self.handle(Input::RemoteJoined { slot, device: shown, host, place, is_for_one }).await?;
+        Ok(Some(slot))
+    }
+
+    /// Does what follows from news of a worker.
+    pub(super) async fn on_post(&mut self, event: PostEvent) -> Result<(), ExecutorError> {
+        match event {
+            PostEvent::Joined(worker, registration) => {
+                for device in 0..registration.devices.len() {
+                    self.join(&worker, &registration, device).await?;
+                }
+            }
+            PostEvent::Leaving(worker, _) => self.no_more_work(&worker).await?,
+            PostEvent::Gone { worker, lost } => {
+                if let Some(why) = lost {
+                    self.notify(&Notice::Warning(format!(
+                        "worker {worker} is lost ({why}): its trials go on elsewhere, from their latest checkpoints"
+                    )));
+                }
+                self.no_more_work(&worker).await?;
+            }
+            PostEvent::AllLeft => {}
+            PostEvent::Warning(text) => self.notify(&Notice::Warning(text)),
+        }
+        Ok(())
+    }
+
+    async fn no_more_work(&mut self, worker: &WorkerName) -> Result<(), ExecutorError> {
+        let Some(cluster) = &self.cluster else { return Ok(()) };
+        let own = cluster.slots.iter().filter(|(_, slot)| slot.worker == *worker);
+        let slots: Vec<Slot> = own.map(|(slot, _)| *slot).collect();
+        for slot in slots {
+            self.handle(Input::SlotLeft(slot)).await?;
+        }
+        Ok(())
+    }
+
+    /// Has a worker start a process in its slot; `None` for a slot of this machine.
+    pub(super) fn open_session(&mut self, slot: Slot) -> Option<Connection> {
+        let cluster = self.cluster.as_mut()?;
+        let own = cluster.slots.get_mut(&slot)?;
+        cluster.sessions = cluster.sessions.wrapping_add(1).max(1);
+        let session = cluster.sessions;
+        own.session = Some(session);
+        let (heard, listener) = mpsc::unbounded_channel();
+        let (worker, device) = (own.worker.clone(), own.device);
+        cluster.post.send(PostOrder::Open { worker: worker.clone(), device, session, heard });
+        let remote = RemoteWorker::new(worker, session, device, cluster.post.clone(), listener);
+        Some(Connection::Remote(remote))
+    }
+
+    /// All that the process of this slot said has been dealt with.
+    pub(super) fn forget_session(&mut self, slot: Slot) {
+        let Some(cluster) = &mut self.cluster else { return };
+        if let Some(own) = cluster.slots.get_mut(&slot)
+            && let Some(session) = own.session.take()
+        {
+            cluster.post.send(PostOrder::Forget { worker: own.worker.clone(), session });
+        }
+    }
+
+    /// Lets all workers leave, and removes the files of their hand-over. After the user has ended this program alone, they
+    /// go on.
+    pub(super) async fn farewell(&mut self, channels: &mut Channels) {
+        let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_detached) else { return };
+        cluster.post.send(PostOrder::Farewell { patience: cluster.patience });
+        let until = Instant::now() + cluster.patience + Duration::from_secs(1);
+        while let Ok(Some(event)) = timeout_at(until, channels.events.recv()).await {
+            if matches!(event, PostEvent::AllLeft) {
+                break;
+            }
+        }
+        // A worker that has not left sees that it is not registered.
+        if let Err(error) = cluster.mailbox.clear() {
+            let root = cluster.mailbox.root().display().to_string();
+            self.notify(&Notice::Warning(format!("cannot empty {root}: {error}")));
+        }
+    }
+}
+
+/// A number that no process of an earlier run has: no run starts a thousand processes in each second.
+fn first_session() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(since.as_millis() % u128::from(u32::MAX)).unwrap_or_default()
+}
