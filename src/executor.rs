@@ -12,6 +12,7 @@ mod connection;
 mod deadlines;
 mod error;
 mod event_loop;
+mod fleet;
 mod gpus;
 mod growth;
 mod leftovers;
@@ -36,6 +37,7 @@ pub use crate::process::Program;
 pub use self::{
     error::ExecutorError,
     event_loop::run,
+    fleet::{ClusterStatus, JobStatus, SlurmRun, WorkerStatus, cancel_jobs, prefix},
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
     rests::StartLimits,

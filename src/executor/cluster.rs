@@ -1,23 +1,29 @@
 //! The loop's side of a cluster: which slots its workers have, what an earlier run left with them, and how they leave.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
-use tokio::{sync::mpsc, time::{Instant, timeout_at}};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     connection::{Connection, RemoteWorker},
     deadlines::Limits,
     error::ExecutorError,
+    fleet::{Demand, Fleet, Known, Roster, cancel_jobs, prefix},
     observer::Notice,
     post::{Found, PostEvent, PostOffice, PostOrder, survey},
     state::{Channels, Loop},
     watch::{Post, Worker},
 };
 use crate::{
-    event::RemotePlace,
+    event::{Event, RemotePlace},
     mailbox::{Mailbox, Order, Registration, WorkerName},
     results::ResultsError,
     scheduler::{Host, Input, Slot},
+    slurm::Slurm,
     system::device::Device,
     trial::{State, TrialId},
 };
@@ -34,6 +40,24 @@ pub(super) struct Cluster {
     patience: Duration,
     /// The number of the latest process.
     sessions: u32,
+    roster: Roster,
+    demand: watch::Sender<Demand>,
+    /// Trials that have ended in this run.
+    ended: usize,
+    fleet: Option<FleetTask>,
+}
+
+/// The task that keeps the jobs. Dropping it ends the task, and no job.
+struct FleetTask {
+    task: JoinHandle<()>,
+    slurm: Slurm,
+    prefix: String,
+}
+
+impl Drop for FleetTask {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 struct RemoteSlot {
@@ -53,12 +77,32 @@ impl Loop<'_> {
         mailbox.make().map_err(&io)?;
         mailbox.write(&mailbox.probe(), &"probe").map_err(&io)?;
         let found = survey(&mailbox).map_err(&io)?;
-        let post = PostOffice::open(mailbox.clone(), cluster.times, sender).map_err(&io)?;
+        let post = PostOffice::open(mailbox.clone(), cluster.times, sender.clone()).map_err(&io)?;
+        let (roster, (demand, wanted)) = (Roster::default(), watch::channel(Demand::default()));
+        let path = self.run.folder.path();
+        let path = std::path::absolute(path).map_err(ResultsError::io("resolve", path))?;
+        let fleet = cluster.slurm.clone().map(|slurm| {
+            let (commands, prefix) = (slurm.slurm.clone(), prefix(&path));
+            let fleet = Fleet::new(slurm, mailbox.clone(), path, wanted, roster.clone(), sender);
+            FleetTask { task: tokio::spawn(fleet.keep()), slurm: commands, prefix }
+        });
         let (slots, hosts, patience) = (BTreeMap::new(), BTreeMap::new(), cluster.patience);
         // Trials that run as far as the log tells, before a run begins anew.
         let found = found.into_iter().map(|found| self.still_run(found)).collect();
         let sessions = first_session();
-        self.cluster = Some(Cluster { mailbox, post, slots, found, hosts, patience, sessions });
+        self.cluster = Some(Cluster {
+            mailbox,
+            post,
+            slots,
+            found,
+            hosts,
+            patience,
+            sessions,
+            roster,
+            demand,
+            ended: 0,
+            fleet,
+        });
         Ok(events)
     }
 
@@ -89,6 +133,7 @@ impl Loop<'_> {
         if let Some(cluster) = &self.cluster {
             cluster.post.send(PostOrder::Begin);
         }
+        self.tell_demand(None);
         Ok(())
     }
 
@@ -148,12 +193,16 @@ impl Loop<'_> {
     pub(super) async fn on_post(&mut self, event: PostEvent) -> Result<(), ExecutorError> {
         match event {
             PostEvent::Joined(worker, registration) => {
+                self.enrol(&worker, &registration);
                 for device in 0..registration.devices.len() {
                     self.join(&worker, &registration, device).await?;
                 }
             }
             PostEvent::Leaving(worker, _) => self.no_more_work(&worker).await?,
             PostEvent::Gone { worker, lost } => {
+                if !self.strike_off(&worker, lost.is_some()) {
+                    return Ok(());
+                }
                 if let Some(why) = lost {
                     self.notify(&Notice::Warning(format!(
                         "worker {worker} is lost ({why}): its trials go on elsewhere, from their latest checkpoints"
@@ -162,9 +211,49 @@ impl Loop<'_> {
                 self.no_more_work(&worker).await?;
             }
             PostEvent::AllLeft => {}
+            PostEvent::Status(line) => self.notify(&Notice::Workers(&line)),
+            PostEvent::NoMoreWorkers(why) => {
+                self.lost = Some(why);
+                self.handle(Input::NoMoreSlots).await?;
+            }
             PostEvent::Warning(text) => self.notify(&Notice::Warning(text)),
         }
         Ok(())
+    }
+
+    /// Notes a worker for those who keep the jobs.
+    fn enrol(&self, worker: &WorkerName, registration: &Registration) {
+        let Some(cluster) = &self.cluster else { return };
+        let mut roster = cluster.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let (name, registration) = (worker.clone(), registration.clone());
+        roster.push(Known { name, registration, lost: None, has_left: false });
+    }
+
+    /// Notes that a worker is gone. Returns whether that is news.
+    fn strike_off(&self, worker: &WorkerName, is_lost: bool) -> bool {
+        let Some(cluster) = &self.cluster else { return false };
+        let mut roster = cluster.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = roster.iter_mut().find(|known| known.name == *worker && known.is_there());
+        known.is_some_and(|known| {
+            (known.has_left, known.lost) = (!is_lost, is_lost.then(Instant::now));
+            true
+        })
+    }
+
+    /// Tells those who keep the jobs how much there is to do.
+    pub(super) fn tell_demand(&mut self, event: Option<&Event>) {
+        let Some(cluster) = &mut self.cluster else { return };
+        if event.is_some_and(|event| {
+            matches!(event, Event::Finished(_) | Event::Paused { .. } | Event::Failed { retry: false, .. })
+        }) {
+            cluster.ended += 1;
+        }
+        let counts = self.study.counts();
+        let (open, ended) = (counts.waiting + counts.running, cluster.ended);
+        cluster.demand.send_if_modified(|demand| {
+            let new = Demand { open, ended };
+            std::mem::replace(demand, new) != new
+        });
     }
 
     async fn no_more_work(&mut self, worker: &WorkerName) -> Result<(), ExecutorError> {
@@ -204,7 +293,16 @@ impl Loop<'_> {
     /// Lets all workers leave, and removes the files of their hand-over. After the user has ended this program alone, they
     /// go on.
     pub(super) async fn farewell(&mut self, channels: &mut Channels) {
-        let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_detached) else { return };
+        let Some(cluster) = self.cluster.as_mut() else { return };
+        let fleet = cluster.fleet.take();
+        if self.is_detached {
+            return;
+        }
+        if let Some(FleetTask { slurm, prefix, .. }) = fleet.as_ref() {
+            // Jobs that wait would find nothing to do; those that cannot be ended now leave by themselves.
+            let _ = cancel_jobs(slurm, prefix, false).await;
+        }
+        drop(fleet);
         cluster.post.send(PostOrder::Farewell { patience: cluster.patience });
         let until = Instant::now() + cluster.patience + Duration::from_secs(1);
         while let Ok(Some(event)) = timeout_at(until, channels.events.recv()).await {

@@ -355,6 +355,7 @@ impl Loop<'_> {
         // First the files, then the word: what is logged is there.
         self.gather_files(trial, &event)?;
         let record = self.record(trial, event).await?;
+        self.tell_demand(Some(&record.event));
         if let Some(trial) = trial {
             self.release(trial, &record.event);
         }

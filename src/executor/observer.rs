@@ -22,6 +22,8 @@ pub enum Notice<'a> {
     Progress(TrialId, &'a Progress),
     /// The user asked to stop, for the first, second, … time.
     Stopping(u32),
+    /// The workers and jobs of a cluster by state, in a few words.
+    Workers(&'a str),
     /// Something that people may want to know.
     Note(String),
     /// Something that people should know, and that does not end the run.

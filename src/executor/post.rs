@@ -73,6 +73,10 @@ pub(super) enum PostEvent {
     AllLeft,
     /// Something to be said to the user.
     Warning(String),
+    /// The workers and jobs by state, in a few words.
+    Status(String),
+    /// No worker comes any more; the text says why.
+    NoMoreWorkers(String),
 }
 
 /// The way to the thread.

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use super::{post::PostTimes, rests::StartLimits};
+use super::{fleet::SlurmRun, post::PostTimes, rests::StartLimits};
 use crate::{
     plan::Plan, process::{Program, WorkerStart}, results::SweepFolder, scheduler::Packing, study::Study, system::device::Device,
     trial::TrialId,
@@ -50,6 +50,8 @@ pub struct ClusterRun {
     pub times: PostTimes,
     /// How long workers are waited for that leave at the end of the run.
     pub patience: Duration,
+    /// How jobs are submitted; `None`: workers come by themselves.
+    pub slurm: Option<SlurmRun>,
 }
 
 /// One run of a sweep. The sweep's lock must be held while it lasts.

@@ -1,0 +1,218 @@
+//! The jobs of a sweep on a Slurm cluster: as many as there is work for, each looked for before it is asked for again.
+//!
+//! One query tells of all jobs at each interval. What Slurm says decides nothing about trials: their workers' files do. A
+//! query that fails means that nothing is known, and a job counts as submitted from the moment at which that was intended.
+
+mod books;
+mod notes;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+
+use self::books::{Books, Decision};
+pub use self::notes::{ClusterStatus, JobStatus, WorkerStatus, prefix};
+use super::post::PostEvent;
+use crate::{
+    mailbox::{Mailbox, Registration, WorkerName},
+    slurm::{BatchJob, Mode, Slurm, SlurmOptions, Submission, script},
+};
+
+/// How the jobs of a run are submitted.
+#[derive(Clone, Debug)]
+pub struct SlurmRun {
+    /// Slurm's commands.
+    pub slurm: Slurm,
+    /// What the spec asks for.
+    pub options: SlurmOptions,
+    /// This program, at a path that nodes see.
+    pub program: PathBuf,
+}
+
+/// What a run wants of its jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Demand {
+    /// Trials that wait or run.
+    pub(super) open: usize,
+    /// Trials that have come to their ends in this run, in whatever way: a sign that workers are of use.
+    pub(super) ended: usize,
+}
+
+/// The workers that have been heard of.
+pub(super) type Roster = Arc<Mutex<Vec<Known>>>;
+
+/// A worker that has been heard of.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) name: WorkerName,
+    pub(super) registration: Registration,
+    /// When it was lost, if it was.
+    pub(super) lost: Option<Instant>,
+    pub(super) has_left: bool,
+}
+
+/// The jobs of a run.
+pub(super) struct Fleet {
+    run: SlurmRun,
+    mailbox: Mailbox,
+    template: BatchJob,
+    demand: watch::Receiver<Demand>,
+    roster: Roster,
+    events: mpsc::UnboundedSender<PostEvent>,
+    books: Books,
+}
+
+impl Fleet {
+    /// The jobs of the sweep in `folder`, an absolute path; those that an earlier run has noted are known.
+    pub(super) fn new(
+        run: SlurmRun,
+        mailbox: Mailbox,
+        folder: PathBuf,
+        demand: watch::Receiver<Demand>,
+        roster: Roster,
+        events: mpsc::UnboundedSender<PostEvent>,
+    ) -> Self {
+        let root = folder.join(crate::mailbox::CLUSTER);
+        let prefix = prefix(&folder);
+        let template = BatchJob {
+            name: String::new(),
+            program: run.program.clone(),
+            logs: root.join("logs"),
+            probe: root.join("probe"),
+            folder,
+        };
+        let books = Books::new(prefix, notes::read_jobs(&mailbox), run.options.poll, Instant::now());
+        Self { run, mailbox, template, demand, roster, events, books }
+    }
+
+    /// Keeps the jobs until the run is over.
+    pub(super) async fn keep(mut self) {
+        loop {
+            let decisions = self.look().await;
+            for decision in decisions {
+                if self.perform(decision).await.is_none() {
+                    return;
+                }
+            }
+            self.report();
+            let changed = async {
+                // Nothing is asked more often than that, whatever changes.
+                sleep(self.run.options.poll.min(Duration::from_secs(1))).await;
+                let before = *self.demand.borrow_and_update();
+                while self.demand.changed().await.is_ok() {
+                    if self.demand.borrow().open > before.open {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            };
+            let _ = tokio::time::timeout(self.run.options.poll, changed).await;
+        }
+    }
+
+    async fn look(&mut self) -> Vec<Decision> {
+        let queue = self.run.slurm.queue(self.books.prefix()).await;
+        let demand = *self.demand.borrow();
+        let roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let wanted = self.wanted(demand);
+        let now = Instant::now();
+        match queue {
+            Ok(jobs) => self.books.on_queue(&jobs, &roster, now),
+            Err(error) => self.books.on_silence(&error.to_string(), now),
+        }
+        self.books.decide(wanted, demand.ended, self.run.options.pending_max, &roster, now)
+    }
+
+    /// Jobs that there is work for.
+    fn wanted(&self, demand: Demand) -> usize {
+        if demand.open == 0 {
+            return 0;
+        }
+        let workers = self.run.options.workers_for(demand.open);
+        match self.run.options.mode {
+            Mode::Pilot | Mode::JobPerTrial => workers,
+        }
+    }
+
+    /// Does one thing; `None` once the run needs no more jobs, or can have none.
+    async fn perform(&mut self, decision: Decision) -> Option<()> {
+        match decision {
+            Decision::Submit(name) => self.submit(name).await,
+            Decision::Explain { name, id } => {
+                let report = self.run.slurm.report(id).await;
+                let text = self.books.explain(&name, id, report.as_ref(), &self.template);
+                self.tell(PostEvent::Warning(text));
+            }
+            Decision::Cancel(id) => {
+                // Tried again at the next look, if it is needed still.
+                let _ = self.run.slurm.cancel(&[id]).await;
+            }
+            Decision::Forget(name) => notes::forget_job(&self.mailbox, &name),
+            Decision::Say(text) => self.tell(PostEvent::Warning(text)),
+            Decision::GiveUp(why) => {
+                self.tell(PostEvent::NoMoreWorkers(why));
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    async fn submit(&mut self, name: String) {
+        let job = BatchJob { name: name.clone(), ..self.template.clone() };
+        let script = match script(&self.run.options, &job) {
+            Ok(script) => script,
+            Err(error) => return self.books.on_refusal(&name, &error.to_string(), Instant::now()),
+        };
+        // The intention first: whatever happens then, the job is looked for by its name.
+        if let Err(error) = notes::note_job(&self.mailbox, &name, None) {
+            return self.books.on_silence(&format!("cannot note a job: {error}"), Instant::now());
+        }
+        self.books.intend(&name, Instant::now());
+        match self.run.slurm.submit(&script).await {
+            Submission::Submitted(id) => {
+                self.books.on_submitted(&name, id);
+                // Without the number it is found by its name.
+                let _ = notes::note_job(&self.mailbox, &name, Some(id));
+            }
+            Submission::Unclear(why) => self.books.on_silence(&why, Instant::now()),
+            Submission::Refused(words) => {
+                notes::forget_job(&self.mailbox, &name);
+                self.books.on_refusal(&name, &words, Instant::now());
+            }
+        }
+    }
+
+    fn tell(&self, event: PostEvent) {
+        let _ = self.events.send(event);
+    }
+
+    /// Writes what `sweep status` shows, and tells the progress display.
+    fn report(&self) {
+        let roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let status = self.books.status(&roster);
+        let _ = self.mailbox.write(&self.mailbox.status(), &status);
+        self.tell(PostEvent::Status(status.line()));
+    }
+}
+
+/// Ends all jobs of a sweep that wait, and those that run too if `all`.
+///
+/// # Errors
+/// When Slurm cannot be asked.
+pub async fn cancel_jobs(slurm: &Slurm, prefix: &str, all: bool) -> Result<usize, crate::slurm::SlurmError> {
+    use crate::slurm::JobState;
+    let jobs = slurm.queue(prefix).await?;
+    let is_meant = |state: &JobState| if all { state.is_alive() } else { *state == JobState::Pending };
+    let ids: Vec<u64> = jobs.iter().filter(|job| is_meant(&job.state)).map(|job| job.id).collect();
+    if !ids.is_empty() {
+        slurm.cancel(&ids).await?;
+    }
+    Ok(ids.len())
+}
