@@ -14,6 +14,7 @@ use clap::Args;
 use super::{
     cautions,
     checkpoints::RunCheckpoints,
+    cluster::{self, ClusterArgs},
     dry_run::DryRun,
     exit::{Exit, Stop},
     gpus, history,
@@ -78,6 +79,8 @@ pub(super) struct RunArgs {
     /// Let these halted trials go on to their end, such as 7,12
     #[arg(long, value_name = "TRIALS", value_delimiter = ',', conflicts_with = "fresh", value_parser = trial_number)]
     continue_halted: Vec<u32>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
@@ -85,9 +88,10 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     prepare::check_paths(&args.spec, results)?;
     let checkpoints = RunCheckpoints::new(results, args.fresh);
     let fuse = args.fuse.iter().map(|fuse| format!("run.fuse={fuse}"));
-    let set: Vec<String> = args.set.iter().cloned().chain(fuse).collect();
+    let set: Vec<String> = args.set.iter().cloned().chain(fuse).chain(args.cluster.overrides()).collect();
     let mut reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
+    args.cluster.check(&reading.spec.executor)?;
     history::look_up(&mut reading.spec, &reading.dataset, results, args.fresh)?;
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
@@ -113,6 +117,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         let is_fresh = args.fresh;
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
+    cluster::refuse_until_it_is_there(&reading.spec.executor)?;
     for note in plan.notes.iter().cloned().chain(precision_note).chain(slots.note.clone()) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
