@@ -22,6 +22,7 @@ mod following;
 mod gpus;
 mod history;
 mod inspecting;
+mod jobs;
 mod list;
 mod listing;
 mod observing;
@@ -90,6 +91,8 @@ enum SweepCommand {
     Status(status::StatusArgs),
     /// Show the sweeps of the results folder in a browser, while they run too
     Serve(serve::ServeArgs),
+    /// End the jobs that a sweep has on a cluster; their trials stop with a checkpoint
+    Cancel(jobs::CancelArgs),
     /// Say where a trial comes from, and why it went on or was halted
     Explain(explain::ExplainArgs),
     /// Check every file of a sweep's results
@@ -161,6 +164,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         SweepCommand::Predict(args) => predict::predict(&args),
         SweepCommand::Status(args) => status::status(&args, &results),
         SweepCommand::Serve(args) => serve::serve(&args, &results),
+        SweepCommand::Cancel(args) => jobs::cancel(&args, &results),
         SweepCommand::Explain(args) => explain::explain(&args, &results),
         SweepCommand::Verify(args) => verify::verify(&args, &results),
         SweepCommand::List(args) => list::list(&args, &results),

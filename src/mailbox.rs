@@ -121,6 +121,7 @@ impl Mailbox {
     /// # Errors
     /// When something cannot be removed.
     pub fn clear(&self) -> io::Result<()> {
+        self.remove(&self.status())?;
         ["workers", "beats", "in", "given", "out", "jobs"].iter().try_for_each(|name| {
             self.count(1);
             files::remove_folder(&self.root.join(name))

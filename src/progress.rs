@@ -49,6 +49,8 @@ pub struct Display {
     out: Box<dyn Write>,
     /// The time of the last line, without bars.
     said: Instant,
+    /// The workers of a cluster, as last shown.
+    workers: Option<String>,
 }
 
 impl Display {
@@ -59,7 +61,7 @@ impl Display {
             Look::Bars { colour } => Some(Bars::new(study, colour)),
             Look::Lines => None,
         };
-        Self { bars, out: Box::new(io::stderr()), said: Instant::now() }
+        Self { bars, out: Box::new(io::stderr()), said: Instant::now(), workers: None }
     }
 
     /// Shows an event of the log; `study` includes it already.
@@ -93,6 +95,19 @@ impl Display {
             2 => "stopping: workers are told to end (again: kill them)",
             _ => "stopping: workers are killed",
         });
+    }
+
+    /// Shows the workers and jobs of a cluster by state.
+    pub fn workers(&mut self, line: &str) {
+        let line = plain(line);
+        if self.workers.as_ref() == Some(&line) {
+            return;
+        }
+        match &mut self.bars {
+            Some(bars) => bars.workers(&line),
+            None => self.print(&line),
+        }
+        self.workers = Some(line);
     }
 
     /// Prints a line above the bars.

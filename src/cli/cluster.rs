@@ -1,22 +1,27 @@
 //! `sweep run` on a cluster: its options, and what `--dry-run` says of its jobs.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use super::exit::{Stop, with_causes};
 use crate::{
     display,
+    executor::{self, ClusterRun, PostTimes, SlurmRun},
+    mailbox,
     policy::spell_time,
     results::SweepFolder,
     slurm::{self, BatchJob, Mode, Slurm, SlurmOptions},
     spec::ExecutorSpec,
 };
 
-/// Folder of a sweep's jobs in the sweep's folder, with what they print and with the file by which nodes see it.
-const CLUSTER: &str = "cluster";
+/// Where jobs print, and the file by which nodes see the sweep's folder.
 const LOGS: &str = "logs";
 const PROBE: &str = "probe";
+/// Between two looks at what workers have written: their next trials wait for it.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long workers are waited for at the end of a run.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct ClusterArgs {
@@ -94,14 +99,22 @@ impl ClusterArgs {
     }
 }
 
-/// Refuses a run on a cluster. TODO(core): goes when the executor has it.
-pub(super) fn refuse_until_it_is_there(executor: &ExecutorSpec) -> Result<(), Stop> {
-    match executor {
-        ExecutorSpec::Local => Ok(()),
-        ExecutorSpec::Slurm(_) => {
-            Err(Stop::usage("this version cannot run a sweep on Slurm yet, only --dry-run"))
-        }
-    }
+/// The workers of a run on a cluster; `None` on this machine.
+///
+/// # Errors
+/// On a machine without Slurm.
+pub(super) fn cluster_run(executor: &ExecutorSpec) -> Result<Option<ClusterRun>, Stop> {
+    let ExecutorSpec::Slurm(options) = executor else { return Ok(None) };
+    let slurm = Slurm::find().map_err(|error| Stop::usage(with_causes(&error)))?;
+    let times = PostTimes { look: LOOK, lost_after: options.lost_after };
+    let slurm = SlurmRun { slurm, options: (**options).clone(), program: program()? };
+    Ok(Some(ClusterRun { times, patience: PATIENCE, slurm: Some(slurm) }))
+}
+
+/// The running program, at its own path: nodes start it too.
+fn program() -> Result<PathBuf, Stop> {
+    std::env::current_exe()
+        .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))
 }
 
 /// The workers that a run on a cluster would have for so many trials, for the plan; `None` on this machine.
@@ -141,12 +154,10 @@ pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Resu
 /// The job of a first worker.
 fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
     let place = absolute(folder.path().to_owned())?;
-    let cluster = place.join(CLUSTER);
-    let program = std::env::current_exe()
-        .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))?;
+    let cluster = place.join(mailbox::CLUSTER);
+    let program = program()?;
     Ok(BatchJob {
-        // TODO(core): the names that a run gives.
-        name: format!("sweep-{}-1", folder.name()),
+        name: format!("{}1", executor::prefix(&place)),
         program,
         logs: cluster.join(LOGS),
         probe: cluster.join(PROBE),

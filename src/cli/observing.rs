@@ -14,6 +14,7 @@ impl Observer for ProgressObserver<'_> {
         match notice {
             Notice::Logged(record, study) => display.logged(record, study),
             Notice::Progress(trial, progress) => display.moved(*trial, progress),
+            Notice::Workers(line) => display.workers(line),
             Notice::Stopping(times) => display.stopping(*times),
             Notice::Warning(text) => display.print(&format!("warning: {text}")),
             Notice::Note(text) | Notice::Resolved(text) => display.print(text),

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::exit::{Exit, Stop};
+use super::{
+    exit::{Exit, Stop, with_causes},
+    terminal::eprint_lossy,
+};
 use crate::{
     mailbox::Registration,
     pilot::{self, Flight, Left, Pace, Signals},
     process::Program,
+    slurm::Slurm,
     system::{
         device::{Device, GpuBackend},
         gpus::visible,
@@ -38,11 +42,12 @@ pub(super) fn fly(args: &PilotArgs) -> Result<Exit, Stop> {
     let program = Program::running().map_err(|error| Stop::internal(&error))?;
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     let visible = gpus_of_the_job();
+    let job = number("SLURM_JOB_ID");
     let registration = Registration {
         v: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         job_name: args.name.clone(),
-        job: number("SLURM_JOB_ID"),
+        job,
         host: std::env::var("SLURMD_NODENAME").unwrap_or_else(|_| machine::host_name()),
         pid: std::process::id(),
         devices: devices(args, visible.len()),
@@ -53,7 +58,8 @@ pub(super) fn fly(args: &PilotArgs) -> Result<Exit, Stop> {
     let flight =
         Flight { folder: args.folder.clone(), registration, restarts, program, visible, pace: Pace::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let left = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
+    let runtime = runtime.map_err(|error| Stop::internal(&error))?;
+    let left = runtime.block_on(async {
         let signals = Signals::listen().map_err(|error| Stop::internal(&error))?;
         pilot::run(flight, signals).await.map_err(|error| {
             Stop::usage(format!(
@@ -62,9 +68,16 @@ pub(super) fn fly(args: &PilotArgs) -> Result<Exit, Stop> {
             ))
         })
     })?;
-    match left {
-        Left::Done | Left::Ended | Left::Fenced | Left::TimeIsOver => Ok(Exit::Complete),
+    if left == Left::TimeIsOver
+        && let (Some(job), Ok(slurm)) = (job, Slurm::find())
+    {
+        // Slurm ends this process with the job. Where it does not put the job into the queue again, the orchestrator
+        // submits another one.
+        if let Err(error) = runtime.block_on(slurm.requeue(job)) {
+            eprint_lossy(&format!("{}\n", with_causes(&error)));
+        }
     }
+    Ok(Exit::Complete)
 }
 
 /// What `CUDA_VISIBLE_DEVICES` names, as the batch system sets it for the GPUs of the job.

@@ -19,6 +19,7 @@ use super::{
     exit::{Exit, Stop},
     gpus, history,
     inspecting::Inspector,
+    jobs,
     observing::ProgressObserver,
     open::{Replayed, read_plan, replay},
     prepare, reopening, rungs, show,
@@ -117,13 +118,14 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         let is_fresh = args.fresh;
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
-    cluster::refuse_until_it_is_there(&reading.spec.executor)?;
+    let cluster = cluster::cluster_run(&reading.spec.executor)?;
+    let slots = if cluster.is_some() { slots.none() } else { slots };
     for note in plan.notes.iter().cloned().chain(precision_note).chain(slots.note.clone()) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
     // The documents are not needed any more, and may be many millions.
     let Reading { spec, checkpoints: facts, .. } = reading;
-    PlannedRun { args, folder, checkpoints, spec, facts, slots }.start(plan)
+    PlannedRun { args, folder, checkpoints, spec, facts, slots, cluster }.start(plan)
 }
 
 /// Estimated bytes of the activations of a step, at most, of those trials of `plan` that train more than the classifier;
@@ -146,6 +148,7 @@ struct PlannedRun<'a> {
     /// Facts of the checkpoints.
     facts: BTreeMap<Checkpoint, CheckpointFacts>,
     slots: ChosenSlots,
+    cluster: Option<ClusterRun>,
 }
 
 impl PlannedRun<'_> {
@@ -183,10 +186,13 @@ impl PlannedRun<'_> {
         let continued = continued(&study, &self.args.continue_halted)?;
         let (folder, devices) = (self.folder, self.slots.devices);
         let sampler = sampler(&plan, self.spec);
-        let cluster = None;
+        let cluster = self.cluster;
         let ended =
             Execution { folder: &folder, plan, study, again, continued, devices, cluster, workers, sampler }.run()?;
         folder.check()?;
+        if ended.is_detached {
+            return jobs::after_interrupt(&folder, self.args.cluster.on_interrupt());
+        }
         let exit = conclude(&folder, &ended)?;
         drop(lock);
         Ok(exit)

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::{
     display::{plain, shorten},
+    executor::ClusterStatus,
+    mailbox::Mailbox,
     progress::duration,
     results::{self, Holder, Results, SweepFolder},
     study::{Counts, TrialRecord},
@@ -52,6 +54,9 @@ struct Status {
     /// The process that runs the sweep now.
     running_in: Option<Holder>,
     counts: Counts,
+    /// The workers and jobs of a cluster, as last seen by the run that looks after them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<ClusterStatus>,
     /// Trials that are still to be planned to confirm the best; before the search is over, so many at most.
     confirmations_to_come: usize,
     /// Estimated seconds to the end, from the trials that are complete.
@@ -127,6 +132,7 @@ fn read(results: &Results, name: Option<&str>) -> Result<(Status, bool), Stop> {
         sweep: opened.study.sweep.clone(),
         running_in,
         counts: opened.study.counts(),
+        cluster: cluster(&opened.folder),
         confirmations_to_come: opened.study.confirmations_to_come(),
         seconds_left: seconds_left(&opened),
         trials: opened.study.trials.iter().map(|record| row(&opened.folder, record)).collect(),
@@ -196,7 +202,25 @@ fn describe(status: &Status) -> String {
     let names = ["trial", "state", "device", "epoch", "train loss", "val loss", "val F1", "parameters"];
     let mut rows = vec![names.map(ToOwned::to_owned).to_vec()];
     rows.extend(status.trials.iter().map(cells));
-    head + &table(&rows) + &logs(&status.trials)
+    let jobs = status.cluster.as_ref().map_or_else(String::new, jobs);
+    head + &table(&rows) + &jobs + &logs(&status.trials)
+}
+
+/// The workers and jobs of a cluster, if the sweep has any.
+fn cluster(folder: &SweepFolder) -> Option<ClusterStatus> {
+    let mailbox = Mailbox::new(folder, "status");
+    mailbox.read(&mailbox.status()).ok()
+}
+
+/// The jobs of a cluster, below the table.
+fn jobs(cluster: &ClusterStatus) -> String {
+    let names = ["job", "state", "node", "reason", "name"];
+    let mut rows = vec![names.map(ToOwned::to_owned).to_vec()];
+    rows.extend(cluster.jobs.iter().map(|job| {
+        let id = job.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        vec![id, plain(&job.state), plain(&job.node), plain(&job.reason), plain(&job.name)]
+    }));
+    format!("\n{} as of {}\n\n{}", plain(&cluster.line()), plain(&cluster.at), table(&rows))
 }
 
 /// The last lines of the logs of failed trials, below the table.

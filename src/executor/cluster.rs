@@ -198,7 +198,7 @@ impl Loop<'_> {
                     self.join(&worker, &registration, device).await?;
                 }
             }
-            PostEvent::Leaving(worker, _) => self.no_more_work(&worker).await?,
+            PostEvent::Leaving(worker) => self.no_more_work(&worker).await?,
             PostEvent::Gone { worker, lost } => {
                 if !self.strike_off(&worker, lost.is_some()) {
                     return Ok(());

@@ -65,8 +65,8 @@ pub(super) enum RemoteHeard {
 pub(super) enum PostEvent {
     /// A worker is there.
     Joined(WorkerName, Box<Registration>),
-    /// A worker takes no trial any more; the text says why.
-    Leaving(WorkerName, String),
+    /// A worker takes no trial any more.
+    Leaving(WorkerName),
     /// A worker is gone. `lost`: without a word; the text says what is known.
     Gone { worker: WorkerName, lost: Option<String> },
     /// All workers have left, or nobody waits for them any more.

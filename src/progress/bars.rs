@@ -112,6 +112,12 @@ impl Bars {
         self.redraw();
     }
 
+    /// Shows the workers and jobs of a cluster by state.
+    pub(super) fn workers(&self, line: &str) {
+        lock(&self.screen).workers(line);
+        self.redraw();
+    }
+
     /// Shows how far a running trial has come.
     pub(super) fn moved(&mut self, id: TrialId, progress: &Progress) {
         lock(&self.screen).moved(id, progress, Instant::now());

@@ -40,6 +40,8 @@ pub(super) struct Screen {
     halted: Option<Halted>,
     running: BTreeMap<TrialId, Running>,
     best: Option<Best>,
+    /// The workers and jobs of a cluster by state.
+    workers: Option<String>,
 }
 
 /// The halted trials.
@@ -122,9 +124,15 @@ impl Screen {
             halted: Halted::of(study),
             running: BTreeMap::new(),
             best: None,
+            workers: None,
         };
         study.trials.iter().for_each(|record| screen.propose(record));
         screen
+    }
+
+    /// Shows the workers and jobs of a cluster by state.
+    pub(super) fn workers(&mut self, line: &str) {
+        self.workers = Some(line.to_owned());
     }
 
     /// Makes `record` the best trial so far, if it is.
@@ -206,7 +214,8 @@ impl Screen {
         let trials = self.running.iter().take(RUNNING_MAX).map(|(id, trial)| line(trial.parts(*id, now)));
         let others = self.running.len().saturating_sub(RUNNING_MAX);
         let others = (others > 0).then(|| line(vec![Part::whole(0, format!("  and {others} more"))]));
-        std::iter::once(line(self.parts(now))).chain(trials).chain(others).collect()
+        let workers = self.workers.iter().map(|text| line(vec![Part::whole(0, format!("  {text}"))]));
+        std::iter::once(line(self.parts(now))).chain(workers).chain(trials).chain(others).collect()
     }
 
     /// The parts of the sweep's line.

@@ -297,7 +297,7 @@ impl Desk {
         let Ok(message) = self.mailbox.read_letter(letter) else { return };
         known.next += 1;
         match message {
-            Message::Leaving(why) => self.tell(PostEvent::Leaving(letter.worker.clone(), why)),
+            Message::Leaving(_) => self.tell(PostEvent::Leaving(letter.worker.clone())),
             Message::Left => {
                 known.has_left = true;
                 // Sorted by number, its processes' last words may come later in this look.

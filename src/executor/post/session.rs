@@ -74,10 +74,6 @@ impl Session {
         }
     }
 
-    pub(super) const fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     fn tell(&self, heard: RemoteHeard) {
         // Nobody listens any more once the run ends.
         let _ = self.heard.send(heard);
