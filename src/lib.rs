@@ -47,6 +47,7 @@ pub mod scheduler;
 pub mod search;
 pub mod serve;
 pub mod settings;
+pub mod slurm;
 pub mod spec;
 pub mod study;
 pub mod system;
