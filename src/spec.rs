@@ -11,7 +11,8 @@
 //! duplicates   its table of that name
 //! search    the rest of [search]                halving   [search.halving]
 //! confirm      its table of that name
-//! run       [run]                            keys      which key belongs in which table
+//! run       [run]                            executor  [executor]
+//! keys      which key belongs in which table
 //! checks    settings that contradict         resources data and checkpoints that a spec names
 //! problem   a finding with its place         sweep     the checked spec
 //! words     what other programs call it      foreign   their words as lines of a spec
@@ -24,6 +25,7 @@ mod data;
 mod document;
 mod draft;
 mod duplicates;
+mod executor;
 mod folds;
 mod foreign;
 mod halving;
@@ -46,7 +48,7 @@ use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 pub use inspect::{Inspect, Inspected, Refusal, Wanted};
 pub use problem::{Problem, SpecError};
-pub use sweep::{Domain, RangeSampler, SearchSpec, Spec, SweptSetting};
+pub use sweep::{Domain, ExecutorSpec, RangeSampler, SearchSpec, Spec, SweptSetting};
 pub use text::SpecText;
 
 use crate::{
@@ -151,6 +153,7 @@ fn draft(spec: &SpecText<'_>, findings: &mut Findings) -> Option<(Node, SpecDraf
         repeats: 1,
         search: SearchSpec::default(),
         policy: run::read(&mut reader),
+        executor: executor::read(&mut reader),
         checkpoint_base: reader.base(root.place("search.space.checkpoint")).to_owned(),
     };
     for section in [Section::Model, Section::Text, Section::Train, Section::EarlyStopping] {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     document::Node,
     problem::At,
-    sweep::{RangeSampler, SearchSpec, Spec, SweptSetting},
+    sweep::{ExecutorSpec, RangeSampler, SearchSpec, Spec, SweptSetting},
 };
 use crate::{
     data::DataSpec,
@@ -26,6 +26,7 @@ pub(super) struct SpecDraft {
     pub(super) repeats: u32,
     pub(super) search: SearchSpec,
     pub(super) policy: Policy,
+    pub(super) executor: ExecutorSpec,
     pub(super) checkpoint_base: PathBuf,
 }
 
@@ -50,6 +51,7 @@ impl SpecDraft {
             repeats: self.repeats,
             search: self.search,
             policy: self.policy,
+            executor: self.executor,
             checkpoint_base: self.checkpoint_base,
             checkpoints: BTreeMap::new(),
         })

@@ -7,11 +7,12 @@ use crate::{
     nearest::nearest,
     policy::{self, Retries},
     settings::{self, KEYS},
+    slurm,
 };
 
 /// Tables and keys at the top of a spec.
-pub(super) const TOP: [&str; 9] =
-    ["name", "seed", "data", "model", "text", "train", "early_stopping", "search", "run"];
+pub(super) const TOP: [&str; 10] =
+    ["name", "seed", "data", "model", "text", "train", "early_stopping", "search", "run", "executor"];
 
 /// Keys of `[data]`.
 pub(super) const DATA: [&str; 14] = [
@@ -68,6 +69,14 @@ pub(super) fn run_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     kinds.map(|name| (name, "run.retries")).chain(policy::KEYS.map(|name| (name, "run")))
 }
 
+/// Each key of `[executor]` with its table.
+///
+/// Keys whose names say little by themselves are left out.
+fn executor_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let vague = ["kind", "mode", "time", "extra", "poll"];
+    slurm::KEYS.into_iter().filter(move |name| !vague.contains(name)).map(|name| (name, "executor"))
+}
+
 /// Advice for the unknown key `key` with this value in the table `section`, whose keys are `known`.
 pub(super) fn unknown_help(key: &str, value: &Json, section: Option<&str>, known: &[&str]) -> String {
     if let Some(advice) = foreign::advice(key, value, section, known) {
@@ -81,6 +90,7 @@ pub(super) fn unknown_help(key: &str, value: &Json, section: Option<&str>, known
         .iter()
         .map(|name| (*name, "data"))
         .chain(DUPLICATES.map(|name| (name, "data.duplicates")))
+        .chain(executor_keys())
         .chain(run_keys())
         .chain(SEARCH.map(|name| (name, "search")))
         .chain(KEYS.iter().map(|key| (key.name, key.section.name())))

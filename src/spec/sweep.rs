@@ -9,6 +9,7 @@ use crate::{
     policy::Policy,
     search::{Budget, Confirm, Finding, GENERATION, Halving},
     settings::{Settings, Value},
+    slurm::SlurmOptions,
 };
 
 /// A spec that was read and checked.
@@ -34,6 +35,8 @@ pub struct Spec {
     pub search: SearchSpec,
     /// How the sweep is run.
     pub policy: Policy,
+    /// Where its trials run. Neither plan nor log has it.
+    pub executor: ExecutorSpec,
     /// The folder that swept checkpoints are relative to. In [`Self::space`] checkpoints stay as the spec
     /// writes them, so that a plan's parameters and seeds do not depend on the machine.
     pub checkpoint_base: PathBuf,
@@ -105,6 +108,15 @@ impl Spec {
         }
         self.checkpoints = names;
     }
+}
+
+/// Where trials run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExecutorSpec {
+    /// On this machine.
+    Local,
+    /// On a cluster.
+    Slurm(Box<SlurmOptions>),
 }
 
 /// A swept setting.

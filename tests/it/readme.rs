@@ -20,10 +20,12 @@ use sweep::{
     leaderboard::{self, RankBy},
     metrics::{Average, Confusion, Scores},
     plan::Plan,
+    policy::spell_time,
     report::Chart,
     results::Results,
     settings::{KEYS, Section, SettingKey, Settings, Value},
-    spec::{self, Inspected, Spec, SpecError, SpecText, Wanted},
+    slurm::SlurmOptions,
+    spec::{self, ExecutorSpec, Inspected, Spec, SpecError, SpecText, Wanted},
     study::Study,
     train::{CONFIG_FIELDS, ConfigField},
     trial::{Params, Trial, TrialId},
@@ -282,6 +284,8 @@ fn the_other_tables_have_a_row_for_each_key_that_the_spec_reader_knows() {
     assert_eq!(names(&section(SPEC, "## [run]")), known_keys(&format!("{run}zyxwvutsrq = 1\n")));
     let retries = format!("{SMALLEST}[run.retries]\n");
     assert_eq!(names(&section(SPEC, "## [run.retries]")), known_keys(&format!("{retries}zyxwvutsrq = 1\n")));
+    let executor = format!("{SMALLEST}[executor]\nzyxwvutsrq = 1\n");
+    assert_eq!(names(&section(SPEC, "## [executor]")), known_keys(&executor));
     let form = format!("{search}space.dropout = {{ zyxwvutsrq = 1 }}\n");
     assert_eq!(names(&section(SPEC, "## [search.space]")), known_keys(&form));
 }
@@ -328,6 +332,19 @@ fn the_defaults_of_the_other_tables_are_those_of_the_smallest_spec() {
     for row in rows(&section(SPEC, "## [run]")).into_iter().filter(|row| row[0] != "`retries`") {
         assert_eq!(row[1], format!("`{}`", policy[row[0].trim_matches('`')]), "{}", row[0]);
     }
+    let slurm = SlurmOptions::default();
+    for (key, default) in [
+        ("mode", format!("{:?}", slurm.mode.as_str())),
+        ("cpus", slurm.cpus.to_string()),
+        ("poll", format!("{:?}", spell_time(slurm.poll))),
+        ("lost_after", format!("{:?}", spell_time(slurm.lost_after))),
+        ("pending", slurm.pending_max.to_string()),
+    ] {
+        let rows = rows(&section(SPEC, "## [executor]"));
+        let row = rows.iter().find(|row| row[0] == format!("`{key}`")).unwrap();
+        assert_eq!(row[1], format!("`{default}`"), "{key}");
+    }
+    assert_eq!(spec.executor, ExecutorSpec::Local);
     for row in rows(&section(SPEC, "## [run.retries]")) {
         assert_eq!(row[1], format!("`{}`", policy["retries"][row[0].trim_matches('`')]), "{}", row[0]);
     }

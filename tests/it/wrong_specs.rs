@@ -2,12 +2,14 @@
 //!
 //! A snapshot is good when it says what is wrong, where, and what to do about it.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use sweep::{
+    byte_size::ByteSize,
     checkpoint::CheckpointFacts,
     hub::HubError,
-    spec::{self, Inspected, Refusal, SpecError, Wanted},
+    slurm::{Mode, SlurmOptions},
+    spec::{self, ExecutorSpec, Inspected, Refusal, SpecError, Wanted},
 };
 
 use crate::common::place::Place;
@@ -122,6 +124,16 @@ fn space(line: &str) -> String {
 /// The good spec with these lines in `[run]`.
 fn run(lines: &str) -> String {
     with("[search.space]", &format!("[run]\n{lines}\n\n[search.space]"))
+}
+
+/// The good spec with these lines in `[executor]`.
+fn executor(lines: &str) -> String {
+    with("[search.space]", &format!("[executor]\n{lines}\n\n[search.space]"))
+}
+
+/// The good spec with these lines in `[executor]` of a cluster.
+fn slurm(lines: &str) -> String {
+    executor(&format!("kind = \"slurm\"\n{lines}"))
 }
 
 /// The good spec with one file instead of three.
@@ -307,6 +319,88 @@ wrong! {
     a_checkpoint_that_is_not_there: with("[train]", "[model]\ncheckpoint = \"models/../mini\"\n\n[train]");
     a_built_in_checkpoint_that_cannot_be_used: with("[train]", "[model]\ncheckpoint = \"builtin:broken\"\n\n[train]");
     more_frozen_layers_than_there_are: with("[train]", "[model]\nfreeze = 12\n\n[train]");
+}
+
+// Where trials run.
+wrong! {
+    an_executor_that_is_unknown: executor("kind = \"slrum\"");
+    an_executor_that_is_a_text: with("seed = 42", "seed = 42\nexecutor = \"slurm\"");
+    a_key_of_a_cluster_without_its_kind: executor("partition = \"gpu\"\nworkers = 4");
+    a_key_of_a_cluster_on_this_machine: executor("kind = \"local\"\ngpus = 1");
+    a_number_of_workers_for_this_machine: SPEC, set: ["executor.workers=4"];
+    a_misspelt_key_of_the_executor: slurm("partion = \"gpu\"");
+    a_key_of_the_executor_in_the_wrong_section: run("partition = \"gpu\"");
+    a_mode_that_is_unknown: slurm("mode = \"job_per_trial\"");
+    no_workers: slurm("workers = 0");
+    workers_in_quotes: slurm("workers = \"8\"");
+    a_partition_of_two_words: slurm("partition = \"gpu long\"");
+    partitions_in_a_list: slurm("partition = [\"gpu\", \"long\"]");
+    an_account_with_a_line_break: slurm("account = \"nlp\\n#SBATCH --uid=0\"");
+    an_empty_quality_of_service: slurm("qos = \"\"");
+    a_time_as_slurm_writes_it: slurm("time = \"02:00:00\"");
+    a_time_without_a_unit: slurm("time = 120");
+    a_time_below_a_minute: slurm("time = \"30s\"");
+    gpus_as_slurm_writes_them: slurm("gpus = \"gpu:a100:2\"");
+    a_kind_of_gpu_without_a_number: slurm("gpus = \"a100\"");
+    no_gpus: slurm("gpus = 0");
+    a_fraction_of_a_gpu: slurm("gpus = 0.5");
+    no_processors: slurm("cpus = 0");
+    memory_as_slurm_writes_it: slurm("memory = \"16G\"");
+    memory_without_a_unit: slurm("memory = 16");
+    an_extra_that_is_a_text: slurm("extra = \"--exclude=n7\"");
+    an_extra_without_dashes: slurm("extra = [\"partition=x\"]");
+    an_extra_of_two_words: slurm("extra = [\"--reservation course\"]");
+    an_extra_that_the_script_sets: slurm("extra = [\"--exclude=n7\", \"--job-name=x\", \"--array=1-9\", \"--wrap=ls\", \"--no-requeue\"]");
+    an_extra_that_has_a_key: slurm("extra = [\"--partition=gpu\", \"--mem=4G\"]");
+    an_extra_of_two_lines: slurm("extra = [\"--comment=a\\n#SBATCH --uid=0\"]");
+    an_extra_beside_the_key_that_it_replaces: slurm("gpus = 1\nextra = [\"--gres=shard:1\"]");
+    an_extra_that_is_no_text: slurm("extra = [7]");
+    a_setup_that_is_a_text: slurm("setup = \"module load cuda\"");
+    a_setup_with_a_line_for_sbatch: slurm("setup = [\"#SBATCH --mem=4G\"]");
+    a_look_at_the_queue_without_a_pause: slurm("poll = \"500ms\"");
+    a_worker_that_is_lost_at_once: slurm("lost_after = \"1s\"");
+    no_job_that_may_wait: slurm("pending = 0");
+}
+
+#[test]
+fn a_spec_for_a_cluster_runs_here_too_if_an_option_says_so() {
+    let spec = slurm("partition = \"gpu\"\nworkers = 4");
+    let reading = read(&good(), &spec, &["executor.kind=local"]).unwrap();
+    assert_eq!(reading.spec.executor, ExecutorSpec::Local);
+    let message = message(&spec, &[], &["executor.kind=local", "executor.workers=2"]);
+    assert!(message.contains("`workers` says how a cluster is used"), "{message}");
+}
+
+#[test]
+fn everything_that_a_cluster_is_asked_for_can_be_written() {
+    let spec = slurm(
+        "mode = \"job-per-trial\"\nworkers = 8\npartition = \"gpu,long\"\naccount = \"nlp\"\nqos = \"high\"\ntime = \"1h 30min\"\n\
+         gpus = \"a100:2\"\ncpus = 4\nmemory = \"16GB\"\nconstraint = \"avx512&ib\"\nextra = [\"--exclude=n7\"]\n\
+         setup = [\"module load cuda\"]\npoll = \"30s\"\nlost_after = \"5min\"\npending = 9",
+    );
+    let text = |text: &str| Some(text.to_owned());
+    let options = SlurmOptions {
+        mode: Mode::JobPerTrial,
+        workers: Some(8),
+        partition: text("gpu,long"),
+        account: text("nlp"),
+        qos: text("high"),
+        time: Some(Duration::from_mins(90)),
+        gpus: text("a100:2"),
+        cpus: 4,
+        memory: Some(ByteSize(16_000_000_000)),
+        constraint: text("avx512&ib"),
+        extra: vec!["--exclude=n7".to_owned()],
+        setup: vec!["module load cuda".to_owned()],
+        poll: Duration::from_secs(30),
+        lost_after: Duration::from_mins(5),
+        pending_max: 9,
+    };
+    assert_eq!(read(&good(), &spec, &[]).unwrap().spec.executor, ExecutorSpec::Slurm(Box::new(options)));
+    let reading =
+        read(&good(), SPEC, &["executor.kind=slurm", "executor.workers=4", "executor.gpus=1"]).unwrap();
+    let options = SlurmOptions { workers: Some(4), gpus: text("1"), ..SlurmOptions::default() };
+    assert_eq!(reading.spec.executor, ExecutorSpec::Slurm(Box::new(options)));
 }
 
 // The data section.

@@ -13,7 +13,7 @@ use crate::{
     policy::Policy,
     samples,
     search::RungFigure,
-    spec::SearchSpec,
+    spec::{ExecutorSpec, SearchSpec},
 };
 
 /// A spec that sweeps `space`, with 3 draws and 2 repeats.
@@ -31,6 +31,7 @@ pub(in crate::plan) fn spec(space: Vec<(&str, Domain)>) -> Spec {
         repeats: 2,
         search: SearchSpec::default(),
         policy: Policy::default(),
+        executor: ExecutorSpec::Local,
         checkpoint_base: PathBuf::from("/base"),
         checkpoints: BTreeMap::new(),
     }
