@@ -8,6 +8,7 @@ mod cache;
 mod cautions;
 mod changes;
 mod checkpoints;
+mod cluster;
 mod compare;
 mod devices;
 mod dry_run;

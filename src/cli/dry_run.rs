@@ -3,6 +3,7 @@
 use super::{
     cautions, changes,
     checkpoints::{self, RunCheckpoints},
+    cluster,
     exit::{Exit, Stop},
     open::{Replayed, read_plan, replay},
     prepare,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     plan::{self, Overview, Plan},
     results::SweepFolder,
-    spec::Reading,
+    spec::{ExecutorSpec, Reading},
     study::Study,
     system::disk,
 };
@@ -55,14 +56,19 @@ impl DryRun<'_> {
         let warning =
             forecast.zip(free).and_then(|(forecast, free)| forecast.warning(free, self.folder.path()));
         notes.extend(warning.map(|warning| format!("warning: {warning}")));
+        let devices =
+            cluster::devices(&spec.executor, study.counts().waiting).unwrap_or_else(|| self.slots.line());
         let overview = Overview {
             plan: &plan,
             dataset: &self.reading.dataset,
-            devices: &self.slots.line(),
+            devices: &devices,
             disk: &forecast.map_or_else(|| "unknown".to_owned(), |forecast| forecast.describe(free)),
             notes: &notes,
         };
         print(&plan::describe(&overview))?;
+        if let ExecutorSpec::Slurm(options) = &spec.executor {
+            print(&cluster::describe_job(options, self.folder)?)?;
+        }
         refusal.map_or(Ok(Exit::Complete), Err)
     }
 

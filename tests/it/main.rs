@@ -42,6 +42,7 @@ mod reuse;
 mod search;
 mod serve;
 mod sharing;
+mod slurm;
 mod training;
 mod unfit;
 mod verify;
