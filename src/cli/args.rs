@@ -40,3 +40,8 @@ pub(super) enum ListingFormat {
     /// For programs
     Json,
 }
+
+/// A trial's number, with or without zeros and spaces before it.
+pub(super) fn trial_number(text: &str) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| "name trials by their numbers, such as 7,12".to_owned())
+}

@@ -12,9 +12,10 @@ use std::{
 use clap::Args;
 
 use super::{
+    args::trial_number,
     cautions,
     checkpoints::RunCheckpoints,
-    cluster::{self, ClusterArgs},
+    cluster::ClusterArgs,
     dry_run::DryRun,
     exit::{Exit, Stop},
     gpus, history,
@@ -92,7 +93,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let set: Vec<String> = args.set.iter().cloned().chain(fuse).chain(args.cluster.overrides()).collect();
     let mut reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
-    args.cluster.check(&reading.spec.executor)?;
+    args.cluster.check(&reading.spec.executor, args.dry_run)?;
     history::look_up(&mut reading.spec, &reading.dataset, results, args.fresh)?;
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
@@ -114,8 +115,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         return Err(ResultsError::NoPlan(folder.path().to_owned()).into());
     }
     if args.dry_run {
-        let (reading, checkpoints, slots) = (&reading, &checkpoints, &slots);
-        let is_fresh = args.fresh;
+        let (reading, checkpoints, slots, is_fresh) = (&reading, &checkpoints, &slots, args.fresh);
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
     let cluster = cluster::cluster_run(&reading.spec.executor)?;
@@ -271,11 +271,6 @@ fn sampler(plan: &Plan, spec: Spec) -> Box<dyn Sampler> {
     let search: Box<dyn Sampler> =
         if grows { Box::new(Growing::new(spec.clone())) } else { Box::new(FixedPlan) };
     if plan.confirm.is_some() { Box::new(Confirming::new(spec, search)) } else { search }
-}
-
-/// A trial's number, with or without zeros and spaces before it.
-fn trial_number(text: &str) -> Result<u32, String> {
-    text.trim().parse().map_err(|_| "name trials by their numbers, such as 7,12".to_owned())
 }
 
 /// Those of the trials numbered `wanted` that do not go on yet; each must be halted, or have been.

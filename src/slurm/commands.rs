@@ -94,7 +94,7 @@ pub enum Submission {
     Submitted(u64),
     /// A job may have been made or not; the text says why that is unknown.
     Unclear(String),
-    /// No job was made; the text has Slurm's words.
+    /// No job waits or runs; the text has Slurm's words. The queue may have a job of this name that failed at once.
     Refused(String),
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn gpus_of_words(words: &str) -> Option<String> {
     let is_kind = |kind: &str| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         // `gpu` is the name of the resource, not a kind of it.
-        !kind.is_empty() && kind != "gpu" && kind.chars().all(is_allowed)
+        kind != "gpu" && kind.chars().all(is_allowed) && kind.contains(|c: char| c.is_ascii_alphabetic())
     };
     let is_count = count.bytes().all(|byte| byte.is_ascii_digit())
         && count.parse::<u32>().is_ok_and(|count| (1..=GPUS_MAX).contains(&count));
@@ -154,9 +154,21 @@ mod tests {
         for good in ["1", "4", "a100:2", "nvidia_h100_80gb:8", "1g.5gb:1"] {
             assert_eq!(gpus_of_words(good).as_deref(), Some(good));
         }
-        for wrong in
-            ["", "0", "65", "+1", "a100", "a100:", ":1", "a100:0", "gpu:2", "gpu:a100:2", "a b:1", "a\n:1"]
-        {
+        for wrong in [
+            "",
+            "0",
+            "65",
+            "+1",
+            "a100",
+            "a100:",
+            ":1",
+            "a100:0",
+            "0:1",
+            "gpu:2",
+            "gpu:a100:2",
+            "a b:1",
+            "a\n:1",
+        ] {
             assert_eq!(gpus_of_words(wrong), None, "{wrong:?}");
         }
     }

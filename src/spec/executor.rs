@@ -69,16 +69,7 @@ fn options(reader: &mut Reader<'_>, table: &Node) -> SlurmOptions {
         let help = "\"pilot\" jobs pull one trial after another; with \"job-per-trial\" each trial is a job";
         options.mode = choice(reader, entry, &Mode::NAMES, help).unwrap_or_default();
     }
-    let mut count = |name: &str, max: u32, help: &str| {
-        table
-            .get(name)
-            .and_then(|entry| whole_number(reader, entry, 1, max, help))
-            .map(|number| number as usize)
-    };
-    options.workers = count("workers", JOBS_MAX, "it is how many workers there are at once, each a job");
-    options.cpus = count("cpus", CPUS_MAX, "it is how many processors a job has").unwrap_or(options.cpus);
-    let waiting = count("pending", JOBS_MAX, "it is how many jobs wait in the queue at once, at most");
-    options.pending_max = waiting.unwrap_or(options.pending_max);
+    counts(reader, table, &mut options);
     for (name, example) in NAMES {
         let value = table.get(name).and_then(|entry| word(reader, entry, example));
         match name {
@@ -110,6 +101,18 @@ fn options(reader: &mut Reader<'_>, table: &Node) -> SlurmOptions {
     options
 }
 
+/// Reads how many there are of each.
+fn counts(reader: &mut Reader<'_>, table: &Node, options: &mut SlurmOptions) {
+    let mut count = |name: &str, max: u32, help: &str| {
+        let read = |entry| whole_number(reader, entry, 1, max, help).map(|number| number as usize);
+        table.get(name).and_then(read)
+    };
+    options.workers = count("workers", JOBS_MAX, "it is how many workers there are at once, each a job");
+    options.cpus = count("cpus", CPUS_MAX, "it is how many processors a job has").unwrap_or(options.cpus);
+    let waiting = count("pending", JOBS_MAX, "it is how many jobs wait in the queue at once, at most");
+    options.pending_max = waiting.unwrap_or(options.pending_max);
+}
+
 /// A text that Slurm gets as it is: one word.
 fn word(reader: &mut Reader<'_>, entry: &KeyValue, example: &str) -> Option<String> {
     let text = match &entry.node.content {
@@ -123,7 +126,16 @@ fn word(reader: &mut Reader<'_>, entry: &KeyValue, example: &str) -> Option<Stri
     let key = &entry.key;
     let message = format!("`{key}` must be one word, not {text}");
     let help = match &entry.node.content {
-        Content::List(_) => format!("write several in one text, as sbatch takes them: {key} = \"{example}\""),
+        Content::List(nodes) if key == "partition" => {
+            let names: Vec<&str> = nodes
+                .iter()
+                .filter_map(|node| match &node.content {
+                    Content::Text(text) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect();
+            format!("write several in one text, as sbatch takes them: {key} = \"{}\"", names.join(","))
+        }
         _ => format!("it is what sbatch gets as --{key}, for example {key} = \"{example}\""),
     };
     reader.findings.error(entry.node.at, message, help);
