@@ -33,15 +33,15 @@ mod space;
 mod state;
 mod watch;
 
-pub use crate::process::Program;
 pub use self::{
     error::ExecutorError,
     event_loop::run,
     fleet::{ClusterStatus, JobStatus, SlurmRun, WorkerStatus, cancel_jobs, prefix},
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
-    rests::StartLimits,
     post::PostTimes,
+    rests::StartLimits,
     setup::{ClusterRun, Ended, Run, Workers},
     signals::interrupts,
 };
+pub use crate::process::Program;

@@ -272,7 +272,11 @@ mod tests {
     fn start(study: &mut Study, id: u32) {
         let device = crate::system::device::Device::Cpu { slot: 0, threads: 1 };
         let with = Vec::new();
-        apply(study, id, Event::Started { attempt: 1, device, micro_batch: None, alone: false, with, worker: None });
+        apply(
+            study,
+            id,
+            Event::Started { attempt: 1, device, micro_batch: None, alone: false, with, worker: None },
+        );
     }
 
     /// Logs what is decided, as the executor does. Returns the trials that go on, and those that are halted.

@@ -150,7 +150,8 @@ impl Mailbox {
     /// When it cannot be read.
     pub fn read<T: DeserializeOwned>(&self, place: &Place) -> io::Result<T> {
         self.count(3);
-        serde_json::from_slice(&place.read()?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        serde_json::from_slice(&place.read()?)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     /// Removes a file that may be gone already.
@@ -175,7 +176,8 @@ impl Mailbox {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             names => names?,
         };
-        let whole = |name: OsString| name.into_string().ok().filter(|name| !name.starts_with(files::TEMPORARY));
+        let whole =
+            |name: OsString| name.into_string().ok().filter(|name| !name.starts_with(files::TEMPORARY));
         Ok(names.into_iter().filter_map(whole).collect())
     }
 }

@@ -10,24 +10,19 @@ mod leaving;
 mod outbox;
 mod trials;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
 
+pub use self::leaving::{Left, Signals};
 use self::{
     child::{Child, Heard},
     leaving::Leaving,
     outbox::Outbox,
 };
-pub use self::leaving::{Left, Signals};
 use crate::{
     mailbox::{CLUSTER, MAILBOX_VERSION, Mailbox, Message, Order, Registration, WorkerName},
     process::{Program, WorkerOutput, WorkerStart},
@@ -176,10 +171,9 @@ impl Pilot {
 
     /// Shows that it lives, and sees whether it still counts.
     fn beat(&mut self) {
-        match self.mailbox.beat(&self.name, self.beats) {
-            Ok(()) => self.beats += 1,
-            // Its sign was taken away, or the folder cannot be reached. The registration tells which.
-            Err(_) => {}
+        // Otherwise its sign was taken away, or the folder cannot be reached. The registration tells which.
+        if self.mailbox.beat(&self.name, self.beats).is_ok() {
+            self.beats += 1;
         }
         // An error that is not about the file says nothing.
         self.is_fenced |= matches!(self.mailbox.is_registered(&self.name), Ok(false));
@@ -262,7 +256,11 @@ impl Pilot {
                 self.with(session, |child| child.on_line(&line));
                 self.outbox.line(session, *line);
                 if self.leaving.is_some() {
-                    self.with(session, |child| if !child.is_busy() { child.close() });
+                    self.with(session, |child| {
+                        if !child.is_busy() {
+                            child.close()
+                        }
+                    });
                 }
             }
             Heard::Output(WorkerOutput::Garbage(what)) => self.outbox.post(session, Message::Garbage(what)),

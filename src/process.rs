@@ -22,11 +22,11 @@ mod log;
 mod output;
 mod program;
 
+pub use self::program::Program;
 pub(crate) use self::{
     log::WorkerLog,
     output::{OutputLines, WorkerOutput},
 };
-pub use self::program::Program;
 use crate::{
     protocol::WorkerRequest,
     scheduler::WorkerExit,

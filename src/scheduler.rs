@@ -131,7 +131,9 @@ impl Scheduler {
             return;
         }
         for slot in self.slots.all() {
-            let (Some(device), Some(pool)) = (self.slots.free_device(slot), self.slots.pool(slot)) else { continue };
+            let (Some(device), Some(pool)) = (self.slots.free_device(slot), self.slots.pool(slot)) else {
+                continue;
+            };
             let Some(first) = self.next_for(pool) else { continue };
             let alone = self.attempts.measures(first).alone.is_some();
             // A trial that is to be alone lets its devices fall idle, and keeps them idle.
@@ -176,9 +178,8 @@ impl Scheduler {
     /// Gives the next trials to a worker that is done with its own, or lets it leave.
     fn next(&mut self, slot: Slot, out: &mut Vec<Action>) {
         let device = self.slots.device(slot).filter(|_| self.may_start() && self.slots.may_continue(slot));
-        let next = device.and_then(|_| {
-            self.next_for(self.slots.pool(slot)?).filter(|trial| self.is_sociable(*trial))
-        });
+        let next = device
+            .and_then(|_| self.next_for(self.slots.pool(slot)?).filter(|trial| self.is_sociable(*trial)));
         if let Some(first) = next {
             let trials = self.take(first, slot, self.working_slots());
             self.slots.set_fused(slot, trials.len() > 1);

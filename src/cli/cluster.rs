@@ -1,22 +1,30 @@
 //! `sweep run` on a cluster: its options, and what `--dry-run` says of its jobs.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 
 use super::exit::{Stop, with_causes};
 use crate::{
     display,
+    executor::{self, ClusterRun, PostTimes, SlurmRun},
+    mailbox,
     policy::spell_time,
     results::SweepFolder,
     slurm::{self, BatchJob, Mode, Slurm, SlurmOptions},
     spec::ExecutorSpec,
 };
 
-/// Folder of a sweep's jobs in the sweep's folder, with what they print and with the file by which nodes see it.
-const CLUSTER: &str = "cluster";
+/// Where jobs print, and the file by which nodes see the sweep's folder.
 const LOGS: &str = "logs";
 const PROBE: &str = "probe";
+/// Between two looks at what workers have written: their next trials wait for it.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long workers are waited for at the end of a run.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct ClusterArgs {
@@ -80,13 +88,9 @@ impl ClusterArgs {
         }
     }
 
-    /// Refuses options that mean nothing to a run on this machine, and a run that is not there yet.
-    pub(super) fn check(&self, executor: &ExecutorSpec, is_dry: bool) -> Result<(), Stop> {
+    /// Refuses options that mean nothing to a run on this machine.
+    pub(super) fn check(&self, executor: &ExecutorSpec) -> Result<(), Stop> {
         let option = match (executor, self.on_interrupt()) {
-            // TODO(core): goes when the executor has it.
-            (ExecutorSpec::Slurm(_), _) if !is_dry => {
-                return Err(Stop::usage("this version cannot run a sweep on Slurm yet, only --dry-run"));
-            }
             (ExecutorSpec::Slurm(_), _) | (ExecutorSpec::Local, OnInterrupt::Ask) => return Ok(()),
             (ExecutorSpec::Local, OnInterrupt::Detach) => "--detach",
             (ExecutorSpec::Local, OnInterrupt::Cancel) => "--cancel",
@@ -96,6 +100,24 @@ impl ClusterArgs {
              or leave it out"
         )))
     }
+}
+
+/// The workers of a run on a cluster; `None` on this machine.
+///
+/// # Errors
+/// On a machine without Slurm.
+pub(super) fn cluster_run(executor: &ExecutorSpec) -> Result<Option<ClusterRun>, Stop> {
+    let ExecutorSpec::Slurm(options) = executor else { return Ok(None) };
+    let slurm = Slurm::find().map_err(|error| Stop::usage(with_causes(&error)))?;
+    let times = PostTimes { look: LOOK, lost_after: options.lost_after };
+    let slurm = SlurmRun { slurm, options: (**options).clone(), program: program()? };
+    Ok(Some(ClusterRun { times, patience: PATIENCE, slurm: Some(slurm) }))
+}
+
+/// The running program, at its own path: nodes start it too.
+fn program() -> Result<PathBuf, Stop> {
+    std::env::current_exe()
+        .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))
 }
 
 /// The workers that a run on a cluster would have for so many trials, for the plan; `None` on this machine.
@@ -134,13 +156,11 @@ pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Resu
 
 /// The job of a first worker.
 fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
-    let place = absolute(folder.path().to_owned())?;
-    let cluster = place.join(CLUSTER);
-    let program = std::env::current_exe()
-        .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))?;
+    let place = absolute(folder.path())?;
+    let cluster = place.join(mailbox::CLUSTER);
+    let program = program()?;
     Ok(BatchJob {
-        // TODO(core): the names that a run gives.
-        name: format!("sweep-{}-1", folder.name()),
+        name: format!("{}1", executor::prefix(&place)),
         program,
         logs: cluster.join(LOGS),
         probe: cluster.join(PROBE),
@@ -149,8 +169,8 @@ fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
 }
 
 /// `path` from the root on: jobs begin in other folders.
-fn absolute(path: PathBuf) -> Result<PathBuf, Stop> {
-    std::path::absolute(&path)
+fn absolute(path: &Path) -> Result<PathBuf, Stop> {
+    std::path::absolute(path)
         .map_err(|error| Stop::internal(&format!("cannot find the working folder: {error}")))
 }
 
@@ -178,9 +198,9 @@ mod tests {
     #[test]
     fn jobs_are_neither_left_nor_cancelled_where_there_are_none() {
         let args = ClusterArgs { detach: true, ..none() };
-        assert!(args.check(&ExecutorSpec::Local, false).unwrap_err().message.starts_with("--detach says"));
-        assert!(args.check(&ExecutorSpec::Slurm(Box::default()), true).is_ok());
-        assert!(none().check(&ExecutorSpec::Local, false).is_ok());
+        assert!(args.check(&ExecutorSpec::Local).unwrap_err().message.starts_with("--detach says"));
+        assert!(args.check(&ExecutorSpec::Slurm(Box::default())).is_ok());
+        assert!(none().check(&ExecutorSpec::Local).is_ok());
     }
 
     #[test]

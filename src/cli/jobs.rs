@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long workers have to stop their trials with a checkpoint before their jobs are ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -85,7 +85,10 @@ fn end(folder: &SweepFolder) -> Result<String, Stop> {
     let cancel = |all| {
         let ended = runtime.block_on(cancel_jobs(&slurm, &prefix, all));
         ended.map_err(|error| {
-            Stop::results(&format!("{}; what of the jobs is left is not known: try again", with_causes(&error)))
+            Stop::results(&format!(
+                "{}; what of the jobs is left is not known: try again",
+                with_causes(&error)
+            ))
         })
     };
     let waiting = cancel(false)?;
@@ -110,7 +113,8 @@ fn await_leaving(mailbox: &Mailbox, workers: &[WorkerName]) -> usize {
     loop {
         let letters = mailbox.letters().unwrap_or_default();
         let has_left = |worker: &&WorkerName| {
-            let own = |letter: &&Letter| letter.worker == **worker && letter.session == 0 && !letter.is_passing;
+            let own =
+                |letter: &&Letter| letter.worker == **worker && letter.session == 0 && !letter.is_passing;
             letters.iter().filter(own).any(|letter| matches!(mailbox.read_letter(letter), Ok(Message::Left)))
         };
         let left = workers.iter().filter(has_left).count();

@@ -55,8 +55,14 @@ pub(super) fn fly(args: &PilotArgs) -> Result<Exit, Stop> {
         is_for_one: args.one_trial,
     };
     let restarts = number("SLURM_RESTART_COUNT").and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-    let flight =
-        Flight { folder: args.folder.clone(), registration, restarts, program, visible, pace: Pace::default() };
+    let flight = Flight {
+        folder: args.folder.clone(),
+        registration,
+        restarts,
+        program,
+        visible,
+        pace: Pace::default(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Stop::internal(&error))?;
     let left = runtime.block_on(async {

@@ -15,7 +15,7 @@ use super::{
     args::trial_number,
     cautions,
     checkpoints::RunCheckpoints,
-    cluster::ClusterArgs,
+    cluster::{self, ClusterArgs},
     dry_run::DryRun,
     exit::{Exit, Stop},
     gpus, history,
@@ -93,7 +93,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     let set: Vec<String> = args.set.iter().cloned().chain(fuse).chain(args.cluster.overrides()).collect();
     let mut reading = spec::read(&args.spec, &set, &|wanted| checkpoints.inspect(wanted))
         .map_err(|error| checkpoints.stop(&error, colour))?;
-    args.cluster.check(&reading.spec.executor, args.dry_run)?;
+    args.cluster.check(&reading.spec.executor)?;
     history::look_up(&mut reading.spec, &reading.dataset, results, args.fresh)?;
     for warning in &reading.warnings {
         eprint_rendered(&warning.render(colour));
@@ -188,7 +188,8 @@ impl PlannedRun<'_> {
         let sampler = sampler(&plan, self.spec);
         let cluster = self.cluster;
         let ended =
-            Execution { folder: &folder, plan, study, again, continued, devices, cluster, workers, sampler }.run()?;
+            Execution { folder: &folder, plan, study, again, continued, devices, cluster, workers, sampler }
+                .run()?;
         folder.check()?;
         if ended.is_detached {
             return jobs::after_interrupt(&folder, self.args.cluster.on_interrupt());
@@ -412,7 +413,7 @@ mod tests {
         if interrupted {
             study.trials[1].state = crate::trial::State::Waiting;
         }
-        Ended { study, interrupted, is_hurried: false }
+        Ended { study, interrupted, is_detached: false, is_hurried: false }
     }
 
     /// The exit code of a run, and whether it is an error.

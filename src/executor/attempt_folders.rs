@@ -39,7 +39,10 @@ impl Loop<'_> {
     /// Takes the files of an attempt into its trial's folder, before the log says how it ended.
     pub(super) fn gather_files(&self, trial: Option<TrialId>, event: &Event) -> Result<(), ExecutorError> {
         let Some(trial) = trial.filter(|_| self.cluster.is_some()) else { return Ok(()) };
-        if !matches!(event, Event::Finished(_) | Event::Paused { .. } | Event::Failed { .. } | Event::Interrupted) {
+        if !matches!(
+            event,
+            Event::Finished(_) | Event::Paused { .. } | Event::Failed { .. } | Event::Interrupted
+        ) {
             return Ok(());
         }
         let attempt = self.study.trial(trial).map_or(0, |record| record.attempts);
@@ -120,10 +123,7 @@ fn take(own: &TrialFolder, home: &TrialFolder) -> io::Result<()> {
 
 /// Appends what the workers of an attempt have said to the trial's `worker.log`.
 fn add_log(own: &TrialFolder, home: &TrialFolder) -> io::Result<()> {
-    let said = match own.worker_log().read() {
-        Ok(said) => said,
-        Err(_) => return Ok(()),
-    };
+    let Ok(said) = own.worker_log().read() else { return Ok(()) };
     files::open_for_append(&home.worker_log())?.write_all(&said)?;
     own.worker_log().remove_file()
 }
@@ -172,7 +172,9 @@ mod tests {
         add_log(&own, &home).unwrap();
         take(&own, &home).unwrap();
         take(&own, &home).unwrap();
-        for (file, text) in [("predictions.csv", "p"), ("last/state", "new"), ("worker.log", "words"), ("trial.json", "job")] {
+        for (file, text) in
+            [("predictions.csv", "p"), ("last/state", "new"), ("worker.log", "words"), ("trial.json", "job")]
+        {
             assert_eq!(fs::read_to_string(home.path().join(file)).unwrap(), text, "{file}");
         }
     }

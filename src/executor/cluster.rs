@@ -142,7 +142,9 @@ impl Loop<'_> {
         let (worker, session) = (found.worker.clone(), found.session);
         let (heard, _) = mpsc::unbounded_channel();
         cluster.post.send(PostOrder::Attach { found: Box::new(found.clone()), heard });
-        cluster.post.send(PostOrder::Order { worker: worker.clone(), order: Order::End { session, is_kill: true } });
+        cluster
+            .post
+            .send(PostOrder::Order { worker: worker.clone(), order: Order::End { session, is_kill: true } });
         cluster.post.send(PostOrder::Forget { worker, session });
     }
 
@@ -156,7 +158,8 @@ impl Loop<'_> {
             own.session = Some(session);
         }
         let remote = RemoteWorker::new(worker, session, given.device, cluster.post.clone(), listener);
-        let device = self.run.devices.get(slot.0).copied().unwrap_or(Device::Cpu { slot: slot.0, threads: 1 });
+        let device =
+            self.run.devices.get(slot.0).copied().unwrap_or(Device::Cpu { slot: slot.0, threads: 1 });
         let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy).with_delay();
         let post = Post { slot, device, inbox: self.inbox.clone() };
         self.workers.insert(slot, Worker::take_over(Connection::Remote(remote), limits, post, &trials));

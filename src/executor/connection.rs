@@ -1,9 +1,6 @@
 //! How a worker is reached: over the pipes of a process of this machine, or through the files of a cluster.
 
-use std::{
-    io,
-    process::ExitStatus,
-};
+use std::{io, process::ExitStatus};
 
 use tokio::{sync::mpsc, time::Instant};
 

@@ -20,11 +20,11 @@ use super::{
     watch::{Command, Post, Worker},
 };
 use crate::{
-    process::Process,
     error_chain::chain,
     event::{Event, Record},
     halving,
     job::Attempt,
+    process::Process,
     protocol::{Assignment, WorkerRequest},
     results::ResultsError,
     sampler::Sampler,
@@ -234,7 +234,9 @@ impl Loop<'_> {
         match action {
             Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
             Action::Run { slot, trials } => return self.give(slot, trials).await,
-            Action::Stop(slot, trial) => self.order(slot, Command::Send(WorkerRequest::Stop(trial), RemoteNote::default())),
+            Action::Stop(slot, trial) => {
+                self.order(slot, Command::Send(WorkerRequest::Stop(trial), RemoteNote::default()))
+            }
             Action::Leave(slot) => self.order(slot, Command::Leave),
             Action::Terminate(slot) => self.order(slot, Command::Terminate),
             Action::Kill(slot) => self.order(slot, Command::Kill),
@@ -301,7 +303,8 @@ impl Loop<'_> {
             let Some(worker) = self.worker(slot) else { continue };
             let (title, is_remote) = (title(trial, number, worker.device), worker.is_remote);
             logs.push((folder.worker_log(), title.clone()));
-            let folder = if is_remote { self.attempt_folder(trial, number, title, &mut note)? } else { folder };
+            let folder =
+                if is_remote { self.attempt_folder(trial, number, title, &mut note)? } else { folder };
             // A worker may be started anywhere.
             let sweep = self.run.folder.path();
             let sweep = std::path::absolute(sweep).map_err(ResultsError::io("resolve", sweep))?;

@@ -257,10 +257,32 @@ mod tests {
             retry: false,
         };
         for (seq, trial, event) in [
-            (1, 1, Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }),
+            (
+                1,
+                1,
+                Event::Started {
+                    attempt: 1,
+                    device,
+                    micro_batch: None,
+                    alone: false,
+                    with: Vec::new(),
+                    worker: None,
+                },
+            ),
             (2, 1, failed()),
             (3, 2, failed()),
-            (4, 3, Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }),
+            (
+                4,
+                3,
+                Event::Started {
+                    attempt: 1,
+                    device,
+                    micro_batch: None,
+                    alone: false,
+                    with: Vec::new(),
+                    worker: None,
+                },
+            ),
         ] {
             let record = record(seq, trial, event);
             study.apply(&record).unwrap();

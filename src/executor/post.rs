@@ -15,8 +15,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
-pub(super) use self::survey::{Found, survey};
 use self::desk::Desk;
+pub(super) use self::survey::{Found, survey};
 use crate::{
     mailbox::{Given, Mailbox, Order, Registration, Titled, WorkerName},
     process::WorkerOutput,

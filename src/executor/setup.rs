@@ -4,7 +4,12 @@ use std::{io, time::Duration};
 
 use super::{fleet::SlurmRun, post::PostTimes, rests::StartLimits};
 use crate::{
-    plan::Plan, process::{Program, WorkerStart}, results::SweepFolder, scheduler::Packing, study::Study, system::device::Device,
+    plan::Plan,
+    process::{Program, WorkerStart},
+    results::SweepFolder,
+    scheduler::Packing,
+    study::Study,
+    system::device::Device,
     trial::TrialId,
 };
 

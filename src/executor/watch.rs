@@ -17,8 +17,8 @@ use crate::{
     process::{WorkerLog, WorkerOutput},
     protocol::WorkerRequest,
     scheduler::{Input, Slot},
-    system::files::Place,
     system::device::Device,
+    system::files::Place,
     trial::TrialId,
 };
 
@@ -78,7 +78,7 @@ impl Worker {
         let (commands, orders) = mpsc::unbounded_channel();
         let heartbeat = Heartbeat::new(Instant::now());
         tokio::spawn(Watcher { slot, connection, deadlines, heartbeat, orders, inbox }.watch());
-        Self { device, commands, log, is_remote }
+        Self { device, is_remote, commands, log }
     }
 
     /// Gives the task an order; a process that is gone needs none.

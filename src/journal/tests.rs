@@ -18,6 +18,7 @@ fn events() -> impl Strategy<Value = Vec<(Option<TrialId>, Event)>> {
             micro_batch: alone.then_some(slot),
             alone,
             with: (0..attempt - 1).map(TrialId).collect(),
+            worker: None,
         }),
         (".{0,12}", any::<bool>()).prop_map(|(message, retry)| Event::Failed {
             failure: Failure { kind: FailureKind::Signal(9), message },

@@ -54,7 +54,12 @@ fn signs_of_life_are_one_file_for_each_worker() {
 fn letters_are_listed_by_worker_process_and_number() {
     let folder = tempfile::tempdir().unwrap();
     let mailbox = mailbox(&folder);
-    let letter = |name: &str, session, number, is_passing| Letter { worker: worker(name), session, number, is_passing };
+    let letter = |name: &str, session, number, is_passing| Letter {
+        worker: worker(name),
+        session,
+        number,
+        is_passing,
+    };
     let wanted = [
         letter("a", 0, 1, false),
         letter("a", 1, 2, false),

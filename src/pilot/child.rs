@@ -2,10 +2,7 @@
 
 use std::{io, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::trials::Trials;
 use crate::{

@@ -246,7 +246,8 @@ mod tests {
     fn trials_together_say_how_many_others_there_are() {
         let (study, device) = (Study::new(&plan(3)), Device::Cpu { slot: 0, threads: 1 });
         let with = vec![TrialId(2), TrialId(3)];
-        let event = Event::Started { attempt: 1, device, micro_batch: None, alone: false, with, worker: None };
+        let event =
+            Event::Started { attempt: 1, device, micro_batch: None, alone: false, with, worker: None };
         let line = of(&record(1, event), &study).unwrap();
         assert_eq!(line, "trial 0001 starts on cpu:0 together with 2 other trials");
     }

@@ -271,9 +271,11 @@ impl Slots {
         if self.of(pool).filter(|record| !record.is_retired).count() < 2 {
             return;
         }
-        let mut others = self.0.iter_mut().rev().filter(|(other, record)| {
-            **other != slot && record.pool() == pool && !record.is_retired
-        });
+        let mut others = self
+            .0
+            .iter_mut()
+            .rev()
+            .filter(|(other, record)| **other != slot && record.pool() == pool && !record.is_retired);
         if let Some((_, record)) = others.next() {
             record.is_retired = true;
         }

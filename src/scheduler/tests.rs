@@ -17,6 +17,7 @@ use crate::{
     metrics::{Confusion, Scores, Target},
     policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
+    system::device::Device,
     trial::{Failure, FailureKind},
 };
 

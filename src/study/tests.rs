@@ -131,7 +131,14 @@ fn failed_trials_are_left_alone_until_they_are_reopened() {
 #[test]
 fn how_an_attempt_was_made_to_fit_into_memory_is_remembered_until_the_trial_is_reopened() {
     let device = Device::Cpu { slot: 0, threads: 1 };
-    let small = Event::Started { attempt: 2, device, micro_batch: Some(8), alone: true, with: Vec::new(), worker: None };
+    let small = Event::Started {
+        attempt: 2,
+        device,
+        micro_batch: Some(8),
+        alone: true,
+        with: Vec::new(),
+        worker: None,
+    };
     let json = serde_json::to_string(&small).unwrap();
     assert!(json.contains(r#""micro_batch":8,"alone":true"#), "{json}");
     let mut study = study(&[(1, small)]).unwrap();

@@ -81,7 +81,10 @@ impl Books {
         let next = noted.iter().filter_map(|job| number(&job.name)).max().map_or(1, |last| last + 1);
         let job = |note: JobNote| {
             let state = JobState::Other("unknown".to_owned());
-            (note.name, Job { id: note.id, state, reason: String::new(), node: String::new(), unlisted: None })
+            (
+                note.name,
+                Job { id: note.id, state, reason: String::new(), node: String::new(), unlisted: None },
+            )
         };
         let _ = now;
         Self {
@@ -176,7 +179,8 @@ impl Books {
         roster: &[Known],
         now: Instant,
     ) -> Vec<Decision> {
-        let mut decisions: Vec<Decision> = self.words.take().and_then(|words| self.say(words)).into_iter().collect();
+        let mut decisions: Vec<Decision> =
+            self.words.take().and_then(|words| self.say(words)).into_iter().collect();
         if ended > self.ended {
             (self.ended, self.vain) = (ended, 0);
         }
@@ -255,7 +259,11 @@ impl Books {
             return Some(format!("Slurm does not take a job: {words}"));
         }
         (self.vain >= VAIN_MAX && alive == 0).then(|| {
-            let why = if self.latest_reason.is_empty() { String::new() } else { format!(": {}", self.latest_reason) };
+            let why = if self.latest_reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", self.latest_reason)
+            };
             format!("{} jobs ended one after another, and no trial with them{why}", self.vain)
         })
     }
@@ -267,7 +275,13 @@ impl Books {
     }
 
     /// Why a job ended before its worker was there, in words.
-    pub(super) fn explain(&mut self, _name: &str, id: u64, report: Option<&JobReport>, job: &BatchJob) -> String {
+    pub(super) fn explain(
+        &mut self,
+        _name: &str,
+        id: u64,
+        report: Option<&JobReport>,
+        job: &BatchJob,
+    ) -> String {
         let node = report.map(|report| report.node.as_str()).filter(|node| !node.is_empty());
         let on = node.map_or_else(String::new, |node| format!(" on {node}"));
         let why = match report.and_then(|report| report.exit_code) {
@@ -281,7 +295,8 @@ impl Books {
             ),
             _ => {
                 let state = report.map_or_else(|| "gone".to_owned(), |report| report.state.to_string());
-                let reason = report.map(|report| report.reason.as_str()).filter(|it| !it.is_empty() && *it != "None");
+                let reason =
+                    report.map(|report| report.reason.as_str()).filter(|it| !it.is_empty() && *it != "None");
                 let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
                 format!("it is {state}{reason}; what it printed is in {}", job.logs.display())
             }
@@ -300,10 +315,8 @@ impl Books {
             node: job.node.clone(),
         });
         let there = roster.iter().filter(|known| known.is_there());
-        let workers = there.map(|known| WorkerStatus {
-            job: known.registration.job,
-            host: known.registration.host.clone(),
-        });
+        let workers = there
+            .map(|known| WorkerStatus { job: known.registration.job, host: known.registration.host.clone() });
         ClusterStatus {
             at: clock::seconds(SystemTime::now()),
             jobs: jobs.collect(),

@@ -1,6 +1,6 @@
 //! What is written down of jobs: intentions, numbers, and the state that `sweep status` shows.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -63,11 +63,13 @@ impl ClusterStatus {
         states.dedup();
         for state in states.into_iter().filter(|state| *state != "running") {
             let own: Vec<&JobStatus> = self.jobs.iter().filter(|job| job.state == state).collect();
-            let mut reasons: Vec<&str> = own.iter().map(|job| job.reason.as_str()).filter(|it| is_reason(it)).collect();
+            let mut reasons: Vec<&str> =
+                own.iter().map(|job| job.reason.as_str()).filter(|it| is_reason(it)).collect();
             reasons.sort_unstable();
             reasons.dedup();
             let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-            text.push_str(&format!(", {} job{} {state}{why}", own.len(), if own.len() == 1 { "" } else { "s" }));
+            let plural = if own.len() == 1 { "" } else { "s" };
+            let _ = write!(text, ", {} job{plural} {state}{why}", own.len());
         }
         text
     }
@@ -81,9 +83,9 @@ fn is_reason(text: &str) -> bool {
 #[must_use]
 pub fn prefix(folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-    let token: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let token = digest.iter().take(3).fold(0_u32, |token, byte| token << 8 | u32::from(*byte));
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    format!("sweep-{name}-{token}-")
+    format!("sweep-{name}-{token:06x}-")
 }
 
 /// The jobs that were noted, and not forgotten.

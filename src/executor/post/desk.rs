@@ -48,11 +48,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(
-        mailbox: Mailbox,
-        times: PostTimes,
-        events: mpsc::UnboundedSender<PostEvent>,
-    ) -> Self {
+    pub(super) fn new(mailbox: Mailbox, times: PostTimes, events: mpsc::UnboundedSender<PostEvent>) -> Self {
         Self {
             mailbox,
             times,
@@ -110,7 +106,9 @@ impl Desk {
             PostOrder::Farewell { patience } => {
                 self.farewell = Some(now + patience);
                 let names: Vec<WorkerName> = self.workers.keys().cloned().collect();
-                names.iter().for_each(|worker| self.order(worker, Order::Leave));
+                for worker in names {
+                    self.order(&worker, Order::Leave);
+                }
             }
         }
     }
@@ -119,7 +117,10 @@ impl Desk {
     fn cannot_give(&mut self, worker: &WorkerName, session: u32, error: &io::Error) {
         self.trouble("written", error);
         if let Some(session) = self.sessions.get_mut(&(worker.clone(), session)) {
-            session.end(WorkerExit::Lost(format!("its trials could not be written down: {error}")), String::new());
+            session.end(
+                WorkerExit::Lost(format!("its trials could not be written down: {error}")),
+                String::new(),
+            );
         }
         self.order(worker, Order::End { session, is_kill: true });
     }
@@ -164,7 +165,10 @@ impl Desk {
         let Ok(letters) = self.mailbox.letters() else { return };
         let next = self.sessions.get(&(worker.clone(), session)).map_or(u64::MAX, |session| session.next);
         let is_old = |letter: &&Letter| {
-            letter.worker == *worker && letter.session == session && letter.number < next && !letter.is_passing
+            letter.worker == *worker
+                && letter.session == session
+                && letter.number < next
+                && !letter.is_passing
         };
         for letter in letters.iter().filter(is_old) {
             let _ = self.mailbox.remove_letter(letter);
@@ -213,9 +217,15 @@ impl Desk {
             Ok(letters) => letters.iter().for_each(|letter| self.on_letter(letter)),
             Err(error) => self.trouble("read", &error),
         }
-        let waiting: Vec<WorkerName> =
-            self.workers.iter().filter(|(_, known)| !known.unwritten.is_empty()).map(|(name, _)| name.clone()).collect();
-        waiting.iter().for_each(|worker| self.write(worker));
+        let waiting: Vec<WorkerName> = self
+            .workers
+            .iter()
+            .filter(|(_, known)| !known.unwritten.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for worker in waiting {
+            self.write(&worker);
+        }
         if now.duration_since(self.beats_seen) >= self.beats_every() {
             self.beats_seen = now;
             self.look_at_beats(now);
@@ -233,7 +243,8 @@ impl Desk {
             Err(error) => return self.trouble("read", &error),
         };
         for worker in workers {
-            if self.foreign.contains(&worker) || self.workers.get(&worker).is_some_and(|known| known.next > 0) {
+            if self.foreign.contains(&worker) || self.workers.get(&worker).is_some_and(|known| known.next > 0)
+            {
                 continue;
             }
             // What cannot be read yet is read at the next look.
@@ -260,7 +271,8 @@ impl Desk {
     /// Begins to know a worker.
     fn meet(&mut self, worker: &WorkerName, now: Instant) {
         if !self.workers.contains_key(worker) {
-            let next_order = self.mailbox.orders(worker).unwrap_or_default().last().map_or(1, |last| last + 1);
+            let next_order =
+                self.mailbox.orders(worker).unwrap_or_default().last().map_or(1, |last| last + 1);
             let known =
                 Known { next_order, beat: (None, now), next: 0, has_left: false, unwritten: Vec::new() };
             self.workers.insert(worker.clone(), known);

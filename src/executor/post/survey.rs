@@ -33,8 +33,7 @@ pub(in crate::executor) fn survey(mailbox: &Mailbox) -> io::Result<Vec<Found>> {
             mailbox.forget_given(&worker, session)?;
             continue;
         };
-        let own: Vec<&Letter> =
-            letters.iter().filter(|letter| is_of(letter, &worker, session)).collect();
+        let own: Vec<&Letter> = letters.iter().filter(|letter| is_of(letter, &worker, session)).collect();
         if !was_ordered(mailbox, &worker, &own, given.order)? {
             mailbox.forget_given(&worker, session)?;
             continue;
@@ -51,8 +50,6 @@ fn is_of(letter: &Letter, worker: &WorkerName, session: u32) -> bool {
 
 /// Whether the order that gives the trials was written: the note comes before it.
 fn was_ordered(mailbox: &Mailbox, worker: &WorkerName, letters: &[&Letter], order: u64) -> io::Result<bool> {
-    let is_answered = |letter: &&&Letter| {
-        matches!(mailbox.read_letter(letter), Ok(Message::Given(number)) if number == order)
-    };
+    let is_answered = |letter: &&&Letter| matches!(mailbox.read_letter(letter), Ok(Message::Given(number)) if number == order);
     Ok(mailbox.orders(worker)?.contains(&order) || letters.iter().any(|letter| is_answered(&letter)))
 }

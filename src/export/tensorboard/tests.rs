@@ -143,7 +143,17 @@ fn exported(study: &Study) -> Files {
     for record in study.trials.iter().filter(|record| record.attempts > 0) {
         let id = record.trial.id;
         let device = record.device.unwrap();
-        add(id, Event::Started { attempt: 1, device, micro_batch: None, alone: false, with: Vec::new(), worker: None });
+        add(
+            id,
+            Event::Started {
+                attempt: 1,
+                device,
+                micro_batch: None,
+                alone: false,
+                with: Vec::new(),
+                worker: None,
+            },
+        );
         record.evaluations.iter().for_each(|each| add(id, Event::Evaluated(each.clone())));
         if let Some(outcome) = &record.outcome {
             add(id, Event::Finished(outcome.clone()));

@@ -37,7 +37,10 @@ fn given(trial: TrialId) -> GivenTrial {
 
 fn started_with(trial: TrialId, attempt: u32, with: Vec<TrialId>) -> Action {
     let device = cpu(1)[0];
-    Action::Log(Some(trial), Event::Started { attempt, device, micro_batch: None, alone: false, with, worker: None })
+    Action::Log(
+        Some(trial),
+        Event::Started { attempt, device, micro_batch: None, alone: false, with, worker: None },
+    )
 }
 
 /// The trials that each slot's worker is given when it gets ready.

@@ -233,8 +233,9 @@ impl World {
     fn check_alone(&mut self, slot: Slot) {
         let pool = MemoryPool::of(self.devices()[slot.0], Host::LOCAL);
         if self.started.1 {
-            let mut others = (0..self.processes.len())
-                .filter(|index| *index != slot.0 && MemoryPool::of(self.devices()[*index], Host::LOCAL) == pool);
+            let mut others = (0..self.processes.len()).filter(|index| {
+                *index != slot.0 && MemoryPool::of(self.devices()[*index], Host::LOCAL) == pool
+            });
             assert!(others.all(|index| self.processes[index].is_none()), "alone means alone");
             self.alone.push((pool, slot));
         }

@@ -1,7 +1,10 @@
 //! Decisions about jobs by example, on a made-up clock.
 
 use super::*;
-use crate::{mailbox::{Registration, WorkerName}, system::device::Device};
+use crate::{
+    mailbox::{Registration, WorkerName},
+    system::device::Device,
+};
 
 const PREFIX: &str = "sweep-a-0c1b2d-";
 const POLL: Duration = Duration::from_secs(15);
@@ -138,11 +141,19 @@ async fn jobs_that_end_for_nothing_are_explained_and_in_the_end_given_up() {
     let mut books = with_jobs(1, now);
     for number in 1..=5 {
         let later = now + POLL * u32::try_from(number).unwrap();
-        books.on_queue(&[queued(number, JobState::Ended("FAILED".to_owned()), "NonZeroExitCode")], &[], later);
+        books.on_queue(
+            &[queued(number, JobState::Ended("FAILED".to_owned()), "NonZeroExitCode")],
+            &[],
+            later,
+        );
         let decisions = books.decide(1, 0, 50, &[], later);
         let name = format!("{PREFIX}{number}");
         assert!(decisions.contains(&Decision::Explain { name, id: 100 + number }), "{decisions:?}");
-        assert_eq!(decisions.iter().any(|it| matches!(it, Decision::GiveUp(_))), number == 5, "{decisions:?}");
+        assert_eq!(
+            decisions.iter().any(|it| matches!(it, Decision::GiveUp(_))),
+            number == 5,
+            "{decisions:?}"
+        );
         if let [next] = submitted(&decisions)[..] {
             books.on_submitted(&format!("{PREFIX}{next}"), 100 + next);
         }
@@ -154,7 +165,11 @@ async fn the_end_of_a_trial_is_a_sign_that_jobs_are_of_use() {
     let now = Instant::now();
     let mut books = with_jobs(1, now);
     for number in 1..=20 {
-        books.on_queue(&[queued(number, JobState::Ended("TIMEOUT".to_owned()), "")], &[known(number, None)], now);
+        books.on_queue(
+            &[queued(number, JobState::Ended("TIMEOUT".to_owned()), "")],
+            &[known(number, None)],
+            now,
+        );
         let decisions = books.decide(1, usize::try_from(number).unwrap(), 50, &[known(number, None)], now);
         assert_eq!(submitted(&decisions), [number + 1]);
         books.on_submitted(&format!("{PREFIX}{}", number + 1), 101 + number);
@@ -168,7 +183,9 @@ async fn a_refusal_is_said_in_slurms_words_and_ends_a_run_that_has_no_job() {
     books.on_queue(&[], &[], now);
     books.on_refusal(&format!("{PREFIX}1"), "invalid partition specified: x", now);
     let decisions = books.decide(1, 0, 50, &[], now);
-    assert!(matches!(&decisions[..], [Decision::Say(_), Decision::GiveUp(why)] if why.contains("invalid partition")));
+    assert!(
+        matches!(&decisions[..], [Decision::Say(_), Decision::GiveUp(why)] if why.contains("invalid partition"))
+    );
 }
 
 #[tokio::test]
