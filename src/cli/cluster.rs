@@ -1,6 +1,6 @@
 //! `sweep run` on a cluster: its options, and what `--dry-run` says of its jobs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -134,7 +134,7 @@ pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Resu
 
 /// The job of a first worker.
 fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
-    let place = absolute(folder.path().to_owned())?;
+    let place = absolute(folder.path())?;
     let cluster = place.join(CLUSTER);
     let program = std::env::current_exe()
         .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))?;
@@ -149,8 +149,8 @@ fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
 }
 
 /// `path` from the root on: jobs begin in other folders.
-fn absolute(path: PathBuf) -> Result<PathBuf, Stop> {
-    std::path::absolute(&path)
+fn absolute(path: &Path) -> Result<PathBuf, Stop> {
+    std::path::absolute(path)
         .map_err(|error| Stop::internal(&format!("cannot find the working folder: {error}")))
 }
 
