@@ -1,9 +1,6 @@
 //! `sweep run` on a cluster: its options, and what `--dry-run` says of its jobs.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -157,8 +154,9 @@ pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Resu
 /// The job of a first worker.
 fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
     let place = absolute(folder.path())?;
-    let cluster = place.join(mailbox::CLUSTER);
-    let program = program()?;
+    let cluster = place.join(CLUSTER);
+    let program = std::env::current_exe()
+        .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))?;
     Ok(BatchJob {
         name: format!("{}1", executor::prefix(&place)),
         program,

@@ -2,7 +2,7 @@
 
 /// Reasons, in lower case without spaces and underscores, by how they begin; the first that fits counts. `None`: the
 /// job will run by itself.
-const ADVICE: &[(&str, Option<&str>)] = &[
+const ADVICE: &[Known] = &[
     ("none", None),
     ("resources", None),
     ("priority", None),
@@ -137,13 +137,16 @@ pub fn advice(reason: &str) -> Option<&'static str> {
     let reason: String = reason.chars().filter(is_letter).flat_map(char::to_lowercase).collect();
     // sbatch begins with its own name, and the reason comes last; squeue begins with the reason.
     let last = reason.rsplit(':').next().unwrap_or_default();
-    longest(&reason).or_else(|| longest(last)).flatten()
+    longest(&reason).or_else(|| longest(last)).and_then(|known| known.1)
 }
 
-/// What is said about the longest of the reasons that `reason` begins with.
-fn longest(reason: &str) -> Option<Option<&'static str>> {
+/// A reason as it begins, and what is said about it.
+type Known = (&'static str, Option<&'static str>);
+
+/// The longest of the reasons that `reason` begins with.
+fn longest(reason: &str) -> Option<&'static Known> {
     let known = ADVICE.iter().filter(|(start, _)| reason.starts_with(start));
-    known.max_by_key(|(start, _)| start.len()).map(|(_, advice)| *advice)
+    known.max_by_key(|(start, _)| start.len())
 }
 
 #[cfg(test)]

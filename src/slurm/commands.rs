@@ -4,7 +4,7 @@
 //! there or not: it must be looked up by its name before another one is submitted.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     io,
     path::PathBuf,
     process::{Output, Stdio},
@@ -57,6 +57,12 @@ const OVER_ANYWAY: [&str; 2] = ["invalid job id", "already completing or complet
 
 /// Variables that change what the commands do or print, by how they begin: what a sweep asks stands in its arguments.
 const MISLEADING: [&str; 3] = ["SQUEUE_", "SCANCEL_", "SCONTROL_"];
+/// Slurm's other variables that count. What is left describes the job in which `sweep run` itself may run, and would
+/// reach the jobs that it submits.
+const KEPT: [&str; 5] = ["SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_UMASK"];
+/// The GPUs of the job in which `sweep run` itself may run: Slurm sets them for jobs with GPUs alone.
+const OWN_GPUS: [&str; 4] =
+    ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "GPU_DEVICE_ORDINAL"];
 /// Variables that come before the lines of a batch script, for which sbatch would take them.
 const OVERRIDING: [&str; 16] = [
     "SBATCH_ARRAY_INX",
@@ -220,16 +226,14 @@ impl Slurm {
             }
         };
         let both = async { tokio::join!(feed, child.wait_with_output()).1 };
-        match timeout(self.limit, both).await {
-            Ok(ended) => ended.map_err(|source| SlurmError::Failed { program, words: source.to_string() }),
-            Err(_) => {
-                if let Some(group) = group {
-                    // It may have ended in this very moment.
-                    let _ = kill_process_group(group, Signal::KILL);
-                }
-                Err(SlurmError::Silent { program, limit: self.limit })
-            }
+        if let Ok(ended) = timeout(self.limit, both).await {
+            return ended.map_err(|source| SlurmError::Failed { program, words: source.to_string() });
         }
+        if let Some(group) = group {
+            // It may have ended in this very moment.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        Err(SlurmError::Silent { program, limit: self.limit })
     }
 }
 
@@ -239,14 +243,18 @@ fn command(program: &PathBuf) -> Command {
     command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // So that the terminal's Ctrl-C does not end it half-way.
     command.process_group(0).kill_on_drop(true);
-    let is_misleading = |name: &OsString| {
-        let name = name.to_string_lossy();
-        MISLEADING.iter().any(|start| name.starts_with(start))
-    };
-    for name in std::env::vars_os().map(|(name, _)| name).filter(is_misleading) {
+    for name in
+        std::env::vars_os().map(|(name, _)| name).filter(|name| is_misleading(&name.to_string_lossy()))
+    {
         command.env_remove(name);
     }
     command
+}
+
+/// Whether a variable of the environment would change what a command does, or reach a job where it is wrong.
+fn is_misleading(name: &str) -> bool {
+    let is_of_own_job = name.starts_with("SLURM_") && !KEPT.contains(&name);
+    is_of_own_job || OWN_GPUS.contains(&name) || MISLEADING.iter().any(|start| name.starts_with(start))
 }
 
 /// The variables that sbatch would take instead of lines of this script.

@@ -47,12 +47,10 @@ pub struct BatchJob {
 pub fn script(options: &SlurmOptions, job: &BatchJob) -> Result<String, SlurmError> {
     let mut text = "#!/bin/bash\n".to_owned();
     for (option, value) in directives(options, job)? {
-        text.push_str("#SBATCH ");
-        match value {
-            Some(value) => text.push_str(&format!("--{option}={}", directive_value(&value))),
-            None => text.push_str(&format!("--{option}")),
-        }
-        text.push('\n');
+        let _ = match value {
+            Some(value) => writeln!(text, "#SBATCH --{option}={}", directive_value(&value)),
+            None => writeln!(text, "#SBATCH --{option}"),
+        };
     }
     let probe = shell_word(whole("the path of the probe", utf8("the path of the probe", &job.probe)?)?);
     let folder = shell_word(whole("the sweep's folder", utf8("the sweep's folder", &job.folder)?)?);

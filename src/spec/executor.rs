@@ -256,13 +256,13 @@ fn extra(reader: &mut Reader<'_>, entry: &KeyValue, table: &Node) -> Vec<String>
         let help = match conflict {
             _ if text.contains(|c: char| c.is_control()) => "an option stands on one line".to_owned(),
             Some((_, key)) => format!("it and `{key}` exclude each other: keep one of them"),
-            None => match slurm::refusal(text) {
-                Some(why) => why.to_owned(),
-                None => {
+            None => {
+                let Some(why) = slurm::refusal(text) else {
                     options.push(text.clone());
                     continue;
-                }
-            },
+                };
+                why.to_owned()
+            }
         };
         let message = format!("`extra` cannot have {}", found(&node.content));
         reader.findings.error(node.at, message, help);

@@ -241,3 +241,19 @@ fn a_variable_of_the_environment_does_not_override_what_the_script_says() {
     assert!(taken("#SBATCH --mem=5M\n").contains(&"SBATCH_MEM_PER_CPU"));
     assert!(overriding("").any(|name| name == "SBATCH_ARRAY_INX"));
 }
+
+#[test]
+fn a_job_hears_nothing_of_the_job_in_which_the_sweep_runs() {
+    for name in [
+        "SLURM_JOB_ID",
+        "SLURM_RESTART_COUNT",
+        "SLURM_CPUS_PER_TASK",
+        "CUDA_VISIBLE_DEVICES",
+        "SQUEUE_STATES",
+    ] {
+        assert!(is_misleading(name), "{name}");
+    }
+    for name in ["SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_ACCOUNT", "PATH", "HOME", "LD_LIBRARY_PATH"] {
+        assert!(!is_misleading(name), "{name}");
+    }
+}

@@ -83,7 +83,7 @@ fn sbatch_gets_quotes_where_it_would_take_something_away() {
 fn a_percent_sign_in_a_path_is_no_pattern() {
     let job = BatchJob { logs: "/a/50%j/logs/".into(), ..job() };
     let lines = lines(&SlurmOptions::default(), &job);
-    assert!(lines.contains(&"#SBATCH --output=/a/50%%j/logs/%x.%j.log".to_owned()), "{lines:?}")
+    assert!(lines.contains(&"#SBATCH --output=/a/50%%j/logs/%x.%j.log".to_owned()), "{lines:?}");
 }
 
 /// What the script for `job` says that it cannot hold.
