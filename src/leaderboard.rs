@@ -34,7 +34,7 @@ mod uncompared;
 pub mod verdict;
 mod winner;
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 pub(crate) use self::{board::best_evaluation, rank_by::Standing};
 pub use self::{
@@ -97,6 +97,7 @@ pub fn build(
         binary: BinaryClasses::of(study),
         class_warnings: study.classes.warnings(&study.labels, study.target),
         unclean,
+        processors: processors(study),
         folds: study.folds,
         swept: study.swept.clone(),
         rows,
@@ -108,6 +109,18 @@ pub fn build(
         chosen_by_validation,
         confirmed,
     }
+}
+
+/// The processors that complete trials ran on, by what decides the last bits of numbers, each with its trials; none where
+/// they are all alike.
+fn processors(study: &Study) -> Vec<(String, usize)> {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    let complete = study.trials.iter().filter(|record| record.state == State::Complete);
+    for arithmetic in complete.filter_map(|record| record.arithmetic.as_deref()) {
+        *found.entry(arithmetic).or_default() += 1;
+    }
+    let differ = found.len() > 1;
+    found.into_iter().filter(|_| differ).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 /// A row for each trial, with its rank.

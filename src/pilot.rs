@@ -258,7 +258,7 @@ impl Pilot {
                 if self.leaving.is_some() {
                     self.with(session, |child| {
                         if !child.is_busy() {
-                            child.close()
+                            child.close();
                         }
                     });
                 }

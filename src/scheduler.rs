@@ -50,10 +50,12 @@ impl Scheduler {
         match input {
             Input::Begin => self.begin(out),
             Input::SlotJoined(slot, device) => self.slots.join(slot, device),
-            Input::RemoteJoined { slot, device, host, place, is_for_one } => {
+            Input::RemoteJoined { slot, device, host, place, is_for_one, trials } => {
                 self.slots.join_remote(slot, device, Remote { host, place, is_for_one });
+                if !trials.is_empty() {
+                    self.take_over(slot, trials, out);
+                }
             }
-            Input::TakenOver(slot, trials) => self.taken_over(slot, trials, out),
             Input::NoMoreSlots => self.terms.awaits_slots = false,
             Input::SlotLeft(slot) => self.slots.retire(slot),
             Input::TrialAdded(trial) => self.add(&trial),
@@ -230,7 +232,7 @@ impl Scheduler {
 
     /// The worker of the slot goes on with attempts of an earlier run. It is ended if one of its trials is not to be run
     /// any more.
-    fn taken_over(&mut self, slot: Slot, trials: Vec<TrialId>, out: &mut Vec<Action>) {
+    fn take_over(&mut self, slot: Slot, trials: Vec<TrialId>, out: &mut Vec<Action>) {
         if !trials.iter().all(|trial| self.queue.waiting.contains(trial)) {
             self.slots.set_state(slot, SlotState::Ending(Vec::new()));
             out.push(Action::Kill(slot));

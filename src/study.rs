@@ -159,8 +159,10 @@ impl Study {
             Event::SweepEnded { .. } | Event::CheckpointDamaged { .. } => {}
             Event::TrialPlanned(trial) => self.grow(record, trial)?,
             Event::Resumed { from, .. } => self.find(record)?.resume(from.as_ref()),
-            Event::Started { attempt, device, micro_batch, alone, .. } => {
-                self.find(record)?.start(*attempt, *device, *micro_batch, *alone);
+            Event::Started { attempt, device, micro_batch, alone, worker, .. } => {
+                let trial = self.find(record)?;
+                trial.compute_at(worker.as_deref());
+                trial.start(*attempt, *device, *micro_batch, *alone);
             }
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
             Event::Evaluated(evaluation) => self.find(record)?.evaluate(evaluation.clone()),

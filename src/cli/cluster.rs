@@ -1,6 +1,9 @@
 //! `sweep run` on a cluster: its options, and what `--dry-run` says of its jobs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 
@@ -154,7 +157,7 @@ pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Resu
 /// The job of a first worker.
 fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
     let place = absolute(folder.path())?;
-    let cluster = place.join(CLUSTER);
+    let cluster = place.join(mailbox::CLUSTER);
     let program = std::env::current_exe()
         .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))?;
     Ok(BatchJob {

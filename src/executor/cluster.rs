@@ -150,7 +150,9 @@ impl Loop<'_> {
 
     async fn take_over(&mut self, found: Found, trials: Vec<TrialId>) -> Result<(), ExecutorError> {
         let Found { worker, session, registration, given, .. } = found.clone();
-        let Some(slot) = self.join(&worker, &registration, given.device).await? else { return Ok(()) };
+        let Some((slot, mut joined)) = self.slot_of(&worker, &registration, given.device) else {
+            return Ok(());
+        };
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         let (heard, listener) = mpsc::unbounded_channel();
         cluster.post.send(PostOrder::Attach { found: Box::new(found), heard });
@@ -163,20 +165,23 @@ impl Loop<'_> {
         let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy).with_delay();
         let post = Post { slot, device, inbox: self.inbox.clone() };
         self.workers.insert(slot, Worker::take_over(Connection::Remote(remote), limits, post, &trials));
-        self.handle(Input::TakenOver(slot, trials)).await
+        if let Input::RemoteJoined { trials: own, .. } = &mut joined {
+            *own = trials;
+        }
+        self.handle(joined).await
     }
 
-    /// Lets one device of a worker join, unless it has.
-    async fn join(
+    /// A new slot for one device of a worker, and how it joins; `None` if the device has a slot.
+    fn slot_of(
         &mut self,
         worker: &WorkerName,
         registration: &Registration,
         device: usize,
-    ) -> Result<Option<Slot>, ExecutorError> {
+    ) -> Option<(Slot, Input)> {
         let slot = Slot(self.run.devices.len());
-        let Some(cluster) = &mut self.cluster else { return Ok(None) };
+        let cluster = self.cluster.as_mut()?;
         let is_known = cluster.slots.values().any(|own| own.worker == *worker && own.device == device);
-        let Some(own) = registration.devices.get(device).filter(|_| !is_known) else { return Ok(None) };
+        let own = registration.devices.get(device).filter(|_| !is_known)?;
         let shown = match *own {
             // Numbered through all workers.
             Device::Cpu { threads, .. } => Device::Cpu { slot: slot.0, threads },
@@ -188,8 +193,8 @@ impl Loop<'_> {
         self.run.devices.push(shown);
         let Registration { host: name, job, arithmetic, is_for_one, .. } = registration.clone();
         let place = RemotePlace { host: name, job, arithmetic };
-        self.handle(Input::RemoteJoined { slot, device: shown, host, place, is_for_one }).await?;
-        Ok(Some(slot))
+        let trials = Vec::new();
+        Some((slot, Input::RemoteJoined { slot, device: shown, host, place, is_for_one, trials }))
     }
 
     /// Does what follows from news of a worker.
@@ -198,7 +203,9 @@ impl Loop<'_> {
             PostEvent::Joined(worker, registration) => {
                 self.enrol(&worker, &registration);
                 for device in 0..registration.devices.len() {
-                    self.join(&worker, &registration, device).await?;
+                    if let Some((_, joined)) = self.slot_of(&worker, &registration, device) {
+                        self.handle(joined).await?;
+                    }
                 }
             }
             PostEvent::Leaving(worker) => self.no_more_work(&worker).await?,

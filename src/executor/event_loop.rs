@@ -235,7 +235,7 @@ impl Loop<'_> {
             Action::Spawn { slot, device, trial } => return self.spawn(slot, device, trial).await,
             Action::Run { slot, trials } => return self.give(slot, trials).await,
             Action::Stop(slot, trial) => {
-                self.order(slot, Command::Send(WorkerRequest::Stop(trial), RemoteNote::default()))
+                self.order(slot, Command::Send(WorkerRequest::Stop(trial), RemoteNote::default()));
             }
             Action::Leave(slot) => self.order(slot, Command::Leave),
             Action::Terminate(slot) => self.order(slot, Command::Terminate),

@@ -111,7 +111,9 @@ fn usable(record: &TrialRecord, devices: &[Device]) -> Option<Outcome> {
     let is_here = devices.iter().any(|other| other.is_of_kind(device));
     let is_own = record.inherited_from.as_ref().is_none_or(|origin| origin.sweep.is_none());
     let is_whole = record.state == State::Complete && !record.parameters_removed && !record.mixed;
-    record.outcome.clone().filter(|_| is_here && is_own && is_whole)
+    // The run says what it computes with; a worker of a cluster, what its own machine does.
+    let is_alike = record.arithmetic.as_ref().is_none_or(|own| *own == arithmetic::identity());
+    record.outcome.clone().filter(|_| is_here && is_own && is_whole && is_alike)
 }
 
 /// The tables that a complete trial has.

@@ -39,6 +39,8 @@ pub struct Leaderboard {
     pub class_warnings: Vec<String>,
     /// The test documents that are like others; `None` if there are none, or the plan does not say.
     pub unclean: Option<Unclean>,
+    /// The kinds of processors of the workers of a cluster, where they differ, each with its complete trials.
+    pub processors: Vec<(String, usize)>,
     /// Number of folds; `None` without folds.
     pub folds: Option<u32>,
     /// Names of the swept settings, in the order of the spec.

@@ -43,6 +43,7 @@ impl Leaderboard {
         notes.extend(self.uncompared_notes());
         notes.extend(self.memory_notes());
         notes.extend(self.provenance_notes());
+        notes.extend(self.processors_note());
         notes.extend(self.positive_note());
         notes.extend(self.unclean.as_ref().filter(|_| self.has_figures()).map(Unclean::note));
         let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
@@ -51,6 +52,21 @@ impl Leaderboard {
         notes.extend(self.leader_note());
         notes.extend(self.winner_notes());
         notes
+    }
+
+    /// Says that trials ran on processors of several kinds.
+    fn processors_note(&self) -> Option<String> {
+        let each: Vec<String> = self
+            .processors
+            .iter()
+            .map(|(name, count)| format!("{count} on {}", figures::plain(name)))
+            .collect();
+        (!each.is_empty()).then(|| {
+            format!(
+                "Trials ran on processors whose last digits differ: {}. The log says which ran where.",
+                each.join(", ")
+            )
+        })
     }
 
     /// Says what trials of different folds have in common.

@@ -32,7 +32,7 @@ fn a_worker_is_registered_until_it_is_taken_out() {
     let folder = tempfile::tempdir().unwrap();
     let (mailbox, name) = (mailbox(&folder), worker("7-0-n1-12-ab"));
     mailbox.register(&name, &registration()).unwrap();
-    assert_eq!(mailbox.workers().unwrap(), [name.clone()]);
+    assert_eq!(mailbox.workers().unwrap(), std::slice::from_ref(&name));
     assert_eq!(mailbox.read_registration(&name).unwrap(), registration());
     mailbox.unregister(&name).unwrap();
     assert!(!mailbox.is_registered(&name).unwrap());

@@ -105,7 +105,7 @@ pub enum Input {
     Begin,
     /// A slot is there, and a worker may be started in it. A slot may join at any time.
     SlotJoined(Slot, Device),
-    /// A slot of another machine is there. `is_for_one`: it takes one trial, and no other after it.
+    /// A slot of another machine is there.
     RemoteJoined {
         /// The slot.
         slot: Slot,
@@ -117,10 +117,9 @@ pub enum Input {
         place: RemotePlace,
         /// Whether it takes one trial, and no other after it.
         is_for_one: bool,
+        /// The trials that its worker has had since an earlier run. It is heard from the beginning of their attempts.
+        trials: Vec<TrialId>,
     },
-    /// The worker of a slot that has just joined has had these trials since an earlier run. It is heard from the beginning
-    /// of their attempts.
-    TakenOver(Slot, Vec<TrialId>),
     /// No slot joins any more.
     NoMoreSlots,
     /// A slot gets no more work. Its worker, if it has one, may do what it was given.

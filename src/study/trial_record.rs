@@ -1,7 +1,7 @@
 //! A trial as far as the log tells.
 
 use crate::{
-    event::{Evaluation, Outcome, Prepared, RungDecision},
+    event::{Evaluation, Outcome, Prepared, RemotePlace, RungDecision},
     numbers::count,
     search::{Figures, SearchPlan, Verdict},
     system::device::Device,
@@ -19,6 +19,8 @@ pub struct TrialRecord {
     pub attempts: u32,
     /// Where the latest attempt ran.
     pub device: Option<Device>,
+    /// What decides the last bits of the latest attempt's numbers, where a worker of a cluster made it.
+    pub arithmetic: Option<String>,
     /// Examples of one pass of the latest attempt at most, if memory had run out before.
     pub micro_batch: Option<usize>,
     /// Whether the latest attempt had its device for itself.
@@ -63,6 +65,7 @@ impl TrialRecord {
             state: State::Waiting,
             attempts: 0,
             device: None,
+            arithmetic: None,
             micro_batch: None,
             alone: false,
             mixed: false,
@@ -149,6 +152,14 @@ impl TrialRecord {
         }
         // The attempt reports the earlier evaluations again.
         self.evaluations.clear();
+    }
+
+    /// Notes where an attempt that starts computes: on a processor of another kind it makes steps with other last digits
+    /// than those before.
+    pub(super) fn compute_at(&mut self, place: Option<&RemotePlace>) {
+        let arithmetic = place.map(|place| place.arithmetic.clone());
+        self.mixed |= self.attempts > 0 && self.arithmetic.is_some() && self.arithmetic != arithmetic;
+        self.arithmetic = arithmetic;
     }
 
     pub(super) fn start(&mut self, attempt: u32, device: Device, micro_batch: Option<usize>, alone: bool) {

@@ -67,7 +67,8 @@ impl FaultySweep {
         };
         let mut plan = plan("faults", trials);
         plan.policy = Policy { retries: Retries { signal: 1, ..Retries::default() }, ..Policy::default() };
-        let run = Run { folder, plan, again: Vec::new(), continued: Vec::new(), devices, workers };
+        let run =
+            Run { folder, plan, again: Vec::new(), continued: Vec::new(), devices, cluster: None, workers };
         let sweep = Self { place, run, drawn: Arc::default() };
         sweep.script(script);
         sweep

@@ -14,6 +14,7 @@ mod caches;
 mod checkpoints;
 mod classes;
 mod cli;
+mod cluster;
 mod compare;
 mod corpus;
 mod crash;

@@ -43,7 +43,8 @@ class Cluster:
     """The daemons of the cluster, and the processes of jobs."""
 
     def __init__(self):
-        code = subprocess.run([f'{HERE}/cluster.sh', 'start', CLUSTER]).returncode
+        environment = dict(os.environ, NODES='4', CPUS='1')
+        code = subprocess.run([f'{HERE}/cluster.sh', 'start', CLUSTER], env=environment).returncode
         if code == 3:
             print('skipped: there is no Slurm here, and it cannot be installed')
             sys.exit(3)
@@ -86,6 +87,11 @@ def pilots(node=None):
         except OSError:
             continue
     return found
+
+
+def nodes():
+    """The nodes on which pilots run, or all."""
+    return [node for node in ('n1', 'n2', 'n3', 'n4') if pilots(node)] or ['n1', 'n2', 'n3', 'n4']
 
 
 def with_children(pid):
@@ -155,7 +161,7 @@ class Sweep:
 # The kinds of faults. Each does one thing to a sweep that runs, and says in a word what it met.
 
 def node_killed(sweep, cluster):
-    node = random.choice(['n1', 'n2', 'n3', 'n4'])
+    node = random.choice(nodes())
     found = pilots(node)
     cluster.kill(node)
     for pilot in found:
@@ -167,7 +173,7 @@ def node_killed(sweep, cluster):
 
 def slurmd_killed(sweep, cluster):
     """Split brain: the job of a node without its daemon is requeued, while its processes go on."""
-    node = random.choice(['n1', 'n2', 'n3', 'n4'])
+    node = random.choice(nodes())
     found = pilots(node)
     cluster.kill(node)
     time.sleep(random.choice([3, 14]))

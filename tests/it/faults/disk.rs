@@ -18,7 +18,11 @@ async fn full_disk() -> FullDisk {
     let mut watch = |notice: &Notice<'_>| match notice {
         Notice::Warning(text) => warnings.push(text.clone()),
         Notice::Resolved(_) => resolved += 1,
-        Notice::Logged(..) | Notice::Progress(..) | Notice::Stopping(_) | Notice::Note(_) => {}
+        Notice::Logged(..)
+        | Notice::Progress(..)
+        | Notice::Stopping(_)
+        | Notice::Workers(_)
+        | Notice::Note(_) => {}
     };
     let draw: executor::Draw = Box::new(|_, _| Ok(()));
     let ended = run_observed(&sweep.run, interrupts, draw, &mut watch).await;

@@ -32,7 +32,11 @@ async fn run_heard(
             at_warning();
         }
         Notice::Resolved(_) => heard.resolved += 1,
-        Notice::Logged(..) | Notice::Progress(..) | Notice::Stopping(_) | Notice::Note(_) => {}
+        Notice::Logged(..)
+        | Notice::Progress(..)
+        | Notice::Stopping(_)
+        | Notice::Workers(_)
+        | Notice::Note(_) => {}
     };
     let ended = executor::run(sweep.run.clone(), interrupts, &mut FixedPlan, vec![&mut watch]).await;
     (ended, heard)
