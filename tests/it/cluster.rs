@@ -159,7 +159,7 @@ fn findings(place: &Place) -> Found {
 /// The same sweep on this machine.
 static LOCAL: LazyLock<Found> = LazyLock::new(|| {
     let cluster = Cluster::new();
-    Written::by(&mut cluster.command(&["run", "tiny.toml", "--devices", "cpu:2"])).succeeded();
+    Written::by(&mut cluster.command(&["run", "tiny.toml", "--executor", "local", "--devices", "cpu:2"])).succeeded();
     findings(&cluster.place)
 });
 
