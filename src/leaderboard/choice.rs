@@ -33,6 +33,7 @@ pub(super) fn mark_winner(
             RankBy::ValF1 | RankBy::ValLoss => ChosenBy::Validation,
         },
         optimism: flattery.map(|it| it.optimism),
+        optimism_is_bound: flattery.map(|it| it.is_bound),
         chance_best: flattery.map(|it| it.chance),
         candidates: flattery.map(|it| it.candidates),
         validation_choice,
@@ -74,6 +75,10 @@ fn optimism(winner: &Winner) -> String {
         Some(_) if winner.candidates == Some(1) => {
             format!("{picking}, but hardly here: no other trial is tied with it.")
         }
+        Some(points) if winner.optimism_is_bound == Some(true) => format!(
+            "{picking}: here by at least {points:.1} points of F1 on average. How much exactly, so few test documents do \
+             not tell."
+        ),
         Some(points) if points < 0.05 => format!("{picking}: here by less than 0.1 points of F1 on average."),
         Some(points) => format!("{picking}: here by about {points:.1} points of F1 on average."),
     }
@@ -85,7 +90,7 @@ fn chance(leader: TrialId, winner: &Winner) -> Option<String> {
     let percent = 100.0 * chance;
     (candidates > 1).then(|| {
         format!(
-            "The chance that trial {leader} is truly the best of the {candidates} that may be is about {percent:.0} %."
+            "The chance that trial {leader} is truly the best of the {candidates} that may be is at least {percent:.0} %."
         )
     })
 }
@@ -136,7 +141,7 @@ mod tests {
         let notes = board(RankBy::TestF1).winner_notes();
         assert_eq!(
             notes[1],
-            "The chance that trial 0001 is truly the best of the 2 that may be is about 50 %."
+            "The chance that trial 0001 is truly the best of the 2 that may be is at least 50 %."
         );
     }
 
@@ -150,7 +155,7 @@ mod tests {
     fn every_format_has_the_three_figures() {
         let board = board(RankBy::TestF1);
         for text in [board.to_table(), board.to_markdown()] {
-            assert!(text.contains("about 0.6 points") && text.contains("is about 50 %"), "{text}");
+            assert!(text.contains("about 0.6 points") && text.contains("is at least 50 %"), "{text}");
             assert!(text.contains("trial 0002, with test F1 .940"), "{text}");
         }
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
