@@ -254,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn of_noisy_f1s_a_lower_bound_is_stated() {
+        // Their F1 of .7 has a standard error above 2 points. The difference has one of s = √240 / 400. Where nothing is known
+        // of the true F1s, half of the winner's lead is its error: s / (2√π) = .0109, and not s / √(2π) = .0154.
+        let two = of(&[model(0..120), model(120..240)], BINARY);
+        assert!(two.is_bound && (two.optimism - 0.0109).abs() < 0.0012, "{two:?}");
+        assert!(!of(&[model(0..40), model(40..80)], BINARY).is_bound);
+    }
+
+    #[test]
     fn more_models_to_choose_from_flatter_more() {
         let optimism = [2, 6, 20].map(|models| of(&equal(models), BINARY).optimism);
         assert!(optimism[0] < optimism[1] && optimism[1] < optimism[2], "{optimism:?}");
