@@ -72,6 +72,9 @@ fn optimism(winner: &Winner) -> String {
     let picking = "Picking the winner by its test score is optimistic";
     match winner.optimism.map(|optimism| 100.0 * optimism) {
         None => format!("{picking}."),
+        Some(points) if points < 0.05 && winner.optimism_is_bound == Some(true) => {
+            format!("{picking}. By how much, so few test documents do not tell.")
+        }
         Some(_) if winner.candidates == Some(1) => {
             format!("{picking}, but hardly here: no other trial is tied with it.")
         }
@@ -141,13 +144,23 @@ mod tests {
         let study = study(vec![trial(1, 10, 30), trial(2, 12, 20)]);
         // Two trials of F1 .7 on 400 documents.
         let board = build(&study, RankBy::TestF1, &|id| Some(predictions(60, 60 * u64::from(id.0 - 1))));
-        let note = "by at least 1.1 points of F1 on average. How much exactly, so few test documents do not tell.";
+        let note =
+            "by at least 1.1 points of F1 on average. How much exactly, so few test documents do not tell.";
         for text in [board.to_table(), board.to_markdown()] {
             assert!(text.contains(note), "{text}");
         }
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
         assert_eq!(rows[0]["winner"]["optimism_is_bound"], true);
         assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",true"), "{}", board.to_csv());
+    }
+
+    #[test]
+    fn a_small_test_set_does_not_tell_that_a_winner_without_a_tie_is_hardly_flattered() {
+        let study = study(vec![trial(1, 10, 30), trial(2, 12, 20)]);
+        let notes = build(&study, RankBy::TestF1, &|id| Some(predictions([60, 110][id.0 as usize - 1], 0)))
+            .winner_notes();
+        let note = "Picking the winner by its test score is optimistic. By how much, so few test documents do not tell.";
+        assert_eq!(notes[0], note);
     }
 
     #[test]

@@ -79,9 +79,6 @@ pub fn flattery(
     let Some(winner) = members.iter().position(|&place| place == models.places[0]) else {
         unreachable!("the first model is a member")
     };
-    if members.len() < 2 {
-        return Flattery { optimism: 0.0, is_bound: false, chance: confidence, candidates };
-    }
     let shown = |f1: f64| shown(f1, target, (classes, models.labels.len()));
     let observed: Vec<f64> = members.iter().map(|&place| shown(models.different[place].f1)).collect();
     let mut errors = resamples::f1s(&models, &members);
@@ -89,6 +86,9 @@ pub fn flattery(
         for error in errors {
             *error = shown(*error) - observed;
         }
+    }
+    if members.len() < 2 {
+        return Flattery { optimism: 0.0, is_bound: are_noisy(&errors), chance: confidence, candidates };
     }
     let noise = noise(&errors);
     let spread = Spread::estimate(&observed, &noise);
@@ -99,14 +99,19 @@ pub fn flattery(
 /// The expected optimism, and whether it is a lower bound.
 fn expected(observed: &[f64], errors: &[Vec<f64>], noise: &[f64], spread: &Spread<'_>) -> (f64, bool) {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let variance: f64 = errors.iter().map(|own| variance(own.iter().copied())).sum();
-    if variance / count(errors.len()) > ERROR_MAX * ERROR_MAX {
+    if are_noisy(errors) {
         let truths = spread.unrelated();
         (optimism(errors, |model| truths[model].draw(&mut rng)), true)
     } else {
         let truths = Truths::estimate(observed, noise);
         (optimism(errors, |model| truths.draw(model, rng.random())), false)
     }
+}
+
+/// Whether the F1s have a larger standard error than one with which the optimism is told.
+fn are_noisy(errors: &[Vec<f64>]) -> bool {
+    let variance: f64 = errors.iter().map(|own| variance(own.iter().copied())).sum();
+    variance / count(errors.len()) > ERROR_MAX * ERROR_MAX
 }
 
 /// The F1 that people see, of a sum over the classes that count, with so many classes and documents.
