@@ -1,10 +1,9 @@
 //! How honest ties and intervals are, by simulation: `cargo bench --bench statistics`.
 //!
 //! Prints the tables of `docs/statistics.md`. Words after `--` choose tables by the beginning of their names: `ties`,
-//! `chosen`, `intervals`, `optimism`, `configurations`, `effects`, `best`. `sweeps=N` is the number of simulated sweeps in
-//! a cell, and `sets=N` that of simulated test
-//! sets; `quick` makes both small. `trials=2,6`, `documents=40,150` and `errors=WORD` choose cells, and `before=no`
-//! leaves the methods of before out.
+//! `chosen`, `intervals`, `cost`, `optimism`, `configurations`, `effects`, `best`. `sweeps=N` is the number of simulated
+//! sweeps in a cell, and `sets=N` that of simulated test sets; `quick` makes both small. `trials=2,6`, `documents=40,150`
+//! and `errors=WORD` choose cells, and `before=no` leaves the methods of before out.
 
 #![expect(clippy::print_stdout, reason = "the tables are what the bench is for")]
 #![expect(clippy::cast_precision_loss, reason = "counts are small")]

@@ -51,8 +51,8 @@ pub(crate) struct Sweep {
     pub(crate) predictions: Vec<Vec<Prediction>>,
     pub(crate) is_best: Vec<bool>,
     pub(crate) target: Target,
-    /// Each trial's F1 on endlessly many documents; `None` with more than two classes, where all trials are equal.
-    pub(crate) f1s: Option<Vec<f64>>,
+    /// Each trial's F1 on endlessly many documents.
+    pub(crate) f1s: Vec<f64>,
 }
 
 /// How one trial errs: its chance of missing a document of the positive class, and of a false alarm. With more
@@ -200,16 +200,28 @@ impl Errors {
             }
         }
         let is_best = all.iter().map(|(_, is_best, _)| *is_best).collect();
-        let f1s = (shares.len() == 2).then(|| all.iter().map(|(rates, ..)| rates.f1(shares[1])).collect());
+        let f1s = all.iter().map(|(rates, ..)| rates.f1(self.target(), &shares)).collect();
         Sweep { predictions, is_best, target: self.target(), f1s }
     }
 }
 
 impl Rates {
-    /// F1 on endlessly many documents, of which such a share is of the positive class.
-    fn f1(self, share: f64) -> f64 {
-        let hits = share * (1.0 - self.miss);
-        2.0 * hits / (hits + (1.0 - share) * self.false_alarm + share)
+    /// F1 on endlessly many documents, of which such shares are of each class.
+    fn f1(self, target: Target, shares: &[f64]) -> f64 {
+        // A document of another class is named as of this one by so many false alarms.
+        let alarms = self.false_alarm / (shares.len() - 1) as f64;
+        let of_class = |share: f64| {
+            let hits = share * (1.0 - self.miss);
+            2.0 * hits / (hits + (1.0 - share) * alarms + share)
+        };
+        match target {
+            Target::Class(class) => of_class(shares[class]),
+            Target::Average(Average::Micro) => 1.0 - self.miss,
+            Target::Average(Average::Macro) => {
+                shares.iter().map(|share| of_class(*share)).sum::<f64>() / shares.len() as f64
+            }
+            Target::Average(Average::Weighted) => shares.iter().map(|share| share * of_class(*share)).sum(),
+        }
     }
 }
 

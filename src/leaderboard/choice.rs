@@ -33,6 +33,7 @@ pub(super) fn mark_winner(
             RankBy::ValF1 | RankBy::ValLoss => ChosenBy::Validation,
         },
         optimism: flattery.map(|it| it.optimism),
+        optimism_is_bound: flattery.map(|it| it.is_bound),
         chance_best: flattery.map(|it| it.chance),
         candidates: flattery.map(|it| it.candidates),
         validation_choice,
@@ -71,9 +72,16 @@ fn optimism(winner: &Winner) -> String {
     let picking = "Picking the winner by its test score is optimistic";
     match winner.optimism.map(|optimism| 100.0 * optimism) {
         None => format!("{picking}."),
+        Some(points) if points < 0.05 && winner.optimism_is_bound == Some(true) => {
+            format!("{picking}. By how much, so few test documents do not tell.")
+        }
         Some(_) if winner.candidates == Some(1) => {
             format!("{picking}, but hardly here: no other trial is tied with it.")
         }
+        Some(points) if winner.optimism_is_bound == Some(true) => format!(
+            "{picking}: here by at least {points:.1} points of F1 on average. How much exactly, so few test documents do \
+             not tell."
+        ),
         Some(points) if points < 0.05 => format!("{picking}: here by less than 0.1 points of F1 on average."),
         Some(points) => format!("{picking}: here by about {points:.1} points of F1 on average."),
     }
@@ -85,7 +93,7 @@ fn chance(leader: TrialId, winner: &Winner) -> Option<String> {
     let percent = 100.0 * chance;
     (candidates > 1).then(|| {
         format!(
-            "The chance that trial {leader} is truly the best of the {candidates} that may be is about {percent:.0} %."
+            "The chance that trial {leader} is truly the best of the {candidates} that may be is at least {percent:.0} %."
         )
     })
 }
@@ -132,11 +140,35 @@ mod tests {
     }
 
     #[test]
+    fn of_a_small_test_set_a_lower_bound_is_stated_and_marked_in_every_format() {
+        let study = study(vec![trial(1, 10, 30), trial(2, 12, 20)]);
+        // Two trials of F1 .7 on 400 documents.
+        let board = build(&study, RankBy::TestF1, &|id| Some(predictions(60, 60 * u64::from(id.0 - 1))));
+        let note =
+            "by at least 1.1 points of F1 on average. How much exactly, so few test documents do not tell.";
+        for text in [board.to_table(), board.to_markdown()] {
+            assert!(text.contains(note), "{text}");
+        }
+        let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();
+        assert_eq!(rows[0]["winner"]["optimism_is_bound"], true);
+        assert!(board.to_csv().lines().nth(1).unwrap().ends_with(",true"), "{}", board.to_csv());
+    }
+
+    #[test]
+    fn a_small_test_set_does_not_tell_that_a_winner_without_a_tie_is_hardly_flattered() {
+        let study = study(vec![trial(1, 10, 30), trial(2, 12, 20)]);
+        let notes = build(&study, RankBy::TestF1, &|id| Some(predictions([60, 110][id.0 as usize - 1], 0)))
+            .winner_notes();
+        let note = "Picking the winner by its test score is optimistic. By how much, so few test documents do not tell.";
+        assert_eq!(notes[0], note);
+    }
+
+    #[test]
     fn a_footnote_gives_the_chance_that_the_winner_is_truly_the_best() {
         let notes = board(RankBy::TestF1).winner_notes();
         assert_eq!(
             notes[1],
-            "The chance that trial 0001 is truly the best of the 2 that may be is about 50 %."
+            "The chance that trial 0001 is truly the best of the 2 that may be is at least 59 %."
         );
     }
 
@@ -150,7 +182,7 @@ mod tests {
     fn every_format_has_the_three_figures() {
         let board = board(RankBy::TestF1);
         for text in [board.to_table(), board.to_markdown()] {
-            assert!(text.contains("about 0.6 points") && text.contains("is about 50 %"), "{text}");
+            assert!(text.contains("about 0.6 points") && text.contains("is at least 59 %"), "{text}");
             assert!(text.contains("trial 0002, with test F1 .940"), "{text}");
         }
         let rows: serde_json::Value = serde_json::from_str(&board.to_json()).unwrap();

@@ -22,6 +22,7 @@ mod pair;
 mod resamples;
 mod rounds;
 mod shared;
+mod spread;
 mod sums;
 
 pub use self::{

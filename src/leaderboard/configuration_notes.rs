@@ -140,7 +140,7 @@ impl Configurations {
         if self.count(|row| row.rank.is_some()) < 2 || fit == 0 {
             return None;
         }
-        let flattered = self.comparison.as_ref().and_then(|it| it.optimism).map(|optimism| 100.0 * optimism);
+        let flattery = self.comparison.as_ref().and_then(|it| it.flattery);
         match (&self.comparison, self.rank_by) {
             (None, RankBy::TestF1) => Some(
                 "Picking the best configuration by its test F1 is optimistic; `--rank val-f1` does not."
@@ -151,10 +151,12 @@ impl Configurations {
                  leaves test F1 unflattered."
                     .to_owned(),
             ),
-            (Some(_), RankBy::ValF1) => Some(match flattered {
-                Some(points) if points >= 0.05 => format!(
-                    "Picking the best configuration by its out-of-fold F1 makes this figure optimistic: here by about \
-                     {points:.1} points on average. It does not flatter its test F1."
+            (Some(_), RankBy::ValF1) => Some(match flattery {
+                Some(it) if it.optimism >= 0.0005 => format!(
+                    // What the models of the folds owe to their training documents flatters too, and is not known.
+                    "Picking the best configuration by its out-of-fold F1 makes this figure optimistic: here by at least \
+                     {:.1} points on average. It does not flatter its test F1.",
+                    100.0 * it.optimism
                 ),
                 _ => "Out-of-fold F1 has chosen the best configuration, so that its test F1 is not flattered by the choice."
                     .to_owned(),

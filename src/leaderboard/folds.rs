@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     board::LeaderboardRow,
     comparison::{SIGNIFICANCE_LEVEL, compared_max},
-    confidence_set::{self, Against, SamePredictions, shared_variance},
+    confidence_set::{self, Against, Flattery, SamePredictions, shared_variance},
     predictions::{Prediction, PredictionsOf},
     rank_by::RankBy,
     seeds::OverSeeds,
@@ -143,7 +143,7 @@ pub(super) struct FoldComparison {
     /// Ranked configurations that were not, since predictions on a fold are missing or damaged.
     pub(super) uncompared: usize,
     /// By how much out-of-fold F1 flatters the first one, if it has chosen it by one repeat.
-    pub(super) optimism: Option<f64>,
+    pub(super) flattery: Option<Flattery>,
 }
 
 /// Compares configurations, which are ranked and fit for use, with the first of them by their out-of-fold F1, and fills in
@@ -154,7 +154,7 @@ pub(super) fn compare<'a>(
     (rank_by, target, classes): (RankBy, Target, usize),
     out_of_fold: &PredictionsOf<'_>,
 ) -> FoldComparison {
-    let nothing = FoldComparison { folds, compared: 0, uncompared: 0, optimism: None };
+    let nothing = FoldComparison { folds, compared: 0, uncompared: 0, flattery: None };
     let mut others: Vec<&mut FoldFigures> = ranked.collect();
     let are_single = others.iter().all(|own| own.repeats < 2);
     if others.is_empty() {
@@ -169,7 +169,7 @@ pub(super) fn compare<'a>(
         return FoldComparison { uncompared: others.len(), ..nothing };
     };
     let most = compared_max(&first, target);
-    let mut same = SamePredictions::starting_with(&first);
+    let mut same = SamePredictions::starting_with(&first).over_folds(folds);
     let (mut compared, mut uncompared) = (Vec::new(), 0);
     for other in others.into_iter().take(most) {
         match pooled(&other.first, out_of_fold) {
@@ -189,7 +189,7 @@ pub(super) fn compare<'a>(
     for (row, p) in compared.into_iter().zip(p_values.into_iter().skip(1)) {
         (row.p_value, row.tied) = (Some(p), Some(p > SIGNIFICANCE_LEVEL));
     }
-    FoldComparison { folds, compared: number, uncompared, optimism: flattery.map(|it| it.optimism) }
+    FoldComparison { folds, compared: number, uncompared, flattery }
 }
 
 #[cfg(test)]

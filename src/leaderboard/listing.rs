@@ -203,6 +203,7 @@ impl Leaderboard {
         headings.extend(own(&["train_f1", "f1_gap"]));
         headings.push("confirms".to_owned());
         headings.push("fold".to_owned());
+        headings.push("optimism_is_bound".to_owned());
         headings
     }
 
@@ -237,6 +238,7 @@ impl Leaderboard {
         fields.extend([text(evidence.and_then(|it| it.train_f1)), text(evidence.and_then(|it| it.f1_gap))]);
         fields.push(text(row.confirms.as_ref().map(|why| why.trial.0)));
         fields.push(text(row.fold));
+        fields.push(text(row.winner.as_ref().and_then(|it| it.optimism_is_bound)));
         fields
     }
 }

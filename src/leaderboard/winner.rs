@@ -32,6 +32,9 @@ pub struct Winner {
     /// By how much the test F1 of such a winner is too high on average, from 0 to 1. `None` where validation has chosen
     /// it, and where no trial could be compared with it.
     pub optimism: Option<f64>,
+    /// Whether `optimism` is a lower bound, because there are too few documents to tell it within 0.3 points; `None`
+    /// likewise.
+    pub optimism_is_bound: Option<bool>,
     /// How likely it is truly the best of the trials that were compared, from 0 to 1; `None` likewise.
     pub chance_best: Option<f64>,
     /// Number of trials that may be the best, the leader included; `None` likewise.

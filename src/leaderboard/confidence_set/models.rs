@@ -12,6 +12,8 @@ pub struct SamePredictions {
     documents: Vec<(u64, usize)>,
     /// The predicted classes of each model, in the order of the documents.
     predicted: Vec<Vec<u32>>,
+    /// The variance of a difference in F1, in parts of that over documents.
+    variance: f64,
 }
 
 impl SamePredictions {
@@ -19,7 +21,18 @@ impl SamePredictions {
     #[must_use]
     pub fn starting_with(first: &[Prediction]) -> Self {
         let documents = first.iter().map(|each| (each.id, each.label)).collect();
-        Self { documents, predicted: vec![classes(first)] }
+        Self { documents, predicted: vec![classes(first)], variance: 1.0 }
+    }
+
+    /// The same, of models that each stand for several ones: of so many folds, each trained on all others.
+    ///
+    /// The training documents of the folds overlap, so that their models have luck in common, which the documents that they
+    /// predict do not show. The variance is that of Nadeau and Bengio (2003, "Inference for the generalization error",
+    /// Machine Learning 52): 1/k + 1/(k − 1) of that of a fold in place of 1/k.
+    #[must_use]
+    pub(in crate::leaderboard) fn over_folds(self, folds: u32) -> Self {
+        let folds = f64::from(folds.max(2));
+        Self { variance: 1.0 + folds / (folds - 1.0), ..self }
     }
 
     /// Adds a model, unless its predictions are about other documents. Answers whether it was added.
@@ -54,6 +67,8 @@ pub(super) struct Models {
     pub(super) labels: Vec<u32>,
     /// The classes whose F1 counts.
     pub(super) terms: Vec<Term>,
+    /// The variance of a difference in F1, in parts of that over documents.
+    pub(super) variance: f64,
 }
 
 /// A class whose F1 counts.
@@ -117,7 +132,8 @@ impl Models {
                 places[member] = place;
             }
         }
-        Self { different: different.into_iter().map(|(model, _)| model).collect(), places, labels, terms }
+        let different = different.into_iter().map(|(model, _)| model).collect();
+        Self { different, places, labels, terms, variance: same.variance }
     }
 }
 

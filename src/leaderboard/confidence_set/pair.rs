@@ -29,7 +29,7 @@ pub(super) struct Pair {
     pub(super) better: usize,
     /// The place of the other model.
     pub(super) worse: usize,
-    /// The observed t, made smaller for few documents; not negative.
+    /// The observed t, made smaller for few documents and for models of folds; not negative.
     pub(super) t: f64,
     /// The standard error: √Σdₖ².
     error: f64,
@@ -58,7 +58,7 @@ impl Pair {
         pair.error = variance.sqrt();
         pair.t = (a.f1 - b.f1) / pair.error;
         let differing = a.predicted.iter().zip(&b.predicted).filter(|(a, b)| a != b).count();
-        pair.t *= for_few_documents(differing, models.different.len());
+        pair.t *= for_few_documents(differing, models.different.len()) / models.variance.sqrt();
         (variance > 0.0).then_some(pair)
     }
 
