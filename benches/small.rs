@@ -181,6 +181,7 @@ fn schedule_all(lines: &[Vec<WorkerLine>]) -> Vec<(Option<TrialId>, Event)> {
         fuse: Fuse::Off,
         has_cache: true,
         packing: Packing::default(),
+        awaits_slots: false,
     };
     let mut scheduler = Scheduler::new(&pending, terms);
     let mut log = Vec::new();

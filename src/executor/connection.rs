@@ -200,7 +200,7 @@ impl RemoteWorker {
         let (worker, session) = (self.worker.clone(), self.session);
         let RemoteNote { attempts, logs } = note;
         if matches!(request, WorkerRequest::Run { .. }) {
-            let given = Given { order: 0, device: self.device, trials: attempts };
+            let given = Given { order: 0, first: 1, device: self.device, trials: attempts };
             self.post.send(PostOrder::Give { worker, session, request, logs, given });
         } else {
             self.order(Order::Send { session, request, logs });

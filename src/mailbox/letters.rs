@@ -109,6 +109,8 @@ pub enum Message {
 pub struct Given {
     /// The number of the order that gave them.
     pub order: u64,
+    /// The number of the process's first message that nobody had read then.
+    pub first: u64,
     /// The place of the process's device among those of the registration.
     pub device: usize,
     /// The trials.

@@ -89,13 +89,14 @@ impl Desk {
             }
             PostOrder::Attach { found, heard } => {
                 let key = (found.worker.clone(), found.session);
-                self.sessions.insert(key, Session::since(found.given.order, found.first, heard));
+                self.sessions.insert(key, Session::since(found.given.order, found.given.first, heard));
                 self.meet(&found.worker, now);
             }
             PostOrder::Order { worker, order } => self.order(&worker, order),
             PostOrder::Give { worker, session, request, logs, mut given } => {
                 self.forget_letters(&worker, session);
                 given.order = self.workers.get(&worker).map_or(0, Known::next_number);
+                given.first = self.sessions.get(&(worker.clone(), session)).map_or(1, |session| session.next);
                 match self.mailbox.note_given(&worker, session, &given) {
                     Ok(()) => self.order(&worker, Order::Send { session, request, logs }),
                     Err(error) => self.cannot_give(&worker, session, &error),

@@ -11,8 +11,6 @@ pub(in crate::executor) struct Found {
     pub(in crate::executor) session: u32,
     pub(in crate::executor) registration: Registration,
     pub(in crate::executor) given: Given,
-    /// The number of the first message of the process that is still there.
-    pub(super) first: u64,
 }
 
 /// Looks for processes that an earlier run has given trials to. Notes about workers that are not registered any more
@@ -38,8 +36,7 @@ pub(in crate::executor) fn survey(mailbox: &Mailbox) -> io::Result<Vec<Found>> {
             mailbox.forget_given(&worker, session)?;
             continue;
         }
-        let first = own.iter().map(|letter| letter.number).min().unwrap_or(1);
-        found.push(Found { worker, session, registration, given, first });
+        found.push(Found { worker, session, registration, given });
     }
     Ok(found)
 }
