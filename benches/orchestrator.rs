@@ -161,6 +161,7 @@ fn orchestrate(root: &Path, size: Size<'_>) {
         again: Vec::new(),
         continued: Vec::new(),
         devices: (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect(),
+        cluster: None,
         workers: Workers {
             program: Program::at(fake_worker(root)),
             leave: Duration::from_mins(1),
@@ -172,7 +173,11 @@ fn orchestrate(root: &Path, size: Size<'_>) {
     };
     let mut watch = |notice: &Notice<'_>| match notice {
         Notice::Logged(record, study) => display.logged(record, study),
-        Notice::Progress(..) | Notice::Stopping(_) | Notice::Note(_) | Notice::Resolved(_) => {}
+        Notice::Progress(..)
+        | Notice::Stopping(_)
+        | Notice::Workers(_)
+        | Notice::Note(_)
+        | Notice::Resolved(_) => {}
         Notice::Warning(text) => panic!("{text}"),
     };
     let mut painter = Painter::new(cli::drawing(folder.clone()));

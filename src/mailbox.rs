@@ -28,10 +28,7 @@ pub use self::{
 use std::{
     ffi::OsString,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -53,7 +50,16 @@ pub struct Mailbox {
     root: Place,
     /// What temporary files of this writer are called.
     temporary: String,
-    operations: Arc<AtomicU64>,
+}
+
+/// Operations on the file system by all values of this process.
+static OPERATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Operations on the file system, such as opening, reading or renaming a file, that handing over has taken in this
+/// process so far.
+#[must_use]
+pub fn operations() -> u64 {
+    OPERATIONS.load(Ordering::Relaxed)
 }
 
 impl Mailbox {
@@ -67,19 +73,13 @@ impl Mailbox {
     #[must_use]
     pub fn at(root: Place, writer: &str) -> Self {
         let temporary = format!("{}{writer}", files::TEMPORARY);
-        Self { root, temporary, operations: Arc::default() }
+        Self { root, temporary }
     }
 
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Place {
         &self.root
-    }
-
-    /// Operations on the file system so far, by this value and its clones.
-    #[must_use]
-    pub fn operations(&self) -> u64 {
-        self.operations.load(Ordering::Relaxed)
     }
 
     /// Makes the folders that are missing.
@@ -123,13 +123,9 @@ impl Mailbox {
     pub fn clear(&self) -> io::Result<()> {
         self.remove(&self.status())?;
         ["workers", "beats", "in", "given", "out", "jobs"].iter().try_for_each(|name| {
-            self.count(1);
+            tally(1);
             files::remove_folder(&self.root.join(name))
         })
-    }
-
-    fn count(&self, operations: u64) {
-        self.operations.fetch_add(operations, Ordering::Relaxed);
     }
 
     /// Writes `value` as JSON, as the only writer of `place`.
@@ -138,7 +134,7 @@ impl Mailbox {
     /// When it cannot be written; what was there before stays.
     pub fn write(&self, place: &Place, value: &impl Serialize) -> io::Result<()> {
         // Created, written, closed and renamed.
-        self.count(4);
+        tally(4);
         let mut bytes = serde_json::to_vec(value).map_err(io::Error::other)?;
         bytes.push(b'\n');
         files::replace_closed(place, &self.temporary, &bytes)
@@ -149,7 +145,7 @@ impl Mailbox {
     /// # Errors
     /// When it cannot be read.
     pub fn read<T: DeserializeOwned>(&self, place: &Place) -> io::Result<T> {
-        self.count(3);
+        tally(3);
         serde_json::from_slice(&place.read()?)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
@@ -159,7 +155,7 @@ impl Mailbox {
     /// # Errors
     /// When it is still there.
     pub fn remove(&self, place: &Place) -> io::Result<()> {
-        self.count(1);
+        tally(1);
         match place.remove_file() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -171,7 +167,7 @@ impl Mailbox {
     /// # Errors
     /// When it cannot be read.
     pub fn names(&self, folder: &Place) -> io::Result<Vec<String>> {
-        self.count(3);
+        tally(3);
         let names = match folder.names() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             names => names?,
@@ -180,6 +176,11 @@ impl Mailbox {
             |name: OsString| name.into_string().ok().filter(|name| !name.starts_with(files::TEMPORARY));
         Ok(names.into_iter().filter_map(whole).collect())
     }
+}
+
+/// Counts operations that are made.
+fn tally(operations: u64) {
+    OPERATIONS.fetch_add(operations, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Mailbox,
+    Mailbox, tally,
     letters::{Given, Message, Order, Registration},
     names::WorkerName,
 };
@@ -116,7 +116,7 @@ impl Mailbox {
     /// When something cannot be removed.
     pub fn unregister(&self, worker: &WorkerName) -> io::Result<()> {
         self.remove(&self.registration(worker))?;
-        self.operations.fetch_add(2, std::sync::atomic::Ordering::Relaxed);
+        tally(2);
         files::remove_folder(&self.inbox(worker))
     }
 
@@ -125,7 +125,7 @@ impl Mailbox {
     /// # Errors
     /// When it cannot be written.
     pub fn beat(&self, worker: &WorkerName, count: u64) -> io::Result<()> {
-        self.operations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        tally(1);
         self.beat_file(worker, count).rename(&self.beat_file(worker, count + 1))
     }
 

@@ -142,6 +142,12 @@ fn await_that(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+fn send(processes: &[Pid], signal: Signal) {
+    for pid in processes {
+        kill_process(*pid, signal).unwrap();
+    }
+}
+
 type Found = (Vec<serde_json::Value>, Files);
 
 /// What a sweep leaves that does not depend on when and where it ran.
@@ -159,7 +165,8 @@ fn findings(place: &Place) -> Found {
 /// The same sweep on this machine.
 static LOCAL: LazyLock<Found> = LazyLock::new(|| {
     let cluster = Cluster::new();
-    Written::by(&mut cluster.command(&["run", "tiny.toml", "--executor", "local", "--devices", "cpu:2"])).succeeded();
+    Written::by(&mut cluster.command(&["run", "tiny.toml", "--executor", "local", "--devices", "cpu:2"]))
+        .succeeded();
     findings(&cluster.place)
 });
 
@@ -210,14 +217,14 @@ fn a_worker_that_stood_still_and_wakes_up_after_its_trial_was_given_away_changes
     cluster.await_evaluations(1);
     let job = cluster.jobs()[0];
     let stopped: Vec<Pid> = Cluster::workers_of(job).into_iter().chain([job]).collect();
-    stopped.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+    send(&stopped, Signal::STOP);
     let is_lost = |cluster: &Cluster| {
         let log = fs::read_to_string(cluster.place.path("results/tiny/events.jsonl")).unwrap();
         log.contains("worker_lost")
     };
     await_that("the loss", || is_lost(&cluster));
     // It goes on with its trial, beside the one that has it now.
-    stopped.iter().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap());
+    send(&stopped, Signal::CONT);
     assert_eq!(running.end().code, Some(0));
     cluster.assert_as_on_this_machine();
     await_that("the end of the one that is not wanted", || !is_alive(job));

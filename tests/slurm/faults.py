@@ -359,6 +359,20 @@ def one_sweep(number, cluster, kinds, count):
     return done, wrong, time.monotonic() - begun
 
 
+def default_sweep():
+    """The sweep that the README begins with, on this machine and on the cluster. Returns what differs."""
+    spec = f'{os.path.dirname(os.path.dirname(HERE))}/sweeps/lr_dropout.toml'
+    for name, options in (('here', []), ('there', ['--executor', 'slurm', '--workers', '4', '--set', 'executor.poll=1s'])):
+        shutil.rmtree(f'{args.folder}/{name}', ignore_errors=True)
+        command = [args.program, '--results', f'{args.folder}/{name}', 'run', spec, *options]
+        begun = time.monotonic()
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        print(f'the default sweep {name}: {time.monotonic() - begun:.0f} s, exit code {done.returncode}', flush=True)
+        if done.returncode:
+            return [done.stderr]
+    return compare(f'{args.folder}/there/lr_dropout', f'{args.folder}/here/lr_dropout')
+
+
 def main():
     random.seed(args.seed)
     os.makedirs(args.folder, exist_ok=True)
@@ -372,6 +386,10 @@ def main():
     table, failed, number, injected = collections.Counter(), 0, 0, 0
     bad = collections.Counter()
     try:
+        if args.quick:
+            wrong = default_sweep()
+            print(f'the default sweep: {"; ".join(wrong) or "the same"}', flush=True)
+            failed += bool(wrong)
         while injected < (len(QUICK) if args.quick else args.injections):
             if args.quick:
                 kinds, count = [QUICK[number]], 1
