@@ -145,7 +145,7 @@ mod tests {
         // Two trials of F1 .7 on 400 documents.
         let board = build(&study, RankBy::TestF1, &|id| Some(predictions(60, 60 * u64::from(id.0 - 1))));
         let note =
-            "by at least 1.1 points of F1 on average. How much exactly, so few test documents do not tell.";
+            "by at least 1.0 points of F1 on average. How much exactly, so few test documents do not tell.";
         for text in [board.to_table(), board.to_markdown()] {
             assert!(text.contains(note), "{text}");
         }
