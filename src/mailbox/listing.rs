@@ -3,9 +3,10 @@
 use std::io;
 
 use super::{
-    Mailbox, tally,
+    Mailbox,
     letters::{Given, Message, Order, Registration},
     names::WorkerName,
+    tally,
 };
 use crate::system::files::{self, Place};
 
