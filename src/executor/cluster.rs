@@ -223,7 +223,7 @@ impl Loop<'_> {
             PostEvent::AllLeft => {}
             PostEvent::Status(line) => self.notify(&Notice::Workers(&line)),
             PostEvent::NoMoreWorkers(why) => {
-                self.lost = Some(why);
+                self.rests.given_up = Some(why);
                 self.handle(Input::NoMoreSlots).await?;
             }
             PostEvent::Warning(text) => self.notify(&Notice::Warning(text)),

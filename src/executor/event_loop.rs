@@ -76,11 +76,11 @@ pub async fn run<'a>(
         state.run.folder.check()?;
     }
     result?;
-    if state.scheduler.is_without_device() {
-        return Err(ExecutorError::NoDeviceLeft { why: state.lost.unwrap_or_default() });
-    }
     if let Some(why) = state.rests.given_up {
         return Err(ExecutorError::NoWorker { why });
+    }
+    if state.scheduler.is_without_device() {
+        return Err(ExecutorError::NoDeviceLeft { why: state.lost.unwrap_or_default() });
     }
     let interrupted = state.scheduler.was_interrupted() || state.is_detached;
     if !interrupted {

@@ -181,10 +181,11 @@ impl Books {
     ) -> Vec<Decision> {
         let mut decisions: Vec<Decision> =
             self.words.take().and_then(|words| self.say(words)).into_iter().collect();
+        self.clear_ended(roster, &mut decisions);
+        // After these: jobs for one trial end with their trials.
         if ended > self.ended {
             (self.ended, self.vain) = (ended, 0);
         }
-        self.clear_ended(roster, &mut decisions);
         self.advise(&mut decisions);
         self.cancel_silent(roster, now, &mut decisions);
         let alive = self.jobs.len();

@@ -177,6 +177,17 @@ async fn the_end_of_a_trial_is_a_sign_that_jobs_are_of_use() {
 }
 
 #[tokio::test]
+async fn jobs_that_end_together_with_their_trials_are_of_use() {
+    let now = Instant::now();
+    let mut books = with_jobs(8, now);
+    let over: Vec<QueuedJob> =
+        (1..=8).map(|number| queued(number, JobState::Ended("COMPLETED".to_owned()), "")).collect();
+    books.on_queue(&over, &[], now);
+    let roster: Vec<Known> = (1..=8).map(|number| known(number, None)).collect();
+    assert_eq!(submitted(&books.decide(8, 8, 50, &roster, now)).len(), 8);
+}
+
+#[tokio::test]
 async fn a_refusal_is_said_in_slurms_words_and_ends_a_run_that_has_no_job() {
     let now = Instant::now();
     let mut books = books(now);
