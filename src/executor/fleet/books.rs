@@ -63,7 +63,9 @@ pub(super) struct Books {
     next: u64,
     /// Jobs that ended for nothing since the latest end of a trial.
     vain: usize,
+    /// Ends of trials, and how many jobs may end after them without having been for nothing.
     ended: usize,
+    excused: usize,
     poll: Duration,
     pause: Duration,
     paused_until: Option<Instant>,
@@ -93,6 +95,7 @@ impl Books {
             next,
             vain: 0,
             ended: 0,
+            excused: 0,
             poll,
             pause: poll,
             paused_until: None,
@@ -181,11 +184,12 @@ impl Books {
     ) -> Vec<Decision> {
         let mut decisions: Vec<Decision> =
             self.words.take().and_then(|words| self.say(words)).into_iter().collect();
-        self.clear_ended(roster, &mut decisions);
-        // After these: jobs for one trial end with their trials.
         if ended > self.ended {
+            // The jobs of these trials may end later than they.
+            self.excused = (self.excused + ended - self.ended).min(self.jobs.len());
             (self.ended, self.vain) = (ended, 0);
         }
+        self.clear_ended(roster, &mut decisions);
         self.advise(&mut decisions);
         self.cancel_silent(roster, now, &mut decisions);
         let alive = self.jobs.len();
@@ -212,7 +216,11 @@ impl Books {
             self.jobs.iter().filter(|(_, job)| !job.state.is_alive()).map(|(name, _)| name.clone()).collect();
         for name in over {
             let Some(job) = self.jobs.remove(&name) else { continue };
-            self.vain += 1;
+            if self.excused > 0 {
+                self.excused -= 1;
+            } else {
+                self.vain += 1;
+            }
             let had_worker = roster.iter().any(|known| known.is_of(&name));
             if let Some(id) = job.id.filter(|_| !had_worker) {
                 self.latest_reason = format!("job {id} is {}", job.state);

@@ -177,14 +177,18 @@ async fn the_end_of_a_trial_is_a_sign_that_jobs_are_of_use() {
 }
 
 #[tokio::test]
-async fn jobs_that_end_together_with_their_trials_are_of_use() {
+async fn jobs_that_end_with_their_trials_are_of_use_even_if_slurm_says_so_later() {
     let now = Instant::now();
-    let mut books = with_jobs(8, now);
     let over: Vec<QueuedJob> =
         (1..=8).map(|number| queued(number, JobState::Ended("COMPLETED".to_owned()), "")).collect();
-    books.on_queue(&over, &[], now);
     let roster: Vec<Known> = (1..=8).map(|number| known(number, None)).collect();
-    assert_eq!(submitted(&books.decide(8, 8, 50, &roster, now)).len(), 8);
+    let mut books = with_jobs(8, now);
+    books.on_queue(&over, &roster, now);
+    assert_eq!(submitted(&books.decide(8, 8, 50, &roster, now)).len(), 8, "at once");
+    let mut books = with_jobs(8, now);
+    assert_eq!(books.decide(8, 8, 50, &roster, now), []);
+    books.on_queue(&over, &roster, now);
+    assert_eq!(submitted(&books.decide(8, 8, 50, &roster, now)).len(), 8, "later");
 }
 
 #[tokio::test]
