@@ -33,6 +33,7 @@ use crate::{
     error_chain::chain,
     executor::{self, ClusterRun, Ended, Observer, Painter, Run, Workers},
     leaderboard::{Leaderboard, RankBy},
+    mailbox::Mailbox,
     plan::Plan,
     policy::TrialsPerGpu,
     progress::{self, Display},
@@ -168,6 +169,7 @@ impl PlannedRun<'_> {
         self.folder = self.folder.held()?;
         let lock = self.lock(&plan.sweep)?;
         self.check_continued()?;
+        self.warn_of_jobs();
         prepare::clean(&self.folder, &lock);
         let plan = self.write_plan(plan, &lock)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
@@ -197,6 +199,19 @@ impl PlannedRun<'_> {
         let exit = conclude(&folder, &ended)?;
         drop(lock);
         Ok(exit)
+    }
+
+    /// Says so if workers of a cluster may still be at work on this sweep, which now runs on this machine.
+    fn warn_of_jobs(&self) {
+        let workers = Mailbox::new(&self.folder, "run").workers().unwrap_or_default();
+        if self.cluster.is_none() && !workers.is_empty() && !self.args.fresh {
+            let arguments = self.folder.arguments();
+            eprint_lossy(&format!(
+                "warning: {} workers of a cluster may still be at work on this sweep; what they do from here on does not \
+                 count, and the trials go on from their latest checkpoints: `sweep cancel {arguments}` ends them\n",
+                workers.len()
+            ));
+        }
     }
 
     /// Refuses trials that cannot go on before anything is changed.

@@ -93,6 +93,24 @@ fn make(sweep: &SweepFolder, trial: TrialId, attempt: u32) -> Result<TrialFolder
     Ok(own)
 }
 
+/// Takes what the latest attempt on a cluster has left into the trial's folder, for a run on this machine.
+pub(super) fn bring_home(sweep: &SweepFolder, trial: TrialId, attempts: u32) {
+    let folders = || (1..=attempts).rev().map(|number| sweep.attempt(trial, number));
+    let left: Vec<TrialFolder> = folders().filter(|folder| folder.place().is_folder()).collect();
+    let home = sweep.trial(trial);
+    if let Some(own) = left.iter().find(|folder| folder.last().is_folder()) {
+        for name in CHECKPOINTS {
+            let to = home.place().join(name);
+            // A worker that lives on may be changing the folder: what does not fit together is found when it is read.
+            let _ = files::remove_folder(&to).and_then(|()| link_folder(&own.place().join(name), &to));
+        }
+    }
+    for folder in left {
+        let _ = add_log(&folder, &home);
+        let _ = files::remove_folder(folder.place());
+    }
+}
+
 /// Gives each file in the folder `from` a name in the folder `to`.
 fn link_folder(from: &Place, to: &Place) -> io::Result<()> {
     if !from.is_folder() {
@@ -159,6 +177,21 @@ mod tests {
         assert!(files::write_atomically(&held.join("last").join("state"), b"late").is_err());
         assert_eq!(fs::read_to_string(second.path().join("last/state")).unwrap(), "two");
         assert_eq!(fs::read_to_string(second.path().join("trial.json")).unwrap(), "job");
+    }
+
+    #[test]
+    fn a_run_on_this_machine_goes_on_where_an_attempt_on_a_cluster_was() {
+        let root = tempfile::tempdir().unwrap();
+        let sweep = sweep(&root);
+        let own = make(&sweep, T1, 1).unwrap();
+        files::write_atomically(&own.place().join("last").join("state"), b"two").unwrap();
+        fs::write(own.path().join("worker.log"), "words").unwrap();
+        bring_home(&sweep, T1, 2);
+        let home = sweep.trial(T1);
+        assert_eq!(fs::read_to_string(home.path().join("last/state")).unwrap(), "two");
+        assert_eq!(fs::read_to_string(home.worker_log().path()).unwrap(), "words");
+        assert!(!own.place().exists());
+        bring_home(&sweep, T1, 2);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::{
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
+    attempt_folders,
     error::ExecutorError,
     observer::{Notice, Observers},
     pause,
@@ -158,7 +159,18 @@ impl Loop<'_> {
     /// A shortage is an error.
     pub(super) async fn prepare(&mut self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
         let Self { run, study, scheduler, interrupts, observers, .. } = self;
-        let write = || prepare(run, study, id);
+        let is_local = self.cluster.is_none();
+        let write = || {
+            let folder = prepare(run, study, id)?;
+            if is_local {
+                attempt_folders::bring_home(
+                    &run.folder,
+                    id,
+                    study.trial(id).map_or(0, |record| record.attempts),
+                );
+            }
+            Ok(folder)
+        };
         // What the machine is short of may be held by workers, who wait for the loop.
         patience(run, scheduler, false)
             .wait(write, interrupts, observers)

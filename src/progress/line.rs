@@ -157,7 +157,7 @@ fn begun(study: &Study, devices: &[Device]) -> String {
         "sweep {}: {}{done}{confirming}, on {}",
         study.sweep,
         counted(study.trials.len(), "trial"),
-        devices.join(", ")
+        if devices.is_empty() { "the workers of a cluster".to_owned() } else { devices.join(", ") }
     )
 }
 

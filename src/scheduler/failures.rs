@@ -75,8 +75,8 @@ impl Scheduler {
 
     /// Starts nothing in the slot until it has rested.
     fn rest(&mut self, slot: Slot, why: String, out: &mut Vec<Action>) {
-        // A run that ends starts nothing.
-        if !self.is_stopping() {
+        // A run that ends starts nothing, and a slot that has left is given nothing.
+        if !self.is_stopping() && !self.slots.is_retired(slot) {
             self.slots.set_resting(slot, true);
             out.push(Action::Rest(slot, why));
         }

@@ -7,13 +7,14 @@ mod memory;
 mod orders;
 mod pauses;
 mod queue;
+mod remote;
 mod rests;
 mod slots;
 mod space;
 
 use super::*;
 use crate::{
-    event::Outcome,
+    event::{Outcome, RemotePlace},
     metrics::{Confusion, Scores, Target},
     policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
