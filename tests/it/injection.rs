@@ -214,8 +214,9 @@ fn safe_csv_without_csv_is_refused() {
 
 /// Files that write to standard output or standard error, or use them otherwise. What they write of texts from outside comes
 /// from `display`.
-const WRITERS: [&str; 18] = [
+const WRITERS: [&str; 19] = [
     "cache.rs",
+    "cli/jobs.rs",
     "cli/listing.rs",
     "cli/predict.rs",
     "cli/run.rs",
