@@ -9,6 +9,7 @@ mod attempt_folders;
 mod cleaner;
 mod cluster;
 mod connection;
+mod crew;
 mod deadlines;
 mod error;
 mod event_loop;

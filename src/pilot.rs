@@ -6,6 +6,7 @@
 //! soon as its registration is gone: then another worker has its trials, and nothing that it writes counts.
 
 mod child;
+mod departure;
 mod leaving;
 mod outbox;
 mod trials;

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::{Instant, timeout_at},
 };
 
 use super::{
     connection::{Connection, RemoteWorker},
+    crew::{Cluster, FleetTask, RemoteSlot},
     deadlines::Limits,
     error::ExecutorError,
     fleet::{Demand, Fleet, Known, Roster, cancel_jobs, prefix},
@@ -23,48 +23,9 @@ use crate::{
     mailbox::{Mailbox, Order, Registration, WorkerName},
     results::ResultsError,
     scheduler::{Host, Input, Slot},
-    slurm::Slurm,
     system::device::Device,
     trial::{State, TrialId},
 };
-
-/// The workers of a cluster as the loop knows them.
-pub(super) struct Cluster {
-    pub(super) mailbox: Mailbox,
-    post: PostOffice,
-    /// The slots of workers: whose each one is, which device of it, and the process there now.
-    slots: BTreeMap<Slot, RemoteSlot>,
-    /// What an earlier run has given to workers.
-    found: Vec<Found>,
-    hosts: BTreeMap<WorkerName, Host>,
-    patience: Duration,
-    /// The number of the latest process.
-    sessions: u32,
-    roster: Roster,
-    demand: watch::Sender<Demand>,
-    /// Trials that have ended in this run.
-    ended: usize,
-    fleet: Option<FleetTask>,
-}
-
-/// The task that keeps the jobs. Dropping it ends the task, and no job.
-struct FleetTask {
-    task: JoinHandle<()>,
-    slurm: Slurm,
-    prefix: String,
-}
-
-impl Drop for FleetTask {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-struct RemoteSlot {
-    worker: WorkerName,
-    device: usize,
-    session: Option<u32>,
-}
 
 impl Loop<'_> {
     /// Opens the hand-over of a cluster, if the run has one. Returns the way by which the loop hears of workers.

@@ -5,12 +5,9 @@
 
 mod books;
 mod notes;
+mod roster;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::PoisonError, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -19,9 +16,10 @@ use tokio::{
 
 use self::books::{Books, Decision};
 pub use self::notes::{ClusterStatus, JobStatus, WorkerStatus, prefix};
+pub(super) use self::roster::{Known, Roster};
 use super::post::PostEvent;
 use crate::{
-    mailbox::{Mailbox, Registration, WorkerName},
+    mailbox::Mailbox,
     slurm::{BatchJob, Mode, Slurm, SlurmOptions, Submission, script},
 };
 
@@ -43,19 +41,6 @@ pub(super) struct Demand {
     pub(super) open: usize,
     /// Trials that have come to their ends in this run, in whatever way: a sign that workers are of use.
     pub(super) ended: usize,
-}
-
-/// The workers that have been heard of.
-pub(super) type Roster = Arc<Mutex<Vec<Known>>>;
-
-/// A worker that has been heard of.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) name: WorkerName,
-    pub(super) registration: Registration,
-    /// When it was lost, if it was.
-    pub(super) lost: Option<Instant>,
-    pub(super) has_left: bool,
 }
 
 /// The jobs of a run.

@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     cleaner::Cleaner,
-    cluster::Cluster,
+    crew::Cluster,
     error::ExecutorError,
     observer::{Notice, Observers, Warnings},
     pause::Pause,

@@ -3,10 +3,9 @@
 use std::io;
 
 use super::{
-    Mailbox,
+    folder::{Mailbox, tally},
     letters::{Given, Message, Order, Registration},
     names::WorkerName,
-    tally,
 };
 use crate::system::files::{self, Place};
 

@@ -1,7 +1,9 @@
 //! Hand-over by files, in a folder of a test.
 
+use std::io;
+
 use super::*;
-use crate::system::device::Device;
+use crate::system::{device::Device, files::Place};
 
 fn mailbox(folder: &tempfile::TempDir) -> Mailbox {
     let mailbox = Mailbox::at(Place::named(folder.path()).join(CLUSTER), "test");

@@ -1,12 +1,6 @@
-//! How a pilot leaves: why, what its trials do meanwhile, and when it is done.
+//! Why a pilot leaves, and the signals that ask it to.
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
-
-use super::Pilot;
-use crate::mailbox::Message;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Why a pilot left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +16,7 @@ pub enum Left {
 }
 
 impl Left {
-    const fn why(self) -> &'static str {
+    pub(super) const fn why(self) -> &'static str {
         match self {
             Self::Done => "there is no more to do",
             Self::TimeIsOver => "the time of its job is over soon",
@@ -35,8 +29,9 @@ impl Left {
 /// A pilot that leaves.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    why: Left,
-    is_told: bool,
+    pub(super) why: Left,
+    /// Whether its last word was said.
+    pub(super) is_told: bool,
 }
 
 /// The signals that ask a pilot to leave.
@@ -73,40 +68,5 @@ impl Signals {
             time = of(&mut self.time) => time.map(|()| Left::TimeIsOver),
             end = of(&mut self.end) => end.map(|()| Left::Ended),
         }
-    }
-}
-
-impl Pilot {
-    /// Begins to leave: trials stop with a checkpoint. Asked again, it ends its workers at once.
-    pub(super) fn leave(&mut self, why: Left) {
-        if let Some(leaving) = &self.leaving {
-            if leaving.why != Left::Done && why == Left::Ended {
-                self.children.values_mut().for_each(|child| child.end(true));
-            }
-            return;
-        }
-        self.leaving = Some(Leaving { why, is_told: false });
-        self.outbox.post(0, Message::Leaving(why.why().to_owned()));
-        self.children.values_mut().for_each(super::Child::stop);
-    }
-
-    /// Leaves when there has been nothing to do for long.
-    pub(super) fn consider_leaving(&mut self, now: Instant) {
-        if !self.children.is_empty() {
-            self.idle = now;
-        } else if now.duration_since(self.idle) >= self.flight.pace.idle {
-            self.leave(Left::Done);
-        }
-    }
-
-    /// Why it left, once nothing is left to be done or said.
-    pub(super) fn has_left(&mut self) -> Option<Left> {
-        let leaving = self.leaving.as_mut().filter(|_| self.children.is_empty())?;
-        if !std::mem::replace(&mut leaving.is_told, true) {
-            self.outbox.post(0, Message::Left);
-            self.outbox.flush();
-        }
-        let why = leaving.why;
-        self.outbox.is_empty().then_some(why)
     }
 }

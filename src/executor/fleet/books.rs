@@ -8,8 +8,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Known,
     notes::{ClusterStatus, JobNote, JobStatus, WorkerStatus},
+    roster::Known,
 };
 use crate::{
     slurm::{BatchJob, JobReport, JobState, QueuedJob, advice},
@@ -338,16 +338,6 @@ impl Job {
     const fn unknown(id: Option<u64>) -> Self {
         // An intention counts as a job: it may have been submitted.
         Self { id, state: JobState::Pending, reason: String::new(), node: String::new(), unlisted: None }
-    }
-}
-
-impl Known {
-    fn is_of(&self, job: &str) -> bool {
-        self.registration.job_name == job
-    }
-
-    pub(in crate::executor) fn is_there(&self) -> bool {
-        self.lost.is_none() && !self.has_left
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::mpsc as blocking,
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
 
 use super::{
-    PostEvent, PostOrder, PostTimes,
+    messages::{PostEvent, PostOrder, PostTimes},
     session::{Session, SessionKey},
 };
 use crate::{
@@ -34,7 +35,7 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Desk {
     mailbox: Mailbox,
-    pub(super) times: PostTimes,
+    times: PostTimes,
     events: mpsc::UnboundedSender<PostEvent>,
     workers: BTreeMap<WorkerName, Known>,
     sessions: BTreeMap<SessionKey, Session>,
@@ -60,6 +61,32 @@ impl Desk {
             farewell: None,
             has_warned: false,
             has_begun: false,
+        }
+    }
+
+    /// Carries out orders and looks at files until nobody gives orders any more.
+    pub(super) fn work(mut self, orders: &blocking::Receiver<PostOrder>) {
+        let mut next = Instant::now();
+        loop {
+            let now = Instant::now();
+            match orders.recv_timeout(next.saturating_duration_since(now)) {
+                Ok(order) => {
+                    self.obey(order, Instant::now());
+                    self.obey_all(orders);
+                }
+                Err(blocking::RecvTimeoutError::Timeout) => {}
+                Err(blocking::RecvTimeoutError::Disconnected) => return,
+            }
+            if Instant::now() >= next {
+                self.look(Instant::now());
+                next = Instant::now() + self.times.look;
+            }
+        }
+    }
+
+    fn obey_all(&mut self, orders: &blocking::Receiver<PostOrder>) {
+        while let Ok(order) = orders.try_recv() {
+            self.obey(order, Instant::now());
         }
     }
 

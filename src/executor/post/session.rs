@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::RemoteHeard;
+use super::messages::RemoteHeard;
 use crate::{
     mailbox::{Message, WorkerName},
     process::WorkerOutput,
