@@ -114,10 +114,10 @@ pub fn worker_lines(bytes: &[u8]) {
         awaits_slots: false,
     };
     let mut scheduler = Scheduler::new(&[1, 2, 3].map(pending), terms);
-    for slot in 0..2 {
-        scheduler.step(Input::SlotJoined(Slot(slot), Device::Cpu { slot, threads: 1 }));
+    let joined = |slot| Input::SlotJoined(Slot(slot), Device::Cpu { slot, threads: 1 });
+    for input in [joined(0), joined(1), Input::Begin] {
+        scheduler.step(input);
     }
-    scheduler.step(Input::Begin);
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let slot = Slot(index % 2);
         match serde_json::from_slice::<WorkerLine>(line) {
@@ -126,9 +126,7 @@ pub fn worker_lines(bytes: &[u8]) {
                 assert!(!again.contains('\n'));
                 scheduler.step(Input::Line(slot, line));
             }
-            Err(error) => {
-                scheduler.step(Input::Garbage(slot, error.to_string()));
-            }
+            Err(error) => _ = scheduler.step(Input::Garbage(slot, error.to_string())),
         }
     }
 }

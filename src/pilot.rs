@@ -25,7 +25,7 @@ use self::{
     outbox::Outbox,
 };
 use crate::{
-    mailbox::{CLUSTER, MAILBOX_VERSION, Mailbox, Message, Order, Registration, WorkerName},
+    mailbox::{CLUSTER, Mailbox, Message, Order, Registration, WorkerName},
     process::{Program, WorkerOutput, WorkerStart},
     protocol::WorkerRequest,
     scheduler::WorkerExit,
@@ -52,7 +52,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             look: Duration::from_millis(200),
-            look_busy: Duration::from_secs(1),
+            look_busy: Duration::from_secs(5),
             beat: Duration::from_secs(5),
             idle: Duration::from_mins(5),
         }
@@ -64,7 +64,7 @@ impl Default for Pace {
 pub struct Flight {
     /// The sweep's folder.
     pub folder: PathBuf,
-    /// Who it is; the version is filled in.
+    /// Who it is.
     pub registration: Registration,
     /// How often its job was started before.
     pub restarts: u32,
@@ -101,8 +101,7 @@ struct Pilot {
 ///
 /// # Errors
 /// When the pilot cannot introduce itself: the folder cannot be reached or written.
-pub async fn run(mut flight: Flight, signals: Signals) -> io::Result<Left> {
-    flight.registration.v = MAILBOX_VERSION;
+pub async fn run(flight: Flight, signals: Signals) -> io::Result<Left> {
     let Registration { job, host, pid, .. } = &flight.registration;
     let name = WorkerName::new(*job, flight.restarts, host, *pid);
     let sweep = Place::named(&flight.folder);

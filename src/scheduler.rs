@@ -30,15 +30,16 @@ mod state;
 
 use self::{
     attempts::Measures,
-    slots::{AfterExit, MemoryPool, Remote, SlotState},
+    slots::{AfterExit, MemoryPool, SlotState},
     state::Phase,
 };
 pub use self::{
-    messages::{Action, GivenTrial, Host, Input, Packing, PendingTrial, Slot, Terms, WorkerExit},
+    messages::{Action, GivenTrial, Host, Input, Packing, PendingTrial, RemoteSlot, Slot, Terms, WorkerExit},
     state::Scheduler,
 };
 use crate::{
     event::Event,
+    system::device::Device,
     trial::{Failure, FailureKind, TrialId},
 };
 
@@ -50,11 +51,8 @@ impl Scheduler {
         match input {
             Input::Begin => self.begin(out),
             Input::SlotJoined(slot, device) => self.slots.join(slot, device),
-            Input::RemoteJoined { slot, device, host, place, is_for_one, trials } => {
-                self.slots.join_remote(slot, device, Remote { host, place, is_for_one });
-                if !trials.is_empty() {
-                    self.take_over(slot, trials, out);
-                }
+            Input::RemoteJoined { slot, device, remote, trials } => {
+                self.join_remote(slot, device, remote, trials, out);
             }
             Input::NoMoreSlots => self.terms.awaits_slots = false,
             Input::SlotLeft(slot) => self.slots.retire(slot),
@@ -73,11 +71,7 @@ impl Scheduler {
             Input::StartupTimeout(slot) => self.startup_timeout(slot, out),
             Input::Stalled(slot) => self.stalled(slot, out),
             Input::TimeLimit(slot, trial) => self.time_limit(slot, trial, out),
-            Input::LeaveTimeout(slot) => {
-                if matches!(self.slots.state(slot), SlotState::Ending(_)) {
-                    out.push(Action::Kill(slot));
-                }
-            }
+            Input::LeaveTimeout(slot) => self.leave_timeout(slot, out),
             Input::Exited(slot, exit) => self.exited(slot, exit, out),
             Input::SpaceFreed => self.awaits_space = false,
             Input::Interrupt => self.interrupt(out),
@@ -227,6 +221,26 @@ impl Scheduler {
                 (_, 2) => out.push(Action::Terminate(slot)),
                 (_, _) => out.push(Action::Kill(slot)),
             }
+        }
+    }
+
+    fn leave_timeout(&self, slot: Slot, out: &mut Vec<Action>) {
+        if matches!(self.slots.state(slot), SlotState::Ending(_)) {
+            out.push(Action::Kill(slot));
+        }
+    }
+
+    fn join_remote(
+        &mut self,
+        slot: Slot,
+        device: Device,
+        remote: RemoteSlot,
+        trials: Vec<TrialId>,
+        out: &mut Vec<Action>,
+    ) {
+        self.slots.join_remote(slot, device, remote);
+        if !trials.is_empty() {
+            self.take_over(slot, trials, out);
         }
     }
 

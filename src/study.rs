@@ -160,19 +160,13 @@ impl Study {
             Event::TrialPlanned(trial) => self.grow(record, trial)?,
             Event::Resumed { from, .. } => self.find(record)?.resume(from.as_ref()),
             Event::Started { attempt, device, micro_batch, alone, worker, .. } => {
-                let trial = self.find(record)?;
-                trial.compute_at(worker.as_deref());
+                let trial = self.find(record)?.computing_at(worker.as_deref());
                 trial.start(*attempt, *device, *micro_batch, *alone);
             }
             Event::Prepared(prepared) => self.find(record)?.prepared = Some(prepared.clone()),
             Event::Evaluated(evaluation) => self.find(record)?.evaluate(evaluation.clone()),
             Event::Finished(outcome) => {
-                let mut outcome = outcome.clone();
-                outcome.validation = outcome.validation.with_interval_of_today();
-                outcome.test = outcome.test.with_interval_of_today();
-                let trial = self.find(record)?;
-                trial.state = State::Complete;
-                trial.outcome = Some(outcome);
+                self.find(record)?.complete(outcome.clone());
             }
             Event::Failed { failure, retry } => {
                 let trial = self.find(record)?;

@@ -74,6 +74,19 @@ fn is_cancel_wanted() -> bool {
     is_read && answer.trim().to_lowercase().starts_with('c')
 }
 
+/// Says so if workers of a cluster may still be at work on a sweep that now runs on this machine.
+pub(super) fn warn_of_workers(folder: &SweepFolder) {
+    let workers = Mailbox::new(folder, "run").workers().unwrap_or_default();
+    if !workers.is_empty() {
+        let arguments = plain(&folder.arguments());
+        eprint_lossy(&format!(
+            "warning: {} workers of a cluster may still be at work on this sweep; what they do from here on does not \
+             count, and the trials go on from their latest checkpoints: `sweep cancel {arguments}` ends them\n",
+            workers.len()
+        ));
+    }
+}
+
 /// Has the workers of a sweep stop their trials with a checkpoint, and ends its jobs. Returns what was done, in words.
 fn end(folder: &SweepFolder) -> Result<String, Stop> {
     let mailbox = Mailbox::new(folder, "cancel");

@@ -9,7 +9,7 @@ use super::{
     terminal::eprint_lossy,
 };
 use crate::{
-    mailbox::Registration,
+    mailbox::{MAILBOX_VERSION, Registration},
     pilot::{self, Flight, Left, Pace, Signals},
     process::Program,
     slurm::Slurm,
@@ -39,30 +39,8 @@ pub(super) struct PilotArgs {
 
 pub(super) fn fly(args: &PilotArgs) -> Result<Exit, Stop> {
     machine::check_open_files().map_err(|error| Stop::internal(&error))?;
-    let program = Program::running().map_err(|error| Stop::internal(&error))?;
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
-    let visible = gpus_of_the_job();
-    let job = number("SLURM_JOB_ID");
-    let registration = Registration {
-        v: 0,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        job_name: args.name.clone(),
-        job,
-        host: std::env::var("SLURMD_NODENAME").unwrap_or_else(|_| machine::host_name()),
-        pid: std::process::id(),
-        devices: devices(args, visible.len()),
-        arithmetic: train::arithmetic::identity(),
-        is_for_one: args.one_trial,
-    };
-    let restarts = number("SLURM_RESTART_COUNT").and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-    let flight = Flight {
-        folder: args.folder.clone(),
-        registration,
-        restarts,
-        program,
-        visible,
-        pace: Pace::default(),
-    };
+    let flight = flight(args)?;
+    let job = flight.registration.job;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Stop::internal(&error))?;
     let left = runtime.block_on(async {
@@ -84,6 +62,31 @@ pub(super) fn fly(args: &PilotArgs) -> Result<Exit, Stop> {
         }
     }
     Ok(Exit::Complete)
+}
+
+/// What the pilot is given, by its arguments and by what Slurm tells its jobs.
+fn flight(args: &PilotArgs) -> Result<Flight, Stop> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let visible = gpus_of_the_job();
+    let registration = Registration {
+        v: MAILBOX_VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        job_name: args.name.clone(),
+        job: number("SLURM_JOB_ID"),
+        host: std::env::var("SLURMD_NODENAME").unwrap_or_else(|_| machine::host_name()),
+        pid: std::process::id(),
+        devices: devices(args, visible.len()),
+        arithmetic: train::arithmetic::identity(),
+        is_for_one: args.one_trial,
+    };
+    Ok(Flight {
+        folder: args.folder.clone(),
+        registration,
+        restarts: number("SLURM_RESTART_COUNT").and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+        program: Program::running().map_err(|error| Stop::internal(&error))?,
+        visible,
+        pace: Pace::default(),
+    })
 }
 
 /// What `CUDA_VISIBLE_DEVICES` names, as the batch system sets it for the GPUs of the job.

@@ -1,7 +1,7 @@
 //! `sweep run`: from a spec to results.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Write as _,
     io,
     path::PathBuf,
@@ -33,7 +33,6 @@ use crate::{
     error_chain::chain,
     executor::{self, ClusterRun, Ended, Observer, Painter, Run, Workers},
     leaderboard::{Leaderboard, RankBy},
-    mailbox::Mailbox,
     plan::Plan,
     policy::TrialsPerGpu,
     progress::{self, Display},
@@ -42,10 +41,10 @@ use crate::{
     sampler::{Confirming, FixedPlan, Growing, Sampler},
     settings::{Freeze, Settings},
     spec,
-    spec::{Reading, Spec},
+    spec::{ExecutorSpec, Reading, Spec},
     study::Study,
     system::{clock, device::Device, disk, files::named, machine, shortage::Shortage, signals::StopWish},
-    trial::{State, TrialId},
+    trial::TrialId,
 };
 
 /// Tries to draw at the end of a run, and the time between two of them, where the machine is short of something.
@@ -101,13 +100,7 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
     }
     let mut plan = Plan::new(&reading.spec, &reading.dataset);
     plan.policy.trials_per_gpu = args.trials_per_gpu.unwrap_or(plan.policy.trials_per_gpu);
-    let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
-    let activations = activations(&plan, &reading.checkpoints);
-    let slots = slots::choose(
-        &args.devices,
-        Load { trials: plan.trials.len(), parameters, activations },
-        plan.policy.trials_per_gpu,
-    )?;
+    let slots = choose_slots(args, &plan, &reading)?;
     let precision_note = slots::check_precision(&plan, &slots.devices)?;
     prepare::check_data_paths(&plan)?;
     rungs::check(&plan, &reading.dataset)?;
@@ -120,13 +113,23 @@ pub(super) fn run(args: &RunArgs, results: &Results) -> Result<Exit, Stop> {
         return DryRun { folder: &folder, reading, checkpoints, slots, precision_note, is_fresh }.show(plan);
     }
     let cluster = cluster::cluster_run(&reading.spec.executor)?;
-    let slots = if cluster.is_some() { slots.none() } else { slots };
     for note in plan.notes.iter().cloned().chain(precision_note).chain(slots.note.clone()) {
         eprint_lossy(&format!("{}\n", display::plain(&note)));
     }
     // The documents are not needed any more, and may be many millions.
     let Reading { spec, checkpoints: facts, .. } = reading;
     PlannedRun { args, folder, checkpoints, spec, facts, slots, cluster }.start(plan)
+}
+
+/// The slots of this machine; none where the workers of a cluster do the work.
+fn choose_slots(args: &RunArgs, plan: &Plan, reading: &Reading) -> Result<ChosenSlots, Stop> {
+    if reading.spec.executor != ExecutorSpec::Local {
+        return Ok(ChosenSlots::none());
+    }
+    let parameters = reading.checkpoints.values().map(|facts| facts.parameters).max().unwrap_or(0);
+    let activations = activations(plan, &reading.checkpoints);
+    let load = Load { trials: plan.trials.len(), parameters, activations };
+    slots::choose(&args.devices, load, plan.policy.trials_per_gpu)
 }
 
 /// Estimated bytes of the activations of a step, at most, of those trials of `plan` that train more than the classifier;
@@ -167,9 +170,9 @@ impl PlannedRun<'_> {
         }
         // From here on everything happens in this very folder, whatever becomes of its name.
         self.folder = self.folder.held()?;
+        // Held until the end of this function.
         let lock = self.lock(&plan.sweep)?;
         self.check_continued()?;
-        self.warn_of_jobs();
         prepare::clean(&self.folder, &lock);
         let plan = self.write_plan(plan, &lock)?;
         // Of the plan as it is now: the trials may have other numbers in a sweep whose spec has changed.
@@ -177,18 +180,13 @@ impl PlannedRun<'_> {
             eprint_lossy(&format!("{caution}\n"));
         }
         let Replayed { mut study, .. } = replay(&self.folder, &plan)?;
-        let mut again = reopening::reopen(&self.folder, &mut study);
-        if self.args.retry_failed {
-            let failed = study.failed();
-            study.reopen(&failed);
-            again.extend(failed);
-        }
+        let again = self.reopen(&mut study);
         self.checkpoints.fetch_weights(&study)?;
         self.warn_of_full_disk(&study, &plan);
-        let continued = continued(&study, &self.args.continue_halted)?;
-        let (folder, devices) = (self.folder, self.slots.devices);
+        self.warn_of_workers();
+        let continued = rungs::continued(&study, &self.args.continue_halted)?;
+        let (folder, devices, cluster) = (self.folder, self.slots.devices, self.cluster);
         let sampler = sampler(&plan, self.spec);
-        let cluster = self.cluster;
         let ended =
             Execution { folder: &folder, plan, study, again, continued, devices, cluster, workers, sampler }
                 .run()?;
@@ -196,21 +194,23 @@ impl PlannedRun<'_> {
         if ended.is_detached {
             return jobs::after_interrupt(&folder, self.args.cluster.on_interrupt());
         }
-        let exit = conclude(&folder, &ended)?;
-        drop(lock);
-        Ok(exit)
+        conclude(&folder, &ended)
     }
 
-    /// Says so if workers of a cluster may still be at work on this sweep, which now runs on this machine.
-    fn warn_of_jobs(&self) {
-        let workers = Mailbox::new(&self.folder, "run").workers().unwrap_or_default();
-        if self.cluster.is_none() && !workers.is_empty() && !self.args.fresh {
-            let arguments = self.folder.arguments();
-            eprint_lossy(&format!(
-                "warning: {} workers of a cluster may still be at work on this sweep; what they do from here on does not \
-                 count, and the trials go on from their latest checkpoints: `sweep cancel {arguments}` ends them\n",
-                workers.len()
-            ));
+    /// The trials that run again although the log says that they are over.
+    fn reopen(&self, study: &mut Study) -> Vec<TrialId> {
+        let mut again = reopening::reopen(&self.folder, study);
+        if self.args.retry_failed {
+            let failed = study.failed();
+            study.reopen(&failed);
+            again.extend(failed);
+        }
+        again
+    }
+
+    fn warn_of_workers(&self) {
+        if self.cluster.is_none() && !self.args.fresh {
+            jobs::warn_of_workers(&self.folder);
         }
     }
 
@@ -225,7 +225,7 @@ impl PlannedRun<'_> {
             ));
         };
         let Replayed { study, .. } = replay(&self.folder, &found)?;
-        continued(&study, &self.args.continue_halted).map(drop)
+        rungs::continued(&study, &self.args.continue_halted).map(drop)
     }
 
     /// Writes plan and spec into the folder, and returns the plan that it then holds.
@@ -287,29 +287,6 @@ fn sampler(plan: &Plan, spec: Spec) -> Box<dyn Sampler> {
     let search: Box<dyn Sampler> =
         if grows { Box::new(Growing::new(spec.clone())) } else { Box::new(FixedPlan) };
     if plan.confirm.is_some() { Box::new(Confirming::new(spec, search)) } else { search }
-}
-
-/// Those of the trials numbered `wanted` that do not go on yet; each must be halted, or have been.
-fn continued(study: &Study, wanted: &[u32]) -> Result<Vec<TrialId>, Stop> {
-    let unique: BTreeSet<TrialId> = wanted.iter().copied().map(TrialId).collect();
-    let mut halted = Vec::new();
-    for id in unique {
-        match study.trial(id) {
-            Some(record) if record.state == State::Halted => halted.push(id),
-            // The same command, given again, goes on.
-            Some(record) if record.continued_from.is_some() => {}
-            Some(record) => {
-                return Err(Stop::usage(format!(
-                    "trial {id} is {}, not halted: --continue-halted lets halted trials go on",
-                    record.state.as_str()
-                )));
-            }
-            None => {
-                return Err(Stop::usage(format!("--continue-halted: {} has no trial {id}", study.sweep)));
-            }
-        }
-    }
-    Ok(halted)
 }
 
 /// The trials of a run, ready to be run.

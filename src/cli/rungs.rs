@@ -1,7 +1,16 @@
-//! Rungs that come before the first evaluation: there is nothing to compare trials by.
+//! Rungs that come before the first evaluation, where there is nothing to compare trials by; and halted trials that are
+//! to go on.
+
+use std::collections::BTreeSet;
 
 use super::exit::Stop;
-use crate::{data::Dataset, plan::Plan, settings::TrainOn};
+use crate::{
+    data::Dataset,
+    plan::Plan,
+    settings::TrainOn,
+    study::Study,
+    trial::{State, TrialId},
+};
 
 /// Refuses a plan with a trial that is evaluated for the first time after its first rung.
 pub(super) fn check(plan: &Plan, dataset: &Dataset) -> Result<(), Stop> {
@@ -19,6 +28,29 @@ pub(super) fn check(plan: &Plan, dataset: &Dataset) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// Those of the trials numbered `wanted` that do not go on yet; each must be halted, or have been.
+pub(super) fn continued(study: &Study, wanted: &[u32]) -> Result<Vec<TrialId>, Stop> {
+    let unique: BTreeSet<TrialId> = wanted.iter().copied().map(TrialId).collect();
+    let mut halted = Vec::new();
+    for id in unique {
+        match study.trial(id) {
+            Some(record) if record.state == State::Halted => halted.push(id),
+            // The same command, given again, goes on.
+            Some(record) if record.continued_from.is_some() => {}
+            Some(record) => {
+                return Err(Stop::usage(format!(
+                    "trial {id} is {}, not halted: --continue-halted lets halted trials go on",
+                    record.state.as_str()
+                )));
+            }
+            None => {
+                return Err(Stop::usage(format!("--continue-halted: {} has no trial {id}", study.sweep)));
+            }
+        }
+    }
+    Ok(halted)
 }
 
 #[cfg(test)]

@@ -131,8 +131,9 @@ fn fit(cores: usize, free: Option<u64>, load: Load) -> (usize, Option<String>) {
 
 impl ChosenSlots {
     /// No slots: workers of a cluster do the work.
-    pub(super) fn none(self) -> Self {
-        Self { devices: Vec::new(), why: None, note: None, packing: Packing::default(), ..self }
+    pub(super) fn none() -> Self {
+        let (devices, visible, packing) = (Vec::new(), Vec::new(), Packing::default());
+        Self { devices, why: None, note: None, visible, packing }
     }
 
     /// The slots on one line: `cpu:0 (1 thread), cpu:1 (1 thread): a trial on each core …`.

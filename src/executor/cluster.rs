@@ -22,7 +22,7 @@ use crate::{
     event::{Event, RemotePlace},
     mailbox::{Mailbox, Order, Registration, WorkerName},
     results::ResultsError,
-    scheduler::{Host, Input, Slot},
+    scheduler::{self, Host, Input, Slot},
     system::device::Device,
     trial::{State, TrialId},
 };
@@ -155,7 +155,8 @@ impl Loop<'_> {
         let Registration { host: name, job, arithmetic, is_for_one, .. } = registration.clone();
         let place = RemotePlace { host: name, job, arithmetic };
         let trials = Vec::new();
-        Some((slot, Input::RemoteJoined { slot, device: shown, host, place, is_for_one, trials }))
+        let remote = scheduler::RemoteSlot { host, place, is_for_one };
+        Some((slot, Input::RemoteJoined { slot, device: shown, remote, trials }))
     }
 
     /// Does what follows from news of a worker.

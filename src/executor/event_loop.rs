@@ -104,12 +104,10 @@ impl Loop<'_> {
         if self.study.to_run().is_empty() {
             return Ok(());
         }
-        let is_stopped = self.reuse_all().await?;
-        let mut stops = u32::from(is_stopped);
+        let (mut stops, mut is_listening) = (u32::from(self.reuse_all().await?), true);
         self.schedule().await?;
-        self.handle(if is_stopped { Input::Interrupt } else { Input::Begin }).await?;
+        self.handle(if stops > 0 { Input::Interrupt } else { Input::Begin }).await?;
         self.take_over_all().await?;
-        let mut is_listening = true;
         while !self.has_ended {
             self.look_for_folder()?;
             let (look, rested) = (self.pause.next(), self.rests.next());
@@ -117,17 +115,18 @@ impl Loop<'_> {
                 Some(input) = channels.inputs.recv() => self.handle(input).await?,
                 Some(event) = channels.events.recv() => self.on_post(event).await?,
                 Some(warning) = channels.warnings.recv() => self.notify(&Notice::Warning(warning)),
-                interrupt = self.interrupts.recv(), if is_listening => if interrupt.is_some() {
-                    stops += 1;
-                    if self.cluster.is_some() {
-                        // What becomes of the jobs is asked afterwards.
+                interrupt = self.interrupts.recv(), if is_listening => match interrupt {
+                    // What becomes of the jobs is asked afterwards.
+                    Some(()) if self.cluster.is_some() => {
                         self.is_detached = true;
                         break;
                     }
-                    self.notify(&Notice::Stopping(stops));
-                    self.handle(Input::Interrupt).await?;
-                } else {
-                    is_listening = false;
+                    Some(()) => {
+                        stops += 1;
+                        self.notify(&Notice::Stopping(stops));
+                        self.handle(Input::Interrupt).await?;
+                    }
+                    None => is_listening = false,
                 },
                 () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
                     self.look_for_space().await?;

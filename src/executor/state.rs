@@ -77,18 +77,9 @@ impl<'a> Loop<'a> {
         sampler: &'a mut dyn Sampler,
         mut observers: Observers<'a>,
     ) -> Result<(Self, Channels), ExecutorError> {
-        let mut study = Study::new(&run.plan);
-        let mut applied = Ok(());
-        let (journal, scanned) = Journal::resume(&run.folder.log(), &mut |record| {
-            applied = applied.clone().and_then(|()| study.apply(&record));
-        })?;
-        applied?;
-        if scanned.torn_bytes > 0 {
-            observers.notify(&torn(scanned.torn_bytes));
-        }
-        study.reopen(&run.again);
+        let (journal, study) = resume(&run, &mut observers)?;
         let ((inbox, inputs), (sender, warnings)) = (mpsc::channel(INBOX_MAX), Warnings::channel());
-        let cleaner = Cleaner::start(sender.clone());
+        let (cleaner, oom_kills) = (Cleaner::start(sender.clone()), OomKills::from_now_on());
         observers.start(&study, &sender);
         // The study has them.
         run.plan.trials = Vec::new();
@@ -106,7 +97,7 @@ impl<'a> Loop<'a> {
             prefixes: Prefixes::default(),
             shapes: Shapes::default(),
             pause,
-            oom_kills: OomKills::from_now_on(),
+            oom_kills,
             inbox,
             interrupts,
             has_ended: false,
@@ -161,6 +152,21 @@ impl<'a> Loop<'a> {
             self.notify(&Notice::Resolved(text.to_owned()));
         }
     }
+}
+
+/// Reads the log. Returns it, and the sweep as far as it tells.
+fn resume(run: &Run, observers: &mut Observers<'_>) -> Result<(Journal, Study), ExecutorError> {
+    let mut study = Study::new(&run.plan);
+    let mut applied = Ok(());
+    let (journal, scanned) = Journal::resume(&run.folder.log(), &mut |record| {
+        applied = applied.clone().and_then(|()| study.apply(&record));
+    })?;
+    applied?;
+    if scanned.torn_bytes > 0 {
+        observers.notify(&torn(scanned.torn_bytes));
+    }
+    study.reopen(&run.again);
+    Ok((journal, study))
 }
 
 fn torn(bytes: u64) -> Notice<'static> {

@@ -57,9 +57,7 @@ pub(super) fn of(record: &Record, study: &Study) -> Option<String> {
             Some(format!("{} ({}/{total})", finished(id, outcome, study), ended(study)))
         }
         (Some(id), Event::Failed { failure, retry }) => Some(failed(id, failure, *retry)),
-        (Some(id), Event::Interrupted) => {
-            Some(format!("trial {id} stopped; it goes on later from its checkpoint"))
-        }
+        (Some(id), Event::Interrupted) => Some(format!("trial {id} stopped; it goes on later")),
         (Some(id), Event::Prepared(prepared)) => unknown_tokens(id, prepared, study),
         (Some(id), Event::TrialPlanned(trial)) => Some(planned(id, trial)),
         (Some(id), Event::Halted(decision)) => Some(format!("trial {id} is halted {}", at_rung(decision))),

@@ -28,6 +28,17 @@ impl Host {
     pub const LOCAL: Self = Self(0);
 }
 
+/// A slot of another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteSlot {
+    /// Whose memory it has.
+    pub host: Host,
+    /// What the log says of it.
+    pub place: RemotePlace,
+    /// Whether it takes one trial, and no other after it.
+    pub is_for_one: bool,
+}
+
 /// A trial that a run has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingTrial {
@@ -111,12 +122,8 @@ pub enum Input {
         slot: Slot,
         /// What it computes on.
         device: Device,
-        /// Whose memory it has.
-        host: Host,
-        /// What the log says of it.
-        place: RemotePlace,
-        /// Whether it takes one trial, and no other after it.
-        is_for_one: bool,
+        /// What is known of it.
+        remote: RemoteSlot,
         /// The trials that its worker has had since an earlier run. It is heard from the beginning of their attempts.
         trials: Vec<TrialId>,
     },

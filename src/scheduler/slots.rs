@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::messages::{Host, Slot};
+use super::messages::{Host, RemoteSlot, Slot};
 use crate::{
     event::RemotePlace,
     system::device::{Device, GpuBackend},
@@ -83,14 +83,6 @@ impl SlotRecord {
     }
 }
 
-/// What is known of a slot of another machine.
-#[derive(Clone, Debug)]
-pub(super) struct Remote {
-    pub(super) host: Host,
-    pub(super) place: RemotePlace,
-    pub(super) is_for_one: bool,
-}
-
 /// The slots of a run.
 #[derive(Debug, Default)]
 pub(super) struct Slots(BTreeMap<Slot, SlotRecord>);
@@ -116,10 +108,10 @@ impl Slots {
     }
 
     /// Adds a slot of another machine.
-    pub(super) fn join_remote(&mut self, slot: Slot, device: Device, remote: Remote) {
+    pub(super) fn join_remote(&mut self, slot: Slot, device: Device, remote: RemoteSlot) {
         self.join(slot, device);
         if let Some(record) = self.0.get_mut(&slot) {
-            let Remote { host, place, is_for_one } = remote;
+            let RemoteSlot { host, place, is_for_one } = remote;
             (record.host, record.place, record.is_for_one) = (host, Some(Box::new(place)), is_for_one);
         }
     }

@@ -18,7 +18,6 @@ use crate::{
     metrics::{Confusion, Scores, Target},
     policy::{Fuse, Retries},
     protocol::{PROTOCOL_VERSION, WorkerLine},
-    system::device::Device,
     trial::{Failure, FailureKind},
 };
 

@@ -156,10 +156,18 @@ impl TrialRecord {
 
     /// Notes where an attempt that starts computes: on a processor of another kind it makes steps with other last digits
     /// than those before.
-    pub(super) fn compute_at(&mut self, place: Option<&RemotePlace>) {
+    pub(super) fn computing_at(&mut self, place: Option<&RemotePlace>) -> &mut Self {
         let arithmetic = place.map(|place| place.arithmetic.clone());
         self.mixed |= self.attempts > 0 && self.arithmetic.is_some() && self.arithmetic != arithmetic;
         self.arithmetic = arithmetic;
+        self
+    }
+
+    pub(super) fn complete(&mut self, mut outcome: Outcome) {
+        outcome.validation = outcome.validation.with_interval_of_today();
+        outcome.test = outcome.test.with_interval_of_today();
+        self.state = State::Complete;
+        self.outcome = Some(outcome);
     }
 
     pub(super) fn start(&mut self, attempt: u32, device: Device, micro_batch: Option<usize>, alone: bool) {

@@ -11,7 +11,8 @@ fn place(host: Host) -> RemotePlace {
 
 fn joined(slot: usize, host: Host, trials: Vec<TrialId>) -> Input {
     let device = Device::Cpu { slot, threads: 1 };
-    Input::RemoteJoined { slot: Slot(slot), device, host, place: place(host), is_for_one: false, trials }
+    let remote = RemoteSlot { host, place: place(host), is_for_one: false };
+    Input::RemoteJoined { slot: Slot(slot), device, remote, trials }
 }
 
 /// A run that has begun without any slot.
@@ -104,10 +105,8 @@ fn memory_of_one_machine_is_not_that_of_another() {
 #[test]
 fn a_slot_for_one_trial_gets_no_other() {
     let mut scheduler = waiting(3);
-    let Input::RemoteJoined { slot, device, host, place, trials, .. } = joined(0, FIRST, Vec::new()) else {
-        panic!("it joins")
-    };
-    scheduler.step(Input::RemoteJoined { slot, device, host, place, trials, is_for_one: true });
+    let remote = RemoteSlot { host: FIRST, place: place(FIRST), is_for_one: true };
+    scheduler.step(Input::RemoteJoined { slot: SLOT, device: cpu(1)[0], remote, trials: Vec::new() });
     scheduler.step(Input::Line(SLOT, READY));
     let actions = scheduler.step(Input::Line(SLOT, WorkerLine::Finished(T1, outcome())));
     assert_eq!(actions[1..], [Action::Leave(SLOT)]);
