@@ -197,7 +197,7 @@ fn the_page_and_the_table_of_evaluations_name_the_fold() {
     let page = fs::read_to_string(UNDISTURBED.results().report()).unwrap();
     assert!(page.contains("<h2>Configurations</h2>") && page.contains(">fold</th>"), "the page lacks folds");
     let table = fs::read_to_string(UNDISTURBED.results().leaderboard("csv")).unwrap();
-    assert!(table.lines().next().unwrap().ends_with(",fold"), "{table}");
+    assert!(table.lines().next().unwrap().split(',').any(|column| column == "fold"), "{table}");
 }
 
 #[test]

@@ -49,7 +49,9 @@ class Cluster:
             print('skipped: there is no Slurm here, and it cannot be installed')
             sys.exit(3)
         if code:
-            sys.exit('the cluster did not start')
+            subprocess.run([f'{HERE}/cluster.sh', 'stop', CLUSTER])
+            print('skipped: the cluster did not start' if args.quick else 'the cluster did not start')
+            sys.exit(3 if args.quick else 1)
 
     def pid(self, name):
         for line in reversed(open(f'{CLUSTER}/daemons').read().split('\n')):
