@@ -236,7 +236,7 @@ impl Pretender {
             }
             self.free = Some(Instant::now());
         }
-        let look_every = if self.trial.is_some() { 25 * LOOK } else { LOOK };
+        let look_every = if self.trial.is_some() { 10 * LOOK } else { LOOK };
         if now.duration_since(self.looked) >= look_every {
             self.looked = now;
             self.look(mailbox, seconds, waits);

@@ -52,7 +52,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             look: Duration::from_millis(200),
-            look_busy: Duration::from_secs(5),
+            look_busy: Duration::from_secs(2),
             beat: Duration::from_secs(5),
             idle: Duration::from_mins(5),
         }
