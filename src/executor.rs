@@ -37,7 +37,7 @@ mod watch;
 pub use self::{
     error::ExecutorError,
     event_loop::run,
-    fleet::{ClusterStatus, JobStatus, SlurmRun, WorkerStatus, cancel_jobs, prefix},
+    fleet::{ClusterStatus, JobStatus, SlurmRun, WorkerStatus, batch_job, cancel_jobs, prefix},
     observer::{Notice, Observer, Warnings},
     painter::{Draw, Painter},
     post::PostTimes,

@@ -21,7 +21,7 @@ mod listing;
 mod names;
 
 pub use self::{
-    folder::{CLUSTER, Mailbox, operations},
+    folder::{CLUSTER, LOGS, Mailbox, PROBE, operations},
     letters::{Given, GivenAttempt, Message, Order, Registration, Titled},
     listing::{Beat, Letter},
     names::WorkerName,

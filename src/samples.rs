@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     data::{Alike, DataSpec, Duplicates, Limit, Shares, Source},
-    event::{Evaluation, Outcome},
+    event::{Evaluation, Event, Outcome},
     fingerprint::Fingerprints,
     metrics::{ClassCounts, Confusion, Scores, Target},
     plan::{Plan, Removed},
@@ -327,4 +327,9 @@ pub(crate) fn names(folder: &std::path::Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
+}
+
+/// An attempt that starts on `device` of this machine, alone in its process.
+pub(crate) fn started(attempt: u32, device: Device) -> Event {
+    Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }
 }

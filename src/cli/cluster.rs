@@ -7,20 +7,20 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::exit::{Stop, with_causes};
+use super::{
+    exit::{Stop, with_causes},
+    terminal::eprint_lossy,
+};
 use crate::{
     display,
     executor::{self, ClusterRun, PostTimes, SlurmRun},
-    mailbox,
     policy::spell_time,
     results::SweepFolder,
     slurm::{self, BatchJob, Mode, Slurm, SlurmOptions},
     spec::ExecutorSpec,
+    system::device::GpuBackend,
 };
 
-/// Where jobs print, and the file by which nodes see the sweep's folder.
-const LOGS: &str = "logs";
-const PROBE: &str = "probe";
 /// Between two looks at what workers have written: their next trials wait for it.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long workers are waited for at the end of a run.
@@ -109,6 +109,12 @@ impl ClusterArgs {
 pub(super) fn cluster_run(executor: &ExecutorSpec) -> Result<Option<ClusterRun>, Stop> {
     let ExecutorSpec::Slurm(options) = executor else { return Ok(None) };
     let slurm = Slurm::find().map_err(|error| Stop::usage(with_causes(&error)))?;
+    if options.gpus.is_some() && !GpuBackend::Cuda.is_built() {
+        eprint_lossy(
+            "warning: this build cannot use the GPUs that `gpus` in [executor] asks for, and trials run on processors: \
+             cargo build --release --features cuda\n",
+        );
+    }
     let times = PostTimes { look: LOOK, lost_after: options.lost_after };
     let slurm = SlurmRun { slurm, options: (**options).clone(), program: program()? };
     Ok(Some(ClusterRun { times, patience: PATIENCE, slurm: Some(slurm) }))
@@ -144,7 +150,7 @@ pub(super) fn devices(executor: &ExecutorSpec, trials: usize) -> Option<String> 
 /// The batch script that a run would submit, for people.
 pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Result<String, Stop> {
     let script =
-        slurm::script(options, &batch_job(folder)?).map_err(|error| Stop::usage(with_causes(&error)))?;
+        slurm::script(options, &first_job(folder)?).map_err(|error| Stop::usage(with_causes(&error)))?;
     let note = match Slurm::find() {
         Ok(_) => String::new(),
         Err(error) => format!("\nnote: {error}\n"),
@@ -155,18 +161,9 @@ pub(super) fn describe_job(options: &SlurmOptions, folder: &SweepFolder) -> Resu
 }
 
 /// The job of a first worker.
-fn batch_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
+fn first_job(folder: &SweepFolder) -> Result<BatchJob, Stop> {
     let place = absolute(folder.path())?;
-    let cluster = place.join(mailbox::CLUSTER);
-    let program = std::env::current_exe()
-        .map_err(|error| Stop::internal(&format!("cannot find the running program: {error}")))?;
-    Ok(BatchJob {
-        name: format!("{}1", executor::prefix(&place)),
-        program,
-        logs: cluster.join(LOGS),
-        probe: cluster.join(PROBE),
-        folder: place,
-    })
+    Ok(executor::batch_job(format!("{}1", executor::prefix(&place)), program()?, place))
 }
 
 /// `path` from the root on: jobs begin in other folders.

@@ -112,11 +112,12 @@ fn end(folder: &SweepFolder) -> Result<String, Stop> {
         let _ = mailbox.order(worker, number, &Order::Leave);
     }
     let left = await_leaving(&mailbox, &workers);
-    let killed = cancel(true)?;
+    // Those of workers that have left end by themselves meanwhile, which is no harm.
+    cancel(true)?;
+    let killed = workers.len() - left;
     Ok(format!(
-        "{} jobs ended: {waiting} waited, {left} workers stopped their trials with a checkpoint; {killed} jobs were still \
-         listed and were cancelled. The same `sweep run` goes on where they stopped",
-        waiting + workers.len()
+        "jobs are cancelled: {waiting} waited, {left} workers stopped their trials with a checkpoint, {killed} did not \
+         answer. The same `sweep run` goes on where they stopped"
     ))
 }
 

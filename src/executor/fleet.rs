@@ -19,8 +19,8 @@ pub use self::notes::{ClusterStatus, JobStatus, WorkerStatus, prefix};
 pub(super) use self::roster::{Known, Roster};
 use super::post::PostEvent;
 use crate::{
-    mailbox::Mailbox,
-    slurm::{BatchJob, Mode, Slurm, SlurmOptions, Submission, script},
+    mailbox::{CLUSTER, LOGS, Mailbox, PROBE},
+    slurm::{BatchJob, Slurm, SlurmOptions, Submission, script},
 };
 
 /// How the jobs of a run are submitted.
@@ -64,16 +64,9 @@ impl Fleet {
         roster: Roster,
         events: mpsc::UnboundedSender<PostEvent>,
     ) -> Self {
-        let root = folder.join(crate::mailbox::CLUSTER);
         let prefix = prefix(&folder);
-        let template = BatchJob {
-            name: String::new(),
-            program: run.program.clone(),
-            logs: root.join("logs"),
-            probe: root.join("probe"),
-            folder,
-        };
-        let books = Books::new(prefix, notes::read_jobs(&mailbox), run.options.poll, Instant::now());
+        let template = batch_job(String::new(), run.program.clone(), folder);
+        let books = Books::new(prefix, notes::read_jobs(&mailbox), run.options.poll);
         Self { run, mailbox, template, demand, roster, events, books }
     }
 
@@ -120,19 +113,16 @@ impl Fleet {
         if demand.open == 0 {
             return 0;
         }
-        let workers = self.run.options.workers_for(demand.open);
-        match self.run.options.mode {
-            Mode::Pilot | Mode::JobPerTrial => workers,
-        }
+        self.run.options.workers_for(demand.open)
     }
 
     /// Does one thing; `None` once the run needs no more jobs, or can have none.
     async fn perform(&mut self, decision: Decision) -> Option<()> {
         match decision {
             Decision::Submit(name) => self.submit(name).await,
-            Decision::Explain { name, id } => {
+            Decision::Explain(id) => {
                 let report = self.run.slurm.report(id).await;
-                let text = self.books.explain(&name, id, report.as_ref(), &self.template);
+                let text = self.books.explain(id, report.as_ref(), &self.template);
                 self.tell(PostEvent::Warning(text));
             }
             Decision::Cancel(id) => {
@@ -159,7 +149,7 @@ impl Fleet {
         if let Err(error) = notes::note_job(&self.mailbox, &name, None) {
             return self.books.on_silence(&format!("cannot note a job: {error}"), Instant::now());
         }
-        self.books.intend(&name, Instant::now());
+        self.books.intend(&name);
         match self.run.slurm.submit(&script).await {
             Submission::Submitted(id) => {
                 self.books.on_submitted(&name, id);
@@ -185,6 +175,13 @@ impl Fleet {
         let _ = self.mailbox.write(&self.mailbox.status(), &status);
         self.tell(PostEvent::Status(status.line()));
     }
+}
+
+/// A job of the sweep in `folder`, an absolute path.
+#[must_use]
+pub fn batch_job(name: String, program: PathBuf, folder: PathBuf) -> BatchJob {
+    let root = folder.join(CLUSTER);
+    BatchJob { name, program, logs: root.join(LOGS), probe: root.join(PROBE), folder }
 }
 
 /// Ends all jobs of a sweep that wait, and those that run too if `all`.

@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        samples::plan,
+        samples::{plan, started},
         system::device::Device,
         trial::{Failure, FailureKind, State},
     };
@@ -256,34 +256,9 @@ mod tests {
             failure: Failure { kind: FailureKind::Data, message: String::new() },
             retry: false,
         };
-        for (seq, trial, event) in [
-            (
-                1,
-                1,
-                Event::Started {
-                    attempt: 1,
-                    device,
-                    micro_batch: None,
-                    alone: false,
-                    with: Vec::new(),
-                    worker: None,
-                },
-            ),
-            (2, 1, failed()),
-            (3, 2, failed()),
-            (
-                4,
-                3,
-                Event::Started {
-                    attempt: 1,
-                    device,
-                    micro_batch: None,
-                    alone: false,
-                    with: Vec::new(),
-                    worker: None,
-                },
-            ),
-        ] {
+        for (seq, trial, event) in
+            [(1, 1, started(1, device)), (2, 1, failed()), (3, 2, failed()), (4, 3, started(1, device))]
+        {
             let record = record(seq, trial, event);
             study.apply(&record).unwrap();
             painter.on_notice(&Notice::Logged(&record, &study));

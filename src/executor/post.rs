@@ -31,7 +31,10 @@ impl PostOffice {
         let _ = self.0.send(order);
     }
 
-    /// Starts the thread. `events` hears of workers; those in `known` have been heard of before.
+    /// Starts the thread. `events` hears of workers.
+    ///
+    /// # Errors
+    /// When the system has no thread to spare.
     pub(super) fn open(
         mailbox: Mailbox,
         times: PostTimes,

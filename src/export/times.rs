@@ -142,7 +142,7 @@ mod tests {
 
     fn started(attempt: u32) -> Event {
         let device = Device::Cpu { slot: 0, threads: 1 };
-        Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }
+        samples::started(attempt, device)
     }
 
     fn evaluated(step: u64) -> Event {

@@ -15,6 +15,10 @@ use crate::{
 
 /// The folder's name in the sweep's folder.
 pub const CLUSTER: &str = "cluster";
+/// In it, the folder where Slurm writes what jobs print, and the file by which nodes see that they share it.
+pub const LOGS: &str = "logs";
+/// See [`LOGS`].
+pub const PROBE: &str = "probe";
 
 /// The files of one sweep.
 #[derive(Clone, Debug)]
@@ -59,15 +63,9 @@ impl Mailbox {
     /// # Errors
     /// When one cannot be made.
     pub fn make(&self) -> io::Result<()> {
-        ["workers", "beats", "in", "given", "out", "logs", "jobs"]
+        ["workers", "beats", "in", "given", "out", LOGS, "jobs"]
             .iter()
             .try_for_each(|name| files::create_folder(&self.root.join(name)))
-    }
-
-    /// Where Slurm writes what jobs print.
-    #[must_use]
-    pub fn logs(&self) -> Place {
-        self.root.join("logs")
     }
 
     /// What was intended and done about jobs.
@@ -79,7 +77,7 @@ impl Mailbox {
     /// The file by which a pilot sees that it has the same folder.
     #[must_use]
     pub fn probe(&self) -> Place {
-        self.root.join("probe")
+        self.root.join(PROBE)
     }
 
     /// The state of workers and jobs, for `sweep status`.

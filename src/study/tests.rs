@@ -24,7 +24,7 @@ fn study(events: &[(u32, Event)]) -> Result<Study, StudyError> {
 
 fn started(attempt: u32) -> Event {
     let device = Device::Cpu { slot: 0, threads: 1 };
-    Event::Started { attempt, device, micro_batch: None, alone: false, with: Vec::new(), worker: None }
+    samples::started(attempt, device)
 }
 
 fn failed(kind: FailureKind, retry: bool) -> Event {

@@ -43,7 +43,7 @@ pub(super) enum Decision {
     /// Submit a job of this name.
     Submit(String),
     /// Find out why a job ended before its worker was there.
-    Explain { name: String, id: u64 },
+    Explain(u64),
     /// End a job.
     Cancel(u64),
     /// Forget the note of a job that is over.
@@ -78,7 +78,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(prefix: String, noted: Vec<JobNote>, poll: Duration, now: Instant) -> Self {
+    pub(super) fn new(prefix: String, noted: Vec<JobNote>, poll: Duration) -> Self {
         let number = |name: &str| name.strip_prefix(&prefix)?.parse::<u64>().ok();
         let next = noted.iter().filter_map(|job| number(&job.name)).max().map_or(1, |last| last + 1);
         let job = |note: JobNote| {
@@ -88,7 +88,6 @@ impl Books {
                 Job { id: note.id, state, reason: String::new(), node: String::new(), unlisted: None },
             )
         };
-        let _ = now;
         Self {
             jobs: noted.into_iter().map(job).collect(),
             prefix,
@@ -135,7 +134,7 @@ impl Books {
             let since = *job.unlisted.get_or_insert(now);
             // What its worker writes is better than what Slurm does not say.
             let is_heard = roster.iter().any(|known| known.is_of(name) && known.is_there());
-            if !is_heard && now.duration_since(since) >= GRACE.max(2 * self.poll).min(GRACE) {
+            if !is_heard && now.duration_since(since) >= GRACE.max(2 * self.poll) {
                 job.state = JobState::Ended("UNLISTED".to_owned());
             }
         }
@@ -163,7 +162,7 @@ impl Books {
         self.pause = (2 * self.pause).min(PAUSE_MAX.max(self.poll));
     }
 
-    pub(super) fn intend(&mut self, name: &str, _now: Instant) {
+    pub(super) fn intend(&mut self, name: &str) {
         self.jobs.insert(name.to_owned(), Job::unknown(None));
     }
 
@@ -224,7 +223,7 @@ impl Books {
             let had_worker = roster.iter().any(|known| known.is_of(&name));
             if let Some(id) = job.id.filter(|_| !had_worker) {
                 self.latest_reason = format!("job {id} is {}", job.state);
-                decisions.push(Decision::Explain { name: name.clone(), id });
+                decisions.push(Decision::Explain(id));
             }
             decisions.push(Decision::Forget(name));
         }
@@ -284,13 +283,7 @@ impl Books {
     }
 
     /// Why a job ended before its worker was there, in words.
-    pub(super) fn explain(
-        &mut self,
-        _name: &str,
-        id: u64,
-        report: Option<&JobReport>,
-        job: &BatchJob,
-    ) -> String {
+    pub(super) fn explain(&mut self, id: u64, report: Option<&JobReport>, job: &BatchJob) -> String {
         let node = report.map(|report| report.node.as_str()).filter(|node| !node.is_empty());
         let on = node.map_or_else(String::new, |node| format!(" on {node}"));
         let why = match report.and_then(|report| report.exit_code) {

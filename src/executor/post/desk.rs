@@ -291,16 +291,18 @@ impl Desk {
             self.meet(&worker, now);
             if let Some(known) = self.workers.get_mut(&worker) {
                 known.next = 1;
+                self.tell(PostEvent::Joined(worker, Box::new(registration)));
             }
-            self.tell(PostEvent::Joined(worker, Box::new(registration)));
         }
     }
 
     /// Begins to know a worker.
     fn meet(&mut self, worker: &WorkerName, now: Instant) {
-        if !self.workers.contains_key(worker) {
-            let next_order =
-                self.mailbox.orders(worker).unwrap_or_default().last().map_or(1, |last| last + 1);
+        // Without the numbers of earlier orders one of them might be replaced: it is met at a later look.
+        if !self.workers.contains_key(worker)
+            && let Ok(orders) = self.mailbox.orders(worker)
+        {
+            let next_order = orders.last().map_or(1, |last| last + 1);
             let known =
                 Known { next_order, beat: (None, now), next: 0, has_left: false, unwritten: Vec::new() };
             self.workers.insert(worker.clone(), known);
@@ -318,10 +320,13 @@ impl Desk {
         } else if letter.session == 0 {
             self.on_pilots_letter(letter);
         } else if let Some(session) = self.sessions.get_mut(&(letter.worker.clone(), letter.session)) {
-            if session.next == letter.number
-                && let Ok(message) = self.mailbox.read_letter(letter)
-            {
-                session.on_message(message);
+            if session.next == letter.number {
+                match self.mailbox.read_letter(letter) {
+                    Ok(message) => session.on_message(message),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => session.on_unreadable(),
+                    // It cannot be seen yet.
+                    Err(_) => {}
+                }
             }
         } else if self.workers.contains_key(&letter.worker) || self.foreign.contains(&letter.worker) {
             // What a process says that was given up.

@@ -18,21 +18,26 @@ pub(super) struct Session {
     skips_until: Option<u64>,
     heard: mpsc::UnboundedSender<RemoteHeard>,
     is_over: bool,
+    /// How often the next message was found damaged.
+    unreadable: u32,
 }
+
+/// A message that is found damaged so often, in a minute or so, will not become whole.
+const UNREADABLE_MAX: u32 = 240;
 
 impl Session {
     pub(super) const fn new(heard: mpsc::UnboundedSender<RemoteHeard>) -> Self {
-        Self { next: 1, skips_until: None, heard, is_over: false }
+        Self { next: 1, skips_until: None, heard, is_over: false, unreadable: 0 }
     }
 
     /// A process whose trials were given by this order, in an earlier run.
     pub(super) const fn since(order: u64, next: u64, heard: mpsc::UnboundedSender<RemoteHeard>) -> Self {
-        Self { next, skips_until: Some(order), heard, is_over: false }
+        Self { next, skips_until: Some(order), heard, is_over: false, unreadable: 0 }
     }
 
     /// Passes on a message that came in its turn.
     pub(super) fn on_message(&mut self, message: Message) {
-        self.next += 1;
+        (self.next, self.unreadable) = (self.next + 1, 0);
         if let Message::Given(order) = message {
             if self.skips_until == Some(order) {
                 self.skips_until = None;
@@ -45,6 +50,14 @@ impl Session {
             return;
         }
         self.pass_on(message);
+    }
+
+    /// The next message is damaged. It may still be on its way; if it stays so, the process is given up.
+    pub(super) fn on_unreadable(&mut self) {
+        self.unreadable += 1;
+        if self.unreadable == UNREADABLE_MAX {
+            self.end(WorkerExit::Lost(format!("its message {} is damaged", self.next)), String::new());
+        }
     }
 
     /// Passes on a message of passing interest.
@@ -82,3 +95,36 @@ impl Session {
 
 /// Whose messages they are.
 pub(super) type SessionKey = (WorkerName, u32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{protocol::WorkerLine, trial::TrialId};
+
+    fn heard(listener: &mut mpsc::UnboundedReceiver<RemoteHeard>) -> Vec<String> {
+        std::iter::from_fn(|| listener.try_recv().ok()).map(|heard| format!("{heard:?}")).collect()
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_dealt_with_is_left_out() {
+        let (sender, mut listener) = mpsc::unbounded_channel();
+        let mut session = Session::since(7, 4, sender);
+        session.on_message(Message::Line(WorkerLine::Stopped(TrialId(1))));
+        session.on_message(Message::Given(7));
+        session.on_message(Message::Line(WorkerLine::Stopped(TrialId(2))));
+        assert_eq!(session.next, 7);
+        let [only] = &heard(&mut listener)[..] else { panic!("one is passed on") };
+        assert!(only.contains("Stopped(TrialId(2))"), "{only}");
+    }
+
+    #[test]
+    fn a_message_that_stays_damaged_ends_the_process_once() {
+        let (sender, mut listener) = mpsc::unbounded_channel();
+        let mut session = Session::new(sender);
+        (1..UNREADABLE_MAX).for_each(|_| session.on_unreadable());
+        assert!(heard(&mut listener).is_empty(), "it may still be on its way");
+        (0..3).for_each(|_| session.on_unreadable());
+        let [end] = &heard(&mut listener)[..] else { panic!("it ends once") };
+        assert!(end.contains("message 1 is damaged"), "{end}");
+    }
+}

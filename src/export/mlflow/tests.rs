@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     event::{Event, Record},
     export::times::Times,
-    samples::{failed, record, study},
+    samples::{failed, record, started, study},
     study::Study,
     system::clock,
     trial::FailureKind,
@@ -23,14 +23,7 @@ fn exported(study: &Study, root: &str) -> Files {
     let (mut times, mut second) = (Times::default(), 0);
     for record in study.trials.iter().filter(|record| record.attempts > 0) {
         let device = record.device.unwrap();
-        let mut events = vec![Event::Started {
-            attempt: 1,
-            device,
-            micro_batch: None,
-            alone: false,
-            with: Vec::new(),
-            worker: None,
-        }];
+        let mut events = vec![started(1, device)];
         events.extend(record.evaluations.iter().cloned().map(Event::Evaluated));
         events.extend(record.outcome.clone().map(Event::Finished));
         events.extend(record.failure.clone().map(|failure| Event::Failed { failure, retry: false }));

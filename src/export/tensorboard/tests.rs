@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     event::{Event, Record},
     export::times::Times,
-    samples::{failed, record, study},
+    samples::{failed, record, started, study},
     settings::Value,
     study::Study,
     system::clock,
@@ -143,17 +143,7 @@ fn exported(study: &Study) -> Files {
     for record in study.trials.iter().filter(|record| record.attempts > 0) {
         let id = record.trial.id;
         let device = record.device.unwrap();
-        add(
-            id,
-            Event::Started {
-                attempt: 1,
-                device,
-                micro_batch: None,
-                alone: false,
-                with: Vec::new(),
-                worker: None,
-            },
-        );
+        add(id, started(1, device));
         record.evaluations.iter().for_each(|each| add(id, Event::Evaluated(each.clone())));
         if let Some(outcome) = &record.outcome {
             add(id, Event::Finished(outcome.clone()));

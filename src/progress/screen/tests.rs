@@ -39,14 +39,7 @@ fn in_the_middle() -> (Screen, Instant) {
     let (mut study, begun) = (sweep(), Instant::now());
     let mut screen = Screen::new(&study, begun);
     let device = Device::Cpu { slot: 0, threads: 1 };
-    let started = Event::Started {
-        attempt: 1,
-        device,
-        micro_batch: None,
-        alone: false,
-        with: Vec::new(),
-        worker: None,
-    };
+    let started = samples::started(1, device);
     logged(&mut screen, &mut study, 4, started, begun);
     screen.moved(TrialId(4), &progress(1, 0), begun);
     let evaluation = samples::record(4, &[0.45]).evaluations.remove(0);
@@ -179,14 +172,7 @@ fn of_many_running_trials_the_first_have_a_line_and_the_others_are_counted() {
     let mut screen = Screen::new(&study, begun);
     let device = Device::Cpu { slot: 0, threads: 1 };
     for id in 1..=40 {
-        let started = Event::Started {
-            attempt: 1,
-            device,
-            micro_batch: None,
-            alone: false,
-            with: Vec::new(),
-            worker: None,
-        };
+        let started = samples::started(1, device);
         logged(&mut screen, &mut study, id, started, begun);
     }
     let lines = screen.lines(begun, 79, false);

@@ -9,8 +9,8 @@ use crate::{
 const PREFIX: &str = "sweep-a-0c1b2d-";
 const POLL: Duration = Duration::from_secs(15);
 
-fn books(now: Instant) -> Books {
-    Books::new(PREFIX.to_owned(), Vec::new(), POLL, now)
+fn books() -> Books {
+    Books::new(PREFIX.to_owned(), Vec::new(), POLL)
 }
 
 fn queued(number: u64, state: JobState, reason: &str) -> QueuedJob {
@@ -48,11 +48,11 @@ fn submitted(decisions: &[Decision]) -> Vec<u64> {
 
 /// Books with `count` jobs that were submitted.
 fn with_jobs(count: u64, now: Instant) -> Books {
-    let mut books = books(now);
+    let mut books = books();
     books.on_queue(&[], &[], now);
     let decisions = books.decide(usize::try_from(count).unwrap(), 0, 50, &[], now);
     for number in submitted(&decisions) {
-        books.intend(&format!("{PREFIX}{number}"), now);
+        books.intend(&format!("{PREFIX}{number}"));
         books.on_submitted(&format!("{PREFIX}{number}"), 100 + number);
     }
     books
@@ -61,7 +61,7 @@ fn with_jobs(count: u64, now: Instant) -> Books {
 #[tokio::test]
 async fn as_many_jobs_are_submitted_as_there_is_work_for_and_no_more_than_may_wait() {
     let now = Instant::now();
-    let mut books = books(now);
+    let mut books = books();
     assert_eq!(submitted(&books.decide(3, 0, 50, &[], now)), [] as [u64; 0], "nothing is known yet");
     books.on_queue(&[], &[], now);
     assert_eq!(submitted(&books.decide(3, 0, 2, &[], now)), [1, 2]);
@@ -74,9 +74,9 @@ async fn as_many_jobs_are_submitted_as_there_is_work_for_and_no_more_than_may_wa
 #[tokio::test]
 async fn a_job_whose_submission_is_unclear_is_looked_for_before_another_is_asked_for() {
     let now = Instant::now();
-    let mut books = books(now);
+    let mut books = books();
     books.on_queue(&[], &[], now);
-    books.intend(&format!("{PREFIX}1"), now);
+    books.intend(&format!("{PREFIX}1"));
     books.on_silence("sbatch gave no answer", now);
     let later = now + POLL;
     books.on_queue(&[queued(1, JobState::Pending, "Priority")], &[], later);
@@ -87,9 +87,9 @@ async fn a_job_whose_submission_is_unclear_is_looked_for_before_another_is_asked
 #[tokio::test]
 async fn a_job_that_was_never_submitted_is_asked_for_again_after_a_while() {
     let now = Instant::now();
-    let mut books = books(now);
+    let mut books = books();
     books.on_queue(&[], &[], now);
-    books.intend(&format!("{PREFIX}1"), now);
+    books.intend(&format!("{PREFIX}1"));
     books.on_silence("sbatch gave no answer", now);
     let soon = now + POLL;
     books.on_queue(&[], &[], soon);
@@ -147,8 +147,7 @@ async fn jobs_that_end_for_nothing_are_explained_and_in_the_end_given_up() {
             later,
         );
         let decisions = books.decide(1, 0, 50, &[], later);
-        let name = format!("{PREFIX}{number}");
-        assert!(decisions.contains(&Decision::Explain { name, id: 100 + number }), "{decisions:?}");
+        assert!(decisions.contains(&Decision::Explain(100 + number)), "{decisions:?}");
         assert_eq!(
             decisions.iter().any(|it| matches!(it, Decision::GiveUp(_))),
             number == 5,
@@ -194,7 +193,7 @@ async fn jobs_that_end_with_their_trials_are_of_use_even_if_slurm_says_so_later(
 #[tokio::test]
 async fn a_refusal_is_said_in_slurms_words_and_ends_a_run_that_has_no_job() {
     let now = Instant::now();
-    let mut books = books(now);
+    let mut books = books();
     books.on_queue(&[], &[], now);
     books.on_refusal(&format!("{PREFIX}1"), "invalid partition specified: x", now);
     let decisions = books.decide(1, 0, 50, &[], now);
