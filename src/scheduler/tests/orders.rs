@@ -17,7 +17,7 @@ use crate::{
 const BATCH: usize = 4;
 /// Attempts at a trial in one run: the first one; one more for each kind that may be a chance; and
 /// for memory the same again, two halvings, and alone; three for entries of the cache; and one together with others.
-/// Those that a full disk ended do not count.
+/// Those that a full disk ended, or a slot that left, do not count.
 const ATTEMPTS_MAX: u32 = 1 + 9 + 4 + 3 + 1;
 
 /// One thing that a worker, its process or the user does.
@@ -124,9 +124,11 @@ struct World {
     trials: u32,
     together_max: usize,
     attempts: BTreeMap<TrialId, u32>,
-    full_disks: BTreeMap<TrialId, u32>,
+    /// Attempts that say nothing about the trial: a full disk ended them, or a slot that left.
+    uncounted: BTreeMap<TrialId, u32>,
     micro_batches: BTreeMap<TrialId, usize>,
     terminal: BTreeMap<TrialId, u32>,
+    /// How often the latest attempt was interrupted.
     interrupted: BTreeMap<TrialId, u32>,
     next_spawn_fails: bool,
     ended: bool,
@@ -154,7 +156,7 @@ impl World {
             trials,
             together_max,
             attempts: BTreeMap::new(),
-            full_disks: BTreeMap::new(),
+            uncounted: BTreeMap::new(),
             micro_batches: BTreeMap::new(),
             terminal: BTreeMap::new(),
             interrupted: BTreeMap::new(),
@@ -267,6 +269,12 @@ impl World {
                 let prefix = TrialId(trial.0 + 1);
                 let waits = trial.0.is_multiple_of(2) && prefix.0 <= self.planned;
                 assert!(!waits || self.terminal.contains_key(&prefix), "{trial} did not wait");
+                assert!(!self.terminal.contains_key(&trial), "{trial} has ended");
+                assert!(!self.scheduler.is_stopping(), "{trial} starts although the run ends");
+                // A slot that leaves has its worker stop: another one goes on with the trial.
+                let stopped = self.interrupted.remove(&trial).unwrap_or(0);
+                assert!(stopped <= 1, "{trial} was interrupted twice");
+                *self.uncounted.entry(trial).or_default() += stopped;
                 let is_full = self.awaits_space || !self.full.is_empty();
                 assert!(self.is_starting || !is_full, "{trial} starts on a full disk");
                 self.started = (*micro_batch, *alone);
@@ -279,7 +287,7 @@ impl World {
                 let count = self.attempts.entry(trial).or_default();
                 *count += 1;
                 assert_eq!(*attempt, *count);
-                let most = ATTEMPTS_MAX + self.full_disks.get(&trial).copied().unwrap_or(0);
+                let most = ATTEMPTS_MAX + self.uncounted.get(&trial).copied().unwrap_or(0);
                 assert!(*count <= most, "{trial} is tried too often");
                 return;
             }
@@ -291,7 +299,7 @@ impl World {
                 retry,
             } => {
                 assert!(retry, "a full disk, a shortage and a lost GPU fail nothing");
-                &mut self.full_disks
+                &mut self.uncounted
             }
             Event::Finished(_) | Event::Failed { retry: false, .. } => &mut self.terminal,
             Event::Interrupted => &mut self.interrupted,
