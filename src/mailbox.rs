@@ -30,5 +30,11 @@ pub use self::{
 /// The version of these files. Orchestrator and pilots must have the same.
 pub const MAILBOX_VERSION: u32 = 1;
 
+/// Whether a pilot is of this version of the program, and writes files of this version.
+#[must_use]
+pub fn is_of_this_version(pilot: &Registration) -> bool {
+    pilot.v == MAILBOX_VERSION && pilot.version == env!("CARGO_PKG_VERSION")
+}
+
 #[cfg(test)]
 mod tests;

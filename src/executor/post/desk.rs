@@ -14,7 +14,7 @@ use super::{
     session::{Session, SessionKey},
 };
 use crate::{
-    mailbox::{Beat, Letter, MAILBOX_VERSION, Mailbox, Message, Order, Registration, WorkerName},
+    mailbox::{Beat, Letter, Mailbox, Message, Order, WorkerName, is_of_this_version},
     scheduler::WorkerExit,
 };
 
@@ -396,8 +396,4 @@ impl Known {
     fn next_number(&self) -> u64 {
         self.next_order + self.unwritten.len() as u64
     }
-}
-
-fn is_of_this_version(registration: &Registration) -> bool {
-    registration.v == MAILBOX_VERSION && registration.version == env!("CARGO_PKG_VERSION")
 }
