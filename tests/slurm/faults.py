@@ -2,7 +2,7 @@
 """Runs a sweep on a throw-away Slurm cluster while nodes, daemons, jobs and the orchestrator fail, and compares what
 comes out with a run on this machine: leaderboard, predictions and parameters, byte by byte.
 
-usage: faults.py SWEEP_PROGRAM FOLDER [--injections 100] [--seed 1] [--only KIND …] [--quick]
+usage: faults.py SWEEP_PROGRAM FOLDER [--injections 100] [--seed 1] [--only KIND …] [--samples 8] [--quick]
 
 FOLDER is for the cluster's state and the results. Prints a line for each sweep, then a table by kind of fault. The exit
 code is 1 if a sweep came out otherwise than on this machine, 3 if there is no Slurm.
@@ -27,12 +27,15 @@ parser.add_argument('folder')
 parser.add_argument('--injections', type=int, default=100)
 parser.add_argument('--seed', type=int, default=1)
 parser.add_argument('--only', nargs='*')
+parser.add_argument('--samples', type=int, default=8, help='trials of a sweep')
 parser.add_argument('--quick', action='store_true', help='the default sweep once, then one fault of each quick kind')
 args = parser.parse_args()
 args.program, args.folder = os.path.abspath(args.program), os.path.abspath(args.folder)
 CLUSTER = f'{args.folder}/cluster'
 os.environ['SLURM_CONF'] = f'{CLUSTER}/slurm.conf'
 DEADLINE = 300
+# A run on another login node waits so long for a sign of life of the one before.
+SILENCE = 90
 
 
 def slurm(*command):
@@ -128,11 +131,16 @@ class Sweep:
         self.results = results or f'{args.folder}/results-{number}'
         shutil.rmtree(self.results, ignore_errors=True)
         self.path = os.environ['PATH']
+        self.host = 'login1'
         self.orchestrator = None
         self.out = open(f'{args.folder}/run-{number}.log', 'w')
 
     def run(self):
-        command = [args.program, '--results', self.results, 'run', f'{HERE}/spec.toml', '--executor', 'slurm']
+        command = [args.program, '--results', self.results, 'run', f'{HERE}/spec.toml', '--executor', 'slurm',
+                   '--set', f'search.samples={args.samples}']
+        # On a login node of this name, which only root can make up.
+        if os.geteuid() == 0:
+            command = ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"', self.host, *command]
         environment = dict(os.environ, PATH=self.path)
         self.orchestrator = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out, env=environment, start_new_session=True)
@@ -228,15 +236,29 @@ def orchestrator_away(sweep, cluster):
     return ''
 
 
-def worker_stopped(sweep, cluster):
+def other_login_node(sweep, cluster):
+    """The orchestrator is killed, and the sweep goes on from another login node."""
+    sweep.orchestrator.kill()
+    sweep.orchestrator.wait()
+    sweep.host = 'login2' if sweep.host == 'login1' else 'login1'
+    sweep.run()
+    time.sleep(SILENCE)
+    return ''
+
+
+def worker_stopped(sweep, cluster, seconds=9):
     """A worker stands still until its trial was given to another one, and wakes up then."""
     found = pilots()
     if found:
         family = with_children(random.choice(found))
         send(family, signal.SIGSTOP)
-        time.sleep(9)
+        time.sleep(seconds)
         send(family, signal.SIGCONT)
     return f'{len(found)} pilots'
+
+
+def worker_stopped_long(sweep, cluster):
+    return worker_stopped(sweep, cluster, 180)
 
 
 def worker_killed(sweep, cluster):
@@ -288,6 +310,8 @@ def folder_full(sweep, cluster):
 
 KINDS = [node_killed, slurmd_killed, controller_killed, preempted, time_is_over, scancelled, orchestrator_killed,
          orchestrator_away, worker_stopped, worker_killed, pilot_killed, submission_unclear, folder_full]
+# Minutes each: only where they are named.
+LONG = [other_login_node, worker_stopped_long]
 QUICK = [slurmd_killed, orchestrator_killed, time_is_over, scancelled, pilot_killed, worker_stopped]
 
 
@@ -379,10 +403,11 @@ def main():
     random.seed(args.seed)
     os.makedirs(args.folder, exist_ok=True)
     shutil.rmtree(f'{args.folder}/local', ignore_errors=True)
-    subprocess.run([args.program, '--results', f'{args.folder}/local', 'run', f'{HERE}/spec.toml', '--executor', 'local'],
+    subprocess.run([args.program, '--results', f'{args.folder}/local', 'run', f'{HERE}/spec.toml', '--executor', 'local',
+                    '--set', f'search.samples={args.samples}'],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     cluster = Cluster()
-    chosen = [kind for kind in KINDS if not args.only or kind.__name__ in args.only]
+    chosen = [kind for kind in KINDS + LONG if kind.__name__ in args.only] if args.only else KINDS
     if args.quick:
         chosen = QUICK
     table, failed, number, injected = collections.Counter(), 0, 0, 0
@@ -395,6 +420,8 @@ def main():
         while injected < (len(QUICK) if args.quick else args.injections):
             if args.quick:
                 kinds, count = [QUICK[number]], 1
+            elif all(kind in LONG for kind in chosen):
+                kinds, count = [chosen[number % len(chosen)]], 1
             elif number % 2 == 0 or len(chosen) == 1:
                 kinds, count = [chosen[number // 2 % len(chosen)]], 3
             else:
