@@ -30,7 +30,7 @@ use sweep::{
     job::Attempt,
     mailbox::{self, CLUSTER, Letter, MAILBOX_VERSION, Mailbox, Message, Order, Registration, WorkerName},
     protocol::{Assignment, PROTOCOL_VERSION, WorkerLine, WorkerRequest},
-    results::Results,
+    results::{Results, Tenure},
     sampler::FixedPlan,
     scheduler::{Packing, WorkerExit},
     system::{device::Device, files::Place},
@@ -103,6 +103,7 @@ fn orchestrate(root: &Path, trials: u32) {
         plan,
         again: Vec::new(),
         continued: Vec::new(),
+        tenure: Tenure::default(),
         devices: Vec::new(),
         cluster: Some(ClusterRun { times, patience: Duration::from_secs(10), slurm: None }),
         workers: Workers {

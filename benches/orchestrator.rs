@@ -26,7 +26,7 @@ use sweep::{
     journal,
     plan::Plan,
     progress::{Display, Look},
-    results::Results,
+    results::{Results, Tenure},
     sampler::{FixedPlan, Growing, Sampler},
     scheduler::Packing,
     study::Study,
@@ -160,6 +160,7 @@ fn orchestrate(root: &Path, size: Size<'_>) {
         plan,
         again: Vec::new(),
         continued: Vec::new(),
+        tenure: Tenure::default(),
         devices: (0..SLOTS).map(|slot| Device::Cpu { slot, threads: 1 }).collect(),
         cluster: None,
         workers: Workers {

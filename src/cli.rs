@@ -25,6 +25,7 @@ mod inspecting;
 mod jobs;
 mod list;
 mod listing;
+mod lock;
 mod observing;
 mod open;
 mod pilot;

@@ -3,6 +3,7 @@
 //! A sweep's folder is ours when it holds `plan.json`; nothing else is ever
 //! emptied. One orchestrator at a time holds a folder's lock.
 
+mod beat;
 mod error;
 mod files;
 mod holder;
@@ -15,10 +16,11 @@ mod turn;
 
 pub(crate) use self::log_tail::TITLE;
 pub use self::{
+    beat::{SILENCE, Tenure},
     error::ResultsError,
     files::{json, read_json, write_atomic, write_json},
     holder::Holder,
-    lock::Lock,
+    lock::{Lock, LockTerms},
     log_tail::last_lines,
     sweep_folder::SweepFolder,
     sweeps::Results,

@@ -11,6 +11,7 @@ use super::{
     args::SweepArgs,
     cluster::OnInterrupt,
     exit::{Exit, Stop, with_causes},
+    lock,
     terminal::{eprint_lossy, print},
 };
 use crate::{
@@ -36,7 +37,7 @@ pub(super) struct CancelArgs {
 pub(super) fn cancel(args: &CancelArgs, results: &Results) -> Result<Exit, Stop> {
     let folder = results.find(args.sweep.sweep.as_deref())?;
     // A run would submit others in their place.
-    let _lock = folder.lock()?;
+    let _lock = lock::take(&folder, true)?;
     let said = end(&folder)?;
     print(&format!("{said}\n"))?;
     Ok(Exit::Complete)

@@ -20,7 +20,7 @@ use super::{
     exit::{Exit, Stop},
     gpus, history,
     inspecting::Inspector,
-    jobs,
+    jobs, lock,
     observing::ProgressObserver,
     open::{Replayed, read_plan, replay},
     prepare, reopening, rungs, show,
@@ -43,7 +43,7 @@ use crate::{
     spec,
     spec::{ExecutorSpec, Reading, Spec},
     study::Study,
-    system::{clock, device::Device, disk, files::named, machine, shortage::Shortage, signals::StopWish},
+    system::{clock, disk, files::named, machine, shortage::Shortage, signals::StopWish},
     trial::TrialId,
 };
 
@@ -187,9 +187,9 @@ impl PlannedRun<'_> {
         let continued = rungs::continued(&study, &self.args.continue_halted)?;
         let (folder, devices, cluster) = (self.folder, self.slots.devices, self.cluster);
         let sampler = sampler(&plan, self.spec);
-        let ended =
-            Execution { folder: &folder, plan, study, again, continued, devices, cluster, workers, sampler }
-                .run()?;
+        let (held, tenure) = (folder.clone(), lock.tenure());
+        let run = Run { folder: held, tenure, plan, again, continued, devices, cluster, workers };
+        let ended = execute(run, study, sampler)?;
         folder.check()?;
         if ended.is_detached {
             return jobs::after_interrupt(&folder, self.args.cluster.on_interrupt());
@@ -242,7 +242,7 @@ impl PlannedRun<'_> {
 
     /// Takes the lock of the folder, and says so if a process that has ended held it.
     fn lock(&self, sweep: &str) -> Result<Lock, Stop> {
-        let lock = self.folder.lock()?;
+        let lock = lock::take(&self.folder, self.cluster.is_some())?;
         if let Some(holder) = lock.taken_over() {
             eprint_lossy(&format!(
                 "the last run of {sweep} ({holder}) ended without a word: its lock is taken over\n"
@@ -289,47 +289,28 @@ fn sampler(plan: &Plan, spec: Spec) -> Box<dyn Sampler> {
     if plan.confirm.is_some() { Box::new(Confirming::new(spec, search)) } else { search }
 }
 
-/// The trials of a run, ready to be run.
-struct Execution<'a> {
-    folder: &'a SweepFolder,
-    plan: Plan,
-    study: Study,
-    /// Trials that run again although the log says that they are over.
-    again: Vec<TrialId>,
-    /// Halted trials that go on.
-    continued: Vec<TrialId>,
-    devices: Vec<Device>,
-    cluster: Option<ClusterRun>,
-    workers: Workers,
-    /// Where further trials come from.
-    sampler: Box<dyn Sampler>,
-}
-
-impl Execution<'_> {
-    /// Runs the trials, and shows their progress.
-    fn run(self) -> Result<Ended, Stop> {
-        let Self { folder, plan, study, again, continued, devices, cluster, workers, mut sampler } = self;
-        // Drawn before anything else: a run that was killed may have left trials without pictures.
-        let turn = folder.turn();
-        let board = show::leaderboard(folder, &study, RankBy::TestF1);
-        if let Err(error) = show::draw_missing(folder, &study, &board, &|| true) {
-            eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
-        }
-        let mut display = Display::new(&study, look());
-        let run = Run { folder: folder.clone(), plan, again, continued, devices, cluster, workers };
-        // Not needed any more, and large: the executor reads the log itself.
-        drop((study, board, turn));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
-            let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
-            let mut progress = ProgressObserver(&mut display);
-            let mut painter = Painter::new(show::drawing(folder.clone()));
-            let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut painter];
-            Ok::<_, Stop>(executor::run(run, interrupts, &mut *sampler, observers).await?)
-        });
-        display.close();
-        ended
+/// Runs the trials, and shows their progress. `study` is the sweep as it stands, `sampler` where further trials come from.
+fn execute(run: Run, study: Study, mut sampler: Box<dyn Sampler>) -> Result<Ended, Stop> {
+    let folder = run.folder.clone();
+    // Drawn before anything else: a run that was killed may have left trials without pictures.
+    let turn = folder.turn();
+    let board = show::leaderboard(&folder, &study, RankBy::TestF1);
+    if let Err(error) = show::draw_missing(&folder, &study, &board, &|| true) {
+        eprint_lossy(&format!("warning: cannot draw: {}\n", chain(&*error)));
     }
+    let mut display = Display::new(&study, look());
+    // Not needed any more, and large: the executor reads the log itself.
+    drop((study, board, turn));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = runtime.map_err(|error| Stop::internal(&error))?.block_on(async {
+        let interrupts = executor::interrupts().map_err(|error| Stop::internal(&error))?;
+        let mut progress = ProgressObserver(&mut display);
+        let mut painter = Painter::new(show::drawing(folder));
+        let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut painter];
+        Ok::<_, Stop>(executor::run(run, interrupts, &mut *sampler, observers).await?)
+    });
+    display.close();
+    ended
 }
 
 /// Draws the sweep, writes its leaderboard, and prints the summary. Returns how the run ended. Whoever wishes to

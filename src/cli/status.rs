@@ -53,6 +53,9 @@ struct Status {
     sweep: String,
     /// The process that runs the sweep now.
     running_in: Option<Holder>,
+    /// Seconds since that process, on another machine, gave a sign of life, if that is too long ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent_seconds: Option<f64>,
     counts: Counts,
     /// The workers and jobs of a cluster, as last seen by the run that looks after them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,9 +131,11 @@ fn read(results: &Results, name: Option<&str>) -> Result<(Status, bool), Stop> {
     if running_in.is_none() {
         opened.study.settle();
     }
+    let silent = running_in.as_ref().and_then(|holder| opened.folder.silence_of(holder));
     let status = Status {
         sweep: opened.study.sweep.clone(),
         running_in,
+        silent_seconds: silent.map(|time| time.as_secs_f64()),
         counts: opened.study.counts(),
         cluster: cluster(&opened.folder),
         confirmations_to_come: opened.study.confirmations_to_come(),
@@ -185,6 +190,12 @@ fn describe(status: &Status) -> String {
         .running_in
         .as_ref()
         .map_or_else(|| "not running".to_owned(), |holder| plain(&holder.to_string()));
+    let silent = status.silent_seconds.map_or_else(String::new, |seconds| {
+        format!(
+            ", no sign of life for {}",
+            duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+        )
+    });
     let left = status.seconds_left.map_or_else(String::new, |seconds| {
         format!(", about {} left", duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
     });
@@ -195,7 +206,7 @@ fn describe(status: &Status) -> String {
         most => format!(", at most {most} to come that confirm the best"),
     };
     let head = format!(
-        "{} ({runner}): {complete} complete{halted}, {failed} failed, {running} running{paused}, {waiting} \
+        "{} ({runner}{silent}): {complete} complete{halted}, {failed} failed, {running} running{paused}, {waiting} \
          waiting{to_come}{left}\n\n",
         plain(&status.sweep)
     );

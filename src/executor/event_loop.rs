@@ -34,7 +34,7 @@ use crate::{
     trial::{State, TrialId},
 };
 
-/// Time between two looks whether the sweep's folder is where it was.
+/// Time between two looks whether the sweep's folder is where it was, and this run's.
 const FOLDER_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs what is left to do of a sweep.
@@ -154,12 +154,12 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// Looks now and then whether the sweep's folder is still where it was. Workers send signs of life, so that
+    /// Looks now and then whether the sweep's folder is still where it was, and this run's. Workers send signs of life, so that
     /// this is called often.
     fn look_for_folder(&mut self) -> Result<(), ExecutorError> {
         if self.looked_for_folder.elapsed() >= FOLDER_EVERY {
             self.looked_for_folder = Instant::now();
-            self.run.folder.check()?;
+            self.run.check()?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::{fleet::SlurmRun, post::PostTimes, rests::StartLimits};
 use crate::{
     plan::Plan,
     process::{Program, WorkerStart},
-    results::SweepFolder,
+    results::{ResultsError, SweepFolder, Tenure},
     scheduler::Packing,
     study::Study,
     system::device::Device,
@@ -64,6 +64,8 @@ pub struct ClusterRun {
 pub struct Run {
     /// Where everything is kept.
     pub folder: SweepFolder,
+    /// The right to write there.
+    pub tenure: Tenure,
     /// The trials; those that the log says are complete are left alone.
     pub plan: Plan,
     /// Trials that are run although the log says that they are over: their files are gone, or they
@@ -77,6 +79,14 @@ pub struct Run {
     pub cluster: Option<ClusterRun>,
     /// The processes.
     pub workers: Workers,
+}
+
+impl Run {
+    /// Checks that the folder is where it was, and that no other process has taken the sweep over.
+    pub(super) fn check(&self) -> Result<(), ResultsError> {
+        self.folder.check()?;
+        self.tenure.check()
+    }
 }
 
 /// How a run ended.

@@ -144,9 +144,10 @@ impl Loop<'_> {
     ) -> Result<Record, ExecutorError> {
         let at = SystemTime::now();
         let Self { run, journal, scheduler, interrupts, observers, .. } = self;
-        // A folder that is gone or elsewhere gets no record that somebody would look for in vain.
+        // A folder that is gone or elsewhere gets no record that somebody would look for in vain, and one that another
+        // process has taken over gets none that it does not know of.
         let write = || {
-            run.folder.check()?;
+            run.check()?;
             Ok(journal.append(trial, event.clone(), at)?)
         };
         patience(run, scheduler, true)

@@ -33,6 +33,18 @@ pub enum ResultsError {
         /// The process that the file names.
         holder: Holder,
     },
+    /// A process of another machine has taken the lock over: it took this one for ended.
+    #[error(
+        "{} was taken over by {holder}: this process had given no sign of life for so long that it counted as \
+         ended. It writes nothing more; the other one goes on with the sweep",
+        folder.display()
+    )]
+    TakenOver {
+        /// The sweep's folder.
+        folder: PathBuf,
+        /// The process that holds the lock now.
+        holder: Holder,
+    },
     /// The folder holds something that is not a sweep.
     #[error(
         "{} holds files but no plan.json, so it is not a sweep's folder; choose another name or --results folder",

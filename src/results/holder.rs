@@ -1,10 +1,20 @@
 //! The process that holds a lock, and whether it still runs.
 
-use std::{path::Path, time::SystemTime};
+use std::{
+    io::{self, Read as _},
+    path::Path,
+    time::SystemTime,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::system::{clock, files::named};
+use crate::system::{
+    clock,
+    files::{Place, named},
+};
+
+/// Bytes of a lock file that are read.
+const BYTES_MAX: u64 = 1 << 16;
 
 /// The process that holds a lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +70,16 @@ impl Holder {
             (None, _) => named::exists(Path::new("/proc/self/stat")),
         }
     }
+}
+
+/// The process that the lock file `lock` names: an unknown one if the file is not there, empty or incomplete.
+pub(super) fn read(lock: &Place) -> io::Result<Holder> {
+    let mut text = String::new();
+    match lock.open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::default()),
+        file => file?.take(BYTES_MAX).read_to_string(&mut text)?,
+    };
+    Ok(Holder::parse(&text))
 }
 
 /// Start time of a process of this machine; `None` when there is no such process, or no `/proc`.

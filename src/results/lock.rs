@@ -3,11 +3,12 @@
 //! The kernel releases its lock when the process ends, however it ends. Where a file
 //! system has no such locks, the file itself is the lock, and a holder of this machine
 //! that has ended no longer counts. On a network file system the kernel's lock may not
-//! reach other machines, so a file that names another machine counts as a lock in any case.
+//! reach other machines, so a file that names another machine counts as a lock until its
+//! holder has given no sign of life for long enough.
 
 use std::{
     fs::{File, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Seek, Write},
     path::Path,
     thread,
     time::Duration,
@@ -15,11 +16,15 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{error::ResultsError, holder::Holder};
+use super::{
+    beat::{self, Beating, SILENCE, Sign, Tenure},
+    error::ResultsError,
+    holder::{self, Holder},
+};
 use crate::system::files::{self, Place};
 
 /// File systems that several machines may share, by their type number in `statfs(2)`.
-const SHARED_FILE_SYSTEMS: [u32; 10] = [
+const SHARED_FILE_SYSTEMS: [u32; 15] = [
     0x6969,      // NFS
     0x517B,      // SMB
     0xFF53_4D42, // CIFS
@@ -30,14 +35,17 @@ const SHARED_FILE_SYSTEMS: [u32; 10] = [
     0x4750_4653, // GPFS
     0x1983_0326, // BeeGFS
     0x0102_1997, // 9P
+    0x0116_1970, // GFS2
+    0x7461_636F, // OCFS2
+    0xAAD7_AAEA, // PanFS
+    0x2003_0528, // OrangeFS
+    0x5346_414F, // AFS
 ];
 /// Number of attempts to take a lock that is held although its file names no running process: `sweep status`
 /// holds the lock for an instant while it looks, and a holder writes its name only after it has the lock.
 const LOCK_ATTEMPTS_MAX: u32 = 20;
 /// Time between two attempts.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(10);
-/// Bytes of a lock file that are read.
-const HOLDER_BYTES_MAX: u64 = 1 << 16;
 /// Number of attempts to create a guard. Its owner writes and syncs a file meanwhile, which takes longer.
 const GUARD_ATTEMPTS_MAX: u32 = 500;
 
@@ -47,8 +55,10 @@ struct System<'a> {
     lock: &'a dyn Fn(&File, LockKind) -> Result<(), TryLockError>,
     /// Whether several machines may use the file system of a file.
     is_shared: &'a dyn Fn(&File) -> bool,
-    /// Waits for [`ATTEMPT_INTERVAL`].
-    pause: &'a dyn Fn(),
+    /// Waits.
+    pause: &'a dyn Fn(Duration),
+    /// Hears of a process of another machine that is given so much time for a sign of life.
+    waits: &'a dyn Fn(&Holder, Duration),
     /// This process.
     me: Holder,
 }
@@ -69,14 +79,11 @@ fn kernel_lock(file: &File, kind: LockKind) -> Result<(), TryLockError> {
     }
 }
 
-fn pause() {
-    thread::sleep(ATTEMPT_INTERVAL);
-}
-
-impl System<'static> {
+impl<'a> System<'a> {
     /// The operating system itself.
-    fn real() -> Self {
-        Self { lock: &kernel_lock, is_shared: &is_shared, pause: &pause, me: Holder::this_process() }
+    fn real(waits: &'a dyn Fn(&Holder, Duration)) -> Self {
+        let me = Holder::this_process();
+        Self { lock: &kernel_lock, is_shared: &is_shared, pause: &thread::sleep, waits, me }
     }
 }
 
@@ -100,7 +107,7 @@ fn is_unsupported(error: &io::Error) -> bool {
 
 /// The process that holds the lock with the file `lock` now, if one does.
 pub(super) fn holder(lock: &Place) -> Option<Holder> {
-    holder_on(lock, &System::real())
+    holder_on(lock, &System::real(&|_, _| ()))
 }
 
 fn holder_on(lock: &Place, system: &System<'_>) -> Option<Holder> {
@@ -111,10 +118,8 @@ fn holder_on(lock: &Place, system: &System<'_>) -> Option<Holder> {
         Err(TryLockError::Error(error)) if is_unsupported(&error) => {
             Some(named).filter(Holder::is_known).filter(|holder| !has_ended(holder, system))
         }
-        Ok(()) if (system.is_shared)(&file) => {
-            Some(named).filter(|holder| holder.is_known() && holder.host != system.me.host)
-        }
-        Ok(()) | Err(TryLockError::Error(_)) => None,
+        Ok(()) => Some(named).filter(|holder| may_be_elsewhere(holder, &file, lock, system)),
+        Err(TryLockError::Error(_)) => None,
     }
 }
 
@@ -123,11 +128,16 @@ fn has_ended(holder: &Holder, system: &System<'_>) -> bool {
     holder.host == system.me.host && holder.is_dead()
 }
 
+/// Whether a holder is a process of another machine, which the kernel's lock of this one may not know.
+fn may_be_elsewhere(holder: &Holder, file: &File, lock: &Place, system: &System<'_>) -> bool {
+    holder.is_known()
+        && holder.host != system.me.host
+        && ((system.is_shared)(file) || beat::is_given_by(holder, lock))
+}
+
 /// The holder that a lock file names.
 fn read(lock: &Place) -> Holder {
-    let mut text = String::new();
-    let read = lock.open().and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_string(&mut text));
-    read.map_or_else(|_| Holder::default(), |_| Holder::parse(&text))
+    holder::read(lock).unwrap_or_default()
 }
 
 /// The right to write into a sweep's folder, until it is dropped.
@@ -135,12 +145,24 @@ fn read(lock: &Place) -> Holder {
 pub struct Lock {
     file: File,
     taken_over: Option<Holder>,
+    /// Signs of life, where other machines may use the folder.
+    beating: Option<Beating>,
+}
+
+/// How a lock is taken.
+pub struct LockTerms<'a> {
+    /// Whether other machines certainly use the folder, whatever the file system says.
+    pub is_shared: bool,
+    /// Hears of a process of another machine that may hold the lock, and how long a sign of life is waited for.
+    pub waits: &'a dyn Fn(&Holder, Duration),
 }
 
 impl Lock {
     /// Takes the lock of `folder`, whose lock file is `lock`.
-    pub(super) fn take(folder: &Path, lock: &Place) -> Result<Self, ResultsError> {
-        Self::take_on(folder, lock, &System::real())
+    pub(super) fn take(folder: &Path, lock: &Place, terms: &LockTerms<'_>) -> Result<Self, ResultsError> {
+        let system = System::real(terms.waits);
+        let is_shared = |file: &File| terms.is_shared || (system.is_shared)(file);
+        Self::take_on(folder, lock, &System { is_shared: &is_shared, ..system })
     }
 
     /// The process that held the lock before and ended without releasing it.
@@ -149,9 +171,15 @@ impl Lock {
         self.taken_over.as_ref()
     }
 
+    /// The right to write, as it can be checked now and then.
+    #[must_use]
+    pub fn tenure(&self) -> Tenure {
+        self.beating.as_ref().map(Beating::tenure).unwrap_or_default()
+    }
+
     fn take_on(folder: &Path, lock: &Place, system: &System<'_>) -> Result<Self, ResultsError> {
         let path = lock.path();
-        let mut file = lock.open_or_make().map_err(ResultsError::io("open", path))?;
+        let file = lock.open_or_make().map_err(ResultsError::io("open", path))?;
         refuse_other_names(&file, path)?;
         let mut attempts = 0;
         loop {
@@ -159,22 +187,23 @@ impl Lock {
             let named = read(lock);
             match result {
                 Ok(()) => {
-                    if named.is_known() && named.host != system.me.host && (system.is_shared)(&file) {
-                        return Err(doubtful(folder, path, named));
+                    let mut guard = None;
+                    if may_be_elsewhere(&named, &file, lock, system) {
+                        guard = outwait(folder, lock, &named, system)?;
+                        if guard.is_none() {
+                            continue;
+                        }
                     }
-                    match write(&mut file, &system.me) {
-                        // On a full disk the file names no holder; the kernel's lock holds all the same.
-                        Err(error) if files::is_full(&error) => {}
-                        written => written.map_err(ResultsError::io("write", path))?,
-                    }
-                    return Ok(Self { file, taken_over: Some(named).filter(Holder::is_known) });
+                    let taken = Self::enter(folder, lock, file, named, system);
+                    drop(guard);
+                    return taken;
                 }
                 Err(TryLockError::WouldBlock) => {
                     attempts += 1;
                     if attempts >= LOCK_ATTEMPTS_MAX || (named.is_known() && !has_ended(&named, system)) {
                         return Err(ResultsError::Locked { folder: folder.to_owned(), holder: named });
                     }
-                    (system.pause)();
+                    (system.pause)(ATTEMPT_INTERVAL);
                 }
                 Err(TryLockError::Error(error)) if is_unsupported(&error) => {
                     return Self::take_file(folder, lock, file, system);
@@ -186,33 +215,81 @@ impl Lock {
 
     /// Takes the lock where the file system has no locks. Only the process that owns the guard may decide
     /// whether the lock is free.
-    fn take_file(
+    fn take_file(folder: &Path, lock: &Place, file: File, system: &System<'_>) -> Result<Self, ResultsError> {
+        loop {
+            let mut guard = Guard::make(folder, lock, system)?;
+            let named = read(lock);
+            if named.is_known() && !has_ended(&named, system) {
+                if named.host == system.me.host {
+                    return Err(ResultsError::Locked { folder: folder.to_owned(), holder: named });
+                }
+                drop(guard);
+                match outwait(folder, lock, &named, system)? {
+                    Some(again) => guard = again,
+                    None => continue,
+                }
+            }
+            let taken = Self::enter(folder, lock, file, named, system);
+            drop(guard);
+            return taken;
+        }
+    }
+
+    /// Writes this process into the lock file, which named `before`.
+    fn enter(
         folder: &Path,
         lock: &Place,
         mut file: File,
+        before: Holder,
         system: &System<'_>,
     ) -> Result<Self, ResultsError> {
-        let path = lock.path();
-        let guard = Guard::make(folder, lock, system)?;
-        let named = read(lock);
-        if named.is_known() && !has_ended(&named, system) {
-            let is_here = named.host == system.me.host;
-            return Err(if is_here {
-                ResultsError::Locked { folder: folder.to_owned(), holder: named }
-            } else {
-                doubtful(folder, path, named)
-            });
+        let taken_over = Some(before).filter(Holder::is_known);
+        // First, so that nobody finds a holder without signs. Without them (the disk may be full), other machines
+        // refuse the lock until a person says that this process is over.
+        let beating =
+            (system.is_shared)(&file).then(|| Beating::begin(folder, lock, &system.me).ok()).flatten();
+        match write(&mut file, &system.me) {
+            // On a full disk the file names no holder; the kernel's lock holds all the same.
+            Err(error) if files::is_full(&error) => Ok(Self { file, taken_over, beating: None }),
+            Err(error) => Err(ResultsError::io("write", lock.path())(error)),
+            Ok(()) => Ok(Self { file, taken_over, beating }),
         }
-        write(&mut file, &system.me).map_err(ResultsError::io("write", path))?;
-        drop(guard);
-        Ok(Self { file, taken_over: Some(named).filter(Holder::is_known) })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        let Self { file, beating, .. } = self;
+        if beating.as_ref().is_some_and(|beating| !beating.tenure().is_ours()) {
+            // It is another process's by now.
+            return;
+        }
+        beating.take();
         // Needed only where the file is the lock: the kernel's lock is released when the file is closed.
-        let _ = self.file.set_len(0).and_then(|()| self.file.sync_all());
+        let _ = file.set_len(0).and_then(|()| file.sync_all());
+    }
+}
+
+/// Waits until a process of another machine counts as over. Returns the right to take its lock, or `None` when the
+/// lock has changed meanwhile.
+fn outwait(
+    folder: &Path,
+    lock: &Place,
+    holder: &Holder,
+    system: &System<'_>,
+) -> Result<Option<Guard>, ResultsError> {
+    (system.waits)(holder, SILENCE);
+    match beat::watch(lock, holder, system.pause) {
+        Sign::Unknown if read(lock) == *holder => Err(doubtful(folder, lock.path(), holder.clone())),
+        Sign::Life if read(lock) == *holder => {
+            Err(ResultsError::Locked { folder: folder.to_owned(), holder: holder.clone() })
+        }
+        Sign::Unknown | Sign::Life => Ok(None),
+        Sign::Silence(sign) => {
+            let guard = Guard::make(folder, lock, system)?;
+            let is_same = read(lock) == *holder && beat::is_still(lock, &sign);
+            Ok(is_same.then_some(guard))
+        }
     }
 }
 
@@ -257,7 +334,7 @@ impl Guard {
                     if error.kind() == io::ErrorKind::AlreadyExists && attempts < GUARD_ATTEMPTS_MAX =>
                 {
                     attempts += 1;
-                    (system.pause)();
+                    (system.pause)(ATTEMPT_INTERVAL);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(doubtful(folder, path, Holder::default()));

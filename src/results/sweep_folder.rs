@@ -3,13 +3,14 @@
 use std::{
     io::{self, BufRead as _, BufReader, Read as _},
     path::Path,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use super::{
+    beat::{self, SILENCE},
     error::{ResultsError, quoted},
     holder::Holder,
-    lock::{self, Lock},
+    lock::{self, Lock, LockTerms},
     trial_folder::TrialFolder,
     turn::Turn,
 };
@@ -232,11 +233,20 @@ impl SweepFolder {
     /// [`ResultsError::Locked`] when another process holds the lock, [`ResultsError::Doubtful`] when one of
     /// another machine may hold it, and [`ResultsError::Foreign`] when the folder is not a sweep's.
     pub fn lock(&self) -> Result<Lock, ResultsError> {
+        self.lock_on(&LockTerms { is_shared: false, waits: &|_, _| () })
+    }
+
+    /// As [`Self::lock`]. Waits for up to [`SILENCE`](super::SILENCE) for a sign of life of a process of another
+    /// machine, and takes its lock over if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::lock`].
+    pub fn lock_on(&self, terms: &LockTerms<'_>) -> Result<Lock, ResultsError> {
         files::create_folder(&self.place).map_err(ResultsError::io("create", self.path()))?;
         if !self.is_ours_or_empty()? {
             return Err(ResultsError::Foreign(self.path().to_owned()));
         }
-        Lock::take(self.path(), &self.lock_file())
+        Lock::take(self.path(), &self.lock_file(), terms)
     }
 
     /// Waits for the turn to write leaderboard and pictures; see [`Turn`].
@@ -261,6 +271,13 @@ impl SweepFolder {
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
         lock::holder(&self.lock_file())
+    }
+
+    /// How long the holder of the lock has given no sign of life, if that is so long that a run on this machine would
+    /// take the sweep over. By the clocks of this machine and of the file system's.
+    #[must_use]
+    pub fn silence_of(&self, holder: &Holder) -> Option<Duration> {
+        beat::age_of_last(holder, &self.lock_file()).filter(|age| *age > SILENCE)
     }
 
     /// Whether the folder is a sweep's, or holds nothing but hidden files.

@@ -30,6 +30,17 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(text).ok()
 }
 
+/// Time since the machine started, in which it was suspended too where the system counts that.
+#[must_use]
+pub fn since_start() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let rustix::time::Timespec { tv_sec, tv_nsec } = rustix::time::clock_gettime(clock);
+    Duration::new(u64::try_from(tv_sec).unwrap_or_default(), u32::try_from(tv_nsec).unwrap_or_default())
+}
+
 /// What is wrong with the clock of this machine if it shows this time.
 #[must_use]
 pub fn fault(now: SystemTime) -> Option<&'static str> {

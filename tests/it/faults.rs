@@ -25,7 +25,7 @@ use sweep::{
     executor::{self, Ended, Notice, Observer, Painter, Program, Run, StartLimits, Workers},
     job::Job,
     policy::{Policy, Retries},
-    results::{Results, read_json},
+    results::{Results, Tenure, read_json},
     sampler::FixedPlan,
     scheduler::Packing,
     study::Study,
@@ -67,8 +67,8 @@ impl FaultySweep {
         };
         let mut plan = plan("faults", trials);
         plan.policy = Policy { retries: Retries { signal: 1, ..Retries::default() }, ..Policy::default() };
-        let run =
-            Run { folder, plan, again: Vec::new(), continued: Vec::new(), devices, cluster: None, workers };
+        let (again, continued, tenure) = (Vec::new(), Vec::new(), Tenure::default());
+        let run = Run { folder, tenure, plan, again, continued, devices, cluster: None, workers };
         let sweep = Self { place, run, drawn: Arc::default() };
         sweep.script(script);
         sweep

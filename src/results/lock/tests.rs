@@ -29,6 +29,14 @@ fn dead() -> Holder {
     Holder { started: me.started.map(|ticks| ticks - 1), ..me }
 }
 
+fn system<'a>(
+    lock: Answer<'a>,
+    is_shared: &'a dyn Fn(&File) -> bool,
+    pause: &'a dyn Fn(Duration),
+) -> System<'a> {
+    System { lock, is_shared, pause, waits: &|_, _| (), me: Holder::this_process() }
+}
+
 /// A folder whose lock file names `holder`.
 struct LockedFolder {
     root: tempfile::TempDir,
@@ -49,13 +57,27 @@ impl LockedFolder {
     }
 
     fn take(&self, lock: Answer<'_>, shared: bool) -> Result<Lock, ResultsError> {
-        let system = System { lock, is_shared: &|_| shared, pause: &|| (), me: Holder::this_process() };
-        Lock::take_on(self.root.path(), &self.lock(), &system)
+        self.take_with(lock, shared, &|_| ())
+    }
+
+    /// As [`Self::take`]; `pause` is what happens while it waits.
+    fn take_with(
+        &self,
+        lock: Answer<'_>,
+        shared: bool,
+        pause: &dyn Fn(Duration),
+    ) -> Result<Lock, ResultsError> {
+        Lock::take_on(self.root.path(), &self.lock(), &system(lock, &|_| shared, pause))
     }
 
     fn holder(&self, lock: Answer<'_>, shared: bool) -> Option<Holder> {
-        let system = System { lock, is_shared: &|_| shared, pause: &|| (), me: Holder::this_process() };
-        holder_on(&self.lock(), &system)
+        holder_on(&self.lock(), &system(lock, &|_| shared, &|_| ()))
+    }
+
+    /// The signs of life of `holder`, up to this one.
+    fn give_signs(&self, holder: &Holder, beat: &str) {
+        let signs = serde_json::json!({ "holder": holder, "beat": beat });
+        fs::write(self.root.path().join(".lock.beat"), signs.to_string()).unwrap();
     }
 
     /// The message of a refusal, with the folder as `here`.
@@ -141,6 +163,82 @@ fn where_locks_may_not_reach_other_machines_one_that_names_another_is_believed()
 }
 
 #[test]
+fn a_process_of_another_machine_that_shows_no_life_is_taken_over() {
+    for (answer, shared) in [(&free as Answer<'_>, true), (&unsupported, true), (&free, false)] {
+        let place = LockedFolder::new(Some(&elsewhere()));
+        place.give_signs(&elsewhere(), "1");
+        assert_eq!(
+            place.holder(answer, shared),
+            Some(elsewhere()),
+            "its signs tell that others use the folder"
+        );
+        let waited = std::cell::Cell::new(Duration::ZERO);
+        let lock = place.take_with(answer, shared, &|time| waited.set(waited.get() + time)).unwrap();
+        assert_eq!(waited.get(), SILENCE);
+        assert_eq!(lock.taken_over(), Some(&elsewhere()));
+        assert_eq!(read(&place.lock()).pid, std::process::id());
+        lock.tenure().check().unwrap();
+        drop(lock);
+        assert!(!place.root.path().join(".lock.guard").exists());
+    }
+}
+
+#[test]
+fn a_process_of_another_machine_that_shows_life_keeps_its_lock() {
+    for answer in [&free as Answer<'_>, &unsupported] {
+        let place = LockedFolder::new(Some(&elsewhere()));
+        place.give_signs(&elsewhere(), "1");
+        let refused = place.take_with(answer, true, &|_| place.give_signs(&elsewhere(), "2"));
+        assert!(matches!(refused, Err(ResultsError::Locked { .. })), "{refused:?}");
+        assert_eq!(read(&place.lock()), elsewhere());
+    }
+}
+
+#[test]
+fn a_lock_that_another_machine_gives_back_meanwhile_is_taken() {
+    for answer in [&free as Answer<'_>, &unsupported] {
+        let place = LockedFolder::new(Some(&elsewhere()));
+        place.give_signs(&elsewhere(), "1");
+        let gives_back = |_| {
+            fs::write(place.lock().path(), "").unwrap();
+            let _ = fs::remove_file(place.root.path().join(".lock.beat"));
+        };
+        let lock = place.take_with(answer, true, &gives_back).unwrap();
+        assert_eq!(lock.taken_over(), None);
+    }
+}
+
+#[test]
+fn of_two_that_take_over_from_another_machine_the_later_one_finds_the_first() {
+    let place = LockedFolder::new(Some(&elsewhere()));
+    place.give_signs(&elsewhere(), "1");
+    let third = Holder { host: "login9".to_owned(), ..elsewhere() };
+    let waited = std::cell::Cell::new(Duration::ZERO);
+    let other = |time| {
+        waited.set(waited.get() + time);
+        // The other one is first by a moment, and gives signs from then on.
+        if waited.get() >= SILENCE {
+            place.give_signs(&third, &waited.get().as_millis().to_string());
+            fs::write(place.lock().path(), serde_json::to_vec(&third).unwrap()).unwrap();
+        }
+    };
+    let refused = place.take_with(&free, true, &other);
+    let Err(ResultsError::Locked { holder, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(holder, third);
+}
+
+#[test]
+fn signs_of_life_are_given_only_where_other_machines_may_look() {
+    let place = LockedFolder::new(None);
+    for shared in [false, true] {
+        let lock = place.take(&free, shared).unwrap();
+        assert_eq!(place.root.path().join(".lock.beat").exists(), shared);
+        drop(lock);
+        assert!(!place.root.path().join(".lock.beat").exists());
+    }
+}
+
+#[test]
 fn on_a_disk_of_this_machine_the_kernel_alone_decides() {
     let place = LockedFolder::new(Some(&elsewhere()));
     assert_eq!(place.holder(&free, false), None);
@@ -161,11 +259,15 @@ fn a_guard_that_was_left_behind_is_named_with_the_command_that_removes_it() {
 fn of_many_that_take_over_at_once_one_has_the_lock() {
     let place = LockedFolder::new(Some(&dead()));
     let (folder, path) = (place.root.path(), place.lock());
-    let system =
-        || System { lock: &unsupported, is_shared: &|_| false, pause: &pause, me: Holder::this_process() };
     let taken: Vec<Result<Lock, ResultsError>> = thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| Lock::take_on(folder, &path, &system()))).collect();
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let system = system(&unsupported, &|_| false, &thread::sleep);
+                    Lock::take_on(folder, &path, &system)
+                })
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(taken.iter().filter(|lock| lock.is_ok()).count(), 1);
