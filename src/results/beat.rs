@@ -82,14 +82,21 @@ pub(super) enum Sign {
     Silence(String),
 }
 
-/// Waits until `holder` shows that it lives, for [`SILENCE`] at most.
-pub(super) fn watch(lock: &Place, holder: &Holder, pause: &dyn Fn(Duration)) -> Sign {
+/// Waits until `holder` shows that it lives, for [`SILENCE`] at most. `waits` hears of it first, if it has ever given
+/// a sign.
+pub(super) fn watch(
+    lock: &Place,
+    holder: &Holder,
+    waits: &dyn Fn(&Holder, Duration),
+    pause: &dyn Fn(Duration),
+) -> Sign {
     // It may be written just now.
     let first = read(lock).filter(|text| is_of(Some(text), holder)).or_else(|| {
         pause(LOOK_EVERY);
         read(lock).filter(|text| is_of(Some(text), holder))
     });
     let Some(first) = first else { return Sign::Unknown };
+    waits(holder, SILENCE);
     let mut waited = Duration::ZERO;
     while waited < SILENCE {
         pause(LOOK_EVERY);
@@ -117,38 +124,111 @@ struct Watched {
     lock: Place,
     me: Holder,
     /// When the lock was last seen to name this process, in time since the machine started.
-    seen: Mutex<Option<Duration>>,
+    seen: Mutex<Duration>,
 }
 
 impl Tenure {
+    /// That of the process `me`, which the lock names now.
+    pub(super) fn new(folder: &Path, lock: &Place, me: &Holder) -> Self {
+        let seen = Mutex::new(clock::since_start());
+        Self(Some(Arc::new(Watched { folder: folder.to_owned(), lock: lock.clone(), me: me.clone(), seen })))
+    }
+
     /// Checks that no other process has taken the lock over, if that is possible: nobody does so while this one gives
-    /// signs of life.
+    /// signs of life. The lock is read only if that was some time ago.
     ///
     /// # Errors
-    /// [`ResultsError::TakenOver`] when one has; [`ResultsError::Io`] when that cannot be found out.
+    /// [`ResultsError::TakenOver`] when one has; [`ResultsError::Io`] when that could not be found out for long.
     pub fn check(&self) -> Result<(), ResultsError> {
         let Some(watched) = &self.0 else { return Ok(()) };
-        let seen = *watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_sure = seen.is_some_and(|seen| clock::since_start().saturating_sub(seen) < SURE_FOR);
-        if is_sure { Ok(()) } else { watched.look() }
+        if watched.since_seen() < SURE_FOR { Ok(()) } else { watched.look().map(drop) }
     }
 
     /// Whether the lock names this process now.
     pub(super) fn is_ours(&self) -> bool {
-        self.0.as_ref().is_none_or(|watched| watched.look().is_ok())
+        self.0.as_ref().is_none_or(|watched| watched.look().is_ok_and(|is_ours| is_ours))
     }
 }
 
 impl Watched {
-    fn look(&self) -> Result<(), ResultsError> {
+    fn since_seen(&self) -> Duration {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        clock::since_start().saturating_sub(seen)
+    }
+
+    /// Whether the lock names this process. A file that names nobody, or cannot be read, says nothing for a while:
+    /// nobody takes over so soon.
+    fn look(&self) -> Result<bool, ResultsError> {
         let now = clock::since_start();
-        let named = holder::read(&self.lock).map_err(ResultsError::io("read", self.lock.path()));
-        let is_mine = named.as_ref().is_ok_and(|named| *named == self.me);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = is_mine.then_some(now);
-        match named {
-            Ok(_) if is_mine => Ok(()),
-            Ok(holder) => Err(ResultsError::TakenOver { folder: self.folder.clone(), holder }),
-            Err(error) => Err(error),
+        let is_early = self.since_seen() < SILENCE / 2;
+        let over = |holder| ResultsError::TakenOver { folder: self.folder.clone(), holder };
+        match holder::read(&self.lock) {
+            Ok(named) if named == self.me => {
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                Ok(true)
+            }
+            Ok(named) if named.is_known() => Err(over(named)),
+            Ok(_) | Err(_) if is_early => Ok(false),
+            Ok(nobody) => Err(over(nobody)),
+            Err(error) => Err(ResultsError::io("read", self.lock.path())(error)),
+        }
+    }
+}
+
+/// The first sign of life, written before the lock names its holder: other processes must find it as soon as it does.
+#[derive(Debug)]
+pub(super) struct FirstSign {
+    file: Place,
+    signs: Signs,
+}
+
+impl FirstSign {
+    pub(super) fn give(lock: &Place, me: &Holder) -> io::Result<Self> {
+        let place = file(lock);
+        // A process that held the lock before may still write into the file that it has open.
+        match place.remove_file() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        let signs = Signs { file: place.make_file()?, me: me.clone(), count: 0 };
+        let mut first = Self { file: place, signs };
+        match first.signs.give() {
+            Ok(()) => Ok(first),
+            Err(error) => {
+                first.withdraw();
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the file: a sign that is not followed by others would say that this process is over.
+    pub(super) fn withdraw(self) {
+        let _ = self.file.remove_file();
+    }
+
+    /// Gives further signs from now on. Without a thread to spare, there are none, and no first one either.
+    pub(super) fn follow(self, tenure: &Tenure) -> Option<Beating> {
+        let Self { file, mut signs } = self;
+        let watched = tenure.0.clone();
+        let (stop, stopped) = mpsc::channel();
+        let beat = move || {
+            while stopped.recv_timeout(BEAT_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let named = watched.as_ref().map(|watched| watched.look());
+                if matches!(named, Some(Err(ResultsError::TakenOver { holder, .. })) if holder.is_known()) {
+                    return;
+                }
+                // What cannot be written now is written at the next turn.
+                let _ = signs.give();
+            }
+        };
+        match thread::Builder::new().name("signs of life".to_owned()).spawn(beat) {
+            Ok(thread) => {
+                Some(Beating { tenure: tenure.clone(), file, stop: Some(stop), thread: Some(thread) })
+            }
+            Err(_) => {
+                let _ = file.remove_file();
+                None
+            }
         }
     }
 }
@@ -161,40 +241,6 @@ pub(super) struct Beating {
     /// Ends the thread when it is dropped.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-impl Beating {
-    /// Begins to give signs for a lock that is about to name `me`: other processes must find them as soon as it does.
-    pub(super) fn begin(folder: &Path, lock: &Place, me: &Holder) -> io::Result<Self> {
-        let place = file(lock);
-        // A process that held the lock before may still write into the file that it has open.
-        match place.remove_file() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed?,
-        }
-        let mut signs = Signs { file: place.make_file()?, me: me.clone(), count: 0 };
-        signs.give()?;
-        let seen = Mutex::new(Some(clock::since_start()));
-        let watched = Watched { folder: folder.to_owned(), lock: lock.clone(), me: me.clone(), seen };
-        let watched = Arc::new(watched);
-        let tenure = Tenure(Some(Arc::clone(&watched)));
-        let (stop, stopped) = mpsc::channel();
-        let beat = move || {
-            while stopped.recv_timeout(BEAT_EVERY) == Err(RecvTimeoutError::Timeout) {
-                if let Err(ResultsError::TakenOver { .. }) = watched.look() {
-                    return;
-                }
-                // What cannot be written now is written at the next turn.
-                let _ = signs.give();
-            }
-        };
-        let thread = thread::Builder::new().name("signs of life".to_owned()).spawn(beat)?;
-        Ok(Self { tenure, file: place, stop: Some(stop), thread: Some(thread) })
-    }
-
-    pub(super) fn tenure(&self) -> Tenure {
-        self.tenure.clone()
-    }
 }
 
 impl Drop for Beating {
@@ -210,6 +256,7 @@ impl Drop for Beating {
 }
 
 /// Writes signs of life.
+#[derive(Debug)]
 struct Signs {
     file: File,
     me: Holder,
@@ -244,21 +291,33 @@ mod tests {
         (folder, lock)
     }
 
-    /// The signs of a process that gives no more of them.
-    fn signs_of(holder: &Holder, lock: &Place) -> Signs {
-        let mut signs = Signs { file: file(lock).make_file().unwrap(), me: holder.clone(), count: 0 };
-        signs.give().unwrap();
-        signs
+    /// A lock that names this process, with its signs.
+    fn own_lock() -> (tempfile::TempDir, Place, Tenure, Beating) {
+        let me = Holder::this_process();
+        let (folder, lock) = lock_that_names(&me);
+        let tenure = Tenure::new(folder.path(), &lock, &me);
+        let beating = FirstSign::give(&lock, &me).unwrap().follow(&tenure).unwrap();
+        (folder, lock, tenure, beating)
     }
+
+    /// As it is after so much time without a look.
+    fn age(tenure: &Tenure, time: Duration) {
+        *tenure.0.as_ref().unwrap().seen.lock().unwrap() = clock::since_start().saturating_sub(time);
+    }
+
+    fn silently(_: &Holder, _: Duration) {}
 
     #[test]
     fn a_process_that_writes_lives_however_late_and_one_that_does_not_is_silent() {
         let (_folder, lock) = lock_that_names(&elsewhere());
-        let mut signs = signs_of(&elsewhere(), &lock);
-        let waited = Cell::new(Duration::ZERO);
+        let mut signs = FirstSign::give(&lock, &elsewhere()).unwrap().signs;
+        let (waited, said) = (Cell::new(Duration::ZERO), Cell::new(0));
         let wait = |time| waited.set(waited.get() + time);
-        let Sign::Silence(sign) = watch(&lock, &elsewhere(), &wait) else { panic!("it says nothing") };
-        assert_eq!(waited.get(), SILENCE);
+        let waits = |_: &Holder, _| said.set(said.get() + 1);
+        let Sign::Silence(sign) = watch(&lock, &elsewhere(), &waits, &wait) else {
+            panic!("it says nothing")
+        };
+        assert_eq!((waited.get(), said.get()), (SILENCE, 1));
         assert!(is_still(&lock, &sign));
 
         waited.set(Duration::ZERO);
@@ -269,7 +328,7 @@ mod tests {
                 signs.borrow_mut().give().unwrap();
             }
         };
-        assert_eq!(watch(&lock, &elsewhere(), &late), Sign::Life);
+        assert_eq!(watch(&lock, &elsewhere(), &silently, &late), Sign::Life);
         assert!(!is_still(&lock, &sign));
     }
 
@@ -278,16 +337,17 @@ mod tests {
         let (_folder, lock) = lock_that_names(&elsewhere());
         let waited = Cell::new(Duration::ZERO);
         let wait = |time| waited.set(waited.get() + time);
-        assert_eq!(watch(&lock, &elsewhere(), &wait), Sign::Unknown);
-        signs_of(&Holder { pid: 4, ..elsewhere() }, &lock);
-        assert_eq!(watch(&lock, &elsewhere(), &wait), Sign::Unknown, "those of an earlier holder");
+        let never = |_: &Holder, _| panic!("there is nothing to wait for");
+        assert_eq!(watch(&lock, &elsewhere(), &never, &wait), Sign::Unknown);
+        FirstSign::give(&lock, &Holder { pid: 4, ..elsewhere() }).unwrap();
+        assert_eq!(watch(&lock, &elsewhere(), &never, &wait), Sign::Unknown, "those of an earlier holder");
         assert_eq!(waited.get(), LOOK_EVERY * 2);
     }
 
     #[test]
     fn the_age_of_the_last_sign_is_that_of_the_holders_own() {
         let (_folder, lock) = lock_that_names(&elsewhere());
-        signs_of(&elsewhere(), &lock);
+        FirstSign::give(&lock, &elsewhere()).unwrap();
         let hour = Duration::from_hours(1);
         let written = fs::File::options().append(true).open(file(&lock).path()).unwrap();
         written.set_modified(SystemTime::now() - hour).unwrap();
@@ -298,7 +358,7 @@ mod tests {
     #[test]
     fn every_sign_has_the_same_length() {
         let (_folder, lock) = lock_that_names(&elsewhere());
-        let mut signs = signs_of(&elsewhere(), &lock);
+        let mut signs = FirstSign::give(&lock, &elsewhere()).unwrap().signs;
         let first = read(&lock).unwrap();
         signs.count = u64::MAX - 1;
         signs.give().unwrap();
@@ -309,16 +369,11 @@ mod tests {
 
     #[test]
     fn a_process_that_was_suspended_finds_out_that_another_one_has_taken_over() {
-        let me = Holder::this_process();
-        let (folder, lock) = lock_that_names(&me);
-        let beating = Beating::begin(folder.path(), &lock, &me).unwrap();
-        let tenure = beating.tenure();
+        let (_folder, lock, tenure, beating) = own_lock();
         tenure.check().unwrap();
-
         fs::write(lock.path(), serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
         tenure.check().unwrap();
-        // As it is after some time without a look.
-        *tenure.0.as_ref().unwrap().seen.lock().unwrap() = None;
+        age(&tenure, SURE_FOR);
         let message = tenure.check().unwrap_err().to_string();
         assert!(message.contains("taken over by pid 3 on login7"), "{message}");
 
@@ -328,22 +383,42 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_names_nobody_any_more_is_not_ours() {
-        let me = Holder::this_process();
-        let (folder, lock) = lock_that_names(&me);
-        let beating = Beating::begin(folder.path(), &lock, &me).unwrap();
-        assert!(beating.tenure().is_ours());
+    fn a_lock_that_names_nobody_may_be_unreadable_for_a_moment_but_not_for_long() {
+        let (_folder, lock, tenure, _beating) = own_lock();
         fs::write(lock.path(), "").unwrap();
-        assert!(!beating.tenure().is_ours());
+        assert!(!tenure.is_ours());
+        age(&tenure, SURE_FOR);
+        tenure.check().unwrap();
+        age(&tenure, SILENCE);
+        assert!(
+            matches!(tenure.check(), Err(ResultsError::TakenOver { .. })),
+            "another one has come and gone"
+        );
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_read_for_long_is_an_error() {
+        let (_folder, lock, tenure, _beating) = own_lock();
+        fs::remove_file(lock.path()).unwrap();
+        fs::create_dir(lock.path()).unwrap();
+        age(&tenure, SURE_FOR);
+        tenure.check().unwrap();
+        age(&tenure, SILENCE);
+        assert!(matches!(tenure.check(), Err(ResultsError::Io { .. })));
     }
 
     #[test]
     fn signs_end_with_the_lock() {
-        let me = Holder::this_process();
-        let (folder, lock) = lock_that_names(&me);
-        let beating = Beating::begin(folder.path(), &lock, &me).unwrap();
-        assert!(is_given_by(&me, &lock));
+        let (folder, lock, _tenure, beating) = own_lock();
+        assert!(read(&lock).is_some());
         drop(beating);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_first_sign_that_is_withdrawn_leaves_nothing() {
+        let (folder, lock) = lock_that_names(&elsewhere());
+        FirstSign::give(&lock, &elsewhere()).unwrap().withdraw();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -17,7 +17,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    beat::{self, Beating, SILENCE, Sign, Tenure},
+    beat::{self, Beating, FirstSign, SILENCE, Sign, Tenure},
     error::ResultsError,
     holder::{self, Holder},
 };
@@ -145,6 +145,7 @@ fn read(lock: &Place) -> Holder {
 pub struct Lock {
     file: File,
     taken_over: Option<Holder>,
+    tenure: Tenure,
     /// Signs of life, where other machines may use the folder.
     beating: Option<Beating>,
 }
@@ -174,7 +175,7 @@ impl Lock {
     /// The right to write, as it can be checked now and then.
     #[must_use]
     pub fn tenure(&self) -> Tenure {
-        self.beating.as_ref().map(Beating::tenure).unwrap_or_default()
+        self.tenure.clone()
     }
 
     fn take_on(folder: &Path, lock: &Place, system: &System<'_>) -> Result<Self, ResultsError> {
@@ -186,50 +187,51 @@ impl Lock {
             let result = (system.lock)(&file, LockKind::Exclusive);
             let named = read(lock);
             match result {
-                Ok(()) => {
-                    let mut guard = None;
-                    if may_be_elsewhere(&named, &file, lock, system) {
-                        guard = outwait(folder, lock, &named, system)?;
-                        if guard.is_none() {
-                            continue;
-                        }
-                    }
-                    let taken = Self::enter(folder, lock, file, named, system);
-                    drop(guard);
-                    return taken;
+                Ok(()) if (system.is_shared)(&file) || may_be_elsewhere(&named, &file, lock, system) => {
+                    return Self::take_guarded(folder, lock, file, system, true);
                 }
+                Ok(()) => return Self::enter(folder, lock, file, named, system, Reach::Kernel),
                 Err(TryLockError::WouldBlock) => {
                     attempts += 1;
                     if attempts >= LOCK_ATTEMPTS_MAX || (named.is_known() && !has_ended(&named, system)) {
-                        return Err(ResultsError::Locked { folder: folder.to_owned(), holder: named });
+                        return Err(refusal(folder, lock, named, system));
                     }
                     (system.pause)(ATTEMPT_INTERVAL);
                 }
                 Err(TryLockError::Error(error)) if is_unsupported(&error) => {
-                    return Self::take_file(folder, lock, file, system);
+                    return Self::take_guarded(folder, lock, file, system, false);
                 }
                 Err(TryLockError::Error(source)) => return Err(ResultsError::io("lock", path)(source)),
             }
         }
     }
 
-    /// Takes the lock where the file system has no locks. Only the process that owns the guard may decide
-    /// whether the lock is free.
-    fn take_file(folder: &Path, lock: &Place, file: File, system: &System<'_>) -> Result<Self, ResultsError> {
+    /// Takes the lock where the kernel's may not reach everybody, or, unless `has_kernels`, where there is none. Only the
+    /// process that owns the guard may decide whether the lock is free.
+    fn take_guarded(
+        folder: &Path,
+        lock: &Place,
+        file: File,
+        system: &System<'_>,
+        has_kernels: bool,
+    ) -> Result<Self, ResultsError> {
         loop {
             let mut guard = Guard::make(folder, lock, system)?;
-            let named = read(lock);
-            if named.is_known() && !has_ended(&named, system) {
-                if named.host == system.me.host {
-                    return Err(ResultsError::Locked { folder: folder.to_owned(), holder: named });
-                }
+            let named = holder::read(lock).map_err(ResultsError::io("read", lock.path()))?;
+            let is_here = named.host == system.me.host;
+            let shares = (system.is_shared)(&file) || beat::is_given_by(&named, lock);
+            if named.is_known() && is_here && !has_kernels && !named.is_dead() {
+                return Err(ResultsError::Locked { folder: folder.to_owned(), holder: named });
+            }
+            if named.is_known() && !is_here {
                 drop(guard);
                 match outwait(folder, lock, &named, system)? {
                     Some(again) => guard = again,
                     None => continue,
                 }
             }
-            let taken = Self::enter(folder, lock, file, named, system);
+            let reach = if shares { Reach::Machines } else { Reach::File };
+            let taken = Self::enter(folder, lock, file, named, system, reach);
             drop(guard);
             return taken;
         }
@@ -242,31 +244,51 @@ impl Lock {
         mut file: File,
         before: Holder,
         system: &System<'_>,
+        reach: Reach,
     ) -> Result<Self, ResultsError> {
-        let taken_over = Some(before).filter(Holder::is_known);
-        // First, so that nobody finds a holder without signs. Without them (the disk may be full), other machines
-        // refuse the lock until a person says that this process is over.
-        let beating =
-            (system.is_shared)(&file).then(|| Beating::begin(folder, lock, &system.me).ok()).flatten();
-        match write(&mut file, &system.me) {
+        let (me, taken_over) = (&system.me, Some(before).filter(Holder::is_known));
+        let shares = reach == Reach::Machines;
+        // First, so that nobody finds a holder without signs. Without them (the system may be short of something), other
+        // machines refuse the lock until a person says that this process is over.
+        let first = if shares { FirstSign::give(lock, me).ok() } else { None };
+        match write(&mut file, me) {
+            Ok(()) => {
+                let tenure = if shares { Tenure::new(folder, lock, me) } else { Tenure::default() };
+                let beating = first.and_then(|first| first.follow(&tenure));
+                Ok(Self { file, taken_over, tenure, beating })
+            }
             // On a full disk the file names no holder; the kernel's lock holds all the same.
-            Err(error) if files::is_full(&error) => Ok(Self { file, taken_over, beating: None }),
-            Err(error) => Err(ResultsError::io("write", lock.path())(error)),
-            Ok(()) => Ok(Self { file, taken_over, beating }),
+            Err(error) if reach == Reach::Kernel && files::is_full(&error) => {
+                Ok(Self { file, taken_over, tenure: Tenure::default(), beating: None })
+            }
+            Err(error) => {
+                first.into_iter().for_each(FirstSign::withdraw);
+                Err(ResultsError::io("write", lock.path())(error))
+            }
         }
     }
 }
 
+/// What makes a lock one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// The kernel's lock, which everybody sees.
+    Kernel,
+    /// The file, for processes of this machine.
+    File,
+    /// The file, for processes of other machines too.
+    Machines,
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
-        let Self { file, beating, .. } = self;
-        if beating.as_ref().is_some_and(|beating| !beating.tenure().is_ours()) {
+        if !self.tenure.is_ours() {
             // It is another process's by now.
             return;
         }
-        beating.take();
+        self.beating.take();
         // Needed only where the file is the lock: the kernel's lock is released when the file is closed.
-        let _ = file.set_len(0).and_then(|()| file.sync_all());
+        let _ = self.file.set_len(0).and_then(|()| self.file.sync_all());
     }
 }
 
@@ -278,8 +300,7 @@ fn outwait(
     holder: &Holder,
     system: &System<'_>,
 ) -> Result<Option<Guard>, ResultsError> {
-    (system.waits)(holder, SILENCE);
-    match beat::watch(lock, holder, system.pause) {
+    match beat::watch(lock, holder, system.waits, system.pause) {
         Sign::Unknown if read(lock) == *holder => Err(doubtful(folder, lock.path(), holder.clone())),
         Sign::Life if read(lock) == *holder => {
             Err(ResultsError::Locked { folder: folder.to_owned(), holder: holder.clone() })
@@ -304,6 +325,17 @@ fn refuse_other_names(file: &File, path: &Path) -> Result<(), ResultsError> {
         return Err(ResultsError::io("use", path)(source));
     }
     Ok(())
+}
+
+/// The error for a lock that the kernel says is held. Some network file systems keep the lock of a machine that has
+/// crashed: whether its process is over is for a person to say.
+fn refusal(folder: &Path, lock: &Place, holder: Holder, system: &System<'_>) -> ResultsError {
+    let is_silent = || beat::age_of_last(&holder, lock).is_some_and(|age| age > SILENCE);
+    if holder.is_known() && holder.host != system.me.host && is_silent() {
+        doubtful(folder, lock.path(), holder)
+    } else {
+        ResultsError::Locked { folder: folder.to_owned(), holder }
+    }
 }
 
 /// The error for a lock that a process of another machine may hold.

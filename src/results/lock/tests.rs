@@ -228,6 +228,35 @@ fn of_two_that_take_over_from_another_machine_the_later_one_finds_the_first() {
 }
 
 #[test]
+fn a_lock_that_the_kernel_keeps_for_a_machine_that_is_silent_is_for_a_person_to_remove() {
+    let place = LockedFolder::new(Some(&elsewhere()));
+    place.give_signs(&elsewhere(), "1");
+    let refused = place.refused(&held, true);
+    assert!(refused.contains("is locked by pid 3 on node7"), "{refused}");
+    let beats = fs::File::options().append(true).open(place.root.path().join(".lock.beat")).unwrap();
+    beats.set_modified(std::time::SystemTime::now() - 2 * SILENCE).unwrap();
+    let refused = place.refused(&held, true);
+    assert!(refused.ends_with("if that process is over: rm here/.lock"), "{refused}");
+}
+
+#[test]
+fn a_lock_that_cannot_be_read_is_not_a_free_one_where_machines_share_it() {
+    let place = LockedFolder::new(None);
+    fs::create_dir(place.lock().path()).unwrap();
+    let error = crate::error_chain::chain(&place.take(&free, true).unwrap_err());
+    assert!(error.starts_with("cannot open") || error.starts_with("cannot read"), "{error}");
+}
+
+#[test]
+fn a_lock_is_not_emptied_by_a_process_that_lost_it() {
+    let place = LockedFolder::new(None);
+    let lock = place.take(&free, true).unwrap();
+    fs::write(place.lock().path(), serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
+    drop(lock);
+    assert_eq!(read(&place.lock()), elsewhere());
+}
+
+#[test]
 fn signs_of_life_are_given_only_where_other_machines_may_look() {
     let place = LockedFolder::new(None);
     for shared in [false, true] {
