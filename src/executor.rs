@@ -14,6 +14,7 @@ mod deadlines;
 mod error;
 mod event_loop;
 mod fleet;
+mod giving;
 mod gpus;
 mod growth;
 mod leftovers;

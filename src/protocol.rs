@@ -51,6 +51,26 @@ pub enum WorkerLine {
     Paused(TrialId, usize),
 }
 
+impl WorkerLine {
+    /// The trial that the line is about.
+    #[must_use]
+    pub const fn trial(&self) -> Option<TrialId> {
+        match self {
+            Self::Ready { .. } | Self::AllFailed(_) => None,
+            Self::Progress(trial, _)
+            | Self::Alive(trial)
+            | Self::DiskFull(trial, _)
+            | Self::DiskFreed(trial)
+            | Self::Event(trial, _)
+            | Self::GpuMemory(trial, _)
+            | Self::Finished(trial, _)
+            | Self::Failed(trial, _)
+            | Self::Paused(trial, _)
+            | Self::Stopped(trial) => Some(*trial),
+        }
+    }
+}
+
 /// A line on a worker's standard input. The end of the input means: leave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

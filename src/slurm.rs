@@ -22,7 +22,7 @@ mod options;
 mod script;
 
 pub use self::{
-    advice::advice,
+    advice::{advice, is_limit},
     answers::{JobReport, JobState, QueuedJob},
     commands::{Slurm, Submission},
     error::SlurmError,

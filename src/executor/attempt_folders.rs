@@ -6,7 +6,7 @@
 
 use std::io::{self, Write as _};
 
-use super::{connection::RemoteNote, error::ExecutorError, state::Loop};
+use super::connection::RemoteNote;
 use crate::{
     event::Event,
     mailbox::{GivenAttempt, Titled},
@@ -20,55 +20,53 @@ const CHECKPOINTS: [&str; 3] = ["last", "last.before", "best"];
 /// Files that an attempt is given, and those that are put together with those of other attempts.
 const NOT_TAKEN: [&str; 2] = ["trial.json", "worker.log"];
 
-impl Loop<'_> {
-    /// Makes the folder of an attempt, and notes it for the worker.
-    pub(super) fn attempt_folder(
-        &self,
-        trial: TrialId,
-        attempt: u32,
-        title: String,
-        note: &mut RemoteNote,
-    ) -> Result<TrialFolder, ExecutorError> {
-        let folder = make(&self.run.folder, trial, attempt)?;
-        let below = folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path());
-        note.attempts.push(GivenAttempt { trial, attempt });
-        note.logs.push(Titled { folder: below.display().to_string(), title });
-        Ok(folder)
-    }
+/// Notes for a worker the attempt that it is to make in `folder`.
+pub(super) fn note(
+    sweep: &SweepFolder,
+    folder: &TrialFolder,
+    attempt: GivenAttempt,
+    title: String,
+    note: &mut RemoteNote,
+) {
+    let below = folder.path().strip_prefix(sweep.path()).unwrap_or(folder.path());
+    note.attempts.push(attempt);
+    note.logs.push(Titled { folder: below.display().to_string(), title });
+}
 
-    /// Takes the files of an attempt into its trial's folder, before the log says how it ended.
-    pub(super) fn gather_files(&self, trial: Option<TrialId>, event: &Event) -> Result<(), ExecutorError> {
-        let Some(trial) = trial.filter(|_| self.cluster.is_some()) else { return Ok(()) };
-        if !matches!(
-            event,
-            Event::Finished(_) | Event::Paused { .. } | Event::Failed { .. } | Event::Interrupted
-        ) {
-            return Ok(());
-        }
-        let attempt = self.study.trial(trial).map_or(0, |record| record.attempts);
-        let own = self.run.folder.attempt(trial, attempt);
-        if !own.place().is_folder() {
-            return Ok(());
-        }
-        let home = self.run.folder.trial(trial);
-        let io = ResultsError::io("take over", own.path());
-        add_log(&own, &home).map_err(&io)?;
-        // After a failure the worker may live on: its files stay where they are until the next attempt has linked them.
-        if matches!(event, Event::Finished(_) | Event::Paused { .. } | Event::Failed { retry: false, .. }) {
-            take(&own, &home).map_err(&io)?;
-            (1..=attempt)
-                .map(|number| self.run.folder.attempt(trial, number))
-                .filter(|folder| folder.place().is_folder())
-                .try_for_each(|folder| files::remove_folder(folder.place()))
-                .map_err(&io)?;
-        }
-        Ok(())
+/// Takes the files of an attempt into its trial's folder, before the log says by `event` how it ended. After a failure the
+/// rest is done when it is called again.
+pub(super) fn gather(
+    sweep: &SweepFolder,
+    trial: TrialId,
+    attempt: u32,
+    event: &Event,
+) -> Result<(), ResultsError> {
+    if !matches!(event, Event::Finished(_) | Event::Paused { .. } | Event::Failed { .. } | Event::Interrupted)
+    {
+        return Ok(());
     }
+    let own = sweep.attempt(trial, attempt);
+    if !own.place().is_folder() {
+        return Ok(());
+    }
+    let home = sweep.trial(trial);
+    let io = ResultsError::io("take over", own.path());
+    add_log(&own, &home).map_err(&io)?;
+    // After a failure the worker may live on: its files stay where they are until the next attempt has linked them.
+    if matches!(event, Event::Finished(_) | Event::Paused { .. } | Event::Failed { retry: false, .. }) {
+        take(&own, &home).map_err(&io)?;
+        (1..=attempt)
+            .map(|number| sweep.attempt(trial, number))
+            .filter(|folder| folder.place().is_folder())
+            .try_for_each(|folder| files::remove_folder(folder.place()))
+            .map_err(&io)?;
+    }
+    Ok(())
 }
 
 /// Makes the folder of an attempt, with the job and the latest checkpoint of earlier attempts. Folders of earlier attempts
-/// are removed then.
-fn make(sweep: &SweepFolder, trial: TrialId, attempt: u32) -> Result<TrialFolder, ExecutorError> {
+/// are removed then. After a failure it may be called again.
+pub(super) fn make(sweep: &SweepFolder, trial: TrialId, attempt: u32) -> Result<TrialFolder, ResultsError> {
     let (home, own) = (sweep.trial(trial), sweep.attempt(trial, attempt));
     let path = own.path().to_owned();
     let io = ResultsError::io("create", &path);
@@ -142,7 +140,13 @@ fn take(own: &TrialFolder, home: &TrialFolder) -> io::Result<()> {
 /// Appends what the workers of an attempt have said to the trial's `worker.log`.
 fn add_log(own: &TrialFolder, home: &TrialFolder) -> io::Result<()> {
     let Ok(said) = own.worker_log().read() else { return Ok(()) };
-    files::open_for_append(&home.worker_log())?.write_all(&said)?;
+    let mut log = files::open_for_append(&home.worker_log())?;
+    let before = log.metadata()?.len();
+    if let Err(error) = log.write_all(&said) {
+        // Not a part of it now and all of it again later.
+        let _ = log.set_len(before);
+        return Err(error);
+    }
     own.worker_log().remove_file()
 }
 

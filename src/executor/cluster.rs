@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{Event, RemotePlace},
-    mailbox::{Mailbox, Order, Registration, WorkerName},
+    mailbox::{GivenAttempt, Mailbox, Order, Registration, WorkerName},
     results::ResultsError,
     scheduler::{self, Host, Input, Slot},
     system::device::Device,
@@ -38,13 +38,15 @@ impl Loop<'_> {
         mailbox.make().map_err(&io)?;
         mailbox.write(&mailbox.probe(), &"probe").map_err(&io)?;
         let found = survey(&mailbox).map_err(&io)?;
-        let post = PostOffice::open(mailbox.clone(), cluster.times, sender.clone()).map_err(&io)?;
+        let post = PostOffice::open(mailbox.clone(), cluster.times, self.run.tenure.clone(), sender.clone())
+            .map_err(&io)?;
         let (roster, (demand, wanted)) = (Roster::default(), watch::channel(Demand::default()));
         let path = self.run.folder.path();
         let path = std::path::absolute(path).map_err(ResultsError::io("resolve", path))?;
         let fleet = cluster.slurm.clone().map(|slurm| {
             let (commands, prefix) = (slurm.slurm.clone(), prefix(&path));
-            let fleet = Fleet::new(slurm, mailbox.clone(), path, wanted, roster.clone(), sender);
+            let tenure = self.run.tenure.clone();
+            let fleet = Fleet::new(slurm, mailbox.clone(), path, wanted, roster.clone(), sender, tenure);
             FleetTask { task: tokio::spawn(fleet.keep()), slurm: commands, prefix }
         });
         let (slots, hosts, patience) = (BTreeMap::new(), BTreeMap::new(), cluster.patience);
@@ -67,15 +69,15 @@ impl Loop<'_> {
         Ok(events)
     }
 
-    /// What of `found` the log still waits for; of others, the trials are removed.
+    /// What of `found` the log still waits for. Of trials together some may be over.
     fn still_run(&self, mut found: Found) -> Found {
-        let is_waited_for = found.given.trials.iter().all(|given| {
+        let is_waited_for = |given: &GivenAttempt| {
             let record = self.study.trial(given.trial);
             record.is_some_and(|record| record.state == State::Running && record.attempts == given.attempt)
-        });
-        if !is_waited_for {
-            found.given.trials.clear();
-        }
+        };
+        let (trials, over) = found.given.trials.into_iter().partition::<Vec<_>, _>(is_waited_for);
+        found.over = over.into_iter().map(|given| given.trial).collect();
+        found.given.trials = trials;
         found
     }
 
@@ -182,6 +184,7 @@ impl Loop<'_> {
                 }
                 self.no_more_work(&worker).await?;
             }
+            PostEvent::TakenOver => self.run.check()?,
             PostEvent::AllLeft => {}
             PostEvent::Status(line) => self.notify(&Notice::Workers(&line)),
             PostEvent::NoMoreWorkers(why) => {

@@ -1,6 +1,6 @@
 //! The loop: it listens, lets the scheduler decide, and performs the decisions.
 
-use std::{collections::VecDeque, path::Path, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -8,8 +8,7 @@ use tokio::{
 };
 
 use super::{
-    connection::{Connection, RemoteNote},
-    deadlines::Limits,
+    connection::RemoteNote,
     error::ExecutorError,
     observer::{Notice, Observer, Observers},
     pending::{pending, pending_trial},
@@ -17,20 +16,16 @@ use super::{
     retention,
     setup::{Ended, Run},
     state::{Channels, Loop, terms},
-    watch::{Command, Post, Worker},
+    watch::Command,
 };
 use crate::{
-    error_chain::chain,
     event::{Event, Record},
     halving,
-    job::Attempt,
-    process::Process,
-    protocol::{Assignment, WorkerRequest},
-    results::ResultsError,
+    protocol::WorkerRequest,
     sampler::Sampler,
-    scheduler::{Action, GivenTrial, Input, Scheduler, Slot},
+    scheduler::{Action, Input, Scheduler, Slot},
     study::{Study, TrialRecord},
-    system::{device::Device, disk},
+    system::disk,
     trial::{State, TrialId},
 };
 
@@ -253,82 +248,6 @@ impl Loop<'_> {
         Ok(Vec::new())
     }
 
-    async fn spawn(
-        &mut self,
-        slot: Slot,
-        device: Device,
-        trial: TrialId,
-    ) -> Result<Vec<Input>, ExecutorError> {
-        let folder = match self.prepare(trial).await {
-            Err(error) if error.shortage().is_some() => {
-                return Ok(vec![Input::SpawnFailed(slot, chain(&error))]);
-            }
-            folder => folder?,
-        };
-        let limits = Limits::new(self.run.workers.leave, &self.run.plan.policy);
-        let post = Post { slot, device, inbox: self.inbox.clone() };
-        if let Some(connection) = self.open_session(slot) {
-            self.workers.insert(slot, Worker::watch(connection, limits.with_delay(), post));
-            return Ok(Vec::new());
-        }
-        match Process::start(&self.run.workers.start_of_process(), device, self.oom_kills.clone()) {
-            Ok(process) => {
-                let worker = Worker::watch(Connection::Local(Box::new(process)), limits, post);
-                // Its attempt begins once the worker is ready.
-                worker.log_to(&[(folder.worker_log(), title(trial, self.attempts(trial) + 1, device))]);
-                self.workers.insert(slot, worker);
-                Ok(Vec::new())
-            }
-            Err(error) => {
-                let name = Path::new(&self.run.workers.program.name).display();
-                Ok(vec![Input::SpawnFailed(slot, format!("cannot start {name}: {error}"))])
-            }
-        }
-    }
-
-    /// Gives a worker its trials.
-    async fn give(&mut self, slot: Slot, given: Vec<GivenTrial>) -> Result<Vec<Input>, ExecutorError> {
-        let (mut trials, mut logs) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
-        let mut note = RemoteNote::default();
-        for GivenTrial { trial, micro_batch, without_cache } in given {
-            let folder = match self.prepare(trial).await {
-                // What the machine is short of may be what this worker holds.
-                Err(error) if error.shortage().is_some() => {
-                    return Ok(vec![Input::Short(slot, chain(&error))]);
-                }
-                folder => folder?,
-            };
-            let number = self.attempts(trial);
-            let Some(worker) = self.worker(slot) else { continue };
-            let (title, is_remote) = (title(trial, number, worker.device), worker.is_remote);
-            logs.push((folder.worker_log(), title.clone()));
-            let folder =
-                if is_remote { self.attempt_folder(trial, number, title, &mut note)? } else { folder };
-            // A worker may be started anywhere.
-            let sweep = self.run.folder.path();
-            let sweep = std::path::absolute(sweep).map_err(ResultsError::io("resolve", sweep))?;
-            // The numbers of a file system differ from one machine of a network to another.
-            let identity = if is_remote { None } else { Some(self.run.folder.identity()?) };
-            let folder =
-                folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path()).to_owned();
-            let sharing = self.sharing(slot, trial);
-            let record = self.study.trial(trial);
-            let pause_after = record.and_then(|record| record.next_pause(self.study.search.as_ref()));
-            let attempt = Attempt { micro_batch, sharing, pause_after, without_cache };
-            trials.push(Assignment { trial, sweep, identity, folder, attempt });
-        }
-        if let Some(worker) = self.worker(slot) {
-            worker.log_to(&logs);
-        }
-        self.order(slot, Command::Send(WorkerRequest::Run { trials }, note));
-        Ok(Vec::new())
-    }
-
-    /// Attempts at a trial that have begun.
-    fn attempts(&self, id: TrialId) -> u32 {
-        self.study.trial(id).map_or(0, |record| record.attempts)
-    }
-
     /// Asks the file system for space, and continues if there is some.
     async fn look_for_space(&mut self) -> Result<(), ExecutorError> {
         let free = disk::usable_at(self.run.folder.path()).ok();
@@ -355,7 +274,7 @@ impl Loop<'_> {
     /// has grown by.
     async fn log(&mut self, trial: Option<TrialId>, event: Event) -> Result<Vec<Input>, ExecutorError> {
         // First the files, then the word: what is logged is there.
-        self.gather_files(trial, &event)?;
+        self.gather_files(trial, &event).await?;
         let record = self.record(trial, event).await?;
         self.tell_demand(Some(&record.event));
         if let Some(trial) = trial {
@@ -380,11 +299,6 @@ impl Loop<'_> {
         let records = added.into_iter().filter_map(|id| study.trial(id));
         Ok(records.map(|record| Input::TrialAdded(pending_trial(record, prefixes, shapes))).collect())
     }
-}
-
-/// The line that separates attempts in `worker.log`.
-fn title(trial: TrialId, attempt: u32, device: Device) -> String {
-    format!("trial {trial}, attempt {attempt} on {device}")
 }
 
 /// Whether an action ends the run.

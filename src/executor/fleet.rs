@@ -3,6 +3,7 @@
 //! One query tells of all jobs at each interval. What Slurm says decides nothing about trials: their workers' files do. A
 //! query that fails means that nothing is known, and a job counts as submitted from the moment at which that was intended.
 
+mod back_off;
 mod books;
 mod notes;
 mod roster;
@@ -20,6 +21,7 @@ pub(super) use self::roster::{Known, Roster};
 use super::post::PostEvent;
 use crate::{
     mailbox::{CLUSTER, LOGS, Mailbox, PROBE},
+    results::Tenure,
     slurm::{BatchJob, Slurm, SlurmOptions, Submission, script},
 };
 
@@ -51,6 +53,7 @@ pub(super) struct Fleet {
     demand: watch::Receiver<Demand>,
     roster: Roster,
     events: mpsc::UnboundedSender<PostEvent>,
+    tenure: Tenure,
     books: Books,
 }
 
@@ -63,11 +66,12 @@ impl Fleet {
         demand: watch::Receiver<Demand>,
         roster: Roster,
         events: mpsc::UnboundedSender<PostEvent>,
+        tenure: Tenure,
     ) -> Self {
         let prefix = prefix(&folder);
         let template = batch_job(String::new(), run.program.clone(), folder);
         let books = Books::new(prefix, notes::read_jobs(&mailbox), run.options.poll);
-        Self { run, mailbox, template, demand, roster, events, books }
+        Self { run, mailbox, template, demand, roster, events, tenure, books }
     }
 
     /// Keeps the jobs until the run is over.
@@ -75,9 +79,13 @@ impl Fleet {
         loop {
             let decisions = self.look().await;
             for decision in decisions {
-                if self.perform(decision).await.is_none() {
+                // After a pause of this process, the jobs may be another one's.
+                if self.tenure.check().is_err() || self.perform(decision).await.is_none() {
                     return;
                 }
+            }
+            if self.tenure.check().is_err() {
+                return;
             }
             self.report();
             let changed = async {
@@ -96,14 +104,19 @@ impl Fleet {
     }
 
     async fn look(&mut self) -> Vec<Decision> {
-        let queue = self.run.slurm.queue(self.books.prefix()).await;
+        let queue = if self.books.may_ask(Instant::now()) {
+            Some(self.run.slurm.queue(self.books.prefix()).await)
+        } else {
+            None
+        };
         let demand = *self.demand.borrow();
         let roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let wanted = self.wanted(demand);
         let now = Instant::now();
         match queue {
-            Ok(jobs) => self.books.on_queue(&jobs, &roster, now),
-            Err(error) => self.books.on_silence(&error.to_string(), now),
+            Some(Ok(jobs)) => self.books.on_queue(&jobs, &roster, now),
+            Some(Err(error)) => self.books.on_silence(&error.to_string(), now),
+            None => {}
         }
         self.books.decide(wanted, demand.ended, self.run.options.pending_max, &roster, now)
     }
@@ -140,6 +153,10 @@ impl Fleet {
     }
 
     async fn submit(&mut self, name: String) {
+        // One of those before it may have failed.
+        if !self.books.may_submit(Instant::now()) {
+            return;
+        }
         let job = BatchJob { name: name.clone(), ..self.template.clone() };
         let script = match script(&self.run.options, &job) {
             Ok(script) => script,
@@ -147,7 +164,7 @@ impl Fleet {
         };
         // The intention first: whatever happens then, the job is looked for by its name.
         if let Err(error) = notes::note_job(&self.mailbox, &name, None) {
-            return self.books.on_silence(&format!("cannot note a job: {error}"), Instant::now());
+            return self.books.on_unclear(&format!("it cannot be noted: {error}"), Instant::now());
         }
         self.books.intend(&name);
         match self.run.slurm.submit(&script).await {
@@ -156,7 +173,7 @@ impl Fleet {
                 // Without the number it is found by its name.
                 let _ = notes::note_job(&self.mailbox, &name, Some(id));
             }
-            Submission::Unclear(why) => self.books.on_silence(&why, Instant::now()),
+            Submission::Unclear(why) => self.books.on_unclear(&why, Instant::now()),
             Submission::Refused(words) => {
                 notes::forget_job(&self.mailbox, &name);
                 self.books.on_refusal(&name, &words, Instant::now());

@@ -5,6 +5,7 @@
 //! cannot be read, or cannot be seen yet, means nothing: it is looked for again.
 
 mod desk;
+mod known;
 mod messages;
 mod session;
 mod survey;
@@ -19,7 +20,11 @@ pub(super) use self::{
     messages::{PostEvent, PostOrder, RemoteHeard},
     survey::{Found, survey},
 };
-use crate::{mailbox::Mailbox, system::threads};
+use crate::{
+    mailbox::Mailbox,
+    results::{ResultsError, Tenure},
+    system::threads,
+};
 
 /// The way to the thread.
 #[derive(Clone, Debug)]
@@ -31,17 +36,33 @@ impl PostOffice {
         let _ = self.0.send(order);
     }
 
-    /// Starts the thread. `events` hears of workers.
+    /// Starts the thread. `events` hears of workers. It does nothing any more once the sweep is another process's.
     ///
     /// # Errors
     /// When the system has no thread to spare.
     pub(super) fn open(
         mailbox: Mailbox,
         times: PostTimes,
+        tenure: Tenure,
         events: mpsc::UnboundedSender<PostEvent>,
     ) -> std::io::Result<Self> {
         let (sender, orders) = blocking::channel();
-        threads::start(move || Desk::new(mailbox, times, events).work(&orders))?;
+        threads::start(move || {
+            let desk = Desk::new(mailbox, times, events);
+            desk.work(&orders, &|| is_ours(&tenure, times.look));
+        })?;
         Ok(Self(sender))
+    }
+}
+
+/// Whether the sweep is this process's. After a pause of it, such as a suspension, it may be another one's. Waits as long
+/// as that cannot be found out; the loop decides for how long.
+fn is_ours(tenure: &Tenure, pause: std::time::Duration) -> bool {
+    loop {
+        match tenure.check() {
+            Ok(()) => return true,
+            Err(ResultsError::TakenOver { .. }) => return false,
+            Err(_) => std::thread::sleep(pause),
+        }
     }
 }

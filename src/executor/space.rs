@@ -156,12 +156,47 @@ impl Loop<'_> {
             .map_err(|why| self.unwritten(why, 1))
     }
 
+    /// Takes home the files of an attempt on a cluster before the log says by `event` how it ended, and waits for space
+    /// first if there is none.
+    pub(super) async fn gather_files(
+        &mut self,
+        trial: Option<TrialId>,
+        event: &Event,
+    ) -> Result<(), ExecutorError> {
+        let Some(trial) = trial.filter(|_| self.cluster.is_some()) else { return Ok(()) };
+        let attempt = self.study.trial(trial).map_or(0, |record| record.attempts);
+        let Self { run, scheduler, interrupts, observers, .. } = self;
+        let write = || {
+            run.check()?;
+            Ok(attempt_folders::gather(&run.folder, trial, attempt, event)?)
+        };
+        patience(run, scheduler, true)
+            .wait(write, interrupts, observers)
+            .await
+            .map_err(|why| self.unwritten(why, 1))
+    }
+
+    /// Makes the folder of an attempt on a cluster, and waits for space first if there is none. A shortage is an error.
+    pub(super) async fn attempt_folder(
+        &mut self,
+        trial: TrialId,
+        attempt: u32,
+    ) -> Result<TrialFolder, ExecutorError> {
+        let Self { run, scheduler, interrupts, observers, .. } = self;
+        let write = || Ok(attempt_folders::make(&run.folder, trial, attempt)?);
+        patience(run, scheduler, false)
+            .wait(write, interrupts, observers)
+            .await
+            .map_err(|why| self.unwritten(why, 0))
+    }
+
     /// Makes the trial's folder with all that a worker needs, and waits for space first if there is none.
     /// A shortage is an error.
     pub(super) async fn prepare(&mut self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
         let Self { run, study, scheduler, interrupts, observers, .. } = self;
         let is_local = self.cluster.is_none();
         let write = || {
+            run.check()?;
             let folder = prepare(run, study, id)?;
             if is_local {
                 attempt_folders::bring_home(

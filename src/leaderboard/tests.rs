@@ -406,6 +406,23 @@ fn a_footnote_counts_the_trials_that_come_last_and_says_why() {
 }
 
 #[test]
+fn a_footnote_counts_the_trials_of_each_kind_of_processor_where_they_differ() {
+    let on = |id: u32, arithmetic: &str| {
+        let mut record = trial(id, 10 + u64::from(id));
+        record.arithmetic = Some(arithmetic.to_owned());
+        record
+    };
+    let elsewhere = study(vec![on(1, "avx512"), on(2, "avx2"), on(3, "avx512"), trial(4, 20)]);
+    let note = "Trials ran on processors whose last digits differ: 1 on avx2, 2 on avx512. The log says which ran where.";
+    let notes = build(&elsewhere, RankBy::TestF1, &none).footnotes();
+    assert!(notes.iter().any(|found| found == note), "{notes:?}");
+
+    let alike = study(vec![on(1, "avx512"), on(2, "avx512")]);
+    let notes = build(&alike, RankBy::TestF1, &none).footnotes();
+    assert!(!notes.iter().any(|found| found.contains("processors")), "{notes:?}");
+}
+
+#[test]
 fn where_every_trial_collapsed_none_leads_and_the_first_footnote_says_so() {
     let board = build(&study(vec![collapsed(1, 0.5), collapsed(2, 0.9)]), RankBy::TestF1, &none);
     assert_eq!((ranks(&board), board.leader()), (vec![(Some(1), 2), (Some(2), 1)], None));

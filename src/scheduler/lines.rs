@@ -1,7 +1,7 @@
 //! What follows from a line that a worker sent.
 
 use super::{
-    messages::{Action, Slot, describe, shortened, trial_of},
+    messages::{Action, Slot, describe, shortened},
     slots::SlotState,
     state::Scheduler,
 };
@@ -31,7 +31,7 @@ impl Scheduler {
                 self.slots.set_state(slot, SlotState::Ending(after));
                 out.push(Action::Leave(slot));
             }
-            (SlotState::Busy(trials), line) if trial_of(&line).is_some_and(|id| trials.contains(&id)) => {
+            (SlotState::Busy(trials), line) if line.trial().is_some_and(|id| trials.contains(&id)) => {
                 self.own_line(slot, line, out);
             }
             (state, line) => {

@@ -284,23 +284,6 @@ pub(super) fn shortened(message: String) -> String {
     }
 }
 
-/// The trial that a line is about.
-pub(super) fn trial_of(line: &WorkerLine) -> Option<TrialId> {
-    match line {
-        WorkerLine::Ready { .. } | WorkerLine::AllFailed(_) => None,
-        WorkerLine::Progress(trial, _)
-        | WorkerLine::Alive(trial)
-        | WorkerLine::DiskFull(trial, _)
-        | WorkerLine::DiskFreed(trial)
-        | WorkerLine::Event(trial, _)
-        | WorkerLine::GpuMemory(trial, _)
-        | WorkerLine::Finished(trial, _)
-        | WorkerLine::Failed(trial, _)
-        | WorkerLine::Paused(trial, _)
-        | WorkerLine::Stopped(trial) => Some(*trial),
-    }
-}
-
 /// The line in words, for messages.
 pub(super) fn describe(line: &WorkerLine) -> String {
     let name = match line {
@@ -317,5 +300,5 @@ pub(super) fn describe(line: &WorkerLine) -> String {
         WorkerLine::Stopped(_) => "stopped",
         WorkerLine::Paused(..) => "paused",
     };
-    trial_of(line).map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))
+    line.trial().map_or_else(|| format!("`{name}`"), |trial| format!("`{name}` about trial {trial}"))
 }

@@ -140,6 +140,16 @@ pub fn advice(reason: &str) -> Option<&'static str> {
     longest(&reason).or_else(|| longest(last)).and_then(|known| known.1)
 }
 
+/// Whether sbatch refuses a job by these words since other jobs, or Slurm itself, are in its way: later it may take it.
+#[must_use]
+pub fn is_limit(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let has = |one_of: &[&str]| one_of.iter().any(|word| words.contains(word));
+    // A policy's words name all limits that it may mean.
+    has(&["accounting/qos policy", "temporarily", "try again"])
+        || has(&["limit"]) && !has(&["time limit", "timelimit", "node limit", "nodelimit"])
+}
+
 /// A reason as it begins, and what is said about it.
 type Known = (&'static str, Option<&'static str>);
 
@@ -182,6 +192,24 @@ mod tests {
                 "{reason}: {:?}",
                 advice(reason)
             );
+        }
+    }
+
+    #[test]
+    fn a_limit_on_jobs_may_give_way_and_a_limit_on_what_a_job_asks_for_does_not() {
+        for (words, may_pass) in [
+            (
+                "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's \
+                 size and/or time limits)",
+                true,
+            ),
+            ("QOSMaxSubmitJobPerUserLimit", true),
+            ("sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying", true),
+            ("Requested time limit is invalid (missing or exceeds some limit)", false),
+            ("sbatch: error: Batch job submission failed: Invalid partition name specified", false),
+            ("Requested node configuration is not available", false),
+        ] {
+            assert_eq!(is_limit(words), may_pass, "{words}");
         }
     }
 

@@ -8,16 +8,19 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    back_off::BackOff,
     notes::{ClusterStatus, JobNote, JobStatus, WorkerStatus},
     roster::Known,
 };
 use crate::{
-    slurm::{BatchJob, JobReport, JobState, QueuedJob, advice},
+    slurm::{BatchJob, JobReport, JobState, QueuedJob, advice, is_limit},
     system::clock,
 };
 
 /// The longest time between two submissions after some that failed.
-const PAUSE_MAX: Duration = Duration::from_mins(10);
+const SUBMIT_PAUSE_MAX: Duration = Duration::from_mins(10);
+/// The longest time between two questions after some that were not answered.
+const ASK_PAUSE_MAX: Duration = Duration::from_mins(2);
 /// So many jobs in a row that ended without a worker, or whose workers ended without a trial's end, are enough.
 const VAIN_MAX: usize = 5;
 /// How long a job that Slurm does not list may be unlisted before it counts as gone: a controller that was started again
@@ -30,7 +33,11 @@ const NO_FOLDER: i32 = 66;
 #[derive(Debug)]
 struct Job {
     id: Option<u64>,
+    /// It was submitted by an earlier run: its end says nothing about this one's jobs.
+    is_inherited: bool,
     state: JobState,
+    /// Since when it runs on its node without interruption, as far as was seen.
+    running_since: Option<Instant>,
     reason: String,
     node: String,
     /// Since when Slurm does not list it, by queries that were answered.
@@ -67,8 +74,8 @@ pub(super) struct Books {
     ended: usize,
     excused: usize,
     poll: Duration,
-    pause: Duration,
-    paused_until: Option<Instant>,
+    asking: BackOff,
+    submitting: BackOff,
     said: BTreeSet<String>,
     words: Option<String>,
     /// Why Slurm takes no job of this kind at all.
@@ -83,10 +90,7 @@ impl Books {
         let next = noted.iter().filter_map(|job| number(&job.name)).max().map_or(1, |last| last + 1);
         let job = |note: JobNote| {
             let state = JobState::Other("unknown".to_owned());
-            (
-                note.name,
-                Job { id: note.id, state, reason: String::new(), node: String::new(), unlisted: None },
-            )
+            (note.name, Job { state, is_inherited: true, ..Job::unknown(note.id) })
         };
         Self {
             jobs: noted.into_iter().map(job).collect(),
@@ -96,8 +100,8 @@ impl Books {
             ended: 0,
             excused: 0,
             poll,
-            pause: poll,
-            paused_until: None,
+            asking: BackOff::new(poll, ASK_PAUSE_MAX),
+            submitting: BackOff::new(poll, SUBMIT_PAUSE_MAX),
             said: BTreeSet::new(),
             words: None,
             refused: None,
@@ -113,6 +117,7 @@ impl Books {
     /// Takes in an answer to the query.
     pub(super) fn on_queue(&mut self, listed: &[QueuedJob], roster: &[Known], now: Instant) {
         self.is_known = true;
+        self.asking.end();
         for queued in listed {
             let number = queued.name.strip_prefix(&self.prefix).and_then(|number| number.parse::<u64>().ok());
             self.next = self.next.max(number.map_or(0, |number| number + 1));
@@ -122,6 +127,9 @@ impl Books {
             }
             let job = self.jobs.entry(queued.name.clone()).or_insert_with(|| Job::unknown(None));
             job.id = Some(queued.id);
+            let goes_on = job.state == queued.state && job.node == queued.node;
+            let since = job.running_since.filter(|_| goes_on).unwrap_or(now);
+            job.running_since = (queued.state == JobState::Running).then_some(since);
             job.state = queued.state.clone();
             job.reason.clone_from(&queued.reason);
             job.node.clone_from(&queued.node);
@@ -140,26 +148,44 @@ impl Books {
         }
     }
 
-    /// Slurm did not answer, or not clearly: nothing is known, and nothing is submitted for a while.
+    /// Slurm did not say which jobs there are: nothing is known.
     pub(super) fn on_silence(&mut self, why: &str, now: Instant) {
-        self.back_off(now);
+        let pause = self.asking.begin(now).as_secs();
         self.words = Some(format!(
-            "Slurm does not answer ({why}): jobs and their trials go on, and it is asked again in {} s",
-            self.pause.as_secs()
+            "Slurm does not answer ({why}): jobs and their trials go on, and it is asked again in {pause} s"
         ));
     }
 
-    /// Slurm did not take a job.
-    pub(super) fn on_refusal(&mut self, name: &str, words: &str, now: Instant) {
-        self.jobs.remove(name);
-        self.back_off(now);
-        self.refused = Some(words.to_owned());
-        self.words = Some(format!("Slurm does not take a job: {words}"));
+    /// Whether Slurm is to be asked which jobs there are.
+    pub(super) fn may_ask(&self, now: Instant) -> bool {
+        self.asking.is_over(now)
     }
 
-    fn back_off(&mut self, now: Instant) {
-        self.paused_until = Some(now + self.pause);
-        self.pause = (2 * self.pause).min(PAUSE_MAX.max(self.poll));
+    /// A submission failed, or it is not clear whether it did: nothing is submitted for a while.
+    pub(super) fn on_unclear(&mut self, why: &str, now: Instant) {
+        let pause = self.submitting.begin(now).as_secs();
+        self.words = Some(format!(
+            "a job could not be submitted for certain ({why}): it is looked for by its name, and others are submitted \
+             in {pause} s"
+        ));
+    }
+
+    /// Slurm did not take a job. Where others of the user or of the account stand in its way, it may later.
+    pub(super) fn on_refusal(&mut self, name: &str, words: &str, now: Instant) {
+        self.jobs.remove(name);
+        let pause = self.submitting.begin(now).as_secs();
+        let advice = advice(words).map_or_else(String::new, |advice| format!(". {advice}"));
+        if is_limit(words) {
+            self.words = Some(format!("Slurm takes no job now: {words}{advice}; tried again in {pause} s"));
+        } else {
+            self.words = Some(format!("Slurm does not take a job: {words}{advice}"));
+            self.refused = Some(format!("{words}{advice}"));
+        }
+    }
+
+    /// Whether jobs may be submitted now.
+    pub(super) fn may_submit(&self, now: Instant) -> bool {
+        self.is_known && self.asking.is_at_rest() && self.submitting.is_over(now)
     }
 
     pub(super) fn intend(&mut self, name: &str) {
@@ -167,7 +193,8 @@ impl Books {
     }
 
     pub(super) fn on_submitted(&mut self, name: &str, id: u64) {
-        (self.pause, self.paused_until, self.refused) = (self.poll, None, None);
+        self.submitting.end();
+        self.refused = None;
         let job = self.jobs.entry(name.to_owned()).or_insert_with(|| Job::unknown(None));
         (job.id, job.state) = (Some(id), JobState::Pending);
     }
@@ -196,7 +223,7 @@ impl Books {
             decisions.push(Decision::GiveUp(why));
             return decisions;
         }
-        if !self.is_known || self.paused_until.is_some_and(|until| now < until) {
+        if !self.may_submit(now) {
             return decisions;
         }
         let is_waiting = |job: &&Job| !matches!(job.state, JobState::Running | JobState::Ending);
@@ -215,6 +242,11 @@ impl Books {
             self.jobs.iter().filter(|(_, job)| !job.state.is_alive()).map(|(name, _)| name.clone()).collect();
         for name in over {
             let Some(job) = self.jobs.remove(&name) else { continue };
+            // One without a number was never listed: it was not submitted, as it turns out.
+            if job.is_inherited || job.id.is_none() {
+                decisions.push(Decision::Forget(name));
+                continue;
+            }
             if self.excused > 0 {
                 self.excused -= 1;
             } else {
@@ -252,9 +284,11 @@ impl Books {
             let own = || roster.iter().filter(|known| known.is_of(name));
             let silent = own().filter_map(|known| known.lost).max();
             let is_heard = own().any(Known::is_there);
-            let is_long = |lost: Instant| now.duration_since(lost) >= 4 * GRACE;
-            if let (Some(id), Some(lost), JobState::Running, false) = (job.id, silent, &job.state, is_heard)
-                && is_long(lost)
+            // After a requeue, its next worker may be on its way.
+            let is_long = |since: Instant| now.duration_since(since) >= 4 * GRACE;
+            if let (Some(id), Some(lost), Some(running), false) =
+                (job.id, silent, job.running_since, is_heard)
+                && is_long(lost.max(running))
             {
                 decisions.push(Decision::Cancel(id));
             }
@@ -330,7 +364,15 @@ impl Books {
 impl Job {
     const fn unknown(id: Option<u64>) -> Self {
         // An intention counts as a job: it may have been submitted.
-        Self { id, state: JobState::Pending, reason: String::new(), node: String::new(), unlisted: None }
+        Self {
+            id,
+            is_inherited: false,
+            state: JobState::Pending,
+            running_since: None,
+            reason: String::new(),
+            node: String::new(),
+            unlisted: None,
+        }
     }
 }
 

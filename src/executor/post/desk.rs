@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    known::Known,
     messages::{PostEvent, PostOrder, PostTimes},
     session::{Session, SessionKey},
 };
@@ -17,19 +18,6 @@ use crate::{
     mailbox::{Beat, Letter, Mailbox, Message, Order, WorkerName, is_of_this_version},
     scheduler::WorkerExit,
 };
-
-/// What is known of a worker.
-#[derive(Debug)]
-struct Known {
-    next_order: u64,
-    /// Its latest sign of life that was seen, and when it was first seen.
-    beat: (Option<u64>, Instant),
-    /// The number of the pilot's own next message.
-    next: u64,
-    has_left: bool,
-    /// Orders that could not be written yet, in order.
-    unwritten: Vec<Order>,
-}
 
 /// The thread's state.
 #[derive(Debug)]
@@ -64,12 +52,16 @@ impl Desk {
         }
     }
 
-    /// Carries out orders and looks at files until nobody gives orders any more.
-    pub(super) fn work(mut self, orders: &blocking::Receiver<PostOrder>) {
+    /// Carries out orders and looks at files until nobody gives orders any more, or the files are another process's.
+    pub(super) fn work(mut self, orders: &blocking::Receiver<PostOrder>, is_ours: &dyn Fn() -> bool) {
         let mut next = Instant::now();
         loop {
             let now = Instant::now();
-            match orders.recv_timeout(next.saturating_duration_since(now)) {
+            let order = orders.recv_timeout(next.saturating_duration_since(now));
+            if !is_ours() {
+                return self.tell(PostEvent::TakenOver);
+            }
+            match order {
                 Ok(order) => {
                     self.obey(order, Instant::now());
                     self.obey_all(orders);
@@ -115,8 +107,9 @@ impl Desk {
                 self.order(&worker, Order::Start { session, device });
             }
             PostOrder::Attach { found, heard } => {
+                let (order, first) = (found.given.order, found.given.first);
                 let key = (found.worker.clone(), found.session);
-                self.sessions.insert(key, Session::since(found.given.order, found.given.first, heard));
+                self.sessions.insert(key, Session::since(order, first, found.over, heard));
                 self.meet(&found.worker, now);
             }
             PostOrder::Order { worker, order } => self.order(&worker, order),
@@ -388,12 +381,5 @@ impl Desk {
             self.farewell = None;
             self.tell(PostEvent::AllLeft);
         }
-    }
-}
-
-impl Known {
-    /// The number that the next order gets.
-    fn next_number(&self) -> u64 {
-        self.next_order + self.unwritten.len() as u64
     }
 }

@@ -56,6 +56,8 @@ pub(in crate::executor) enum PostEvent {
     Leaving(WorkerName),
     /// A worker is gone. `lost`: without a word; the text says what is known.
     Gone { worker: WorkerName, lost: Option<String> },
+    /// Another process has taken the sweep over.
+    TakenOver,
     /// All workers have left, or nobody waits for them any more.
     AllLeft,
     /// Something to be said to the user.

@@ -6,7 +6,9 @@ use super::messages::RemoteHeard;
 use crate::{
     mailbox::{Message, WorkerName},
     process::WorkerOutput,
+    protocol::WorkerLine,
     scheduler::WorkerExit,
+    trial::TrialId,
 };
 
 /// A process that is listened to.
@@ -16,6 +18,8 @@ pub(super) struct Session {
     pub(super) next: u64,
     /// What it said before this order was passed on has been dealt with by an earlier run.
     skips_until: Option<u64>,
+    /// Trials of that order that are over: what it said of them, too.
+    skipped: Vec<TrialId>,
     heard: mpsc::UnboundedSender<RemoteHeard>,
     is_over: bool,
     /// How often the next message was found damaged.
@@ -27,12 +31,21 @@ const UNREADABLE_MAX: u32 = 240;
 
 impl Session {
     pub(super) const fn new(heard: mpsc::UnboundedSender<RemoteHeard>) -> Self {
-        Self { next: 1, skips_until: None, heard, is_over: false, unreadable: 0 }
+        Self { next: 1, skips_until: None, skipped: Vec::new(), heard, is_over: false, unreadable: 0 }
     }
 
-    /// A process whose trials were given by this order, in an earlier run.
-    pub(super) const fn since(order: u64, next: u64, heard: mpsc::UnboundedSender<RemoteHeard>) -> Self {
-        Self { next, skips_until: Some(order), heard, is_over: false, unreadable: 0 }
+    /// A process whose trials were given by this order, in an earlier run. Of `over`, nothing is passed on.
+    pub(super) const fn since(
+        order: u64,
+        next: u64,
+        over: Vec<TrialId>,
+        heard: mpsc::UnboundedSender<RemoteHeard>,
+    ) -> Self {
+        Self { next, skips_until: Some(order), skipped: over, heard, is_over: false, unreadable: 0 }
+    }
+
+    fn is_skipped(&self, line: &WorkerLine) -> bool {
+        line.trial().is_some_and(|trial| self.skipped.contains(&trial))
     }
 
     /// Passes on a message that came in its turn.
@@ -62,14 +75,17 @@ impl Session {
 
     /// Passes on a message of passing interest.
     pub(super) fn on_passing(&self, message: Message) {
-        if self.skips_until.is_none() && matches!(message, Message::Line(_)) {
-            let Message::Line(line) = message else { return };
+        if let Message::Line(line) = message
+            && self.skips_until.is_none()
+            && !self.is_skipped(&line)
+        {
             self.tell(RemoteHeard::Output(WorkerOutput::Line(Box::new(line))));
         }
     }
 
     fn pass_on(&mut self, message: Message) {
         match message {
+            Message::Line(line) if self.is_skipped(&line) => {}
             Message::Line(line) => self.tell(RemoteHeard::Output(WorkerOutput::Line(Box::new(line)))),
             Message::Garbage(what) => self.tell(RemoteHeard::Output(WorkerOutput::Garbage(what))),
             Message::Unstarted(why) => {
@@ -99,7 +115,6 @@ pub(super) type SessionKey = (WorkerName, u32);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{protocol::WorkerLine, trial::TrialId};
 
     fn heard(listener: &mut mpsc::UnboundedReceiver<RemoteHeard>) -> Vec<String> {
         std::iter::from_fn(|| listener.try_recv().ok()).map(|heard| format!("{heard:?}")).collect()
@@ -108,13 +123,26 @@ mod tests {
     #[test]
     fn what_an_earlier_run_has_dealt_with_is_left_out() {
         let (sender, mut listener) = mpsc::unbounded_channel();
-        let mut session = Session::since(7, 4, sender);
+        let mut session = Session::since(7, 4, Vec::new(), sender);
         session.on_message(Message::Line(WorkerLine::Stopped(TrialId(1))));
         session.on_message(Message::Given(7));
         session.on_message(Message::Line(WorkerLine::Stopped(TrialId(2))));
         assert_eq!(session.next, 7);
         let [only] = &heard(&mut listener)[..] else { panic!("one is passed on") };
         assert!(only.contains("Stopped(TrialId(2))"), "{only}");
+    }
+
+    #[test]
+    fn of_trials_that_were_given_together_those_that_are_over_are_left_out() {
+        let (sender, mut listener) = mpsc::unbounded_channel();
+        let mut session = Session::since(7, 1, vec![TrialId(1)], sender);
+        session.on_message(Message::Given(7));
+        for trial in [1, 2].map(TrialId) {
+            session.on_passing(Message::Line(WorkerLine::Alive(trial)));
+            session.on_message(Message::Line(WorkerLine::Stopped(trial)));
+        }
+        let [alive, stopped] = &heard(&mut listener)[..] else { panic!("two are passed on") };
+        assert!(alive.contains("Alive(TrialId(2))") && stopped.contains("Stopped(TrialId(2))"));
     }
 
     #[test]

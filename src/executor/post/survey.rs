@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::mailbox::{Given, Letter, Mailbox, Message, Registration, WorkerName};
+use crate::{
+    mailbox::{Given, Letter, Mailbox, Message, Registration, WorkerName},
+    trial::TrialId,
+};
 
 /// A process that an earlier run has given trials to.
 #[derive(Clone, Debug)]
@@ -11,6 +14,8 @@ pub(in crate::executor) struct Found {
     pub(in crate::executor) session: u32,
     pub(in crate::executor) registration: Registration,
     pub(in crate::executor) given: Given,
+    /// Trials that it was given together with these and that are over, as far as the log tells.
+    pub(in crate::executor) over: Vec<TrialId>,
 }
 
 /// Looks for processes that an earlier run has given trials to. Notes about workers that are not registered any more
@@ -36,7 +41,7 @@ pub(in crate::executor) fn survey(mailbox: &Mailbox) -> io::Result<Vec<Found>> {
             mailbox.forget_given(&worker, session)?;
             continue;
         }
-        found.push(Found { worker, session, registration, given });
+        found.push(Found { worker, session, registration, given, over: Vec::new() });
     }
     Ok(found)
 }

@@ -77,7 +77,7 @@ async fn a_job_whose_submission_is_unclear_is_looked_for_before_another_is_asked
     let mut books = books();
     books.on_queue(&[], &[], now);
     books.intend(&format!("{PREFIX}1"));
-    books.on_silence("sbatch gave no answer", now);
+    books.on_unclear("sbatch gave no answer", now);
     let later = now + POLL;
     books.on_queue(&[queued(1, JobState::Pending, "Priority")], &[], later);
     assert_eq!(submitted(&books.decide(1, 0, 50, &[], later)), [] as [u64; 0], "it was submitted");
@@ -90,7 +90,7 @@ async fn a_job_that_was_never_submitted_is_asked_for_again_after_a_while() {
     let mut books = books();
     books.on_queue(&[], &[], now);
     books.intend(&format!("{PREFIX}1"));
-    books.on_silence("sbatch gave no answer", now);
+    books.on_unclear("sbatch gave no answer", now);
     let soon = now + POLL;
     books.on_queue(&[], &[], soon);
     assert_eq!(submitted(&books.decide(1, 0, 50, &[], soon)), [] as [u64; 0]);
@@ -212,6 +212,90 @@ async fn a_refusal_beside_jobs_that_run_waits_longer_each_time() {
     books.on_refusal(&format!("{PREFIX}2"), "QOSMaxSubmitJobPerUserLimit", now + POLL);
     assert_eq!(submitted(&books.decide(2, 0, 50, &[], now + 2 * POLL)), [] as [u64; 0]);
     assert_eq!(submitted(&books.decide(2, 0, 50, &[], now + 3 * POLL)), [3]);
+}
+
+#[tokio::test]
+async fn a_limit_that_other_jobs_fill_is_waited_out_with_advice() {
+    let now = Instant::now();
+    let mut books = books();
+    books.on_queue(&[], &[], now);
+    let words = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
+    books.on_refusal(&format!("{PREFIX}1"), words, now);
+    let decisions = books.decide(1, 0, 50, &[], now);
+    assert!(
+        matches!(&decisions[..], [Decision::Say(text)] if text.contains("submit fewer jobs") && text.contains("15 s")),
+        "{decisions:?}"
+    );
+    assert_eq!(submitted(&books.decide(1, 0, 50, &[], now + POLL)), [1]);
+}
+
+#[tokio::test]
+async fn after_a_submission_that_is_not_clear_no_other_is_made_for_a_while() {
+    let now = Instant::now();
+    let mut books = books();
+    books.on_queue(&[], &[], now);
+    assert_eq!(submitted(&books.decide(12, 0, 50, &[], now)).len(), 12);
+    assert!(books.may_submit(now));
+    books.intend(&format!("{PREFIX}1"));
+    books.on_unclear("Unable to contact slurm controller", now);
+    assert!(!books.may_submit(now), "the rest of the twelve is left");
+    // The controller is away for an hour: nothing is known, and nothing is given up.
+    for minutes in 1..60 {
+        let later = now + Duration::from_mins(minutes);
+        books.on_queue(&[], &[], later);
+        for number in submitted(&books.decide(12, 0, 50, &[], later)) {
+            if books.may_submit(later) {
+                books.intend(&format!("{PREFIX}{number}"));
+                books.on_unclear("Unable to contact slurm controller", later);
+            }
+        }
+        let decisions = books.decide(12, 0, 50, &[], later);
+        assert!(!decisions.iter().any(|it| matches!(it, Decision::GiveUp(_))), "{decisions:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_slurm_does_not_answer_it_is_asked_less_and_less_often() {
+    let now = Instant::now();
+    let mut books = books();
+    books.on_silence("no answer", now);
+    assert!(!books.may_ask(now + POLL / 2) && books.may_ask(now + POLL));
+    books.on_silence("no answer", now + POLL);
+    assert!(!books.may_ask(now + 2 * POLL) && books.may_ask(now + 3 * POLL));
+    books.on_queue(&[], &[], now + 3 * POLL);
+    assert!(books.may_ask(now + 3 * POLL) && books.may_submit(now + 3 * POLL));
+}
+
+#[tokio::test]
+async fn jobs_of_an_earlier_run_that_have_ended_meanwhile_say_nothing_about_this_one() {
+    let now = Instant::now();
+    let noted = |number: u64| JobNote { name: format!("{PREFIX}{number}"), id: Some(100 + number) };
+    for is_listed in [true, false] {
+        let mut books = Books::new(PREFIX.to_owned(), (1..=12).map(noted).collect(), POLL);
+        let over = |number| queued(number, JobState::Ended("CANCELLED".to_owned()), "");
+        let listed: Vec<QueuedJob> = if is_listed { (1..=12).map(over).collect() } else { Vec::new() };
+        books.on_queue(&listed, &[], now);
+        let later = now + 2 * GRACE;
+        books.on_queue(&listed, &[], later);
+        let decisions = books.decide(2, 0, 50, &[], later);
+        assert_eq!(decisions.iter().filter(|it| matches!(it, Decision::Forget(_))).count(), 12);
+        assert_eq!(submitted(&decisions), [13, 14], "{decisions:?}");
+        assert_eq!(decisions.len(), 14, "{decisions:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_runs_again_after_a_requeue_has_time_for_its_next_worker() {
+    let now = Instant::now();
+    let mut books = with_jobs(1, now);
+    let roster = [known(1, Some(now))];
+    books.on_queue(&[queued(1, JobState::Running, "")], &roster, now);
+    books.on_queue(&[queued(1, JobState::Pending, "BeginTime")], &roster, now + GRACE);
+    let again = now + 10 * GRACE;
+    books.on_queue(&[queued(1, JobState::Running, "")], &roster, again);
+    assert_eq!(books.decide(1, 0, 50, &roster, again + GRACE), []);
+    books.on_queue(&[queued(1, JobState::Running, "")], &roster, again + GRACE);
+    assert_eq!(books.decide(1, 0, 50, &roster, again + 4 * GRACE), [Decision::Cancel(101)]);
 }
 
 #[tokio::test]
