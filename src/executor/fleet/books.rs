@@ -119,8 +119,7 @@ impl Books {
         self.is_known = true;
         self.asking.end();
         for queued in listed {
-            let number = queued.name.strip_prefix(&self.prefix).and_then(|number| number.parse::<u64>().ok());
-            self.next = self.next.max(number.map_or(0, |number| number + 1));
+            self.note_number(&queued.name);
             // One that is over was of an earlier run.
             if !self.jobs.contains_key(&queued.name) && !queued.state.is_alive() {
                 continue;
@@ -146,6 +145,12 @@ impl Books {
                 job.state = JobState::Ended("UNLISTED".to_owned());
             }
         }
+    }
+
+    /// Notes that a name is taken.
+    fn note_number(&mut self, name: &str) {
+        let number = name.strip_prefix(&self.prefix).and_then(|number| number.parse::<u64>().ok());
+        self.next = self.next.max(number.map_or(0, |number| number + 1));
     }
 
     /// Slurm did not say which jobs there are: nothing is known.
@@ -174,7 +179,7 @@ impl Books {
     pub(super) fn on_refusal(&mut self, name: &str, words: &str, now: Instant) {
         self.jobs.remove(name);
         let pause = self.submitting.begin(now).as_secs();
-        let advice = advice(words).map_or_else(String::new, |advice| format!(". {advice}"));
+        let advice = advice(words).map_or_else(String::new, |advice| format!("; {advice}"));
         if is_limit(words) {
             self.words = Some(format!("Slurm takes no job now: {words}{advice}; tried again in {pause} s"));
         } else {
@@ -189,12 +194,14 @@ impl Books {
     }
 
     pub(super) fn intend(&mut self, name: &str) {
+        self.note_number(name);
         self.jobs.insert(name.to_owned(), Job::unknown(None));
     }
 
     pub(super) fn on_submitted(&mut self, name: &str, id: u64) {
         self.submitting.end();
         self.refused = None;
+        self.note_number(name);
         let job = self.jobs.entry(name.to_owned()).or_insert_with(|| Job::unknown(None));
         (job.id, job.state) = (Some(id), JobState::Pending);
     }
@@ -229,10 +236,8 @@ impl Books {
         let is_waiting = |job: &&Job| !matches!(job.state, JobState::Running | JobState::Ending);
         let pending = self.jobs.values().filter(is_waiting).count();
         let count = wanted.saturating_sub(alive).min(pending_max.saturating_sub(pending));
-        for _ in 0..count {
-            decisions.push(Decision::Submit(format!("{}{}", self.prefix, self.next)));
-            self.next += 1;
-        }
+        let names = (self.next..).take(count).map(|number| format!("{}{number}", self.prefix));
+        decisions.extend(names.map(Decision::Submit));
         decisions
     }
 
