@@ -66,3 +66,50 @@ fn is_ours(tenure: &Tenure, pause: std::time::Duration) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        mailbox::{CLUSTER, Registration, WorkerName},
+        system::files::Place,
+    };
+
+    #[test]
+    fn the_files_of_a_sweep_that_was_taken_over_stay_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = Mailbox::at(Place::named(folder.path()).join(CLUSTER), "test");
+        mailbox.make().unwrap();
+        let worker = WorkerName::parse("w1").unwrap();
+        // One of another version is sent away at the first look.
+        let registration = Registration {
+            v: 0,
+            version: String::new(),
+            job_name: String::new(),
+            job: None,
+            host: "n1".to_owned(),
+            pid: 1,
+            devices: Vec::new(),
+            arithmetic: String::new(),
+            is_for_one: false,
+        };
+        mailbox.register(&worker, &registration).unwrap();
+        for is_ours in [false, true] {
+            let (sender, orders) = blocking::channel();
+            sender.send(PostOrder::Begin).unwrap();
+            drop(sender);
+            let (events, mut heard) = mpsc::unbounded_channel();
+            let times = PostTimes { look: Duration::ZERO, lost_after: Duration::from_mins(1) };
+            Desk::new(mailbox.clone(), times, events).work(&orders, &|| is_ours);
+            assert_eq!(mailbox.is_registered(&worker).unwrap(), !is_ours);
+            assert_eq!(matches!(heard.try_recv(), Ok(PostEvent::TakenOver)), !is_ours);
+        }
+    }
+
+    #[test]
+    fn a_run_whose_lock_nobody_can_take_goes_on() {
+        assert!(is_ours(&Tenure::default(), Duration::ZERO));
+    }
+}

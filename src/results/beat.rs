@@ -221,15 +221,11 @@ impl FirstSign {
                 let _ = signs.give();
             }
         };
-        match thread::Builder::new().name("signs of life".to_owned()).spawn(beat) {
-            Ok(thread) => {
-                Some(Beating { tenure: tenure.clone(), file, stop: Some(stop), thread: Some(thread) })
-            }
-            Err(_) => {
-                let _ = file.remove_file();
-                None
-            }
-        }
+        let Ok(thread) = thread::Builder::new().name("signs of life".to_owned()).spawn(beat) else {
+            let _ = file.remove_file();
+            return None;
+        };
+        Some(Beating { tenure: tenure.clone(), file, stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -2,7 +2,8 @@
 """Runs a sweep on a throw-away Slurm cluster while nodes, daemons, jobs and the orchestrator fail, and compares what
 comes out with a run on this machine: leaderboard, predictions and parameters, byte by byte.
 
-usage: faults.py SWEEP_PROGRAM FOLDER [--injections 100] [--seed 1] [--only KIND …] [--samples 8] [--quick]
+usage: faults.py SWEEP_PROGRAM FOLDER [--injections 100] [--seed 1] [--only KIND …] [--samples 8] [--workers 4]
+                 [--quick]
 
 FOLDER is for the cluster's state and the results. Prints a line for each sweep, then a table by kind of fault. The exit
 code is 1 if a sweep came out otherwise than on this machine, 3 if there is no Slurm.
@@ -28,6 +29,7 @@ parser.add_argument('--injections', type=int, default=100)
 parser.add_argument('--seed', type=int, default=1)
 parser.add_argument('--only', nargs='*')
 parser.add_argument('--samples', type=int, default=8, help='trials of a sweep')
+parser.add_argument('--workers', type=int, default=4, help='jobs of a sweep; four of them have a node')
 parser.add_argument('--quick', action='store_true', help='the default sweep once, then one fault of each quick kind')
 args = parser.parse_args()
 args.program, args.folder = os.path.abspath(args.program), os.path.abspath(args.folder)
@@ -135,12 +137,16 @@ class Sweep:
         self.orchestrator = None
         self.out = open(f'{args.folder}/run-{number}.log', 'w')
 
-    def run(self):
-        command = [args.program, '--results', self.results, 'run', f'{HERE}/spec.toml', '--executor', 'slurm',
-                   '--set', f'search.samples={args.samples}']
+    def command(self, *words):
+        command = [args.program, '--results', self.results, *words]
         # On a login node of this name, which only root can make up.
         if os.geteuid() == 0:
             command = ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"', self.host, *command]
+        return command
+
+    def run(self):
+        command = self.command('run', f'{HERE}/spec.toml', '--executor', 'slurm', '--workers', str(args.workers),
+                               '--set', f'search.samples={args.samples}')
         environment = dict(os.environ, PATH=self.path)
         self.orchestrator = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out, env=environment, start_new_session=True)
@@ -246,6 +252,15 @@ def other_login_node(sweep, cluster):
     return ''
 
 
+def cancelled(sweep, cluster):
+    """The user ends the run, cancels its jobs, and runs it again."""
+    sweep.orchestrator.send_signal(signal.SIGINT)
+    sweep.orchestrator.wait()
+    subprocess.run(sweep.command('cancel', 'faults'), stdin=subprocess.DEVNULL, stdout=sweep.out, stderr=sweep.out)
+    sweep.run()
+    return ''
+
+
 def worker_stopped(sweep, cluster, seconds=9):
     """A worker stands still until its trial was given to another one, and wakes up then."""
     found = pilots()
@@ -309,7 +324,8 @@ def folder_full(sweep, cluster):
 
 
 KINDS = [node_killed, slurmd_killed, controller_killed, preempted, time_is_over, scancelled, orchestrator_killed,
-         orchestrator_away, worker_stopped, worker_killed, pilot_killed, submission_unclear, folder_full]
+         orchestrator_away, worker_stopped, worker_killed, pilot_killed, submission_unclear, folder_full,
+         cancelled]
 # Minutes each: only where they are named.
 LONG = [other_login_node, worker_stopped_long]
 QUICK = [slurmd_killed, orchestrator_killed, time_is_over, scancelled, pilot_killed, worker_stopped]
