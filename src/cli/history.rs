@@ -32,13 +32,30 @@ pub(super) fn look_up(
     let digests = DataDigests::of(dataset);
     for name in spec.search.history.clone() {
         if name == spec.name {
-            return Err(Stop::usage(format!("`history` names {}, which is this very sweep", plain(&name))));
+            return Err(Stop::usage(format!(
+                "`history` names {}, which is this very sweep: it learns from its own trials in any case; remove the name",
+                plain(&name)
+            )));
+        }
+        let known: Vec<String> = results.folders()?.iter().map(|folder| plain(&folder.name())).collect();
+        if !known.contains(&plain(&name)) {
+            let there_are = if known.is_empty() {
+                "there is none".to_owned()
+            } else {
+                format!("there are: {}", known.join(", "))
+            };
+            return Err(Stop::usage(format!(
+                "`history` names {}, and the results folder has no sweep of this name ({there_are}): correct the name, or \
+                 remove it",
+                plain(&name)
+            )));
         }
         let OpenedSweep { study, folder, .. } = open(results, Some(&name))?;
         let plan = read_plan(&folder)?;
         if plan.as_ref().and_then(|plan: &Plan| plan.fingerprints.data.as_ref()) != Some(&digests) {
             return Err(Stop::usage(format!(
-                "`history` names {}, whose documents are others; its figures say nothing here",
+                "`history` names {}, whose documents are others, so that its figures say nothing here: remove the name, or \
+                 give this sweep the [data] of that one",
                 plain(&name)
             )));
         }

@@ -17,11 +17,13 @@ use crate::{
     display::{self, plain},
     export,
     fingerprint::{self, DataDigests},
+    halving,
     integrity::{self, Checked, Damage, Depth, Fault, ResultFile},
     journal,
     plan::{Plan, size},
     results::{Results, SweepFolder},
     study::{Study, TrialRecord},
+    system::device::Device,
     trial::{State, TrialId},
 };
 
@@ -84,6 +86,7 @@ pub(super) fn verify(args: &VerifyArgs, results: &Results) -> Result<Exit, Stop>
         notes: notes(&folder, &plan)?,
     };
     check_export(&folder, &mut verified);
+    check_decisions(&study, &mut verified);
     match args.format {
         ListingFormat::Json => print_json(&verified)?,
         ListingFormat::Table => print(&describe(&verified))?,
@@ -127,6 +130,22 @@ fn damaged_file(damage: &Damage, study: &Study) -> DamagedFile {
     };
     let file = damage.file.name().to_owned();
     DamagedFile { trial: Some(damage.trial), file, fault: damage.fault.to_string(), remedy }
+}
+
+/// Checks that what was decided about trials follows from the figures in the log. On a GPU the last digits of these may
+/// differ from those that were decided by.
+fn check_decisions(study: &Study, verified: &mut Verified) {
+    let is_gpu =
+        |record: &TrialRecord| record.device.is_some_and(|device| matches!(device, Device::Gpu { .. }));
+    if study.trials.iter().any(is_gpu) {
+        return;
+    }
+    verified.damaged.extend(halving::contradiction(study).map(|fault| DamagedFile {
+        trial: None,
+        file: "events.jsonl".to_owned(),
+        fault,
+        remedy: "put a copy in its place, or `sweep run SPEC --fresh`",
+    }));
 }
 
 /// Checks the exported model in its default place, if there is one.

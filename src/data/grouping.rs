@@ -37,11 +37,11 @@ pub(super) fn grouped(
     members.sort_by_key(|group| std::cmp::Reverse(group.len()));
     let mut room = Room::new(&documents, classes, shares);
     let mut chosen = vec![SplitName::Train; documents.len()];
-    for group in members {
+    for (group, left) in members.iter().zip((1..=members.len()).rev()) {
         let labels = group.iter().filter_map(|place| documents.get(*place as usize)).map(|row| row.label);
-        let split = room.place(labels.collect());
+        let split = room.place(labels.collect(), left);
         for place in group {
-            if let Some(chosen) = chosen.get_mut(place as usize) {
+            if let Some(chosen) = chosen.get_mut(*place as usize) {
                 *chosen = split;
             }
         }
@@ -86,6 +86,8 @@ struct Room {
     lacking: [Vec<f64>; 3],
     /// Documents of each class, and of all.
     sizes: Vec<f64>,
+    /// Whether a split has no group yet and is to have documents.
+    is_empty: [bool; 3],
 }
 
 impl Room {
@@ -101,11 +103,13 @@ impl Room {
         let whole = f64::from(Shares::WHOLE);
         let lacking = [shares.train, shares.validation, shares.test]
             .map(|share| sizes.iter().map(|size| size * f64::from(share) / whole).collect());
-        Self { lacking, sizes }
+        let is_empty = [shares.train, shares.validation, shares.test].map(|share| share > 0);
+        Self { lacking, sizes, is_empty }
     }
 
-    /// The split that a group of documents with these labels takes the least from its shares, which then has it.
-    fn place(&mut self, mut labels: Vec<u32>) -> SplitName {
+    /// The split that a group of documents with these labels takes the least from its shares, which then has it. `left` is
+    /// the number of groups that are not placed, this one included: no split goes without if there are enough.
+    fn place(&mut self, mut labels: Vec<u32>, left: usize) -> SplitName {
         labels.sort_unstable();
         let all = (self.sizes.len() - 1, count(labels.len()));
         let classes = labels.chunk_by(|one, other| one == other);
@@ -120,6 +124,10 @@ impl Room {
             };
             parts.iter().map(of_part).sum()
         };
+        let must_fill = left <= self.is_empty.iter().filter(|is_empty| **is_empty).count();
+        let cost = |split: SplitName| {
+            if must_fill && !self.is_empty[split as usize] { f64::INFINITY } else { cost(split) }
+        };
         let [train, validation, test] = SplitName::ALL.map(cost);
         let split = if train <= validation && train <= test {
             SplitName::Train
@@ -128,6 +136,7 @@ impl Room {
         } else {
             SplitName::Test
         };
+        self.is_empty[split as usize] = false;
         for (class, documents) in parts {
             if let Some(lacking) = self.lacking[split as usize].get_mut(class) {
                 *lacking -= documents;
@@ -194,6 +203,18 @@ mod tests {
                 let found = of_class(splits.of(name), class);
                 assert!(found.abs_diff(expected[class as usize]) <= 4, "{name} has {found} of class {class}");
             }
+        }
+    }
+
+    #[test]
+    fn a_few_large_groups_leave_no_split_without_documents() {
+        for count in 3..12_u32 {
+            let labels: Vec<u32> = (0..20 * count).map(|at| at % 2).collect();
+            let groups: Vec<u64> = (0..20 * count).map(|at| u64::from(1 + at / 20)).collect();
+            let splits = grouped(documents(&labels), &groups, 2, (Shares::default(), 1));
+            let sizes = SplitName::ALL.map(|name| splits.of(name).len());
+            assert!(sizes.iter().all(|size| *size > 0), "{count} groups: {sizes:?}");
+            assert!(sizes[0] >= sizes[1] && sizes[0] >= sizes[2], "{count} groups: {sizes:?}");
         }
     }
 

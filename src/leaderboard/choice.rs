@@ -34,7 +34,7 @@ pub(super) fn mark_winner(
         },
         optimism: flattery.map(|it| it.optimism),
         optimism_is_bound: flattery.map(|it| it.is_bound),
-        chance_best: flattery.map(|it| it.chance),
+        chance_best: flattery.and_then(|it| it.chance),
         candidates: flattery.map(|it| it.candidates),
         validation_choice,
     };

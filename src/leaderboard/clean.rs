@@ -42,6 +42,16 @@ impl Unclean {
     }
 
     /// A sentence about the column of the clean part.
+    /// As [`Self::note`], where no figures without these documents are shown.
+    pub(super) fn note_without_figures(&self) -> String {
+        let Self { documents, of, kinds } = self;
+        let are = if *documents == 1 { "is" } else { "are" };
+        format!(
+            "{documents} of {of} test documents {are} like documents of train or validation ({kinds}): by trial, \
+             `sweep leaderboard` has F1 without them too."
+        )
+    }
+
     pub(super) fn note(&self) -> String {
         let Self { documents, of, kinds } = self;
         let are = if *documents == 1 { "is" } else { "are" };

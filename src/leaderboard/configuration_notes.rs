@@ -21,6 +21,7 @@ impl Configurations {
                 "{unfit} trials are collapsed or diverged; their figures are part of the means of their configurations."
             ));
         }
+        notes.extend(self.data_notes.iter().cloned());
         notes.extend(self.choice_note());
         notes
     }
@@ -66,7 +67,7 @@ impl Configurations {
             let (stand, them) = if above == 1 { ("1 stands", "it") } else { ("Some stand", "them") };
             notes.push(format!(
                 "{stand} above the first confirmed configuration with fewer seeds ({above} of {}): the best of many single \
-                 trials owes its place to luck in part, and more seeds would bring {them} down.",
+                 trials owes its place to luck in part, and more seeds would probably bring {them} down.",
                 self.rows.len()
             ));
         }

@@ -23,6 +23,8 @@ pub struct Configurations {
     /// The figure that ranks, with the class whose F1 it is.
     pub(super) ranked_by: String,
     pub(super) swept: Vec<String>,
+    /// Whose F1 the figures are, and what of the data bounds them.
+    pub(super) data_notes: Vec<String>,
     /// How they were compared over all folds; `None` without folds.
     pub(super) comparison: Option<FoldComparison>,
     /// Those with a figure to rank by, then the others in the order of the leaderboard.
@@ -98,6 +100,7 @@ pub fn configurations(
         rank_by: board.rank_by,
         ranked_by: ranked_by(board),
         swept: board.swept.clone(),
+        data_notes: board.data_notes(),
         rows,
     }
 }

@@ -69,14 +69,19 @@ impl Leaderboard {
         if let Some(more @ 1..) = self.confirmed.len().checked_sub(NOTE_TRIALS_MAX) {
             listed.push(format!("and {more} more, which `sweep leaderboard --by configuration` shows"));
         }
-        let (by, of) = (first.why.by.describe(), first.why.of);
+        let by = first.why.by.describe();
+        let of = self.confirmed.iter().map(|own| own.why.of).max().unwrap_or(1);
         let plural = if of == 1 { "" } else { "s" };
-        let (count, were) = match self.confirmed.len() {
-            1 => (String::new(), "was"),
-            count => (format!(" {count}"), "were"),
+        let which = match self.confirmed.len() {
+            1 => format!("The best of {of} configuration{plural} by {by} was"),
+            // More have become complete since the first were chosen.
+            count if count as u64 > u64::from(of) => {
+                format!("{count} configurations, each among the best by {by} when it was chosen, were")
+            }
+            count => format!("The best {count} of {of} configuration{plural} by {by} were"),
         };
         let mut notes = vec![format!(
-            "The best{count} of {of} configuration{plural} by {by} {were} run again with further seeds. Test F1 over all seeds: {}.",
+            "{which} run again with further seeds. Test F1 over all seeds: {}.",
             listed.join(", ")
         )];
         let open: usize = self.confirmed.iter().map(|own| own.open).sum();

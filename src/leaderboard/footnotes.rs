@@ -46,12 +46,23 @@ impl Leaderboard {
         notes.extend(self.processors_note());
         notes.extend(self.positive_note());
         notes.extend(self.unclean.as_ref().filter(|_| self.has_figures()).map(Unclean::note));
-        let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
-        notes.extend(warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning)))));
+        notes.extend(self.class_notes());
         notes.extend(self.folds_note());
         notes.extend(self.leader_note());
         notes.extend(self.winner_notes());
         notes
+    }
+
+    /// Says whose F1 the figures are, and what of the data bounds them, for a table without clean figures.
+    pub(super) fn data_notes(&self) -> Vec<String> {
+        let unclean = self.unclean.as_ref().filter(|_| self.has_figures()).map(Unclean::note_without_figures);
+        self.positive_note().into_iter().chain(unclean).chain(self.class_notes()).collect()
+    }
+
+    /// Says which classes a split lacks, and what that does to F1.
+    fn class_notes(&self) -> impl Iterator<Item = String> {
+        let warnings = self.class_warnings.iter().filter(|_| self.has_figures());
+        warnings.map(|warning| format!("{}.", sentence(&figures::plain(warning))))
     }
 
     /// Says that trials ran on processors of several kinds.

@@ -106,8 +106,17 @@ fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> 
             most = growth.trials.and_then(|trials| usize::try_from(trials).ok());
             let bound = most.map(|trials| format!("at most {}", counted(trials, "configuration")));
             budget = growth.budget;
+            // The first generation begins whatever it takes.
+            let first: u64 = plan.trials.iter().map(|trial| trial.settings.epochs as u64).sum();
             let budget = budget.map(|budget| match budget {
-                Budget::Epochs(epochs) => format!("for at most {epochs} epochs"),
+                Budget::Epochs(epochs) if u64::from(epochs) < first => format!(
+                    "for {}, but at most {first} for the first generation, which comes whole: a smaller `generation` keeps \
+                     closer to the budget",
+                    counted(usize::try_from(epochs).unwrap_or(usize::MAX), "epoch")
+                ),
+                Budget::Epochs(epochs) => {
+                    format!("for at most {}", counted(usize::try_from(epochs).unwrap_or(usize::MAX), "epoch"))
+                }
                 Budget::Seconds(seconds) => format!("for {}", spell_time(Duration::from_secs(seconds))),
             });
             let bounds: Vec<String> = bound.into_iter().chain(budget).collect();

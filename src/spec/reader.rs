@@ -189,6 +189,8 @@ pub(super) fn found(content: &Content) -> String {
     match content {
         Content::Text(text) => format!("\"{text}\""),
         Content::Int(int) => int.to_string(),
+        // `12.0` is no whole number in TOML.
+        Content::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => format!("{float:.1}"),
         Content::Float(float) => Value::Float(*float).to_string(),
         Content::Truth(truth) => truth.to_string(),
         Content::Date(_) | Content::Huge | Content::List(_) | Content::Table(_) => content.kind().to_owned(),

@@ -311,13 +311,12 @@ def submission_unclear(sweep, cluster):
 def folder_full(sweep, cluster):
     """The shared folder has no space for some seconds."""
     space = os.statvfs(sweep.results)
-    with open(f'{sweep.results}/ballast', 'wb') as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        except OSError:
-            pass
+    ballast = os.open(f'{sweep.results}/ballast', os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(ballast, bytes(1 << 16))
+    except OSError:
+        os.close(ballast)
     time.sleep(5)
     os.remove(f'{sweep.results}/ballast')
     return f'{space.f_bavail * space.f_bsize >> 20} MB'

@@ -43,6 +43,10 @@ const SEED: u64 = 0xf1a7;
 /// The largest standard error of the F1s with which the optimism is told within 0.3 points (`benches/statistics/`).
 const ERROR_MAX: f64 = 0.02;
 
+/// With fewer documents nothing is said of the chance to be the best, and the optimism is a bound: near the ends of the
+/// scale, resamples of so few show less noise than there is.
+const DOCUMENTS_MIN: usize = 50;
+
 /// What is known of a winner that was chosen by the F1 on these documents.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flattery {
@@ -50,9 +54,10 @@ pub struct Flattery {
     pub optimism: f64,
     /// Whether `optimism` is a lower bound, because the F1s are too noisy to tell it exactly.
     pub is_bound: bool,
-    /// How likely the winner is truly the best at least, from 0 to 1. If no other model may be best, it is the confidence of the
-    /// set.
-    pub chance: f64,
+    /// How likely the winner is truly the best at least, from 0 to 1; `None` with too few documents. If no other model may be
+    /// best, it is the confidence of the set. Models with the winner's predictions share it equally: nothing tells them
+    /// apart.
+    pub chance: Option<f64>,
     /// Number of models that may be best, the winner included.
     pub candidates: usize,
 }
@@ -79,7 +84,11 @@ pub fn flattery(
     let Some(winner) = members.iter().position(|&place| place == models.places[0]) else {
         unreachable!("the first model is a member")
     };
-    let shown = |f1: f64| shown(f1, target, (classes, models.labels.len()));
+    let documents = models.labels.len();
+    let has_few = documents < DOCUMENTS_MIN;
+    let alike = models.places.iter().filter(|place| **place == models.places[0]).count();
+    let chance = |best: f64| (!has_few).then(|| best.min(confidence) / count(alike));
+    let shown = |f1: f64| shown(f1, target, (classes, documents));
     let observed: Vec<f64> = members.iter().map(|&place| shown(models.different[place].f1)).collect();
     let mut errors = resamples::f1s(&models, &members);
     for (errors, observed) in errors.iter_mut().zip(&observed) {
@@ -88,23 +97,30 @@ pub fn flattery(
         }
     }
     if members.len() < 2 {
-        return Flattery { optimism: 0.0, is_bound: are_noisy(&errors), chance: confidence, candidates };
+        let is_bound = has_few || are_noisy(&errors);
+        return Flattery { optimism: 0.0, is_bound, chance: chance(confidence), candidates };
     }
     let noise = noise(&errors);
     let spread = Spread::estimate(&observed, &noise);
-    let (optimism, is_bound) = expected(&observed, &errors, &noise, &spread);
-    Flattery { optimism, is_bound, chance: spread.chance_of_best(winner).min(confidence), candidates }
+    let is_bound = has_few || are_noisy(&errors);
+    let optimism = expected(&observed, &errors, &noise, (&spread, is_bound));
+    Flattery { optimism, is_bound, chance: chance(spread.chance_of_best(winner)), candidates }
 }
 
-/// The expected optimism, and whether it is a lower bound.
-fn expected(observed: &[f64], errors: &[Vec<f64>], noise: &[f64], spread: &Spread<'_>) -> (f64, bool) {
+/// The expected optimism, or a lower bound of it.
+fn expected(
+    observed: &[f64],
+    errors: &[Vec<f64>],
+    noise: &[f64],
+    (spread, is_bound): (&Spread<'_>, bool),
+) -> f64 {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    if are_noisy(errors) {
+    if is_bound {
         let truths = spread.unrelated();
-        (optimism(errors, |model| truths[model].draw(&mut rng)), true)
+        optimism(errors, |model| truths[model].draw(&mut rng))
     } else {
         let truths = Truths::estimate(observed, noise);
-        (optimism(errors, |model| truths.draw(model, rng.random())), false)
+        optimism(errors, |model| truths.draw(model, rng.random()))
     }
 }
 
@@ -248,7 +264,7 @@ mod tests {
     #[test]
     fn of_two_equal_models_with_as_many_errors_each_is_the_best_with_even_chances() {
         let two = of(&[model(0..40), model(40..80)], BINARY);
-        assert!((two.chance - 0.5).abs() < 1e-9 && two.candidates == 2, "{two:?}");
+        assert!((two.chance.unwrap() - 0.5).abs() < 1e-9 && two.candidates == 2, "{two:?}");
     }
 
     #[test]
@@ -276,19 +292,34 @@ mod tests {
     #[test]
     fn a_winner_that_is_tied_with_none_is_not_flattered() {
         let alone = of(&[model(0..10), model(50..200)], BINARY);
-        assert_eq!(alone, Flattery { optimism: 0.0, is_bound: false, chance: 0.95, candidates: 1 });
+        assert_eq!(alone, Flattery { optimism: 0.0, is_bound: false, chance: Some(0.95), candidates: 1 });
     }
 
     #[test]
     fn a_leader_by_far_is_more_likely_the_best_than_one_by_little() {
-        let chance = [36, 30].map(|errors| of(&[model(0..errors), model(100..140)], BINARY).chance);
+        let chance = [36, 30].map(|errors| of(&[model(0..errors), model(100..140)], BINARY).chance.unwrap());
         assert!(0.5 <= chance[0] && chance[0] < chance[1], "{chance:?}");
     }
 
     #[test]
-    fn models_with_the_same_predictions_are_one_and_flatter_nothing() {
+    fn models_with_the_same_predictions_flatter_nothing_and_share_the_chance() {
         let twins = of(&[model(0..40), model(0..40)], BINARY);
-        assert_eq!((twins.optimism, twins.candidates), (0.0, 2));
+        assert_eq!((twins.optimism, twins.candidates, twins.chance), (0.0, 2, Some(0.475)));
+        let [pair, three] = [1, 2].map(|alike| {
+            let mut models = vec![model(0..40); alike];
+            models.push(model(40..80));
+            of(&models, BINARY).chance.unwrap()
+        });
+        assert!((three - pair / 2.0).abs() < 1e-9, "{three} beside {pair}");
+    }
+
+    #[test]
+    fn a_few_documents_tell_no_chance_and_no_exact_optimism() {
+        let few = |wrong| model(wrong).into_iter().take(DOCUMENTS_MIN - 1).collect::<Vec<_>>();
+        for models in [[few(0..0), few(0..0)], [few(0..0), few(0..1)], [few(0..5), few(20..26)]] {
+            let told = of(&models, BINARY);
+            assert!(told.chance.is_none() && told.is_bound, "{told:?}");
+        }
     }
 
     #[test]

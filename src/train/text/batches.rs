@@ -1,6 +1,6 @@
 //! The order in which batches take documents, and which documents are measured together.
 
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::corpus::TokenizedSplit;
@@ -9,6 +9,9 @@ use crate::train::masks;
 /// Batches whose documents are sorted by length together. More of them pad less, fewer mix better; the number
 /// is that of `group_by_length` in `transformers` (`trainer_pt_utils.py`, `get_length_grouped_indices`).
 const SORTED_TOGETHER: usize = 50;
+
+/// Seed of the documents that [`TokenizedSplit::spread`] draws: any fixed number.
+const SPREAD_SEED: u64 = 0x5A3D;
 
 impl TokenizedSplit {
     /// Returns the batches of an epoch. Each document stands in exactly one batch, documents of like length stand
@@ -50,11 +53,14 @@ impl TokenizedSplit {
         groups
     }
 
-    /// So many documents of the split, spread evenly over it, in order; all of them if it has no more.
+    /// So many documents of the split, spread over it, in order; all of them if it has no more. Each is drawn from one of
+    /// equal parts: every second document of a file, say, may be of one class. The result is a function of the two numbers.
     pub(crate) fn spread(&self, documents: usize) -> Vec<usize> {
         let all = self.document_count();
         let sample = documents.min(all);
-        (0..sample).map(|index| index * all / sample).collect()
+        let mut rng = ChaCha8Rng::seed_from_u64(SPREAD_SEED);
+        let part = |index: usize| index * all / sample..(index + 1) * all / sample;
+        (0..sample).map(|index| rng.random_range(part(index))).collect()
     }
 
     /// The groups in which `documents` are run where no gradients are wanted, shortest documents first, with at most

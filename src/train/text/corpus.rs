@@ -410,8 +410,12 @@ mod tests {
     #[test]
     fn a_sample_is_spread_over_the_split() {
         let split = hundred_documents();
-        assert_eq!(split.spread(4), [0, 25, 50, 75]);
-        assert_eq!(split.spread(3), [0, 33, 66]);
+        let quarters: Vec<usize> = split.spread(4).into_iter().map(|document| document / 25).collect();
+        assert_eq!(quarters, [0, 1, 2, 3]);
+        // Half of them, where labels take turns.
+        let odd = split.spread(50).into_iter().filter(|document| document % 2 == 1).count();
+        assert!((15..=35).contains(&odd), "{odd}");
+        assert_eq!(split.spread(30), split.spread(30));
         assert_eq!(split.spread(1_000), (0..100).collect::<Vec<_>>());
         assert!(split.spread(0).is_empty());
     }
