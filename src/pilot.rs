@@ -29,7 +29,10 @@ use crate::{
     process::{Program, WorkerOutput, WorkerStart},
     protocol::WorkerRequest,
     scheduler::WorkerExit,
-    system::{files::Place, oom_kills::OomKills},
+    system::{
+        files::{self, Place},
+        oom_kills::OomKills,
+    },
 };
 
 /// What a worker says may wait in so many pieces; a worker that floods its output waits itself.
@@ -106,7 +109,7 @@ pub async fn run(flight: Flight, signals: Signals) -> io::Result<Left> {
     let name = WorkerName::new(*job, flight.restarts, host, *pid);
     let sweep = Place::named(&flight.folder);
     let mailbox = Mailbox::at(sweep.join(CLUSTER), name.as_str());
-    mailbox.register(&name, &flight.registration)?;
+    register(&mailbox, &name, &flight).await?;
     let (ears, heard) = mpsc::channel(HEARD_MAX);
     let now = Instant::now();
     let pilot = Pilot {
@@ -128,6 +131,18 @@ pub async fn run(flight: Flight, signals: Signals) -> io::Result<Left> {
         flight,
     };
     Ok(pilot.serve(signals).await)
+}
+
+/// Introduces itself. A full disk is waited out as long as a pilot waits for work: a job that fails for it would be
+/// followed by others that fail.
+async fn register(mailbox: &Mailbox, name: &WorkerName, flight: &Flight) -> io::Result<()> {
+    let until = Instant::now() + flight.pace.idle;
+    loop {
+        match mailbox.register(name, &flight.registration) {
+            Err(error) if files::is_full(&error) && Instant::now() < until => sleep(flight.pace.beat).await,
+            registered => return registered,
+        }
+    }
 }
 
 impl Pilot {

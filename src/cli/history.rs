@@ -6,8 +6,17 @@ use super::{
     terminal::eprint_lossy,
 };
 use crate::{
-    data::Dataset, display::plain, fingerprint::DataDigests, numbers::count, plan::Plan, results::Results,
-    search::Finding, settings, spec::Spec, study::TrialRecord, trial::State,
+    data::Dataset,
+    display::plain,
+    fingerprint::DataDigests,
+    numbers::count,
+    plan::Plan,
+    results::{Results, SweepFolder},
+    search::Finding,
+    settings,
+    spec::Spec,
+    study::TrialRecord,
+    trial::State,
 };
 
 /// Fills in what the sweeps of `history` have found. What this sweep has found there before, when it began, holds.
@@ -31,25 +40,7 @@ pub(super) fn look_up(
     }
     let digests = DataDigests::of(dataset);
     for name in spec.search.history.clone() {
-        if name == spec.name {
-            return Err(Stop::usage(format!(
-                "`history` names {}, which is this very sweep: it learns from its own trials in any case; remove the name",
-                plain(&name)
-            )));
-        }
-        let known: Vec<String> = results.folders()?.iter().map(|folder| plain(&folder.name())).collect();
-        if !known.contains(&plain(&name)) {
-            let there_are = if known.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("there are: {}", known.join(", "))
-            };
-            return Err(Stop::usage(format!(
-                "`history` names {}, and the results folder has no sweep of this name ({there_are}): correct the name, or \
-                 remove it",
-                plain(&name)
-            )));
-        }
+        check_name(spec, results, &name)?;
         let OpenedSweep { study, folder, .. } = open(results, Some(&name))?;
         let plan = read_plan(&folder)?;
         if plan.as_ref().and_then(|plan: &Plan| plan.fingerprints.data.as_ref()) != Some(&digests) {
@@ -69,6 +60,29 @@ pub(super) fn look_up(
         spec.search.findings.extend(found);
     }
     Ok(())
+}
+
+/// Refuses a name that is no other sweep's.
+fn check_name(spec: &Spec, results: &Results, name: &str) -> Result<(), Stop> {
+    if name == spec.name {
+        return Err(Stop::usage(format!(
+            "`history` names {}, which is this very sweep: it learns from its own trials in any case; remove the name",
+            plain(name)
+        )));
+    }
+    let known: Vec<String> = results.folders()?.iter().map(SweepFolder::name).collect();
+    if known.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let there_are = if known.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there are: {}", plain(&known.join(", ")))
+    };
+    Err(Stop::usage(format!(
+        "`history` names {}, and the results folder has no sweep of this name ({there_are}): correct the name, or remove it",
+        plain(name)
+    )))
 }
 
 /// What the trials of a sweep say about this space. The folds of a configuration are one finding, their mean; one that

@@ -93,6 +93,21 @@ fn summary(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     summary
 }
 
+/// What a budget bounds. The first generation begins whatever it takes.
+fn bound_by(plan: &Plan, budget: Budget) -> String {
+    let first: u64 = plan.trials.iter().map(|trial| trial.settings.epochs as u64).sum();
+    let epochs = |epochs: u64| counted(usize::try_from(epochs).unwrap_or(usize::MAX), "epoch");
+    match budget {
+        Budget::Epochs(budget) if budget < first => format!(
+            "for {}, but at most {first} for the first generation, which comes whole: a smaller `generation` keeps closer \
+             to the budget",
+            epochs(budget)
+        ),
+        Budget::Epochs(budget) => format!("for at most {}", epochs(budget)),
+        Budget::Seconds(seconds) => format!("for {}", spell_time(Duration::from_secs(seconds))),
+    }
+}
+
 /// How trials are searched: a name and a value for each row.
 fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> {
     let size = usize::try_from(search.generation).unwrap_or(usize::MAX);
@@ -106,19 +121,7 @@ fn search_rows(plan: &Plan, search: &SearchPlan) -> Vec<(&'static str, String)> 
             most = growth.trials.and_then(|trials| usize::try_from(trials).ok());
             let bound = most.map(|trials| format!("at most {}", counted(trials, "configuration")));
             budget = growth.budget;
-            // The first generation begins whatever it takes.
-            let first: u64 = plan.trials.iter().map(|trial| trial.settings.epochs as u64).sum();
-            let budget = budget.map(|budget| match budget {
-                Budget::Epochs(epochs) if u64::from(epochs) < first => format!(
-                    "for {}, but at most {first} for the first generation, which comes whole: a smaller `generation` keeps \
-                     closer to the budget",
-                    counted(usize::try_from(epochs).unwrap_or(usize::MAX), "epoch")
-                ),
-                Budget::Epochs(epochs) => {
-                    format!("for at most {}", counted(usize::try_from(epochs).unwrap_or(usize::MAX), "epoch"))
-                }
-                Budget::Seconds(seconds) => format!("for {}", spell_time(Duration::from_secs(seconds))),
-            });
+            let budget = budget.map(|budget| bound_by(plan, budget));
             let bounds: Vec<String> = bound.into_iter().chain(budget).collect();
             let begins = "the first trials are listed below, the others follow from results";
             rows.push(("search", format!("{}; {generations}; {begins}", bounds.join(", "))));

@@ -387,6 +387,10 @@ def one_sweep(number, cluster, kinds, count):
     except subprocess.TimeoutExpired:
         sweep.orchestrator.kill()
         return done, ['it did not end'], time.monotonic() - begun
+    if sweep.orchestrator.returncode == 5 and folder_full in kinds:
+        # The trials are complete, and the disk was full when pictures were drawn: the same command goes on.
+        sweep.run()
+        sweep.orchestrator.wait(DEADLINE)
     wrong = []
     if sweep.orchestrator.returncode:
         wrong.append(f'exit code {sweep.orchestrator.returncode}')

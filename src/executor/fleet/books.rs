@@ -26,6 +26,8 @@ const VAIN_MAX: usize = 5;
 /// How long a job that Slurm does not list may be unlisted before it counts as gone: a controller that was started again
 /// may not know of it at once.
 const GRACE: Duration = Duration::from_secs(30);
+/// The state of a job that Slurm does not list any more.
+const UNLISTED: &str = "UNLISTED";
 /// The exit code of a batch script on a node that does not see the sweep's folder.
 const NO_FOLDER: i32 = 66;
 
@@ -142,7 +144,7 @@ impl Books {
             // What its worker writes is better than what Slurm does not say.
             let is_heard = roster.iter().any(|known| known.is_of(name) && known.is_there());
             if !is_heard && now.duration_since(since) >= GRACE.max(2 * self.poll) {
-                job.state = JobState::Ended("UNLISTED".to_owned());
+                job.state = JobState::Ended(UNLISTED.to_owned());
             }
         }
     }
@@ -245,6 +247,7 @@ impl Books {
     fn clear_ended(&mut self, roster: &[Known], decisions: &mut Vec<Decision>) {
         let over: Vec<String> =
             self.jobs.iter().filter(|(_, job)| !job.state.is_alive()).map(|(name, _)| name.clone()).collect();
+        let (unlisted, mut has_lost_some) = (JobState::Ended(UNLISTED.to_owned()), false);
         for name in over {
             let Some(job) = self.jobs.remove(&name) else { continue };
             // One without a number was never listed: it was not submitted, as it turns out.
@@ -252,9 +255,11 @@ impl Books {
                 decisions.push(Decision::Forget(name));
                 continue;
             }
+            // A controller may lose all jobs at once: that is one event.
+            let is_counted = job.state != unlisted || !std::mem::replace(&mut has_lost_some, true);
             if self.excused > 0 {
                 self.excused -= 1;
-            } else {
+            } else if is_counted {
                 self.vain += 1;
             }
             let had_worker = roster.iter().any(|known| known.is_of(&name));

@@ -285,6 +285,23 @@ async fn jobs_of_an_earlier_run_that_have_ended_meanwhile_say_nothing_about_this
 }
 
 #[tokio::test]
+async fn a_controller_that_loses_all_jobs_at_once_ends_nothing() {
+    let mut now = Instant::now();
+    let mut books = with_jobs(8, now);
+    for wave in 1..=VAIN_MAX {
+        books.on_queue(&[], &[], now);
+        now += 2 * GRACE;
+        books.on_queue(&[], &[], now);
+        let decisions = books.decide(8, 0, 50, &[], now);
+        let is_over = decisions.iter().any(|it| matches!(it, Decision::GiveUp(_)));
+        assert_eq!(is_over, wave == VAIN_MAX, "{decisions:?}");
+        for number in submitted(&decisions) {
+            books.on_submitted(&format!("{PREFIX}{number}"), 100 + number);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_job_that_runs_again_after_a_requeue_has_time_for_its_next_worker() {
     let now = Instant::now();
     let mut books = with_jobs(1, now);
