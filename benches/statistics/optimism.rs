@@ -126,11 +126,15 @@ fn cell(
         let sweep = errors.draw(trials, documents, seed);
         let (winner, _) = winner(&sweep, classes);
         let stated = state(&sweep, classes, winner);
-        if counts && let Ok(mut calibration) = calibration.lock() {
-            let bin = (0..BINS - 1).find(|bin| stated.chance < (bin + 1) as f64 / BINS as f64);
+        // With few documents, no chance is stated.
+        if counts
+            && let Some(chance) = stated.chance
+            && let Ok(mut calibration) = calibration.lock()
+        {
+            let bin = (0..BINS - 1).find(|bin| chance < (bin + 1) as f64 / BINS as f64);
             let [sweeps, sum, best] = &mut calibration[bin.unwrap_or(BINS - 1)];
             *sweeps += 1.0;
-            *sum += stated.chance;
+            *sum += chance;
             *best += f64::from(u8::from(sweep.is_best[winner]));
         }
         let (bias, held) = (stated.optimism - truth, f64::from(u8::from(stated.optimism <= truth)));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sweep::{event::Event, trial::State};
 
 use crate::common::{
-    place::Place,
+    place::{Place, copy_folder},
     program::{Running, is_gone_soon},
     results::{Findings, TIME_AND_DEVICE, trial_files},
     texts::{TINY_SPEC, csv_of_opinions},
@@ -57,6 +57,28 @@ fn findings(place: &Place) -> Findings {
         files.into_iter().map(move |(name, bytes)| (PathBuf::from(format!("{id}/{name}")), bytes))
     });
     Findings { files: files.collect(), rows: rows.clone() }
+}
+
+#[test]
+fn a_log_whose_figures_contradict_its_decisions_is_not_whole() {
+    let place = place(&SOBOL);
+    copy_folder(&OF_SOBOL.path("results"), &place.path("results"));
+    place.sweep(&["verify", "tiny"]).succeeded();
+    let log = place.path("results/tiny/events.jsonl");
+    // A halted trial gets the lowest loss.
+    let mut lines: Vec<Value> =
+        fs::read_to_string(&log).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let halted = lines.iter().find(|line| line["event"]["halted"].is_object()).unwrap()["trial"].clone();
+    for line in lines.iter_mut().filter(|line| line["trial"] == halted) {
+        if let Some(loss) = line.pointer_mut("/event/evaluated/validation/loss") {
+            *loss = 1e-6.into();
+        }
+    }
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(&log, text.join("\n") + "\n").unwrap();
+    let verified = place.sweep(&["verify", "tiny"]);
+    assert_eq!(verified.code, Some(5), "{}", verified.stdout);
+    assert!(verified.stdout.contains("events.jsonl"), "{}", verified.stdout);
 }
 
 /// By trial: what was planned, and every decision. Which of its better ones were known by then depends on the order in

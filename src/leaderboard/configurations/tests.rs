@@ -105,6 +105,17 @@ fn a_footnote_counts_the_configurations_of_a_single_seed() {
 }
 
 #[test]
+fn what_bounds_the_figures_by_trial_is_said_by_configuration_too() {
+    let mut study = study(vec![trial(1, 1e-5, 10), trial(2, 2e-5, 20)]);
+    study.target = Target::Class(1);
+    let board = build(&study, RankBy::TestF1, &|_| None);
+    let said = board.data_notes();
+    assert!(said.iter().any(|note| note.starts_with("F1 is that of class")), "{said:?}");
+    let notes = configurations(&board, &|_| None, &|_| None).footnotes();
+    assert!(said.iter().all(|note| notes.contains(note)), "{notes:?}");
+}
+
+#[test]
 fn a_table_has_a_line_for_each_configuration() {
     let table = seven(RankBy::TestF1).to_table_within(None, usize::MAX);
     let first = table.lines().nth(1).unwrap();

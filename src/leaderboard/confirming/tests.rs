@@ -60,6 +60,24 @@ fn a_footnote_says_that_another_one_is_the_first_now() {
 }
 
 #[test]
+fn more_confirmed_configurations_than_there_were_when_the_first_was_chosen_are_no_part_of_those() {
+    let of = |trial: TrialRecord, of: u32, known: u32| {
+        let mut record = confirming(trial, of, 1);
+        record.trial.confirms.as_mut().unwrap().of = known;
+        record
+    };
+    let trials = vec![
+        trial(1, 1e-5, 20, 0.30),
+        trial(2, 2e-5, 24, 0.31),
+        of(trial(4, 1e-5, 30, 0.30), 1, 1),
+        of(trial(5, 2e-5, 20, 0.31), 2, 1),
+    ];
+    let notes = build(&study(trials), RankBy::TestF1, &|_| None).confirmed_notes();
+    let begin = "2 configurations, each among the best by validation loss when it was chosen, were run again with further seeds.";
+    assert!(notes[0].starts_with(begin), "{notes:?}");
+}
+
+#[test]
 fn as_long_as_confirming_trials_are_under_way_nothing_is_said_of_who_is_first() {
     let mut all = study(vec![
         trial(1, 1e-5, 20, 0.30),
