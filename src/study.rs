@@ -277,6 +277,12 @@ impl Study {
         self.trials.get(self.position(id)?)
     }
 
+    /// Attempts at the trial numbered `id` that have begun.
+    #[must_use]
+    pub fn attempts(&self, id: TrialId) -> u32 {
+        self.trial(id).map_or(0, |record| record.attempts)
+    }
+
     /// Where the trial numbered `id` stands. Trials are numbered in the order of the plan unless
     /// its spec was changed, so all but few are found at once.
     fn position(&self, id: TrialId) -> Option<usize> {

@@ -55,7 +55,7 @@ impl Loop<'_> {
             Ok(process) => {
                 let worker = Worker::watch(Connection::Local(Box::new(process)), limits, post);
                 // Its attempt begins once the worker is ready.
-                worker.log_to(&[(folder.worker_log(), title(trial, self.attempts(trial) + 1, device))]);
+                worker.log_to(&[(folder.worker_log(), title(trial, self.study.attempts(trial) + 1, device))]);
                 self.workers.insert(slot, worker);
                 Ok(Vec::new())
             }
@@ -98,7 +98,7 @@ impl Loop<'_> {
         handed: &mut Handed,
     ) -> Result<(), ExecutorError> {
         let home = self.prepare(trial).await?;
-        let attempt = self.attempts(trial);
+        let attempt = self.study.attempts(trial);
         let Some(worker) = self.worker(slot) else { return Ok(()) };
         let (title, is_remote) = (title(trial, attempt, worker.device), worker.is_remote);
         handed.logs.push((home.worker_log(), title.clone()));
@@ -125,11 +125,6 @@ impl Loop<'_> {
     /// The path of a trial's folder below the sweep's.
     fn below(&self, folder: &TrialFolder) -> PathBuf {
         folder.path().strip_prefix(self.run.folder.path()).unwrap_or(folder.path()).to_owned()
-    }
-
-    /// Attempts at a trial that have begun.
-    fn attempts(&self, id: TrialId) -> u32 {
-        self.study.trial(id).map_or(0, |record| record.attempts)
     }
 }
 

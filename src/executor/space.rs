@@ -28,6 +28,7 @@ use crate::{
     error_chain::chain,
     event::{Event, Record},
     job::Job,
+    journal::Journal,
     protocol::WorkerLine,
     results::{ResultsError, TrialFolder, write_json},
     scheduler::{Input, Scheduler},
@@ -136,82 +137,72 @@ fn patience<'a>(run: &'a Run, scheduler: &Scheduler, is_patient: bool) -> Patien
 }
 
 impl Loop<'_> {
-    /// Appends to the log, and waits for space first if there is none.
+    /// Does what `write` does, and waits for space first if there is none. If it `is_patient`, a shortage is waited out too;
+    /// if not, it is an error. `records`: how many the log lacks if the user does not wait.
+    ///
+    /// A folder that is gone or elsewhere gets nothing that somebody would look for in vain, and one that another process has
+    /// taken over gets nothing that it does not know of.
+    async fn patiently<T>(
+        &mut self,
+        is_patient: bool,
+        records: usize,
+        mut write: impl FnMut(&Run, &Study, &mut Journal) -> Result<T, ExecutorError>,
+    ) -> Result<T, ExecutorError> {
+        let Self { run, study, journal, scheduler, interrupts, observers, .. } = self;
+        let write = || {
+            run.check()?;
+            write(run, study, journal)
+        };
+        patience(run, scheduler, is_patient)
+            .wait(write, interrupts, observers)
+            .await
+            .map_err(|why| self.unwritten(why, records))
+    }
+
+    /// Appends to the log.
     pub(super) async fn append(
         &mut self,
         trial: Option<TrialId>,
         event: Event,
     ) -> Result<Record, ExecutorError> {
         let at = SystemTime::now();
-        let Self { run, journal, scheduler, interrupts, observers, .. } = self;
-        // A folder that is gone or elsewhere gets no record that somebody would look for in vain, and one that another
-        // process has taken over gets none that it does not know of.
-        let write = || {
-            run.check()?;
-            Ok(journal.append(trial, event.clone(), at)?)
-        };
-        patience(run, scheduler, true)
-            .wait(write, interrupts, observers)
-            .await
-            .map_err(|why| self.unwritten(why, 1))
+        self.patiently(true, 1, |_, _, journal| Ok(journal.append(trial, event.clone(), at)?)).await
     }
 
-    /// Takes home the files of an attempt on a cluster before the log says by `event` how it ended, and waits for space
-    /// first if there is none.
+    /// Takes home the files of an attempt on a cluster before the log says by `event` how it ended.
     pub(super) async fn gather_files(
         &mut self,
         trial: Option<TrialId>,
         event: &Event,
     ) -> Result<(), ExecutorError> {
         let Some(trial) = trial.filter(|_| self.cluster.is_some()) else { return Ok(()) };
-        let attempt = self.study.trial(trial).map_or(0, |record| record.attempts);
-        let Self { run, scheduler, interrupts, observers, .. } = self;
-        let write = || {
-            run.check()?;
-            Ok(attempt_folders::gather(&run.folder, trial, attempt, event)?)
-        };
-        patience(run, scheduler, true)
-            .wait(write, interrupts, observers)
-            .await
-            .map_err(|why| self.unwritten(why, 1))
+        self.patiently(true, 1, |run, study, _| {
+            Ok(attempt_folders::gather(&run.folder, trial, study.attempts(trial), event)?)
+        })
+        .await
     }
 
-    /// Makes the folder of an attempt on a cluster, and waits for space first if there is none. A shortage is an error.
+    /// Makes the folder of an attempt on a cluster. What the machine is short of may be held by workers, who wait for the
+    /// loop.
     pub(super) async fn attempt_folder(
         &mut self,
         trial: TrialId,
         attempt: u32,
     ) -> Result<TrialFolder, ExecutorError> {
-        let Self { run, scheduler, interrupts, observers, .. } = self;
-        let write = || Ok(attempt_folders::make(&run.folder, trial, attempt)?);
-        patience(run, scheduler, false)
-            .wait(write, interrupts, observers)
-            .await
-            .map_err(|why| self.unwritten(why, 0))
+        self.patiently(false, 0, |run, _, _| Ok(attempt_folders::make(&run.folder, trial, attempt)?)).await
     }
 
-    /// Makes the trial's folder with all that a worker needs, and waits for space first if there is none.
-    /// A shortage is an error.
+    /// Makes the trial's folder with all that a worker needs. A shortage is an error, as for [`Self::attempt_folder`].
     pub(super) async fn prepare(&mut self, id: TrialId) -> Result<TrialFolder, ExecutorError> {
-        let Self { run, study, scheduler, interrupts, observers, .. } = self;
         let is_local = self.cluster.is_none();
-        let write = || {
-            run.check()?;
+        self.patiently(false, 0, |run, study, _| {
             let folder = prepare(run, study, id)?;
             if is_local {
-                attempt_folders::bring_home(
-                    &run.folder,
-                    id,
-                    study.trial(id).map_or(0, |record| record.attempts),
-                );
+                attempt_folders::bring_home(&run.folder, id, study.attempts(id));
             }
             Ok(folder)
-        };
-        // What the machine is short of may be held by workers, who wait for the loop.
-        patience(run, scheduler, false)
-            .wait(write, interrupts, observers)
-            .await
-            .map_err(|why| self.unwritten(why, 0))
+        })
+        .await
     }
 
     fn unwritten(&self, why: Unwritten, records: usize) -> ExecutorError {

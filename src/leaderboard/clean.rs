@@ -41,7 +41,6 @@ impl Unclean {
         Some(Self { documents: report.unclean.len(), of: report.test, kinds: report.kinds_left() })
     }
 
-    /// A sentence about the column of the clean part.
     /// As [`Self::note`], where no figures without these documents are shown.
     pub(super) fn note_without_figures(&self) -> String {
         let Self { documents, of, kinds } = self;
@@ -52,6 +51,7 @@ impl Unclean {
         )
     }
 
+    /// A sentence about the column of the clean part.
     pub(super) fn note(&self) -> String {
         let Self { documents, of, kinds } = self;
         let are = if *documents == 1 { "is" } else { "are" };
